@@ -1,0 +1,22 @@
+"""The ASGI application: Django for HTTP, GeoStream's endpoints for WebSockets, and the engine's life for lifespan."""
+
+from __future__ import annotations
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "geostream.settings")
+http_application = get_asgi_application()
+
+from streaming.routing import websocket_urlpatterns  # noqa: E402 (needs Django to be set up)
+from streaming.runtime import lifespan  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": http_application,
+        "websocket": URLRouter(websocket_urlpatterns),
+        "lifespan": lifespan,
+    }
+)

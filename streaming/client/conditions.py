@@ -1,0 +1,106 @@
+"""What a subscription asks for, in Python's terms, and its form on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypedDict
+
+import msgspec
+
+from streaming.client.errors import RequestRefused
+from streaming.client.position import Cursor
+from streaming.dialects.geo.messages import Message, type_of
+
+
+class HasGeoInterface(Protocol):
+    """An object of shapely, geopandas or any other library that follows https://gist.github.com/sgillies/2217756."""
+
+    @property
+    def __geo_interface__(self) -> Mapping[str, Any]: ...
+
+
+BBox = Sequence[float]
+Geometry = Mapping[str, Any] | HasGeoInterface
+Instant = str | datetime | None
+Interval = str | datetime | tuple[Instant, Instant]
+Filters = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class Conditions(TypedDict, total=False):
+    """What a feature has to fulfil (all of it), and how it is shown. None removes a condition; a naive datetime is UTC."""
+
+    bbox: BBox | None  # (west, south, east, north) in degrees; west > east crosses the antimeridian
+    geometry: Geometry | None  # a Polygon or MultiPolygon, in degrees
+    filters: Filters | None  # properties and the text they must equal
+    datetime: Interval | None  # an OGC interval, an instant, or (start, end) with None for an open end
+    filter: str | Mapping[str, Any] | None  # CQL2: text as str, CQL2-JSON as a mapping
+    crs: int | str | None  # of the coordinates sent: 3857, "EPSG:3857", an OGC CRS URI
+    properties: Sequence[str] | None  # the ones to send; all if None
+    max_rate: float | None  # at most so many updates a second and feature
+
+
+class FeatureOptions(Conditions, total=False):
+    """Conditions, and how a feature subscription starts."""
+
+    snapshot: bool  # send what matches now (the default)
+    cursor: Cursor | None  # go on from here, with a cursor of an earlier subscription
+    batch: bool  # changes of one moment in one message (the default)
+
+
+class EventOptions(TypedDict, total=False):
+    """Conditions on an event's payload, and where an event subscription starts."""
+
+    filters: Filters | None
+    filter: str | Mapping[str, Any] | None
+    cursor: Cursor | None
+
+
+def to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a message for what was given; what was not given is absent, None stays None."""
+    wire = dict(given)
+    for name, convert in _CONVERSIONS.items():
+        if wire.get(name) is not None:
+            wire[name] = convert(wire[name])
+    if "filter" in wire:
+        wire["filter_lang"] = None if wire["filter"] is None else "cql2-text" if isinstance(wire["filter"], str) else "cql2-json"
+    return wire
+
+
+def build(kind: type[Message], members: Mapping[str, Any]) -> Message:
+    """A message, checked before it is sent. Raises RequestRefused (`bad_request`)."""
+    try:
+        return msgspec.convert({"type": type_of(kind), **members}, kind)
+    except msgspec.ValidationError as error:
+        raise RequestRefused("bad_request", str(error)) from error
+
+
+def _box(bbox: BBox) -> tuple[float, ...]:
+    return tuple(float(edge) for edge in bbox)
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    return dict(geometry if isinstance(geometry, Mapping) else geometry.__geo_interface__)
+
+
+def _pairs(filters: Filters) -> list[tuple[str, str]]:
+    pairs = filters.items() if isinstance(filters, Mapping) else filters
+    return [(key, value) for key, value in pairs]
+
+
+def _interval(interval: Interval) -> str:
+    if isinstance(interval, tuple):
+        return "/".join(map(_instant, interval))
+    return _instant(interval)
+
+
+def _instant(instant: Instant) -> str:
+    if instant is None:
+        return ".."
+    if isinstance(instant, str):
+        return instant
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_CONVERSIONS: dict[str, Any] = {"bbox": _box, "geometry": _geometry, "filters": _pairs, "datetime": _interval, "properties": list}

@@ -1,0 +1,125 @@
+"""A subscription to features: changes to iterate over, and the collection they lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal, Unpack
+
+import msgspec
+
+from streaming.client.changes import Feature, FeatureChange, FeatureId, FeatureKey
+from streaming.client.collection import Collection
+from streaming.client.conditions import Conditions, build, to_wire
+from streaming.client.errors import ProtocolError
+from streaming.client.subscription import Owner, Subscription
+from streaming.client.waiting import WaitingChanges
+from streaming.dialects.geo.messages import Ack, ChangeType, FeatureData, Message, SubscribeFeatures, UpdateSubscription
+
+_KINDS: dict[ChangeType, Literal["added", "updated", "deleted"]] = {
+    ChangeType.ADDED: "added",
+    ChangeType.UPDATED: "updated",
+    ChangeType.DELETED: "deleted",
+}
+
+
+class FeatureSubscription(Subscription[FeatureChange]):
+    """The changes of one layer, or of every readable layer (`layer` None).
+
+    A slow reader sees fewer, merged changes, never an old state. `features` is always current: it is ahead of a reader that is behind.
+    """
+
+    _waiting: WaitingChanges
+
+    def __init__(self, owner: Owner, id: str, layer: str | None, wire: Mapping[str, Any]) -> None:
+        super().__init__(owner, id, wire, WaitingChanges())
+        self.layer = layer
+        self._collection = Collection(every_layer=layer is None)
+        self._started = False
+
+    @property
+    def features(self) -> Mapping[FeatureKey, Feature]:
+        """What the subscription shows now, by id (7 and "7" differ), or by (layer, id) if `layer` is None."""
+        return self._collection.features
+
+    async def update(self, **conditions: Unpack[Conditions]) -> None:
+        """Change conditions: absent ones stay, None removes one. Only the difference comes.
+
+        Raises `RequestRefused`, after which the old conditions still hold.
+        """
+        await self._owner.update(self, to_wire(conditions))
+
+    def _request(self) -> Message:
+        members = {**self._wire, "subscription_id": self.id, "layer": self.layer, "cursor": self.cursor}
+        if self._started:  # what was missed cannot be told without a cursor: then the whole state has to come
+            members.pop("snapshot", None)
+        return build(SubscribeFeatures, members)
+
+    def _update_request(self, wire: Mapping[str, Any]) -> Message:
+        message = build(UpdateSubscription, {**wire, "subscription_id": self.id})
+        self._position.forget()
+        return message
+
+    def _updated(self, ack: Ack, wire: Mapping[str, Any]) -> None:
+        if not ack.success:
+            self._position.refused()
+            return
+        self._wire.update(wire)
+        self._position.moved(ack.cursor, ack.snapshot_count or 0)
+        self._settle([])
+
+    def _accepted(self, ack: Ack) -> None:
+        self.recovered = ack.recovered
+        if ack.recovered:
+            self._collection.catch_up()
+        elif ack.recovered is False or self._snapshot_follows(ack):
+            self._collection.replace(self.layer)
+        self._started = True
+        self._position.begin(ack.cursor, ack.snapshot_count or 0)
+        self._settle([])
+
+    def _snapshot_follows(self, ack: Ack) -> bool:
+        return ack.snapshot_count is not None and (self._started or self._wire.get("snapshot") is not False)
+
+    def _receive(self, message: FeatureData) -> None:
+        layer = message.layer if isinstance(message.layer, str) else self.layer
+        reason = message.reason if isinstance(message.reason, str) else None
+        cursor = message.cursor if isinstance(message.cursor, str) else None
+        features = _features(message)
+        kind = _KINDS[message.change_type]
+        changes = [self._collection.apply(kind, layer, id, feature, reason) for id, feature in features]
+        self._position.received(cursor, len(features), self._track(layer))
+        self._settle([change for change in changes if change is not None])
+
+    def _track(self, layer: str | None) -> str | None:
+        return layer if self.layer is None else None
+
+    def _settle(self, changes: list[FeatureChange]) -> None:
+        """Hand changes to the reader; the last one stands for all, so only it carries the cursor."""
+        if not self._position.arriving:
+            changes.extend(self._collection.complete())
+        if changes:
+            changes[-1] = replace(changes[-1], cursor=self._position.at(self._track(changes[-1].layer)))
+        for change in changes:
+            self._waiting.put(self._collection.key(change.layer, change.id), change)
+
+    def _interrupted(self) -> None:
+        super()._interrupted()
+        self._collection.interrupted()
+
+
+def _features(message: FeatureData) -> list[tuple[FeatureId, Feature]]:
+    """The features of a message with their ids. Raises ProtocolError."""
+    try:
+        document = msgspec.json.decode(message.geojson, type=dict[str, Any])
+        if document.get("type") == "FeatureCollection":
+            return [(_id(feature["id"]), feature) for feature in document["features"]]
+        return [(_id(document.get("id", message.id)), document)]
+    except (msgspec.MsgspecError, KeyError, TypeError) as error:
+        raise ProtocolError(f"the server sent something that is not a feature with an id: {error!r}") from error
+
+
+def _id(value: Any) -> FeatureId:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return value
+    raise TypeError(f"{value!r} is not an id")

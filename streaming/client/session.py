@@ -1,0 +1,122 @@
+"""What happens on one connection: requests and their answers, pings and their pongs, data to their subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from streaming.client.errors import ClientError, ConnectionLost, RequestRefused
+from streaming.client.event_subscription import EventSubscription
+from streaming.client.feature_subscription import FeatureSubscription
+from streaming.client.link import Link
+from streaming.client.pending import Pending, within
+from streaming.dialects.geo.messages import Ack, Error, Event, FeatureData, Message, Ping, Pong, Subscriptions
+
+logger = logging.getLogger(__name__)
+
+AnySubscription = FeatureSubscription | EventSubscription
+Answered = Callable[[Any, bool], None]
+
+
+class Session:
+    """One connection's conversation. Data of subscriptions that are not in `subscriptions` (any more) are ignored.
+
+    A subscription that the server ends is taken out of them.
+    """
+
+    def __init__(self, link: Link, subscriptions: dict[str, AnySubscription], timeout: float) -> None:
+        self._link = link
+        self._subscriptions = subscriptions
+        self._timeout = timeout
+        self._pending = Pending()
+        self._ping_ids = itertools.count(1)
+        self._closed = False
+
+    async def read(self) -> None:
+        """Handle what comes in. Ends with a ClientError, never by itself."""
+        while True:
+            message = await self._link.receive()
+            if isinstance(message, Ping):
+                await self._link.send(self._link.encode(Pong(message.id)))
+            else:
+                self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case FeatureData() | Event():
+                self._deliver(message)
+            case Pong(id=id):
+                self._pending.answer(_pong(id), message)
+            case Ack(request_id=name) | Error(request_id=name) | Subscriptions(request_id=name):
+                if name is None or not self._pending.answer(name, message):
+                    self._unasked(name, message)
+            case _:
+                logger.warning("a %s message is not for a client", type(message).__name__)
+
+    def _deliver(self, message: FeatureData | Event) -> None:
+        match self._subscriptions.get(message.subscription_id), message:
+            case FeatureSubscription() as subscription, FeatureData():
+                subscription._receive(message)
+            case EventSubscription() as subscription, Event():
+                subscription._receive(message)
+
+    def _unasked(self, name: str | None, message: Message) -> None:
+        """A refusal that answers no request: of a subscription, its end (a layer may not be read any more)."""
+        refusal = refused(message)
+        if refusal is None:
+            return
+        subscription = None if name is None else self._subscriptions.pop(name, None)
+        if subscription is None:
+            logger.warning("the server reports: %s", refusal)
+        else:
+            subscription._end(refusal)
+
+    async def request(self, name: Hashable, message: Message, answered: Answered, timeout: float | None = None) -> Any:
+        """Send a request and return its answer. Raises what `answered` raises, ConnectionLost or RequestTimedOut."""
+        if self._closed:
+            raise ConnectionLost("the connection is closed")
+        data = self._link.encode(message)
+        future = self._pending.expect(name, answered)
+        with contextlib.suppress(ClientError):  # the future gets it from `close`
+            await self._link.send(data)
+        return await within(timeout or self._timeout, future, type(message).__name__)
+
+    async def ping(self, timeout: float | None = None) -> float:
+        """The seconds until the server's pong."""
+        id = next(self._ping_ids)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await self.request(_pong(id), Ping(id), lambda *_: None, timeout)
+        return clock() - began
+
+    async def close(self, error: BaseException | None) -> None:
+        """Close the connection; whoever waits for an answer gets ConnectionLost."""
+        self._closed = True
+        lost = ConnectionLost(f"the connection ended: {error}")
+        lost.__cause__ = error
+        self._pending.fail(lost)
+        await self._link.close()
+
+
+def refused(answer: Any) -> RequestRefused | None:
+    """The refusal, if an answer is one."""
+    if isinstance(answer, Error):
+        return RequestRefused(answer.code, answer.message)
+    if isinstance(answer, Ack) and not answer.success:
+        return RequestRefused(answer.code or "refused", answer.message or "the server gives no reason")
+    return None
+
+
+def demand_success(answer: Any) -> None:
+    """Raises RequestRefused if an answer says no."""
+    refusal = refused(answer)
+    if refusal is not None:
+        raise refusal
+
+
+def _pong(id: int) -> Hashable:
+    return ("pong", id)

@@ -1,0 +1,199 @@
+"""The life of a WebSocket, once for all dialects: accept, authenticate, read, limit, keep alive, close.
+A Channels consumer without a channel layer of its own (the process's hub has one) and without Channels' thread hop per message:
+`__call__` is the read loop. Sending never waits here; that is the outbox. A dialect is a `Session`: it is given frames and owns
+the subscriptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar, Protocol
+
+from channels.consumer import AsyncConsumer
+
+from .auth import Principal, authenticate
+from .conf import conf
+from .core.errors import CloseCode, StreamError
+from .core.limits import OutboxLimits
+from .core.outbox import Outbox
+from .runtime import Runtime, get_runtime
+from .senders import RAW_EXTENSION, AsgiSender, RawSender
+
+logger = logging.getLogger(__name__)
+
+
+class Session(Protocol):
+    """One client as its dialect sees it."""
+
+    dialect: ClassVar[str]
+    spare_pings: bool
+
+    def __init__(self, connection: Connection) -> None:
+        """Begin with a connection that was just accepted."""
+
+    async def receive(self, data: str | bytes) -> None:
+        """Handle one frame. Refusals are answered, not raised."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The subscriptions, for the admin: id, kind, feed, filter, created, delivered, dropped, lag."""
+
+    def expire(self, reason: StreamError) -> None:
+        """Say that the connection will be closed because it may no longer be here."""
+
+    def close(self) -> None:
+        """Leave everything; the connection is gone."""
+
+
+class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
+    """One WebSocket. Subclasses name the dialect's session."""
+
+    channel_layer_alias = None
+    session_class: type[Session]
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        self.scope = scope
+        self.id = ""
+        self.closing = False
+        await receive()  # websocket.connect
+        try:
+            self.runtime: Runtime = await get_runtime()
+            self.runtime.admit(self.address)
+            self.principal = await authenticate(scope)
+        except StreamError as error:
+            await _refuse(send, error)
+            return
+        await send({"type": "websocket.accept"})
+        self._open(send)
+        try:
+            await self._read(receive)
+        finally:
+            self._gone()
+
+    @property
+    def address(self) -> str:
+        """The peer's network address."""
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection; the reason reaches the client."""
+        if not self.closing:
+            self.closing = True
+            self.sender.close(code, reason[:120])
+
+    def tick(self, now: float, loop_time: float) -> None:
+        """Once a second: slow, silent, idle, expired?"""
+        if self.closing:
+            return
+        self.outbox.check(now)
+        if self.principal.expired:
+            self.expire(StreamError("token_expired", "the token has expired"))
+        elif isinstance(self.sender, RawSender) and not self.session.spare_pings:
+            self._keep_alive(loop_time)
+        if self._idle_seconds and now - self.received_at > self._idle_seconds and not self.session.describe():
+            self.close(CloseCode.IDLE, "no subscription and no message for too long")
+
+    def expire(self, reason: StreamError) -> None:
+        """The principal may no longer be here."""
+        self.session.expire(reason)
+        self.close(CloseCode.UNAUTHENTICATED, reason.message)
+
+    def _open(self, send: Any) -> None:
+        raw = self.scope.get("extensions", {}).get(RAW_EXTENSION)
+        self.sender: RawSender | AsgiSender = RawSender(raw) if raw is not None else AsgiSender(send)
+        self.outbox = Outbox(self.sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why))
+        self.opened_at = time.time()
+        self.received_at = time.monotonic()
+        self.received = 0
+        self._pinged_at: float | None = None
+        self._ping_seconds, self._ping_timeout, self._idle_seconds = conf.PING_SECONDS, conf.PING_TIMEOUT_SECONDS, conf.IDLE_SECONDS
+        self.session = type(self).session_class(self)
+        self.runtime.opened(self)
+
+    def _gone(self) -> None:
+        self.closing = True
+        self.session.close()
+        self.runtime.closed(self)
+        self.sender.detach()
+
+    async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        rate, burst = conf.MESSAGES_PER_SECOND, conf.MESSAGES_BURST
+        most = conf.MAX_MESSAGE_BYTES
+        allowed_at = 0.0  # the leaky bucket: when the next message would be due at the steady rate
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if self.closing:
+                continue
+            data = message.get("text")
+            if data is None:
+                data = message["bytes"]
+            self.received += 1
+            self.received_at = now = time.monotonic()
+            allowed_at = max(allowed_at, now - burst / rate) + 1 / rate
+            if allowed_at > now:
+                await asyncio.sleep(allowed_at - now)
+            if len(data) > most:
+                self.close(CloseCode.TOO_BIG, f"messages may have {most} bytes")
+                continue
+            await self._handle(data)
+
+    async def _handle(self, data: str | bytes) -> None:
+        try:
+            await self.session.receive(data)
+        except Exception:
+            logger.exception("a %s message could not be handled", self.session.dialect)
+            self.session.expire(StreamError("internal", "the server failed to handle a message"))
+
+    def _keep_alive(self, loop_time: float) -> None:
+        heard = self.sender.heard_at
+        answered = self._pinged_at is not None and heard > self._pinged_at
+        if answered or not self._ping_seconds or not self.sender.writable:
+            self._pinged_at = None
+        elif self._pinged_at is None and loop_time - heard > self._ping_seconds:
+            self._pinged_at = loop_time
+            self.sender.ping()
+        elif self._pinged_at is not None and loop_time - self._pinged_at > self._ping_timeout:
+            self.close(CloseCode.UNRESPONSIVE, "no answer to a ping")
+
+
+def _outbox_limits() -> OutboxLimits:
+    return OutboxLimits(
+        messages=conf.OUTBOX_MESSAGES,
+        bytes=conf.OUTBOX_BYTES,
+        slow_seconds=conf.SLOW_SECONDS,
+        stalled_seconds=conf.STALLED_SECONDS,
+        events=conf.EVENTS_WAITING,
+    )
+
+
+_CLOSE_CODES = {
+    "forbidden": CloseCode.FORBIDDEN,
+    "token_invalid": CloseCode.UNAUTHENTICATED,
+    "token_expired": CloseCode.UNAUTHENTICATED,
+}
+
+
+async def _refuse(send: Any, error: StreamError) -> None:
+    """Accept, so that the client can read the code, and close."""
+    logger.info("WebSocket refused: %s", error)
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.close", "code": _CLOSE_CODES.get(error.code, CloseCode.OVERLOADED), "reason": error.message[:120]})
+
+
+class NotFound(AsyncConsumer):  # type: ignore[misc]
+    """For paths without an endpoint: a readable close code instead of a server error."""
+
+    channel_layer_alias = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": CloseCode.NOT_FOUND, "reason": f"no endpoint at {scope['path']}"[:120]})
+
+
+__all__ = ["Connection", "NotFound", "Principal", "Session"]

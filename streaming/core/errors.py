@@ -1,0 +1,98 @@
+"""The one table of errors and of close codes.
+
+Every refusal anywhere in GeoStream is a `StreamError` with a code of this table; each dialect renders it in its own way
+(an `ack` or `error` message, an HTTP answer, a close frame). Codes are stable: they are never renamed or reused.
+`docs/errors.md` is checked against these tables by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorKind:
+    """What one error code means: its HTTP status and whether repeating the same request later can help."""
+
+    code: str
+    status: int
+    retry: bool
+    meaning: str
+
+
+_KINDS = (
+    ErrorKind("bad_frame", 400, False, "the frame is not a message of any encoding the server knows"),
+    ErrorKind("bad_request", 400, False, "the message is understood but something in it is missing or of the wrong type"),
+    ErrorKind("invalid_bbox", 400, False, "the box is not four finite numbers within the world, south below north"),
+    ErrorKind("invalid_geometry", 400, False, "the geometry is not a valid GeoJSON geometry of a kind that is accepted here"),
+    ErrorKind("invalid_datetime", 400, False, "the time interval cannot be read"),
+    ErrorKind("invalid_filter", 400, False, "the attribute filter or CQL2 expression cannot be read"),
+    ErrorKind("invalid_crs", 400, False, "the coordinate reference system does not exist or cannot be reached from WGS 84"),
+    ErrorKind("invalid_cursor", 400, False, "the cursor is not one this server gave"),
+    ErrorKind("invalid_feature", 400, False, "the feature is not valid GeoJSON (RFC 7946)"),
+    ErrorKind("unsupported_version", 400, False, "the protocol version is not 1"),
+    ErrorKind("unsupported_type", 400, False, "messages of this type are not accepted from a client"),
+    ErrorKind("unauthenticated", 401, False, "this needs a logged-in user or a token"),
+    ErrorKind("token_invalid", 401, False, "the token or ticket is forged, malformed, used up or of another site"),
+    ErrorKind("token_expired", 401, False, "the token has expired"),
+    ErrorKind("forbidden", 403, False, "the user may not do this"),
+    ErrorKind("unknown_layer", 404, False, "there is no layer of this name"),
+    ErrorKind("unknown_feature", 404, False, "the layer has no feature of this id"),
+    ErrorKind("unknown_subscription", 404, False, "this connection has no subscription of this id"),
+    ErrorKind("duplicate_subscription", 409, False, "this connection already has a subscription of this id"),
+    ErrorKind("too_large", 413, False, "the message, body or feature is larger than the limit"),
+    ErrorKind("too_many_subscriptions", 429, False, "the connection has as many subscriptions as it may"),
+    ErrorKind("too_many_connections", 429, True, "the server, the user or the address has as many connections as it may"),
+    ErrorKind("rate_limited", 429, True, "too many requests in a short time"),
+    ErrorKind("layer_full", 507, False, "the layer holds as many features as it may"),
+    ErrorKind("redis_unavailable", 503, True, "Redis does not answer; nothing was stored"),
+    ErrorKind("internal", 500, True, "something went wrong in the server; it is in the log"),
+)
+
+ERRORS: dict[str, ErrorKind] = {kind.code: kind for kind in _KINDS}
+
+
+class StreamError(Exception):
+    """A refusal with a stable code. `message` is for people and says what to do about it."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = ERRORS[code]
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        """The stable code."""
+        return self.kind.code
+
+
+class CloseCode(IntEnum):
+    """Why the server closes a connection. 44xx: do not reconnect unchanged; 45xx and 1012: reconnect with backoff."""
+
+    TOO_BIG = 1009
+    RESTART = 1012
+    BAD_PROTOCOL = 4400
+    UNAUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    NOT_FOUND = 4404
+    DISCONNECTED = 4410
+    IDLE = 4508
+    SLOW = 4513
+    OVERLOADED = 4529
+    UNRESPONSIVE = 4530
+
+
+CLOSE_MEANINGS: dict[CloseCode, str] = {
+    CloseCode.TOO_BIG: "a message was larger than the limit",
+    CloseCode.RESTART: "the server is restarting; reconnect",
+    CloseCode.BAD_PROTOCOL: "the protocol version is unknown, or too many frames could not be decoded",
+    CloseCode.UNAUTHENTICATED: "the token or ticket is not valid, or has expired, or the user was deactivated",
+    CloseCode.FORBIDDEN: "the Origin is not allowed",
+    CloseCode.NOT_FOUND: "there is no WebSocket endpoint at this path",
+    CloseCode.DISCONNECTED: "an operator ended the connection",
+    CloseCode.IDLE: "the client had no subscription and sent nothing for too long",
+    CloseCode.SLOW: "the client read too slowly for too long; reconnect and resume",
+    CloseCode.OVERLOADED: "too many connections, or too many messages from this client; reconnect later",
+    CloseCode.UNRESPONSIVE: "the client did not answer the server's pings",
+}

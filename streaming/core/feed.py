@@ -1,0 +1,281 @@
+"""A feed: keyed state plus the log of its changes, in Redis.
+Every operation is one Lua call (`scripts.py`), so state, numbering and log never disagree, whichever process or machine writes.
+Each operation exists twice, for the event loop (`put`) and for threads and commands (`put_sync`); both run the same command and
+read its reply alike.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from itertools import islice
+from typing import Any, TypeVar
+
+from redis.exceptions import NoScriptError
+
+from . import scripts
+from .doorbell import ring
+from .errors import StreamError
+from .items import Change, Item
+from .redis import async_redis, refusing, sync_redis
+
+MAX_BATCH = 1000
+"""Items a single Lua call takes: about 7 ms of Redis's time."""
+
+_OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "d": "deleted", "-": "missing"}
+_EPOCH_ALPHABET = string.ascii_lowercase + string.digits
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in a feed's log. Its text is `epoch:seq`."""
+
+    epoch: str
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Read a cursor; `StreamError("invalid_cursor")` if it is not one."""
+        epoch, _, seq = text.rpartition(":")
+        if not epoch or len(text) > 64 or not (seq.isascii() and seq.isdigit()):
+            raise StreamError("invalid_cursor", f"not a cursor of this server: {text[:64]!r}")
+        return cls(epoch, int(seq))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOptions:
+    """How much a feed keeps: changes in its log, items in its state, and for how long a silent item stays (seconds)."""
+
+    log_length: int = 10_000
+    max_items: int = 0
+    ttl_seconds: float | None = None
+
+    @property
+    def lifetime_ms(self) -> int:
+        """The lifetime in milliseconds, 0 for ever."""
+        return int((self.ttl_seconds or 0) * 1000)
+
+
+@dataclass(slots=True)
+class PutResult:
+    """What became of each item, in order: added, updated, unchanged or refused (deleted or missing for a delete)."""
+
+    outcomes: list[str] = field(default_factory=list)
+    cursor: Cursor | None = None
+
+    def count(self, outcome: str) -> int:
+        """How many items had this outcome."""
+        return self.outcomes.count(outcome)
+
+
+@dataclass(slots=True)
+class FeedState:
+    """The whole of a feed at one moment: `items` maps key to stored bytes (arrival time and value)."""
+
+    cursor: Cursor
+    items: dict[bytes, bytes]
+
+
+class _Script:
+    """One Lua script, loaded when Redis does not know it yet."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    def run_sync(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        client = sync_redis()
+        with refusing():
+            try:
+                return client.evalsha(self.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return client.eval(self.source, len(keys), *keys, *args)
+
+    async def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        client = async_redis()
+        with refusing():
+            try:
+                return await client.evalsha(self.sha, len(keys), *keys, *args)
+            except NoScriptError:
+                return await client.eval(self.source, len(keys), *keys, *args)
+
+
+_put, _delete, _expire, _append, _read, _renew = (
+    _Script(source) for source in (scripts.PUT, scripts.DELETE, scripts.EXPIRE, scripts.APPEND, scripts.READ, scripts.RENEW)
+)
+
+
+class Feed:
+    """One feed by name, such as `layer:flights` or `events`. Cheap to make; holds no connection and no state."""
+
+    def __init__(self, name: str, options: FeedOptions | None = None) -> None:
+        self.name = name
+        self.options = options or FeedOptions()
+        tag = f"geostream:{{{name}}}"
+        self.keys = (f"{tag}:state", f"{tag}:log", f"{tag}:meta", f"{tag}:touched")
+
+    @property
+    def log_key(self) -> str:
+        """The Redis key of the log."""
+        return self.keys[1]
+
+    @property
+    def meta_key(self) -> str:
+        """The Redis key of epoch and seq."""
+        return self.keys[2]
+
+    async def put(self, items: Iterable[tuple[str, bytes]]) -> PutResult:
+        """Store (key, value) pairs; values are canonical JSON, so that equal bytes mean nothing changed."""
+        result = PutResult()
+        for batch in _batches(items):
+            self._note(result, await _put.run(self.keys, self._put_args(batch)))
+        return result
+
+    def put_sync(self, items: Iterable[tuple[str, bytes]]) -> PutResult:
+        """The same from a thread or a command."""
+        result = PutResult()
+        for batch in _batches(items):
+            self._note(result, _put.run_sync(self.keys, self._put_args(batch)))
+        return result
+
+    async def delete(self, keys: Iterable[str], reason: str = "deleted") -> PutResult:
+        """Remove keys; `reason` reaches the subscribers."""
+        result = PutResult()
+        for batch in _batches(keys):
+            self._note(result, await _delete.run(self.keys, [_epoch(), self.options.log_length, reason, *batch]))
+        return result
+
+    def delete_sync(self, keys: Iterable[str], reason: str = "deleted") -> PutResult:
+        """The same from a thread or a command."""
+        result = PutResult()
+        for batch in _batches(keys):
+            self._note(result, _delete.run_sync(self.keys, [_epoch(), self.options.log_length, reason, *batch]))
+        return result
+
+    async def append(self, values: Sequence[bytes]) -> Cursor:
+        """Log values without keeping state (events)."""
+        return self._appended(await _append.run(self.keys, [_epoch(), self.options.log_length, *values]))
+
+    def append_sync(self, values: Sequence[bytes]) -> Cursor:
+        """The same from a thread or a command."""
+        return self._appended(_append.run_sync(self.keys, [_epoch(), self.options.log_length, *values]))
+
+    async def expire(self) -> int:
+        """Delete what was silent for longer than the feed's lifetime; returns how many, at most `MAX_BATCH`."""
+        reply = await _expire.run(self.keys, [_epoch(), self.options.log_length, self.options.lifetime_ms, MAX_BATCH])
+        cursor = _cursor(reply)
+        if reply[2]:
+            ring(self.name, cursor.seq)
+        return int(reply[2])
+
+    async def read(self) -> FeedState:
+        """The whole state, creating the feed if it is not there yet."""
+        return _state(await _read.run(self.keys, [_epoch()]))
+
+    def read_sync(self) -> FeedState:
+        """The same from a thread or a command."""
+        return _state(_read.run_sync(self.keys, [_epoch()]))
+
+    async def renew(self, epoch: str) -> None:
+        """Give the feed a new epoch if it still has this one: all cursors given so far become void."""
+        await _renew.run(self.keys, [_epoch(), epoch])
+
+    def get_sync(self, key: str) -> bytes | None:
+        """The value of one key, or None."""
+        with refusing():
+            stored: Any = sync_redis().hget(self.keys[0], key)
+        return stored[13:] if stored else None
+
+    def count_sync(self) -> int:
+        """How many items the feed holds."""
+        with refusing():
+            count: Any = sync_redis().hlen(self.keys[0])
+        return int(count)
+
+    def drop_sync(self) -> None:
+        """Remove the feed; processes that follow it see every item deleted."""
+        with refusing():
+            sync_redis().delete(*self.keys)
+        ring(self.name, 0)
+
+    def _put_args(self, batch: list[tuple[str, bytes]]) -> list[Any]:
+        args: list[Any] = [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms]
+        for pair in batch:
+            args += pair
+        return args
+
+    def _note(self, result: PutResult, reply: Any) -> None:
+        outcomes = [_OUTCOMES[letter] for letter in reply[2].decode()]
+        result.outcomes += outcomes
+        result.cursor = _cursor(reply)
+        if any(outcome in {"added", "updated", "deleted"} for outcome in outcomes):
+            ring(self.name, result.cursor.seq)
+
+    def _appended(self, reply: Any) -> Cursor:
+        cursor = _cursor(reply)
+        ring(self.name, cursor.seq)
+        return cursor
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One line of a feed's log as stored: `old` and `new` carry 13 digits of arrival time before the value."""
+
+    seq: int
+    key: str
+    old: bytes | None
+    new: bytes | None
+    reason: str | None
+
+    def change(self, old: Item | None) -> Change:
+        """The change this line stands for, `old` being the item a replica already holds."""
+        new = parse_item(self.key, self.new) if self.new is not None else None
+        return Change(self.seq, self.key, old, new, self.reason)
+
+
+def parse_entries(reply: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[LogEntry]:
+    """Read what `XRANGE` returned."""
+    entries = []
+    for entry_id, fields in reply:
+        reason = fields.get(b"r")
+        entries.append(
+            LogEntry(
+                seq=int(entry_id[:-2]),
+                key=fields.get(b"k", b"").decode(),
+                old=fields.get(b"o"),
+                new=fields.get(b"n"),
+                reason=reason.decode() if reason else None,
+            )
+        )
+    return entries
+
+
+def parse_item(key: str, stored: bytes) -> Item:
+    """The item of a stored value."""
+    return Item(key, stored[13:], int(stored[:13]))
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, MAX_BATCH)):
+        yield batch
+
+
+def _epoch() -> str:
+    return "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(8))
+
+
+def _cursor(reply: Any) -> Cursor:
+    return Cursor(reply[0].decode(), int(reply[1]))
+
+
+def _state(reply: Any) -> FeedState:
+    flat = reply[2]
+    return FeedState(_cursor(reply), dict(zip(flat[::2], flat[1::2], strict=True)))

@@ -1,0 +1,128 @@
+"""What a client wants to see: space x time x attributes, compiled once into closures, shared by all who ask for the same.
+
+A filter is asked for every change that its index lets through, so what can be decided is decided when it is compiled: a filter of a box
+is one function with four comparisons. Its key is canonical: views whose filters have equal keys form one audience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streaming.core.attributes import canonical_pairs, join, pairs_condition
+from streaming.core.datetimes import Interval, microseconds, parse_interval
+from streaming.core.expressions import Expression, compile_expression
+from streaming.core.items import Box, Item
+from streaming.core.spatial import Region, compile_bbox, compile_geometry, intersect_boxes
+
+Predicate = Callable[[Item], bool]
+Verdict = Literal["added", "updated", "deleted"]
+
+MAX_VERTICES = 10_000
+
+
+@dataclass(frozen=True)
+class FilterSpec:
+    """What a client asked for, of the right JSON types but not yet understood. None: no such condition."""
+
+    bbox: Sequence[float] | None = None
+    geometry: dict[str, Any] | None = None
+    filters: Sequence[tuple[str, str]] | None = None
+    datetime: str | None = None
+    filter: str | dict[str, Any] | None = None
+    filter_lang: str | None = None
+    time_property: str | None = None
+
+
+class Filter:
+    """A compiled FilterSpec. Features outside all of `boxes` never match (None: no such bounds, empty: nothing matches)."""
+
+    __slots__ = ("boxes", "key", "matches")
+
+    def __init__(self, key: Hashable, boxes: tuple[Box, ...] | None, matches: Predicate) -> None:
+        self.key = key
+        self.boxes = boxes
+        self.matches = matches
+
+    def judge(self, old: Item | None, new: Item | None) -> Verdict | None:
+        """What the step from old to new is to someone who sees only what matches; None: nothing."""
+        matches = self.matches
+        if new is not None and matches(new):
+            return "updated" if old is not None and matches(old) else "added"
+        return "deleted" if old is not None and matches(old) else None
+
+
+def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter:
+    """StreamError invalid_bbox, invalid_geometry, invalid_datetime or invalid_filter, with what is wrong and where."""
+    regions = _regions(spec, max_vertices)
+    pairs = canonical_pairs(spec.filters)
+    interval = None if spec.datetime is None else parse_interval(spec.datetime)
+    expression = None if spec.filter is None else compile_expression(spec.filter, spec.filter_lang)
+    predicates: list[Predicate] = [region.matches for region in regions]
+    if interval is not None:
+        predicates.append(_during(interval, spec.time_property))
+    if pairs:
+        predicates.append(_on_properties(pairs_condition(pairs)))
+    if expression is not None:
+        predicates.append(_on_feature(expression))
+    key = (
+        tuple(region.key for region in regions),
+        None if interval is None else (interval, spec.time_property),
+        pairs,
+        expression and expression.text,
+    )
+    return Filter(key, _bounds(regions), join(predicates))
+
+
+def _regions(spec: FilterSpec, max_vertices: int) -> list[Region]:
+    regions = []
+    if spec.bbox is not None:
+        regions.append(compile_bbox(spec.bbox))
+    if spec.geometry is not None:
+        regions.append(compile_geometry(spec.geometry, max_vertices))
+    return regions
+
+
+def _bounds(regions: list[Region]) -> tuple[Box, ...] | None:
+    if not regions:
+        return None
+    if len(regions) == 1:
+        return regions[0].boxes
+    return intersect_boxes(regions[0].boxes, regions[1].boxes)
+
+
+def _during(interval: Interval, time_property: str | None) -> Predicate:
+    first, last = interval
+    if time_property is None:
+        return lambda item: first <= item.arrived * 1000 <= last
+    form = ("time", time_property)
+
+    def matches(item: Item) -> bool:
+        time = item.forms.get(form, form)
+        if time is form:
+            time = item.forms[form] = microseconds(item.properties.get(time_property))
+        return time is not None and first <= time <= last
+
+    return matches
+
+
+def _on_properties(condition: Callable[[dict[str, Any]], bool]) -> Predicate:
+    return lambda item: condition(item.properties)
+
+
+def _on_feature(expression: Expression) -> Predicate:
+    """A property of the feature goes before the members `id` and `geometry` of the same name."""
+    names, matches = expression.names, expression.matches
+
+    def on_feature(item: Item) -> bool:
+        feature = item.feature
+        properties = feature.get("properties") or {}
+        members = {name: properties[name] for name in names if name in properties}
+        for name in outside:
+            if name not in members and name in feature:
+                members[name] = feature[name]
+        return matches(members)
+
+    outside = tuple(name for name in names if name in ("id", "geometry", "properties"))
+    return on_feature

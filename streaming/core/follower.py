@@ -1,0 +1,125 @@
+"""What a process knows of a feed it follows: where it is, the recent changes, and the audiences that want to be told.
+
+`Replica` (keyed state) and `Tail` (a log without state) are the two kinds; the hub feeds both in the same way.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from typing import Protocol
+
+from .deliveries import Delivery, Encoder
+from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
+from .items import Box, Change, Item
+from .view import View
+
+
+class Condition(Protocol):
+    """What makes an audience: equal keys, equal answers."""
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal conditions."""
+
+    @property
+    def boxes(self) -> Collection[Box] | None:
+        """Where it can match at all, None for everywhere."""
+
+    @property
+    def matches(self) -> Callable[[Item], bool]:
+        """Whether an item is wanted."""
+
+
+class Audience:
+    """The views of one feed that share a filter."""
+
+    __slots__ = ("filter", "views")
+
+    def __init__(self, condition: Condition) -> None:
+        self.filter = condition
+        self.views: dict[View, None] = {}
+
+    def tell(self, run: Sequence[Delivery]) -> None:
+        """Deliver a turn to every view; each variant is encoded once."""
+        shared: dict[Encoder, object] = {}
+        for view in list(self.views):
+            view.deliver(run, shared)
+
+
+class Follower(ABC):
+    """One followed feed: position, recent changes, audiences."""
+
+    def __init__(self, feed: Feed, state: FeedState) -> None:
+        self.feed = feed
+        self.epoch = state.cursor.epoch
+        self.seq = state.cursor.seq
+        self.recent: deque[Change] = deque(maxlen=feed.options.log_length)
+        self.audiences: dict[Hashable, Audience] = {}
+        self.changes = 0
+        self.idle_since: float | None = None
+        self.throttled: set[View] = set()
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where this copy is."""
+        return Cursor(self.epoch, self.seq)
+
+    @property
+    def views(self) -> list[View]:
+        """Every view that follows."""
+        return [view for audience in self.audiences.values() for view in audience.views]
+
+    def join(self, view: View) -> None:
+        """From now on the view is told of changes."""
+        audience = self.audiences.get(view.filter.key)
+        if audience is None:
+            audience = self.audiences[view.filter.key] = Audience(view.filter)
+            self._opened(audience)
+        audience.views[view] = None
+        view.follows = self
+        self.idle_since = None
+        if view.throttle is not None:
+            self.throttled.add(view)
+
+    def leave(self, view: View) -> None:
+        """The view is told nothing any more."""
+        audience = self.audiences[view.filter.key]
+        del audience.views[view]
+        if not audience.views:
+            del self.audiences[view.filter.key]
+            self._closed(audience)
+        self.throttled.discard(view)
+        view.follows = None
+
+    def reaches(self, since: Cursor) -> bool:
+        """Whether every change after `since` is at hand."""
+        return since.epoch == self.epoch and self._first - 1 <= since.seq <= self.seq
+
+    def backfill(self, entries: list[LogEntry]) -> None:
+        """Put older log entries, read from Redis, before the recent changes (for resumes)."""
+        for entry in reversed([entry for entry in entries if entry.seq < self._first]):
+            if entry.seq != self._first - 1 or len(self.recent) == self.recent.maxlen:
+                return
+            old = parse_item(entry.key, entry.old) if entry.old is not None else None
+            self.recent.appendleft(entry.change(old))
+
+    @property
+    def _first(self) -> int:
+        """The number of the oldest change at hand (of the next one, if there is none)."""
+        return self.recent[0].seq if self.recent else self.seq + 1
+
+    @abstractmethod
+    def apply(self, entries: Iterable[LogEntry]) -> None:
+        """Take the next entries of the log, in order and without a hole, and tell the views."""
+
+    @abstractmethod
+    def replace(self, state: FeedState) -> None:
+        """Take a whole new state, because the log did not reach back to us."""
+
+    def _opened(self, audience: Audience) -> None:  # noqa: B027 (an optional hook)
+        """A filter has its first view."""
+
+    def _closed(self, audience: Audience) -> None:  # noqa: B027
+        """A filter lost its last view."""

@@ -1,0 +1,286 @@
+"""The hub: one per process, on its event loop.
+It follows the feeds somebody here looks at. On a doorbell, or after a second without one, it pulls their logs from where it is:
+under load many changes come in one pull, and a lost doorbell, a lost connection or a restarted Redis is repaired by the next one.
+It never gives up; while Redis is away, views simply hear nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from .doorbell import doorbell, feed_group
+from .errors import StreamError
+from .feed import Cursor, Feed, LogEntry, parse_entries
+from .follower import Follower
+from .redis import async_redis, close_async_redis, refusing
+from .replica import Replica
+from .tail import Tail
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+PULL_COUNT = 2000
+SLICE = 100
+RELEASE_SECONDS = 0.025
+LINGER_SECONDS = 60.0
+CONTROL_GROUP = "geostream.control"
+
+F = TypeVar("F", bound=Follower)
+Handler = Callable[[dict[str, Any]], None]
+
+
+class ChannelLayer(Protocol):
+    """What the hub needs of a Channels layer."""
+
+    async def new_channel(self) -> str:
+        """Make a channel of this process."""
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        """The next message of a channel."""
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Join a group."""
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Leave a group."""
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        """Send to a group."""
+
+    async def flush(self) -> None:
+        """Forget channels and groups, close connections."""
+
+
+class Hub:
+    """Follows feeds for one process. Everything but `control` is called on its event loop."""
+
+    def __init__(self, get_layer: Callable[[], ChannelLayer]) -> None:
+        self.node = uuid.uuid4().hex
+        self.followers: dict[str, Follower] = {}
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._get_layer = get_layer
+        self._channel = ""
+        self._loading: dict[str, asyncio.Task[Follower]] = {}
+        self._rung: set[str] = set()
+        self._announced: dict[str, int] = {}
+        self._bell = asyncio.Event()
+        self._pulling = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._handlers: dict[str, Handler] = {}
+        self._redis_down = False
+
+    # -- life -------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join the channel layer and begin to pull. `StreamError` if Redis does not answer."""
+        self.loop = asyncio.get_running_loop()
+        layer = self._get_layer()
+        with refusing():
+            self._channel = await layer.new_channel()
+            await layer.group_add(CONTROL_GROUP, self._channel)
+        doorbell.attach(self.loop, self._heard)
+        for body in (self._listen, self._pull_for_ever, self._release_for_ever):
+            self._tasks.append(asyncio.create_task(body()))
+        self.every(LINGER_SECONDS / 4, self._drop_idle)
+
+    async def stop(self) -> None:
+        """End all tasks and connections."""
+        doorbell.detach()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        self.followers.clear()
+        await self._get_layer().flush()
+        await close_async_redis()
+
+    def every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+        """Run a job again and again until the hub stops; what goes wrong is logged and tried again."""
+        self._tasks.append(asyncio.create_task(_repeat(seconds, job)))
+
+    # -- control messages between processes -------------------------------
+
+    def on(self, kind: str, handler: Handler) -> None:
+        """Call `handler` for control messages of this kind, whichever process sent them."""
+        self._handlers[kind] = handler
+
+    async def control(self, kind: str, **fields: Any) -> None:
+        """Send a control message to every process (at most once, like everything on the channel layer)."""
+        await self._get_layer().group_send(CONTROL_GROUP, {"type": kind, **fields})
+
+    # -- following --------------------------------------------------------
+
+    async def replica(self, feed: Feed) -> Replica:
+        """The live copy of a feed with state; loaded if nobody here followed it. May be dropped again while it has no views."""
+        return await self._follow(feed, Replica)
+
+    async def tail(self, feed: Feed) -> Tail:
+        """The end of a feed that is only a log."""
+        return await self._follow(feed, Tail)
+
+    async def refresh(self, follower: Follower) -> None:
+        """Pull one feed now, so that it shows everything stored before this call."""
+        with refusing():
+            while await self._pull([follower]):
+                pass
+
+    async def reach(self, follower: Follower, since: Cursor) -> bool:
+        """Make every change after `since` available for a resume, if the log still has them."""
+        if since.epoch == follower.epoch and since.seq > follower.seq:
+            await self.refresh(follower)
+        if since.epoch != follower.epoch or since.seq > follower.seq:
+            return False
+        if not follower.reaches(since):
+            follower.backfill(await self._read_log(follower, since))
+        return follower.reaches(since)
+
+    def lag(self, feed: str) -> int:
+        """Changes of a feed that were announced here and not pulled yet."""
+        follower = self.followers.get(feed)
+        return 0 if follower is None else max(self._announced.get(feed, 0) - follower.seq, 0)
+
+    async def _follow(self, feed: Feed, kind: type[F]) -> F:
+        follower = self.followers.get(feed.name)
+        if follower is None:
+            task = self._loading.get(feed.name)
+            if task is None:
+                task = self._loading[feed.name] = asyncio.create_task(self._load(feed, kind))
+            follower = await asyncio.shield(task)
+        if not follower.audiences:
+            follower.idle_since = time.monotonic()
+        if not isinstance(follower, kind):
+            raise TypeError(f"feed {feed.name} is followed as {type(follower).__name__}")
+        return follower
+
+    async def _load(self, feed: Feed, kind: type[Follower]) -> Follower:
+        try:
+            with refusing():
+                await self._get_layer().group_add(feed_group(feed.name), self._channel)
+            follower = kind(feed, await feed.read())
+            follower.idle_since = time.monotonic()
+            self.followers[feed.name] = follower
+            return follower
+        finally:
+            del self._loading[feed.name]
+
+    async def _read_log(self, follower: Follower, since: Cursor) -> list[LogEntry]:
+        with refusing():
+            reply: Any = await async_redis().xrange(follower.feed.log_key, f"{since.seq + 1}-0", f"{follower.seq}-0")
+        return parse_entries(reply)
+
+    # -- pulling ----------------------------------------------------------
+
+    def _heard(self, feed: str, seq: int) -> None:
+        follower = self.followers.get(feed)
+        if follower is not None and (seq > follower.seq or seq == 0):
+            self._announced[feed] = seq
+            self._rung.add(feed)
+            self._bell.set()
+
+    async def _listen(self) -> None:
+        layer = self._get_layer()
+        while True:
+            message = await layer.receive(self._channel)
+            if message["type"] == "feed.changed":
+                self._heard(message["feed"], message["seq"])
+            elif handler := self._handlers.get(message["type"]):
+                handler(message)
+
+    async def _pull_for_ever(self) -> None:
+        polled = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._bell.wait()
+            except TimeoutError:
+                pass
+            self._bell.clear()
+            rung, self._rung = self._rung, set()
+            if time.monotonic() - polled >= POLL_SECONDS:
+                polled = time.monotonic()
+                rung = set(self.followers)
+            await self._pull_named(rung)
+
+    async def _pull_named(self, names: Iterable[str]) -> None:
+        followers = [self.followers[name] for name in names if name in self.followers]
+        if not followers:
+            return
+        try:
+            with refusing():
+                more = await self._pull(followers)
+        except StreamError as error:
+            if not self._redis_down:
+                logger.warning("%s; subscribers wait", error)
+            self._redis_down = True
+            await asyncio.sleep(0.2)
+            return
+        if self._redis_down:
+            logger.warning("Redis answers again")
+            self._redis_down = False
+        if more:
+            self._rung |= more
+            self._bell.set()
+
+    async def _pull(self, followers: list[Follower]) -> set[str]:
+        """One round trip for all of them; returns the names of those that have more waiting."""
+        async with self._pulling:
+            pipe = async_redis().pipeline(transaction=True)
+            for follower in followers:
+                pipe.hmget(follower.feed.meta_key, "epoch", "seq")
+                pipe.xrange(follower.feed.log_key, f"{follower.seq + 1}-0", "+", count=PULL_COUNT)
+            replies = await pipe.execute()
+            more = set()
+            for follower, meta, entries in zip(followers, replies[::2], replies[1::2], strict=True):
+                if await self._take(follower, meta, parse_entries(entries)):
+                    more.add(follower.feed.name)
+            return more
+
+    async def _take(self, follower: Follower, meta: list[bytes | None], entries: list[LogEntry]) -> bool:
+        epoch = meta[0].decode() if meta[0] else ""
+        seq = int(meta[1] or 0)
+        if epoch == follower.epoch and seq < follower.seq:
+            logger.warning("Redis lost the end of %s; its cursors are void", follower.feed.name)
+            await follower.feed.renew(epoch)
+        follows_on = entries[0].seq == follower.seq + 1 if entries else seq == follower.seq
+        if epoch != follower.epoch or not follows_on:
+            follower.replace(await follower.feed.read())
+            return False
+        for start in range(0, len(entries), SLICE):
+            if start:
+                await asyncio.sleep(0)
+            follower.apply(entries[start : start + SLICE])
+        return len(entries) == PULL_COUNT
+
+    async def _release_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(RELEASE_SECONDS)
+            now = time.monotonic()
+            for follower in list(self.followers.values()):
+                for view in list(follower.throttled):
+                    view.release(now)
+
+    async def _drop_idle(self) -> None:
+        for name, follower in list(self.followers.items()):
+            if follower.audiences:
+                continue
+            if follower.idle_since is None:
+                follower.idle_since = time.monotonic()
+            elif time.monotonic() - follower.idle_since > LINGER_SECONDS:
+                del self.followers[name]
+                await self._get_layer().group_discard(feed_group(name), self._channel)
+
+
+async def _repeat(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await job()
+        except StreamError as error:
+            logger.warning("%s: %s", job.__qualname__, error)
+        except Exception:
+            logger.exception("%s failed and will be tried again", job.__qualname__)

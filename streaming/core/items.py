@@ -1,0 +1,121 @@
+"""One version of one key, and the step from one version to the next.
+
+An item is shared by every view and every waiting message of its process and never changes; what is derived from its bytes
+(box, feature, geometry, encoded forms) is made once, when first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import shapely
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+
+Box = tuple[float, float, float, float]
+"""(west, south, east, north) in degrees."""
+
+
+class _Geometry(msgspec.Struct):
+    type: str
+    coordinates: Any = None
+    geometries: list[_Geometry] = []
+
+
+class _Located(msgspec.Struct):
+    geometry: _Geometry | None = None
+
+
+_decode_located = msgspec.json.Decoder(_Located).decode
+_decode_feature = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Item:
+    """One version of one key of a feed: its bytes, when they arrived, and lazily what they mean.
+
+    `value` is canonical JSON of a GeoJSON Feature for feature layers; `arrived` is milliseconds since 1970.
+    """
+
+    __slots__ = ("_box", "_feature", "_geometry", "arrived", "forms", "is_point", "key", "value")
+
+    def __init__(self, key: str, value: bytes, arrived: int) -> None:
+        self.key = key
+        self.value = value
+        self.arrived = arrived
+        self.forms: dict[Any, Any] = {}
+        self.is_point = False
+        self._box: Box | None = None
+        self._feature: dict[str, Any] | None = None
+        self._geometry: BaseGeometry | None = None
+        located = _decode_located(value).geometry
+        if located is None:
+            return
+        if located.type == "Point":
+            x, y = located.coordinates[:2]
+            self._box = (x, y, x, y)
+            self.is_point = True
+        else:
+            self._box = _bounds(located)
+
+    @property
+    def box(self) -> Box | None:
+        """The bounding box in degrees, or None without geometry."""
+        return self._box
+
+    @property
+    def feature(self) -> dict[str, Any]:
+        """The decoded GeoJSON Feature. Never modify it: it is shared."""
+        if self._feature is None:
+            self._feature = _decode_feature(self.value)
+        return self._feature
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The feature's properties (empty if null)."""
+        return self.feature.get("properties") or {}
+
+    @property
+    def geometry(self) -> BaseGeometry | None:
+        """The geometry as a shapely object, or None."""
+        if self._geometry is None and self._box is not None:
+            if self.is_point:
+                self._geometry = shapely.Point(self._box[0], self._box[1])
+            else:
+                self._geometry = shape(self.feature["geometry"])
+        return self._geometry
+
+
+def _bounds(geometry: _Geometry) -> Box | None:
+    positions: list[tuple[float, float]] = []
+    _collect(geometry, positions)
+    if not positions:
+        return None
+    xs, ys = zip(*positions, strict=True)
+    return (min(xs), min(ys), max(xs), max(ys))
+
+
+def _collect(geometry: _Geometry, into: list[tuple[float, float]]) -> None:
+    for part in geometry.geometries:
+        _collect(part, into)
+    stack = [geometry.coordinates] if geometry.coordinates else []
+    while stack:
+        level = stack.pop()
+        if level and isinstance(level[0], list):
+            stack.extend(level)
+        elif level:
+            into.append((level[0], level[1]))
+
+
+class Change:
+    """A step of one key, as the log has it: `old` is None for a new key, `new` is None for a deletion."""
+
+    __slots__ = ("frames", "key", "new", "old", "reason", "seq")
+
+    def __init__(self, seq: int, key: str, old: Item | None, new: Item | None, reason: str | None = None) -> None:
+        self.seq = seq
+        self.key = key
+        self.old = old
+        self.new = new
+        self.reason = reason
+        self.frames: dict[Any, Any] = {}

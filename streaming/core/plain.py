@@ -1,0 +1,50 @@
+"""Values that JSON can hold: finite, of bounded depth, with text keys.
+
+What arrives as JSON text is plain already; what arrives as MessagePack or from Python may hold NaN, tuples, dates or itself.
+`plain` copies such a value, so that nothing downstream has to be afraid of it and the caller's own object is never changed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_DEPTH = 64
+
+
+class NotPlain(ValueError):
+    """The value cannot be JSON; the message says where and why."""
+
+
+def plain(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:
+    """A copy of `value` of dict, list, str, int, finite float, bool and None only. NotPlain otherwise."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if value - value != 0:
+            raise NotPlain(f"{place}: {value} is not a finite number")
+        return float(value)
+    if depth == 0:
+        raise NotPlain(f"{place[:80]}: nested too deeply (more than {MAX_DEPTH} levels)")
+    if isinstance(value, dict):
+        return {_key(key, place): plain(member, f"{place}.{key}", depth - 1) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(member, f"{place}[{index}]", depth - 1) for index, member in enumerate(value)]
+    raise NotPlain(f"{place}: {type(value).__name__} is not a JSON type")
+
+
+def check_depth(value: Any, place: str, depth: int = MAX_DEPTH) -> None:
+    """NotPlain if decoded JSON is nested more deeply than `depth`."""
+    if depth == 0:
+        raise NotPlain(f"{place}: nested too deeply (more than {MAX_DEPTH} levels)")
+    members = value.values() if isinstance(value, dict) else value
+    for member in members:
+        if isinstance(member, dict | list):
+            check_depth(member, place, depth - 1)
+
+
+def _key(key: Any, place: str) -> str:
+    if not isinstance(key, str):
+        raise NotPlain(f"{place}: the name of a member must be a text, not {key!r:.40}")
+    return key

@@ -1,0 +1,83 @@
+"""What a view wants features to look like: in which coordinate reference system, with which properties.
+
+A presentation is made once per item, however many views ask for it. Filters never see it: they work in degrees. Coordinates come out as
+easting, northing (or longitude, latitude) whatever the CRS says about its axes; heights stay as they are. A feature that has a position
+the CRS cannot express is shown without geometry: JSON knows no infinity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.core.items import Item
+from streaming.core.projection import WGS84, project, transformer_to
+
+_EPSG = re.compile(
+    r"(?:\[?EPSG:|https?://www\.opengis\.net/def/crs/EPSG/[^/]*/|urn:ogc:def:crs:EPSG:[^:]*:)?(\d{1,9})\]?", re.IGNORECASE | re.ASCII
+)
+_CRS84 = re.compile(
+    r"(?:\[?OGC:|https?://www\.opengis\.net/def/crs/OGC/[^/]*/|urn:ogc:def:crs:OGC:[^:]*:)?CRS84\]?", re.IGNORECASE | re.ASCII
+)
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """An EPSG code, and the properties to keep (None: all of them). Equal presentations share what they made of an item."""
+
+    crs: int = WGS84
+    properties: tuple[str, ...] | None = None
+
+    def geojson(self, item: Item) -> bytes:
+        """The item's feature as canonical GeoJSON in this presentation."""
+        if self.crs == WGS84 and self.properties is None:
+            return item.value
+        made: bytes | None = item.forms.get(self)
+        if made is None:
+            made = item.forms[self] = _encode(self._feature(item))
+        return made
+
+    def _feature(self, item: Item) -> dict[str, Any]:
+        feature = dict(item.feature)
+        if self.properties is not None and feature.get("properties") is not None:
+            kept = feature["properties"]
+            feature["properties"] = {name: kept[name] for name in self.properties if name in kept}
+        if self.crs != WGS84 and feature["geometry"] is not None:
+            project(feature, transformer_to(self.crs))
+        return feature
+
+
+def compile_presentation(crs: int | str | None, properties: Iterable[str] | None) -> Presentation:
+    """Read what a client asked for: 3857, "3857", "EPSG:3857", an OGC URI or URN, CRS84. StreamError invalid_crs, bad_request."""
+    code = WGS84 if crs is None else _code(crs)
+    if code != WGS84:
+        transformer_to(code)
+    return Presentation(code, None if properties is None else _names(properties))
+
+
+def _names(properties: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(properties, str | bytes):
+        raise StreamError("bad_request", "properties must be a list of property names")
+    names = list(properties)
+    if not all(isinstance(name, str) for name in names):
+        raise StreamError("bad_request", "properties must be a list of property names")
+    return tuple(sorted(set(names)))
+
+
+def _code(crs: int | str) -> int:
+    if isinstance(crs, str):
+        name = crs.strip()
+        if _CRS84.fullmatch(name):
+            return WGS84
+        match = _EPSG.fullmatch(name)
+        if match:
+            return int(match[1])
+    elif isinstance(crs, int) and not isinstance(crs, bool) and 0 < crs < 1_000_000_000:
+        return crs
+    raise StreamError("invalid_crs", f"{crs!r:.80} is not an EPSG code: use 3857, 'EPSG:3857' or an OGC CRS URI")

@@ -1,0 +1,119 @@
+"""GeoJSON in another coordinate reference system.
+
+Coordinates come out as easting, northing (or longitude, latitude) whatever the CRS says about its axes; heights stay as they are. Building
+a transformer takes a hundred times as long as using it, so the way to a CRS, or that there is none, is remembered. JSON knows no infinity:
+a geometry with a position that the CRS cannot express becomes null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain
+from math import isfinite
+from typing import Any
+
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+
+from streaming.core.errors import StreamError
+
+WGS84 = 4326
+MAX_CACHED_CRS = 256
+
+
+def transformer_to(code: int) -> Transformer:
+    """From longitude, latitude to easting, northing of an EPSG code. StreamError invalid_crs."""
+    transformer = _build(code)
+    if isinstance(transformer, str):
+        raise StreamError("invalid_crs", f"EPSG:{code} {transformer}")
+    return transformer
+
+
+@lru_cache(MAX_CACHED_CRS)
+def _build(code: int) -> Transformer | str:
+    """The way from longitude, latitude to the CRS, or the reason why there is none (misses are remembered too)."""
+    try:
+        crs = CRS.from_epsg(code)
+        if not (crs.is_projected or crs.is_geographic):
+            return "is not a horizontal coordinate reference system"
+        return Transformer.from_crs(WGS84, crs.to_2d(), always_xy=True)
+    except ProjError:
+        return "does not exist or cannot be reached from WGS 84"
+
+
+def project(feature: dict[str, Any], transformer: Transformer) -> None:
+    """Replace the geometry of a feature (and its bbox) by its projection, or by null if the CRS cannot express a position of it."""
+    geometry = _projected(feature["geometry"], transformer)
+    feature["geometry"] = geometry
+    if "bbox" in feature:
+        bounds = None if geometry is None else _bounds(geometry)
+        if bounds is None:
+            del feature["bbox"]
+        else:
+            feature["bbox"] = bounds
+
+
+def _projected(geometry: dict[str, Any], transformer: Transformer) -> dict[str, Any] | None:
+    """A projected copy, or None if it cannot be expressed in the CRS."""
+    made = dict(geometry)
+    if geometry["type"] == "GeometryCollection":
+        members = [_projected(member, transformer) for member in geometry["geometries"]]
+        if any(member is None for member in members):
+            return None
+        made["geometries"] = members
+    else:
+        coordinates = _projected_coordinates(geometry["coordinates"], transformer)
+        if coordinates is None:
+            return None
+        made["coordinates"] = coordinates
+    if "bbox" in made:
+        bounds = _bounds(made)
+        made.pop("bbox")
+        if bounds is not None:
+            made["bbox"] = bounds
+    return made
+
+
+def _projected_coordinates(coordinates: Any, transformer: Transformer) -> Any:
+    positions = list(_positions(coordinates))
+    if not positions:
+        return coordinates
+    xs, ys = transformer.transform([position[0] for position in positions], [position[1] for position in positions])
+    if not all(map(isfinite, chain(xs, ys))):
+        return None
+    projected = ([x, y, *position[2:]] for x, y, position in zip(xs, ys, positions, strict=True))
+    return _rebuilt(coordinates, projected)
+
+
+def _rebuilt(coordinates: Any, positions: Any) -> Any:
+    if not coordinates:
+        return coordinates
+    if isinstance(coordinates[0], list):
+        return [_rebuilt(part, positions) for part in coordinates]
+    return next(positions)
+
+
+def _positions(coordinates: Any) -> Iterable[list[float]]:
+    if not coordinates:
+        return
+    if isinstance(coordinates[0], list):
+        for part in coordinates:
+            yield from _positions(part)
+    else:
+        yield coordinates
+
+
+def _all_positions(geometry: dict[str, Any]) -> Iterable[list[float]]:
+    if geometry["type"] == "GeometryCollection":
+        return chain.from_iterable(map(_all_positions, geometry["geometries"]))
+    return _positions(geometry["coordinates"])
+
+
+def _bounds(geometry: dict[str, Any]) -> list[float] | None:
+    """GeoJSON bbox of 4 numbers, or of 6 if every position has a height; None of an empty geometry."""
+    positions = list(_all_positions(geometry))
+    if not positions:
+        return None
+    axes = list(zip(*positions, strict=False))
+    return [*map(min, axes), *map(max, axes)]

@@ -1,0 +1,44 @@
+"""A tail: the end of a log without state (events), as this process follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from .deliveries import Delivery
+from .feed import Cursor, FeedState, LogEntry
+from .follower import Audience, Condition, Follower
+
+
+class Tail(Follower):
+    """Tells views every new line that they want. Lines are never conflated; what is lost is counted."""
+
+    def apply(self, entries: Iterable[LogEntry]) -> None:
+        runs: dict[Audience, list[Delivery]] = {}
+        for entry in entries:
+            change = entry.change(None)
+            self.seq = change.seq
+            self.changes += 1
+            self.recent.append(change)
+            delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
+            for audience in self.audiences.values():
+                if change.new is not None and audience.filter.matches(change.new):
+                    runs.setdefault(audience, []).append(delivery)
+        for audience, run in runs.items():
+            audience.tell(run)
+
+    def replace(self, state: FeedState) -> None:
+        lost = state.cursor.seq - self.seq if state.cursor.epoch == self.epoch else state.cursor.seq
+        self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
+        self.recent.clear()
+        for view in self.views:
+            view.lost(max(lost, 0))
+
+    def missed(self, condition: Condition, since: Cursor) -> tuple[list[Delivery], int]:
+        """What a client that was there until `since` must be told, and how many lines before them are gone for good."""
+        if since.epoch != self.epoch or since.seq > self.seq:
+            return [], 0
+        gap = max(self._first - 1 - since.seq, 0)
+        skip = max(since.seq + 1 - self._first, 0)
+        wanted = [change for change in islice(self.recent, skip, None) if change.new is not None and condition.matches(change.new)]
+        return [Delivery("event", str(change.seq), change.new, self.epoch, change.seq) for change in wanted], gap

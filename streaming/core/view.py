@@ -1,0 +1,138 @@
+"""A view: one subscription to one feed.
+It joins an audience (all views with the same filter), so that a change is judged once for all of them, and owns the queue in
+which its deliveries wait while its connection is busy. What it tells is decided by its replica; how it is put into bytes by its
+encoder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
+
+if TYPE_CHECKING:
+    from .follower import Condition, Follower
+    from .outbox import Outbox
+
+
+class View:
+    """One subscription. `max_rate` is updates per second and key, None for every one; `queue` decides whether what waits conflates."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        encoder: Encoder,
+        condition: Condition,
+        max_rate: float | None = None,
+        queue: KeyedQueue | LogQueue | None = None,
+    ) -> None:
+        self.outbox = outbox
+        self.encoder = encoder
+        self.filter = condition
+        self.throttle = Throttle(1 / max_rate) if max_rate else None
+        self.follows: Follower | None = None
+        self.queue = KeyedQueue(encoder) if queue is None else queue
+
+    def deliver(self, run: Sequence[Delivery], shared: dict[Encoder, object]) -> None:
+        """Tell what happened in one turn. `shared` keeps what other views of the audience already had encoded."""
+        if self.throttle is not None:
+            run = self.throttle.passing(run, time.monotonic())
+            if not run:
+                return
+            shared = {}
+        self.outbox.deliver(self, run, shared)
+
+    def bulk(self, deliveries: list[Delivery], gap: int = 0) -> None:
+        """Tell many things at once. What waited before is told before, and nothing later merges across."""
+        self.seal()
+        if deliveries:
+            self.outbox.put(Bulk(self.encoder, deliveries, gap))
+
+    def seal(self) -> None:
+        """Start a new queue: what waits now stays as it is."""
+        if self.throttle is not None and (held := self.throttle.all_held()):
+            self.outbox.deliver(self, held, {})
+        if isinstance(self.queue, KeyedQueue):
+            self.queue = KeyedQueue(self.encoder)
+
+    def reshape(self, encoder: Encoder, condition: Condition, max_rate: float | None) -> None:
+        """Another filter, form or rate, for a view that has left its feed for a moment."""
+        self.seal()
+        self.encoder = encoder
+        self.filter = condition
+        self.throttle = Throttle(1 / max_rate) if max_rate else None
+        self.queue = KeyedQueue(encoder)
+
+    def release(self, now: float) -> None:
+        """Tell what the throttle held and is now due."""
+        if self.throttle is not None and self.follows is not None:
+            run = self.throttle.due(now, self.follows.seq)
+            if run:
+                self.outbox.deliver(self, run, {})
+
+    def lost(self, count: int) -> None:
+        """Lines of a log that will never come; told before the next one."""
+        if isinstance(self.queue, LogQueue) and count:
+            self.queue.push((), count)
+
+
+class Throttle:
+    """Holds updates that come sooner than `interval` seconds after the last one of their key; the latest is never lost.
+
+    While something is held, nothing that passes may promise more than what precedes the oldest held change.
+    """
+
+    __slots__ = ("_held", "_last", "interval")
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._last: dict[str, float] = {}
+        self._held: dict[str, Delivery] = {}
+
+    def passing(self, run: Sequence[Delivery], now: float) -> list[Delivery]:
+        """The part of a turn that may be told now; the rest is held."""
+        passing: dict[str, Delivery] = {}
+        for delivery in run:
+            held = self._held.pop(delivery.key, None)
+            newer = delivery if held is None else _combined(held, delivery)
+            if newer.kind == "updated" and now < self._last.get(delivery.key, 0.0) + self.interval:
+                self._held[delivery.key] = newer
+            else:
+                passing[delivery.key] = newer
+                self._note(newer, now)
+        return self._promised(list(passing.values()), run[-1].seq if run else None)
+
+    def due(self, now: float, position: int) -> list[Delivery]:
+        """What was held long enough, complete up to `position` if nothing else is held."""
+        run = [d for d in self._held.values() if self._last.get(d.key, 0.0) + self.interval <= now]
+        for delivery in run:
+            del self._held[delivery.key]
+            self._note(delivery, now)
+        return self._promised(run, position)
+
+    def all_held(self) -> list[Delivery]:
+        """Everything held, told at once (before the view is moved)."""
+        held, self._held = list(self._held.values()), {}
+        return [d.promising(None) for d in held]
+
+    def _note(self, delivery: Delivery, now: float) -> None:
+        if delivery.kind == "deleted":
+            self._last.pop(delivery.key, None)
+        else:
+            self._last[delivery.key] = now
+
+    def _promised(self, run: list[Delivery], position: int | None) -> list[Delivery]:
+        """Only the last one promises anything, and no more than what precedes the oldest held change."""
+        if not run:
+            return run
+        seqs = [d.seq for d in self._held.values() if d.seq is not None]
+        promise = position if position is None or not seqs else min(position, min(seqs) - 1)
+        return [*(d.promising(None) for d in run[:-1]), run[-1].promising(promise)]
+
+
+def _combined(held: Delivery, newer: Delivery) -> Delivery:
+    result = merged(held, newer)
+    assert result is not None  # only updates are held, and an update never cancels out
+    return result

@@ -1,0 +1,23 @@
+"""How a frame that is no message is refused, with what is needed to answer it."""
+
+from __future__ import annotations
+
+from streaming.core.errors import StreamError
+from streaming.dialects.geo.encoding import Encoding
+
+MAX_DEPTH = 126
+"""Levels of arrays and objects inside a message, in every format, so that what came in one can go out in any other."""
+
+
+class DecodeError(StreamError):
+    """A frame that is no message. `request_id` and `encoding` are what could still be made out of it, for the answer."""
+
+    def __init__(self, code: str, message: str, request_id: str | None = None, encoding: Encoding | None = None) -> None:
+        super().__init__(code, message)
+        self.request_id = request_id
+        self.encoding = encoding
+
+
+def too_deep() -> DecodeError:
+    """The refusal of a message with too many levels."""
+    return DecodeError("bad_frame", f"the message is nested more than {MAX_DEPTH} levels deep")

@@ -1,0 +1,212 @@
+"""One client of the geo protocol: its encoding, its requests, its subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from streaming.auth import from_token
+from streaming.conf import conf
+from streaming.core.errors import CloseCode, StreamError
+from streaming.core.hub import Hub
+
+from .codec import DecodeError, Encoding, decode, encode, is_text, negotiate
+from .encoding import JSON_TEXT
+from .messages import (
+    Ack,
+    Authenticate,
+    Compression,
+    Error,
+    Handshake,
+    ListSubscriptions,
+    Message,
+    Ping,
+    Pong,
+    SubscribeEvents,
+    SubscribeFeatures,
+    Subscriptions,
+    Unsubscribe,
+    UpdateSubscription,
+    reply_id,
+    type_of,
+)
+from .requests import updated, wanted
+from .subscriptions import EventSubscription, FeatureSubscription, Subscription, dropped, waiting
+
+if TYPE_CHECKING:
+    from streaming.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+
+class GeoSession:
+    """Answers one client. Requests are handled one after the other, in the order they came."""
+
+    dialect: ClassVar[str] = "geo"
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.outbox = connection.outbox
+        self.framing = connection.sender.framing
+        self.encoding = JSON_TEXT
+        self.spare_pings = False
+        self.subscriptions: dict[str, Subscription] = {}
+        self._met = False
+        self._bad_frames = 0
+        self._reviewing: asyncio.Task[None] | None = None
+
+    @property
+    def hub(self) -> Hub:
+        """The process's hub."""
+        return self.connection.runtime.hub
+
+    @property
+    def user(self) -> Any:
+        """Who is asking."""
+        return self.connection.principal.user
+
+    async def receive(self, data: str | bytes) -> None:
+        """Handle one frame."""
+        try:
+            message, arrived = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES)
+        except DecodeError as error:
+            self._undecodable(error)
+            return
+        self._meet(message, arrived)
+        try:
+            await self._handle(message, arrived)
+        except StreamError as error:
+            self.refuse(error, reply_id(message), ack=not isinstance(message, Handshake))
+            if error.code == "unsupported_version":
+                self.connection.close(CloseCode.BAD_PROTOCOL, error.message)
+
+    def send(self, message: Message, encoding: Encoding | None = None) -> None:
+        """Queue a message."""
+        encoding = encoding or self.encoding
+        self.outbox.send(*self.framing.pack([encode(message, encoding)], is_text(encoding)))
+
+    def refuse(self, error: StreamError, request_id: str | None, ack: bool = False) -> None:
+        """Say no, with the reason."""
+        if ack and request_id is not None:
+            self.send(Ack(request_id=request_id, success=False, message=error.message, code=error.code))
+        else:
+            self.send(Error(code=error.code, message=error.message, request_id=request_id))
+
+    def wants_snapshot(self, asked: bool | None) -> bool:
+        """Whether what matches now is sent: as asked, else as the peer's kind expects."""
+        return not self.encoding.positional if asked is None else asked
+
+    def expire(self, reason: StreamError) -> None:
+        """Say why the connection is about to be closed."""
+        self.refuse(reason, None)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The subscriptions, for the admin."""
+        return [
+            {
+                "id": subscription.id,
+                "kind": subscription.kind,
+                "since": subscription.since,
+                "waiting": waiting(subscription.views),
+                "dropped": dropped(subscription.views),
+                **subscription.describe(),
+            }
+            for subscription in self.subscriptions.values()
+        ]
+
+    def layers_changed(self) -> None:
+        """Layers were created, changed or deleted."""
+        if self.subscriptions and self._reviewing is None:
+            self._reviewing = asyncio.create_task(self._review())
+
+    def close(self) -> None:
+        """Leave everything."""
+        if self._reviewing is not None:
+            self._reviewing.cancel()
+        for subscription in self.subscriptions.values():
+            subscription.stop()
+        self.subscriptions.clear()
+
+    async def _review(self) -> None:
+        try:
+            for subscription in list(self.subscriptions.values()):
+                await subscription.review()
+        except StreamError as error:
+            logger.warning("subscriptions could not be reviewed: %s", error)
+        finally:
+            self._reviewing = None
+
+    def _meet(self, message: Message, arrived: Encoding) -> None:
+        """Adopt the encoding of the first frame; a later sign that the peer cannot read real zstd is heeded too."""
+        if not self._met:
+            self._met = True
+            self.encoding = arrived
+            self.spare_pings = isinstance(message, Handshake) and arrived.positional and arrived.compression is Compression.ZSTD
+        elif arrived.stored_zstd and self.encoding.compression is Compression.ZSTD:
+            self.encoding = replace(self.encoding, stored_zstd=True)
+
+    def _undecodable(self, error: DecodeError) -> None:
+        if not self._met and error.encoding is not None:
+            self.encoding = error.encoding
+        self.refuse(error, error.request_id, ack=True)
+        self._bad_frames += 1
+        if self._bad_frames >= conf.MAX_BAD_FRAMES:
+            self.connection.close(CloseCode.BAD_PROTOCOL, "too many messages that could not be read")
+
+    async def _handle(self, message: Message, arrived: Encoding) -> None:
+        match message:
+            case Ping():
+                self.send(Pong(message.id))
+            case Pong():
+                pass
+            case SubscribeFeatures():
+                self._check_new(message.subscription_id)
+                await self._add(FeatureSubscription(self, await wanted(message)))
+            case SubscribeEvents():
+                self._check_new(message.subscription_id)
+                await self._add(EventSubscription(self, message))
+            case UpdateSubscription():
+                await self._update(message)
+            case Unsubscribe():
+                self._subscription(message.subscription_id).stop()
+                del self.subscriptions[message.subscription_id]
+                self.send(Ack(request_id=message.subscription_id, success=True, message="Unsubscribed"))
+            case ListSubscriptions():
+                infos = [subscription.info() for subscription in self.subscriptions.values()]
+                self.send(Subscriptions(message.request_id, infos))
+            case Authenticate():
+                await self._authenticate(message)
+            case Handshake():
+                ack, agreed = negotiate(message, arrived)
+                self.send(ack, arrived)
+                self.encoding = agreed
+            case _:
+                raise StreamError("unsupported_type", f"{type_of(type(message))!r} messages are not accepted here")
+
+    def _check_new(self, subscription_id: str) -> None:
+        if subscription_id in self.subscriptions:
+            raise StreamError("duplicate_subscription", f"this connection already has a subscription {subscription_id[:100]!r}")
+        if len(self.subscriptions) >= conf.MAX_SUBSCRIPTIONS:
+            raise StreamError("too_many_subscriptions", f"a connection may have {conf.MAX_SUBSCRIPTIONS} subscriptions")
+
+    async def _add(self, subscription: Subscription) -> None:
+        await subscription.start()
+        self.subscriptions[subscription.id] = subscription
+
+    def _subscription(self, subscription_id: str) -> Subscription:
+        subscription = self.subscriptions.get(subscription_id)
+        if subscription is None:
+            raise StreamError("unknown_subscription", f"this connection has no subscription {subscription_id[:100]!r}")
+        return subscription
+
+    async def _update(self, message: UpdateSubscription) -> None:
+        subscription = self._subscription(message.subscription_id)
+        if not isinstance(subscription, FeatureSubscription):
+            raise StreamError("bad_request", "only feature subscriptions can be updated")
+        await subscription.update(await updated(subscription.wanted, message))
+
+    async def _authenticate(self, message: Authenticate) -> None:
+        self.connection.principal = await from_token(message.token)
+        self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))

@@ -1,0 +1,121 @@
+"""GeoJSON coming in: split, checked (RFC 7946) and made canonical.
+
+Canonical means that equal features are equal bytes: sorted keys, no white space, UTF-8, coordinates as floats. The feed compares
+bytes to see whether a feature changed, so nothing may be stored that did not pass `parse_feature`. Every published feature
+goes through here; each microsecond counts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.core.geometry import GeometryError, check_geometry
+from streaming.core.plain import MAX_DEPTH, NotPlain, check_depth, plain
+from streaming.features.records import LineCutter, iter_lines, split_features
+
+__all__ = ["MAX_BYTES", "LineCutter", "deletion", "feature_id", "iter_lines", "parse_feature", "split_features"]
+
+MAX_BYTES = 1 << 20
+MAX_ID = 256
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder(order="sorted").encode
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tuple[str, bytes]:
+    """The key (JSON text of the id) and the canonical bytes of a feature. StreamError invalid_feature or too_large.
+
+    A missing `properties` becomes null; foreign members are kept. A dict is copied, never changed.
+    """
+    try:
+        feature = _plain_feature(raw) if isinstance(raw, dict) else _decode_feature(raw, max_bytes)
+        key = _checked_key(feature)
+        value = _encode(feature)
+    except (GeometryError, NotPlain) as error:
+        raise StreamError("invalid_feature", str(error)) from None
+    except UnicodeEncodeError:
+        raise StreamError("invalid_feature", "a text holds half a surrogate pair, which UTF-8 cannot express") from None
+    if len(value) > max_bytes:
+        raise _too_large(len(value), max_bytes)
+    return key, value
+
+
+def feature_id(key: str) -> str | int:
+    """The id a key stands for, of the type it was published with."""
+    value: str | int = _decode(key)
+    return value
+
+
+def deletion(key: str) -> bytes:
+    """The GeoJSON that stands for a feature that is gone."""
+    return f'{{"geometry":null,"id":{key},"properties":{{}},"type":"Feature"}}'.encode()
+
+
+def _decode_feature(raw: bytes, max_bytes: int) -> dict[str, Any]:
+    if len(raw) > max_bytes:
+        raise _too_large(len(raw), max_bytes)
+    try:
+        feature = _decode(raw)
+    except _UNREADABLE as error:
+        raise StreamError("invalid_feature", f"not JSON: {error}") from None
+    if type(feature) is not dict:
+        raise StreamError("invalid_feature", "a feature is a JSON object")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _check_members_depth(feature)
+    return feature
+
+
+def _plain_feature(raw: dict[str, Any]) -> dict[str, Any]:
+    return {key: plain(member, key) for key, member in raw.items()}
+
+
+def _check_members_depth(feature: dict[str, Any]) -> None:
+    """Bounds the nesting of what `check_geometry` does not look at."""
+    for name, member in feature.items():
+        if isinstance(member, dict) and name == "geometry" and member.get("type") != "GeometryCollection":
+            member = {key: inner for key, inner in member.items() if key != "coordinates"}
+        if isinstance(member, dict | list):
+            check_depth(member, name)
+
+
+def _checked_key(feature: dict[str, Any]) -> str:
+    if feature.get("type") != "Feature":
+        raise StreamError("invalid_feature", f"type: must be 'Feature', not {feature.get('type')!r:.40}")
+    if "geometry" not in feature:
+        raise StreamError("invalid_feature", "geometry: missing (null says that the feature has no place)")
+    if feature["geometry"] is not None:
+        check_geometry(feature["geometry"])
+    if type(feature.setdefault("properties", None)) not in (dict, type(None)):
+        raise StreamError("invalid_feature", "properties: must be an object or null")
+    if "bbox" in feature:
+        _check_bbox(feature["bbox"])
+    return key_of(feature.get("id"))
+
+
+def key_of(identity: Any) -> str:
+    """The key that a feature of this id is stored under: the JSON text of the id. StreamError invalid_feature."""
+    if type(identity) is str:
+        if not 0 < len(identity) <= MAX_ID:
+            raise StreamError("invalid_feature", f"id: must have 1 to {MAX_ID} characters")
+        if not identity.isprintable() and _CONTROL.search(identity):
+            raise StreamError("invalid_feature", "id: must not contain control characters")
+    elif type(identity) is not int:
+        raise StreamError("invalid_feature", f"id: a feature needs an id, a text or an integer, not {identity!r:.40}")
+    elif not -(1 << 63) <= identity < 1 << 63:
+        raise StreamError("invalid_feature", "id: an integer id must fit into 64 bits")
+    return _encode(identity).decode()
+
+
+def _check_bbox(bbox: Any) -> None:
+    if type(bbox) is not list or len(bbox) not in (4, 6) or any(type(number) not in (int, float) for number in bbox):
+        raise StreamError("invalid_feature", "bbox: must be a list of 4 or 6 numbers")
+
+
+def _too_large(size: int, limit: int) -> StreamError:
+    return StreamError("too_large", f"the feature has {size} bytes, more than the {limit} allowed")

@@ -1,0 +1,66 @@
+"""`manage.py serve`: GeoStream under uvicorn, the way it is meant to run in production."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from geostream.embedded_redis import RedisUnavailable
+from streaming.conf import conf
+from streaming.core.redis import redis_url
+
+
+def check_migrations() -> None:
+    """Refuse to serve on a database that is behind the code."""
+    try:
+        executor = MigrationExecutor(connection)
+        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise CommandError(f"The database cannot be used: {error}") from error
+    if behind:
+        raise CommandError(f"{len(behind)} migrations have not been applied. Run: python manage.py migrate")
+
+
+def prepare_redis() -> str:
+    """Find or start Redis, once for all workers."""
+    try:
+        url = redis_url()
+    except RedisUnavailable as error:
+        raise CommandError(str(error)) from error
+    os.environ["REDIS_URL"] = url
+    return url
+
+
+class Command(BaseCommand):
+    help = "Serve HTTP and WebSockets with uvicorn."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
+        parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1; one per core is a good number)")
+        parser.add_argument("--forwarded-allow-ips", default="127.0.0.1", help="proxies whose X-Forwarded-* headers are believed")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from geostream import server
+
+        check_migrations()
+        url = prepare_redis()
+        config = server.config(
+            host=options["host"],
+            port=options["port"],
+            workers=options["workers"],
+            max_message_bytes=conf.MAX_MESSAGE_BYTES,
+            forwarded_allow_ips=options["forwarded_allow_ips"],
+        )
+        self.stdout.write(f"GeoStream on http://{options['host']}:{options['port']}/ ({options['workers']} worker(s), Redis {_shown(url)})")
+        server.run(config)
+
+
+def _shown(url: str) -> str:
+    """A Redis URL without its password."""
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://…@{tail}" if at else url

@@ -1,0 +1,105 @@
+"""What the database keeps: layers, which are configuration, and who is connected, which is written behind for the admin.
+
+No message ever waits for these tables. Connections and subscriptions belong to a node (a server process) and go with it.
+"""
+
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+
+
+class Layer(models.Model):
+    """A feature layer: who may read it and how much it keeps. Its features are in the feed `layer:<name>`."""
+
+    name = models.CharField(
+        max_length=100,
+        unique=True,
+        validators=[
+            RegexValidator(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z", "Letters, digits, '_', '.' and '-', beginning with a letter or digit.")
+        ],
+        help_text="How clients ask for it, e.g. <code>flights</code>.",
+    )
+    title = models.CharField(max_length=200, blank=True, help_text="What people see.")
+    public = models.BooleanField(default=True, help_text="Anybody may read it.")
+    permission = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="Permission needed to read it when it is not public; empty: <code>streaming.view_layer</code>.",
+    )
+    time_property = models.CharField(
+        max_length=100, blank=True, default="", help_text="Property that holds a feature's time; empty: when it arrived."
+    )
+    log_length = models.PositiveIntegerField(
+        default=10_000, validators=[MinValueValidator(1)], help_text="Changes kept, so that clients can resume."
+    )
+    ttl_seconds = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(1.0)], help_text="A feature that is silent for so long is deleted as expired."
+    )
+    max_features = models.PositiveIntegerField(default=200_000, help_text="More are refused. 0: any number.")
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.title or self.name
+
+
+class Node(models.Model):
+    """One server process."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    host = models.CharField(max_length=200)
+    pid = models.PositiveIntegerField()
+    started = models.DateTimeField()
+    seen = models.DateTimeField()
+
+    class Meta:
+        ordering = ("host", "pid")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class Connection(models.Model):
+    """One open WebSocket, as of about a second ago."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="connections")
+    dialect = models.CharField(max_length=20)
+    user = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=64)
+    since = models.DateTimeField()
+    received = models.BigIntegerField(default=0)
+    sent = models.BigIntegerField(default=0)
+    queue_messages = models.IntegerField("queue", default=0)
+    queue_bytes = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("-since",)
+
+    def __str__(self) -> str:
+        return f"{self.dialect} {self.user or 'anonymous'} {self.address}"
+
+
+class Subscription(models.Model):
+    """One subscription of an open WebSocket."""
+
+    id = models.CharField(primary_key=True, max_length=400)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="subscriptions")
+    subscription_id = models.CharField(max_length=255)
+    kind = models.CharField(max_length=20)
+    feed = models.CharField(max_length=120)
+    filter = models.JSONField(default=dict)
+    since = models.DateTimeField()
+    waiting = models.IntegerField(default=0, help_text="Messages waiting for the client.")
+    lag = models.BigIntegerField(default=0, help_text="Changes of the feed this process has not pulled yet.")
+    dropped = models.BigIntegerField(default=0, help_text="Events dropped because the client was slow.")
+
+    class Meta:
+        ordering = ("feed", "since")
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} ({self.feed})"

@@ -1,0 +1,174 @@
+"""Writes who is connected to the database, behind: once a second, in batches, for the admin. Never in a message's path.
+
+A server process is a node. It renews a key with a lifetime in Redis; rows of nodes whose key is gone are swept by whoever notices.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from channels.db import database_sync_to_async
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from . import models
+from .conf import conf
+from .core.errors import StreamError
+from .core.redis import async_redis, refusing
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .runtime import Runtime
+
+NODE_KEY = "geostream:node:"
+REVIEW_EVERY = 15
+"""Writes between two looks at whether the connected users are still active."""
+
+_CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
+_SUBSCRIPTION_STATE = ("filter", "waiting", "lag", "dropped")
+
+
+@dataclass(slots=True)
+class _Rows:
+    connections: dict[str, models.Connection] = field(default_factory=dict)
+    subscriptions: dict[str, models.Subscription] = field(default_factory=dict)
+
+
+class Recorder:
+    """One process's writer."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._node = runtime.hub.node
+        self._started = datetime.now(UTC)
+        self._written: dict[str, tuple[Any, ...]] = {}
+        self._turns = 0
+
+    async def write(self) -> None:
+        """Renew the node, write what has changed since the last time, sweep the dead."""
+        with refusing():
+            await async_redis().set(NODE_KEY + self._node, "1", ex=conf.NODE_TTL_SECONDS)
+        rows = self._rows()
+        changed = _Rows(
+            {key: row for key, row in rows.connections.items() if self._differs(key, _state(row, _CONNECTION_STATE))},
+            {key: row for key, row in rows.subscriptions.items() if self._differs(key, _state(row, _SUBSCRIPTION_STATE))},
+        )
+        present = rows.connections.keys() | rows.subscriptions.keys()
+        gone = [key for key in self._written if key not in present]
+        dead = await self._dead_nodes(await _other_nodes(self._node))
+        await _write(self._node_row(), changed, gone, dead)
+        for key in gone:
+            del self._written[key]
+        self._turns += 1
+        if self._turns % REVIEW_EVERY == 0:
+            await self._review_users()
+
+    async def farewell(self) -> None:
+        """The process ends: its rows go."""
+        await _remove_node(self._node)
+
+    def _rows(self) -> _Rows:
+        rows = _Rows()
+        for connection in self._runtime.connections.values():
+            rows.connections[connection.id] = self._connection_row(connection)
+            for described in connection.session.describe():
+                row = self._subscription_row(connection, described)
+                rows.subscriptions[row.id] = row
+        return rows
+
+    def _connection_row(self, connection: Connection) -> models.Connection:
+        return models.Connection(
+            id=connection.id,
+            node_id=self._node,
+            dialect=connection.session.dialect,
+            user=connection.principal.username,
+            address=connection.address,
+            since=_time(connection.opened_at),
+            received=connection.received,
+            sent=connection.outbox.sent,
+            queue_messages=connection.outbox.messages,
+            queue_bytes=connection.outbox.bytes,
+        )
+
+    def _subscription_row(self, connection: Connection, described: dict[str, Any]) -> models.Subscription:
+        return models.Subscription(
+            id=f"{connection.id}/{described['id']}",
+            connection_id=connection.id,
+            subscription_id=described["id"],
+            kind=described["kind"],
+            feed=described["feed"],
+            filter=described["filter"],
+            since=_time(described["since"]),
+            waiting=described["waiting"],
+            dropped=described["dropped"],
+            lag=self._runtime.hub.lag(described["feed"]),
+        )
+
+    def _differs(self, key: str, state: tuple[Any, ...]) -> bool:
+        if self._written.get(key) == state:
+            return False
+        self._written[key] = state
+        return True
+
+    def _node_row(self) -> models.Node:
+        return models.Node(id=self._node, host=socket.gethostname(), pid=os.getpid(), started=self._started, seen=datetime.now(UTC))
+
+    async def _dead_nodes(self, nodes: list[str]) -> list[str]:
+        if not nodes:
+            return []
+        with refusing():
+            alive = await async_redis().mget([NODE_KEY + node for node in nodes])
+        return [node for node, sign in zip(nodes, alive, strict=True) if sign is None]
+
+    async def _review_users(self) -> None:
+        """Connections of users who were deactivated or deleted are ended."""
+        by_user: dict[int, list[Connection]] = {}
+        for connection in self._runtime.connections.values():
+            if connection.principal.user_id is not None:
+                by_user.setdefault(connection.principal.user_id, []).append(connection)
+        active = await _active_users(list(by_user))
+        for user_id in by_user.keys() - active:
+            for connection in by_user[user_id]:
+                connection.expire(StreamError("token_invalid", "the user is no longer active"))
+
+
+def _state(row: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in names)
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@database_sync_to_async
+def _other_nodes(node: str) -> list[str]:
+    return list(models.Node.objects.exclude(pk=node).values_list("pk", flat=True))
+
+
+@database_sync_to_async
+def _active_users(ids: list[int]) -> set[int]:
+    return set(get_user_model()._default_manager.filter(pk__in=ids, is_active=True).values_list("pk", flat=True))
+
+
+@database_sync_to_async
+def _remove_node(node: str) -> None:
+    models.Node.objects.filter(pk=node).delete()
+
+
+@database_sync_to_async
+def _write(node: models.Node, changed: _Rows, gone: list[str], dead: list[str]) -> None:
+    with transaction.atomic():
+        models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])
+        models.Subscription.objects.filter(pk__in=gone).delete()
+        models.Connection.objects.filter(pk__in=gone).delete()
+        models.Connection.objects.bulk_create(
+            changed.connections.values(), 500, update_conflicts=True, unique_fields=["id"], update_fields=_CONNECTION_STATE
+        )
+        models.Subscription.objects.bulk_create(
+            changed.subscriptions.values(), 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
+        )
+        models.Node.objects.filter(pk__in=dead).delete()

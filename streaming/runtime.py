@@ -1,0 +1,156 @@
+"""What one server process runs: the hub, the open connections, and the jobs that look after them.
+Started by the server's lifespan or, where there is none (daphne), by the first connection. `running()` is how threads of the same
+process find it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from channels.layers import get_channel_layer
+
+from .conf import conf
+from .core.errors import CloseCode, StreamError
+from .core.hub import Hub
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+TICK_SLICE = 500
+
+
+class Runtime:
+    """One process's engine."""
+
+    def __init__(self) -> None:
+        self.hub = Hub(get_channel_layer)
+        self.connections: dict[str, Connection] = {}
+        self.accepting = True
+        self._per_address: Counter[str] = Counter()
+        self._opened = 0
+
+    async def start(self) -> None:
+        """Start the hub and the jobs."""
+        from .features.expiry import expire_layers
+        from .recorder import Recorder
+
+        await self.hub.start()
+        self.hub.on("connection.close", lambda message: self._disconnect(message["connection"]))
+        self.hub.on("layers.changed", lambda message: self._layers_changed())
+        self.hub.every(TICK_SECONDS, self._tick)
+        self.hub.every(1.0, expire_layers)
+        self.recorder = Recorder(self)
+        if conf.RECORD_SECONDS:
+            self.hub.every(conf.RECORD_SECONDS, self.recorder.write)
+
+    async def stop(self) -> None:
+        """Stop; connections have been closed by the server."""
+        self.accepting = False
+        await self.hub.stop()
+        await self.recorder.farewell()
+
+    def admit(self, address: str) -> None:
+        """`StreamError("too_many_connections")` if there is no room for one more."""
+        if len(self.connections) >= conf.MAX_CONNECTIONS:
+            raise StreamError("too_many_connections", "this server has as many connections as it may")
+        if self._per_address[address] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
+            raise StreamError("too_many_connections", "your address has as many connections as it may")
+
+    def opened(self, connection: Connection) -> None:
+        """A connection was accepted."""
+        self._opened += 1
+        connection.id = f"{self.hub.node}.{self._opened}"
+        self.connections[connection.id] = connection
+        self._per_address[connection.address] += 1
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        del self.connections[connection.id]
+        self._per_address[connection.address] -= 1
+        if not self._per_address[connection.address]:
+            del self._per_address[connection.address]
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        for count, connection in enumerate(list(self.connections.values())):
+            if count % TICK_SLICE == TICK_SLICE - 1:
+                await asyncio.sleep(0)
+            connection.tick(time.monotonic(), loop.time())
+
+    def _disconnect(self, connection_id: str) -> None:
+        connection = self.connections.get(connection_id)
+        if connection is not None:
+            connection.close(CloseCode.DISCONNECTED, "disconnected by an operator")
+
+    def _layers_changed(self) -> None:
+        from .features.layers import catalogue
+
+        catalogue.clear()
+        for connection in list(self.connections.values()):
+            changed = getattr(connection.session, "layers_changed", None)
+            if changed is not None:
+                changed()
+
+
+_current: Runtime | None = None
+_starting: asyncio.Task[Runtime] | None = None
+
+
+def running() -> Runtime | None:
+    """The runtime of this process, if it has one."""
+    return _current
+
+
+async def get_runtime() -> Runtime:
+    """The runtime of this process and event loop, started if need be."""
+    global _starting
+    loop = asyncio.get_running_loop()
+    if _current is not None and _current.hub.loop is loop:
+        return _current
+    if _starting is None or _starting.get_loop() is not loop:
+        _starting = asyncio.create_task(_start())
+    try:
+        return await asyncio.shield(_starting)
+    finally:
+        if _starting is not None and _starting.done():
+            _starting = None
+
+
+async def _start() -> Runtime:
+    global _current
+    runtime = Runtime()
+    await runtime.start()
+    _current = runtime
+    return runtime
+
+
+async def stop_runtime() -> None:
+    """Stop this process's runtime."""
+    global _current
+    runtime, _current = _current, None
+    if runtime is not None:
+        await runtime.stop()
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """The ASGI lifespan: start before the first request, stop after the last."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await get_runtime()
+            except StreamError as error:
+                await send({"type": "lifespan.startup.failed", "message": error.message})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await stop_runtime()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

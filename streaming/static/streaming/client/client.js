@@ -1,0 +1,285 @@
+/**
+ * The client of the geo protocol: one connection, any number of subscriptions. Subscriptions belong to the client, not to the
+ * connection: whatever happens to the network, they are asked for again and continue where they were.
+ */
+import { Codec } from "./codecs.js";
+import { GeoStreamError } from "./errors.js";
+import { EventSubscription } from "./event-subscription.js";
+import { FeatureSubscription } from "./feature-subscription.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Link } from "./link.js";
+
+const VERSION = 1;
+const UNAUTHENTICATED = 4401;
+const DEFAULTS = {
+  format: "Json",
+  compression: "None",
+  backoff: { initial: 500, max: 30_000 },
+  connectTimeout: 10_000,
+  stableAfter: 5_000,
+  pingInterval: 15_000,
+  pingTimeout: 10_000,
+};
+
+/**
+ * @typedef {object} ClientOptions
+ * @property {"Json" | "MessagePack"} [format]
+ * @property {"None" | "Zstd"} [compression]
+ * @property {string} [token] a JWT, sent as an `authenticate` message
+ * @property {() => string | Promise<string>} [getToken] asked before every connection; wins over `token`
+ * @property {() => string | Promise<string>} [getTicket] a one-time ticket, asked before every connection
+ * @property {typeof WebSocket} [WebSocket] the class to use (Node has none of its own)
+ * @property {object | string} [msgpack] `@msgpack/msgpack` or its URL; needed for MessagePack
+ * @property {object | string} [fzstd] `fzstd` or its URL; needed for Zstd
+ * @property {{initial?: number, max?: number, random?: () => number}} [backoff] milliseconds
+ * @property {number} [connectTimeout] milliseconds until a connection that does not answer is given up
+ * @property {number} [stableAfter] milliseconds after which a connection is good enough to forget earlier failures
+ * @property {number} [pingInterval] milliseconds
+ * @property {number} [pingTimeout] milliseconds of silence after a ping that mean "dead"
+ */
+
+/**
+ * Events (`CustomEvent`, value in `detail`): `state` (`{state, retryAt?, delay?, attempt?, code?, reason?}`), `closed` (`{code, reason}`,
+ * the server will not have this client back unchanged, or `close()` was called), `latency` (milliseconds), `error` (GeoStreamError).
+ */
+export class GeoStreamClient extends EventTarget {
+  #options;
+  #codec;
+  #link;
+  #heartbeat;
+  #subscriptions = new Map();
+  #waiting = new Map();
+  #counters = { subscription: 0, request: 0 };
+  #admitted = false;
+  #mayRenew = true;
+  /** What went over the wire so far. */
+  stats = { messages: 0, bytes: 0, connections: 0 };
+
+  /** @param {string | URL} url absolute, or relative to the page @param {ClientOptions} [options] */
+  constructor(url, options = {}) {
+    super();
+    this.#options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options };
+    if (!this.#options.WebSocket) throw new TypeError("there is no WebSocket here; pass the option WebSocket");
+    this.url = new URL(url, globalThis.location?.href);
+    this.url.protocol = this.url.protocol.replace("http", "ws");
+    this.#link = this.#makeLink();
+    this.#heartbeat = new Heartbeat({
+      interval: this.#options.pingInterval,
+      timeout: this.#options.pingTimeout,
+      send: (id) => this.#send({ type: "ping", id }),
+      dead: () => this.#link.drop("the server did not answer a ping"),
+      latency: (ms) => this.#emit("latency", (this.latency = ms)),
+    });
+  }
+
+  /** @returns {"connecting" | "open" | "reconnecting" | "closed"} */
+  get state() {
+    return this.#link.state;
+  }
+
+  /** Connect. Resolves when the connection is open for the first time; rejects if the server refuses this client for good. @returns {Promise<void>} */
+  connect() {
+    const opened = new Promise((resolve, reject) => {
+      const watch = ({ detail }) => {
+        if (detail.state !== "open" && detail.state !== "closed") return;
+        this.removeEventListener("state", watch);
+        if (detail.state === "open") resolve();
+        else reject(new GeoStreamError("closed", detail.reason || `closed with code ${detail.code}`));
+      };
+      this.addEventListener("state", watch);
+    });
+    opened.catch(() => {}); // also told by the `closed` event
+    if (this.state === "open") return Promise.resolve();
+    this.#link.start();
+    return opened;
+  }
+
+  /** Close for good; `connect()` starts again, with the same subscriptions. */
+  close() {
+    this.#link.close();
+  }
+
+  /** Follow a layer, or with null every readable layer. Before or after `connect()`. */
+  subscribeFeatures(layer, options = {}) {
+    const id = options.id ?? `features-${++this.#counters.subscription}`;
+    return this.#register(new FeatureSubscription(id, this.#channel(), layer, options));
+  }
+
+  /** Follow events of these types. @param {string[]} types */
+  subscribeEvents(types, options = {}) {
+    const id = options.id ?? `events-${++this.#counters.subscription}`;
+    return this.#register(new EventSubscription(id, this.#channel(), types, options));
+  }
+
+  /** @returns {Promise<number>} the round trip in milliseconds */
+  ping() {
+    if (this.state !== "open") return Promise.reject(new GeoStreamError("connection_lost", "there is no connection"));
+    return this.#heartbeat.ping();
+  }
+
+  /** What the server knows of this connection's subscriptions. @returns {Promise<object[]>} */
+  async listSubscriptions() {
+    return (await this.#ask("list_subscriptions", {})).subscriptions;
+  }
+
+  /** Log in, or renew the token. Later connections use it too. @param {string} token */
+  async authenticate(token) {
+    this.#options.token = token;
+    await this.#ask("authenticate", { token });
+  }
+
+  #makeLink() {
+    return new Link(this.#options, {
+      address: () => this.#address(),
+      connected: () => this.#shakeHands(),
+      frame: (data) => this.#frame(data),
+      lost: () => this.#lost(),
+      awake: () => this.#heartbeat.check(),
+      mayRetry: (code) => this.#mayRetry(code),
+      state: (detail) => {
+        this.#emit("state", detail);
+        if (detail.state === "closed") this.#emit("closed", { code: detail.code, reason: detail.reason });
+      },
+    });
+  }
+
+  async #address() {
+    this.#codec = new Codec(this.#options);
+    await this.#codec.load();
+    if (!this.#options.getTicket) return this.url.href;
+    const url = new URL(this.url);
+    url.searchParams.set("ticket", await this.#options.getTicket());
+    return url.href;
+  }
+
+  #shakeHands() {
+    const { format, compression } = this.#options;
+    this.#send({ type: "handshake", version: VERSION, format, compression });
+  }
+
+  async #established({ format }) {
+    this.#codec.format = format;
+    this.stats.connections += 1;
+    this.#link.established();
+    this.#heartbeat.start();
+    const connection = this.stats.connections;
+    await this.#logIn();
+    if (this.state !== "open" || connection !== this.stats.connections) return;
+    this.#admitted = true;
+    for (const subscription of [...this.#subscriptions.values()]) subscription.open();
+  }
+
+  async #logIn() {
+    try {
+      const token = this.#options.getToken ? await this.#options.getToken() : this.#options.token;
+      if (token) await this.#ask("authenticate", { token });
+      this.#mayRenew = true;
+    } catch (error) {
+      if (error.code !== "connection_lost") this.#emit("error", error); // public layers can still be followed
+    }
+  }
+
+  /** A refused login is worth another try only with something new to show. */
+  #mayRetry(code) {
+    const renewable = code === UNAUTHENTICATED && (this.#options.getToken || this.#options.getTicket) && this.#mayRenew;
+    this.#mayRenew = false;
+    return Boolean(renewable);
+  }
+
+  #lost() {
+    this.#admitted = false;
+    this.#heartbeat.stop();
+    for (const { reject } of this.#waiting.values()) reject(new GeoStreamError("connection_lost", "the connection was lost"));
+    this.#waiting.clear();
+    for (const subscription of this.#subscriptions.values()) subscription.lost();
+  }
+
+  #register(subscription) {
+    if (this.#subscriptions.has(subscription.id)) throw new GeoStreamError("duplicate_subscription", `there is a subscription "${subscription.id}"`);
+    this.#subscriptions.set(subscription.id, subscription);
+    if (this.#admitted) subscription.open();
+    return subscription;
+  }
+
+  #channel() {
+    return {
+      send: (message) => this.#admitted && this.#send(message),
+      forget: (id) => this.#subscriptions.delete(id),
+    };
+  }
+
+  #ask(type, fields) {
+    const request_id = `${type}-${++this.#counters.request}`;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(request_id, { resolve, reject });
+      if (this.#send({ type, ...fields, request_id })) return;
+      this.#waiting.delete(request_id);
+      reject(new GeoStreamError("connection_lost", "there is no connection"));
+    });
+  }
+
+  #send(message) {
+    return this.#link.send(this.#codec.encode(message));
+  }
+
+  #frame(data) {
+    this.#heartbeat.heard();
+    this.stats.messages += 1;
+    this.stats.bytes += data.byteLength ?? data.length;
+    const message = this.#decode(data);
+    if (message) this.#receive(message);
+  }
+
+  #decode(data) {
+    try {
+      return this.#codec.decode(data);
+    } catch (error) {
+      this.#emit("error", new GeoStreamError("bad_frame", `a frame could not be read: ${error.message}`));
+      return null;
+    }
+  }
+
+  #receive(message) {
+    switch (message.type) {
+      case "handshake_ack":
+        return void this.#established(message);
+      case "feature_data":
+      case "event":
+        return this.#subscriptions.get(message.subscription_id)?.receive(message);
+      case "ack":
+        return this.#acknowledge(message);
+      case "subscriptions":
+        return this.#settle(message.request_id, message);
+      case "ping":
+        return void this.#send({ type: "pong", id: message.id });
+      case "pong":
+        return this.#heartbeat.pong(Number(message.id));
+      case "error":
+        return this.#reportError(message);
+    }
+  }
+
+  #acknowledge(ack) {
+    if (this.#waiting.has(ack.request_id)) this.#settle(ack.request_id, ack);
+    else this.#subscriptions.get(ack.request_id)?.acknowledge(ack);
+  }
+
+  #settle(id, answer) {
+    const request = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (answer.success === false) request?.reject(new GeoStreamError(answer.code ?? "refused", answer.message ?? "refused"));
+    else request?.resolve(answer);
+  }
+
+  #reportError({ code, message, request_id: id }) {
+    const error = new GeoStreamError(String(code), message);
+    if (this.#waiting.has(id)) return this.#settle(id, { success: false, code, message });
+    const subscription = this.#subscriptions.get(id);
+    if (subscription) subscription.emit("error", error);
+    else this.#emit("error", error);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

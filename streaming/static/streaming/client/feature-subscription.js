@@ -1,0 +1,126 @@
+/**
+ * One subscription to the features of a layer (or of all): a live collection that survives lost connections.
+ *
+ * Events, all `CustomEvent`s with the value in `detail`:
+ * - `change`: one {@link Change}
+ * - `changes`: the array of changes of one message, for those who redraw once per message
+ * - `ready`: the ack, when the snapshot (or what was missed, or the difference of an update) has arrived completely
+ * - `error`: a GeoStreamError, when the server refused something
+ */
+import { Collection } from "./collection.js";
+import { Subscription } from "./subscription.js";
+
+/** Option of this library → key of the protocol. */
+const CONDITIONS = {
+  bbox: "bbox",
+  geometry: "geometry",
+  filters: "filters",
+  datetime: "datetime",
+  filter: "filter",
+  filterLang: "filter_lang",
+  crs: "crs",
+  properties: "properties",
+  maxRate: "max_rate",
+};
+
+/** @typedef {import("./collection.js").Change} Change */
+
+/**
+ * @typedef {object} FeatureConditions
+ * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees
+ * @property {object | null} [geometry] a GeoJSON Polygon or MultiPolygon
+ * @property {Record<string, string> | [string, string][] | null} [filters] properties that must be equal
+ * @property {string | null} [datetime] an OGC interval
+ * @property {string | object | null} [filter] CQL2
+ * @property {"cql2-text" | "cql2-json" | null} [filterLang]
+ * @property {number | string | null} [crs] output CRS
+ * @property {string[] | null} [properties] the only properties to send
+ * @property {number | null} [maxRate] updates a second and feature
+ */
+function toWire(conditions) {
+  const known = Object.entries(conditions).filter(([name, value]) => name in CONDITIONS && value !== undefined);
+  const wire = Object.fromEntries(known.map(([name, value]) => [CONDITIONS[name], value]));
+  if (wire.filters && !Array.isArray(wire.filters)) {
+    wire.filters = Object.entries(wire.filters).map(([key, value]) => [key, String(value)]);
+  }
+  return wire;
+}
+
+export class FeatureSubscription extends Subscription {
+  #collection;
+  #replacing = false;
+
+  /** @param {string | null} layer @param {FeatureConditions & {batch?: boolean, snapshot?: boolean, cursor?: unknown, queueSize?: number}} options */
+  constructor(id, channel, layer, options = {}) {
+    super(id, channel, { perLayer: layer === null, cursor: options.cursor, queueSize: options.queueSize });
+    this.layer = layer;
+    this.conditions = toWire(options);
+    this.presentation = Object.fromEntries(["batch", "snapshot"].filter((name) => name in options).map((name) => [name, options[name]]));
+    this.#collection = new Collection(layer === null);
+  }
+
+  /** The features that match now, by id (of all layers: by the JSON text of `[layer, id]`). @returns {Map<string | number, object>} */
+  get features() {
+    return this.#collection.features;
+  }
+
+  /** The feature of this id. @param {string | number} id @param {string} [layer] needed in a subscription to all layers */
+  get(id, layer) {
+    return this.features.get(this.#collection.key(id, layer));
+  }
+
+  /** Change conditions; those not named stay, null removes one. The server sends only the difference. @param {FeatureConditions} conditions */
+  update(conditions) {
+    const wire = toWire(conditions);
+    this.conditions = { ...this.conditions, ...wire };
+    this.position.forget();
+    this.ask("update", { type: "update_subscription", subscription_id: this.id, ...wire }, wire);
+  }
+
+  request() {
+    return { type: "subscribe_features", bbox: null, filters: null, layer: this.layer, ...this.presentation, ...this.conditions };
+  }
+
+  begin(kind, ack) {
+    const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
+    const withheld = this.presentation.snapshot === false && !this.resumed;
+    if (!wholeState || withheld) return;
+    this.#replacing = true;
+    this.#collection.beginReplacement();
+  }
+
+  receive(message) {
+    if (this.closed) return;
+    const { count, changes } = this.#collection.apply(message);
+    const complete = this.position.received(count, message.cursor, message.layer);
+    if (complete) changes.push(...this.#replaced());
+    this.#publish(changes);
+    if (complete) super.settled({ count });
+  }
+
+  settled(ack) {
+    this.#publish(this.#replaced());
+    super.settled(ack);
+  }
+
+  lost() {
+    super.lost();
+    this.#replacing = false;
+    this.#collection.abandonReplacement();
+  }
+
+  #replaced() {
+    if (!this.#replacing) return [];
+    this.#replacing = false;
+    return this.#collection.finishReplacement();
+  }
+
+  #publish(changes) {
+    if (changes.length === 0) return;
+    for (const change of changes) {
+      this.emit("change", change);
+      this.enqueue(change);
+    }
+    this.emit("changes", changes);
+  }
+}

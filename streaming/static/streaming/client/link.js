@@ -1,0 +1,141 @@
+/**
+ * The life of the WebSocket: dialling, noticing that it is gone, and coming back. Knows no protocol message.
+ *
+ * States: `connecting` → `open` → `reconnecting` (waiting; `retryAt` tells until when) → `connecting` …, and `closed`, which is final
+ * until `start()` is called again. A close code 44xx is final unless the owner has something new to offer.
+ */
+import { Backoff } from "./backoff.js";
+
+const PERMANENT = (code) => code >= 4400 && code <= 4499;
+
+export class Link {
+  #handlers;
+  #settings;
+  #backoff;
+  #socket = null;
+  #dialling = 0;
+  #timers = { connect: null, stable: null, retry: null };
+  #unwatch = () => {};
+  state = "closed";
+
+  /**
+   * @param {{WebSocket: typeof WebSocket, backoff: object, connectTimeout: number, stableAfter: number}} settings
+   * @param {{address: () => Promise<string>, connected: () => void, frame: (data: unknown) => void, state: (detail: object) => void,
+   *   lost: () => void, mayRetry: (code: number) => boolean, awake: () => void}} handlers
+   */
+  constructor(settings, handlers) {
+    this.#settings = settings;
+    this.#handlers = handlers;
+    this.#backoff = new Backoff(settings.backoff);
+  }
+
+  start() {
+    if (this.state !== "closed") return;
+    this.#watchPage();
+    this.#dial();
+  }
+
+  /** The peer speaks the protocol: this connection counts as open. */
+  established() {
+    clearTimeout(this.#timers.connect);
+    this.#timers.stable = setTimeout(() => this.#backoff.reset(), this.#settings.stableAfter);
+    this.#enter("open");
+  }
+
+  /** @returns {boolean} whether there was a connection to send on */
+  send(data) {
+    if (this.#socket?.readyState !== 1) return false;
+    this.#socket.send(data);
+    return true;
+  }
+
+  /** Give the connection up as dead and dial again. */
+  drop(reason) {
+    this.#abandon();
+    this.#lost(1006, reason);
+  }
+
+  /** Close for good. */
+  close(code = 1000, reason = "") {
+    this.#dialling += 1;
+    this.#clearTimers();
+    this.#unwatch();
+    this.#abandon(code, reason);
+    if (this.state === "closed") return;
+    this.#handlers.lost();
+    this.#enter("closed", { code, reason });
+  }
+
+  async #dial() {
+    const dialling = ++this.#dialling;
+    this.#clearTimers();
+    this.#enter("connecting", { attempt: this.#backoff.attempt });
+    this.#timers.connect = setTimeout(() => this.drop("the server did not answer in time"), this.#settings.connectTimeout);
+    try {
+      const address = await this.#handlers.address();
+      if (dialling === this.#dialling) this.#open(address);
+    } catch (error) {
+      if (dialling === this.#dialling) this.#lost(1006, String(error?.message ?? error));
+    }
+  }
+
+  #open(address) {
+    const socket = new this.#settings.WebSocket(address);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#handlers.connected();
+    socket.onmessage = ({ data }) => this.#handlers.frame(data);
+    socket.onerror = () => {}; // a close event always follows
+    socket.onclose = ({ code, reason }) => {
+      this.#socket = null;
+      this.#lost(code, reason);
+    };
+    this.#socket = socket;
+  }
+
+  #abandon(code = 1000, reason = "") {
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#socket = null;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code, reason);
+  }
+
+  #lost(code, reason) {
+    this.#dialling += 1;
+    this.#clearTimers();
+    if (PERMANENT(code) && !this.#handlers.mayRetry(code)) {
+      this.#unwatch();
+      this.#handlers.lost();
+      this.#enter("closed", { code, reason });
+      return;
+    }
+    this.#handlers.lost();
+    const delay = this.#backoff.next();
+    this.#timers.retry = setTimeout(() => this.#dial(), delay);
+    this.#enter("reconnecting", { delay, retryAt: Date.now() + delay, attempt: this.#backoff.attempt, code, reason });
+  }
+
+  #enter(state, detail = {}) {
+    this.state = state;
+    this.#handlers.state({ state, ...detail });
+  }
+
+  #clearTimers() {
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+  }
+
+  /** Someone looks at the page again, or the network is back: do not wait for the countdown, and do not trust an old connection. */
+  #watchPage() {
+    const wake = () => {
+      if (globalThis.document?.visibilityState === "hidden") return;
+      if (this.state === "reconnecting") this.#dial();
+      else if (this.state === "open") this.#handlers.awake();
+    };
+    globalThis.addEventListener?.("online", wake);
+    globalThis.document?.addEventListener("visibilitychange", wake);
+    this.#unwatch = () => {
+      globalThis.removeEventListener?.("online", wake);
+      globalThis.document?.removeEventListener("visibilitychange", wake);
+    };
+  }
+}

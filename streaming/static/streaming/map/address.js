@@ -1,0 +1,38 @@
+/** The part of the page's address after `#`: keeps the view, the layers, the filter and the area, so that a link shows the same. */
+const numbers = (text, count) => {
+  const values = (text ?? "").split("/").map(Number);
+  return values.length === count && values.every(Number.isFinite) ? values : null;
+};
+
+/** A ring as lon/lat/lon/lat…, not closed. */
+function ringOf(text) {
+  const values = (text ?? "").split("/").map(Number);
+  if (values.length < 6 || values.length % 2 || !values.every(Number.isFinite)) return null;
+  const ring = Array.from({ length: values.length / 2 }, (_, place) => values.slice(place * 2, place * 2 + 2));
+  return [...ring, ring[0]];
+}
+
+/** @returns {{view: [number, number, number] | null, layers: string[] | null, filter: string, area: object | null, follow: boolean}} */
+export function readAddress() {
+  const fields = new URLSearchParams(location.hash.slice(1));
+  const box = numbers(fields.get("bbox"), 4);
+  const ring = ringOf(fields.get("polygon"));
+  return {
+    view: numbers(fields.get("map"), 3),
+    layers: fields.has("layers") ? fields.get("layers").split(",").filter(Boolean) : null,
+    filter: fields.get("filter") ?? "",
+    area: box ? { bbox: box } : ring ? { geometry: { type: "Polygon", coordinates: [ring] } } : null,
+    follow: fields.get("follow") === "1",
+  };
+}
+
+export function writeAddress({ map, layers, filter, area, follow }) {
+  const { lat, lng } = map.getCenter();
+  const fields = new URLSearchParams({ map: [map.getZoom().toFixed(2), lat.toFixed(4), lng.toFixed(4)].join("/"), layers: layers.join(",") });
+  if (filter) fields.set("filter", filter);
+  if (area?.bbox) fields.set("bbox", area.bbox.join("/"));
+  if (area?.geometry) fields.set("polygon", area.geometry.coordinates[0].slice(0, -1).flat().join("/"));
+  if (follow) fields.set("follow", "1");
+  const readable = fields.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
+  if (`#${readable}` !== location.hash) history.replaceState(null, "", `#${readable}`);
+}

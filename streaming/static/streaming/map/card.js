@@ -1,0 +1,84 @@
+/** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
+import { element, setText } from "./dom.js";
+import { describe, formatValue, nameOf } from "./properties.js";
+
+const OFFSET = 18;
+
+export class Card {
+  #overlay;
+  #card;
+  #pinned = false;
+  target = null;
+
+  /** @param {HTMLElement} card @param {object} overlay the feature overlay */
+  constructor(card, overlay) {
+    this.#card = card;
+    this.#overlay = overlay;
+    card.querySelector("[data-close]").addEventListener("click", () => this.hide());
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && this.hide());
+    overlay.on("frame", () => this.#follow());
+  }
+
+  get pinned() {
+    return this.#pinned;
+  }
+
+  show(target, pinned) {
+    const same = this.target?.drawable === target.drawable;
+    this.target = target;
+    this.#pinned = pinned;
+    this.#card.classList.toggle("pinned", pinned);
+    this.#card.hidden = false;
+    if (!same) this.refresh();
+    this.#overlay[pinned ? "selected" : "hovered"] = target;
+    this.#overlay.redraw();
+  }
+
+  hide() {
+    this.target = null;
+    this.#pinned = false;
+    this.#card.hidden = true;
+    this.#overlay.selected = this.#overlay.hovered = null;
+    this.#overlay.redraw();
+  }
+
+  /** The features changed: show the current version, or close if it is gone. */
+  refresh() {
+    if (!this.target) return;
+    const { scene, drawable } = this.target;
+    const current = scene.tracks.get(drawable.key) ?? scene.shapes.get(drawable.key);
+    if (!current) return this.hide();
+    this.target.drawable = current;
+    setText(this.#card.querySelector("[data-title]"), nameOf(current.feature));
+    setText(this.#card.querySelector("[data-layer]"), scene.layer.title);
+    this.#card.style.setProperty("--swatch", scene.colours[current.step]);
+    this.#fill(current.feature);
+  }
+
+  #fill({ id, geometry, properties }) {
+    const rows = [["id", id], ...Object.entries(properties ?? {})];
+    if (geometry.type === "Point") rows.push(["position", geometry.coordinates.slice(0, 2).map((degrees) => degrees.toFixed(4)).join(", ")]);
+    const body = this.#card.querySelector("tbody");
+    body.replaceChildren(...rows.map(([name, value]) => this.#row(name, value)));
+  }
+
+  #row(name, value) {
+    const text = formatValue(name, value);
+    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, text));
+  }
+
+  #follow() {
+    if (!this.target) return;
+    const spot = this.#overlay.whereIs(this.target);
+    if (spot) this.place(spot);
+  }
+
+  /** Beside this place on the map, inside the window. */
+  place({ x, y }) {
+    const { offsetWidth: width, offsetHeight: height } = this.#card;
+    const frame = this.#card.parentElement;
+    const left = x + OFFSET + width > frame.clientWidth - 8 ? x - OFFSET - width : x + OFFSET;
+    const top = Math.max(8, Math.min(frame.clientHeight - height - 8, y - height / 2));
+    this.#card.style.transform = `translate(${Math.round(Math.max(8, left))}px, ${Math.round(top)}px)`;
+  }
+}

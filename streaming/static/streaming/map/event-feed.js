@@ -1,0 +1,34 @@
+/** The list of events, newest first, never longer than it can be read. */
+import { element } from "./dom.js";
+
+const KEPT = 200;
+const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event" };
+const TELLING = ["message", "title", "text", "status", "name", "path"];
+
+/** One line for people out of any payload. */
+function summary(payload) {
+  if (payload === null || typeof payload !== "object") return String(payload);
+  const told = TELLING.filter((name) => ["string", "number"].includes(typeof payload[name])).map((name) => payload[name]);
+  const percent = payload.percent ?? payload.progress;
+  if (typeof percent === "number") told.push(`${Math.round(percent <= 1 && !Number.isInteger(percent) ? percent * 100 : percent)} %`);
+  return told.length ? told.join(" · ") : JSON.stringify(payload);
+}
+
+export class EventFeed {
+  /** @param {HTMLElement} list @param {HTMLElement} empty shown while there is nothing */
+  constructor(list, empty) {
+    this.list = list;
+    this.empty = empty;
+  }
+
+  add({ type, payload, timestamp, gap }) {
+    this.empty.hidden = true;
+    if (gap) this.list.prepend(element("li", { class: "event-gap" }, `${gap} events were missed here`));
+    const time = new Date(timestamp);
+    const clock = Number.isNaN(time.getTime()) ? "" : time.toTimeString().slice(0, 8);
+    const text = summary(payload).slice(0, 300);
+    const chip = element("span", { class: "chip", "data-type": type }, TITLES[type] ?? type);
+    this.list.prepend(element("li", {}, element("time", { datetime: timestamp }, clock), chip, element("span", { class: "event-text", title: text }, text)));
+    while (this.list.children.length > KEPT) this.list.lastElementChild.remove();
+  }
+}

@@ -1,0 +1,117 @@
+/** Everything of one layer that can be drawn, and how it is coloured. Knows features, not the screen. */
+import { colours, domainFor, rampFor, stepOf } from "./palette.js";
+import { measure, measures } from "./properties.js";
+import { Shape } from "./shape.js";
+import { Track } from "./track.js";
+
+const SAMPLE = 200;
+/** After so many new features the domain of the colours is looked at again. */
+const RESCALE_AFTER = 250;
+
+export class LayerScene {
+  tracks = new Map();
+  shapes = new Map();
+  property = null;
+  candidates = [];
+  domain = [0, 1];
+  #news = 0;
+  #surveyed = 0;
+
+  /** @param {{name: string, title: string, time_property: string | null}} layer @param {number} ordinal its place in the list */
+  constructor(layer, ordinal, theme) {
+    this.layer = layer;
+    this.ordinal = ordinal;
+    this.setTheme(theme);
+  }
+
+  get ramp() {
+    return this.property ? rampFor(this.property) : null;
+  }
+
+  setTheme(theme) {
+    this.theme = theme;
+    this.colours = colours(this.ramp, theme, this.ordinal);
+  }
+
+  /** Colour by this property; null for one colour. */
+  colourBy(property) {
+    this.property = property;
+    this.setTheme(this.theme);
+    this.#rescale();
+  }
+
+  /** @param {import("../client/collection.js").Change[]} changes @returns {boolean} whether the legend changed */
+  apply(changes, now, smooth) {
+    for (const change of changes) this.#applyOne(change, now, smooth);
+    const surveyed = this.#survey();
+    if (this.#news < RESCALE_AFTER && !surveyed) return false;
+    this.#rescale();
+    return true;
+  }
+
+  clear() {
+    this.tracks.clear();
+    this.shapes.clear();
+  }
+
+  #applyOne({ type, id, feature }, now, smooth) {
+    if (type === "deleted" || !feature.geometry) {
+      this.tracks.delete(id);
+      this.shapes.delete(id);
+      return;
+    }
+    const drawable = feature.geometry.type === "Point" ? this.#track(id, feature, now, smooth) : this.#shape(id, feature);
+    const value = this.#value(feature);
+    drawable.step = stepOf(value, this.domain);
+    if (this.ramp === "altitude" && (value < this.domain[0] || value > this.domain[1])) this.#news = RESCALE_AFTER;
+  }
+
+  #track(id, feature, now, smooth) {
+    const known = this.tracks.get(id);
+    if (known) {
+      known.update(feature, now, smooth);
+      return known;
+    }
+    this.#news += 1;
+    const track = new Track(id, feature, now);
+    this.tracks.set(id, track);
+    return track;
+  }
+
+  #shape(id, feature) {
+    this.#news += 1;
+    const shape = new Shape(id, feature);
+    this.shapes.set(id, shape);
+    return shape;
+  }
+
+  #value(feature) {
+    return this.property ? measure(feature, this.property, this.layer.time_property) : NaN;
+  }
+
+  *#drawables() {
+    yield* this.tracks.values();
+    yield* this.shapes.values();
+  }
+
+  /** Learn from the first features what there is to colour by. */
+  #survey() {
+    const count = this.tracks.size + this.shapes.size;
+    if (count === 0 || this.#surveyed >= Math.min(count, SAMPLE)) return false;
+    const sample = [...this.#drawables()].slice(0, SAMPLE).map(({ feature }) => feature);
+    const first = this.#surveyed === 0;
+    this.#surveyed = sample.length;
+    const before = this.candidates.join();
+    this.candidates = measures(sample, this.layer.time_property);
+    if (first) this.colourBy(this.candidates[0] ?? null);
+    return first || before !== this.candidates.join();
+  }
+
+  #rescale() {
+    this.#news = 0;
+    if (!this.property) return;
+    const values = [...this.#drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
+    this.domain = domainFor(this.property, values);
+    for (const drawable of this.#drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
+  }
+}

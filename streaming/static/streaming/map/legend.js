@@ -1,0 +1,29 @@
+/** The legends: for every layer with a coloured property, its ramp from the lowest to the highest value. */
+import { element } from "./dom.js";
+import { describe, formatNumber, formatTime, TIME } from "./properties.js";
+
+function ends({ property, domain }) {
+  if (property === TIME) return domain.map((value) => formatTime(value).slice(5, 16));
+  return domain.map((value) => formatNumber(Math.abs(value) >= 100 ? Math.round(value) : value));
+}
+
+function entry(scene) {
+  const { label, unit } = describe(scene.property);
+  const bar = element("div", { class: "legend-bar" });
+  bar.style.backgroundImage = `linear-gradient(90deg, ${scene.colours.join(", ")})`;
+  const [low, high] = ends(scene);
+  return element(
+    "div",
+    { class: "legend-entry" },
+    element("div", { class: "legend-title" }, `${label}${unit && ` (${unit})`}`, element("span", {}, scene.layer.title)),
+    bar,
+    element("div", { class: "legend-ends" }, element("span", {}, low), element("span", {}, high)),
+  );
+}
+
+/** @param {HTMLElement} box @param {import("./layer-scene.js").LayerScene[]} scenes those that are switched on */
+export function showLegends(box, scenes) {
+  const coloured = scenes.filter(({ property, tracks, shapes }) => property && tracks.size + shapes.size > 0);
+  box.replaceChildren(...coloured.map(entry));
+  box.hidden = coloured.length === 0;
+}

@@ -1,0 +1,74 @@
+/**
+ * The subscriptions of the page: one per switched-on layer, all with the same conditions (box, polygon, filter), and one to events.
+ * Events: `changes` ({layer, changes}), `ready` ({layer}), `refused` ({layer, error, off}), `event`.
+ */
+import { EVENT_TYPES } from "../geostream.js";
+
+export class Live extends EventTarget {
+  /** By layer name. @type {Record<string, import("../geostream.js").FeatureSubscription>} */
+  subscriptions = {};
+  counters = { added: 0, updated: 0, deleted: 0 };
+  #client;
+  #conditions = { bbox: null, geometry: null, filter: null };
+
+  /** @param {import("../geostream.js").GeoStreamClient} client */
+  constructor(client, conditions) {
+    super();
+    this.#client = client;
+    Object.assign(this.#conditions, conditions);
+  }
+
+  get conditions() {
+    return { ...this.#conditions };
+  }
+
+  get total() {
+    return Object.values(this.subscriptions).reduce((sum, { features }) => sum + features.size, 0);
+  }
+
+  switchOn(name) {
+    const subscription = this.#client.subscribeFeatures(name, { ...this.#conditions, batch: true });
+    this.subscriptions[name] = subscription;
+    const own = (handler) => (event) => this.subscriptions[name] === subscription && handler(event.detail);
+    subscription.addEventListener("changes", own((changes) => this.#changed(name, changes)));
+    subscription.addEventListener("ready", own(() => this.#emit("ready", { layer: name })));
+    subscription.addEventListener("error", own((error) => this.#refused(name, error)));
+  }
+
+  async switchOff(name) {
+    const subscription = this.subscriptions[name];
+    delete this.subscriptions[name];
+    await subscription?.unsubscribe();
+  }
+
+  /** Change some of the conditions, for every layer. */
+  apply(conditions) {
+    Object.assign(this.#conditions, conditions);
+    for (const subscription of Object.values(this.subscriptions)) subscription.update(conditions);
+  }
+
+  followEvents() {
+    const subscription = this.#client.subscribeEvents([...EVENT_TYPES]);
+    subscription.addEventListener("event", ({ detail }) => this.#emit("event", detail));
+    return subscription;
+  }
+
+  #changed(layer, changes) {
+    for (const { type } of changes) this.counters[type] += 1;
+    this.#emit("changes", { layer, changes });
+  }
+
+  /** A condition that cannot be read is given up for the last one that could (the page keeps the text, with the message). */
+  #refused(layer, error) {
+    const { closed, conditions } = this.subscriptions[layer];
+    const aboutConditions = error.code.startsWith("invalid_");
+    if (closed) delete this.subscriptions[layer];
+    if (aboutConditions) this.#conditions.filter = closed ? null : (conditions.filter ?? null);
+    if (aboutConditions && closed) this.switchOn(layer);
+    this.#emit("refused", { layer, error, off: !(layer in this.subscriptions) });
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

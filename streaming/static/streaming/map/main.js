@@ -1,0 +1,227 @@
+/** The live map: puts the client, the canvas and the panel together. Everything it shows arrives over one WebSocket. */
+import { GeoStreamClient } from "../geostream.js";
+import { readAddress, writeAddress } from "./address.js";
+import { AreaTool } from "./area.js";
+import { BaseMap } from "./basemap.js";
+import { Card } from "./card.js";
+import { byTestId, setText } from "./dom.js";
+import { EventFeed } from "./event-feed.js";
+import { FilterForm } from "./filter-form.js";
+import { LayerList } from "./layer-list.js";
+import { LayerScene } from "./layer-scene.js";
+import { showLegends } from "./legend.js";
+import { Live } from "./live.js";
+import { FeatureOverlay } from "./overlay.js";
+import { Panel, showUser } from "./panel.js";
+import { letPick } from "./picking.js";
+import { Status } from "./status.js";
+import { Theme } from "./theme.js";
+
+const L = globalThis.L;
+const WORLD = [[-50, -130], [65, 150]];
+const FOLLOW_AFTER = 250;
+
+const config = JSON.parse(document.getElementById("map-config").textContent);
+const address = readAddress();
+const theme = new Theme();
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const panel = new Panel();
+
+const map = L.map("map", { zoomControl: false, minZoom: 1.5, maxZoom: 14, zoomSnap: 0.25, zoomDelta: 0.75, worldCopyJump: true, maxBoundsViscosity: 1, maxBounds: [[-86, -Infinity], [86, Infinity]] });
+map.attributionControl.setPrefix('<a href="https://leafletjs.com">Leaflet</a>');
+L.control.zoom({ position: "topright" }).addTo(map);
+L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
+if (address.view) map.setView(address.view.slice(1), address.view[0]);
+else map.fitBounds(WORLD);
+
+const baseMap = new BaseMap(theme).addTo(map);
+const overlay = new FeatureOverlay(theme, calm).addTo(map);
+const scenes = new Map(config.layers.map((layer, ordinal) => [layer.name, new LayerScene(layer, ordinal, theme.name)]));
+const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) => scenes.has(name)));
+
+const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000 });
+const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
+const status = new Status(client, live, theme);
+const layers = new LayerList(document.getElementById("layers"), [...scenes.values()], switchedOn);
+const filter = new FilterForm(address.filter);
+const area = new AreaTool(map, theme);
+const card = new Card(document.getElementById("card"), overlay);
+const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
+const follow = byTestId("follow-view");
+
+/** The layer the page opens on, until the user moves the map or an address says where to look. */
+let fitTo = address.view ? null : ([...scenes.keys()].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? scenes.keys().next().value);
+
+function visibleScenes() {
+  return [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));
+}
+
+function boundsOf(scene) {
+  const points = [...scene.tracks.values()].map(({ feature }) => [feature.geometry.coordinates[1], feature.geometry.coordinates[0]]);
+  return points.length ? L.latLngBounds(points) : null;
+}
+
+function fitOnce(name) {
+  if (name !== fitTo) return;
+  const bounds = boundsOf(scenes.get(name));
+  if (!bounds) return;
+  fitTo = null;
+  map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
+}
+
+function viewport() {
+  const bounds = map.getBounds();
+  const wrap = (longitude) => ((((longitude + 180) % 360) + 360) % 360) - 180;
+  const whole = bounds.getEast() - bounds.getWest() >= 360;
+  const [west, east] = whole ? [-180, 180] : [wrap(bounds.getWest()), wrap(bounds.getEast())];
+  return [west, Math.max(-90, bounds.getSouth()), east, Math.min(90, bounds.getNorth())].map((degrees) => Number(degrees.toFixed(5)));
+}
+
+function drawnArea() {
+  const { bbox, geometry } = live.conditions;
+  if (geometry) return { geometry };
+  return bbox && !follow.checked ? { bbox } : null;
+}
+
+function remember() {
+  writeAddress({ map, layers: [...switchedOn], filter: live.conditions.filter, area: drawnArea(), follow: follow.checked });
+}
+
+function setArea(conditions) {
+  live.apply({ bbox: null, geometry: null, ...(follow.checked && { bbox: viewport() }), ...conditions });
+  byTestId("draw-clear").disabled = drawnArea() === null;
+  remember();
+}
+
+function refreshLegend(scene) {
+  overlay.painter.forget(scene);
+  layers.setCandidates(scene);
+  layers.paintSwatch(scene);
+  showLegends(document.getElementById("legend"), visibleScenes());
+  filter.offer([...new Set(visibleScenes().flatMap(({ candidates }) => candidates))]);
+}
+
+function showChanges({ detail: { layer, changes } }) {
+  const scene = scenes.get(layer);
+  if (scene.apply(changes, performance.now(), !calm.matches)) refreshLegend(scene);
+  if (card.target?.scene === scene && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
+  fitOnce(layer);
+  overlay.redraw();
+}
+
+function showCounts() {
+  const counts = [...scenes.keys()].map((name) => [name, live.subscriptions[name]?.features.size ?? null]);
+  layers.setCounts(Object.fromEntries(counts));
+}
+
+function showScenes() {
+  overlay.scenes = visibleScenes();
+  showLegends(document.getElementById("legend"), visibleScenes());
+  showCounts();
+  overlay.redraw();
+}
+
+async function toggleLayer({ detail: { scene, on } }) {
+  const { name } = scene.layer;
+  if (on) {
+    switchedOn.add(name);
+    live.switchOn(name);
+  } else {
+    switchedOn.delete(name);
+    scene.clear();
+    card.refresh();
+    live.switchOff(name);
+  }
+  showScenes();
+  remember();
+}
+
+function showRefusal({ detail: { layer, error, off } }) {
+  if (error.code === "invalid_filter") filter.refuse(error.message);
+  else setText(document.getElementById("notice"), `${scenes.get(layer).layer.title}: ${error.message}`);
+  if (!off) return;
+  switchedOn.delete(layer);
+  layers.setOff(layer);
+  showScenes();
+}
+
+function wirePanel() {
+  byTestId("theme-toggle").addEventListener("click", () => theme.toggle());
+  layers.addEventListener("toggle", toggleLayer);
+  layers.addEventListener("colour", ({ detail: { scene, property } }) => {
+    scene.colourBy(property);
+    refreshLegend(scene);
+    overlay.redraw();
+  });
+  filter.addEventListener("filter", ({ detail }) => {
+    live.apply({ filter: detail });
+    remember();
+  });
+  follow.checked = address.follow;
+  follow.addEventListener("change", () => {
+    if (live.conditions.bbox) area.show(live.conditions.geometry && { geometry: live.conditions.geometry });
+    setArea({ geometry: live.conditions.geometry });
+  });
+}
+
+function wireArea() {
+  const buttons = { box: byTestId("draw-box"), polygon: byTestId("draw-polygon") };
+  for (const [mode, button] of Object.entries(buttons)) button.addEventListener("click", () => area.start(mode));
+  area.addEventListener("mode", () => {
+    for (const [mode, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(area.mode === mode));
+    document.getElementById("draw-hint").dataset.mode = area.mode ?? "";
+    if (area.mode && matchMedia("(max-width: 640px)").matches) panel.setOpen(false);
+  });
+  area.addEventListener("area", ({ detail }) => {
+    if (detail.bbox) follow.checked = false;
+    setArea(detail);
+  });
+  byTestId("draw-clear").addEventListener("click", () => {
+    area.show(null);
+    setArea({});
+  });
+  area.show(address.area);
+  byTestId("draw-clear").disabled = !address.area;
+}
+
+function wireMap() {
+  let timer = null;
+  map.on("dragstart zoomstart", ({ type }) => type === "dragstart" && (fitTo = null));
+  map.on("moveend", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (follow.checked) live.apply({ bbox: viewport() });
+      remember();
+    }, FOLLOW_AFTER);
+  });
+  letPick(map, overlay, card, area);
+  theme.addEventListener("change", () => {
+    overlay.setTheme();
+    baseMap.redraw();
+    for (const scene of scenes.values()) layers.paintSwatch(scene);
+    showLegends(document.getElementById("legend"), visibleScenes());
+    card.refresh();
+  });
+  overlay.on("measured", () => setText(byTestId("fps"), `${Math.round(overlay.stats.fps)} fps · ${overlay.stats.frameMs.toFixed(1)} ms`));
+}
+
+function start() {
+  showUser(config);
+  wirePanel();
+  wireArea();
+  wireMap();
+  live.addEventListener("changes", showChanges);
+  live.addEventListener("refused", showRefusal);
+  live.addEventListener("event", ({ detail }) => feed.add(detail));
+  setInterval(showCounts, 250);
+  if (follow.checked) live.apply({ bbox: viewport() });
+  for (const scene of scenes.values()) layers.paintSwatch(scene);
+  for (const name of switchedOn) live.switchOn(name);
+  live.followEvents();
+  showScenes();
+  baseMap.load(config.countries_url).catch((error) => setText(document.getElementById("notice"), error.message));
+  client.connect().catch(() => {}); // the panel shows why
+}
+
+start();
+globalThis.geostream = { client, subscriptions: live.subscriptions, stats: overlay.stats, map, live };

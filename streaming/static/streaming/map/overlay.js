@@ -1,0 +1,155 @@
+/**
+ * The Leaflet layer that draws all features: one canvas, redrawn once per animation frame while anything moves, and not at all otherwise.
+ * Measures what a frame costs.
+ */
+import { Painter } from "./painter.js";
+import { worldSize } from "./mercator.js";
+
+const L = globalThis.L;
+const FRAMES_AVERAGED = 60;
+
+export const FeatureOverlay = L.Layer.extend({
+  initialize(theme, calm) {
+    this.theme = theme;
+    this.scenes = [];
+    this.selected = null;
+    this.hovered = null;
+    this.painter = new Painter(theme.colours, calm);
+    this.stats = { fps: 0, frameMs: 0, worstMs: 0, visible: 0 };
+    this._times = [];
+    this._scheduled = null;
+  },
+
+  onAdd(map) {
+    map.createPane("features").style.zIndex = 450;
+    this._canvas = L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane("features"));
+    this._context = this._canvas.getContext("2d");
+    map.on("move zoom resize viewreset moveend", this.redraw, this);
+    map.on("zoomanim", this._zoomTo, this);
+    map.on("zoomend", this._zoomed, this);
+    this._resize();
+    map.on("resize", this._resize, this);
+    this.redraw();
+  },
+
+  setTheme() {
+    this.painter.setTheme(this.theme.colours);
+    for (const scene of this.scenes) scene.setTheme(this.theme.name);
+    this.redraw();
+  },
+
+  /** Draw in the next animation frame. */
+  redraw() {
+    this._scheduled ??= requestAnimationFrame((now) => this._frame(now));
+  },
+
+  /** The nearest point feature within `reach` pixels of a place on the map, else the shape it lies on. */
+  pick({ x, y }, reach) {
+    let best = null;
+    let nearest = reach;
+    for (const spot of this.painter.drawn) {
+      const distance = Math.hypot(spot.x - x, spot.y - y);
+      if (distance < nearest) [nearest, best] = [distance, spot];
+    }
+    return best ? { scene: best.scene, drawable: best.track } : this._pickShape(x, y);
+  },
+
+  /** Where a picked feature is on the map, in container pixels. */
+  whereIs({ drawable, scene }) {
+    return this.painter.drawn.find((spot) => spot.track === drawable && spot.scene === scene) ?? null;
+  },
+
+  _pickShape(x, y) {
+    const view = this._view(0);
+    const place = [(((x + view.left) / view.size) % 1 + 1) % 1, (y + view.top) / view.size];
+    for (const scene of [...this.scenes].reverse()) {
+      const shape = [...scene.shapes.values()].reverse().find((candidate) => candidate.contains(...place, 6 / view.size));
+      if (shape) return { scene, drawable: shape };
+    }
+    return null;
+  },
+
+  _view(now) {
+    const map = this._map;
+    const { x: width, y: height } = map.getSize();
+    const { x: left, y: top } = map.getPixelBounds().min;
+    const zoom = map.getZoom();
+    return { size: worldSize(zoom), left, top, width, height, zoom, now, ratio: this._ratio };
+  },
+
+  _frame(now) {
+    this._scheduled = null;
+    if (this._zooming) return;
+    const started = performance.now();
+    L.DomUtil.setPosition(this._canvas, this._map.containerPointToLayerPoint([0, 0]));
+    const again = this._paint(this._view(performance.now()));
+    this._measure(now, performance.now() - started);
+    this.fire("frame");
+    if (again) this.redraw();
+  },
+
+  _paint(view) {
+    const context = this._context;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this._canvas.width, this._canvas.height);
+    this.painter.begin(view);
+    for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step]);
+    let again = false;
+    for (const scene of this.scenes) again = this.painter.paint(context, scene, view) || again;
+    context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+    for (const target of [this.hovered, this.selected]) if (target) this._ring(context, target);
+    return again;
+  },
+
+  _ring(context, target) {
+    const spot = this.whereIs(target);
+    if (!spot) return;
+    context.strokeStyle = this.theme.colours.accent;
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(spot.x, spot.y, 16, 0, 2 * Math.PI);
+    context.stroke();
+  },
+
+  _measure(now, cost) {
+    const gap = now - (this._last ?? now);
+    this._last = now;
+    this._times.push([cost, gap]);
+    if (this._times.length < FRAMES_AVERAGED) return;
+    const costs = this._times.map(([ms]) => ms).sort((a, b) => a - b);
+    const gaps = this._times.map(([, ms]) => ms).filter((ms) => ms > 0 && ms < 250);
+    this.stats.frameMs = costs.reduce((sum, ms) => sum + ms, 0) / costs.length;
+    this.stats.worstMs = costs.at(-1);
+    this.stats.fps = gaps.length ? 1000 / (gaps.reduce((sum, ms) => sum + ms, 0) / gaps.length) : 0;
+    this.stats.visible = this.painter.drawn.length;
+    this._times = [];
+    this.fire("measured");
+  },
+
+  _resize() {
+    const { x, y } = this._map.getSize();
+    const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
+    if (ratio !== this._ratio) this.painter.setTheme(this.theme.colours);
+    this._ratio = ratio;
+    this._canvas.width = x * ratio;
+    this._canvas.height = y * ratio;
+    this._canvas.style.width = `${x}px`;
+    this._canvas.style.height = `${y}px`;
+    this.redraw();
+  },
+
+  /** During the zoom animation the finished picture is scaled with the map. */
+  _zoomTo({ center, zoom }) {
+    this._zooming = true;
+    const map = this._map;
+    const scale = map.getZoomScale(zoom);
+    const corner = map.containerPointToLatLng([0, 0]);
+    const offset = map._latLngToNewLayerPoint(corner, zoom, center);
+    L.DomUtil.setTransform(this._canvas, offset, scale);
+  },
+
+  _zoomed() {
+    this._zooming = false;
+    this.redraw();
+  },
+});

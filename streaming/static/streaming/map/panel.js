@@ -1,0 +1,49 @@
+/** The panel as a thing: folded or not; on phones a sheet that is pulled up and down. */
+const NARROW = matchMedia("(max-width: 640px)");
+const PULLED = 30;
+
+export class Panel {
+  #panel = document.getElementById("panel");
+  #button = document.getElementById("panel-toggle");
+
+  constructor() {
+    this.#button.addEventListener("click", () => this.setOpen(!this.open));
+    this.#letPull(document.getElementById("panel-head"));
+    this.setOpen(!NARROW.matches);
+    NARROW.addEventListener("change", () => this.setOpen(!NARROW.matches));
+  }
+
+  get open() {
+    return this.#panel.dataset.open === "true";
+  }
+
+  setOpen(open) {
+    this.#panel.dataset.open = String(open);
+    this.#button.setAttribute("aria-expanded", String(open));
+    this.#button.setAttribute("aria-label", open ? "Fold the panel" : "Unfold the panel");
+  }
+
+  /** What of the map the panel covers, for fitting a view beside it. */
+  get padding() {
+    const { offsetWidth, offsetHeight } = this.#panel;
+    return NARROW.matches ? { paddingTopLeft: [24, 40], paddingBottomRight: [24, offsetHeight + 16] } : { paddingTopLeft: [offsetWidth + 44, 36], paddingBottomRight: [60, 48] };
+  }
+
+  #letPull(head) {
+    let from = null;
+    head.addEventListener("pointerdown", (event) => (from = event.clientY));
+    head.addEventListener("pointerup", (event) => {
+      const pulled = from === null ? 0 : event.clientY - from;
+      from = null;
+      if (NARROW.matches && Math.abs(pulled) > PULLED) this.setOpen(pulled < 0);
+    });
+  }
+}
+
+/** Who is logged in, or where to do so. @param {{user: string | null, login_url: string}} config */
+export function showUser({ user, login_url: loginUrl }) {
+  const link = document.getElementById("user-link");
+  link.textContent = user ?? "Log in";
+  if (!user) link.href = loginUrl;
+  link.hidden = false;
+}

@@ -1,0 +1,70 @@
+/** What the properties of unknown layers mean: which one is a heading, a magnitude, a name; and how to write them for people. */
+const HEADINGS = ["track_deg", "heading", "heading_deg", "course", "cog", "bearing", "track"];
+const NAMES = ["callsign", "name", "title", "label", "place"];
+const COLOURED_FIRST = [/^alt/i, /^\$depth$/, /^mag/i, /temp/i, /speed/i];
+const NOT_A_MEASURE = /(^|_)(id|lat|lon|lng|latitude|longitude|nst|tz|code|felt|tsunami|sig|updated|time|timestamp)$/i;
+
+/** Stands for the third coordinate of an earthquake, kilometres below ground. */
+export const DEPTH = "$depth";
+/** Stands for the time property of the layer. */
+export const TIME = "$time";
+
+export const headingOf = (properties) => number(HEADINGS.map((name) => properties[name]).find((value) => value != null));
+export const magnitudeOf = (properties) => number(properties.mag ?? properties.magnitude);
+export const nameOf = ({ id, properties }) => String(NAMES.map((name) => properties?.[name]).find((value) => value) ?? id);
+
+function number(value) {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+/** The value a feature is coloured by. @returns {number} NaN if it has none */
+export function measure(feature, property, timeProperty) {
+  const properties = feature.properties ?? {};
+  if (property === DEPTH) return feature.geometry?.coordinates?.[2] ?? NaN;
+  if (property === TIME) return toTime(properties[timeProperty]);
+  return number(properties[property]) ?? NaN;
+}
+
+function toTime(value) {
+  return typeof value === "number" ? value : Date.parse(value ?? "");
+}
+
+/** What this layer can be coloured by, most telling first. @param {Iterable<object>} features a sample */
+export function measures(features, timeProperty) {
+  const found = new Set();
+  for (const feature of features) {
+    const properties = feature.properties ?? {};
+    for (const name of Object.keys(properties)) if (number(properties[name]) !== null && !NOT_A_MEASURE.test(name)) found.add(name);
+    if (magnitudeOf(properties) !== null && feature.geometry?.type === "Point" && feature.geometry.coordinates.length > 2) found.add(DEPTH);
+    if (timeProperty && magnitudeOf(properties) !== null && properties[timeProperty] != null) found.add(TIME);
+  }
+  const rank = (name) => (COLOURED_FIRST.findIndex((pattern) => pattern.test(name)) + COLOURED_FIRST.length + 1) % (COLOURED_FIRST.length + 1);
+  return [...found].sort((a, b) => rank(a) - rank(b));
+}
+
+const UNITS = [[/_ftmin$/, "ft/min"], [/_ft$/, "ft"], [/_kt$/, "kt"], [/_deg$/, "°"], [/_km$/, "km"], [/_m$/, "m"], [/_ms$/, "m/s"], [/_kmh$/, "km/h"]];
+
+/** @returns {{label: string, unit: string}} */
+export function describe(property) {
+  if (property === DEPTH) return { label: "Depth", unit: "km" };
+  if (property === TIME) return { label: "Time", unit: "" };
+  const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
+  const words = property.replace(pattern, "").replace(/_/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
+  return { label: words.charAt(0).toUpperCase() + words.slice(1), unit };
+}
+
+const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+
+export const formatNumber = (value) => numbers.format(value).replaceAll(",", "\u202f");
+export const formatTime = (value) => new Date(value).toISOString().slice(0, 19).replace("T", " ");
+
+/** Any property value as text. */
+export function formatValue(name, value) {
+  if (value === null || value === undefined || value === "") return "–";
+  const { unit } = describe(name);
+  if (typeof value === "number" && /time|updated$/i.test(name) && value > 1e11) return `${formatTime(value)} UTC`;
+  if (typeof value === "number") return unit === "°" ? `${formatNumber(value)}°` : `${formatNumber(value)}${unit && `\u202f${unit}`}`;
+  if (typeof value === "string" && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))) return `${formatTime(value)} UTC`;
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

@@ -1,0 +1,63 @@
+"""The live map, and the two questions a load balancer asks."""
+
+from __future__ import annotations
+
+from channels.db import database_sync_to_async
+from django.contrib.staticfiles import finders
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.templatetags.static import static
+
+from .core.errors import StreamError
+from .core.redis import async_redis, refusing
+from .features.layers import catalogue
+from .runtime import running
+
+COUNTRIES = "streaming/demo/countries-110m.geojson"
+_LIBRARIES = {"msgpack_url": "npm/@msgpack/msgpack/dist.es5+esm/index.mjs", "fzstd_url": "npm/fzstd/esm/index.mjs"}
+
+
+def live_map(request: HttpRequest) -> HttpResponse:
+    """The map page, with the layers this user may read."""
+    layers = [
+        {"name": layer.name, "title": layer.title, "time_property": layer.time_property}
+        for layer in catalogue.all_sync().values()
+        if layer.readable_by(request.user)
+    ]
+    config = {
+        "ws_path": "/ws",
+        "layers": layers,
+        "countries_url": static(COUNTRIES),
+        "login_url": "/admin/login/?next=/",
+        "user": request.user.get_username() or None,
+        **{key: static(path) if finders.find(path) else None for key, path in _LIBRARIES.items()},
+    }
+    return render(request, "streaming/map.html", {"config": config})
+
+
+async def alive(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+async def ready(request: HttpRequest) -> HttpResponse:
+    """200 when the process can serve: Redis and the database answer and the hub runs. 503 says what does not."""
+    checks = {"redis": await _redis_answers(), "database": await _database_answers(), "hub": running() is not None}
+    return JsonResponse({"ready": all(checks.values()), "checks": checks}, status=200 if all(checks.values()) else 503)
+
+
+async def _redis_answers() -> bool:
+    try:
+        with refusing():
+            await async_redis().ping()
+    except StreamError:
+        return False
+    return True
+
+
+@database_sync_to_async
+def _database_answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return bool(cursor.fetchone() == (1,))

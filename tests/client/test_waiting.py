@@ -1,0 +1,49 @@
+"""What waits for a slow reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.client import FeatureChange
+from streaming.client.collection import Collection
+from streaming.client.waiting import WaitingChanges
+from tests.client.scripted import feature, gone
+
+STEPS = st.lists(st.one_of(st.just("read"), st.tuples(st.integers(1, 4), st.integers(0, 3))), max_size=60)
+
+
+@given(STEPS)
+async def test_whoever_reads_sometimes_ends_up_with_the_same_features(steps: list[Any]) -> None:
+    """A step is a read, or a feature's new version; version 0 is its deletion."""
+    collection, waiting = Collection(every_layer=False), WaitingChanges()
+    collection.replace("flights")
+    reader: dict[int, Any] = {}
+    for step in steps:
+        if step == "read":
+            if len(waiting):
+                take(await waiting.get(), reader)
+        elif change := apply(collection, *step):
+            waiting.put(change.id, change)
+    assert len(waiting) <= 4
+    while len(waiting):
+        take(await waiting.get(), reader)
+    assert reader == collection.features
+
+
+def apply(collection: Collection, id: int, version: int) -> FeatureChange | None:
+    if version == 0:
+        return collection.apply("deleted", "flights", id, gone(id), "deleted")
+    return collection.apply("updated", "flights", id, feature(id, v=version), None)
+
+
+def take(change: FeatureChange, reader: dict[int, Any]) -> None:
+    """What a reader does that trusts the types: nothing is added twice, nothing unknown is updated or deleted."""
+    assert isinstance(change.id, int)
+    assert (change.id in reader) == (change.type != "added")
+    if change.type == "deleted":
+        del reader[change.id]
+    else:
+        reader[change.id] = change.feature

@@ -1,0 +1,138 @@
+"""`manage.py serve` (or another command that serves) as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServerProcess:
+    """Starts, stops, kills and restarts one server on a port of its own."""
+
+    def __init__(self, data_dir: Path, redis_url: str, environment: dict[str, str], command: str = "serve") -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.command = command
+        self.environment = {
+            **os.environ,
+            "GEOSTREAM_DATA_DIR": str(data_dir),
+            "REDIS_URL": redis_url,
+            "DJANGO_SETTINGS_MODULE": "geostream.settings",
+            "GEOSTREAM_LOG_LEVEL": "WARNING",
+            **environment,
+        }
+        self.log = data_dir / f"server-{self.port}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._token = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/ws"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        listen = [f"127.0.0.1:{self.port}", "--noreload"] if self.command == "runserver" else ["--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", self.command, *listen], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+            time.sleep(0.05)
+
+    def stop(self) -> int | None:
+        """SIGTERM and wait; returns the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, sign: signal.Signals) -> int | None:
+        if self.process is None:
+            return None
+        self.process.send_signal(sign)
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"the server did not stop:\n{self.log.read_text()}") from None
+        finally:
+            self.process = None
+
+    def _ready(self) -> bool:
+        # Daphne starts the engine with its first WebSocket, so there being alive is all one can ask.
+        path = "/healthz" if self.command == "runserver" else "/readyz"
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", token: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and decoded JSON of an HTTP request, by default as the superuser `admin`."""
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        headers = {"Content-Type": content_type}
+        if token is None:
+            token = self.token
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, _decoded(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, _decoded(error.read())
+
+    def post(self, path: str, body: Any, **options: Any) -> tuple[int, Any]:
+        return self.request("POST", path, body, **options)
+
+    def publish(self, layer: str, *features: dict[str, Any]) -> Any:
+        status, answer = self.post(f"/api/layers/{layer}/features", {"type": "FeatureCollection", "features": list(features)})
+        assert status == 200, (status, answer)
+        return answer
+
+    @property
+    def token(self) -> str:
+        """An access token of the superuser `admin` (password `admin`)."""
+        if not self._token:
+            status, answer = self.request("POST", "/api/token/", {"username": "admin", "password": "admin"}, token="")
+            assert status == 200, answer
+            self._token = answer["access"]
+        return self._token
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else None
+    except ValueError:
+        return body.decode(errors="replace")

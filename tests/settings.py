@@ -1,0 +1,20 @@
+"""The project's settings, with everything it stores in a folder of its own that goes with the test run."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+DATA_DIR_OF_TESTS = tempfile.mkdtemp(prefix="geostream-tests-")
+atexit.register(shutil.rmtree, DATA_DIR_OF_TESTS, ignore_errors=True)
+os.environ["GEOSTREAM_DATA_DIR"] = DATA_DIR_OF_TESTS
+os.environ.pop("DATABASE_URL", None)
+
+from geostream.settings import *  # noqa: E402, F403
+from geostream.settings import DATABASES  # noqa: E402
+
+# A file, not memory: the recorder and sync views use other threads.
+DATABASES["default"]["TEST"] = {"NAME": os.path.join(DATA_DIR_OF_TESTS, "tests.sqlite3")}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+GEOSTREAM_RECORD_SECONDS = 0
+GEOSTREAM_AUTH_CACHE_SECONDS = 0.0
