@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "leaflet",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "streaming",
 ]
 
@@ -139,6 +140,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Live geospatial layers: ingest and query over HTTP; subscribe over WebSockets.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Swagger UI from our own static files, so that /api/docs/ works without the internet.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LANGUAGE_CODE = "en"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
 from . import views
 
 urlpatterns = [
     path("", views.live_map, name="map"),
     path("healthz", views.alive, name="healthz"),
+    path("api/", include("streaming.api.urls")),
     path("readyz", views.ready, name="readyz"),
 ]

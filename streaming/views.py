@@ -15,7 +15,7 @@ from .features.layers import catalogue
 from .runtime import running
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
-_LIBRARIES = {"msgpack_url": "npm/@msgpack/msgpack/dist.es5+esm/index.mjs", "fzstd_url": "npm/fzstd/esm/index.mjs"}
+_LIBRARIES = {"msgpack_url": "npm/@msgpack/msgpack/dist.esm/index.mjs", "fzstd_url": "npm/fzstd/esm/index.mjs"}
 
 
 def live_map(request: HttpRequest) -> HttpResponse:

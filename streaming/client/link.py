@@ -9,7 +9,7 @@ import asyncio
 import ssl as tls
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -52,17 +52,18 @@ class Endpoint:
         return link
 
     async def _connect(self, headers: dict[str, str]) -> ClientConnection:
+        encryption: dict[str, Any] = {} if self.ssl is None else {"ssl": self.ssl}  # for wss:// without one, the system's certificates
         try:
             return await connect(
                 self.url,
                 additional_headers=headers,
-                ssl=self.ssl,
                 proxy=self.proxy,
                 open_timeout=self.open_timeout,
                 close_timeout=self.close_timeout,
                 max_size=self.max_size,
                 compression=None,  # the protocol has its own
                 ping_interval=None,  # the client's own pings also prove that the server's program is alive
+                **encryption,
             )
         except InvalidStatus as refusal:
             status = refusal.response.status_code

@@ -99,7 +99,9 @@ class Encoder(Protocol):
 
 
 class Source(Protocol):
-    """Something that waits in an outbox."""
+    """Something that waits in an outbox; `owner` is the view it is for."""
+
+    owner: object
 
     @property
     def size(self) -> int:
@@ -115,10 +117,11 @@ class Source(Protocol):
 class Frames:
     """Finished frames that only wait for their turn (acks, pongs, errors)."""
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_frames", "owner")
 
     def __init__(self, frames: list[Any]) -> None:
         self._frames = frames
+        self.owner: object = None
 
     @property
     def size(self) -> int:
@@ -135,13 +138,14 @@ class Frames:
 class Bulk:
     """Many deliveries at once (a snapshot, a moved view, a resume), encoded piece by piece as the socket takes them."""
 
-    __slots__ = ("_deliveries", "_encoder", "_gap", "_next")
+    __slots__ = ("_deliveries", "_encoder", "_gap", "_next", "owner")
 
     POINTER = 64
 
-    def __init__(self, encoder: Encoder, deliveries: list[Delivery], gap: int = 0) -> None:
+    def __init__(self, encoder: Encoder, deliveries: list[Delivery], gap: int = 0, owner: object = None) -> None:
         self._encoder = encoder
         self._deliveries = deliveries
+        self.owner = owner
         self._next = 0
         self._gap = gap
 
@@ -162,10 +166,13 @@ class Bulk:
 class KeyedQueue:
     """Deliveries of one view that wait, the latest of each key, each at the place where its key began to wait."""
 
-    __slots__ = ("_encoder", "_size", "_waiting")
+    __slots__ = ("_encoder", "_size", "_waiting", "owner")
 
-    def __init__(self, encoder: Encoder) -> None:
+    gap = 0
+
+    def __init__(self, encoder: Encoder, owner: object = None) -> None:
         self._encoder = encoder
+        self.owner = owner
         self._waiting: dict[str, Delivery] = {}
         self._size = 0
 
@@ -207,14 +214,15 @@ class KeyedQueue:
 class LogQueue:
     """Deliveries of one view that are all worth telling, the newest `limit` of them; what was dropped is counted and told."""
 
-    __slots__ = ("_encoder", "_gap", "_limit", "_size", "_waiting", "dropped")
+    __slots__ = ("_encoder", "_limit", "_size", "_waiting", "dropped", "gap", "owner")
 
     def __init__(self, encoder: Encoder, limit: int) -> None:
         self._encoder = encoder
         self._limit = limit
         self._waiting: deque[Delivery] = deque()
         self._size = 0
-        self._gap = 0
+        self.owner: object = None
+        self.gap = 0
         self.dropped = 0
 
     @property
@@ -226,13 +234,13 @@ class LogQueue:
 
     def push(self, deliveries: Iterable[Delivery], gap: int = 0) -> None:
         """Add deliveries, newest last; `gap` is how many are known to be missing before them."""
-        self._gap += gap
+        self.gap += gap
         for delivery in deliveries:
             self._waiting.append(delivery)
             self._size += delivery.size
             if len(self._waiting) > self._limit:
                 self._size -= self._waiting.popleft().size
-                self._gap += 1
+                self.gap += 1
                 self.dropped += 1
 
     def take(self, limit: int) -> list[Any]:
@@ -240,7 +248,7 @@ class LogQueue:
         for delivery in piece:
             self._waiting.popleft()
             self._size -= delivery.size
-        gap, self._gap = self._gap, 0
+        gap, self.gap = self.gap, 0
         return self._encoder.frames(piece, gap)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 Box = tuple[float, float, float, float]
@@ -82,7 +81,7 @@ class Item:
             if self.is_point:
                 self._geometry = shapely.Point(self._box[0], self._box[1])
             else:
-                self._geometry = shape(self.feature["geometry"])
+                self._geometry = shapely.from_geojson(self.value)  # unlike shape(), it takes positions with and without height
         return self._geometry
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from .deliveries import Delivery, Encoder, Frames, LogQueue, Source
+from .deliveries import Bulk, Delivery, Encoder, Frames, Source
 from .limits import OutboxLimits
 from .view import View
 
@@ -53,16 +53,16 @@ class Outbox:
         """How many bytes wait, roughly."""
         return sum(source.size for source in self._sources)
 
-    def deliver(self, view: View, run: Sequence[Delivery], shared: dict[Encoder, Any], gap: int = 0) -> None:
+    def deliver(self, view: View, run: Sequence[Delivery], shared: dict[Encoder, Any]) -> None:
         """Tell a view's client what happened in one turn, now or when the socket takes it."""
-        if not self._sources and self.sender.writable and not gap:
+        if not self._sources and self.sender.writable and not view.queue.gap:
             frames = shared.get(view.encoder)
             if frames is None:
                 frames = shared[view.encoder] = view.encoder.frames(run)
             self.sent += len(run)
             self.sender.write(frames)
             return
-        self._wait(view, run, gap)
+        self._wait(view, run)
         if self.sender.writable:
             self.drain()
 
@@ -82,7 +82,7 @@ class Outbox:
 
     def forget(self, view: View) -> None:
         """Drop what waits for a view that is gone."""
-        self._sources = deque(source for source in self._sources if source is not view.queue)
+        self._sources = deque(source for source in self._sources if source.owner is not view)
 
     def drain(self) -> None:
         """Write what waits for as long as the socket takes it."""
@@ -114,7 +114,9 @@ class Outbox:
             self.on_slow("the client took nothing for too long")
 
     def _check_bounds(self, now: float) -> None:
-        excess = max(self.messages / self.limits.messages, self.bytes / self.limits.bytes)
+        # Of a bulk only pointers wait: a large layer does not make its reader slow.
+        messages = sum(len(source) for source in self._sources if not isinstance(source, Bulk))
+        excess = max(messages / self.limits.messages, self.bytes / self.limits.bytes)
         if excess <= 1:
             self._over_since = None
         elif excess > 4:
@@ -124,12 +126,11 @@ class Outbox:
         elif now - self._over_since > self.limits.slow_seconds:
             self.on_slow("too much was waiting for this client for too long")
 
-    def _wait(self, view: View, run: Sequence[Delivery], gap: int) -> None:
+    def _wait(self, view: View, run: Sequence[Delivery]) -> None:
         queue = view.queue
-        was_empty = not len(queue)
-        if isinstance(queue, LogQueue):
-            queue.push(run, gap)
-        else:
-            queue.push(run)
-        if was_empty and len(queue):
+        was_waiting = bool(len(queue))
+        queue.push(run)
+        if len(queue) and not was_waiting:
             self._sources.append(queue)
+        elif was_waiting and not len(queue):
+            self._sources.remove(queue)

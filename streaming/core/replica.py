@@ -23,39 +23,42 @@ class Replica(Follower):
         self.items = _items(state)
         self._index: BoxIndex[Audience] = BoxIndex()
 
-    def snapshot(self, compiled: Condition) -> list[Delivery]:
+    def snapshot(self, condition: Condition) -> list[Delivery]:
         """Everything that matches now, as `added`; the last one carries the promise."""
-        matching = [("added", item) for item in self.items.values() if compiled.matches(item)]
-        return self._told([(kind, item.key, item) for kind, item in matching], "left_view")
+        return self._promising([self._telling("added", item.key, item) for item in self.items.values() if condition.matches(item)])
 
     def difference(self, before: Condition, after: Condition, redraw: bool = False) -> list[Delivery]:
         """What a client that held `before` must be told to hold `after`; with `redraw` also all that stays."""
-        told: list[tuple[str, str, Item | None]] = []
+        told: list[Delivery] = []
         for item in self.items.values():
             was, now = before.matches(item), after.matches(item)
             if was and not now:
-                told.append(("deleted", item.key, None))
+                told.append(self._telling("deleted", item.key, None, "left_view"))
             elif now and (redraw or not was):
-                told.append(("updated" if was else "added", item.key, item))
-        return self._told(told, "left_view")
+                told.append(self._telling("updated" if was else "added", item.key, item))
+        return self._promising(told)
 
-    def missed(self, compiled: Condition, since: Cursor) -> list[Delivery] | None:
-        """What a client complete up to `since` must be told; None if the changes since then are not at hand (see `reaches`)."""
+    def emptied(self, condition: Condition) -> list[Delivery]:
+        """What a client must be told that may not hold anything of this any more."""
+        held = [item for item in self.items.values() if condition.matches(item)]
+        return self._promising([self._telling("deleted", item.key, None, "left_view") for item in held])
+
+    def missed(self, condition: Condition, since: Cursor) -> list[Delivery] | None:
+        """What a client complete up to `since` must be told; None if the changes since then are not at hand (see `reaches`).
+
+        The client may have been told more than its cursor promises (a conflated change), so every key touched since is told as it is now,
+        and deleted if any of its versions since can have reached the client.
+        """
         if not self.reaches(since):
             return None
-        told: list[tuple[str, str, Item | None]] = []
-        reasons: dict[str, str] = {}
-        for key, (old, reason) in self._first_versions(since.seq).items():
+        told: list[Delivery] = []
+        for key, (was, ever, reason) in self._touched(condition, since.seq).items():
             new = self.items.get(key)
-            kind = self._judge(compiled, old, new)
-            if kind == "deleted" or (kind and (old is None or new is None or old.value != new.value)):
-                told.append((kind, key, None if kind == "deleted" else new))
-                reasons[key] = "left_view" if new is not None else reason
-        deliveries = self._told(told, "left_view")
-        for delivery in deliveries:
-            if delivery.kind == "deleted":
-                delivery.reason = reasons[delivery.key]
-        return deliveries
+            if new is not None and condition.matches(new):
+                told.append(self._telling("updated" if was else "added", key, new))
+            elif ever:
+                told.append(self._telling("deleted", key, None, reason if new is None else "left_view"))
+        return self._promising(told)
 
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
@@ -79,7 +82,7 @@ class Replica(Follower):
         changed = [
             (key, old.get(key), self.items.get(key))
             for key in {**old, **self.items}
-            if key not in old or key not in self.items or old[key].value != self.items[key].value
+            if key not in old or key not in self.items or (old[key].value, old[key].arrived) != (self.items[key].value, self.items[key].arrived)
         ]
         for audience in list(self.audiences.values()):
             self._tell_replaced(audience, changed)
@@ -110,33 +113,37 @@ class Replica(Follower):
             return "updated" if was else "added"
         return "deleted" if was else None
 
-    def _told(self, told: list[tuple[str, str, Item | None]], reason: str) -> list[Delivery]:
-        deliveries = [
-            Delivery(kind, key, item, self.epoch, None, reason if kind == "deleted" else None)  # type: ignore[arg-type]
-            for kind, key, item in told
-        ]
+    def _telling(self, kind: Kind, key: str, item: Item | None, reason: str | None = None) -> Delivery:
+        return Delivery(kind, key, item, self.epoch, None, reason)
+
+    def _promising(self, deliveries: list[Delivery]) -> list[Delivery]:
         if deliveries:
             deliveries[-1].seq = self.seq
         return deliveries
 
     def _tell_replaced(self, audience: Audience, changed: list[tuple[str, Item | None, Item | None]]) -> None:
-        told: list[tuple[str, str, Item | None]] = []
+        told: list[Delivery] = []
         for key, old, new in changed:
             kind = self._judge(audience.filter, old, new)
-            if kind is not None:
-                told.append((kind, key, None if kind == "deleted" else new))
-        deliveries = self._told(told, "deleted")
+            if kind == "deleted":
+                told.append(self._telling(kind, key, None, "deleted" if new is None else "left_view"))
+            elif kind is not None:
+                told.append(self._telling(kind, key, new))
+        self._promising(told)
         for view in list(audience.views):
-            view.bulk(deliveries)
+            view.bulk(told)
 
-    def _first_versions(self, seq: int) -> dict[str, tuple[Item | None, str]]:
-        """Per key changed after `seq`: its version at `seq` and the reason of its last change."""
-        first: dict[str, tuple[Item | None, str]] = {}
-        skip = seq + 1 - self.recent[0].seq if self.recent else 0
-        for change in islice(self.recent, skip, None):
-            old = first[change.key][0] if change.key in first else change.old
-            first[change.key] = (old, change.reason or "deleted")
-        return first
+    def _touched(self, condition: Condition, seq: int) -> dict[str, tuple[bool, bool, str]]:
+        """Per key changed after `seq`: did it match at `seq`, did any version since, and the reason of its last change."""
+        touched: dict[str, tuple[bool, bool, str]] = {}
+        for change in islice(self.recent, seq + 1 - self._first, None):
+            if change.key in touched:
+                was, ever, _ = touched[change.key]
+            else:
+                was = ever = change.old is not None and condition.matches(change.old)
+            ever = ever or (change.new is not None and condition.matches(change.new))
+            touched[change.key] = (was, ever, change.reason or "deleted")
+        return touched
 
 
 def _items(state: FeedState) -> dict[str, Item]:

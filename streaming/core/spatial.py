@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import shapely
-from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from streaming.core.errors import StreamError
@@ -133,7 +132,7 @@ def _bare_polygon(geometry: Any) -> dict[str, Any]:
 
 @lru_cache(CACHED_POLYGONS)
 def _polygon_region(text: bytes) -> Region:
-    polygon = shapely.force_2d(shape(msgspec.json.decode(text)))
+    polygon = shapely.force_2d(shapely.from_geojson(text))
     if polygon.is_empty:
         raise StreamError("invalid_geometry", "geometry: has no polygon")
     if not shapely.is_valid(polygon):

@@ -34,6 +34,7 @@ class View:
         self.throttle = Throttle(1 / max_rate) if max_rate else None
         self.follows: Follower | None = None
         self.queue = KeyedQueue(encoder) if queue is None else queue
+        self.queue.owner = self
 
     def deliver(self, run: Sequence[Delivery], shared: dict[Encoder, object]) -> None:
         """Tell what happened in one turn. `shared` keeps what other views of the audience already had encoded."""
@@ -48,14 +49,14 @@ class View:
         """Tell many things at once. What waited before is told before, and nothing later merges across."""
         self.seal()
         if deliveries:
-            self.outbox.put(Bulk(self.encoder, deliveries, gap))
+            self.outbox.put(Bulk(self.encoder, deliveries, gap, self))
 
     def seal(self) -> None:
         """Start a new queue: what waits now stays as it is."""
         if self.throttle is not None and (held := self.throttle.all_held()):
             self.outbox.deliver(self, held, {})
         if isinstance(self.queue, KeyedQueue):
-            self.queue = KeyedQueue(self.encoder)
+            self.queue = KeyedQueue(self.encoder, self)
 
     def reshape(self, encoder: Encoder, condition: Condition, max_rate: float | None) -> None:
         """Another filter, form or rate, for a view that has left its feed for a moment."""
@@ -63,7 +64,7 @@ class View:
         self.encoder = encoder
         self.filter = condition
         self.throttle = Throttle(1 / max_rate) if max_rate else None
-        self.queue = KeyedQueue(encoder)
+        self.queue = KeyedQueue(encoder, self)
 
     def release(self, now: float) -> None:
         """Tell what the throttle held and is now due."""
@@ -100,8 +101,11 @@ class Throttle:
             if newer.kind == "updated" and now < self._last.get(delivery.key, 0.0) + self.interval:
                 self._held[delivery.key] = newer
             else:
-                passing[delivery.key] = newer
                 self._note(newer, now)
+                earlier = passing.pop(delivery.key, None)
+                told = newer if earlier is None else merged(earlier, newer)
+                if told is not None:
+                    passing[delivery.key] = told
         return self._promised(list(passing.values()), run[-1].seq if run else None)
 
     def due(self, now: float, position: int) -> list[Delivery]:

@@ -1,12 +1,15 @@
 """Features into a layer: checked one by one, stored batch by batch, counted.
-A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one batch,
-however long the input is.
+
+A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one batch, however long the
+input is. On the event loop the work is done in slices of about half a millisecond, so that a long input does not keep the others waiting.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from streaming.conf import conf
@@ -16,6 +19,8 @@ from streaming.core.feed import MAX_BATCH, Feed, PutResult
 from .geojson import parse_feature
 
 MAX_ERRORS = 100
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+SLICE = 100
 Record = bytes | dict[str, Any] | StreamError
 
 
@@ -41,52 +46,79 @@ class IngestResult:
             self.errors.append({"index": index, "code": code, "message": message})
 
 
-@dataclass(slots=True)
-class _Batch:
-    items: list[tuple[str, bytes]] = field(default_factory=list)
-    indexes: list[int] = field(default_factory=list)
+def ingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+    """Store features; records are GeoJSON texts, dicts, or the error a record was already refused with.
 
-
-def ingest(feed: Feed, records: Iterable[Record]) -> IngestResult:
-    """Store features; records are GeoJSON texts, dicts, or the error a record was already refused with."""
-    result = IngestResult()
-    for batch in _batches(records, result):
-        _count(result, batch, feed.put_sync(batch.items))
-    return result
+    A `result` that is given counts what was stored even if Redis fails halfway.
+    """
+    batch = _Batch(IngestResult() if result is None else result)
+    for record in records:
+        if batch.add(record):
+            batch.note(feed.put_sync(batch.items))
+    if batch.items:
+        batch.note(feed.put_sync(batch.items))
+    return batch.result
 
 
 async def aingest(feed: Feed, records: Iterable[Record]) -> IngestResult:
     """The same on the event loop."""
-    result = IngestResult()
-    for batch in _batches(records, result):
-        _count(result, batch, await feed.put(batch.items))
-    return result
+    return await aingest_slices(feed, _slices(records))
 
 
-def _batches(records: Iterable[Record], result: IngestResult) -> Iterator[_Batch]:
-    batch = _Batch()
-    max_bytes = conf.MAX_FEATURE_BYTES
-    for index, record in enumerate(records):
+async def aingest_slices(feed: Feed, slices: Iterable[Iterable[Record]], result: IngestResult | None = None) -> IngestResult:
+    """The same for records that come in pieces; between two pieces others have their turn."""
+    batch = _Batch(IngestResult() if result is None else result)
+    for count, records in enumerate(slices):
+        if count:
+            await asyncio.sleep(0)
+        for record in records:
+            if batch.add(record):
+                batch.note(await feed.put(batch.items))
+    if batch.items:
+        batch.note(await feed.put(batch.items))
+    return batch.result
+
+
+class _Batch:
+    """What waits to be stored together; counts into `result` what became of it."""
+
+    def __init__(self, result: IngestResult) -> None:
+        self.result = result
+        self.items: list[tuple[str, bytes]] = []
+        self._indexes: list[int] = []
+        self._bytes = 0
+        self._seen = 0
+        self._max_feature = conf.MAX_FEATURE_BYTES
+
+    def add(self, record: Record) -> bool:
+        """Check a record and take it in, or refuse it; whether the batch is complete."""
+        index = self._seen
+        self._seen += 1
         try:
             if isinstance(record, StreamError):
                 raise record
-            batch.items.append(parse_feature(record, max_bytes))
+            item = parse_feature(record, self._max_feature)
         except StreamError as error:
-            result.refuse(index, error.code, error.message)
-            continue
-        batch.indexes.append(index)
-        if len(batch.items) == MAX_BATCH:
-            yield batch
-            batch = _Batch()
-    if batch.items:
-        yield batch
+            self.result.refuse(index, error.code, error.message)
+            return False
+        self.items.append(item)
+        self._indexes.append(index)
+        self._bytes += len(item[1])
+        return len(self.items) == MAX_BATCH or self._bytes >= MAX_BATCH_BYTES
+
+    def note(self, put: PutResult) -> None:
+        """The batch was stored; begin the next one."""
+        self.result.added += put.count("added")
+        self.result.updated += put.count("updated")
+        self.result.unchanged += put.count("unchanged")
+        if put.count("refused"):
+            for index, outcome in zip(self._indexes, put.outcomes, strict=True):
+                if outcome == "refused":
+                    self.result.refuse(index, "layer_full", "the layer holds as many features as it may")
+        self.items, self._indexes, self._bytes = [], [], 0
 
 
-def _count(result: IngestResult, batch: _Batch, put: PutResult) -> None:
-    result.added += put.count("added")
-    result.updated += put.count("updated")
-    result.unchanged += put.count("unchanged")
-    if put.count("refused"):
-        for index, outcome in zip(batch.indexes, put.outcomes, strict=True):
-            if outcome == "refused":
-                result.refuse(index, "layer_full", "the layer holds as many features as it may")
+def _slices(records: Iterable[Record]) -> Iterator[list[Record]]:
+    iterator = iter(records)
+    while records := list(islice(iterator, SLICE)):
+        yield records

@@ -5,7 +5,9 @@ bounds what a lost notice can cost.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,10 @@ from channels.db import database_sync_to_async
 from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
+from streaming.core.redis import refusing, sync_redis
 from streaming.models import Layer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,19 @@ def settings_of(layer: Layer) -> LayerSettings:
 def layer_feed(layer: LayerSettings) -> Feed:
     """The feed that holds a layer's features."""
     return Feed(f"layer:{layer.name}", layer.options)
+
+
+def feature_counts(names: Sequence[str]) -> dict[str, int]:
+    """How many features each of the layers holds, in one round trip; nothing while Redis does not answer."""
+    try:
+        with refusing():
+            pipe = sync_redis().pipeline(transaction=False)
+            for name in names:
+                pipe.hlen(Feed(f"layer:{name}").keys[0])
+            return dict(zip(names, pipe.execute(), strict=True))
+    except StreamError as error:
+        logger.warning("features cannot be counted: %s", error)
+        return {}
 
 
 class Catalogue:

@@ -116,6 +116,11 @@ async def test_nobody_there_is_told_at_once() -> None:
             pass
 
 
+async def test_a_server_without_tls_is_not_reached_by_wss(server: ScriptedServer) -> None:
+    with pytest.raises(ConnectionFailed, match="cannot connect"):
+        await GeoStreamClient(server.url.replace("ws:", "wss:"), proxy=None).connect()
+
+
 async def test_an_http_refusal_is_told(server: ScriptedServer, make_client: MakeClient) -> None:
     server.statuses = [401]
     client = make_client()

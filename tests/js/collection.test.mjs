@@ -4,11 +4,23 @@ import { test } from "node:test";
 import { Collection } from "../../streaming/static/streaming/client/collection.js";
 import { point } from "./fake-server.mjs";
 
-const message = (change_type, feature, fields = {}) => ({ change_type, layer: "vehicles", id: feature.id, geojson: JSON.stringify(feature), ...fields });
-const batch = (change_type, features, fields = {}) => ({ change_type, layer: "vehicles", id: null, geojson: JSON.stringify({ type: "FeatureCollection", features }), ...fields });
+const message = (change_type, feature, fields = {}) => ({
+  change_type,
+  layer: "vehicles",
+  id: feature.id,
+  geojson: JSON.stringify(feature),
+  ...fields,
+});
+const batch = (change_type, features, fields = {}) => ({
+  change_type,
+  layer: "vehicles",
+  id: null,
+  geojson: JSON.stringify({ type: "FeatureCollection", features }),
+  ...fields,
+});
 const summary = (changes) => changes.map(({ type, id }) => [type, id]);
 
-test("the ids 7 and \"7\" are two features", () => {
+test('the ids 7 and "7" are two features', () => {
   const collection = new Collection(false);
   collection.apply(message("added", point(7, 1)));
   collection.apply(message("added", point("7", 2)));
@@ -27,7 +39,10 @@ test("equal ids of two layers are two features", () => {
 test("a batch counts as its features", () => {
   const { count, changes } = new Collection(false).apply(batch("added", [point("a", 1), point("b", 2)]));
   assert.equal(count, 2);
-  assert.deepEqual(summary(changes), [["added", "a"], ["added", "b"]]);
+  assert.deepEqual(summary(changes), [
+    ["added", "a"],
+    ["added", "b"],
+  ]);
 });
 
 test("an addition of what is known is an update", () => {
@@ -45,7 +60,10 @@ test("a replacement gives only the difference", () => {
   collection.apply(batch("added", [point("same", 1, { a: 1, b: 2 }), point("moved", 1), point("gone", 1)]));
   collection.beginReplacement();
   const { changes } = collection.apply(batch("added", [point("same", 1, { b: 2, a: 1 }), point("moved", 2), point("new", 1)]));
-  assert.deepEqual(summary(changes), [["updated", "moved"], ["added", "new"]]);
+  assert.deepEqual(summary(changes), [
+    ["updated", "moved"],
+    ["added", "new"],
+  ]);
   assert.deepEqual(summary(collection.finishReplacement()), [["deleted", "gone"]]);
   assert.deepEqual([...collection.features.keys()], ["same", "moved", "new"]);
 });

@@ -41,7 +41,17 @@ export class FakeServer {
   }
 
   feature(id, change_type, feature, fields = {}) {
-    this.send({ type: "feature_data", subscription_id: id, geojson: JSON.stringify(feature), change_type, layer: "vehicles", id: feature.id, cursor: null, reason: null, ...fields });
+    this.send({
+      type: "feature_data",
+      subscription_id: id,
+      geojson: JSON.stringify(feature),
+      change_type,
+      layer: "vehicles",
+      id: feature.id,
+      cursor: null,
+      reason: null,
+      ...fields,
+    });
   }
 
   /** The next message of this type that has not been taken yet. */
@@ -74,7 +84,8 @@ export class FakeServer {
 export const point = (id, x, properties = {}) => ({ type: "Feature", id, geometry: { type: "Point", coordinates: [x, 0] }, properties });
 
 /** The detail of the next event of this type. */
-export const nextEvent = (target, type) => new Promise((resolve) => target.addEventListener(type, ({ detail }) => resolve(detail), { once: true }));
+export const nextEvent = (target, type) =>
+  new Promise((resolve) => target.addEventListener(type, ({ detail }) => resolve(detail), { once: true }));
 
 /** Resolves when the client is in this state. */
 export function inState(client, state) {

@@ -141,7 +141,9 @@ class FeatureSubscription:
             missed = replica.missed(view.filter, cursor)
             if missed is not None:
                 return missed
-        return replica.snapshot(view.filter) if self._session.wants_snapshot(self.wanted.message.snapshot) else []
+        if cursor is None and not self._session.wants_snapshot(self.wanted.message.snapshot):
+            return []
+        return replica.snapshot(view.filter)
 
     async def _join_new(self, layer: LayerSettings) -> None:
         condition = self.wanted.filter_for(layer.time_property)
@@ -155,9 +157,12 @@ class FeatureSubscription:
         view.bulk(first)
 
     def _drop(self, name: str, view: View) -> None:
+        replica = view.follows
         _leave(view)
         del self._views[name]
-        if not self.every_layer:
+        if self.every_layer and isinstance(replica, Replica):
+            view.bulk(replica.emptied(view.filter))
+        else:
             self._session.subscriptions.pop(self.id, None)
             self._session.refuse(StreamError("forbidden", f"layer {name!r} may no longer be read; the subscription has ended"), self.id)
 

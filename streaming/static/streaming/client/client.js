@@ -77,7 +77,10 @@ export class GeoStreamClient extends EventTarget {
     return this.#link.state;
   }
 
-  /** Connect. Resolves when the connection is open for the first time; rejects if the server refuses this client for good. @returns {Promise<void>} */
+  /**
+   * Connect. Resolves when the connection is open for the first time; rejects if the server refuses this client for good.
+   * @returns {Promise<void>}
+   */
   connect() {
     const opened = new Promise((resolve, reject) => {
       const watch = ({ detail }) => {
@@ -195,7 +198,8 @@ export class GeoStreamClient extends EventTarget {
   }
 
   #register(subscription) {
-    if (this.#subscriptions.has(subscription.id)) throw new GeoStreamError("duplicate_subscription", `there is a subscription "${subscription.id}"`);
+    if (this.#subscriptions.has(subscription.id))
+      throw new GeoStreamError("duplicate_subscription", `there is a subscription "${subscription.id}"`);
     this.#subscriptions.set(subscription.id, subscription);
     if (this.#admitted) subscription.open();
     return subscription;

@@ -57,7 +57,10 @@ export class Collection {
     return gone.map((key) => this.#remove(key, "resync"));
   }
 
-  /** @param {{change_type: string, geojson: string, layer?: string, id?: string | number, reason?: string}} message @returns {{count: number, changes: Change[]}} */
+  /**
+   * @param {{change_type: string, geojson: string, layer?: string, id?: string | number, reason?: string}} message
+   * @returns {{count: number, changes: Change[]}}
+   */
   apply(message) {
     const document = typeof message.geojson === "string" ? JSON.parse(message.geojson) : message.geojson;
     const batch = document.type === "FeatureCollection";

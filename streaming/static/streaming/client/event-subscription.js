@@ -8,7 +8,10 @@ import { Subscription } from "./subscription.js";
 export const EVENT_TYPES = Object.freeze(["file_change", "processing_status", "error", "progress", "custom"]);
 
 export class EventSubscription extends Subscription {
-  /** @param {string[]} types @param {{filters?: [string, string][], filter?: string | object, filterLang?: string, cursor?: string, queueSize?: number}} options */
+  /**
+   * @param {string[]} types
+   * @param {{filters?: [string, string][], filter?: string | object, filterLang?: string, cursor?: string, queueSize?: number}} options
+   */
   constructor(id, channel, types, options = {}) {
     super(id, channel, { perLayer: false, cursor: options.cursor, queueSize: options.queueSize });
     this.types = types;

@@ -50,7 +50,10 @@ export class FeatureSubscription extends Subscription {
   #collection;
   #replacing = false;
 
-  /** @param {string | null} layer @param {FeatureConditions & {batch?: boolean, snapshot?: boolean, cursor?: unknown, queueSize?: number}} options */
+  /**
+   * @param {string | null} layer
+   * @param {FeatureConditions & {batch?: boolean, snapshot?: boolean, cursor?: unknown, queueSize?: number}} options
+   */
   constructor(id, channel, layer, options = {}) {
     super(id, channel, { perLayer: layer === null, cursor: options.cursor, queueSize: options.queueSize });
     this.layer = layer;
@@ -69,7 +72,10 @@ export class FeatureSubscription extends Subscription {
     return this.features.get(this.#collection.key(id, layer));
   }
 
-  /** Change conditions; those not named stay, null removes one. The server sends only the difference. @param {FeatureConditions} conditions */
+  /**
+   * Change conditions; those not named stay, null removes one. The server sends only the difference.
+   * @param {FeatureConditions} conditions
+   */
   update(conditions) {
     const wire = toWire(conditions);
     this.conditions = { ...this.conditions, ...wire };

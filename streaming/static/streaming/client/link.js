@@ -1,7 +1,7 @@
 /**
  * The life of the WebSocket: dialling, noticing that it is gone, and coming back. Knows no protocol message.
  *
- * States: `connecting` → `open` → `reconnecting` (waiting; `retryAt` tells until when) → `connecting` …, and `closed`, which is final
+ * States: `connecting` → `open` → `reconnecting` (waiting until `retryAt`) → `connecting` …, and `closed`, which is final
  * until `start()` is called again. A close code 44xx is final unless the owner has something new to offer.
  */
 import { Backoff } from "./backoff.js";

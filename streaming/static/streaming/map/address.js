@@ -28,7 +28,10 @@ export function readAddress() {
 
 export function writeAddress({ map, layers, filter, area, follow }) {
   const { lat, lng } = map.getCenter();
-  const fields = new URLSearchParams({ map: [map.getZoom().toFixed(2), lat.toFixed(4), lng.toFixed(4)].join("/"), layers: layers.join(",") });
+  const fields = new URLSearchParams({
+    map: [map.getZoom().toFixed(2), lat.toFixed(4), lng.toFixed(4)].join("/"),
+    layers: layers.join(","),
+  });
   if (filter) fields.set("filter", filter);
   if (area?.bbox) fields.set("bbox", area.bbox.join("/"));
   if (area?.geometry) fields.set("polygon", area.geometry.coordinates[0].slice(0, -1).flat().join("/"));

@@ -4,7 +4,12 @@
  */
 const L = globalThis.L;
 const CLOSE_ENOUGH = 14;
-const WORLD = [[-89.9, -540], [-89.9, 540], [89.9, 540], [89.9, -540]];
+const WORLD = [
+  [-89.9, -540],
+  [-89.9, 540],
+  [89.9, 540],
+  [89.9, -540],
+];
 
 const round = (degrees) => Math.round(degrees * 1e5) / 1e5;
 const wrap = (longitude) => round(((((longitude + 180) % 360) + 360) % 360) - 180);
@@ -26,7 +31,8 @@ export class AreaTool extends EventTarget {
     this.#sketch.addTo(map);
     this.#shown.addTo(map);
     const box = map.getContainer();
-    for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel"]) box.addEventListener(type, (event) => this.#point(event), true);
+    for (const type of ["pointerdown", "pointermove", "pointerup", "pointercancel"])
+      box.addEventListener(type, (event) => this.#point(event), true);
     box.addEventListener("dblclick", (event) => this.#mode && (event.stopPropagation(), this.#finishPolygon()), true);
     document.addEventListener("keydown", (event) => this.#key(event));
     theme.addEventListener("change", () => this.#show());
@@ -114,9 +120,14 @@ export class AreaTool extends EventTarget {
   #sketchRing(ring) {
     const { accent } = this.#theme.colours;
     this.#sketch.clearLayers();
-    L.polygon(ring, { color: accent, weight: 2, dashArray: "6 5", fillColor: accent, fillOpacity: 0.1, interactive: false }).addTo(this.#sketch);
+    L.polygon(ring, { color: accent, weight: 2, dashArray: "6 5", fillColor: accent, fillOpacity: 0.1, interactive: false }).addTo(
+      this.#sketch,
+    );
     if (this.#mode !== "polygon") return;
-    for (const corner of this.#corners) L.circleMarker(corner, { radius: 5, color: accent, weight: 2, fillColor: "#fff", fillOpacity: 1, interactive: false }).addTo(this.#sketch);
+    for (const corner of this.#corners)
+      L.circleMarker(corner, { radius: 5, color: accent, weight: 2, fillColor: "#fff", fillOpacity: 1, interactive: false }).addTo(
+        this.#sketch,
+      );
   }
 
   #finishPolygon() {
@@ -140,5 +151,10 @@ export class AreaTool extends EventTarget {
 
 function ringOfBox([west, south, east, north]) {
   const right = east < west ? east + 360 : east;
-  return [[south, west], [north, west], [north, right], [south, right]];
+  return [
+    [south, west],
+    [north, west],
+    [north, right],
+    [south, right],
+  ];
 }

@@ -5,7 +5,12 @@ import { Shape } from "./shape.js";
 
 const L = globalThis.L;
 const MARGIN = 0.25;
-const GRATICULE = [[7, 1], [5, 5], [3.5, 10], [0, 30]];
+const GRATICULE = [
+  [7, 1],
+  [5, 5],
+  [3.5, 10],
+  [0, 30],
+];
 
 /** Where to write a country's name: the middle of its largest ring. */
 function anchorOf(shape) {

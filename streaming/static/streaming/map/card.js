@@ -2,7 +2,8 @@
 import { element, setText } from "./dom.js";
 import { describe, formatValue, nameOf } from "./properties.js";
 
-const OFFSET = 18;
+const OFFSET = 20;
+const EDGE = 8;
 
 export class Card {
   #overlay;
@@ -31,7 +32,7 @@ export class Card {
     this.#card.hidden = false;
     if (!same) this.refresh();
     this.#overlay[pinned ? "selected" : "hovered"] = target;
-    this.#overlay.redraw();
+    this.#overlay.redrawPoints();
   }
 
   hide() {
@@ -39,7 +40,7 @@ export class Card {
     this.#pinned = false;
     this.#card.hidden = true;
     this.#overlay.selected = this.#overlay.hovered = null;
-    this.#overlay.redraw();
+    this.#overlay.redrawPoints();
   }
 
   /** The features changed: show the current version, or close if it is gone. */
@@ -57,7 +58,14 @@ export class Card {
 
   #fill({ id, geometry, properties }) {
     const rows = [["id", id], ...Object.entries(properties ?? {})];
-    if (geometry.type === "Point") rows.push(["position", geometry.coordinates.slice(0, 2).map((degrees) => degrees.toFixed(4)).join(", ")]);
+    if (geometry.type === "Point")
+      rows.push([
+        "position",
+        geometry.coordinates
+          .slice(0, 2)
+          .map((degrees) => degrees.toFixed(4))
+          .join(", "),
+      ]);
     const body = this.#card.querySelector("tbody");
     body.replaceChildren(...rows.map(([name, value]) => this.#row(name, value)));
   }
@@ -73,12 +81,14 @@ export class Card {
     if (spot) this.place(spot);
   }
 
-  /** Beside this place on the map, inside the window. */
+  /** Beside this place on the map (above or below it where the window is narrow), inside the window. */
   place({ x, y }) {
     const { offsetWidth: width, offsetHeight: height } = this.#card;
-    const frame = this.#card.parentElement;
-    const left = x + OFFSET + width > frame.clientWidth - 8 ? x - OFFSET - width : x + OFFSET;
-    const top = Math.max(8, Math.min(frame.clientHeight - height - 8, y - height / 2));
-    this.#card.style.transform = `translate(${Math.round(Math.max(8, left))}px, ${Math.round(top)}px)`;
+    const { clientWidth, clientHeight } = this.#card.parentElement;
+    const beside = { left: x + OFFSET + width > clientWidth - EDGE ? x - OFFSET - width : x + OFFSET, top: y - height / 2 };
+    const above = { left: x - width / 2, top: y > height + OFFSET + EDGE ? y - OFFSET - height : y + OFFSET };
+    const { left, top } = clientWidth < 2 * (width + OFFSET) ? above : beside;
+    const inside = (value, end) => Math.round(Math.max(EDGE, Math.min(end - EDGE, value)));
+    this.#card.style.transform = `translate(${inside(left, clientWidth - width)}px, ${inside(top, clientHeight - height)}px)`;
   }
 }

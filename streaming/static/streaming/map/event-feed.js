@@ -28,7 +28,8 @@ export class EventFeed {
     const clock = Number.isNaN(time.getTime()) ? "" : time.toTimeString().slice(0, 8);
     const text = summary(payload).slice(0, 300);
     const chip = element("span", { class: "chip", "data-type": type }, TITLES[type] ?? type);
-    this.list.prepend(element("li", {}, element("time", { datetime: timestamp }, clock), chip, element("span", { class: "event-text", title: text }, text)));
+    const told = element("span", { class: "event-text", title: text }, text);
+    this.list.prepend(element("li", {}, element("time", { datetime: timestamp }, clock), chip, told));
     while (this.list.children.length > KEPT) this.list.lastElementChild.remove();
   }
 }

@@ -17,10 +17,12 @@ export class FilterForm extends EventTarget {
   constructor(filter) {
     super();
     this.#input.value = filter;
-    byTestId("filter-apply").closest("form").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#apply();
-    });
+    byTestId("filter-apply")
+      .closest("form")
+      .addEventListener("submit", (event) => {
+        event.preventDefault();
+        this.#apply();
+      });
     byTestId("filter-clear").addEventListener("click", () => this.#choose(""));
     this.#mark(filter);
   }

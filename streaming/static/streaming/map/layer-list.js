@@ -35,19 +35,32 @@ export class LayerList extends EventTarget {
   }
 
   paintSwatch({ layer, colours }) {
-    this.#rows.get(layer.name).item.style.setProperty("--swatch", `linear-gradient(135deg, ${[0, 8, 16, 23].map((step) => colours[step]).join(", ")})`);
+    this.#rows
+      .get(layer.name)
+      .item.style.setProperty("--swatch", `linear-gradient(135deg, ${[0, 8, 16, 23].map((step) => colours[step]).join(", ")})`);
   }
 
   #row(scene, on) {
     const { name, title } = scene.layer;
-    const toggle = element("input", { type: "checkbox", role: "switch", "data-testid": `layer-${name}-toggle`, id: `layer-${name}`, class: "switch" });
+    const toggle = element("input", {
+      type: "checkbox",
+      role: "switch",
+      "data-testid": `layer-${name}-toggle`,
+      id: `layer-${name}`,
+      class: "switch",
+    });
     toggle.checked = on;
     toggle.addEventListener("change", () => this.#emit("toggle", { scene, on: toggle.checked }));
     const count = element("span", { class: "count", "data-testid": `layer-${name}-count` }, "–");
     const choice = element("select", { "aria-label": `Colour ${title}`, class: "colour-choice" });
     choice.hidden = true;
     choice.addEventListener("change", () => this.#emit("colour", { scene, property: choice.value || null }));
-    const label = element("label", { for: `layer-${name}` }, element("span", { class: "swatch", "aria-hidden": "true" }), element("span", { class: "layer-title" }, title));
+    const label = element(
+      "label",
+      { for: `layer-${name}` },
+      element("span", { class: "swatch", "aria-hidden": "true" }),
+      element("span", { class: "layer-title" }, title),
+    );
     const item = element("li", {}, label, count, toggle, choice);
     return { item, toggle, count, choice };
   }

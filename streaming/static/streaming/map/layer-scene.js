@@ -60,7 +60,9 @@ export class LayerScene {
       this.shapes.delete(id);
       return;
     }
-    const drawable = feature.geometry.type === "Point" ? this.#track(id, feature, now, smooth) : this.#shape(id, feature);
+    const isPoint = feature.geometry.type === "Point";
+    (isPoint ? this.shapes : this.tracks).delete(id);
+    const drawable = isPoint ? this.#track(id, feature, now, smooth) : this.#shape(id, feature);
     const value = this.#value(feature);
     drawable.step = stepOf(value, this.domain);
     if (this.ramp === "altitude" && (value < this.domain[0] || value > this.domain[1])) this.#news = RESCALE_AFTER;

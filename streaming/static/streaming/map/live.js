@@ -30,9 +30,18 @@ export class Live extends EventTarget {
     const subscription = this.#client.subscribeFeatures(name, { ...this.#conditions, batch: true });
     this.subscriptions[name] = subscription;
     const own = (handler) => (event) => this.subscriptions[name] === subscription && handler(event.detail);
-    subscription.addEventListener("changes", own((changes) => this.#changed(name, changes)));
-    subscription.addEventListener("ready", own(() => this.#emit("ready", { layer: name })));
-    subscription.addEventListener("error", own((error) => this.#refused(name, error)));
+    subscription.addEventListener(
+      "changes",
+      own((changes) => this.#changed(name, changes)),
+    );
+    subscription.addEventListener(
+      "ready",
+      own(() => this.#emit("ready", { layer: name })),
+    );
+    subscription.addEventListener(
+      "error",
+      own((error) => this.#refused(name, error)),
+    );
   }
 
   async switchOff(name) {

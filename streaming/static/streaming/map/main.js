@@ -18,7 +18,10 @@ import { Status } from "./status.js";
 import { Theme } from "./theme.js";
 
 const L = globalThis.L;
-const WORLD = [[-50, -130], [65, 150]];
+const WORLD = [
+  [-50, -130],
+  [65, 150],
+];
 const FOLLOW_AFTER = 250;
 
 const config = JSON.parse(document.getElementById("map-config").textContent);
@@ -27,7 +30,19 @@ const theme = new Theme();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const panel = new Panel();
 
-const map = L.map("map", { zoomControl: false, minZoom: 1.5, maxZoom: 14, zoomSnap: 0.25, zoomDelta: 0.75, worldCopyJump: true, maxBoundsViscosity: 1, maxBounds: [[-86, -Infinity], [86, Infinity]] });
+const map = L.map("map", {
+  zoomControl: false,
+  minZoom: 1.5,
+  maxZoom: 14,
+  zoomSnap: 0.25,
+  zoomDelta: 0.75,
+  worldCopyJump: true,
+  maxBoundsViscosity: 1,
+  maxBounds: [
+    [-86, -Infinity],
+    [86, Infinity],
+  ],
+});
 map.attributionControl.setPrefix('<a href="https://leafletjs.com">Leaflet</a>');
 L.control.zoom({ position: "topright" }).addTo(map);
 L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
@@ -41,7 +56,7 @@ const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) 
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000 });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
-const status = new Status(client, live, theme);
+new Status(client, live, theme);
 const layers = new LayerList(document.getElementById("layers"), [...scenes.values()], switchedOn);
 const filter = new FilterForm(address.filter);
 const area = new AreaTool(map, theme);
@@ -106,7 +121,8 @@ function showChanges({ detail: { layer, changes } }) {
   if (scene.apply(changes, performance.now(), !calm.matches)) refreshLegend(scene);
   if (card.target?.scene === scene && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
-  overlay.redraw();
+  if (changes.some(({ feature }) => feature.geometry?.type !== "Point")) overlay.redraw();
+  else overlay.redrawPoints();
 }
 
 function showCounts() {
@@ -139,6 +155,7 @@ async function toggleLayer({ detail: { scene, on } }) {
 function showRefusal({ detail: { layer, error, off } }) {
   if (error.code === "invalid_filter") filter.refuse(error.message);
   else setText(document.getElementById("notice"), `${scenes.get(layer).layer.title}: ${error.message}`);
+  remember();
   if (!off) return;
   switchedOn.delete(layer);
   layers.setOff(layer);
@@ -186,7 +203,8 @@ function wireArea() {
 
 function wireMap() {
   let timer = null;
-  map.on("dragstart zoomstart", ({ type }) => type === "dragstart" && (fitTo = null));
+  for (const type of ["wheel", "pointerdown", "keydown"])
+    map.getContainer().addEventListener(type, () => (fitTo = null), { passive: true });
   map.on("moveend", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
@@ -220,6 +238,7 @@ function start() {
   live.followEvents();
   showScenes();
   baseMap.load(config.countries_url).catch((error) => setText(document.getElementById("notice"), error.message));
+  addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why
 }
 

@@ -1,6 +1,6 @@
 /**
- * The Leaflet layer that draws all features: one canvas, redrawn once per animation frame while anything moves, and not at all otherwise.
- * Measures what a frame costs.
+ * The Leaflet layer that draws all features: points on one canvas, redrawn once per animation frame while anything moves and not at all
+ * otherwise; lines and polygons on another below it, redrawn only when they or the view change. Measures what a frame costs.
  */
 import { Painter } from "./painter.js";
 import { worldSize } from "./mercator.js";
@@ -22,8 +22,8 @@ export const FeatureOverlay = L.Layer.extend({
 
   onAdd(map) {
     map.createPane("features").style.zIndex = 450;
-    this._canvas = L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane("features"));
-    this._context = this._canvas.getContext("2d");
+    const make = () => L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane("features"));
+    this._canvases = { shapes: make(), points: make() };
     map.on("move zoom resize viewreset moveend", this.redraw, this);
     map.on("zoomanim", this._zoomTo, this);
     map.on("zoomend", this._zoomed, this);
@@ -38,8 +38,14 @@ export const FeatureOverlay = L.Layer.extend({
     this.redraw();
   },
 
-  /** Draw in the next animation frame. */
+  /** Draw everything in the next animation frame. */
   redraw() {
+    this._shapesStale = true;
+    this.redrawPoints();
+  },
+
+  /** Draw in the next animation frame; lines and polygons are still right. */
+  redrawPoints() {
     this._scheduled ??= requestAnimationFrame((now) => this._frame(now));
   },
 
@@ -61,7 +67,7 @@ export const FeatureOverlay = L.Layer.extend({
 
   _pickShape(x, y) {
     const view = this._view(0);
-    const place = [(((x + view.left) / view.size) % 1 + 1) % 1, (y + view.top) / view.size];
+    const place = [((((x + view.left) / view.size) % 1) + 1) % 1, (y + view.top) / view.size];
     for (const scene of [...this.scenes].reverse()) {
       const shape = [...scene.shapes.values()].reverse().find((candidate) => candidate.contains(...place, 6 / view.size));
       if (shape) return { scene, drawable: shape };
@@ -81,19 +87,32 @@ export const FeatureOverlay = L.Layer.extend({
     this._scheduled = null;
     if (this._zooming) return;
     const started = performance.now();
-    L.DomUtil.setPosition(this._canvas, this._map.containerPointToLayerPoint([0, 0]));
-    const again = this._paint(this._view(performance.now()));
+    const view = this._view(performance.now());
+    if (this._shapesStale) this._paintShapes(view);
+    const again = this._paintPoints(view);
     this._measure(now, performance.now() - started);
     this.fire("frame");
-    if (again) this.redraw();
+    if (again) this.redrawPoints();
   },
 
-  _paint(view) {
-    const context = this._context;
+  /** An empty canvas that lies exactly over the map, however far that was dragged. */
+  _clean(canvas) {
+    L.DomUtil.setPosition(canvas, this._map.containerPointToLayerPoint([0, 0]));
+    const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, this._canvas.width, this._canvas.height);
-    this.painter.begin(view);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    return context;
+  },
+
+  _paintShapes(view) {
+    this._shapesStale = false;
+    const context = this._clean(this._canvases.shapes);
     for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step]);
+  },
+
+  _paintPoints(view) {
+    const context = this._clean(this._canvases.points);
+    this.painter.begin(view);
     let again = false;
     for (const scene of this.scenes) again = this.painter.paint(context, scene, view) || again;
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
@@ -131,10 +150,10 @@ export const FeatureOverlay = L.Layer.extend({
     const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
     if (ratio !== this._ratio) this.painter.setTheme(this.theme.colours);
     this._ratio = ratio;
-    this._canvas.width = x * ratio;
-    this._canvas.height = y * ratio;
-    this._canvas.style.width = `${x}px`;
-    this._canvas.style.height = `${y}px`;
+    for (const canvas of Object.values(this._canvases)) {
+      Object.assign(canvas, { width: x * ratio, height: y * ratio });
+      Object.assign(canvas.style, { width: `${x}px`, height: `${y}px` });
+    }
     this.redraw();
   },
 
@@ -145,7 +164,7 @@ export const FeatureOverlay = L.Layer.extend({
     const scale = map.getZoomScale(zoom);
     const corner = map.containerPointToLatLng([0, 0]);
     const offset = map._latLngToNewLayerPoint(corner, zoom, center);
-    L.DomUtil.setTransform(this._canvas, offset, scale);
+    for (const canvas of Object.values(this._canvases)) L.DomUtil.setTransform(canvas, offset, scale);
   },
 
   _zoomed() {

@@ -1,9 +1,9 @@
 /**
- * Draws the points of a layer on a canvas in a few passes: trails (grouped by colour and age, one stroke each), circles (grouped by colour),
+ * Draws the points of a layer on a canvas in a few passes: trails (a stroke for each colour and age), circles (grouped by colour),
  * sprites, labels. Skips what is off screen and what would lie on top of what is there; the more is visible, the less each one costs.
  */
 import { STEPS } from "./palette.js";
-import { makeAtlas, SPRITE } from "./sprites.js";
+import { SpriteSheet } from "./sprites.js";
 
 const MARGIN = 24;
 const CELL = 4;
@@ -16,7 +16,7 @@ const PULSE = 1_600;
 /** @typedef {{size: number, left: number, top: number, width: number, height: number, ratio: number, zoom: number, now: number}} View */
 
 export class Painter {
-  #atlases = new Map();
+  #sheets = new Map();
   #grid = new Uint8Array(0);
   #labelled = [];
   /** What was drawn where in the last frame: for picking. */
@@ -29,12 +29,12 @@ export class Painter {
 
   setTheme(colours) {
     this.colours = colours;
-    this.#atlases.clear();
+    this.#sheets.clear();
   }
 
   /** Colours of a scene changed. */
   forget(scene) {
-    this.#atlases.delete(scene);
+    this.#sheets.delete(scene);
   }
 
   begin(view) {
@@ -162,27 +162,22 @@ export class Painter {
 
   #sprites(context, scene, spots, view) {
     if (spots.length === 0) return;
-    const atlas = this.#atlas(scene, spots[0].track, view.ratio);
-    const side = SPRITE * view.ratio;
-    const scale = spots.length > 3000 ? 0.5 : spots.length > 900 ? 0.68 : view.zoom < 6 ? 0.72 : Math.min(1.15, 0.85 + (view.zoom - 6) * 0.08);
-    for (const { track, x, y } of spots) {
-      const sine = Math.sin(track.angle) * scale;
-      const cosine = Math.cos(track.angle) * scale;
-      context.setTransform(cosine, sine, -sine, cosine, x * view.ratio, y * view.ratio);
-      context.drawImage(atlas, track.step * side, 0, side, side, -side / 2, -side / 2, side, side);
-    }
+    const sheet = this.#sheet(scene, spots[0].track, scaleOf(spots.length, view.zoom) * view.ratio);
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.imageSmoothingEnabled = spots.length < 300;
+    const place = context.imageSmoothingEnabled ? (x) => x * view.ratio : (x) => Math.round(x * view.ratio);
+    for (const { track, x, y } of spots) sheet.draw(context, track.step, track.angle, place(x), place(y));
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
   }
 
-  #atlas(scene, track, ratio) {
-    let atlas = this.#atlases.get(scene);
-    if (!atlas) {
-      const names = Object.keys(track.feature.properties ?? {});
-      const kind = names.some((name) => /^(alt|callsign|icao)/i.test(name)) ? "aircraft" : "arrow";
-      atlas = makeAtlas(kind, scene.colours, this.colours.outline, ratio);
-      this.#atlases.set(scene, atlas);
-    }
-    return atlas;
+  #sheet(scene, track, scale) {
+    const known = this.#sheets.get(scene);
+    if (known?.scale === scale) return known.sheet;
+    const names = Object.keys(track.feature.properties ?? {});
+    const kind = names.some((name) => /^(alt|callsign|icao)/i.test(name)) ? "aircraft" : "arrow";
+    const sheet = new SpriteSheet(kind, scene.colours, this.colours.outline, scale);
+    this.#sheets.set(scene, { scale, sheet });
+    return sheet;
   }
 
   #label(context, spots, view) {
@@ -201,6 +196,13 @@ export class Painter {
       context.fillText(track.name, x + 15, y);
     }
   }
+}
+
+/** The more there are, and the further away, the smaller; few sizes, so that sheets are seldom redrawn. */
+function scaleOf(count, zoom) {
+  if (count > 3000) return 0.5;
+  if (count > 900) return 0.68;
+  return zoom < 6 ? 0.72 : zoom < 8 ? 0.9 : 1.05;
 }
 
 export function radiusOf(track, zoom) {

@@ -9,7 +9,10 @@ const RAMPS = {
     light: ["#e0a100", "#e0740f", "#d64545", "#b0307f", "#6d3fc0", "#2f4bc4"],
   },
 };
-const PLAIN = { dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635"], light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f"] };
+const PLAIN = {
+  dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635"],
+  light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f"],
+};
 
 /** How many colours a ramp is cut into; also the number of sprites of an atlas. */
 export const STEPS = 24;

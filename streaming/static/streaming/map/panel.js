@@ -26,7 +26,9 @@ export class Panel {
   /** What of the map the panel covers, for fitting a view beside it. */
   get padding() {
     const { offsetWidth, offsetHeight } = this.#panel;
-    return NARROW.matches ? { paddingTopLeft: [24, 40], paddingBottomRight: [24, offsetHeight + 16] } : { paddingTopLeft: [offsetWidth + 44, 36], paddingBottomRight: [60, 48] };
+    return NARROW.matches
+      ? { paddingTopLeft: [24, 40], paddingBottomRight: [24, offsetHeight + 16] }
+      : { paddingTopLeft: [offsetWidth + 44, 36], paddingBottomRight: [60, 48] };
   }
 
   #letPull(head) {

@@ -38,18 +38,34 @@ export function measures(features, timeProperty) {
     if (magnitudeOf(properties) !== null && feature.geometry?.type === "Point" && feature.geometry.coordinates.length > 2) found.add(DEPTH);
     if (timeProperty && magnitudeOf(properties) !== null && properties[timeProperty] != null) found.add(TIME);
   }
-  const rank = (name) => (COLOURED_FIRST.findIndex((pattern) => pattern.test(name)) + COLOURED_FIRST.length + 1) % (COLOURED_FIRST.length + 1);
+  const rank = (name) => {
+    const place = COLOURED_FIRST.findIndex((pattern) => pattern.test(name));
+    return place < 0 ? COLOURED_FIRST.length : place;
+  };
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
-const UNITS = [[/_ftmin$/, "ft/min"], [/_ft$/, "ft"], [/_kt$/, "kt"], [/_deg$/, "°"], [/_km$/, "km"], [/_m$/, "m"], [/_ms$/, "m/s"], [/_kmh$/, "km/h"]];
+const UNITS = [
+  [/_ftmin$/, "ft/min"],
+  [/_ft$/, "ft"],
+  [/_kt$/, "kt"],
+  [/_deg$/, "°"],
+  [/_km$/, "km"],
+  [/_m$/, "m"],
+  [/_ms$/, "m/s"],
+  [/_kmh$/, "km/h"],
+];
 
 /** @returns {{label: string, unit: string}} */
 export function describe(property) {
   if (property === DEPTH) return { label: "Depth", unit: "km" };
   if (property === TIME) return { label: "Time", unit: "" };
   const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
-  const words = property.replace(pattern, "").replace(/_/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").trim();
+  const words = property
+    .replace(pattern, "")
+    .replace(/_/g, " ")
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .trim();
   return { label: words.charAt(0).toUpperCase() + words.slice(1), unit };
 }
 
@@ -63,8 +79,8 @@ export const formatTime = (value) => new Date(value).toISOString().slice(0, 19).
 export function formatValue(name, value) {
   if (value === null || value === undefined || value === "") return "–";
   const { unit } = describe(name);
-  if (typeof value === "number" && /time|updated$/i.test(name) && value > 1e11) return `${formatTime(value)} UTC`;
+  if (typeof value === "number" && /time|updated$/i.test(name) && value > 1e11) return `${formatTime(value)}Z`;
   if (typeof value === "number") return unit === "°" ? `${formatNumber(value)}°` : `${formatNumber(value)}${unit && `\u202f${unit}`}`;
-  if (typeof value === "string" && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))) return `${formatTime(value)} UTC`;
+  if (typeof value === "string" && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))) return `${formatTime(value)}Z`;
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -6,6 +6,8 @@ const UNIT = 1 << 20;
 
 function partsOf({ type, coordinates, geometries }) {
   switch (type) {
+    case "Point":
+      return [{ closed: false, ring: [coordinates, coordinates] }];
     case "MultiPoint":
       return coordinates.map((position) => ({ closed: false, ring: [position, position] }));
     case "LineString":
@@ -69,6 +71,7 @@ export class Shape {
   #stroke(context, colour, scale) {
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = (this.filled ? 1.4 : 2.4) / scale;
+    context.lineCap = context.lineJoin = "round";
     if (this.filled) {
       context.globalAlpha = 0.16;
       context.fill(this.path, "evenodd");

@@ -17,7 +17,9 @@ export class Status {
     this.client = client;
     this.live = live;
     client.addEventListener("state", ({ detail }) => this.#enter(detail));
-    client.addEventListener("latency", ({ detail }) => setText(byTestId("latency"), `${detail < 10 ? detail.toFixed(1) : Math.round(detail)} ms`));
+    client.addEventListener("latency", ({ detail }) =>
+      setText(byTestId("latency"), `${detail < 10 ? detail.toFixed(1) : Math.round(detail)} ms`),
+    );
     theme.addEventListener("change", () => this.#sparkline.draw());
     setInterval(() => this.#everySecond(), 1000);
     setInterval(() => this.#count(), 200);

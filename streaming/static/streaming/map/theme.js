@@ -1,14 +1,32 @@
-/** Light and dark: follows the system until the user chooses, then remembers the choice. Canvas colours live here, all others in theme.css. */
+/** Light and dark: follows the system until the user chooses, then remembers it. Canvas colours live here, all others in theme.css. */
 const STORED = "geostream-theme";
 
 export const CANVAS = {
   dark: {
-    ocean: "#0a1322", land: "#16243e", border: "#3c5480", graticule: "rgba(140,170,220,.085)", country: "rgba(160,182,220,.62)",
-    place: "rgba(198,212,238,.74)", halo: "#0d1829", label: "#e4edfb", outline: "rgba(5,12,24,.9)", accent: "#2dd4bf", veil: "#040912",
+    ocean: "#0a1322",
+    land: "#16243e",
+    border: "#3c5480",
+    graticule: "rgba(140,170,220,.085)",
+    country: "rgba(160,182,220,.62)",
+    place: "rgba(198,212,238,.74)",
+    halo: "#0d1829",
+    label: "#e4edfb",
+    outline: "rgba(5,12,24,.9)",
+    accent: "#2dd4bf",
+    veil: "#040912",
   },
   light: {
-    ocean: "#d5e3ee", land: "#fbfaf6", border: "#bccad8", graticule: "rgba(40,80,120,.09)", country: "rgba(70,92,118,.72)",
-    place: "rgba(48,66,90,.82)", halo: "#fbfaf6", label: "#14233a", outline: "rgba(255,255,255,.95)", accent: "#0d9488", veil: "#6b7f95",
+    ocean: "#d5e3ee",
+    land: "#fbfaf6",
+    border: "#bccad8",
+    graticule: "rgba(40,80,120,.09)",
+    country: "rgba(70,92,118,.72)",
+    place: "rgba(48,66,90,.82)",
+    halo: "#fbfaf6",
+    label: "#14233a",
+    outline: "rgba(255,255,255,.95)",
+    accent: "#0d9488",
+    veil: "#6b7f95",
   },
 };
 

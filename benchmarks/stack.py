@@ -1,0 +1,116 @@
+"""A Redis, a database and a server process of the benchmark's own, thrown away afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geostream.embedded_redis import start_redis
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """One `manage.py serve` process."""
+
+    def __init__(self, pid: int, port: int, redis_url: str) -> None:
+        self.pid = pid
+        self.port = port
+        self.redis_url = redis_url
+
+    def token(self) -> str:
+        """A new access token of the superuser."""
+        return str(self._post("/api/token/", {"username": "admin", "password": "admin"})["access"])
+
+    @property
+    def rss(self) -> int:
+        """Resident memory in bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * PAGE
+
+    @property
+    def cpu(self) -> float:
+        """Processor time used so far, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def _post(self, path: str, body: Any) -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+@contextmanager
+def stack() -> Iterator[Server]:
+    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis."""
+    with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder) / "redis") as redis:
+        environment = {
+            **os.environ,
+            "GEOSTREAM_DATA_DIR": folder,
+            "REDIS_URL": redis.url,
+            "GEOSTREAM_LOG_LEVEL": "WARNING",
+            "DJANGO_SUPERUSER_PASSWORD": "admin",
+            "GEOSTREAM_MESSAGES_PER_SECOND": "10000",
+        }
+        for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
+            subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+        port = _free_port()
+        process = subprocess.Popen([sys.executable, "manage.py", "serve", "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+        try:
+            _wait(port, process)
+            _configure(redis.url, folder)
+            yield Server(process.pid, port, redis.url)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _configure(redis_url: str, folder: str) -> None:
+    """Let this process publish where the server listens."""
+    import django
+    from django.conf import settings
+
+    os.environ.update(REDIS_URL=redis_url, GEOSTREAM_DATA_DIR=folder, DJANGO_SETTINGS_MODULE="geostream.settings")
+    if not settings.configured:
+        django.setup()
+    settings.DATABASES["default"]["NAME"] = str(Path(folder) / "geostream.sqlite3")
+    from django.db import connections
+
+    from streaming.core.redis import configure
+    from streaming.features.layers import catalogue
+
+    connections.close_all()
+    connections["default"].settings_dict["NAME"] = str(Path(folder) / "geostream.sqlite3")
+    catalogue.clear()
+    configure(lambda: redis_url)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise SystemExit("the server did not start")
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the server did not become ready")

@@ -1,0 +1,97 @@
+"""Many subscribers in one process: raw sockets that only count, so that the client costs little beside the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+MARK = b'"type":"feature_data"'
+ACK = b'"type":"ack"'
+
+
+class Subscriber(asyncio.Protocol):
+    """One WebSocket that subscribes and then counts the changes it is sent."""
+
+    def __init__(self, request: dict[str, Any], on_data: Callable[[bytes], None] | None = None) -> None:
+        self._request = request
+        self._on_data = on_data
+        self._tail = b""
+        self._upgraded = False
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.count = 0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        key = base64.b64encode(os.urandom(16)).decode()
+        transport.write(
+            f"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+
+    def data_received(self, data: bytes) -> None:
+        if not self._upgraded:
+            head, end, data = data.partition(b"\r\n\r\n")
+            if not end or b" 101 " not in head:
+                raise ConnectionError(head.decode(errors="replace"))
+            self._upgraded = True
+            self.transport.write(_masked(json.dumps(self._request).encode()))
+        if not self.ready.done() and ACK in data:
+            self.ready.set_result(None)
+        joined = self._tail + data
+        self.count += joined.count(MARK)
+        self._tail = joined[-len(MARK) + 1 :]
+        if self._on_data is not None:
+            self._on_data(data)
+
+
+def _masked(payload: bytes) -> bytes:
+    length = len(payload)
+    head = bytes((0x81, 0x80 | length)) if length < 126 else bytes((0x81, 0x80 | 126)) + length.to_bytes(2, "big")
+    return head + b"\0\0\0\0" + payload  # a mask of zeros leaves the payload as it is
+
+
+class Swarm:
+    """N subscribers."""
+
+    def __init__(self) -> None:
+        self.subscribers: list[Subscriber] = []
+
+    @property
+    def count(self) -> int:
+        """Changes received by all of them."""
+        return sum(subscriber.count for subscriber in self.subscribers)
+
+    async def connect(self, port: int, requests: list[dict[str, Any]], on_data: Callable[[bytes], None] | None = None) -> None:
+        """Connect and subscribe, some at a time."""
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(requests), 100):
+            made = [
+                loop.create_connection(lambda request=request: Subscriber(request, on_data), "127.0.0.1", port)  # type: ignore[misc]
+                for request in requests[start : start + 100]
+            ]
+            subscribers = [protocol for _, protocol in await asyncio.gather(*made)]
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(subscriber.ready for subscriber in subscribers))
+            self.subscribers += subscribers
+
+    async def reached(self, count: int, timeout: float) -> None:
+        """Wait until so many changes have arrived."""
+        async with asyncio.timeout(timeout):
+            while self.count < count:
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        """Hang up."""
+        for subscriber in self.subscribers:
+            subscriber.transport.abort()
+        self.subscribers.clear()
+        await asyncio.sleep(0.2)
+
+
+def everything(layer: str) -> dict[str, Any]:
+    """A subscription without a filter."""
+    return {"type": "subscribe_features", "subscription_id": "s", "layer": layer, "snapshot": False}

@@ -1,0 +1,79 @@
+"""Bearer tokens over HTTP, believed for a few seconds, so that a publisher's requests do not wait for the database.
+
+Only tokens are cached (`GEOSTREAM_AUTH_CACHE_SECONDS`), never sessions: a user who was deactivated, or a permission that was taken away, takes
+effect within that time. No token is believed beyond its own expiry.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from streaming.auth import verify_token
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+
+from .errors import CHALLENGE
+
+MAX_REMEMBERED = 4096
+
+
+class BearerAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <token>` of `/api/token/`."""
+
+    def authenticate(self, request: Request) -> tuple[Any, str] | None:
+        """The token's user; None without such a header. `StreamError("token_invalid")` or `token_expired`."""
+        token = bearer_token(request)
+        if token is None:
+            return None
+        return known_users.get(token) or known_users.look_up(token), token
+
+    def authenticate_header(self, request: Request) -> str:
+        """What `WWW-Authenticate` says."""
+        return CHALLENGE
+
+
+def bearer_token(request: HttpRequest | Request) -> str | None:
+    """The token of the `Authorization` header."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+class KnownUsers:
+    """The users of the tokens that were seen lately, with their permissions loaded."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, tuple[float, float, Any]] = {}
+
+    def get(self, token: str) -> Any | None:
+        """The user of a token that was looked up a moment ago."""
+        known = self._users.get(token)
+        if known is None or time.monotonic() >= known[0] or time.time() >= known[1]:
+            return None
+        return known[2]
+
+    def look_up(self, token: str) -> Any:
+        """Verify a token and ask the database for its user and permissions."""
+        claims = verify_token(token)
+        user = get_user_model()._default_manager.filter(pk=claims.get("user_id"), is_active=True).first()
+        if user is None:
+            raise StreamError("token_invalid", "the token's user does not exist or is not active")
+        if conf.AUTH_CACHE_SECONDS > 0:
+            if not user.is_superuser:
+                user.get_all_permissions()  # kept on the user from now on
+            if len(self._users) >= MAX_REMEMBERED:
+                self._users.clear()
+            self._users[token] = (time.monotonic() + conf.AUTH_CACHE_SECONDS, float(claims["exp"]), user)
+        return user
+
+    def clear(self) -> None:
+        """Ask the database next time."""
+        self._users.clear()
+
+
+known_users = KnownUsers()

@@ -1,0 +1,31 @@
+"""/api/events: publishing an event to everybody who subscribed to its type."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.core.errors import StreamError
+from streaming.features.events import append_event_sync
+
+from . import schemas
+from .answers import answer
+from .base import ApiView
+from .permissions import CHANGE
+
+
+class EventsView(ApiView):
+    """Events."""
+
+    needs = {"POST": CHANGE}
+
+    @extend_schema(**schemas.POST_EVENT)
+    def post(self, request: Request) -> HttpResponse:
+        """Publish an event that happens now."""
+        event = request.data
+        if not isinstance(event, dict) or not event.keys() >= {"event_type", "payload"}:
+            raise StreamError("bad_request", "an event is an object with event_type and payload")
+        if unknown := event.keys() - {"event_type", "payload"}:
+            raise StreamError("bad_request", f"an event has event_type and payload, not {', '.join(sorted(unknown))[:100]}")
+        return answer({"cursor": append_event_sync(event["event_type"], event["payload"])}, 201)

@@ -1,0 +1,117 @@
+"""/api/layers/{layer}/features/{id}: one feature.
+
+An id is a string or an integer, a URL is text. `7` means the feature whose id is the string "7" if there is one, else the integer 7; a new one gets the string.
+In double quotes (`%227%22`) it is always the string.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.core.feed import Feed
+from streaming.core.items import Item
+from streaming.features.geojson import key_of, parse_feature
+from streaming.features.layers import catalogue, layer_feed
+
+from . import schemas
+from .answers import geojson
+from .base import ApiView
+from .bodies import media_type, read_body
+from .errors import UnsupportedMediaType, refusal
+from .features import DOCUMENTS, writable
+from .permissions import CHANGE, require_readable
+from .queries import read_presentation
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+
+
+class FeatureView(ApiView):
+    """One feature of a layer."""
+
+    needs = {"PUT": CHANGE, "DELETE": CHANGE}
+
+    @extend_schema(**schemas.GET_FEATURE)
+    def get(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
+        """The feature as it is now."""
+        feed = layer_feed(require_readable(catalogue.get_sync(layer), request.user))
+        presentation = read_presentation(request.GET)
+        for key in keys_of(feature_id):
+            value = feed.get_sync(key)
+            if value is not None:
+                return geojson(presentation.geojson(Item(key, value, 0)))
+        raise _unknown(feature_id)
+
+    @extend_schema(**schemas.PUT_FEATURE)
+    def put(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
+        """Add or replace the feature."""
+        kind = media_type(request)
+        if kind not in DOCUMENTS:
+            raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS, "Accept")
+        feed = layer_feed(writable(layer, request.user))
+        feature = _decoded(read_body(request, conf.MAX_FEATURE_BYTES))
+        try:
+            key, value = parse_feature(_identified(feature, feature_id, feed), conf.MAX_FEATURE_BYTES)
+        except StreamError as error:
+            return refusal(error, 422 if error.code == "invalid_feature" else None)
+        outcome = feed.put_sync([(key, value)]).outcomes[0]
+        if outcome == "refused":
+            raise StreamError("layer_full", "the layer holds as many features as it may")
+        return geojson(value, 201 if outcome == "added" else 200)
+
+    @extend_schema(**schemas.DELETE_FEATURE)
+    def delete(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
+        """Remove the feature."""
+        feed = layer_feed(catalogue.get_sync(layer))
+        for key in keys_of(feature_id):
+            if feed.delete_sync([key]).count("deleted"):
+                return HttpResponse(status=204)
+        raise _unknown(feature_id)
+
+
+def keys_of(text: str) -> list[str]:
+    """The keys that an id in a URL may mean, the likeliest first."""
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        try:
+            return [key_of(msgspec.json.decode(text.encode(), type=str))]
+        except (msgspec.DecodeError, StreamError):
+            pass
+    try:
+        keys = [key_of(text)]
+    except StreamError as error:
+        raise _unknown(text) from error
+    if _INTEGER.fullmatch(text) and -(1 << 63) <= int(text) < 1 << 63:
+        keys.append(key_of(int(text)))
+    return keys
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        feature = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise StreamError("invalid_feature", f"not JSON: {error}") from None
+    if not isinstance(feature, dict):
+        raise StreamError("invalid_feature", "a feature is a JSON object")
+    return feature
+
+
+def _identified(feature: dict[str, Any], text: str, feed: Feed) -> dict[str, Any]:
+    """The feature with the id of the URL."""
+    keys = keys_of(text)
+    if "id" not in feature:
+        key = next((key for key in keys if feed.get_sync(key) is not None), keys[0])
+        return {**feature, "id": msgspec.json.decode(key)}
+    if key_of(feature["id"]) not in keys:
+        raise StreamError("invalid_feature", f"id: the body says {feature['id']!r:.100}, the URL {text[:100]!r}")
+    return feature
+
+
+def _unknown(text: str) -> StreamError:
+    return StreamError("unknown_feature", f"the layer has no feature {text[:100]!r}")

@@ -1,0 +1,136 @@
+"""/api/layers/{layer}/features: publishing, which is the hot path, and reading page by page.
+
+Publishing runs on the server's event loop: in the steady state no thread, no database query and one call to Redis for a thousand features.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+import msgspec
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.core.feed import Feed
+from streaming.features.geojson import LineCutter, split_features
+from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, ingest
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.publishing import ensure_layer
+from streaming.runtime import running
+
+from . import schemas
+from .answers import answer, geojson
+from .base import AsyncApiView
+from .bodies import body_chunks, declared_length, media_type, read_body
+from .errors import UnsupportedMediaType, refusal
+from .pages import current_items, pick
+from .permissions import ADD, CHANGE, require_readable
+from .queries import read_query
+
+DOCUMENTS = ("application/json", "application/geo+json")
+LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
+INLINE_BYTES = 512 * 1024
+"""A document up to this size is read on the event loop."""
+
+
+class FeaturesView(AsyncApiView):
+    """The features of one layer."""
+
+    needs = {"POST": CHANGE}
+
+    @extend_schema(**schemas.LIST_FEATURES)
+    async def get(self, request: Request, layer: str) -> HttpResponse:
+        """One page of the features that match."""
+        settings = await catalogue.get(layer)
+        if not settings.public:
+            await database_sync_to_async(require_readable)(settings, request.user)
+        query = await sync_to_async(read_query, thread_sensitive=False)(request.GET, settings.time_property)
+        items = await current_items(layer_feed(settings))
+        page = await sync_to_async(pick, thread_sensitive=False)(items, query)
+        return geojson(page.body(request._request))
+
+    @extend_schema(**schemas.POST_FEATURES)
+    async def post(self, request: Request, layer: str) -> HttpResponse:
+        """Add and update features."""
+        read = _reader(media_type(request))
+        feed = layer_feed(await _writable(layer, request.user))
+        result = IngestResult()
+        try:
+            await _store(feed, await read(request), result)
+        except StreamError as error:
+            return refusal(error, **(_counts(result) if result.total else {}))
+        if result.refused and result.refused == result.total:
+            first = result.errors[0]
+            return answer({"code": first["code"], "message": first["message"], **_counts(result)}, 422)
+        return answer(_counts(result))
+
+
+def writable(name: str, user: Any) -> LayerSettings:
+    """The settings of a layer somebody publishes to; created if it does not exist and the user may add layers. Asks the database."""
+    try:
+        return catalogue.get_sync(name)
+    except StreamError:
+        if not user.has_perm(ADD):
+            raise
+        return ensure_layer(name)
+
+
+async def _writable(name: str, user: Any) -> LayerSettings:
+    try:
+        return await catalogue.get(name)
+    except StreamError:
+        return await database_sync_to_async(writable)(name, user)
+
+
+async def _store(feed: Feed, slices: Iterable[Iterable[Record]], result: IngestResult) -> None:
+    runtime = running()
+    if runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+        await aingest_slices(feed, slices, result)
+    else:  # no server: a test client, or a process before its first WebSocket
+        await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
+
+
+def _reader(kind: str) -> Any:
+    if kind in DOCUMENTS:
+        return _document
+    if kind in LINES:
+        return _lines
+    raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS + LINES, "Accept-Post")
+
+
+async def _document(request: Request) -> Iterator[Iterable[Record]]:
+    """The features of a document, some at a time."""
+    if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
+        features = await sync_to_async(_features, thread_sensitive=False)(request)
+    else:
+        features = _features(request)
+    return (features[start : start + SLICE] for start in range(0, len(features), SLICE))
+
+
+def _features(request: Request) -> list[bytes]:
+    return list(split_features(read_body(request, conf.MAX_BODY_BYTES)))
+
+
+async def _lines(request: Request) -> Iterator[Iterable[Record]]:
+    """The features of a stream of lines, chunk by chunk."""
+    return _cut(body_chunks(request))
+
+
+def _cut(chunks: Iterable[bytes]) -> Iterator[Iterable[Record]]:
+    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
+    for chunk in chunks:
+        yield cutter.feed(chunk)
+    yield cutter.end()
+
+
+def _counts(result: IngestResult) -> dict[str, Any]:
+    counts: dict[str, Any] = msgspec.to_builtins(result)
+    return counts

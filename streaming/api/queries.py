@@ -1,0 +1,100 @@
+"""What a request for features asks for: the query parameters of OGC API Features, understood once and strictly.
+
+An unknown parameter is refused: a misspelt filter must not return everything.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+
+from django.http import QueryDict
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.core.filters import Filter, FilterSpec, compile_filter
+from streaming.core.presentation import Presentation, compile_presentation
+
+DEFAULT_LIMIT = 1000
+MAX_LIMIT = 10_000
+PARAMETERS = ("bbox", "datetime", "filter", "filter-lang", "crs", "properties", "limit", "after")
+PRESENTATION = ("crs", "properties")
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """One page: at most `limit` features that match, in the order of their keys, from behind the key `after`."""
+
+    condition: Filter
+    presentation: Presentation
+    limit: int
+    after: str
+
+
+def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
+    """`StreamError` with what is wrong."""
+    given = _single(parameters, PARAMETERS)
+    bbox = given.get("bbox")
+    spec = FilterSpec(
+        bbox=None if bbox is None else _numbers(bbox),
+        datetime=given.get("datetime"),
+        filter=given.get("filter"),
+        filter_lang=given.get("filter-lang"),
+        time_property=time_property,
+    )
+    after = given.get("after")
+    return PageQuery(
+        condition=compile_filter(spec, conf.MAX_POLYGON_VERTICES),
+        presentation=_presentation(given),
+        limit=_limit(given.get("limit")),
+        after="" if after is None else _key_of(after),
+    )
+
+
+def read_presentation(parameters: QueryDict) -> Presentation:
+    """How one feature is to be shown."""
+    return _presentation(_single(parameters, PRESENTATION))
+
+
+def after_parameter(key: str) -> str:
+    """The `after` of the page behind a key."""
+    return urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def _single(parameters: QueryDict, known: tuple[str, ...]) -> dict[str, str]:
+    for name, values in parameters.lists():
+        if name not in known:
+            raise StreamError("bad_request", f"there is no parameter {name[:40]!r} here, only {', '.join(known)}")
+        if len(values) > 1:
+            raise StreamError("bad_request", f"{name} is given more than once")
+    return parameters.dict()  # type: ignore[return-value]  # no lists in it
+
+
+def _presentation(given: dict[str, str]) -> Presentation:
+    names = given.get("properties")
+    kept = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+    return compile_presentation(given.get("crs"), kept)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise StreamError("invalid_bbox", f"bbox must be west,south,east,north in degrees, not {text[:80]!r}") from None
+    return [numbers[0], numbers[1], numbers[3], numbers[4]] if len(numbers) == 6 else numbers
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        raise StreamError("bad_request", f"limit must be a whole number from 1 to {MAX_LIMIT}, not {text[:20]!r}")
+    return min(int(text[:9]), MAX_LIMIT)
+
+
+def _key_of(text: str) -> str:
+    try:
+        return urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise StreamError("invalid_cursor", "after is not one this server gave; follow the link 'next'") from None

@@ -1,0 +1,326 @@
+"""What the OpenAPI document says of each operation. The views are short because this is here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
+
+from streaming.core.errors import ERRORS
+from streaming.features.events import EVENT_TYPES
+from streaming.models import Layer
+
+from .answers import GEOJSON
+from .queries import DEFAULT_LIMIT, MAX_LIMIT
+
+LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
+"""Shown to those who may change them."""
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
+    """Bearer tokens."""
+
+    target_class = "streaming.api.authentication.BearerAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """The security scheme object."""
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """A refusal."""
+
+    code = serializers.CharField(help_text=f"Stable; one of {', '.join(ERRORS)}, or not_found, method_not_allowed, unsupported_media_type.")
+    message = serializers.CharField(help_text="For people: what is wrong and what to do about it.")
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    """What is wrong with one field."""
+
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class InvalidSerializer(ErrorSerializer):
+    """A refusal with a reason for each field."""
+
+    errors = FieldErrorSerializer(many=True, required=False)
+
+
+class RefusedFeatureSerializer(ErrorSerializer):
+    """Why one feature was refused."""
+
+    index = serializers.IntegerField(help_text="Its place in the input, from 0.")
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """What became of the features."""
+
+    added = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")
+
+
+class AllRefusedSerializer(CountsSerializer, ErrorSerializer):
+    """Nothing was stored; code and message are those of the first feature."""
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    """A link."""
+
+    rel = serializers.CharField()
+    type = serializers.CharField()
+    href = serializers.URLField()
+
+
+class LayerSerializer(serializers.ModelSerializer[Layer]):
+    """What can be set of a layer. Its name is chosen once: the features are stored under it."""
+
+    class Meta:
+        model = Layer
+        fields = ("name", "title", "public", "time_property", *LAYER_SETTINGS)
+
+    def validate_name(self, name: str) -> str:
+        """Refuse another name than the layer has."""
+        if self.instance is not None and name != self.instance.name:
+            raise serializers.ValidationError("a layer keeps its name")
+        return name
+
+
+class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
+    """A layer. The settings behind `count` are shown to users who may change them."""
+
+    time_property = serializers.CharField(allow_null=True)
+    count = serializers.IntegerField(allow_null=True, help_text="Features in it now; null while Redis does not answer.")
+    links = LinkSerializer(many=True)
+
+    class Meta:
+        model = Layer
+        fields = ("name", "title", "public", "time_property", "count", *LAYER_SETTINGS, "links")
+        extra_kwargs = {name: {"required": False} for name in LAYER_SETTINGS}
+
+
+_FEATURE: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "id", "geometry"],
+    "properties": {
+        "type": {"type": "string", "enum": ["Feature"]},
+        "id": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}]},
+        "geometry": {"type": "object", "nullable": True, "description": "RFC 7946, degrees, longitude first."},
+        "properties": {"type": "object", "nullable": True},
+    },
+}
+_COLLECTION: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "features"],
+    "properties": {"type": {"type": "string", "enum": ["FeatureCollection"]}, "features": {"type": "array", "items": _FEATURE}},
+}
+_PAGE: dict[str, Any] = {
+    **_COLLECTION,
+    "properties": {
+        **_COLLECTION["properties"],
+        "numberMatched": {"type": "integer"},
+        "numberReturned": {"type": "integer"},
+        "timeStamp": {"type": "string", "format": "date-time"},
+        "links": {"type": "array", "items": {"type": "object", "properties": {name: {"type": "string"} for name in ("rel", "type", "href")}}},
+    },
+}
+_DOCUMENT = {"oneOf": [_FEATURE, _COLLECTION]}
+_TEXT = {"type": "string", "format": "binary"}
+_EXAMPLE = {
+    "type": "Feature",
+    "id": "AFR123",
+    "geometry": {"type": "Point", "coordinates": [2.55, 49.01]},
+    "properties": {"callsign": "AFR123", "speed_kmh": 820},
+}
+
+
+def _query(name: str, description: str, kind: Any = str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description)
+
+
+_LAYER = OpenApiParameter("layer", str, OpenApiParameter.PATH, description="The layer's name.")
+_ID = OpenApiParameter(
+    "feature_id",
+    str,
+    OpenApiParameter.PATH,
+    description='The feature\'s id. `7` is the feature with the string "7" for an id if there is one, else with the integer 7; '
+    "in double quotes (`%227%22`) it is always the string. A feature made by PUT without an `id` in its body gets the string.",
+)
+_ENCODING = OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip"], description="The body may be gzip.")
+_SHOWN = [
+    _query("crs", "CRS of the answer: `3857`, `EPSG:3857` or an OGC URI; axis order is easting, northing. Filters stay in degrees."),
+    _query("properties", "Comma-separated names of the properties to send."),
+]
+_CAN_FAIL = {
+    401: OpenApiResponse(ErrorSerializer, "A token is needed, or this one is not valid any more."),
+    403: OpenApiResponse(ErrorSerializer, "The user may not do this."),
+    404: OpenApiResponse(ErrorSerializer, "There is no such layer or feature."),
+    503: OpenApiResponse(ErrorSerializer, "Redis does not answer; nothing was stored. Retry-After says when to try again."),
+}
+_BAD = {400: OpenApiResponse(InvalidSerializer, "Something in the request cannot be understood.")}
+_NO_BODY = OpenApiResponse(description="Done.")
+
+LIST_LAYERS: dict[str, Any] = {
+    "tags": ["layers"],
+    "operation_id": "layers_list",
+    "summary": "The layers you may read",
+    "responses": {200: LayerInfoSerializer(many=True)},
+}
+CREATE_LAYER: dict[str, Any] = {
+    "tags": ["layers"],
+    "operation_id": "layer_create",
+    "summary": "Create a layer",
+    "request": LayerSerializer,
+    "responses": {201: LayerInfoSerializer, **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403]},
+}
+GET_LAYER: dict[str, Any] = {
+    "tags": ["layers"],
+    "operation_id": "layer_get",
+    "summary": "A layer",
+    "parameters": [_LAYER],
+    "responses": {200: LayerInfoSerializer, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403], 404: _CAN_FAIL[404]},
+}
+UPDATE_LAYER: dict[str, Any] = {
+    "tags": ["layers"],
+    "operation_id": "layer_update",
+    "summary": "Change a layer's settings",
+    "parameters": [_LAYER],
+    "request": LayerSerializer,
+    "responses": {200: LayerInfoSerializer, **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403], 404: _CAN_FAIL[404]},
+}
+DELETE_LAYER: dict[str, Any] = {
+    "tags": ["layers"],
+    "operation_id": "layer_delete",
+    "summary": "Remove a layer and its features",
+    "parameters": [_LAYER],
+    "responses": {204: _NO_BODY, **_CAN_FAIL},
+}
+LIST_FEATURES: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "features_list",
+    "summary": "Features, filtered, page by page",
+    "description": "Everything that was stored before the request. The order is stable; follow the link `next` for the next page. "
+    "Conditions are joined by *and*. Unknown parameters are refused.",
+    "parameters": [
+        _LAYER,
+        _query("bbox", "`west,south,east,north` in degrees; west > east crosses the antimeridian."),
+        _query("datetime", "An instant or interval (`2018-08-01T05:00:00Z/..`), judged on the layer's time property or on arrival."),
+        _query("filter", "A CQL2 expression, for example `speed_kmh > 500 and callsign LIKE 'AFR%'`."),
+        OpenApiParameter("filter-lang", str, OpenApiParameter.QUERY, enum=["cql2-text", "cql2-json"], default="cql2-text"),
+        *_SHOWN,
+        OpenApiParameter(
+            "limit", int, OpenApiParameter.QUERY, default=DEFAULT_LIMIT, description=f"Features of a page, at most {MAX_LIMIT:,}."
+        ),
+        _query("after", "Where the page begins; from a link `next`."),
+    ],
+    "responses": {(200, GEOJSON): _PAGE, **_BAD, **_CAN_FAIL},
+}
+POST_FEATURES: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "features_publish",
+    "summary": "Add and update features",
+    "description": "A Feature, a FeatureCollection, or a stream of Features, one a line (NDJSON) or as GeoJSON text sequence (RFC 8142), of any length. "
+    "A feature that equals the stored one is `unchanged` and told to nobody. A feature that is refused keeps no other out. "
+    "A layer that does not exist is created if you have `streaming.add_layer`.",
+    "parameters": [_LAYER, _ENCODING],
+    "request": {
+        GEOJSON: _DOCUMENT,
+        "application/json": _DOCUMENT,
+        "application/geo+json-seq": _TEXT,
+        "application/x-ndjson": _TEXT,
+        "application/jsonl": _TEXT,
+        "application/jsonlines": _TEXT,
+    },
+    "responses": {
+        200: CountsSerializer,
+        400: OpenApiResponse(ErrorSerializer, "The body is no GeoJSON document, or its compression is broken."),
+        413: OpenApiResponse(ErrorSerializer, "The document is larger than GEOSTREAM_MAX_BODY_BYTES; send lines instead."),
+        415: OpenApiResponse(ErrorSerializer, "The Content-Type or Content-Encoding is unknown; the answer says which are accepted."),
+        422: OpenApiResponse(AllRefusedSerializer, "Every feature was refused."),
+        **_CAN_FAIL,
+    },
+    "examples": [OpenApiExample("A flight", _EXAMPLE, request_only=True, media_type=GEOJSON)],
+}
+GET_FEATURE: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "feature_get",
+    "summary": "A feature",
+    "parameters": [_LAYER, _ID, *_SHOWN],
+    "responses": {(200, GEOJSON): _FEATURE, **_BAD, **_CAN_FAIL},
+}
+PUT_FEATURE: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "feature_put",
+    "summary": "Add or replace a feature",
+    "parameters": [_LAYER, _ID, _ENCODING],
+    "request": {GEOJSON: _FEATURE, "application/json": _FEATURE},
+    "responses": {
+        (200, GEOJSON): OpenApiResponse(_FEATURE, "It was there before."),
+        (201, GEOJSON): OpenApiResponse(_FEATURE, "It is new."),
+        **_BAD,
+        413: ErrorSerializer,
+        415: ErrorSerializer,
+        422: OpenApiResponse(ErrorSerializer, "It is not valid GeoJSON."),
+        507: OpenApiResponse(ErrorSerializer, "The layer is full."),
+        **_CAN_FAIL,
+    },
+}
+DELETE_FEATURE: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "feature_delete",
+    "summary": "Remove a feature",
+    "parameters": [_LAYER, _ID],
+    "responses": {204: _NO_BODY, **_CAN_FAIL},
+}
+POST_EVENT: dict[str, Any] = {
+    "tags": ["events"],
+    "operation_id": "event_publish",
+    "summary": "Publish an event",
+    "request": inline_serializer(
+        "Event", {"event_type": serializers.ChoiceField(EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}
+    ),
+    "responses": {201: inline_serializer("Cursor", {"cursor": serializers.CharField()}), **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403]},
+}
+POST_TOKEN: dict[str, Any] = {
+    "tags": ["access"],
+    "operation_id": "token_create",
+    "summary": "Log in: an access token and a refresh token",
+    "request": TokenObtainPairSerializer,
+    "responses": {
+        200: inline_serializer("Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}),
+        **_BAD,
+        401: OpenApiResponse(ErrorSerializer, "Wrong username or password."),
+    },
+}
+POST_REFRESH: dict[str, Any] = {
+    "tags": ["access"],
+    "operation_id": "token_refresh",
+    "summary": "A new access token",
+    "request": TokenRefreshSerializer,
+    "responses": {200: inline_serializer("AccessToken", {"access": serializers.CharField()}), **_BAD, 401: _CAN_FAIL[401]},
+}
+POST_TICKET: dict[str, Any] = {
+    "tags": ["access"],
+    "operation_id": "ticket_create",
+    "summary": "A one-time ticket for a WebSocket",
+    "request": None,
+    "responses": {
+        200: inline_serializer(
+            "Ticket",
+            {
+                "ticket": serializers.CharField(),
+                "expires_in": serializers.IntegerField(help_text="Seconds."),
+                "url": serializers.URLField(help_text="Where to open the WebSocket."),
+            },
+        ),
+        401: _CAN_FAIL[401],
+        503: _CAN_FAIL[503],
+    },
+}

@@ -1,0 +1,77 @@
+"""What the commands that publish have in common: arguments, and the layer they publish to."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
+
+from streaming.core.errors import StreamError
+from streaming.features.layers import LayerSettings, catalogue
+from streaming.models import Layer
+
+LAYER_SETTINGS = ("title", "ttl_seconds", "max_features", "time_property")
+
+
+def positive(text: str) -> float:
+    """A number above zero, as the type of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number above zero")
+    return number
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1, as the type of an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def add_layer_arguments(parser: CommandParser) -> None:
+    """`--layer` and how to create it."""
+    parser.add_argument("--layer", required=True, metavar="NAME", help="the layer to publish to")
+    parser.add_argument(
+        "--no-create", dest="create", action="store_false", help="refuse a layer that does not exist instead of creating it"
+    )
+    parser.add_argument("--title", help="set the layer's title")
+    parser.add_argument(
+        "--ttl", dest="ttl_seconds", type=positive, metavar="SECONDS", help="set after how much silence the layer's features expire"
+    )
+    parser.add_argument("--max-features", type=int, metavar="N", help="set how many features the layer may hold; 0: any number")
+    parser.add_argument("--id-property", metavar="NAME", help="take the features' ids from this property")
+
+
+def layer_of(options: dict[str, Any], time_property: str | None = None) -> LayerSettings:
+    """The layer that the arguments name, created and changed as they say. CommandError if that cannot be."""
+    given = {name: options[name] for name in LAYER_SETTINGS if options.get(name) is not None}
+    try:
+        return set_up_layer(options["layer"], given, create=options["create"], defaults={"time_property": time_property or ""})
+    except StreamError as error:
+        raise CommandError(error.message) from error
+
+
+def set_up_layer(name: str, settings: dict[str, Any], create: bool = True, defaults: dict[str, Any] | None = None) -> LayerSettings:
+    """A layer with these settings; `defaults` are for a new one only. StreamError unknown_layer or bad_request."""
+    layer = Layer.objects.filter(name=name).first()
+    if layer is None and not create:
+        raise StreamError("unknown_layer", f"there is no layer {name[:100]!r}, and --no-create forbids to create it")
+    before = layer and {key: getattr(layer, key) for key in settings}
+    if layer is None or before != settings:
+        _save(layer or Layer(name=name, **(defaults or {})), settings)
+    return catalogue.get_sync(name)
+
+
+def _save(layer: Layer, settings: dict[str, Any]) -> None:
+    for key, value in settings.items():
+        setattr(layer, key, value)
+    try:
+        layer.full_clean()
+    except ValidationError as error:
+        raise StreamError("bad_request", f"the layer {layer.name[:100]!r} cannot be so: {' '.join(error.messages)}") from error
+    layer.save()

@@ -1,0 +1,110 @@
+"""`manage.py publish`: a file of features, of any size, into a layer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from streaming.core.doorbell import doorbell
+from streaming.core.errors import StreamError
+from streaming.features.ingest import MAX_ERRORS, IngestResult, ingest
+from streaming.features.layers import layer_feed
+from streaming.features.reading import FeatureFile, FileRecord, with_id_from
+from streaming.management.arguments import add_layer_arguments, layer_of
+from streaming.management.commands.serve import check_migrations, prepare_redis
+
+SHOWN_REASONS = 5
+
+
+class Command(BaseCommand):
+    help = (
+        "Publish a GeoJSON file (a document, lines or a text sequence, gzipped or not) to a layer. Exit code 1 if any feature was refused."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", help="the file, or - for standard input")
+        add_layer_arguments(parser)
+        parser.add_argument(
+            "--fail-fast", action="store_true", help="stop after the first batch (about a thousand features) with a refused one"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        check_migrations()
+        prepare_redis()
+        try:
+            file = FeatureFile(options["file"])
+        except OSError as error:
+            raise CommandError(f"{options['file']}: {error.strerror}") from error
+        with file:
+            self._publish(file, options)
+
+    def _publish(self, file: FeatureFile, options: dict[str, Any]) -> None:
+        feed = layer_feed(layer_of(options))
+        batches = _identified(file.batches(), options["id_property"])
+        total, began, failure = IngestResult(), time.monotonic(), ""
+        try:
+            with closing(_Progress(file)) as progress:
+                for batch in batches:
+                    _add(total, ingest(feed, batch))
+                    progress.show(total.total)
+                    if total.refused and options["fail_fast"]:
+                        break
+        except KeyboardInterrupt:
+            failure = "Interrupted; what was published stays."
+        except OSError as error:
+            failure = f"{file.name}: {error.strerror}"
+        except StreamError as error:
+            failure = error.message
+        doorbell.flush()
+        self._report(total, options, time.monotonic() - began, failure)
+
+    def _report(self, total: IngestResult, options: dict[str, Any], seconds: float, failure: str) -> None:
+        self.stdout.write(
+            f"{options['layer']}: {total.added:,} added, {total.updated:,} updated, {total.unchanged:,} unchanged, "
+            f"{total.refused:,} refused in {seconds:.1f} s ({total.total / max(seconds, 1e-9):,.0f} features/s)"
+        )
+        for error in total.errors[:SHOWN_REASONS]:
+            self.stderr.write(f"  feature {error['index'] + 1:,}: {error['message']}")
+        if any("needs an id" in error["message"] for error in total.errors):
+            self.stderr.write("  Features need ids, so that later versions replace them: --id-property NAME takes them from a property.")
+        if failure or total.refused:
+            raise CommandError(failure or f"{total.refused:,} of {total.total:,} features were refused.")
+
+
+class _Progress:
+    """A bar by bytes, on a terminal only; without a size, a count."""
+
+    def __init__(self, file: FeatureFile) -> None:
+        self._file = file
+        hidden = not sys.stderr.isatty()
+        self._bar = tqdm(total=file.size, unit="B", unit_scale=True, disable=hidden, leave=False, desc="publish")
+        self._began = time.monotonic()
+
+    def show(self, features: int) -> None:
+        rate = features / max(time.monotonic() - self._began, 1e-9)
+        self._bar.set_postfix_str(f"{features:,} features, {rate:,.0f}/s", refresh=False)
+        self._bar.update(self._file.position - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def _identified(batches: Iterable[list[FileRecord]], id_property: str | None) -> Iterator[list[FileRecord]]:
+    for batch in batches:
+        yield list(with_id_from(batch, id_property)) if id_property else batch
+
+
+def _add(total: IngestResult, result: IngestResult) -> None:
+    first = total.total
+    total.added += result.added
+    total.updated += result.updated
+    total.unchanged += result.unchanged
+    total.refused += result.refused
+    room = MAX_ERRORS - len(total.errors)
+    total.errors += [{**error, "index": first + error["index"]} for error in result.errors[:room]]

@@ -1,0 +1,122 @@
+"""`manage.py tail`: what a subscriber gets, as it comes, from a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+
+from streaming.client import ClientError, ConnectionFailed, ConnectionState, Event, FeatureChange, GeoStreamClient
+from streaming.features.events import EVENT_TYPES
+from streaming.management.arguments import at_least_one
+from streaming.management.change_lines import FORMATS, Human
+
+CONDITIONS = ("bbox", "filter", "datetime", "properties", "crs")
+SERVER = "ws://127.0.0.1:8000/ws"
+
+
+class Command(BaseCommand):
+    help = "Print the changes of a layer, or events, as a subscriber of a running server gets them, until Ctrl-C."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--layer", metavar="NAME", help="the layer; without it and without --events, every readable layer")
+        parser.add_argument("--events", type=_event_types, metavar="TYPES", help=f"events of these types, or all: {', '.join(EVENT_TYPES)}")
+        parser.add_argument("--url", default=SERVER, help=f"the server (default: {SERVER})")
+        parser.add_argument(
+            "--token", default=os.environ.get("GEOSTREAM_TOKEN"), help="a JSON web token (default: GEOSTREAM_TOKEN of the environment)"
+        )
+        parser.add_argument(
+            "--bbox", type=_numbers, metavar="W,S,E,N", help="features within this box; write --bbox=-10,… if it begins with a minus"
+        )
+        parser.add_argument("--filter", metavar="CQL2", help='features for which this holds, e.g. "altitude_ft > 30000"')
+        parser.add_argument("--datetime", metavar="INTERVAL", help="features of this time, e.g. 2018-08-01T05:00:00Z/..")
+        parser.add_argument("--properties", type=_names, metavar="A,B", help="only these properties")
+        parser.add_argument("--crs", metavar="CRS", help="coordinates in this CRS, e.g. 3857")
+        parser.add_argument("--no-snapshot", dest="snapshot", action="store_false", help="leave out what is there already")
+        parser.add_argument(
+            "--format", choices=sorted(FORMATS), default="human", help="human, jsonl (one object a change), geojson (features alone)"
+        )
+        parser.add_argument("--count", type=at_least_one, metavar="N", help="end after N lines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            asyncio.run(self._tail(options))
+        except KeyboardInterrupt:
+            return
+        except BrokenPipeError:  # `tail | head`; what is still in the buffer must not fail at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except ConnectionFailed as error:
+            raise CommandError(
+                f"No GeoStream server at {options['url']}: {error}\nStart one with `make run` or `manage.py serve`."
+            ) from error
+        except ClientError as error:
+            raise CommandError(str(error)) from error
+
+    async def _tail(self, options: dict[str, Any]) -> None:
+        lines = FORMATS[options["format"]](self.style)
+        remaining = options["count"] or sys.maxsize
+        async with GeoStreamClient(options["url"], token=options["token"]) as client:
+            if isinstance(lines, Human):
+                client.on_state(self._tell)
+            async for one in _merged(await _subscriptions(client, options)):
+                _write(self.stdout, lines.event(one) if isinstance(one, Event) else lines.change(one))
+                remaining -= 1
+                if not remaining:
+                    return
+
+    def _tell(self, state: ConnectionState, error: BaseException | None) -> None:
+        if state is ConnectionState.RECONNECTING:
+            self.stderr.write(f"The connection broke ({error}); trying again.", self.style.WARNING)
+
+
+async def _subscriptions(client: GeoStreamClient, options: dict[str, Any]) -> list[AsyncIterator[FeatureChange | Event]]:
+    found: list[Any] = []
+    if options["events"]:
+        found.append(await client.subscribe_events(options["events"]))
+    if options["layer"] or not options["events"]:
+        conditions: Any = {name: options[name] for name in CONDITIONS if options[name] is not None}
+        found.append(await client.subscribe_features(options["layer"], snapshot=options["snapshot"], **conditions))
+    return found
+
+
+async def _merged(sources: list[AsyncIterator[FeatureChange | Event]]) -> AsyncIterator[FeatureChange | Event]:
+    """What comes from any of them, in the order in which it comes. A source that fails, fails it all."""
+    waiting = {asyncio.ensure_future(_next(source)): source for source in sources}
+    try:
+        while waiting:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                source = waiting.pop(task)
+                one = task.result()
+                if one is not None:
+                    yield one
+                    waiting[asyncio.ensure_future(_next(source))] = source
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def _next(source: AsyncIterator[FeatureChange | Event]) -> FeatureChange | Event | None:
+    return await anext(source, None)
+
+
+def _write(stdout: OutputWrapper, line: str) -> None:
+    stdout.write(line)
+    stdout.flush()
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _event_types(text: str) -> list[str]:
+    return list(EVENT_TYPES) if text == "all" else _names(text)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(number) for number in text.split(","))

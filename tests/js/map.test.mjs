@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { toX, toY } from "../../streaming/static/streaming/map/mercator.js";
+import { domainFor, STEPS, stepOf } from "../../streaming/static/streaming/map/palette.js";
+import { DEPTH, describe, formatValue, measure, measures } from "../../streaming/static/streaming/map/properties.js";
+import { Track } from "../../streaming/static/streaming/map/track.js";
+
+const aircraft = (longitude, latitude, track_deg) => ({
+  type: "Feature",
+  id: "a",
+  geometry: { type: "Point", coordinates: [longitude, latitude] },
+  properties: { track_deg },
+});
+
+test("Mercator fractions run from the north-west corner", () => {
+  assert.deepEqual([toX(-180), toX(0), toX(180)], [0, 0.5, 1]);
+  assert.ok(Math.abs(toY(0) - 0.5) < 1e-12);
+  assert.ok(Math.abs(toY(85.0511287798)) < 1e-9);
+});
+
+test("a track glides to its new position in about the interval between updates", () => {
+  const track = new Track("a", aircraft(0, 0, 90), 0);
+  track.update(aircraft(1, 0, 90), 1000, true);
+  assert.equal(track.x, toX(0));
+  track.advance(1500);
+  assert.ok(track.x > toX(0) && track.x < toX(1));
+  track.advance(2000);
+  assert.equal(track.x, toX(1));
+  assert.equal(track.moving, false);
+});
+
+test("a track turns the short way", () => {
+  const track = new Track("a", aircraft(0, 0, 350), 0);
+  track.update(aircraft(1, 0, 10), 1000, true);
+  track.advance(1200);
+  const degrees = (track.angle * 180) / Math.PI;
+  assert.ok(degrees > 350 && degrees < 371);
+});
+
+test("a track crosses the date line the short way", () => {
+  const track = new Track("a", aircraft(179.9, 0, 90), 0);
+  track.update(aircraft(-179.9, 0, 90), 1000, true);
+  track.advance(1500);
+  assert.ok(Math.abs(track.x) < 0.001);
+});
+
+test("without motion a track is at once where it is reported", () => {
+  const track = new Track("a", aircraft(0, 0, 90), 0);
+  track.update(aircraft(1, 0, 90), 1000, false);
+  assert.equal(track.x, toX(1));
+});
+
+test("the domain of a measure is round", () => {
+  assert.deepEqual(domainFor("altitude_ft", [3211, 17_000, 39_025]), [0, 40_000]);
+});
+
+test("values outside the domain have the outermost colours", () => {
+  assert.deepEqual([stepOf(-5, [0, 10]), stepOf(50, [0, 10])], [0, STEPS - 1]);
+});
+
+test("an earthquake can be coloured by its depth", () => {
+  const quake = { type: "Feature", id: 1, geometry: { type: "Point", coordinates: [1, 2, 30] }, properties: { mag: 4 } };
+  assert.equal(measures([quake])[0], DEPTH);
+  assert.equal(measure(quake, DEPTH), 30);
+});
+
+test("names of properties become words with units", () => {
+  assert.deepEqual(describe("vertical_rate_ftmin"), { label: "Vertical rate", unit: "ft/min" });
+});
+
+test("any value becomes text", () => {
+  assert.equal(formatValue("x", null), "–");
+  assert.equal(formatValue("x", { a: 1 }), '{"a":1}');
+  assert.equal(formatValue("altitude_ft", 38000), "38\u202f000\u202fft");
+});
