@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -61,6 +62,9 @@ def stack() -> Iterator[Server]:
             **os.environ,
             "GEOSTREAM_DATA_DIR": folder,
             "REDIS_URL": redis.url,
+            "GEOSTREAM_DEBUG": "False",
+            "GEOSTREAM_SECRET_KEY": secrets.token_hex(32),
+            "GEOSTREAM_ALLOWED_HOSTS": "127.0.0.1",
             "GEOSTREAM_LOG_LEVEL": "WARNING",
             "DJANGO_SUPERUSER_PASSWORD": "admin",
             "GEOSTREAM_MESSAGES_PER_SECOND": "10000",

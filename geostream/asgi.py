@@ -10,12 +10,13 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "geostream.settings")
 http_application = get_asgi_application()
 
-from streaming.routing import websocket_urlpatterns  # noqa: E402 (needs Django to be set up)
+from streaming.api.direct import HttpApplication  # noqa: E402 (needs Django to be set up)
+from streaming.routing import websocket_urlpatterns  # noqa: E402
 from streaming.runtime import lifespan  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
+        "http": HttpApplication(http_application),
         "websocket": URLRouter(websocket_urlpatterns),
         "lifespan": lifespan,
     }

@@ -30,6 +30,7 @@ class Session(Protocol):
 
     dialect: ClassVar[str]
     spare_pings: bool
+    revision: int
 
     def __init__(self, connection: Connection) -> None:
         """Begin with a connection that was just accepted."""

@@ -9,6 +9,8 @@ import os
 import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
@@ -28,14 +30,19 @@ NODE_KEY = "geostream:node:"
 REVIEW_EVERY = 15
 """Writes between two looks at whether the connected users are still active."""
 
+UPDATES = 200
+"""Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
+
 _CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
 _SUBSCRIPTION_STATE = ("filter", "waiting", "lag", "dropped")
 
 
 @dataclass(slots=True)
-class _Rows:
-    connections: dict[str, models.Connection] = field(default_factory=dict)
-    subscriptions: dict[str, models.Subscription] = field(default_factory=dict)
+class _Batch:
+    connections: list[models.Connection] = field(default_factory=list)
+    subscriptions: list[models.Subscription] = field(default_factory=list)
+    gone_connections: list[str] = field(default_factory=list)
+    gone_subscriptions: list[str] = field(default_factory=list)
 
 
 class Recorder:
@@ -45,24 +52,15 @@ class Recorder:
         self._runtime = runtime
         self._node = runtime.hub.node
         self._started = datetime.now(UTC)
-        self._written: dict[str, tuple[Any, ...]] = {}
+        self._known: dict[str, tuple[int, set[str]]] = {}  # connection -> revision and subscriptions as last written
         self._turns = 0
 
     async def write(self) -> None:
         """Renew the node, write what has changed since the last time, sweep the dead."""
         with refusing():
             await async_redis().set(NODE_KEY + self._node, "1", ex=conf.NODE_TTL_SECONDS)
-        rows = self._rows()
-        changed = _Rows(
-            {key: row for key, row in rows.connections.items() if self._differs(key, _state(row, _CONNECTION_STATE))},
-            {key: row for key, row in rows.subscriptions.items() if self._differs(key, _state(row, _SUBSCRIPTION_STATE))},
-        )
-        present = rows.connections.keys() | rows.subscriptions.keys()
-        gone = [key for key in self._written if key not in present]
         dead = await self._dead_nodes(await _other_nodes(self._node))
-        await _write(self._node_row(), changed, gone, dead)
-        for key in gone:
-            del self._written[key]
+        await _write(self._node_row(), self._batch(), dead)
         self._turns += 1
         if self._turns % REVIEW_EVERY == 0:
             await self._review_users()
@@ -71,14 +69,25 @@ class Recorder:
         """The process ends: its rows go."""
         await _remove_node(self._node)
 
-    def _rows(self) -> _Rows:
-        rows = _Rows()
-        for connection in self._runtime.connections.values():
-            rows.connections[connection.id] = self._connection_row(connection)
-            for described in connection.session.describe():
-                row = self._subscription_row(connection, described)
-                rows.subscriptions[row.id] = row
-        return rows
+    def _batch(self) -> _Batch:
+        batch = _Batch()
+        present = self._runtime.connections
+        batch.gone_connections = [key for key in self._known if key not in present]
+        for key in batch.gone_connections:
+            del self._known[key]
+        stale = [key for key, (revision, _) in self._known.items() if present[key].session.revision != revision]
+        in_turn = islice(self._known, UPDATES)
+        for key in {**dict.fromkeys(present.keys() - self._known.keys()), **dict.fromkeys(stale), **dict.fromkeys(in_turn)}:
+            self._add(batch, present[key])
+        return batch
+
+    def _add(self, batch: _Batch, connection: Connection) -> None:
+        batch.connections.append(self._connection_row(connection))
+        rows = {row.id: row for row in map(partial(self._subscription_row, connection), connection.session.describe())}
+        batch.subscriptions += rows.values()
+        _, before = self._known.pop(connection.id, (0, set[str]()))
+        batch.gone_subscriptions += before - rows.keys()
+        self._known[connection.id] = (connection.session.revision, set(rows))  # now last in turn
 
     def _connection_row(self, connection: Connection) -> models.Connection:
         return models.Connection(
@@ -108,12 +117,6 @@ class Recorder:
             lag=self._runtime.hub.lag(described["feed"]),
         )
 
-    def _differs(self, key: str, state: tuple[Any, ...]) -> bool:
-        if self._written.get(key) == state:
-            return False
-        self._written[key] = state
-        return True
-
     def _node_row(self) -> models.Node:
         return models.Node(id=self._node, host=socket.gethostname(), pid=os.getpid(), started=self._started, seen=datetime.now(UTC))
 
@@ -136,10 +139,6 @@ class Recorder:
                 connection.expire(StreamError("token_invalid", "the user is no longer active"))
 
 
-def _state(row: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in names)
-
-
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -160,15 +159,15 @@ def _remove_node(node: str) -> None:
 
 
 @database_sync_to_async
-def _write(node: models.Node, changed: _Rows, gone: list[str], dead: list[str]) -> None:
+def _write(node: models.Node, batch: _Batch, dead: list[str]) -> None:
     with transaction.atomic():
         models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])
-        models.Subscription.objects.filter(pk__in=gone).delete()
-        models.Connection.objects.filter(pk__in=gone).delete()
+        models.Subscription.objects.filter(pk__in=batch.gone_subscriptions).delete()
+        models.Connection.objects.filter(pk__in=batch.gone_connections).delete()
         models.Connection.objects.bulk_create(
-            changed.connections.values(), 500, update_conflicts=True, unique_fields=["id"], update_fields=_CONNECTION_STATE
+            batch.connections, 500, update_conflicts=True, unique_fields=["id"], update_fields=_CONNECTION_STATE
         )
         models.Subscription.objects.bulk_create(
-            changed.subscriptions.values(), 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
+            batch.subscriptions, 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
         )
         models.Node.objects.filter(pk__in=dead).delete()

@@ -72,6 +72,7 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("migrated")
     environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(folder), "DJANGO_SUPERUSER_PASSWORD": "admin"}
+    environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
     environment.pop("DATABASE_URL", None)
     for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
         subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)

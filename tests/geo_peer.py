@@ -63,6 +63,11 @@ class GeoPeer:
         assert message["type"] == "feature_data", message
         return message["change_type"], message["id"]
 
+    async def until(self, kind: str, feature_id: str | int) -> None:
+        """Read changes up to this one."""
+        while await self.next_change() != (kind, feature_id):
+            pass
+
     async def nothing(self) -> bool:
         """Whether nothing has been sent: a ping's pong comes next."""
         self._sent += 1

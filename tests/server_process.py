@@ -27,6 +27,8 @@ def free_port() -> int:
 class ServerProcess:
     """Starts, stops, kills and restarts one server on a port of its own."""
 
+    options: tuple[str, ...] = ()
+
     def __init__(self, data_dir: Path, redis_url: str, environment: dict[str, str], command: str = "serve") -> None:
         self.data_dir = data_dir
         self.port = free_port()
@@ -60,7 +62,11 @@ class ServerProcess:
         listen = [f"127.0.0.1:{self.port}", "--noreload"] if self.command == "runserver" else ["--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", self.command, *listen], env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [sys.executable, "manage.py", self.command, *listen, *self.options],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():

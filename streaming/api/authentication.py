@@ -1,7 +1,7 @@
 """Bearer tokens over HTTP, believed for a few seconds, so that a publisher's requests do not wait for the database.
 
-Only tokens are cached (`GEOSTREAM_AUTH_CACHE_SECONDS`), never sessions: a user who was deactivated, or a permission that was taken away, takes
-effect within that time. No token is believed beyond its own expiry.
+Only tokens are cached (`GEOSTREAM_AUTH_CACHE_SECONDS`), never sessions: that a user was deactivated or lost a permission takes effect
+within that time. No token is believed beyond its own expiry.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
 from streaming.auth import verify_token
@@ -36,6 +36,14 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """What `WWW-Authenticate` says."""
         return CHALLENGE
+
+
+class PageSession(SessionAuthentication):
+    """The session cookie of a page of this site, with its CSRF token in the header `X-CSRFToken`."""
+
+    def enforce_csrf(self, request: Request) -> None:
+        """Check the token without looking for it in the body, which is not a form and has to be left for the view to read."""
+        super().enforce_csrf(request._request)  # type: ignore[arg-type]  # a plain request will do
 
 
 def bearer_token(request: HttpRequest | Request) -> str | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from inspect import isawaitable
 from typing import Any, ClassVar
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.http import HttpRequest, HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from .authentication import bearer_token, known_users
+from .authentication import BearerAuthentication, PageSession, bearer_token, known_users
 from .bodies import JsonBody
 from .permissions import Needed
 
@@ -21,14 +21,15 @@ from .permissions import Needed
 class AlwaysJson(BaseContentNegotiation):
     """Answers in JSON whatever a browser would rather have."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         """The parser of JSON, also for bodies that do not say what they are."""
         declared = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if not declared or declared in (parser.media_type, "text/json")), None)
 
-    def select_renderer(self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None) -> tuple[Any, str]:
+    def select_renderer(self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None) -> tuple[Any, str]:
         """The renderer of JSON."""
-        return renderers[0], renderers[0].media_type
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type
 
 
 class ApiView(APIView):
@@ -36,6 +37,7 @@ class ApiView(APIView):
 
     renderer_classes = [JSONRenderer]
     parser_classes = [JsonBody]
+    authentication_classes = [BearerAuthentication, PageSession]
     content_negotiation_class = AlwaysJson
     permission_classes = [Needed]
     needs: ClassVar[dict[str, str]] = {}
@@ -53,7 +55,7 @@ class AsyncApiView(ApiView):
             if known_users.get(bearer_token(request) or ""):
                 self.initial(self.request, *args, **kwargs)
             else:
-                await sync_to_async(self.initial)(self.request, *args, **kwargs)
+                await database_sync_to_async(self.initial)(self.request, *args, **kwargs)
             method = (request.method or "").lower()
             handler = getattr(self, method, None) if method in self.http_method_names else None
             response = (handler or self.http_method_not_allowed)(self.request, *args, **kwargs)

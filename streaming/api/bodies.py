@@ -1,6 +1,7 @@
 """The body of a request: read in chunks, inflated if it is gzip, and never more of it in memory than is allowed.
 
-What arrives is already spooled by the server (in memory while it is small, else in a temporary file), so reading does not wait for the client.
+What arrives is already spooled by Django (in memory while it is small, else in a temporary file), so reading does not wait for the
+client.
 """
 
 from __future__ import annotations
@@ -79,10 +80,9 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 if inflate.eof:  # gzip files may stand one after the other
                     inflate = zlib.decompressobj(wbits=31)
                 piece = inflate.decompress(pending, CHUNK)
-                while piece:
+                if piece:
                     yield piece
-                    piece = inflate.decompress(inflate.unconsumed_tail, CHUNK)
-                pending = inflate.unused_data
+                pending = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
     except zlib.error as error:
         raise StreamError("bad_request", f"the body is not gzip: {error}") from None
     if not inflate.eof:
@@ -90,4 +90,4 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _too_large(limit: int) -> StreamError:
-    return StreamError("too_large", f"the body is larger than the {limit} bytes allowed; send lines (application/x-ndjson) or several requests")
+    return StreamError("too_large", f"the body is larger than the {limit} bytes allowed; send lines (application/x-ndjson)")

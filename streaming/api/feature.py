@@ -1,7 +1,7 @@
 """/api/layers/{layer}/features/{id}: one feature.
 
-An id is a string or an integer, a URL is text. `7` means the feature whose id is the string "7" if there is one, else the integer 7; a new one gets the string.
-In double quotes (`%227%22`) it is always the string.
+An id is a string or an integer, a URL is text. `7` means the feature whose id is the string "7" if there is one, else the integer 7; a new
+one gets the string. In double quotes (`%227%22`) it is always the string.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ async def _writable(name: str, user: Any) -> LayerSettings:
     try:
         return await catalogue.get(name)
     except StreamError:
-        return await database_sync_to_async(writable)(name, user)
+        settings: LayerSettings = await database_sync_to_async(writable)(name, user)
+        return settings
 
 
 async def _store(feed: Feed, slices: Iterable[Iterable[Record]], result: IngestResult) -> None:

@@ -1,7 +1,7 @@
 """Pages of a layer's features, in the order of their keys, which no change between two pages can disturb.
 
-Features come from this process's live copy of the layer, brought up to date first, or from Redis where no engine runs. Picking a page looks at every feature
-once, off the event loop.
+Features come from this process's live copy of the layer, brought up to date first, or from Redis where no engine runs. Picking a page looks
+at every feature once, off the event loop.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ An unknown parameter is refused: a misspelt filter must not return everything.
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
 from django.http import QueryDict
@@ -95,6 +95,6 @@ def _limit(text: str | None) -> int:
 
 def _key_of(text: str) -> str:
     try:
-        return urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)).decode()
+        return b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise StreamError("invalid_cursor", "after is not one this server gave; follow the link 'next'") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
@@ -31,6 +32,17 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
+    """The session cookie of a page."""
+
+    target_class = "streaming.api.authentication.PageSession"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """The security scheme object."""
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+
+
 class ErrorSerializer(serializers.Serializer[Any]):
     """A refusal."""
 
@@ -48,7 +60,7 @@ class FieldErrorSerializer(serializers.Serializer[Any]):
 class InvalidSerializer(ErrorSerializer):
     """A refusal with a reason for each field."""
 
-    errors = FieldErrorSerializer(many=True, required=False)
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
 class RefusedFeatureSerializer(ErrorSerializer):
@@ -64,7 +76,7 @@ class CountsSerializer(serializers.Serializer[Any]):
     updated = serializers.IntegerField()
     unchanged = serializers.IntegerField()
     refused = serializers.IntegerField()
-    errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")
+    errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")  # type: ignore[assignment]
 
 
 class AllRefusedSerializer(CountsSerializer, ErrorSerializer):
@@ -121,6 +133,7 @@ _COLLECTION: dict[str, Any] = {
     "required": ["type", "features"],
     "properties": {"type": {"type": "string", "enum": ["FeatureCollection"]}, "features": {"type": "array", "items": _FEATURE}},
 }
+_LINK = {"type": "object", "properties": {name: {"type": "string"} for name in ("rel", "type", "href")}}
 _PAGE: dict[str, Any] = {
     **_COLLECTION,
     "properties": {
@@ -128,7 +141,10 @@ _PAGE: dict[str, Any] = {
         "numberMatched": {"type": "integer"},
         "numberReturned": {"type": "integer"},
         "timeStamp": {"type": "string", "format": "date-time"},
-        "links": {"type": "array", "items": {"type": "object", "properties": {name: {"type": "string"} for name in ("rel", "type", "href")}}},
+        "links": {
+            "type": "array",
+            "items": _LINK,
+        },
     },
 }
 _DOCUMENT = {"oneOf": [_FEATURE, _COLLECTION]}
@@ -226,7 +242,8 @@ POST_FEATURES: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "features_publish",
     "summary": "Add and update features",
-    "description": "A Feature, a FeatureCollection, or a stream of Features, one a line (NDJSON) or as GeoJSON text sequence (RFC 8142), of any length. "
+    "description": "A Feature, a FeatureCollection, or a stream of Features, of any length, one a line (NDJSON) or "
+    "as GeoJSON text sequence (RFC 8142). "
     "A feature that equals the stored one is `unchanged` and told to nobody. A feature that is refused keeps no other out. "
     "A layer that does not exist is created if you have `streaming.add_layer`.",
     "parameters": [_LAYER, _ENCODING],

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError
+from hashlib import sha1
 from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,10 @@ class Layer(Protocol):
 
 def feed_group(feed: str) -> str:
     """The channel-layer group of a feed (group names allow only ASCII letters, digits, hyphens, underscores and periods)."""
-    return "geostream.feed." + "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in feed)[:70]
+    name = "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in feed)
+    if len(name) > 70:
+        name = f"{name[:50]}.{sha1(feed.encode(), usedforsecurity=False).hexdigest()[:19]}"
+    return "geostream.feed." + name
 
 
 class Doorbell:

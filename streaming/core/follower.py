@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
@@ -14,6 +15,8 @@ from .deliveries import Delivery, Encoder
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from .items import Box, Change, Item
 from .view import View
+
+logger = logging.getLogger(__name__)
 
 
 class Condition(Protocol):
@@ -35,17 +38,27 @@ class Condition(Protocol):
 class Audience:
     """The views of one feed that share a filter."""
 
-    __slots__ = ("filter", "views")
+    __slots__ = ("filter", "matches", "views")
 
     def __init__(self, condition: Condition) -> None:
         self.filter = condition
+        self.matches = condition.matches
         self.views: dict[View, None] = {}
 
     def tell(self, run: Sequence[Delivery]) -> None:
         """Deliver a turn to every view; each variant is encoded once."""
         shared: dict[Encoder, object] = {}
         for view in list(self.views):
-            view.deliver(run, shared)
+            try:
+                view.deliver(run, shared)
+            except Exception:
+                logger.exception("a change of %s could not be told", view.follows and view.follows.feed.name)
+                view.give_up()
+
+    def give_up(self) -> None:
+        """The filter failed: its views end, so that all others are still served."""
+        for view in list(self.views):
+            view.give_up()
 
 
 class Follower(ABC):
@@ -59,6 +72,7 @@ class Follower(ABC):
         self.audiences: dict[Hashable, Audience] = {}
         self.changes = 0
         self.idle_since: float | None = None
+        self.last: LogEntry | None = None
         self.throttled: set[View] = set()
 
     @property

@@ -91,10 +91,12 @@ class Hub:
     async def stop(self) -> None:
         """End all tasks and connections."""
         doorbell.detach()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        while self._tasks:
+            # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.2)
+            self._tasks = [task for task in self._tasks if not task.done()]
         self.followers.clear()
         await self._get_layer().flush()
         await close_async_redis()
@@ -136,7 +138,9 @@ class Hub:
         if since.epoch != follower.epoch or since.seq > follower.seq:
             return False
         if not follower.reaches(since):
-            follower.backfill(await self._read_log(follower, since))
+            entries = await self._read_log(follower, since)
+            if since.epoch == follower.epoch:  # it may have been read anew meanwhile
+                follower.backfill(entries)
         return follower.reaches(since)
 
     def lag(self, feed: str) -> int:
@@ -164,9 +168,17 @@ class Hub:
             follower = kind(feed, await feed.read())
             follower.idle_since = time.monotonic()
             self.followers[feed.name] = follower
+            await self._remember(follower)
             return follower
         finally:
             del self._loading[feed.name]
+
+    async def _remember(self, follower: Follower) -> None:
+        """Keep the line a follower is at: a Redis that lost its end may grow another one in its place."""
+        cursor = follower.cursor
+        entries = await self._read_log(follower, Cursor(cursor.epoch, cursor.seq - 1))
+        if entries and follower.cursor == cursor:
+            follower.last = entries[-1]
 
     async def _read_log(self, follower: Follower, since: Cursor) -> list[LogEntry]:
         with refusing():
@@ -189,7 +201,10 @@ class Hub:
             if message["type"] == "feed.changed":
                 self._heard(message["feed"], message["seq"])
             elif handler := self._handlers.get(message["type"]):
-                handler(message)
+                try:
+                    handler(message)
+                except Exception:
+                    logger.exception("the control message %s could not be handled", message["type"])
 
     async def _pull_for_ever(self) -> None:
         polled = time.monotonic()
@@ -204,7 +219,10 @@ class Hub:
             if time.monotonic() - polled >= POLL_SECONDS:
                 polled = time.monotonic()
                 rung = set(self.followers)
-            await self._pull_named(rung)
+            try:
+                await self._pull_named(rung)
+            except Exception:
+                logger.exception("a pull failed and will be tried again")
 
     async def _pull_named(self, names: Iterable[str]) -> None:
         followers = [self.followers[name] for name in names if name in self.followers]
@@ -232,7 +250,7 @@ class Hub:
             pipe = async_redis().pipeline(transaction=True)
             for follower in followers:
                 pipe.hmget(follower.feed.meta_key, "epoch", "seq")
-                pipe.xrange(follower.feed.log_key, f"{follower.seq + 1}-0", "+", count=PULL_COUNT)
+                pipe.xrange(follower.feed.log_key, f"{follower.seq}-0", "+", count=PULL_COUNT + 1)
             replies = await pipe.execute()
             more = set()
             for follower, meta, entries in zip(followers, replies[::2], replies[1::2], strict=True):
@@ -243,18 +261,23 @@ class Hub:
     async def _take(self, follower: Follower, meta: list[bytes | None], entries: list[LogEntry]) -> bool:
         epoch = meta[0].decode() if meta[0] else ""
         seq = int(meta[1] or 0)
-        if epoch == follower.epoch and seq < follower.seq:
+        here = entries.pop(0) if entries and entries[0].seq == follower.seq else None
+        forked = here is not None and follower.last is not None and here != follower.last
+        if epoch == follower.epoch and (seq < follower.seq or forked):
             logger.warning("Redis lost the end of %s; its cursors are void", follower.feed.name)
             await follower.feed.renew(epoch)
         follows_on = entries[0].seq == follower.seq + 1 if entries else seq == follower.seq
-        if epoch != follower.epoch or not follows_on:
+        if epoch != follower.epoch or not follows_on or forked:
+            follower.last = None
             follower.replace(await follower.feed.read())
+            await self._remember(follower)
             return False
+        follower.last = entries[-1] if entries else here or follower.last
         for start in range(0, len(entries), SLICE):
             if start:
                 await asyncio.sleep(0)
             follower.apply(entries[start : start + SLICE])
-        return len(entries) == PULL_COUNT
+        return len(entries) >= PULL_COUNT
 
     async def _release_for_ever(self) -> None:
         while True:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from itertools import islice
 
 from .deliveries import Delivery
 from .feed import Cursor, FeedState, LogEntry
 from .follower import Audience, Condition, Follower
+
+logger = logging.getLogger(__name__)
 
 
 class Tail(Follower):
@@ -21,9 +24,13 @@ class Tail(Follower):
             self.changes += 1
             self.recent.append(change)
             delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
-            for audience in self.audiences.values():
-                if change.new is not None and audience.filter.matches(change.new):
-                    runs.setdefault(audience, []).append(delivery)
+            for audience in list(self.audiences.values()):
+                try:
+                    if change.new is not None and audience.filter.matches(change.new):
+                        runs.setdefault(audience, []).append(delivery)
+                except Exception:
+                    logger.exception("a filter on %s failed at %s", self.feed.name, change.seq)
+                    audience.give_up()
         for audience, run in runs.items():
             audience.tell(run)
 

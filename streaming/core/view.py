@@ -73,6 +73,12 @@ class View:
             if run:
                 self.outbox.deliver(self, run, {})
 
+    def give_up(self) -> None:
+        """End the connection: what it asked for cannot be served exactly."""
+        if self.follows is not None:
+            self.follows.leave(self)
+        self.outbox.on_slow("a change could not be told; reconnect")
+
     def lost(self, count: int) -> None:
         """Lines of a log that will never come; told before the next one."""
         if isinstance(self.queue, LogQueue) and count:

@@ -1,7 +1,7 @@
 """Features into a layer: checked one by one, stored batch by batch, counted.
 
-A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one batch, however long the
-input is. On the event loop the work is done in slices of about half a millisecond, so that a long input does not keep the others waiting.
+A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one batch, however long
+the input is. On the event loop the work is done in slices of about half a millisecond, so that a long input does not keep others waiting.
 """
 
 from __future__ import annotations

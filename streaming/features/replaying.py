@@ -89,7 +89,7 @@ class Replay:
         self.time: int | None = None
         """The data time reached, microseconds since 1970."""
         self.late = 0.0
-        """Real seconds by which the last batch came too late."""
+        """Real seconds by which the last batch was stored too late."""
 
     @property
     def present(self) -> int:
@@ -141,7 +141,7 @@ class Replay:
         while (wait := clock.wait(moment)) > 0 and not self._stop.is_set():
             pause = max(wait, TICK_SECONDS - (time.monotonic() - flushed))
             self._stop.wait(min(pause, 1.0))
-            self._drop_silent(clock.now())
+            self._drop_silent(min(clock.now(), moment))  # later reports may be due already
             self._listener.published(self)
         return time.monotonic()
 
@@ -149,9 +149,9 @@ class Replay:
         if not features:
             return
         self.time = features[-1].time
-        self.late = max(0.0, -clock.wait(features[0].time) - TICK_SECONDS)
         items = [(feature.key, self._value(feature)) for feature in features]
         result = self._insist(lambda: self._feed.put_sync(items))
+        self.late = max(0.0, -clock.wait(features[0].time) - TICK_SECONDS)
         new = [feature for feature, outcome in zip(features, result.outcomes, strict=True) if outcome == "added"]
         self.refused += result.count("refused")
         self.published += len(features) - result.count("refused")
@@ -190,11 +190,14 @@ class Replay:
 
     def _insist(self, action: Callable[[], T]) -> T:
         """Do it, if need be again until Redis answers; once stopped, fail like anything else."""
+        told = False
         while True:
             try:
                 return action()
             except StreamError as error:
                 if not error.kind.retry or self._stop.is_set():
                     raise
-                logger.warning("the replay waits: %s", error.message)
+                if not told:
+                    logger.warning("the replay waits: %s", error.message)
+                told = True
                 self._stop.wait(RETRY_SECONDS)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from streaming.core.deliveries import Bulk, Delivery, Frames, Kind, KeyedQueue, LogQueue, conflated, merged
+from streaming.core.deliveries import Bulk, Delivery, Frames, KeyedQueue, Kind, LogQueue, conflated, merged
 from streaming.core.filters import FilterSpec, compile_filter
 from streaming.core.items import Item
 from streaming.core.limits import OutboxLimits

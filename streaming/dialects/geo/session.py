@@ -52,6 +52,7 @@ class GeoSession:
         self.framing = connection.sender.framing
         self.encoding = JSON_TEXT
         self.spare_pings = False
+        self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
         self._met = False
         self._bad_frames = 0
@@ -97,6 +98,11 @@ class GeoSession:
     def wants_snapshot(self, asked: bool | None) -> bool:
         """Whether what matches now is sent: as asked, else as the peer's kind expects."""
         return not self.encoding.positional if asked is None else asked
+
+    def forget(self, subscription_id: str) -> None:
+        """A subscription has ended."""
+        self.subscriptions.pop(subscription_id, None)
+        self.revision += 1
 
     def expire(self, reason: StreamError) -> None:
         """Say why the connection is about to be closed."""
@@ -171,7 +177,7 @@ class GeoSession:
                 await self._update(message)
             case Unsubscribe():
                 self._subscription(message.subscription_id).stop()
-                del self.subscriptions[message.subscription_id]
+                self.forget(message.subscription_id)
                 self.send(Ack(request_id=message.subscription_id, success=True, message="Unsubscribed"))
             case ListSubscriptions():
                 infos = [subscription.info() for subscription in self.subscriptions.values()]
@@ -194,6 +200,7 @@ class GeoSession:
     async def _add(self, subscription: Subscription) -> None:
         await subscription.start()
         self.subscriptions[subscription.id] = subscription
+        self.revision += 1
 
     def _subscription(self, subscription_id: str) -> Subscription:
         subscription = self.subscriptions.get(subscription_id)
@@ -206,7 +213,9 @@ class GeoSession:
         if not isinstance(subscription, FeatureSubscription):
             raise StreamError("bad_request", "only feature subscriptions can be updated")
         await subscription.update(await updated(subscription.wanted, message))
+        self.revision += 1
 
     async def _authenticate(self, message: Authenticate) -> None:
         self.connection.principal = await from_token(message.token)
+        self.revision += 1
         self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))

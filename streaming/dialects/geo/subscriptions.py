@@ -163,7 +163,7 @@ class FeatureSubscription:
         if self.every_layer and isinstance(replica, Replica):
             view.bulk(replica.emptied(view.filter))
         else:
-            self._session.subscriptions.pop(self.id, None)
+            self._session.forget(self.id)
             self._session.refuse(StreamError("forbidden", f"layer {name!r} may no longer be read; the subscription has ended"), self.id)
 
     def _encoder(self, wanted: Wanted, layer: str) -> Any:

@@ -7,13 +7,14 @@ ends, all of it ends.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,13 @@ class Command(BaseCommand):
             check_migrations()
             prepare_redis()
             flights = _prepare_layers()
-            config = server.config(host=options["host"], port=options["port"], workers=1, max_message_bytes=conf.MAX_MESSAGE_BYTES)
+            config = server.config(
+                host=options["host"],
+                port=options["port"],
+                workers=1,
+                max_message_bytes=conf.MAX_MESSAGE_BYTES,
+                log_level="warning",
+            )
             with _flying(flights, options):
                 _serve(config, listener, lambda: self._welcome(options["host"], listener.getsockname()[1]))
         self.stdout.write("The demo has ended.")
@@ -100,7 +107,8 @@ class Narrator(Listener):
     def _tell(self, features: Sequence[TimedFeature], change: str) -> None:
         if features and time.monotonic() - self._spoke >= SECONDS_BETWEEN_EVENTS:
             self._spoke = time.monotonic()
-            append_event_sync("custom", flight_event(msgspec.json.decode(features[0].value), change))
+            with suppress(StreamError):  # Redis is away: the replay waits for it, and this event is not worth repeating
+                append_event_sync("custom", flight_event(msgspec.json.decode(features[0].value), change))
 
 
 def flight_event(feature: dict[str, Any], change: str) -> dict[str, Any]:
@@ -121,7 +129,7 @@ def claimed(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         raise CommandError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Another port: make run PORT=8001, or demo --port 8001"
+            f"Cannot listen on {host}:{port}: {_reason(error)}. Another port: make run PORT=8001, or demo --port 8001"
         ) from error
     with listener:
         yield listener
@@ -195,3 +203,8 @@ def _python() -> str:
     """How this Python is called, briefly."""
     path = Path(sys.executable)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _reason(error: OSError) -> str:
+    """asyncio and socket add the address to what the system says; once is enough."""
+    return str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)

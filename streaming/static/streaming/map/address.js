@@ -12,6 +12,12 @@ function ringOf(text) {
   return [...ring, ring[0]];
 }
 
+/** Layers by the address: all, one (`?layer=flights`, a link from elsewhere), or those that were chosen here. */
+function layersOf(fields) {
+  const linked = new URLSearchParams(location.search).get("layer");
+  return fields.get("layers")?.split(",").filter(Boolean) ?? (linked ? [linked] : null);
+}
+
 /** @returns {{view: [number, number, number] | null, layers: string[] | null, filter: string, area: object | null, follow: boolean}} */
 export function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
@@ -19,7 +25,7 @@ export function readAddress() {
   const ring = ringOf(fields.get("polygon"));
   return {
     view: numbers(fields.get("map"), 3),
-    layers: fields.has("layers") ? fields.get("layers").split(",").filter(Boolean) : null,
+    layers: layersOf(fields),
     filter: fields.get("filter") ?? "",
     area: box ? { bbox: box } : ring ? { geometry: { type: "Polygon", coordinates: [ring] } } : null,
     follow: fields.get("follow") === "1",

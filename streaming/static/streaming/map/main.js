@@ -65,7 +65,7 @@ const feed = new EventFeed(byTestId("events"), document.getElementById("no-event
 const follow = byTestId("follow-view");
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
-let fitTo = address.view ? null : ([...scenes.keys()].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? scenes.keys().next().value);
+let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
 
 function visibleScenes() {
   return [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));

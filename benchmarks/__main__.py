@@ -1,0 +1,58 @@
+"""`python -m benchmarks`: prints tables, the machine and the versions. Every figure in the documentation comes from here.
+
+One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import uvloop
+
+from . import fanout, ingest, latency, machine
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=["fanout", "latency", "ingest", []], help="default: all of them")
+    parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
+    options = parser.parse_args()
+    _allow_sockets()
+    uvloop.install()
+    print(f"GeoStream benchmarks, {date.today()}\n{machine.describe()}\n")
+    share = 0.1 if options.quick else 1.0
+    subscribers = tuple(options.subscribers or (100, 1_000, 10_000))
+    for what in options.what or ("fanout", "latency", "ingest"):
+        print(f"{what}: {sys.modules[f'benchmarks.{what}'].__doc__}")
+        if what == "fanout":
+            _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
+        elif what == "latency":
+            _print(latency.run(tuple(n for n in subscribers if n <= 1_000), latency.SECONDS * max(share, 0.3)))
+        else:
+            _print(ingest.run(share))
+
+
+def _allow_sockets() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _print(rows: Iterable[dict[str, Any]]) -> None:
+    """A Markdown table, line by line."""
+    for count, row in enumerate(rows):
+        if not count:
+            print("| " + " | ".join(row) + " |\n|" + "---|" * len(row))
+        cells = (f"{cell:,}" if isinstance(cell, int | float) else str("" if cell is None else cell) for cell in row.values())
+        print("| " + " | ".join(cells) + " |", flush=True)
+    print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The live map and the JavaScript client in a real browser (Chromium, driven by Playwright)."""

@@ -1,0 +1,143 @@
+"""One Chromium and one server for all browser tests, a fresh browser context and no layers for each.
+
+Scopes are "package", not "session": while Playwright's synchronous API is in use, asyncio believes that a loop runs in this thread,
+so it has to end before the next asynchronous test begins.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from geostream.embedded_redis import start_redis
+
+from ..conftest import missing
+from ..server_process import ServerProcess
+from .fleet import fleet
+from .map_page import MapPage, WatchedPage
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DESKTOP = {"width": 1280, "height": 800}
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_processes() -> Iterator[None]:
+    """Processes that are started here run the project, not the settings of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_SETTINGS_MODULE", "geostream.settings")
+        yield
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def shared_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("browser")
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    with start_redis(folder) as redis:
+        server = ServerProcess(folder, redis.url, {})
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
+    """A server without layers."""
+    yield shared_server
+    for layer in shared_server.request("GET", "/api/layers/")[1]:
+        status, answer = shared_server.request("DELETE", f"/api/layers/{layer['name']}")
+        assert status == 204, answer
+
+
+@pytest.fixture
+def flights(site: ServerProcess) -> ServerProcess:
+    """A server with the 20 aircraft of `fleet()` in the layer `flights`."""
+    site.publish("flights", *fleet())
+    return site
+
+
+@pytest.fixture
+def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    contexts: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        contexts.append(chromium.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options}))
+        return contexts[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def open_page(new_context: Callable[..., BrowserContext]) -> Iterator[Callable[..., WatchedPage]]:
+    """Opens an address; whatever goes wrong in the page fails the test."""
+    opened: list[WatchedPage] = []
+
+    def open_(url: str, **options: Any) -> WatchedPage:
+        opened.append(WatchedPage(new_context(**options).new_page()))
+        opened[-1].page.goto(url)
+        return opened[-1]
+
+    yield open_
+    for page in opened:
+        page.check()
+
+
+@pytest.fixture
+def open_map(new_context: Callable[..., BrowserContext]) -> Iterator[Callable[..., MapPage]]:
+    """Opens the live map of a server, by default with Switzerland in view; whatever goes wrong in the page fails the test."""
+    opened: list[MapPage] = []
+
+    def open_(server: ServerProcess, address: str = "map=7.5/46.8/8.0", **options: Any) -> MapPage:
+        opened.append(MapPage(new_context(**options).new_page()))
+        opened[-1].open(f"{server.url}/#{address}" if address else server.url)
+        return opened[-1]
+
+    yield open_
+    for page in opened:
+        page.check()
+
+
+@pytest.fixture
+def screenshot(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps a picture of a page where $GEOSTREAM_ARTIFACTS says."""
+    folder = os.environ.get("GEOSTREAM_ARTIFACTS")
+
+    def take(page: WatchedPage, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+    return take

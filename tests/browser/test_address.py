@@ -1,0 +1,56 @@
+"""The address keeps what the user chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from ..server_process import ServerProcess
+from .fleet import fleet
+from .map_page import MapPage
+
+
+def test_view_layers_and_filter_outlive_a_reload(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    flights.publish("others", *fleet())
+    live = open_map(flights)
+    live.pan(-100, 50)
+    live.by_id("layer-others-toggle").uncheck()
+    live.filter("altitude_ft > 30000")
+    live.wait("() => decodeURIComponent(location.hash).includes('30000') && !location.hash.includes('7.50/46.8000')")
+    view = "[geostream.map.getZoom(), geostream.map.getCenter().lat, geostream.map.getCenter().lng]"
+    before = live.page.evaluate(view)
+    live.reload()
+    live.wait("() => geostream.subscriptions.flights.features.size === 5")
+    assert live.page.evaluate(view) == pytest.approx(before, abs=0.01)
+    expect(live.by_id("layer-others-toggle")).not_to_be_checked()
+    expect(live.by_id("filter-input")).to_have_value("altitude_ft > 30000")
+
+
+def test_a_drawn_box_outlives_a_reload(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    live = open_map(flights)
+    live.draw_box((7.5, 45.8, 9.5, 46.7))
+    live.wait_for_features({"f02", "f03", "f12", "f13"})
+    live.reload()
+    live.wait_for_features({"f02", "f03", "f12", "f13"})
+    expect(live.page.locator(".area-outline")).to_be_visible()
+
+
+def test_a_followed_view_outlives_a_reload(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    live = open_map(flights, "map=9/46.75/8.0&follow=1")
+    expect(live.by_id("follow-view")).to_be_checked()
+    live.wait("() => geostream.subscriptions.flights.features.size < 20")
+
+
+def test_without_an_address_the_map_goes_to_the_flights(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    live = open_map(flights, "")
+    live.wait("() => geostream.map.getZoom() > 5 && geostream.map.getBounds().contains([46.75, 8])")
+
+
+def test_an_address_with_a_filter_that_cannot_be_read_still_shows_the_layer(
+    flights: ServerProcess, open_map: Callable[..., MapPage]
+) -> None:
+    live = open_map(flights, "map=7.5/46.8/8.0&filter=%28%28")
+    live.wait("() => geostream.subscriptions.flights.features.size === 20")
+    expect(live.by_id("filter-error")).to_be_visible()

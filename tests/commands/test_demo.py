@@ -1,0 +1,177 @@
+"""`manage.py demo`: one command, everything runs; one Ctrl-C, nothing does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from geostream.embedded_redis import RedisService
+from streaming.client import GeoStreamClient
+from streaming.management.commands.demo import flight_event
+from tests.server_process import free_port
+
+from .conftest import feature
+
+# 6379 may be in use on this machine, so it is not looked at.
+PROGRAM = """
+import sys
+from geostream import embedded_redis
+embedded_redis.USUAL_PORT = int(sys.argv.pop(1))
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
+"""
+
+
+class Demo:
+    """A demo with a data directory, a port and (unless one is given) a Redis of its own."""
+
+    def __init__(self, data_dir: Path, redis_url: str | None, *arguments: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "geostream.settings"}
+        environment.pop("REDIS_URL", None)
+        if redis_url:
+            environment["REDIS_URL"] = redis_url
+        command = [sys.executable, "-c", PROGRAM, str(free_port()), "--port", str(self.port), *arguments]
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def wait_until_ready(self) -> str:
+        """What it printed up to the last line of the banner."""
+        assert self.process.stdout is not None
+        printed = ""
+        for line in self.process.stdout:
+            printed += line
+            if "Terminal" in line:
+                return printed
+        raise AssertionError(f"the demo did not start:\n{printed}")
+
+    @property
+    def redis_url(self) -> str:
+        return str(json.loads((self.data_dir / "redis" / "running.json").read_text())["url"])
+
+    def client(self) -> GeoStreamClient:
+        return GeoStreamClient(f"ws://127.0.0.1:{self.port}/ws")
+
+
+@pytest.fixture
+def start_demo(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., Demo]]:
+    demos: list[Demo] = []
+
+    def start(*arguments: str, redis_url: str | None = None) -> Demo:
+        folder = tmp_path / f"demo-{len(demos)}"
+        folder.mkdir()
+        shutil.copy(migrated_database, folder / "geostream.sqlite3")
+        demos.append(Demo(folder, redis_url, *arguments))
+        return demos[-1]
+
+    yield start
+    for demo in demos:
+        demo.process.terminate()
+        demo.process.communicate(timeout=20)
+
+
+def gone(url: str) -> bool:
+    try:
+        with closing(redis.Redis.from_url(url, retry=None)) as client:
+            client.ping()
+    except redis.ConnectionError:
+        return True
+    return False
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.02)
+
+
+async def test_flights_fly_earthquakes_are_there_and_events_happen(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    demo = start_demo("--speed", "200", redis_url=own_redis.url)
+    banner = demo.wait_until_ready()
+    assert f"http://127.0.0.1:{demo.port}/" in banner and "createsuperuser" in banner
+    async with demo.client() as client:
+        quakes = await client.subscribe_features("earthquakes", filter="mag >= 6")
+        assert (await anext(quakes)).feature["properties"]["mag"] >= 6
+        flights = await client.subscribe_features("flights")
+        moved = [await anext(flights) for _ in range(100)]
+        assert {change.type for change in moved} >= {"added", "updated"}
+        events = await client.subscribe_events(["custom"])
+        assert (await anext(events)).payload["kind"] == "flight"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_ends_everything(start_demo: Callable[..., Demo], sign: signal.Signals) -> None:
+    demo = start_demo()
+    demo.wait_until_ready()
+    url = demo.redis_url
+    assert not gone(url)
+    os.killpg(demo.process.pid, sign)
+    output, _ = demo.process.communicate(timeout=10)
+    assert demo.process.returncode == 0, output
+    assert gone(url)
+    assert "Traceback" not in output
+
+
+def test_being_killed_ends_everything_too(start_demo: Callable[..., Demo]) -> None:
+    demo = start_demo()
+    demo.wait_until_ready()
+    url = demo.redis_url
+    demo.process.kill()
+    wait_until(lambda: gone(url))
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(start_demo: Callable[..., Demo]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        demo = start_demo("--port", str(taken.getsockname()[1]))
+        output, _ = demo.process.communicate(timeout=30)
+    assert demo.process.returncode == 1
+    assert "Address already in use" in output and "Traceback" not in output
+    assert not (demo.data_dir / "redis").exists()
+
+
+def test_without_the_replay_there_are_no_flights(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    demo = start_demo("--no-replay", redis_url=own_redis.url)
+    demo.wait_until_ready()
+    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    with redis.Redis.from_url(own_redis.url) as client:
+        assert client.hlen("geostream:{layer:earthquakes}:state") > 1000
+        assert client.hlen("geostream:{layer:flights}:state") == 0
+
+
+def test_flights_of_an_earlier_demo_do_not_hang_in_the_air(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    with redis.Redis.from_url(own_redis.url) as client:
+        first = start_demo("--speed", "1", redis_url=own_redis.url)
+        first.wait_until_ready()
+        wait_until(lambda: client.hlen("geostream:{layer:flights}:state"))
+        first.process.kill()
+        start_demo("--no-replay", redis_url=own_redis.url).wait_until_ready()
+        assert client.hlen("geostream:{layer:flights}:state") == 0
+
+
+@pytest.mark.parametrize(
+    "properties, message",
+    [
+        ({"callsign": "SWR12", "altitude_ft": 38000}, "SWR12 has appeared at 38,000 ft"),
+        ({"callsign": None}, "4067f2 has appeared"),
+    ],
+)
+def test_an_event_says_who_and_where(properties: dict[str, Any], message: str) -> None:
+    assert flight_event(feature("4067f2", **properties), "appeared")["message"] == message

@@ -1,0 +1,28 @@
+"""A Redis of a test's own that is stopped and started again, at the same port and with the same append-only file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geostream.embedded_redis import start_redis
+from geostream.redis_server import start, try_lock
+
+
+class RestartingRedis:
+    """Runs when it is made."""
+
+    def __init__(self, folder: Path) -> None:
+        self._service = start_redis(folder)
+        assert self._service.home is not None
+        self._home = self._service.home
+        self.url = self._service.url
+
+    def stop(self) -> None:
+        self._service.stop()
+
+    def start(self) -> None:
+        lock = try_lock(self._home)
+        assert lock is not None
+        with lock:
+            self._service = start(self._home, lock, int(self.url.rsplit(":", 1)[1].split("/")[0]))
+        assert self._service.url == self.url

@@ -1,0 +1,46 @@
+"""Whole servers, one set a module, and clients that speak to them over real sockets."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from geostream.embedded_redis import RedisService, start_redis
+from tests.server_process import ServerProcess
+
+Serve = Callable[..., ServerProcess]
+
+
+@pytest.fixture(scope="module")
+def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisService]:
+    with start_redis(tmp_path_factory.mktemp("redis")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[Serve]:
+    """Starts servers that share the module's Redis and, if they name the same `data`, a database."""
+    base = tmp_path_factory.mktemp("servers")
+    servers: list[ServerProcess] = []
+
+    def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
+        folder = base / data
+        if not folder.exists():
+            folder.mkdir()
+            shutil.copy(migrated_database, folder / "geostream.sqlite3")
+        servers.append(ServerProcess(folder, redis_url or module_redis.url, environment, command))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def usual(serve: Serve) -> ServerProcess:
+    """A server with the usual settings."""
+    return serve()
