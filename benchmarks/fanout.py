@@ -1,7 +1,6 @@
 """Deliveries a second, processor time of the server per delivery, and memory per connection.
-
-Every subscriber gets every change ("same view"), or has a viewport of its own that covers a quarter of the world's width and height ("own views").
-Changes are put in batches straight into the feed by this process, so the server only distributes.
+Every subscriber gets every change ("same view"), or has a viewport of its own that covers a quarter of the world's width and
+height ("own views"). Changes are put in batches straight into the feed by this process, so the server only distributes.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def _expected(request: dict[str, Any]) -> float:
     if "bbox" not in request:
         return 1.0
     west, south, east, north = request["bbox"]
-    share = (east - west) / 360 * (north - south) / 170
+    share: float = (east - west) / 360 * (north - south) / 170
     return 2 * share - share * share
 
 

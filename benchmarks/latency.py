@@ -1,6 +1,6 @@
 """Milliseconds from the start of a POST to each client's socket: single features, so many a second, all subscribers see all of them.
-
-POSTs and subscribers are in this process, on one clock; the server is another. Every feature carries its number, by which its arrival is recognised.
+POSTs and subscribers are in this process, on one clock; the server is another. Every feature carries its number, by which its
+arrival is recognised.
 """
 
 from __future__ import annotations

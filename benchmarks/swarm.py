@@ -25,6 +25,7 @@ class Subscriber(asyncio.Protocol):
         self.count = 0
 
     def connection_made(self, transport: Any) -> None:
+        """Ask for the upgrade."""
         self.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
         transport.write(
@@ -33,6 +34,7 @@ class Subscriber(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
+        """Subscribe, then count."""
         if not self._upgraded:
             head, end, data = data.partition(b"\r\n\r\n")
             if not end or b" 101 " not in head:

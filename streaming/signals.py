@@ -34,7 +34,10 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     feed = layer_feed(settings_of(instance))
 
     def drop() -> None:
-        feed.drop_sync()
+        try:
+            feed.drop_sync()
+        except StreamError as error:
+            logger.error("layer %s is deleted, but its features stay in Redis until one of that name is: %s", instance.name, error)
         _announce()
 
     transaction.on_commit(drop)

@@ -71,7 +71,12 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file with a superuser admin/admin, to be copied."""
 
     folder = tmp_path_factory.mktemp("migrated")
-    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(folder), "DJANGO_SUPERUSER_PASSWORD": "admin"}
+    environment = {
+        **os.environ,
+        "GEOSTREAM_DATA_DIR": str(folder),
+        "DJANGO_SUPERUSER_PASSWORD": "admin",
+        "DJANGO_SETTINGS_MODULE": "geostream.settings",
+    }
     environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
     environment.pop("DATABASE_URL", None)
     for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):

@@ -1,7 +1,7 @@
 """The short way to the one request that matters: publishing features with a bearer token.
-
-Django's middleware hops between the event loop and threads some fourteen times a request, for sessions, messages, CSRF and the like that such a request has no use for.
-Here it goes straight through Django's URL resolver to the same view. Everything else takes the usual way.
+Django's middleware hops between the event loop and threads some fourteen times a request, for sessions, messages, CSRF and the
+like that such a request has no use for. Here it goes straight through Django's URL resolver to the same view. Everything else
+takes the usual way.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
-
-from streaming.senders import ASGISend
 
 _PUBLISHING = re.compile(r"/api/layers/[^/]+/features/?\Z")
 
 
-class DirectHandler(ASGIHandler):  # type: ignore[misc]
+class DirectHandler(ASGIHandler):
     """Django without middleware, without request signals and without a thread. Views behind it look after their database connections."""
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -27,9 +27,10 @@ class DirectHandler(ASGIHandler):  # type: ignore[misc]
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        self._middleware_chain = convert_exception_to_response(self._get_response_async)
+        self._middleware_chain = convert_exception_to_response(self._respond)
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: ASGISend) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
         try:
             body = await self.read_body(receive)
         except RequestAborted:
@@ -37,9 +38,14 @@ class DirectHandler(ASGIHandler):  # type: ignore[misc]
         with body:
             set_script_prefix(scope.get("root_path", "") + "/")
             request, refusal = self.create_request(scope, body)
-            response = refusal if request is None else await self.run_get_response(request)
+            response: Any = refusal if request is None else await self.run_get_response(request)
             response.headers.setdefault("Content-Length", str(len(response.content)))
             await self.send_response(response, send)
+
+    async def _respond(self, request: HttpRequest) -> HttpResponseBase:
+        request.get_host()  # refuses hosts that are not allowed
+        response: HttpResponseBase = await self._get_response_async(request)  # type: ignore[attr-defined]
+        return response
 
 
 class HttpApplication:
@@ -49,8 +55,9 @@ class HttpApplication:
         self._django = django
         self._direct = DirectHandler()
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: ASGISend) -> None:
-        handler = self._direct if _publishes(scope) else self._django
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        handler = self._direct if _publishes(scope) and not settings.SECURE_SSL_REDIRECT else self._django
         await handler(scope, receive, send)
 
 

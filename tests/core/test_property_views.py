@@ -223,6 +223,7 @@ class World:
         for index, client in enumerate(self.clients):
             client.connect(self.hubs[index % 2])
             await client.subscribe(resume=False)
+            client.receive()
         for name, *arguments in steps:
             await getattr(self, name)(*arguments)
         await self.settle()
@@ -244,6 +245,11 @@ class World:
         for client in self.clients:
             assert not client.session.outbox.messages
             client.receive()
+
+    async def publish(self, layer: str, items: list[tuple[int, int, int]]) -> None:
+        await self.put(layer, items)
+        for hub in self.hubs:
+            await self._look(hub)
 
     async def put(self, layer: str, items: list[tuple[int, int, int]]) -> None:
         features = [
@@ -305,7 +311,8 @@ class World:
     async def move(self, client: int, view: int) -> None:
         await self.clients[client].move(VIEWS[view])
 
-    async def resume(self, client: int, hub: int) -> None:
+    async def resume(self, client: int, hub: int, received: int | None) -> None:
+        self.clients[client].receive(received)
         self.clients[client].session.close()
         self.clients[client].connect(self.hubs[hub])
         await self.clients[client].subscribe(resume=True)
@@ -331,15 +338,15 @@ def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
     item = st.tuples(one, st.sampled_from([0, 0, *range(len(GEOMETRIES))]), st.sampled_from(range(len(PROPERTIES))))
     client = st.sampled_from([0, 0, 1])
     hub = st.integers(0, 1)
-    put = st.tuples(st.just("put"), layer, st.lists(item, min_size=1, max_size=3))
-    look = st.tuples(st.just("look"), hub)
+    items = st.lists(item, min_size=1, max_size=3)
     often = [
-        *[put] * 5,
-        *[look] * 5,
+        *[st.tuples(st.just("publish"), layer, items)] * 8,
+        *[st.tuples(st.just("put"), layer, items)] * 2,
+        st.tuples(st.just("look"), hub),
         *[st.tuples(st.just("read"), client, st.integers(1, 4))] * 2,
         *[st.tuples(st.just("stall"), client)] * 2,
         *[st.tuples(st.just("trickle"), client, st.integers(1, 3))] * 2,
-        *[st.tuples(st.just("resume"), client, hub)] * 2,
+        *[st.tuples(st.just("resume"), client, hub, st.sampled_from([0, 1, 2, None]))] * 3,
     ]
     seldom = [
         st.tuples(st.just("flow"), client),
@@ -355,7 +362,7 @@ def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
         st.tuples(st.just("save"), layer),
         st.tuples(st.just("go_back"), layer, st.lists(item, max_size=4)),
     ]
-    return st.lists(st.sampled_from([*often, *seldom, st.one_of(*faults)]).flatmap(lambda step: step), min_size=5, max_size=40)
+    return st.lists(st.sampled_from([*often, *seldom, *[st.one_of(*faults)] * 3]).flatmap(lambda step: step), min_size=5, max_size=40)
 
 
 def _clients() -> st.SearchStrategy[list[Client]]:
