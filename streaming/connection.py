@@ -24,6 +24,9 @@ from .senders import RAW_EXTENSION, AsgiSender, RawSender
 
 logger = logging.getLogger(__name__)
 
+BYTES_PER_MESSAGE = 16 * 1024
+"""So many bytes of a long message count as one more against the rate limit."""
+
 
 class Session(Protocol):
     """One client as its dialect sees it."""
@@ -135,7 +138,7 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
                 data = message["bytes"]
             self.received += 1
             self.received_at = now = time.monotonic()
-            allowed_at = max(allowed_at, now - burst / rate) + 1 / rate
+            allowed_at = max(allowed_at, now - burst / rate) + (1 + len(data) / BYTES_PER_MESSAGE) / rate
             if allowed_at > now:
                 await asyncio.sleep(allowed_at - now)
             if len(data) > most:

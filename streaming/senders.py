@@ -6,10 +6,12 @@ encoded form is cached under.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 ASGISend = Callable[[dict[str, Any]], Awaitable[None]]
+FLUSH_SECONDS = 1.0
 RAW_EXTENSION = "geostream.raw_socket"
 
 
@@ -125,20 +127,22 @@ class AsgiSender:
         self.heard_at = asyncio.get_running_loop().time()
         self._waiting: list[Any] = []
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._task = asyncio.create_task(self._run())
         self._closing: asyncio.Task[None] | None = None
 
     def write(self, frames: list[Any]) -> None:
         self._waiting += frames
         self.writable = False
+        self._idle.clear()
         self._wake.set()
 
     def ping(self) -> None:
         """The server pings by itself."""
 
     def close(self, code: int, reason: str) -> None:
-        """Close; what is still waiting is not sent."""
-        self._waiting.clear()
+        """Close once what was written before is sent, or after a moment."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(code, reason))
 
@@ -147,6 +151,9 @@ class AsgiSender:
         self._task.cancel()
 
     async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._idle.wait()
         try:
             async with asyncio.timeout(5):
                 await self._send({"type": "websocket.close", "code": code, "reason": reason})
@@ -165,4 +172,5 @@ class AsgiSender:
                 except (OSError, RuntimeError):
                     return  # the client left; the read side says so
             self.writable = True
+            self._idle.set()
             self.on_writable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -25,6 +27,8 @@ def layer_saved(instance: Layer, **kwargs: Any) -> None:
     """New settings hold at once here, and within a moment elsewhere."""
     catalogue.clear()
     transaction.on_commit(_announce)
+    if instance.ttl_seconds is None:
+        transaction.on_commit(partial(_without_redis, layer_feed(settings_of(instance)).forget_silence_sync, instance))
 
 
 @receiver(post_delete, sender=Layer)
@@ -33,14 +37,16 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     catalogue.clear()
     feed = layer_feed(settings_of(instance))
 
-    def drop() -> None:
-        try:
-            feed.drop_sync()
-        except StreamError as error:
-            logger.error("layer %s is deleted, but its features stay in Redis until one of that name is: %s", instance.name, error)
-        _announce()
+    transaction.on_commit(partial(_without_redis, feed.drop_sync, instance))
+    transaction.on_commit(_announce)
 
-    transaction.on_commit(drop)
+
+def _without_redis(change: Callable[[], None], layer: Layer) -> None:
+    """Bring Redis in line with a row that is committed already; if it does not answer, that is logged."""
+    try:
+        change()
+    except StreamError as error:
+        logger.error("Redis does not know yet that layer %s was saved or deleted: %s", layer.name, error)
 
 
 def _announce() -> None:

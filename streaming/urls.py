@@ -8,6 +8,7 @@ from . import views
 
 urlpatterns = [
     path("", views.live_map, name="map"),
+    path("favicon.ico", views.favicon),
     path("healthz", views.alive, name="healthz"),
     path("api/", include("streaming.api.urls")),
     path("readyz", views.ready, name="readyz"),

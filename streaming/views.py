@@ -5,7 +5,7 @@ from __future__ import annotations
 from channels.db import database_sync_to_async
 from django.contrib.staticfiles import finders
 from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 
@@ -34,6 +34,11 @@ def live_map(request: HttpRequest) -> HttpResponse:
         **{key: static(path) if finders.find(path) else None for key, path in _LIBRARIES.items()},
     }
     return render(request, "streaming/map.html", {"config": config})
+
+
+async def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for it on pages that name no icon."""
+    return HttpResponseRedirect(static("streaming/favicon.svg"))
 
 
 async def alive(request: HttpRequest) -> HttpResponse:

@@ -112,7 +112,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisService]:
 
 
 @pytest.fixture
-def server(make_server: Callable[..., ServerProcess], own_redis: RedisService) -> ServerProcess:
+def server(own_redis: RedisService, make_server: Callable[..., ServerProcess]) -> ServerProcess:
     """One running server with a Redis of its own and a superuser admin/admin."""
     return make_server(own_redis.url)
 

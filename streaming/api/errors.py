@@ -1,7 +1,7 @@
 """Every refusal over HTTP has one shape: {"code", "message"} and, where there are several reasons, "errors".
 
-Codes and statuses are those of `streaming.core.errors`; what only HTTP knows (a wrong method, an unknown media type) is in `HTTP_CODES`.
-Nothing under /api/ ever answers with a page of HTML.
+Codes and statuses are those of `streaming.core.errors`, also for what the REST framework refuses by itself. Nothing under /api/
+ever answers with a page of HTML.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .answers import answer
 
 logger = logging.getLogger(__name__)
 
-HTTP_CODES = {
+CODES_OF_FRAMEWORK = {
     400: "bad_request",
     401: "unauthenticated",
     403: "forbidden",
@@ -69,7 +69,7 @@ def refusal(error: StreamError, status: int | None = None, **more: Any) -> HttpR
 
 
 def _of_framework(exc: APIException) -> HttpResponse:
-    code = HTTP_CODES.get(exc.status_code, "internal" if exc.status_code >= 500 else "bad_request")
+    code = CODES_OF_FRAMEWORK.get(exc.status_code, "internal" if exc.status_code >= 500 else "bad_request")
     if isinstance(exc.detail, dict) and getattr(exc.detail.get("code"), "code", "") == "token_not_valid":
         code = "token_invalid"
     errors = [{"field": field, "message": message} for field, message in _reasons(exc.detail)]

@@ -16,7 +16,7 @@ import msgspec
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from streaming.core.feed import Feed, parse_item
+from streaming.core.feed import Feed
 from streaming.core.items import Item
 from streaming.runtime import running
 
@@ -94,7 +94,7 @@ def _key(item: Item) -> str:
 
 
 def _read(feed: Feed) -> list[Item]:
-    return [parse_item(key.decode(), stored) for key, stored in feed.read_sync().items.items()]
+    return list(feed.read_sync().items.values())
 
 
 def _links(request: HttpRequest, next_after: str | None) -> Iterator[dict[str, str]]:

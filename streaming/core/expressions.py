@@ -7,6 +7,7 @@ text is measured before it is parsed (`cql2_guard`), and what was parsed is chec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -67,16 +68,8 @@ def _compiled(text: str, language: str) -> Expression:
         parsed = parse(text)
         tree = parsed.to_json()
     except Exception as error:  # noqa: BLE001 (cql2 raises Exception itself for a geometry it cannot build)
-        raise StreamError("invalid_filter", f"the filter is not {language}: {_pointer(str(error))}") from None
+        raise StreamError("invalid_filter", f"the filter is not {language}: {_place(str(error), text)}") from None
     return Expression(parsed, tree, check_expression(tree))
-
-
-def _pointer(message: str) -> str:
-    """The parser's message; without the text it points into if that is long."""
-    if len(message) <= 500:
-        return message
-    lines = message.splitlines()
-    return f"{lines[0][:80]} {lines[-1][:300]}"
 
 
 def _json(expression: dict[str, Any]) -> str:
@@ -86,3 +79,17 @@ def _json(expression: dict[str, Any]) -> str:
         return msgspec.json.encode(plain(expression, "filter", MAX_NESTING), order="sorted").decode()
     except (NotPlain, UnicodeError) as error:
         raise StreamError("invalid_filter", str(error)) from None
+
+
+_POSITION = re.compile(r" --> (\d+):(\d+)")
+
+
+def _place(complaint: str, text: str) -> str:
+    """The parser's complaint in one line: where it stopped and on what."""
+    position = _POSITION.match(complaint)
+    if position is None:
+        return complaint[:300]
+    line, column = int(position[1]), int(position[2])
+    rest = "".join(text.splitlines()[line - 1 : line])[column - 1 :].strip()
+    where = f"column {column}" if line == 1 else f"line {line}, column {column}"
+    return f"something is missing at {where}" if not rest else f"{rest[:30]!r} at {where} cannot be read"

@@ -6,6 +6,7 @@ read its reply alike.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import string
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,9 @@ from .redis import async_redis, refusing, sync_redis
 
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
+
+PARSE_SLICE = 1000
+"""Items made between two looks at what else there is to do: about 2 ms."""
 
 _OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "d": "deleted", "-": "missing"}
 _EPOCH_ALPHABET = string.ascii_lowercase + string.digits
@@ -77,10 +81,27 @@ class PutResult:
 
 @dataclass(slots=True)
 class FeedState:
-    """The whole of a feed at one moment: `items` maps key to stored bytes (arrival time and value)."""
+    """The whole of a feed at one moment: `stored` maps key to stored bytes (arrival time and value)."""
 
     cursor: Cursor
-    items: dict[bytes, bytes]
+    stored: dict[bytes, bytes]
+    _items: dict[str, Item] = field(default_factory=dict)
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """The items by key."""
+        if self.stored and not self._items:
+            self._items = dict(map(_keyed_item, self.stored.items()))
+        return self._items
+
+    async def parse(self) -> FeedState:
+        """Make the items some at a time, so that loading a large feed holds nothing else up."""
+        pairs, items = iter(self.stored.items()), {}
+        while some := dict(map(_keyed_item, islice(pairs, PARSE_SLICE))):
+            items.update(some)
+            await asyncio.sleep(0)
+        self._items = items
+        return self
 
 
 class _Script:
@@ -160,7 +181,7 @@ class Feed:
         return result
 
     async def append(self, values: Sequence[bytes]) -> Cursor:
-        """Log values without keeping state (events)."""
+        """Log values without keeping state (events). At least once: after a connection that broke, a value may be there twice."""
         return self._appended(await _append.run(self.keys, [_epoch(), self.options.log_length, *values]))
 
     def append_sync(self, values: Sequence[bytes]) -> Cursor:
@@ -198,6 +219,11 @@ class Feed:
         with refusing():
             count: Any = sync_redis().hlen(self.keys[0])
         return int(count)
+
+    def forget_silence_sync(self) -> None:
+        """The feed has no lifetime any more; should it get one again, items count from their last change."""
+        with refusing():
+            sync_redis().delete(self.keys[3])
 
     def drop_sync(self) -> None:
         """Remove the feed; processes that follow it see every item deleted."""
@@ -260,6 +286,11 @@ def parse_entries(reply: Iterable[tuple[bytes, dict[bytes, bytes]]]) -> list[Log
 def parse_item(key: str, stored: bytes) -> Item:
     """The item of a stored value."""
     return Item(key, stored[13:], int(stored[:13]))
+
+
+def _keyed_item(pair: tuple[bytes, bytes]) -> tuple[str, Item]:
+    key = pair[0].decode()
+    return key, parse_item(key, pair[1])
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

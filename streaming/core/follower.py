@@ -73,6 +73,7 @@ class Follower(ABC):
         self.changes = 0
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
+        self.past_epochs: set[str] = set()
         self.throttled: set[View] = set()
 
     @property

@@ -165,7 +165,7 @@ class Hub:
         try:
             with refusing():
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
-            follower = kind(feed, await feed.read())
+            follower = kind(feed, await (await feed.read()).parse())
             follower.idle_since = time.monotonic()
             self.followers[feed.name] = follower
             await self._remember(follower)
@@ -263,13 +263,16 @@ class Hub:
         seq = int(meta[1] or 0)
         here = entries.pop(0) if entries and entries[0].seq == follower.seq else None
         forked = here is not None and follower.last is not None and here != follower.last
-        if epoch == follower.epoch and (seq < follower.seq or forked):
+        went_back = epoch in follower.past_epochs
+        if went_back or (epoch == follower.epoch and (seq < follower.seq or forked)):
             logger.warning("Redis lost the end of %s; its cursors are void", follower.feed.name)
             await follower.feed.renew(epoch)
         follows_on = entries[0].seq == follower.seq + 1 if entries else seq == follower.seq
         if epoch != follower.epoch or not follows_on or forked:
             follower.last = None
-            follower.replace(await follower.feed.read())
+            follower.past_epochs.add(follower.epoch)
+            follower.replace(await (await follower.feed.read()).parse())
+            follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
             return False
         follower.last = entries[-1] if entries else here or follower.last

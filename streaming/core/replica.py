@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from .deliveries import Delivery, Kind, judged
-from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
+from .feed import Cursor, Feed, FeedState, LogEntry
 from .follower import Audience, Condition, Follower
 from .index import BoxIndex
 from .items import Change, Item
@@ -23,7 +23,7 @@ class Replica(Follower):
 
     def __init__(self, feed: Feed, state: FeedState) -> None:
         super().__init__(feed, state)
-        self.items = _items(state)
+        self.items = state.items
         self._index: BoxIndex[Audience] = BoxIndex()
 
     def snapshot(self, condition: Condition) -> list[Delivery]:
@@ -79,7 +79,7 @@ class Replica(Follower):
             audience.tell(run)
 
     def replace(self, state: FeedState) -> None:
-        old, self.items = self.items, _items(state)
+        old, self.items = self.items, state.items
         self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
         self.recent.clear()
         changed = [
@@ -161,11 +161,3 @@ class Replica(Follower):
             ever = ever or (change.new is not None and condition.matches(change.new))
             touched[change.key] = (was, ever, change.reason or "deleted")
         return touched
-
-
-def _items(state: FeedState) -> dict[str, Item]:
-    items = {}
-    for key, stored in state.items.items():
-        name = key.decode()
-        items[name] = parse_item(name, stored)
-    return items

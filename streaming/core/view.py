@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
@@ -73,6 +74,14 @@ class View:
             if run:
                 self.outbox.deliver(self, run, {})
 
+    @property
+    def cursor(self) -> str:
+        """The place up to which the client is complete once it has received what waits now."""
+        assert self.follows is not None
+        here = self.follows.cursor
+        floor = None if self.throttle is None else self.throttle.floor
+        return str(here if floor is None else replace(here, seq=floor))
+
     def give_up(self) -> None:
         """End the connection: what it asked for cannot be served exactly."""
         if self.follows is not None:
@@ -133,12 +142,18 @@ class Throttle:
         else:
             self._last[delivery.key] = now
 
+    @property
+    def floor(self) -> int | None:
+        """The number before the oldest held change, None if nothing is held."""
+        seqs = [d.seq for d in self._held.values() if d.seq is not None]
+        return min(seqs) - 1 if seqs else None
+
     def _promised(self, run: list[Delivery], position: int | None) -> list[Delivery]:
         """Only the last one promises anything, and no more than what precedes the oldest held change."""
         if not run:
             return run
-        seqs = [d.seq for d in self._held.values() if d.seq is not None]
-        promise = position if position is None or not seqs else min(position, min(seqs) - 1)
+        floor = self.floor
+        promise = position if position is None or floor is None else min(position, floor)
         return [*(d.promising(None) for d in run[:-1]), run[-1].promising(promise)]
 
 

@@ -65,7 +65,7 @@ class WatchedPage:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not (self._offline and "WebSocket connection" in message.text):
-            self.troubles.append(f"{message.type}: {message.text}")
+            self.troubles.append(f"{message.type}: {message.text} ({message.location['url']})")
 
     def _failed(self, request: Request) -> None:
         # A page that is left (or reloaded) gives up what it was loading.
@@ -130,7 +130,9 @@ class MapPage(WatchedPage):
     def ink(self) -> int:
         """How many pixels of the features' canvases are painted."""
         painted: int = self.page.evaluate("""() => [...document.querySelectorAll('.feature-canvas')].reduce((sum, canvas) => {
-            const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
+            copy.drawImage(canvas, 0, 0);
+            const {data} = copy.getImageData(0, 0, canvas.width, canvas.height);
             for (let place = 3; place < data.length; place += 4) if (data[place]) sum += 1;
             return sum;
         }, 0)""")

@@ -125,7 +125,7 @@ async def test_reading_gives_state_and_place(call: Calls, feed: Feed) -> None:
     cursor = (await call(feed, "put", [("a", b"1"), ("ä", "ö".encode())])).cursor
     state = await call(feed, "read")
     assert state.cursor == cursor
-    assert {key.decode(): stored[13:] for key, stored in state.items.items()} == {"a": b"1", "ä": "ö".encode()}
+    assert {key.decode(): stored[13:] for key, stored in state.stored.items()} == {"a": b"1", "ä": "ö".encode()}
 
 
 async def test_reading_creates_the_feed_once(call: Calls, feed: Feed) -> None:
@@ -162,7 +162,7 @@ async def test_what_is_left_of_a_feed_without_its_meta_is_swept(call: Calls, fee
     await call(feed, "put", [("a", b"1"), ("b", b"1")])
     sync_redis().delete(feed.meta_key)
     assert (await call(feed, "put", [("c", b"1")])).cursor.seq == 1
-    assert list((await call(feed, "read")).items) == [b"c"]
+    assert list((await call(feed, "read")).stored) == [b"c"]
 
 
 async def test_a_script_that_redis_forgot_is_sent_again(call: Calls, feed: Feed) -> None:
@@ -176,7 +176,7 @@ async def test_renewing_voids_cursors_once_and_keeps_the_rest(feed: Feed) -> Non
     assert before is not None
     await feed.renew(before.epoch)
     after = feed.read_sync()
-    assert after.cursor.epoch != before.epoch and after.cursor.seq == 1 and b"a" in after.items
+    assert after.cursor.epoch != before.epoch and after.cursor.seq == 1 and b"a" in after.stored
     await feed.renew(before.epoch)
     assert feed.read_sync().cursor == after.cursor
     await close_async_redis()

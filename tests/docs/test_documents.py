@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
+from django.core.management.base import BaseCommand
+from drf_spectacular.generators import SchemaGenerator
 
+import streaming.client
+from streaming.api.queries import PARAMETERS
+from streaming.api.schemas import LAYER_SETTINGS
+from streaming.client import GeoStreamClient
+from streaming.client.conditions import FeatureOptions
 from streaming.conf import TABLE
 from streaming.core.errors import CLOSE_MEANINGS, ERRORS
 from streaming.dialects.geo.messages import BASE_FIELDS, TYPES
+from tests.conftest import missing
+from tests.server_process import ServerProcess
 
 DOCS = Path(__file__).parents[2] / "docs"
+WITH_CODE = (DOCS.parent / "README.md", DOCS / "tutorial.md", DOCS / "clients.md", DOCS / "http-api.md")
+COMMON_OPTIONS = set(BaseCommand().create_parser("manage.py", "any")._option_string_actions)
+FOR_THE_KEEPER = {"open_session", "resumptions", "interrupted", "finished"}
 
 
 def rows(name: str) -> list[list[str]]:
     """The cells of every table row of a document."""
     lines = (DOCS / name).read_text().splitlines()
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Document and text of every code block in a language."""
+    return [(path.name, code) for path in WITH_CODE for code in re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.M | re.S)]
+
+
+def documented_options(command: str) -> list[str]:
+    """The first cells of the table of a command."""
+    section = (DOCS / "commands.md").read_text().split(f"\n## {command}\n")[1].split("\n## ")[0]
+    return [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `--")]
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
@@ -52,3 +82,116 @@ def test_every_message_is_documented_with_its_fields(kind: str) -> None:
 def test_links_between_documents_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+def test_every_command_is_documented_with_its_options() -> None:
+    commands = [path.stem for path in (DOCS.parent / "streaming" / "management" / "commands").glob("[a-z]*.py")]
+    for command in commands:
+        parser = load_command_class("streaming", command).create_parser("manage.py", command)
+        options = {option for option in parser._option_string_actions if option.startswith("--")}
+        documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", " ".join(documented_options(command))))
+        assert documented == options - COMMON_OPTIONS, command
+
+
+def test_the_paths_of_the_api_are_documented_with_their_methods() -> None:
+    text = (DOCS / "http-api.md").read_text()
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    for path, operations in schema["paths"].items():
+        for method in operations.keys() & {"get", "post", "put", "patch", "delete"}:
+            assert re.search(rf"`{method.upper()} {re.escape(path.rstrip('/'))}/?`", text), f"{method} {path}"
+
+
+def test_the_parameters_of_the_api_are_documented() -> None:
+    documented = {row[0].strip("`| ") for row in rows("http-api.md")}
+    assert set(PARAMETERS) <= documented
+    assert {"name", "title", "public", "time_property", *LAYER_SETTINGS} <= documented
+
+
+def test_the_python_client_is_documented() -> None:
+    text = (DOCS / "clients.md").read_text()
+    arguments = inspect.signature(GeoStreamClient).parameters.keys() | FeatureOptions.__annotations__.keys()
+    methods = {name for name, member in vars(GeoStreamClient).items() if inspect.isfunction(member) and name[0] != "_"}
+    for name in arguments | (methods - FOR_THE_KEEPER):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", text), name
+    for error in (error for error in vars(streaming.client).values() if inspect.isclass(error) and issubclass(error, Exception)):
+        assert f"`{error.__name__}`" in text
+
+
+def test_the_options_of_the_javascript_client_are_documented() -> None:
+    source = (DOCS.parent / "streaming" / "static" / "streaming" / "client" / "client.js").read_text()
+    documented = "".join(row[0] for row in rows("clients.md"))
+    options = re.findall(r"@property \{.*\} \[(\w+)\]", source)
+    assert len(options) > 10
+    for option in options:
+        assert f"`{option}`" in documented
+
+
+def test_the_design_names_modules_that_exist() -> None:
+    text = (DOCS / "design.md").read_text()
+    for name in re.findall(r"`((?:streaming|geostream|tests)/[\w/.]+)`", text):
+        assert (DOCS.parent / name).exists(), name
+
+
+def test_the_design_names_every_package() -> None:
+    text = (DOCS / "design.md").read_text()
+    for package in (path for path in (DOCS.parent / "streaming").iterdir() if list(path.glob("*.py"))):
+        assert f"`streaming/{package.name}" in text
+
+
+@pytest.mark.parametrize(("document", "code"), blocks("python"))
+def test_python_code_compiles(document: str, code: str) -> None:
+    compile(code, document, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize(("document", "code"), [block for block in blocks("python") if "localhost:8000" in block[1]])
+def test_python_programs_receive_features(document: str, code: str, server: ServerProcess) -> None:
+    command = [sys.executable, "-u", "-c", code.replace("ws://localhost:8000/ws", server.ws_url)]
+    with subprocess.Popen(command, cwd=DOCS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        assert program.stdout is not None
+        lines = []
+        for line in program.stdout:
+            lines.append(line)
+            if "AFR123" in line:
+                break
+        program.kill()
+    assert lines and "AFR123" in lines[-1], "".join(lines)
+
+
+def test_python_snippets_of_the_clients_run(server: ServerProcess) -> None:
+    snippets = [code for document, code in blocks("python") if document == "clients.md" and "asyncio.run" not in code]
+
+    async def run() -> None:
+        async with GeoStreamClient(server.ws_url) as client, asyncio.timeout(30):
+            names: dict[str, object] = {"client": client}
+            for snippet in snippets:
+                program = compile(snippet, "clients.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                coroutine = eval(program, names)
+                if coroutine is not None:
+                    await coroutine
+
+    asyncio.run(run())
+
+
+@pytest.mark.node
+def test_javascript_snippets_of_the_clients_run(server: ServerProcess) -> None:
+    node = shutil.which("node")
+    if node is None or not (DOCS.parent / "node_modules" / "ws").is_dir():
+        missing("Node.js and its packages (npm ci)")
+    program = "\n".join(code for document, code in blocks("js") if document == "clients.md").replace(
+        "ws://localhost:8000/ws", server.ws_url
+    )
+    run = subprocess.run(
+        [str(node), "--input-type=module", "-e", program], cwd=DOCS.parent, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.returncode == 0 and run.stderr == "", run.stdout + run.stderr
+    assert "AFR123" in run.stdout
+
+
+def test_curl_examples_of_the_http_api_work(server: ServerProcess) -> None:
+    if shutil.which("curl") is None:
+        missing("curl")
+    examples = "\n".join(code for document, code in blocks("sh") if document == "http-api.md").replace("http://localhost:8000", server.url)
+    script = 'set -e\ncurl() { command curl --fail --show-error "$@" && echo; }\n' + examples
+    run = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0 and run.stderr == "", run.stdout + run.stderr
+    assert '"added":1' in run.stdout and '"refused":1' in run.stdout

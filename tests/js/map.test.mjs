@@ -55,6 +55,20 @@ test("the domain of a measure is round", () => {
   assert.deepEqual(domainFor("altitude_ft", [3211, 17_000, 39_025]), [0, 40_000]);
 });
 
+test("the domain of a measure with a single value is that value, and has the colour in the middle", () => {
+  assert.deepEqual(domainFor("altitude_ft", [20_000, 20_000]), [20_000, 20_000]);
+  assert.equal(stepOf(20_000, [20_000, 20_000]), STEPS / 2);
+});
+
+test("a rare other value is not left out of the domain of a measure that hardly varies", () => {
+  assert.deepEqual(domainFor("speed", [...Array(200).fill(0), 50]), [0, 50]);
+});
+
+test("a label is never longer than can be read", () => {
+  const track = new Track("a", { ...aircraft(0, 0, 90), properties: { callsign: "x".repeat(90) } }, 0);
+  assert.equal(track.label.length, 24);
+});
+
 test("values outside the domain have the outermost colours", () => {
   assert.deepEqual([stepOf(-5, [0, 10]), stepOf(50, [0, 10])], [0, STEPS - 1]);
 });

@@ -65,6 +65,8 @@ async def wanted(message: SubscribeFeatures) -> Wanted:
     _check_id(message.subscription_id)
     if isinstance(message.cursor, dict) != (message.layer is None) and message.cursor is not None:
         raise StreamError("invalid_cursor", "a subscription to one layer takes a text, one to all layers an object {layer: cursor}")
+    for text in message.cursor.values() if isinstance(message.cursor, dict) else filter(None, [message.cursor]):
+        Cursor.parse(text)
     if message.crs is None:
         presentation = compile_presentation(None, message.properties)
     else:

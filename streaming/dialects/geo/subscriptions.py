@@ -52,7 +52,9 @@ class FeatureSubscription:
         layers = await self._layers()
         filters = {layer.name: self.wanted.filter_for(layer.time_property) for layer in layers}
         replicas = {layer.name: await self._session.hub.replica(layer_feed(layer)) for layer in layers}
-        recoverable = await self._recoverable(replicas)
+        reached = await self._reach(replicas)
+        # Nothing awaits from here on: what holds now holds until all have joined.
+        recoverable = reached and self._recoverable(replicas)
         told: dict[str, list[Delivery]] = {}
         for layer in layers:
             view = View(self._session.outbox, self._encoder(self.wanted, layer.name), filters[layer.name], self.wanted.message.max_rate)
@@ -100,7 +102,7 @@ class FeatureSubscription:
 
     def info(self) -> SubscriptionInfo:
         """For `list_subscriptions`."""
-        cursor = {name: str(view.follows.cursor) for name, (_, view) in self._views.items() if view.follows is not None}
+        cursor = {name: view.cursor for name, (_, view) in self._views.items() if view.follows is not None}
         only = self.wanted.message.layer
         return SubscriptionInfo(
             subscription_id=self.id,
@@ -124,8 +126,8 @@ class FeatureSubscription:
             raise StreamError(code, f"layer {name!r} is not public")
         return [layer]
 
-    async def _recoverable(self, replicas: dict[str, Replica]) -> bool:
-        """Whether everything missed since the client's cursors can be told."""
+    async def _reach(self, replicas: dict[str, Replica]) -> bool:
+        """Have everything missed since the client's cursors at hand, if it can be told at all."""
         given = self.wanted.message.cursor
         if given is None or (isinstance(given, dict) and not given.keys() <= replicas.keys()):
             return False
@@ -134,6 +136,10 @@ class FeatureSubscription:
             if cursor is not None and not await self._session.hub.reach(replica, cursor):
                 return False
         return True
+
+    def _recoverable(self, replicas: dict[str, Replica]) -> bool:
+        cursors = {name: self.wanted.cursor_of(name) for name in replicas}
+        return all(cursor is None or replicas[name].reaches(cursor) for name, cursor in cursors.items())
 
     def _first(self, replica: Replica, view: View, name: str, recoverable: bool) -> list[Delivery]:
         cursor = self.wanted.cursor_of(name)
@@ -172,7 +178,7 @@ class FeatureSubscription:
         return feature_encoder(FeatureVariant(session.encoding, session.framing, self.id, layer, wanted.presentation, batch))
 
     def _ack(self, message: str, told: dict[str, list[Delivery]], recovered: bool | None) -> Ack:
-        cursors = {name: _cursor(view) for name, (_, view) in self._views.items()}
+        cursors = {name: view.cursor for name, (_, view) in self._views.items()}
         only = self.wanted.message.layer
         return Ack(
             request_id=self.id,
@@ -221,7 +227,7 @@ class EventSubscription:
                 request_id=self.id,
                 success=True,
                 message="Subscribed to events",
-                cursor=_cursor(self._view),
+                cursor=self._view.cursor,
                 snapshot_count=len(missed),
                 recovered=None if cursor is None else known and not gap,
             )
@@ -248,7 +254,7 @@ class EventSubscription:
             filter=message.filter,
             filter_lang=message.filter_lang,
             event_types=message.event_types,
-            cursor=_cursor(self._view),
+            cursor=self._view.cursor,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -274,8 +280,3 @@ def _leave(view: View) -> None:
     if view.follows is not None:
         view.follows.leave(view)
     view.outbox.forget(view)
-
-
-def _cursor(view: View) -> str:
-    assert view.follows is not None
-    return str(view.follows.cursor)

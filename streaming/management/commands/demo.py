@@ -142,7 +142,7 @@ def _prepare_layers() -> LayerSettings:
             ingest(layer_feed(set_up_layer("earthquakes", {}, defaults=EARTHQUAKES_LAYER)), file.records())
         flights = set_up_layer("flights", {}, defaults=FLIGHTS_LAYER)
         feed = layer_feed(flights)
-        feed.delete_sync(key.decode() for key in feed.read_sync().items)
+        feed.delete_sync(key.decode() for key in feed.read_sync().stored)
     except StreamError as error:
         raise CommandError(error.message) from error
     return flights

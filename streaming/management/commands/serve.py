@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -49,6 +50,8 @@ class Command(BaseCommand):
 
         check_migrations()
         url = prepare_redis()
+        if settings.DEBUG and options["host"] not in {"127.0.0.1", "localhost", "::1"}:
+            self.stderr.write(self.style.WARNING("GEOSTREAM_DEBUG is on and others can connect: set it to False."))
         config = server.config(
             host=options["host"],
             port=options["port"],

@@ -65,7 +65,8 @@ export class LayerScene {
     const drawable = isPoint ? this.#track(id, feature, now, smooth) : this.#shape(id, feature);
     const value = this.#value(feature);
     drawable.step = stepOf(value, this.domain);
-    if (this.ramp === "altitude" && (value < this.domain[0] || value > this.domain[1])) this.#news = RESCALE_AFTER;
+    const [low, high] = this.domain;
+    if ((this.ramp === "altitude" || low === high) && (value < low || value > high)) this.#news = RESCALE_AFTER;
   }
 
   #track(id, feature, now, smooth) {

@@ -11,13 +11,13 @@ function entry(scene) {
   const { label, unit } = describe(scene.property);
   const bar = element("div", { class: "legend-bar" });
   bar.style.backgroundImage = `linear-gradient(90deg, ${scene.colours.join(", ")})`;
-  const [low, high] = ends(scene);
+  const texts = scene.domain[0] === scene.domain[1] ? ends(scene).slice(1) : ends(scene);
   return element(
     "div",
     { class: "legend-entry" },
     element("div", { class: "legend-title" }, `${label}${unit && ` (${unit})`}`, element("span", {}, scene.layer.title)),
     bar,
-    element("div", { class: "legend-ends" }, element("span", {}, low), element("span", {}, high)),
+    element("div", { class: "legend-ends" }, ...texts.map((text) => element("span", {}, text))),
   );
 }
 

@@ -192,8 +192,8 @@ export class Painter {
       if (this.#labelled.length >= LABELS) return;
       if (this.#labelled.some(([left, top]) => Math.abs(left - x) < 62 && Math.abs(top - y) < 15)) continue;
       this.#labelled.push([x, y]);
-      context.strokeText(track.name, x + 15, y);
-      context.fillText(track.name, x + 15, y);
+      context.strokeText(track.label, x + 15, y);
+      context.fillText(track.label, x + 15, y);
     }
   }
 }

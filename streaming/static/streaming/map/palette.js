@@ -37,15 +37,15 @@ export const rampFor = (property) => (/alt|elev|height|level/i.test(property) ? 
 
 /**
  * From which to which value the ramp goes, in round numbers: of altitudes all there are (a change of them is noticed),
- * of other measures all but the outermost fiftieths.
+ * of other measures all but the outermost fiftieths. One value, if there is no other.
  */
 export function domainFor(property, values) {
   if (values.length === 0) return [0, 1];
   const sorted = Float64Array.from(values).sort();
   const cut = rampFor(property) === "altitude" ? 0 : 0.02;
   const at = (fraction) => sorted[Math.round(fraction * (sorted.length - 1))];
-  const [low, high] = [at(cut), at(1 - cut)];
-  if (low === high) return [low - 0.5, high + 0.5];
+  const [low, high] = at(cut) < at(1 - cut) ? [at(cut), at(1 - cut)] : [at(0), at(1)];
+  if (low === high) return [low, high];
   const step = 10 ** Math.floor(Math.log10(high - low)) / (cut ? 10 : 2);
   const rounded = Math.floor(low / step) * step;
   return [sorted[0] > -0.05 * high && rounded < 0 ? 0 : rounded, Math.ceil(high / step) * step];
@@ -53,5 +53,6 @@ export function domainFor(property, values) {
 
 export function stepOf(value, [low, high]) {
   if (!Number.isFinite(value)) return 0;
+  if (low === high) return Math.floor(STEPS / 2);
   return Math.round(Math.max(0, Math.min(1, (value - low) / (high - low))) * (STEPS - 1));
 }

@@ -6,6 +6,7 @@ import { headingOf, magnitudeOf, nameOf } from "./properties.js";
 import { toX, toY } from "./mercator.js";
 
 const TRAIL = 14;
+const LABEL = 24;
 const SHORTEST = 150;
 const LONGEST = 12_000;
 /** Further than this (a fraction of the world) is a correction, not a movement. */
@@ -63,7 +64,7 @@ export class Track {
     const heading = headingOf(properties);
     this.toAngle = heading === null ? null : (heading * Math.PI) / 180;
     this.magnitude = magnitudeOf(properties);
-    this.name = nameOf(feature);
+    this.label = shortened(nameOf(feature));
   }
 
   #leaveTrail(x, y) {
@@ -80,6 +81,10 @@ export class Track {
     this.x += turns;
     for (let place = 0; place < this.trailLength; place += 1) this.trail[place * 2] += turns;
   }
+}
+
+function shortened(name) {
+  return name.length > LABEL ? `${name.slice(0, LABEL - 1)}…` : name;
 }
 
 function shortest(angle) {

@@ -1,0 +1,32 @@
+"""One server for all examples of the documents, with a flight in the air."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from geostream.embedded_redis import start_redis
+from tests.server_process import ServerProcess
+
+FLIGHT = {
+    "type": "Feature",
+    "id": "AFR123",
+    "geometry": {"type": "Point", "coordinates": [8.5, 47.4]},
+    "properties": {"callsign": "AFR123", "altitude_ft": 36000},
+}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
+    """A server with the layer `flights` and a superuser admin/admin."""
+    folder = tmp_path_factory.mktemp("documents")
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    with start_redis(folder / "redis") as redis:
+        running = ServerProcess(folder, redis.url, {})
+        running.start()
+        running.publish("flights", FLIGHT)
+        yield running
+        running.stop()
