@@ -155,7 +155,7 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
 
     def _keep_alive(self, loop_time: float) -> None:
         heard = self.sender.heard_at
-        answered = self._pinged_at is not None and heard > self._pinged_at
+        answered = self._pinged_at is not None and heard >= self._pinged_at  # the clock counts milliseconds
         if answered or not self._ping_seconds or not self.sender.writable:
             self._pinged_at = None
         elif self._pinged_at is None and loop_time - heard > self._ping_seconds:

@@ -25,7 +25,7 @@ def collection(*features: Feature, **members: Any) -> Feature:
 
 def held(layer: str) -> dict[str | int, Feature]:
     """The features of a layer by id."""
-    return {json.loads(key): json.loads(stored[13:]) for key, stored in Feed(f"layer:{layer}").read_sync().items.items()}
+    return {json.loads(key): json.loads(stored[13:]) for key, stored in Feed(f"layer:{layer}").read_sync().stored.items()}
 
 
 @pytest.fixture
