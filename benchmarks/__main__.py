@@ -34,7 +34,7 @@ def main() -> None:
         if what == "fanout":
             _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
         elif what == "latency":
-            _print(latency.run(tuple(n for n in subscribers if n <= 1_000), latency.SECONDS * max(share, 0.3)))
+            _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))
         else:
             _print(ingest.run(share))
 

@@ -17,8 +17,10 @@ from .http import Poster
 from .stack import Server, stack
 from .swarm import Swarm, everything
 
-SUBSCRIBERS = (100, 1_000)
-RATE = 100
+RATES = {100: 100, 1_000: 100, 10_000: 10}
+"""Changes a second by subscribers."""
+WATCHED = 100
+"""Subscribers whose messages are read; the others' are only counted, or this process would measure itself."""
 SECONDS = 10.0
 CONNECTIONS = 4
 
@@ -39,7 +41,7 @@ async def measure(server: Server, subscribers: int, rate: int, seconds: float) -
         arrived.extend(now - started[int(number)] for number in _NUMBER.findall(data) if int(number) in started)
 
     swarm = Swarm()
-    await swarm.connect(server.port, [everything(layer)] * subscribers, on_data)
+    await swarm.connect(server.port, [everything(layer)] * subscribers, on_data, WATCHED)
     await asyncio.sleep(1.5)
     cpu, begin = server.cpu, time.perf_counter()
     count = int(rate * seconds)
@@ -66,7 +68,7 @@ async def measure(server: Server, subscribers: int, rate: int, seconds: float) -
             await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
             tasks.create_task(one(number))
     await asyncio.sleep(0.5)
-    used = server.cpu - cpu
+    used, received = server.cpu - cpu, swarm.count
     await swarm.close()
     for poster in posters:
         await poster.close()
@@ -74,8 +76,8 @@ async def measure(server: Server, subscribers: int, rate: int, seconds: float) -
     return {
         "subscribers": subscribers,
         "changes/s": rate,
-        "deliveries": len(arrived),
-        "lost": count * subscribers - len(arrived),
+        "deliveries": received,
+        "lost": count * subscribers - received,
         "p50 ms": round(centiles[49] * 1000, 2),
         "p99 ms": round(centiles[98] * 1000, 2),
         "answer p50 ms": round(quantiles(answers, n=100)[49] * 1000, 2),
@@ -97,4 +99,4 @@ def run(subscribers: tuple[int, ...], seconds: float) -> Iterator[dict[str, Any]
     """All rows, as they are measured."""
     with stack() as server:
         for count in subscribers:
-            yield asyncio.run(measure(server, count, RATE, seconds))
+            yield asyncio.run(measure(server, count, RATES.get(count, 10), seconds))

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 MARK = b'"type":"feature_data"'
@@ -16,7 +17,7 @@ ACK = b'"type":"ack"'
 class Subscriber(asyncio.Protocol):
     """One WebSocket that subscribes and then counts the changes it is sent."""
 
-    def __init__(self, request: dict[str, Any], on_data: Callable[[bytes], None] | None = None) -> None:
+    def __init__(self, request: dict[str, Any], on_data: Callable[[bytes], None] | None) -> None:
         self._request = request
         self._on_data = on_data
         self._tail = b""
@@ -67,24 +68,20 @@ class Swarm:
         """Changes received by all of them."""
         return sum(subscriber.count for subscriber in self.subscribers)
 
-    async def connect(self, port: int, requests: list[dict[str, Any]], on_data: Callable[[bytes], None] | None = None) -> None:
-        """Connect and subscribe, some at a time."""
+    async def connect(
+        self, port: int, requests: list[dict[str, Any]], on_data: Callable[[bytes], None] | None = None, watched: int = 0
+    ) -> None:
+        """Connect and subscribe, some at a time; `on_data` is given what the first `watched` of them receive."""
         loop = asyncio.get_running_loop()
         for start in range(0, len(requests), 100):
             made = [
-                loop.create_connection(lambda request=request: Subscriber(request, on_data), "127.0.0.1", port)  # type: ignore[misc]
-                for request in requests[start : start + 100]
+                loop.create_connection(partial(Subscriber, request, on_data if number < watched else None), "127.0.0.1", port)
+                for number, request in enumerate(requests[start : start + 100], start)
             ]
             subscribers = [protocol for _, protocol in await asyncio.gather(*made)]
             async with asyncio.timeout(60):
                 await asyncio.gather(*(subscriber.ready for subscriber in subscribers))
             self.subscribers += subscribers
-
-    async def reached(self, count: int, timeout: float) -> None:
-        """Wait until so many changes have arrived."""
-        async with asyncio.timeout(timeout):
-            while self.count < count:
-                await asyncio.sleep(0.005)
 
     async def close(self) -> None:
         """Hang up."""

@@ -15,10 +15,12 @@ from channels.layers import get_channel_layer
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
@@ -30,6 +32,7 @@ from .features.layers import feature_counts
 from .models import Connection, Layer, Node, Subscription
 
 admin.site.site_header = "GeoStream"
+admin.site.enable_nav_sidebar = False  # the tables need its width
 admin.site.site_title = "GeoStream"
 admin.site.index_title = "Live layers"
 
@@ -129,12 +132,12 @@ class NodeAdmin(ReadOnlyAdmin):
 class ConnectionAdmin(ReadOnlyAdmin):
     """Open WebSockets."""
 
-    list_display = ("id", "dialect", "who", "address", "node", "since", "subscribed", "received", "sent", "queue_messages", "queue_bytes")
+    list_display = ("who", "dialect", "address", "opened", "subscribed", "received", "sent", "queue", "node")
     list_filter = ("dialect", "node")
     list_select_related = ("node",)
     search_fields = ("id", "user", "address")
     ordering = ("-since",)
-    readonly_fields = ("who", "subscribed", "end")
+    readonly_fields = ("who", "opened", "subscribed", "queue", "end")
     actions = ("disconnect",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -147,8 +150,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
         return [*self.list_display, "end"] if self.has_disconnect_permission(request) else list(self.list_display)
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """The same for one connection."""
-        return self.get_list_display(request)
+        """The same for one connection, and its id."""
+        return ["id", *self.get_list_display(request)]
 
     def get_urls(self) -> list[URLPattern]:
         """And where the button goes."""
@@ -184,6 +187,16 @@ class ConnectionAdmin(ReadOnlyAdmin):
         """The user, or nobody."""
         return connection.user or None
 
+    @admin.display(description="since", ordering="since")
+    def opened(self, connection: Connection) -> str:
+        """How long ago it was opened."""
+        return f"{naturaltime(connection.since)}"
+
+    @admin.display(ordering="queue_messages")
+    def queue(self, connection: Connection) -> str:
+        """What waits for the client."""
+        return f"{connection.queue_messages:,} ({filesizeformat(connection.queue_bytes)})" if connection.queue_messages else "0"
+
     @admin.display(description="subscriptions", ordering="subscribed")
     def subscribed(self, connection: Any) -> int:
         """How many subscriptions it has."""
@@ -201,21 +214,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
 class SubscriptionAdmin(ReadOnlyAdmin):
     """What open WebSockets are subscribed to."""
 
-    list_display = (
-        "subscription_id",
-        "kind",
-        "feed",
-        "shown_filter",
-        "user",
-        "address",
-        "dialect",
-        "waiting",
-        "lag",
-        "dropped",
-        "since",
-        "node",
-    )
-    list_filter = ("kind", "feed", "connection__dialect", "connection__node")
+    list_display = ("subscription_id", "feed", "shown_filter", "user", "address", "dialect", "waiting", "lag", "dropped", "opened", "node")
+    list_filter = ("kind", "connection__dialect", "connection__node")
     list_select_related = ("connection__node",)
     search_fields = ("subscription_id", "feed", "connection__id", "connection__user", "connection__address")
     ordering = ("feed", "since")
@@ -223,8 +223,14 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     @admin.display(description="filter")
     def shown_filter(self, subscription: Subscription) -> str:
         """The conditions, shortened."""
-        text = json.dumps(subscription.filter, ensure_ascii=False) if subscription.filter else "everything"
+        parts = [f"{name}: {_shown(value)}" for name, value in subscription.filter.items()]
+        text = ", ".join(parts) or "everything"
         return text if len(text) <= 120 else text[:119] + "…"
+
+    @admin.display(description="since", ordering="since")
+    def opened(self, subscription: Subscription) -> str:
+        """How long ago it was made."""
+        return f"{naturaltime(subscription.since)}"
 
     @admin.display(ordering="connection__user", empty_value="anonymous")
     def user(self, subscription: Subscription) -> str | None:
@@ -245,6 +251,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def node(self, subscription: Subscription) -> Node:
         """The process that serves it."""
         return subscription.connection.node
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _close(connection_id: str) -> None:

@@ -259,8 +259,9 @@ class EventSubscription:
 
     def describe(self) -> dict[str, Any]:
         """For the admin."""
-        kinds = [kind.value for kind in self._message.event_types]
-        return {"feed": "events", "filter": {"event_types": kinds, "filters": self._message.filters, "filter": self._message.filter}}
+        conditions = {"types": ", ".join(kind.value for kind in self._message.event_types)}
+        given = {"filters": self._message.filters, "filter": self._message.filter}
+        return {"feed": "events", "filter": conditions | {key: value for key, value in given.items() if value is not None}}
 
 
 Subscription = FeatureSubscription | EventSubscription

@@ -1,0 +1,32 @@
+"""The client and the server, over a real socket, with the server going away in between."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streaming.client import Backoff, GeoStreamClient
+from tests.geo_peer import point
+from tests.server_process import ServerProcess
+
+
+@pytest.mark.parametrize(("format", "compression"), [("Json", "None"), ("MessagePack", "Zstd")])
+async def test_it_follows_a_layer_across_a_killed_server(server: ServerProcess, format: str, compression: str) -> None:
+    await asyncio.to_thread(server.publish, "l", point("stays", 1, 1), point("goes", 2, 2), point("outside", 50, 50))
+    backoff = Backoff(initial=0.1, maximum=0.5)
+    async with GeoStreamClient(server.ws_url, format=format, compression=compression, backoff=backoff) as client:  # type: ignore[arg-type]
+        sub = await client.subscribe_features("l", bbox=(0, 0, 10, 10))
+        changes = aiter(sub)
+        assert {(await anext(changes)).id, (await anext(changes)).id} == {"stays", "goes"}
+        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(server.publish, "l", point("goes", 60, 60), point("comes", 3, 3))
+        seen = set()
+        while seen != {("deleted", "goes"), ("added", "comes")}:
+            change = await anext(changes)
+            seen.add((change.type, change.id))
+        assert set(sub.features) == {"stays", "comes"}
+        await sub.update(bbox=(40, 40, 70, 70))
+        while set(sub.features) != {"goes", "outside"}:
+            await anext(changes)
