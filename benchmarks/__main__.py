@@ -1,6 +1,7 @@
 """`python -m benchmarks`: prints tables, the machine and the versions. Every figure in the documentation comes from here.
 
-One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process.
+One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process;
+`deltas` needs no server.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any
 
 import uvloop
 
-from . import fanout, ingest, latency, machine
+from . import deltas, fanout, ingest, latency, machine
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["fanout", "latency", "ingest", []], help="default: all of them")
+    parser.add_argument("what", nargs="*", choices=["fanout", "latency", "ingest", "deltas", []], help="default: all of them")
     parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     options = parser.parse_args()
@@ -29,14 +30,16 @@ def main() -> None:
     print(f"GeoStream benchmarks, {date.today()}\n{machine.describe()}\n")
     share = 0.1 if options.quick else 1.0
     subscribers = tuple(options.subscribers or (100, 1_000, 10_000))
-    for what in options.what or ("fanout", "latency", "ingest"):
+    for what in options.what or ("fanout", "latency", "ingest", "deltas"):
         print(f"{what}: {sys.modules[f'benchmarks.{what}'].__doc__}")
         if what == "fanout":
             _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
         elif what == "latency":
             _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))
-        else:
+        elif what == "ingest":
             _print(ingest.run(share))
+        else:
+            _print(deltas.run(share))
 
 
 def _allow_sockets() -> None:

@@ -1,4 +1,4 @@
-"""uvicorn as GeoStream runs it: its own WebSocket protocol, with a way to write finished frames to the transport.
+"""uvicorn as GeoStream runs it: bounded request heads, and a WebSocket protocol with a way to write finished frames to the transport.
 The protocol below offers itself in the scope as `geostream.raw_socket`. Frames written through it bypass uvicorn's framing (no
 extensions are negotiated, so a frame is a frame); everything else, handshake, reading, close handshake and shutdown with 1012,
 stays uvicorn's.
@@ -6,10 +6,12 @@ stays uvicorn's.
 
 from __future__ import annotations
 
+from asyncio import TimerHandle
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -17,10 +19,57 @@ from streaming.senders import RAW_EXTENSION
 
 HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
+HEAD_BYTES = 64 * 1024
+HEAD_SECONDS = 30.0
 
 
 def _nothing() -> None:
     pass
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with bounds on the size of a request's head and on the time that it may take to arrive.
+
+    uvicorn has neither: it joins the parts of an endless header, which takes ever longer, and waits for ever for a silent client.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._head_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        self._head_done()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_done()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _head_done(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class RawSocketProtocol(WebSocketsSansIOProtocol):
@@ -44,6 +93,13 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if hasattr(self, "scope"):
             self.scope["extensions"][RAW_EXTENSION] = self.raw  # type: ignore[assignment]
+
+    def handle_ping(self) -> None:
+        """Answer, unless the client does not read: answers would pile up without bound."""
+        if self.raw.writable:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
 
     def handle_close(self, event: Frame) -> None:
         self.raw.ended = True
@@ -115,6 +171,7 @@ def config(*, host: str, port: int, workers: int, max_message_bytes: int, **opti
         host=host,
         port=port,
         workers=workers,
+        http=HttpProtocol,
         ws=RawSocketProtocol,
         ws_max_size=max_message_bytes,
         ws_per_message_deflate=False,

@@ -176,6 +176,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": os.environ.get("GEOSTREAM_LOG_LEVEL", "INFO")},
     "loggers": {
+        "django": {"handlers": [], "level": "INFO"},  # Django's own handler would print each line a second time
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "channels_redis": {"level": "ERROR"},

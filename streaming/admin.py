@@ -29,7 +29,7 @@ from .core.errors import StreamError
 from .core.hub import CONTROL_GROUP
 from .core.redis import refusing
 from .features.layers import feature_counts
-from .models import Connection, Layer, Node, Subscription
+from .models import Connection, Layer, Node, Subscription, Tileset
 
 admin.site.site_header = "GeoStream"
 admin.site.enable_nav_sidebar = False  # the tables need its width
@@ -85,6 +85,30 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
     def map(self, layer: Layer) -> str:
         """A link to the live map."""
         return format_html('<a href="{}?layer={}">show</a>', reverse("map"), layer.name)
+
+
+@admin.register(Tileset)
+class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
+    """Tilesets; a source that cannot be read is refused when it is saved."""
+
+    list_display = ("name", "title", "kind", "public", "tiles")
+    list_filter = ("kind", "public")
+    search_fields = ("name", "title")
+    fieldsets = (
+        (None, {"fields": ("name", "title", "attribution")}),
+        ("Where the tiles come from", {"fields": ("kind", "source", "min_zoom", "max_zoom", "tile_size")}),
+        ("How rasters look", {"fields": ("format", "rescale", "colormap")}),
+        ("Who may read it", {"fields": ("public", "permission")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tileset | None = None) -> tuple[str, ...]:
+        """Clients know it by its name: it stays."""
+        return () if obj is None else ("name",)
+
+    @admin.display(description="tiles")
+    def tiles(self, tileset: Tileset) -> str:
+        """A link for maps."""
+        return format_html('<a href="{}">TileJSON</a>', reverse("tilejson", args=[tileset.name]))
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs

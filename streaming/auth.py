@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -78,9 +79,18 @@ async def authenticate(scope: dict[str, Any]) -> Principal:
 def check_origin(origin: str, host: str) -> None:
     """Refuse pages of other sites, unless `GEOSTREAM_ALLOWED_ORIGINS` names them."""
     allowed = {part.strip() for part in conf.ALLOWED_ORIGINS.split(",") if part.strip()}
-    if urlsplit(origin).netloc.lower() == host.lower() or origin in allowed or "*" in allowed:
+    if origin.lower().partition("://")[2] == host.lower() != "":
+        _check_host(host)
+        return
+    if origin in allowed or "*" in allowed:
         return
     raise StreamError("forbidden", f"pages of {origin} may not connect here (GEOSTREAM_ALLOWED_ORIGINS)")
+
+
+def _check_host(host: str) -> None:
+    """Refuse names that are not ours: a page whose own name was made to point here has an Origin that matches it."""
+    if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        raise StreamError("forbidden", f"{host} is not a name of this server (GEOSTREAM_ALLOWED_HOSTS)")
 
 
 async def from_token(token: str) -> Principal:

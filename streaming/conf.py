@@ -52,7 +52,7 @@ TABLE = (
     Setting(
         "MAX_BODY_BYTES",
         64 * 1024 * 1024,
-        "size of one GeoJSON document over REST (lines and text sequences are read as a stream, without limit)",
+        "size of one GeoJSON document over REST (lines and text sequences that come with a token are read as a stream, without limit)",
     ),
     Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
     Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
@@ -62,6 +62,10 @@ TABLE = (
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
     Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket"),
+    Setting("TILE_ROOTS", "", "comma-separated folders whose files may be sources of tilesets, besides the data folder"),
+    Setting("TILE_THREADS", 4, "threads that render tiles"),
+    Setting("TILE_CACHE_BYTES", 256 * 1024 * 1024, "rendered tiles kept by one server process"),
+    Setting("TILE_CHECK_SECONDS", 1.0, "how often a tileset that is asked for is checked for a changed source"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept"),
 )

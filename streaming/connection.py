@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 from channels.consumer import AsyncConsumer
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 BYTES_PER_MESSAGE = 16 * 1024
 """So many bytes of a long message count as one more against the rate limit."""
 
+TURN_SECONDS = 0.005
+"""Time that one client's messages may take before others have a turn."""
+MOST_REST_SECONDS = 1.0
+
 
 class Session(Protocol):
     """One client as its dialect sees it."""
@@ -43,6 +48,9 @@ class Session(Protocol):
 
     def describe(self) -> list[dict[str, Any]]:
         """The subscriptions, for the admin: id, kind, feed, filter, created, delivered, dropped, lag."""
+
+    def layers_changed(self) -> None:
+        """Look anew at what may be read: layers or the user have changed."""
 
     def expire(self, reason: StreamError) -> None:
         """Say that the connection will be closed because it may no longer be here."""
@@ -105,6 +113,11 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
         self.session.expire(reason)
         self.close(CloseCode.UNAUTHENTICATED, reason.message)
 
+    def renew_user(self, user: Any) -> None:
+        """The same user, without what was remembered of their permissions."""
+        self.principal = replace(self.principal, user=user)
+        self.session.layers_changed()
+
     def _open(self, send: Any) -> None:
         raw = self.scope.get("extensions", {}).get(RAW_EXTENSION)
         self.sender: RawSender | AsgiSender = RawSender(raw) if raw is not None else AsgiSender(send)
@@ -127,6 +140,7 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
         rate, burst = conf.MESSAGES_PER_SECOND, conf.MESSAGES_BURST
         most = conf.MAX_MESSAGE_BYTES
         allowed_at = 0.0  # the leaky bucket: when the next message would be due at the steady rate
+        taken = 0.0
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -144,7 +158,12 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
             if len(data) > most:
                 self.close(CloseCode.TOO_BIG, f"messages may have {most} bytes")
                 continue
+            began = time.monotonic()
             await self._handle(data)
+            taken += time.monotonic() - began
+            if taken > TURN_SECONDS:  # `receive` does not wait while more has arrived: whoever took long rests as long
+                await asyncio.sleep(min(taken, MOST_REST_SECONDS))
+                taken = 0.0
 
     async def _handle(self, data: str | bytes) -> None:
         try:

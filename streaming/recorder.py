@@ -33,6 +33,9 @@ REVIEW_EVERY = 15
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
 
+LONGEST_CONDITION = 2000
+"""Characters and members of a condition that is shown in the admin."""
+
 _CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
 _SUBSCRIPTION_STATE = ("filter", "waiting", "lag", "dropped")
 
@@ -53,6 +56,7 @@ class Recorder:
         self._node = runtime.hub.node
         self._started = datetime.now(UTC)
         self._known: dict[str, tuple[int, set[str]]] = {}  # connection -> revision and subscriptions as last written
+        self._gone = _Batch()  # what ended and may still have rows
         self._turns = 0
 
     async def write(self) -> None:
@@ -60,7 +64,9 @@ class Recorder:
         with refusing():
             await async_redis().set(NODE_KEY + self._node, "1", ex=conf.NODE_TTL_SECONDS)
         dead = await self._dead_nodes(await _other_nodes(self._node))
-        await _write(self._node_row(), self._batch(), dead)
+        batch = self._batch()
+        await _write(self._node_row(), batch, dead)
+        self._gone = _Batch()
         self._turns += 1
         if self._turns % REVIEW_EVERY == 0:
             await self._review_users()
@@ -70,11 +76,12 @@ class Recorder:
         await _remove_node(self._node)
 
     def _batch(self) -> _Batch:
-        batch = _Batch()
         present = self._runtime.connections
-        batch.gone_connections = [key for key in self._known if key not in present]
-        for key in batch.gone_connections:
+        gone = [key for key in self._known if key not in present]
+        for key in gone:
             del self._known[key]
+        self._gone.gone_connections += gone
+        batch = _Batch(gone_connections=self._gone.gone_connections, gone_subscriptions=self._gone.gone_subscriptions)
         stale = [key for key, (revision, _) in self._known.items() if present[key].session.revision != revision]
         in_turn = islice(self._known, UPDATES)
         for key in {**dict.fromkeys(present.keys() - self._known.keys()), **dict.fromkeys(stale), **dict.fromkeys(in_turn)}:
@@ -110,7 +117,7 @@ class Recorder:
             subscription_id=described["id"],
             kind=described["kind"],
             feed=described["feed"],
-            filter=described["filter"],
+            filter=_brief(described["filter"]),
             since=_time(described["since"]),
             waiting=described["waiting"],
             dropped=described["dropped"],
@@ -128,37 +135,65 @@ class Recorder:
         return [node for node, sign in zip(nodes, alive, strict=True) if sign is None]
 
     async def _review_users(self) -> None:
-        """Connections of users who were deactivated or deleted are ended."""
+        """Connections of users who were deactivated or deleted are ended; what the others may read is found out anew."""
         by_user: dict[int, list[Connection]] = {}
         for connection in self._runtime.connections.values():
             if connection.principal.user_id is not None:
                 by_user.setdefault(connection.principal.user_id, []).append(connection)
         active = await _active_users(list(by_user))
-        for user_id in by_user.keys() - active:
-            for connection in by_user[user_id]:
-                connection.expire(StreamError("token_invalid", "the user is no longer active"))
+        for user_id, connections in by_user.items():
+            for connection in connections:
+                if connection.principal.user_id != user_id:
+                    continue  # it has authenticated as somebody else meanwhile
+                if user_id in active:
+                    connection.renew_user(active[user_id])
+                else:
+                    connection.expire(StreamError("token_invalid", "the user is no longer active"))
+
+
+def _brief(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Conditions as far as a person reads them: what is long would be written again and again."""
+    return {name: value if _weight(value) <= LONGEST_CONDITION else "…" for name, value in conditions.items()}
+
+
+def _weight(value: Any) -> int:
+    """Characters and members, counted only until it is too many."""
+    if not isinstance(value, str | list | tuple | dict):
+        return 1
+    weight = len(value)
+    if isinstance(value, str) or weight > LONGEST_CONDITION:
+        return weight
+    for member in value.values() if isinstance(value, dict) else value:
+        weight += _weight(member)
+        if weight > LONGEST_CONDITION:
+            break
+    return weight
 
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-@database_sync_to_async
+# In threads of their own: where the database is locked they wait for long, and must not keep those waiting who ask it something.
+_in_thread = partial(database_sync_to_async, thread_sensitive=False)
+
+
+@_in_thread
 def _other_nodes(node: str) -> list[str]:
     return list(models.Node.objects.exclude(pk=node).values_list("pk", flat=True))
 
 
-@database_sync_to_async
-def _active_users(ids: list[int]) -> set[int]:
-    return set(get_user_model()._default_manager.filter(pk__in=ids, is_active=True).values_list("pk", flat=True))
+@_in_thread
+def _active_users(ids: list[int]) -> dict[int, Any]:
+    return {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=ids, is_active=True)}
 
 
-@database_sync_to_async
+@_in_thread
 def _remove_node(node: str) -> None:
     models.Node.objects.filter(pk=node).delete()
 
 
-@database_sync_to_async
+@_in_thread
 def _write(node: models.Node, batch: _Batch, dead: list[str]) -> None:
     with transaction.atomic():
         models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])

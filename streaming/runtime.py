@@ -16,6 +16,8 @@ from channels.layers import get_channel_layer
 from .conf import conf
 from .core.errors import CloseCode, StreamError
 from .core.hub import Hub
+from .features.layers import LayerSettings, catalogue
+from .tiles.tilesets import tilesets
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -32,9 +34,9 @@ class Runtime:
     def __init__(self) -> None:
         self.hub = Hub(get_channel_layer)
         self.connections: dict[str, Connection] = {}
-        self.accepting = True
         self._per_address: Counter[str] = Counter()
         self._opened = 0
+        self._layers: dict[str, LayerSettings] | None = None
 
     async def start(self) -> None:
         """Start the hub and the jobs."""
@@ -46,14 +48,17 @@ class Runtime:
         self.hub.on("layers.changed", lambda message: self._layers_changed())
         self.hub.every(TICK_SECONDS, self._tick)
         self.hub.every(1.0, expire_layers)
+        self.hub.every(max(conf.AUTH_CACHE_SECONDS, TICK_SECONDS), self.watch_layers)
         self.recorder = Recorder(self)
         if conf.RECORD_SECONDS:
             self.hub.every(conf.RECORD_SECONDS, self.recorder.write)
 
     async def stop(self) -> None:
         """Stop; connections have been closed by the server."""
-        self.accepting = False
+        from .tiles.service import close_tile_service
+
         await self.hub.stop()
+        close_tile_service()
         await self.recorder.farewell()
 
     def admit(self, address: str) -> None:
@@ -90,13 +95,17 @@ class Runtime:
             connection.close(CloseCode.DISCONNECTED, "disconnected by an operator")
 
     def _layers_changed(self) -> None:
-        from .features.layers import catalogue
-
         catalogue.clear()
+        tilesets.clear()
         for connection in list(self.connections.values()):
-            changed = getattr(connection.session, "layers_changed", None)
-            if changed is not None:
-                changed()
+            connection.session.layers_changed()
+
+    async def watch_layers(self) -> None:
+        """Notice changed layers also where the notice was lost: nobody goes on reading one that is not public any more."""
+        layers = await catalogue.all()
+        if self._layers is not None and layers != self._layers:
+            self._layers_changed()
+        self._layers = layers
 
 
 _current: Runtime | None = None

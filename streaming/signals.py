@@ -1,4 +1,4 @@
-"""A saved or deleted layer is told to every server process."""
+"""A saved or deleted layer or tileset is told to every server process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.dispatch import receiver
 from .core.errors import StreamError
 from .core.hub import CONTROL_GROUP
 from .features.layers import catalogue, layer_feed, settings_of
-from .models import Layer
+from .models import Layer, Tileset
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,12 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     feed = layer_feed(settings_of(instance))
 
     transaction.on_commit(partial(_without_redis, feed.drop_sync, instance))
+    transaction.on_commit(_announce)
+
+
+@receiver([post_save, post_delete], sender=Tileset)
+def tileset_changed(**kwargs: Any) -> None:
+    """Settings of tilesets hold here at once, and within a moment elsewhere."""
     transaction.on_commit(_announce)
 
 

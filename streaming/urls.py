@@ -11,5 +11,6 @@ urlpatterns = [
     path("favicon.ico", views.favicon),
     path("healthz", views.alive, name="healthz"),
     path("api/", include("streaming.api.urls")),
+    path("tiles/", include("streaming.api.tile_urls")),
     path("readyz", views.ready, name="readyz"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable
@@ -11,11 +12,15 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import OperationalError
+from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
 from geostream.embedded_redis import RedisService
 from streaming import apublish
-from streaming.models import Connection, Node, Subscription
+from streaming.models import Connection, Layer, Node, Subscription
 from streaming.runtime import Runtime, stop_runtime
 from tests.geo_peer import GeoPeer, point
 from tests.server_process import ServerProcess
@@ -85,6 +90,59 @@ async def test_counters_of_many_connections_are_written_in_turn(geo: Connect, ru
         await runtime.recorder.write()
         written.append(sum(await rows(Connection, "received")))
     assert written == [1, 2, 3]
+
+
+async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def locked(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    await apublish("l", [])
+    leaving, staying = geo(), geo()
+    await leaving.subscribe(id="one")
+    await staying.subscribe(id="two")
+    await staying.subscribe(id="three")
+    await runtime.recorder.write()
+    await leaving.close()
+    await staying.ask(type="unsubscribe", subscription_id="two")
+    with monkeypatch.context() as broken, pytest.raises(OperationalError):
+        broken.setattr("streaming.recorder._write", locked)
+        await runtime.recorder.write()
+    await runtime.recorder.write()
+    assert await rows(Subscription, "subscription_id") == ["three"]
+    assert len(await rows(Connection, "pk")) == 1
+
+
+async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -> None:
+    ring = [[math.cos(angle / 500), math.sin(angle / 500)] for angle in range(3000)]
+    await apublish("l", [])
+    await geo().subscribe(geometry={"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, bbox=[0, 0, 1, 1])
+    await geo().ask(type="subscribe_events", subscription_id="e", event_types=["error"] * 10_000)
+    await runtime.recorder.write()
+    assert await rows(Subscription, "filter") == [{"geometry": "…", "bbox": [0.0, 0.0, 1.0, 1.0]}, {"types": "error"}]
+
+
+async def test_a_permission_that_was_taken_away_ends_the_subscription(geo: Connect, runtime: Runtime) -> None:
+    await database_sync_to_async(Layer.objects.create)(name="secret", public=False)
+    user = await get_user_model().objects.acreate(username="alice")
+    await user.user_permissions.aadd(await Permission.objects.aget(codename="view_layer"))
+    peer = geo(headers=[(b"authorization", f"Bearer {AccessToken.for_user(user)}".encode())])
+    assert (await peer.subscribe("secret"))["success"]
+    await runtime.recorder._review_users()
+    assert await peer.nothing()
+    await user.user_permissions.aclear()
+    await runtime.recorder._review_users()
+    refused = await peer.next()
+    assert (refused["type"], refused["code"], refused["request_id"]) == ("error", "forbidden", "s")
+
+
+async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_lost(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe()
+    await runtime.watch_layers()
+    await Layer.objects.filter(name="l").aupdate(public=False)  # sends no signal
+    await runtime.watch_layers()
+    assert (await peer.next())["code"] == "forbidden"
 
 
 async def test_the_rows_of_a_dead_node_are_swept(runtime: Runtime) -> None:

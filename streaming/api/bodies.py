@@ -22,6 +22,7 @@ from .errors import UnsupportedMediaType
 
 CHUNK = 16 * 1024
 ENCODINGS = ("gzip", "identity")
+LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
 
 
 def body_chunks(request: HttpRequest | Request) -> Iterator[bytes]:
@@ -36,12 +37,12 @@ def body_chunks(request: HttpRequest | Request) -> Iterator[bytes]:
 def read_body(request: HttpRequest | Request, limit: int) -> bytes:
     """The whole body, decompressed. `StreamError("too_large")` as soon as it is more than `limit` bytes."""
     if declared_length(request) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     body = bytearray()
     for chunk in body_chunks(request):
         body += chunk
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
     return bytes(body)
 
 
@@ -89,5 +90,6 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise StreamError("bad_request", "the gzip body ends early")
 
 
-def _too_large(limit: int) -> StreamError:
+def too_large(limit: int) -> StreamError:
+    """The refusal of a body that is larger than a document may be."""
     return StreamError("too_large", f"the body is larger than the {limit} bytes allowed; send lines (application/x-ndjson)")

@@ -7,6 +7,7 @@ takes the usual way.
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,10 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
+
+from .arriving import Arriving
+from .bodies import LINES
+from .intake import Intake, shows_token
 
 _PUBLISHING = re.compile(r"/api/layers/[^/]+/features/?\Z")
 
@@ -30,14 +35,17 @@ class DirectHandler(ASGIHandler):
         self._middleware_chain = convert_exception_to_response(self._respond)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Answer one request."""
+        """Answer one request. A body of lines is left to the view, to be read while it arrives."""
+        arriving = Arriving(receive) if _sends_lines(scope) else None
         try:
-            body = await self.read_body(receive)
+            body = BytesIO() if arriving else await self.read_body(receive)
         except RequestAborted:
             return
         with body:
             set_script_prefix(scope.get("root_path", "") + "/")
             request, refusal = self.create_request(scope, body)
+            if request is not None:
+                request.arriving = arriving  # type: ignore[attr-defined]  # for `FeaturesView`
             response: Any = refusal if request is None else await self.run_get_response(request)
             response.headers.setdefault("Content-Length", str(len(response.content)))
             await self.send_response(response, send)
@@ -58,7 +66,14 @@ class HttpApplication:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
         handler = self._direct if _publishes(scope) and not settings.SECURE_SSL_REDIRECT else self._django
-        await handler(scope, receive, send)
+        if shows_token(scope):
+            await handler(scope, receive, send)
+            return
+        intake = Intake(receive, send)
+        if intake.fits(scope):
+            await handler(scope, intake, send)
+        else:
+            await intake.refuse()
 
 
 def _publishes(scope: dict[str, Any]) -> bool:
@@ -67,3 +82,9 @@ def _publishes(scope: dict[str, Any]) -> bool:
         and _PUBLISHING.match(scope["path"]) is not None
         and any(name == b"authorization" and value[:7].lower() == b"bearer " for name, value in scope["headers"])
     )
+
+
+def _sends_lines(scope: dict[str, Any]) -> bool:
+    headers = dict(scope["headers"])
+    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    return kind in LINES and b"content-encoding" not in headers

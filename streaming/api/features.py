@@ -6,7 +6,7 @@ Publishing runs on the server's event loop: in the steady state no thread, no da
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -21,22 +21,22 @@ from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.features.geojson import LineCutter, split_features
-from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, ingest
+from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, aingest_stream, ingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import ensure_layer
 from streaming.runtime import running
 
 from . import schemas
 from .answers import answer, geojson
+from .arriving import Arriving
 from .base import AsyncApiView
-from .bodies import body_chunks, declared_length, media_type, read_body
+from .bodies import LINES, body_chunks, declared_length, media_type, read_body
 from .errors import UnsupportedMediaType, refusal
 from .pages import current_items, pick
 from .permissions import ADD, CHANGE, require_readable
 from .queries import read_query
 
 DOCUMENTS = ("application/json", "application/geo+json")
-LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
 INLINE_BYTES = 512 * 1024
 """A document up to this size is read on the event loop."""
 
@@ -91,9 +91,14 @@ async def _writable(name: str, user: Any) -> LayerSettings:
         return settings
 
 
-async def _store(feed: Feed, slices: Iterable[Iterable[Record]], result: IngestResult) -> None:
+Slices = Iterable[Iterable[Record]] | AsyncIterable[Iterable[Record] | None]
+
+
+async def _store(feed: Feed, slices: Slices, result: IngestResult) -> None:
     runtime = running()
-    if runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+    if isinstance(slices, AsyncIterable):
+        await aingest_stream(feed, slices, result)
+    elif runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
         await aingest_slices(feed, slices, result)
     else:  # no server: a test client, or a process before its first WebSocket
         await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
@@ -120,9 +125,17 @@ def _features(request: Request) -> list[bytes]:
     return list(split_features(read_body(request, conf.MAX_BODY_BYTES)))
 
 
-async def _lines(request: Request) -> Iterator[Iterable[Record]]:
+async def _lines(request: Request) -> Slices:
     """The features of a stream of lines, chunk by chunk."""
-    return _cut(body_chunks(request))
+    arriving: Arriving | None = getattr(request._request, "arriving", None)
+    return _cut(body_chunks(request)) if arriving is None else _cut_arriving(arriving)
+
+
+async def _cut_arriving(arriving: Arriving) -> AsyncIterator[Iterable[Record] | None]:
+    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
+    async for chunk in arriving:
+        yield None if chunk is None else cutter.feed(chunk)
+    yield cutter.end()
 
 
 def _cut(chunks: Iterable[bytes]) -> Iterator[Iterable[Record]]:

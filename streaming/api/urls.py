@@ -10,6 +10,7 @@ from .feature import FeatureView
 from .features import FeaturesView
 from .layers import LayersView, LayerView
 from .nowhere import NowhereView
+from .tilesets import TilesetsView, TilesetView
 from .tokens import RefreshView, TicketView, TokenView
 
 _LAYER = r"^layers/(?P<layer>[^/]+)"
@@ -20,6 +21,8 @@ urlpatterns = [
     re_path(_LAYER + r"/features/?$", FeaturesView.as_view(), name="features"),
     re_path(_LAYER + r"/features/(?P<feature_id>.+?)/?$", FeatureView.as_view(), name="feature"),
     re_path(r"^events/?$", EventsView.as_view(), name="events"),
+    re_path(r"^tilesets/?$", TilesetsView.as_view(), name="tilesets"),
+    re_path(r"^tilesets/(?P<tileset>[^/]+)/?$", TilesetView.as_view(), name="tileset"),
     re_path(r"^token/?$", TokenView.as_view(), name="token"),
     re_path(r"^token/refresh/?$", RefreshView.as_view(), name="token-refresh"),
     re_path(r"^ticket/?$", TicketView.as_view(), name="ticket"),

@@ -13,18 +13,20 @@ import itertools
 import logging
 import ssl as tls
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
 from streaming.client.backoff import Backoff
+from streaming.client.changes import Event, FeatureChange
 from streaming.client.conditions import EventOptions, FeatureOptions, to_wire
 from streaming.client.errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
 from streaming.client.event_subscription import EventSubscription
 from streaming.client.feature_subscription import FeatureSubscription
 from streaming.client.keeper import Heartbeat, Keeper
 from streaming.client.link import Endpoint
+from streaming.client.merging import merged
 from streaming.client.session import Answered, AnySubscription, Session, demand_success
 from streaming.client.state import ConnectionState, StateCallback
 from streaming.dialects.geo.codec import Encoding
@@ -47,7 +49,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 class GeoStreamClient:
     """A connection to a GeoStream server, as an asynchronous context manager; for one use.
 
-    The first connection is tried once and its failure raised; later ones as `backoff` says, if `reconnect`.
+    The first connection is tried once and its failure raised; later ones as `backoff` says, if `auto_reconnect`.
     Times are in seconds, sizes in bytes.
     """
 
@@ -59,10 +61,11 @@ class GeoStreamClient:
         format: Literal["Json", "MessagePack", "Binary"] = "Json",
         compression: Literal["None", "Zstd"] = "None",
         headers: Mapping[str, str] | None = None,
-        reconnect: bool = True,
+        auto_reconnect: bool = True,
+        max_reconnect_attempts: int | None = None,
         backoff: Backoff | None = None,
-        open_timeout: float = 10.0,
-        request_timeout: float = 30.0,
+        connect_timeout: float = 10.0,
+        message_timeout: float = 30.0,
         ping_interval: float | None = 20.0,
         ping_timeout: float = 20.0,
         max_size: int = 16 << 20,
@@ -71,15 +74,15 @@ class GeoStreamClient:
         proxy: str | Literal[True] | None = True,
     ) -> None:
         encoding = Encoding.of(MessageFormat(format), Compression(compression))
-        self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, open_timeout, max_size=max_size)
+        self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, connect_timeout, max_size=max_size)
         self._token = token
-        self._request_timeout = request_timeout
+        self._message_timeout = message_timeout
         self._max_waiting_events = max_waiting_events
         self._subscriptions: dict[str, AnySubscription] = {}
         self._request_ids = (f"request-{number}" for number in itertools.count(1))
         self._errands: set[asyncio.Task[None]] = set()
         heartbeat = Heartbeat(ping_interval, ping_timeout)
-        self._keeper = Keeper(self, backoff or Backoff() if reconnect else None, heartbeat)
+        self._keeper = Keeper(self, backoff or Backoff(attempts=max_reconnect_attempts) if auto_reconnect else None, heartbeat)
 
     @property
     def state(self) -> ConnectionState:
@@ -131,6 +134,19 @@ class GeoStreamClient:
         subscription = EventSubscription(self, id, tuple(event_types), to_wire(options), self._max_waiting_events)
         await self._subscribe(subscription)
         return subscription
+
+    def feature_stream(self) -> AsyncIterator[FeatureChange]:
+        """The changes of all present feature subscriptions; whoever reads this does not iterate over them."""
+        return merged([each for each in self._subscriptions.values() if isinstance(each, FeatureSubscription)])
+
+    def event_stream(self) -> AsyncIterator[Event]:
+        """The events of all present event subscriptions, in the same way."""
+        return merged([each for each in self._subscriptions.values() if isinstance(each, EventSubscription)])
+
+    def message_stream(self) -> AsyncIterator[FeatureChange | Event]:
+        """The changes and events of all present subscriptions, in the same way."""
+        present: Iterable[AsyncIterator[FeatureChange | Event]] = self._subscriptions.values()
+        return merged(present)
 
     async def unsubscribe(self, subscription: AnySubscription | str) -> None:
         """End a subscription, given itself or its id; its iterator ends."""
@@ -217,7 +233,7 @@ class GeoStreamClient:
         """A new connection: what the keeper calls."""
         token = self._token() if callable(self._token) else self._token
         link = await self._endpoint.open(await token if inspect.isawaitable(token) else token)
-        return Session(link, self._subscriptions, self._request_timeout)
+        return Session(link, self._subscriptions, self._message_timeout)
 
     def resumptions(self, session: Session) -> list[Coroutine[Any, Any, None]]:
         """What is to be done on a new connection before anything else: what the keeper calls."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
 
 MAX_NODES = 2_000
-"""Operators, properties and literals of one expression; evaluating so many takes about a millisecond."""
+"""Operators, properties, literals and positions of literal geometries of one expression; evaluating so many takes some milliseconds."""
 
 _SCALARS = ("scalar", "scalar")
 _SPATIAL = ("intersects", "equals", "disjoint", "touches", "within", "overlaps", "crosses", "contains")
@@ -62,12 +64,15 @@ class _Checker:
         self.nodes = 0
 
     def check(self, node: Any, wanted: str, place: str) -> None:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise _refusal(f"the filter has more than {MAX_NODES:,} operators, properties and literals")
+        self._count(1)
         kinds = self._kinds(node, place)
         if wanted != "any" and kinds and wanted not in kinds:
             raise _refusal(f"{place} must be {_NAMES[wanted]}, not {node!r:.80}")
+
+    def _count(self, nodes: int) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise _refusal(f"the filter has more than {MAX_NODES:,} operators, properties, literals and positions")
 
     def _kinds(self, node: Any, place: str) -> tuple[str, ...]:
         """What the node can stand for; empty for a property, which can stand for anything."""
@@ -125,6 +130,7 @@ class _Checker:
             check_geometry(node)
         except GeometryError as error:
             raise _refusal(str(error)) from None
+        self._count(msgspec.json.encode(node).count(b"["))
         return ("geometry",)
 
 

@@ -36,12 +36,16 @@ class FilterSpec:
 
 
 class Filter:
-    """A compiled FilterSpec. Features outside all of `boxes` never match (None: no such bounds, empty: nothing matches)."""
+    """A compiled FilterSpec. Features outside all of `boxes` never match (None: no such bounds, empty: nothing matches).
 
-    __slots__ = ("boxes", "key", "matches")
+    `costly`: judging an item may take a millisecond rather than a microsecond.
+    """
 
-    def __init__(self, key: Hashable, boxes: tuple[Box, ...] | None, matches: Predicate) -> None:
+    __slots__ = ("boxes", "costly", "key", "matches")
+
+    def __init__(self, key: Hashable, boxes: tuple[Box, ...] | None, matches: Predicate, costly: bool = False) -> None:
         self.key = key
+        self.costly = costly
         self.boxes = boxes
         self.matches = matches
 
@@ -72,7 +76,7 @@ def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter
         pairs,
         expression and expression.text,
     )
-    return Filter(key, _bounds(regions), join(predicates))
+    return Filter(key, _bounds(regions), join(predicates), costly=expression is not None or spec.geometry is not None)
 
 
 def _regions(spec: FilterSpec, max_vertices: int) -> list[Region]:

@@ -26,6 +26,9 @@ _CRS84 = re.compile(
 )
 _encode = msgspec.json.Encoder(order="sorted").encode
 
+MOST_FORMS = 16
+"""Forms kept of one item. A still item lives for ever, and clients can ask for any number of different sets of properties."""
+
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
@@ -40,6 +43,8 @@ class Presentation:
             return item.value
         made: bytes | None = item.forms.get(self)
         if made is None:
+            if len(item.forms) >= MOST_FORMS:
+                item.forms.clear()
             made = item.forms[self] = _encode(self._feature(item))
         return made
 

@@ -26,6 +26,14 @@ class Replica(Follower):
         self.items = state.items
         self._index: BoxIndex[Audience] = BoxIndex()
 
+    def versions(self, since: Cursor | None = None) -> list[Item]:
+        """Every item as it is; with a cursor, also as it was in the changes at hand since then."""
+        found = list(self.items.values())
+        if since is not None and self.reaches(since):
+            for change in islice(self.recent, since.seq + 1 - self._first, None):
+                found += [version for version in (change.old, change.new) if version is not None]
+        return found
+
     def snapshot(self, condition: Condition) -> list[Delivery]:
         """Everything that matches now, as `added`; the last one carries the promise."""
         return self._promising([self._telling("added", item.key, item) for item in self.items.values() if condition.matches(item)])

@@ -63,7 +63,8 @@ def _decode_feature(raw: bytes, max_bytes: int) -> dict[str, Any]:
     try:
         feature = _decode(raw)
     except _UNREADABLE as error:
-        raise StreamError("invalid_feature", f"not JSON: {error}") from None
+        hint = " (JSON has no NaN and no Infinity)" if b"NaN" in raw or b"Infinity" in raw else ""
+        raise StreamError("invalid_feature", f"not JSON: {error}{hint}") from None
     if type(feature) is not dict:
         raise StreamError("invalid_feature", "a feature is a JSON object")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:

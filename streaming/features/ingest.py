@@ -7,7 +7,7 @@ the input is. On the event loop the work is done in slices of about half a milli
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -77,6 +77,20 @@ async def aingest_slices(feed: Feed, slices: Iterable[Iterable[Record]], result:
     if batch.items:
         batch.note(await feed.put(batch.items))
     return batch.result
+
+
+async def aingest_stream(feed: Feed, slices: AsyncIterable[Iterable[Record] | None], result: IngestResult) -> None:
+    """The same for records that are still arriving; at None, when none came for a moment, what waits is stored."""
+    batch = _Batch(result)
+    async for records in slices:
+        for record in records or ():
+            if batch.add(record):
+                batch.note(await feed.put(batch.items))
+        if records is None and batch.items:
+            batch.note(await feed.put(batch.items))
+        await asyncio.sleep(0)
+    if batch.items:
+        batch.note(await feed.put(batch.items))
 
 
 class _Batch:

@@ -6,6 +6,7 @@ place, so that whoever counts the records knows which one it was. A stream of an
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 
@@ -13,6 +14,9 @@ import msgspec
 
 from streaming.core.errors import StreamError
 
+from .documents import iter_documents
+
+_NO_JSON_NUMBER = re.compile(rb"NaN|Infinity")
 _SEPARATOR = b"\x1e"
 _BLANK = b" \t\r\n"
 
@@ -26,10 +30,16 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 
 
 def split_features(body: bytes) -> Iterator[bytes]:
-    """The features of one JSON document, a Feature or a FeatureCollection, undecoded. StreamError invalid_feature."""
+    """The features of one JSON document, a Feature or a FeatureCollection, undecoded. StreamError invalid_feature.
+
+    Many libraries write NaN and Infinity, which JSON does not have: such a feature comes out as it is, to be refused alone.
+    """
     try:
         document = _decode_document(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        features = _beside_no_numbers(body)
+        if features is not None:
+            return iter(features)
         raise StreamError("invalid_feature", f"not a GeoJSON Feature or FeatureCollection: {error}") from None
     if document.type == "Feature":
         return iter((body,))
@@ -38,6 +48,15 @@ def split_features(body: bytes) -> Iterator[bytes]:
     if document.features is None:
         raise StreamError("invalid_feature", "features: a FeatureCollection needs a list of features")
     return map(bytes, document.features)
+
+
+def _beside_no_numbers(body: bytes) -> list[bytes] | None:
+    """The features of a document that would be JSON if it were not for NaN or Infinity; None if it would not."""
+    if not _NO_JSON_NUMBER.search(body):
+        return None
+    found = list(iter_documents([body], len(body)))
+    features = [feature for feature in found if not isinstance(feature, StreamError)]
+    return features if len(features) == len(found) else None
 
 
 def iter_lines(chunks: Iterable[bytes], max_line: int) -> Iterator[bytes | StreamError]:

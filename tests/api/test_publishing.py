@@ -75,6 +75,20 @@ def test_a_bad_line_keeps_no_other_out(admin: APIClient) -> None:
     assert (counts["added"], counts["refused"], counts["errors"][0]["index"]) == (2, 1, 1)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity"])
+def test_a_number_that_json_does_not_have_keeps_no_other_feature_out(admin: APIClient, number: str) -> None:
+    body = json.dumps(collection(point(1, 0, 0), point(2, 12345, 0), point(3, 0, 0))).replace("12345", number)
+    counts = post(admin, body.encode()).json()
+    assert (counts["added"], counts["refused"], counts["errors"][0]["index"], stored()) == (2, 1, 1, 2)
+    assert "JSON has no NaN" in counts["errors"][0]["message"]
+
+
+def test_a_document_that_is_broken_elsewhere_too_is_refused_whole(admin: APIClient) -> None:
+    body = json.dumps(collection(point(1, 0, 0), point(2, 12345, 0))).replace("12345", "NaN")[:-1]
+    assert post(admin, body.encode()).status_code == 400
+    assert stored() == 0
+
+
 @pytest.mark.parametrize("content_type", ["application/json", *LINES])
 def test_gzip_is_understood(admin: APIClient, content_type: str) -> None:
     body = gzip.compress(json.dumps(point(1, 0, 0)).encode())

@@ -139,7 +139,7 @@ async def test_a_close_instead_of_a_handshake_is_told(server: ScriptedServer, ma
 
 async def test_a_server_that_does_not_shake_hands_is_not_waited_for_long(server: ScriptedServer, make_client: MakeClient) -> None:
     with pytest.raises(ConnectionFailed, match=r"handshake within 0.05 seconds"):
-        await make_client(open_timeout=0.05).connect()
+        await make_client(connect_timeout=0.05).connect()
 
 
 async def test_another_version_is_not_spoken(server: ScriptedServer, make_client: MakeClient) -> None:

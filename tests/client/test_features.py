@@ -169,7 +169,7 @@ async def test_a_cancelled_subscribe_is_taken_back(scene: Scene) -> None:
 async def test_a_server_that_does_not_answer_is_not_waited_for_long(server: ScriptedServer, make_client: MakeClient) -> None:
     async with asyncio.TaskGroup() as tasks:
         accepted = tasks.create_task(server.peer())
-        async with make_client(request_timeout=0.01) as client:
+        async with make_client(message_timeout=0.01) as client:
             await accepted
             with pytest.raises(RequestTimedOut):
                 await client.subscribe_features("flights")

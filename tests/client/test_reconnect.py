@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streaming.client import ConnectionClosedByServer, ConnectionFailed, ConnectionLost, ConnectionState, RequestRefused
+from streaming.client import ConnectionClosedByServer, ConnectionFailed, ConnectionLost, ConnectionState, GeoStreamClient, RequestRefused
 from streaming.dialects.geo.messages import Ping, SubscribeFeatures, UpdateSubscription
 from tests.client.conftest import MakeClient, Naps, Scene, until
 from tests.client.scripted import ScriptedServer, feature, gone
@@ -215,7 +215,7 @@ async def test_an_http_refusal_for_good_is_not_tried_again(scene: Scene, naps: N
 async def test_without_reconnect_a_break_ends_everything(server: ScriptedServer, make_client: MakeClient) -> None:
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(server.peer())
-        async with make_client(reconnect=False) as client:
+        async with make_client(auto_reconnect=False) as client:
             (await first).break_off()
             await until(client, ConnectionState.CLOSED)
             with pytest.raises(ConnectionLost):
@@ -244,3 +244,12 @@ async def test_changes_of_state_are_told(scene: Scene) -> None:
         (ConnectionState.CONNECTED, "NoneType"),
         (ConnectionState.CLOSED, "NoneType"),
     ]
+
+
+async def test_so_many_attempts_and_no_more(server: ScriptedServer) -> None:
+    client = GeoStreamClient(server.url, proxy=None, max_reconnect_attempts=0)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(server.peer())
+        await client.connect()
+        (await first).break_off()
+        await until(client, ConnectionState.CLOSED)

@@ -134,6 +134,15 @@ def test_a_json_expression_that_cannot_be_evaluated_is_refused(expression: Any, 
     assert reason in refusal(expression)
 
 
+def test_the_positions_of_literal_geometries_are_bounded() -> None:
+    def line(positions: int) -> str:
+        return f"S_INTERSECTS(geometry, LINESTRING({', '.join(f'{x * 0.01:.2f} 1' for x in range(positions))}))"
+
+    compile_expression(line(1900))
+    assert "2,000" in refusal(line(2100))
+    assert "2,000" in refusal(" or ".join([line(700)] * 3))
+
+
 def test_a_json_expression_nested_too_deeply_is_refused() -> None:
     expression: dict[str, Any] = {"op": "=", "args": [1, 1]}
     for _ in range(5000):

@@ -10,7 +10,7 @@ import pytest
 from streaming.core import projection
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
-from streaming.core.presentation import Presentation, compile_presentation
+from streaming.core.presentation import MOST_FORMS, Presentation, compile_presentation
 
 PLACE = [10.0, 20.0]
 MERCATOR = [1113194.9079327357, 2273030.926987689]
@@ -28,6 +28,13 @@ def shown(geometry: Any, crs: int | str | None = 3857, properties: Any = None, *
 
 def close(position: list[float]) -> Any:
     return pytest.approx(position, abs=1e-3)
+
+
+def test_an_item_keeps_some_of_its_forms_only() -> None:
+    subject = item(None)
+    for number in range(1000):
+        assert json.loads(compile_presentation(None, ["a", f"other{number}"]).geojson(subject))["properties"] == {"a": 2}
+    assert len(subject.forms) <= MOST_FORMS
 
 
 def test_the_default_presentation_is_the_value_itself() -> None:

@@ -387,7 +387,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
     monkeypatch.setattr(view_module, "time", clock)
     monkeypatch.setattr(feed_module, "ring", lambda feed, seq: None)
     monkeypatch.setattr(Catalogue, "_fresh", True)
-    monkeypatch.setattr(catalogue, "_layers", LAYERS)
+    monkeypatch.setattr(catalogue, "_rows", LAYERS)
     return clock
 
 

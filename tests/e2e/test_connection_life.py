@@ -14,6 +14,7 @@ import urllib.request
 from hashlib import sha256
 from http.cookiejar import CookieJar
 from pathlib import Path
+from socket import create_connection
 
 import jwt
 import pytest
@@ -154,6 +155,21 @@ def test_a_page_of_another_site_is_refused_whatever_its_cookies(server: ServerPr
     for origin in ("http://evil.example", f"{server.url}.evil.example", "null"):
         with GeoSocket(server.ws_url, origin=origin, headers={"Cookie": cookie}) as socket:
             assert socket.closed() == 4403
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://", "", "nonsense"])
+def test_an_origin_that_is_none_is_refused(server: ServerProcess, origin: str) -> None:
+    with GeoSocket(server.ws_url, origin=origin, headers={"Cookie": session_cookie(server)}) as socket:
+        assert not origin or socket.closed() == 4403
+        assert origin or not may_read_secret(socket)
+
+
+def test_a_page_whose_name_was_pointed_at_this_server_is_refused(server: ServerProcess) -> None:
+    headers = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    with create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(f"GET /ws HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n{headers}\r\n".encode())
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+    assert (4403).to_bytes(2, "big") in answer
 
 
 def test_a_cookie_without_an_origin_is_not_looked_at(server: ServerProcess) -> None:

@@ -224,6 +224,17 @@ test("unsubscribing resolves with the server's ack and frees the id", async () =
   client.subscribeFeatures("vehicles", { id: "mine" });
 });
 
+test("a subscription can be ended by its id", async () => {
+  await connect();
+  const subscription = await vehicles({ id: "mine" });
+  const ended = client.unsubscribe("mine");
+  assert.equal((await server.next("unsubscribe")).subscription_id, "mine");
+  server.ack("mine");
+  await ended;
+  assert.equal(subscription.closed, true);
+  await client.unsubscribe("mine");
+});
+
 test("async iteration gives every change and stops with the subscription", async () => {
   await connect();
   const subscription = client.subscribeFeatures("vehicles");

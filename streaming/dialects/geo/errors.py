@@ -8,6 +8,10 @@ from streaming.dialects.geo.encoding import Encoding
 MAX_DEPTH = 126
 """Levels of arrays and objects inside a message, in every format, so that what came in one can go out in any other."""
 
+BYTES_PER_PART = 16
+"""A message may have one array, object or member for so many bytes of the largest message, not more: reading them is what costs. A zstd
+frame of seventy bytes can hold a million empty arrays, which would keep everybody waiting for more than a second."""
+
 
 class DecodeError(StreamError):
     """A frame that is no message. `request_id` and `encoding` are what could still be made out of it, for the answer."""
@@ -16,6 +20,11 @@ class DecodeError(StreamError):
         super().__init__(code, message)
         self.request_id = request_id
         self.encoding = encoding
+
+
+def too_many() -> DecodeError:
+    """The refusal of a message with too many parts."""
+    return DecodeError("too_large", "the message has too many arrays, objects or members")
 
 
 def too_deep() -> DecodeError:

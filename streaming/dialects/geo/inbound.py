@@ -16,7 +16,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.dialects.geo import zstd
 from streaming.dialects.geo.encoding import Encoding
-from streaming.dialects.geo.errors import MAX_DEPTH, DecodeError, too_deep
+from streaming.dialects.geo.errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
 from streaming.dialects.geo.messages import BASE_FIELDS, INDEXED, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
 from streaming.dialects.geo.packed import as_text, declared_length, plain_field, unpack
 from streaming.dialects.geo.zstd_frame import MAGIC
@@ -45,30 +45,32 @@ def decode(data: bytes | str, *, max_size: int, max_decompressed: int) -> tuple[
         except StreamError as error:
             raise DecodeError(error.code, error.message) from None
         compression = Compression.ZSTD
-    return _decode_plain(frame, compression, upstream)
+    return _decode_plain(frame, compression, upstream, max(max_decompressed // BYTES_PER_PART, 1024))
 
 
-def _decode_plain(frame: bytes, compression: Compression, upstream: bool) -> tuple[Message, Encoding]:
+def _decode_plain(frame: bytes, compression: Compression, upstream: bool, most: int) -> tuple[Message, Encoding]:
     first = frame[0] if frame else 0xC1
     if first in _JSON_STARTS:
         encoding = Encoding.of(MessageFormat.JSON, compression, stored_zstd=upstream)
-        return _guarded(_from_json, frame, encoding)
+        return _guarded(_from_json, frame, encoding, most)
     positional = 0x90 <= first <= 0x9F or first in (0xDC, 0xDD)
     if positional or 0x80 <= first <= 0x8F or first in (0xDE, 0xDF):
         encoding = Encoding.of(MessageFormat.MESSAGE_PACK, compression, positional=positional, stored_zstd=upstream)
-        return _guarded(_from_array if positional else _from_map, frame, encoding)
+        return _guarded(_from_array if positional else _from_map, frame, encoding, most)
     raise DecodeError("bad_frame", "the frame is neither a JSON object nor a MessagePack map or array nor a zstd frame of one")
 
 
-def _guarded(read: Callable[[bytes], Message], frame: bytes, encoding: Encoding) -> tuple[Message, Encoding]:
+def _guarded(read: Callable[[bytes, int], Message], frame: bytes, encoding: Encoding, most: int) -> tuple[Message, Encoding]:
     try:
-        return read(frame), encoding
+        return read(frame, most), encoding
     except DecodeError as error:
         error.encoding = encoding
         raise
 
 
-def _from_json(frame: bytes) -> Message:
+def _from_json(frame: bytes, most: int) -> Message:
+    if frame.count(b"[") + frame.count(b"{") > most:
+        raise too_many()
     try:
         fields = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -83,8 +85,8 @@ def _from_json(frame: bytes) -> Message:
     return _typed(tag if isinstance(tag, str) else None, fields)
 
 
-def _from_map(frame: bytes) -> Message:
-    raw = unpack(frame)
+def _from_map(frame: bytes, most: int) -> Message:
+    raw = unpack(frame, most)
     fields: dict[str, Any] = {}
     for key, value in raw.items():
         fields[as_text(key)] = value
@@ -93,8 +95,8 @@ def _from_map(frame: bytes) -> Message:
     return _typed(_variant(fields.get("type")), fields, plain=False)
 
 
-def _from_array(frame: bytes) -> Message:
-    tag, *values = unpack(frame) or (None,)
+def _from_array(frame: bytes, most: int) -> Message:
+    tag, *values = unpack(frame, most) or (None,)
     kind = _kind(_variant(tag), None)
     names = BASE_FIELDS[kind]
     fields = dict(zip(names, values, strict=False))

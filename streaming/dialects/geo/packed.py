@@ -11,13 +11,23 @@ from typing import Any
 
 import msgpack
 
-from streaming.dialects.geo.errors import MAX_DEPTH, DecodeError, too_deep
+from streaming.dialects.geo.errors import MAX_DEPTH, DecodeError, too_deep, too_many
 
+_NO_HEADERS = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 _SIMPLE = frozenset((str, int, bool, type(None)))
 
 
-def unpack(frame: bytes) -> Any:
-    """The first MessagePack value of a frame; what follows it is ignored."""
+def unpack(frame: bytes, most: int) -> Any:
+    """The first MessagePack value of a frame; what follows it is ignored. `most` bounds its arrays, maps and their members."""
+    # Also counts bytes that only look like the header of an array or a map: within numbers one in seven.
+    if len(frame) > most and len(frame.translate(None, _NO_HEADERS)) > most:
+        raise too_many()
+    value = _unpacked(frame)
+    _check_members(value, 2 * most)
+    return value
+
+
+def _unpacked(frame: bytes) -> Any:
     try:
         unpacker = msgpack.Unpacker(max_buffer_size=len(frame))
         unpacker.feed(frame)
@@ -29,6 +39,18 @@ def unpack(frame: bytes) -> Any:
         raise too_deep() from None
     except (msgpack.UnpackException, ValueError) as error:
         raise DecodeError("bad_frame", f"the MessagePack cannot be read: {error}") from None
+
+
+def _check_members(value: Any, most: int) -> None:
+    containers = [value] if isinstance(value, list | dict) else []
+    count = 0
+    while containers:
+        container = containers.pop()
+        count += len(container)
+        if count > most:
+            raise too_many()
+        members = container.values() if isinstance(container, dict) else container
+        containers += [member for member in members if isinstance(member, list | dict)]
 
 
 def declared_length(frame: bytes) -> int:

@@ -57,6 +57,7 @@ class GeoSession:
         self._met = False
         self._bad_frames = 0
         self._reviewing: asyncio.Task[None] | None = None
+        self._review_due = False
 
     @property
     def hub(self) -> Hub:
@@ -123,7 +124,8 @@ class GeoSession:
         ]
 
     def layers_changed(self) -> None:
-        """Layers were created, changed or deleted."""
+        """Layers were created, changed or deleted, or somebody else is asking."""
+        self._review_due = True
         if self.subscriptions and self._reviewing is None:
             self._reviewing = asyncio.create_task(self._review())
 
@@ -137,8 +139,10 @@ class GeoSession:
 
     async def _review(self) -> None:
         try:
-            for subscription in list(self.subscriptions.values()):
-                await subscription.review()
+            while self._review_due:
+                self._review_due = False
+                for subscription in list(self.subscriptions.values()):
+                    await subscription.review()
         except StreamError as error:
             logger.warning("subscriptions could not be reviewed: %s", error)
         finally:
@@ -201,6 +205,7 @@ class GeoSession:
         await subscription.start()
         self.subscriptions[subscription.id] = subscription
         self.revision += 1
+        self.layers_changed()  # one may have come or gone while this was not yet listed
 
     def _subscription(self, subscription_id: str) -> Subscription:
         subscription = self.subscriptions.get(subscription_id)
@@ -219,3 +224,4 @@ class GeoSession:
         self.connection.principal = await from_token(message.token)
         self.revision += 1
         self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))
+        self.layers_changed()

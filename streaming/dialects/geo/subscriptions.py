@@ -9,9 +9,14 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from streaming.core.deliveries import Delivery, LogQueue
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
+from streaming.core.filters import Filter
+from streaming.core.follower import Condition
+from streaming.core.foreseen import foreseen
 from streaming.core.replica import Replica
 from streaming.core.view import View
 from streaming.features.events import event_feed
@@ -53,12 +58,13 @@ class FeatureSubscription:
         filters = {layer.name: self.wanted.filter_for(layer.time_property) for layer in layers}
         replicas = {layer.name: await self._session.hub.replica(layer_feed(layer)) for layer in layers}
         reached = await self._reach(replicas)
+        seen = {name: await foreseen(filters[name], replica.versions(self.wanted.cursor_of(name))) for name, replica in replicas.items()}
         # Nothing awaits from here on: what holds now holds until all have joined.
         recoverable = reached and self._recoverable(replicas)
         told: dict[str, list[Delivery]] = {}
         for layer in layers:
             view = View(self._session.outbox, self._encoder(self.wanted, layer.name), filters[layer.name], self.wanted.message.max_rate)
-            told[layer.name] = self._first(replicas[layer.name], view, layer.name, recoverable)
+            told[layer.name] = self._first(replicas[layer.name], seen[layer.name], layer.name, recoverable)
             self._views[layer.name] = (layer, view)
             replicas[layer.name].join(view)
         ack = self._ack("Subscribed to features", told, recoverable if self.wanted.message.cursor is not None else None)
@@ -68,19 +74,28 @@ class FeatureSubscription:
 
     async def update(self, wanted: Wanted) -> None:
         """Move to other conditions; only the difference is told."""
+        seen = {name: await self._foreseen(layer, view, wanted) for name, (layer, view) in list(self._views.items())}
+        # Nothing awaits from here on. Layers may have come and gone meanwhile.
         filters = {name: wanted.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
         redraw = wanted.presentation != self.wanted.presentation
         told: dict[str, list[Delivery]] = {}
         for name, (_, view) in self._views.items():
             replica = view.follows
             assert isinstance(replica, Replica)
-            told[name] = replica.difference(view.filter, filters[name], redraw)
+            told[name] = replica.difference(*seen.get(name, (view.filter, filters[name])), redraw)
             replica.leave(view)
             view.reshape(self._encoder(wanted, name), filters[name], wanted.message.max_rate)
             replica.join(view)
         self.wanted = wanted
         self._session.send(self._ack("Updated", told, None))
         self._tell(told)
+
+    @staticmethod
+    async def _foreseen(layer: LayerSettings, view: View, wanted: Wanted) -> tuple[Condition, Condition]:
+        """The conditions before and after."""
+        before, after = view.filter, wanted.filter_for(layer.time_property)
+        items = view.follows.versions() if isinstance(view.follows, Replica) else []
+        return await foreseen(before, items) if isinstance(before, Filter) else before, await foreseen(after, items)
 
     async def review(self) -> None:
         """Layers have changed: join new ones if every layer is wanted, leave those that may not be read any more."""
@@ -141,15 +156,15 @@ class FeatureSubscription:
         cursors = {name: self.wanted.cursor_of(name) for name in replicas}
         return all(cursor is None or replicas[name].reaches(cursor) for name, cursor in cursors.items())
 
-    def _first(self, replica: Replica, view: View, name: str, recoverable: bool) -> list[Delivery]:
+    def _first(self, replica: Replica, condition: Condition, name: str, recoverable: bool) -> list[Delivery]:
         cursor = self.wanted.cursor_of(name)
         if recoverable and cursor is not None:
-            missed = replica.missed(view.filter, cursor)
+            missed = replica.missed(condition, cursor)
             if missed is not None:
                 return missed
         if cursor is None and not self._session.wants_snapshot(self.wanted.message.snapshot):
             return []
-        return replica.snapshot(view.filter)
+        return replica.snapshot(condition)
 
     async def _join_new(self, layer: LayerSettings) -> None:
         condition = self.wanted.filter_for(layer.time_property)
@@ -203,7 +218,7 @@ class EventSubscription:
         self.id = message.subscription_id
         self.since = time.time()
         self._session = session
-        self._message = message
+        self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
         encoder = event_encoder(EventVariant(session.encoding, session.framing, self.id))
         queue = LogQueue(encoder, session.outbox.limits.events)
         self._view = View(session.outbox, encoder, EventCondition(message), queue=queue)

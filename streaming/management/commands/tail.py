@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from streaming.client import ClientError, ConnectionFailed, ConnectionState, Event, FeatureChange, GeoStreamClient
+from streaming.client.merging import merged
 from streaming.features.events import EVENT_TYPES
 from streaming.management.arguments import at_least_one
 from streaming.management.change_lines import FORMATS, Human
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         async with GeoStreamClient(options["url"], token=options["token"]) as client:
             if isinstance(lines, Human):
                 client.on_state(self._tell)
-            async for one in _merged(await _subscriptions(client, options)):
+            async for one in merged(await _subscriptions(client, options)):
                 _write(self.stdout, lines.event(one) if isinstance(one, Event) else lines.change(one))
                 remaining -= 1
                 if not remaining:
@@ -82,27 +83,6 @@ async def _subscriptions(client: GeoStreamClient, options: dict[str, Any]) -> li
         conditions: Any = {name: options[name] for name in CONDITIONS if options[name] is not None}
         found.append(await client.subscribe_features(options["layer"], snapshot=options["snapshot"], **conditions))
     return found
-
-
-async def _merged(sources: list[AsyncIterator[FeatureChange | Event]]) -> AsyncIterator[FeatureChange | Event]:
-    """What comes from any of them, in the order in which it comes. A source that fails, fails it all."""
-    waiting = {asyncio.ensure_future(_next(source)): source for source in sources}
-    try:
-        while waiting:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                source = waiting.pop(task)
-                one = task.result()
-                if one is not None:
-                    yield one
-                    waiting[asyncio.ensure_future(_next(source))] = source
-    finally:
-        for task in waiting:
-            task.cancel()
-
-
-async def _next(source: AsyncIterator[FeatureChange | Event]) -> FeatureChange | Event | None:
-    return await anext(source, None)
 
 
 def _write(stdout: OutputWrapper, line: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.contrib.auth import get_user_model
+from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import adelete, apublish
 from streaming.models import Layer
@@ -30,6 +33,11 @@ def save_layer(name: str, **fields: Any) -> None:
 @database_sync_to_async
 def delete_layer(name: str) -> None:
     Layer.objects.get(name=name).delete()
+
+
+@database_sync_to_async
+def token_of(name: str, **fields: Any) -> str:
+    return str(AccessToken.for_user(get_user_model()._default_manager.create(username=name, **fields)))
 
 
 async def test_it_sends_a_snapshot_and_then_changes(geo: Connect) -> None:
@@ -197,6 +205,36 @@ async def test_a_layer_made_later_joins_a_subscription_to_all(geo: Connect) -> N
     await apublish("new", point("a", 1, 1))
     message = await peer.next()
     assert (message["layer"], message["id"]) == ("new", "a")
+
+
+async def test_layers_made_at_the_same_time_all_join_a_subscription_to_all(geo: Connect) -> None:
+    peer = geo()
+    await peer.subscribe(layer=None)
+    await asyncio.gather(*(apublish(f"new{number}", point("a", 1, 1)) for number in range(6)))
+    assert {(await peer.next())["layer"] for _ in range(6)} == {f"new{number}" for number in range(6)}
+
+
+async def test_layers_join_and_leave_a_subscription_to_all_with_the_login(geo: Connect) -> None:
+    await apublish("secret", point("a", 1, 1))
+    await save_layer("secret", public=False)
+    peer = geo()
+    assert (await peer.subscribe(layer=None))["snapshot_count"] == 0
+    await peer.ask(type="authenticate", token=await token_of("boss", is_superuser=True))
+    message = await peer.next()
+    assert (message["change_type"], message["layer"]) == ("added", "secret")
+    await peer.ask(type="authenticate", token=await token_of("guest"))
+    message = await peer.next()
+    assert (message["change_type"], message["layer"], message["reason"]) == ("deleted", "secret", "left_view")
+
+
+async def test_a_subscription_ends_when_somebody_logs_in_who_may_not_read_its_layer(geo: Connect) -> None:
+    await save_layer("secret", public=False)
+    peer = geo()
+    await peer.ask(type="authenticate", token=await token_of("boss", is_superuser=True))
+    assert (await peer.subscribe(layer="secret"))["success"]
+    await peer.ask(type="authenticate", token=await token_of("guest"))
+    message = await peer.next()
+    assert (message["type"], message["code"], message["request_id"]) == ("error", "forbidden", "s")
 
 
 async def test_a_deleted_layer_empties(geo: Connect) -> None:

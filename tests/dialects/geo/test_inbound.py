@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tracemalloc
 from contextlib import suppress
 from typing import Any
@@ -158,7 +159,7 @@ def test_nesting_is_bounded(pack: Any) -> None:
 
 @pytest.mark.parametrize("frame", [b'{"a":' * 100_000, b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"\x91" * 100_000], ids=repr)
 def test_endless_nesting_is_refused(frame: bytes) -> None:
-    assert _refused(frame).code == "bad_frame"
+    assert _refused(frame).code in {"bad_frame", "too_large"}
 
 
 def test_brackets_in_strings_are_not_nesting() -> None:
@@ -173,6 +174,31 @@ def test_promised_elements_cost_nothing() -> None:
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"type":"ping","id":1,"x":[' + b"[]," * 340_000 + b"[]]}",
+        msgpack.packb({"type": "ping", "id": 1, "x": [[]] * 1_000_000}),
+        msgpack.packb({"type": "ping", "id": 1, "x": [{}] * 1_000_000}),
+        msgpack.packb({"type": "ping", "id": 1, "x": [0] * 1_000_000}),
+        msgpack.packb({"type": "ping", "id": 1, "x": [[0] * 20_000] * 50}),
+    ],
+    ids=["JSON", "arrays", "maps", "numbers", "numbers in arrays"],
+)
+def test_a_million_parts_in_a_few_bytes_are_refused(message: bytes) -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(zstd.compress(message), max_size=1 << 19, max_decompressed=1 << 20)
+    assert caught.value.code == "too_large"
+
+
+@pytest.mark.parametrize("pack", [msgspec.json.encode, msgpack.packb], ids=["json", "msgpack"])
+def test_a_polygon_of_ten_thousand_vertices_is_not_too_much(pack: Any) -> None:
+    ring = [[math.sin(i) * 170, math.cos(i) * 80] for i in range(10_000)]
+    message = {"type": "subscribe_features", "subscription_id": "s", "layer": None, "bbox": None, "filters": None}
+    frame = pack(message | {"geometry": {"type": "Polygon", "coordinates": [ring]}})
+    assert decode(frame, max_size=1 << 19, max_decompressed=1 << 20)[0] is not None
 
 
 def test_non_finite_numbers_are_refused() -> None:

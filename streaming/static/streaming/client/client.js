@@ -114,6 +114,11 @@ export class GeoStreamClient extends EventTarget {
     return this.#register(new EventSubscription(id, this.#channel(), types, options));
   }
 
+  /** End a subscription, given itself or its id; an unknown one is ended already. @returns {Promise<void>} */
+  async unsubscribe(subscription) {
+    await this.#subscriptions.get(subscription.id ?? subscription)?.unsubscribe();
+  }
+
   /** @returns {Promise<number>} the round trip in milliseconds */
   ping() {
     if (this.state !== "open") return Promise.reject(new GeoStreamError("connection_lost", "there is no connection"));

@@ -1,0 +1,122 @@
+"""/tiles/: tiles for every map that takes `{z}/{x}/{y}`, and the TileJSON that tells maps of them.
+
+An entity tag is the hash of a tile's bytes; browsers ask again each time (`no-cache`) and are told 304 while it is the same. Where a raster
+has nothing, a transparent image is sent, because browsers take anything else for an error; an empty vector tile is 204.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import lru_cache
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.http import parse_etags
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.core.errors import StreamError
+from streaming.tiles.grid import Tile
+from streaming.tiles.service import tile_service
+from streaming.tiles.sources.base import FORMAT_NAMES, MIME
+from streaming.tiles.store import Rendered, stamped
+from streaming.tiles.tilesets import TilesetSettings, tilesets
+
+from . import tile_schemas
+from .answers import answer
+from .base import AsyncApiView
+from .errors import refusal
+from .tilesets import readable_tileset, tile_template
+
+
+class PublicView(AsyncApiView):
+    """A view of a tileset. Who asks for a public one is not asked who they are: that would cost more than the tile."""
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
+        """The short way where nothing depends on the user, else the usual one."""
+        if request.method not in ("GET", "HEAD") or "HTTP_AUTHORIZATION" in request.META:
+            return await super().dispatch(request, *args, **kwargs)
+        try:
+            if (await tilesets.get(kwargs["tileset"])).public:
+                response: HttpResponseBase = await self.get(Request(request), **kwargs)  # type: ignore[attr-defined]  # of each view
+                return response
+        except StreamError as error:
+            return refusal(error)
+        return await super().dispatch(request, *args, **kwargs)
+
+
+class TileView(PublicView):
+    """One tile."""
+
+    @extend_schema(**tile_schemas.GET_TILE)
+    async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
+        """The tile as it is now."""
+        settings = await readable_tileset(tileset, request.user)
+        has = (await tile_service().opened(settings)).metadata
+        if FORMAT_NAMES[ending] != has.format:
+            raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {has.format}, not {ending}")
+        tile = await tile_service().tile(settings, Tile(int(z), int(x), int(y)))
+        if tile is None and has.format == "mvt":
+            return _shared(HttpResponse(status=204), settings)
+        return _shared(_conditional(tile or transparent(has.tile_size), request), settings)
+
+
+class TileJsonView(PublicView):
+    """What a map needs to know of a tileset."""
+
+    @extend_schema(**tile_schemas.GET_TILEJSON)
+    async def get(self, request: Request, tileset: str) -> HttpResponse:
+        """TileJSON 3.0.0."""
+        settings = await readable_tileset(tileset, request.user)
+        has = (await tile_service().opened(settings)).metadata
+        document: dict[str, Any] = {
+            "tilejson": "3.0.0",
+            "name": settings.title,
+            "scheme": "xyz",
+            "tiles": [tile_template(tileset, has.format, request)],
+            "minzoom": has.min_zoom,
+            "maxzoom": has.max_zoom,
+            "bounds": has.bounds,
+            "attribution": has.attribution,
+            "format": "pbf" if has.format == "mvt" else has.format,
+            "tileSize": has.tile_size,
+        }
+        if has.format == "mvt":
+            document["vector_layers"] = [{"id": name, "fields": {}} for name in has.vector_layers]
+        return _shared(answer(document), settings)
+
+
+@lru_cache(4)
+def transparent(size: int) -> Rendered:
+    """A PNG of so many pixels in which nothing is to be seen: one bit a pixel, of a palette of one transparent colour."""
+    rows = zlib.compress((b"\0" + bytes(size // 8)) * size, 9)
+    head = struct.pack(">IIBBBBB", size, size, 1, 3, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"PLTE", b"\0\0\0"), (b"tRNS", b"\0"), (b"IDAT", rows), (b"IEND", b""))
+    return stamped(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _conditional(tile: Rendered, request: Request) -> HttpResponse:
+    tag = f'"{tile.etag}"'
+    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
+    unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)
+    response = HttpResponse(status=304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
+    response["ETag"] = tag
+    return response
+
+
+def _shared(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
+    """Say who may keep it; pages of other sites may show what is public."""
+    if tileset.public:
+        response["Cache-Control"] = "public, no-cache"
+        response["Access-Control-Allow-Origin"] = "*"
+    else:
+        response["Cache-Control"] = "private, no-cache"
+        patch_vary_headers(response, ["Authorization", "Cookie"])
+    return response

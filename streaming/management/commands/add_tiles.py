@@ -1,0 +1,101 @@
+"""`manage.py add_tiles`: a tileset from files or from a feature layer, for maps to show."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from streaming.core.errors import StreamError
+from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.models import Tileset
+from streaming.tiles.opening import KINDS, confined, data_dir, detect_kind, open_source
+from streaming.tiles.tilesets import settings_of
+
+SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")
+
+
+class Command(BaseCommand):
+    help = "Add a tileset, or change the one of this name: GeoTIFFs, an MBTiles or PMTiles file, a directory of tiles, or a feature layer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="how clients ask for it")
+        parser.add_argument("sources", nargs="+", metavar="SOURCE", help="a path (for a mosaic several, later ones on top) or a layer")
+        parser.add_argument("--kind", choices=KINDS, help="what the source is, if that cannot be seen from it")
+        parser.add_argument("--title", help="what people see")
+        parser.add_argument("--min-zoom", type=int, metavar="Z", help="lowest zoom, instead of the source's")
+        parser.add_argument("--max-zoom", type=int, metavar="Z", help="highest zoom, instead of the source's")
+        parser.add_argument("--format", choices=("png", "webp", "jpg"), help="of the tiles of a raster")
+        parser.add_argument("--rescale", metavar="LOW,HIGH", help="what becomes black and white; one pair, or one for each band")
+        parser.add_argument("--colormap", metavar="NAME", help="colours for a raster of one band, e.g. viridis")
+        parser.add_argument("--tile-size", type=int, choices=(256, 512), help="pixels along each side of a tile")
+        parser.add_argument("--attribution", help="whose data it is, as maps show it")
+        parser.add_argument("--private", action="store_true", help="only for users with the permission to view tilesets")
+        parser.add_argument("--copy", action="store_true", help="copy files that are elsewhere into the data folder")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        check_migrations()
+        try:
+            tileset = _tileset(options)
+            if tileset.kind == "layer":
+                prepare_redis()
+            tileset.full_clean()
+            tileset.save()
+            self._report(tileset)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except StreamError as error:
+            raise CommandError(error.message) from error
+
+    def _report(self, tileset: Tileset) -> None:
+        settings = settings_of(tileset)
+        source = open_source(settings)
+        has = settings.described(source.metadata)
+        source.close()
+        west, south, east, north = has.bounds
+        self.stdout.write(
+            f"{tileset.name}: {tileset.kind}, {has.format} tiles of the zooms {has.min_zoom} to {has.max_zoom}, "
+            f"from {west:.4g},{south:.4g} to {east:.4g},{north:.4g}\n"
+            f"Maps find them at /tiles/{tileset.name}/{{z}}/{{x}}/{{y}}.{has.format}"
+        )
+
+
+def _tileset(options: dict[str, Any]) -> Tileset:
+    """The row as the arguments want it, not saved yet. What they do not name stays."""
+    kind = options["kind"] or detect_kind(options["sources"])
+    tileset = Tileset.objects.filter(name=options["name"]).first() or Tileset(name=options["name"])
+    for name in SETTINGS:
+        if options[name] is not None:
+            setattr(tileset, name, options[name])
+    tileset.public = tileset.public and not options["private"]
+    tileset.kind = kind
+    tileset.source = "\n".join(options["sources"] if kind == "layer" else [_placed(path, options) for path in options["sources"]])
+    return tileset
+
+
+def _placed(text: str, options: dict[str, Any]) -> str:
+    """The absolute path, in the data folder if it is to be copied there."""
+    path = Path(text).absolute()
+    if not options["copy"]:
+        return str(path)
+    try:
+        return str(confined(str(path)))
+    except StreamError:
+        return str(_copied(path, data_dir().resolve() / "tiles" / Path(options["name"]).name))
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    target = folder / path.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.copytree(path, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(path, target.with_suffix(".part"))
+            target.with_suffix(".part").replace(target)  # a server may be reading the old one
+    except OSError as error:
+        raise CommandError(f"{path.name} cannot be copied: {error.strerror}") from error
+    return target

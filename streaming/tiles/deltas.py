@@ -1,0 +1,198 @@
+"""What changed from one version of a tile to the next, as bytes.
+
+A delta only means something to somebody who holds the very version it starts from; who that is, the caller knows. `xor+zstd` is for pixels
+that are decoded without loss (arrays), `prefix+zstd` and `upstream` are for bytes. A delta comes from a peer nobody vouches for: whatever
+is in it, applying it ends in a tile of bounded size or in a `StreamError`. Server and clients use this module: it needs no Django.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from streaming.core.errors import StreamError
+
+Pixels = NDArray[Any]
+"""Pixels, rows first: uint8 RGBA of shape (height, width, 4), or any shape of integers or floats."""
+MAX_SIZE = 8 << 20
+"""Bytes of the largest tile that a delta may make."""
+LEVEL = 3
+"""Higher levels save a few per cent and take two to five times as long."""
+LARGE = 1 << 20
+LARGE_LEVEL = 6
+"""Beyond a megabyte level 3 no longer finds what stayed the same."""
+
+_CHANGE = np.dtype([("index", "<u4"), ("value", "u1")])
+
+
+class _Engines(threading.local):
+    """zstd's contexts are expensive to make and must not be shared between threads."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_engines = _Engines()
+
+
+def _arrays(base: object, new: object) -> bool:
+    if not (isinstance(base, np.ndarray) and isinstance(new, np.ndarray)):
+        return False
+    return base.shape == new.shape and base.dtype.kind in "uif" and _little(base.dtype) == _little(new.dtype)
+
+
+def _bytes(base: object, new: object) -> bool:
+    return isinstance(base, bytes) and isinstance(new, bytes)
+
+
+def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype.newbyteorder("<")
+
+
+def _raw(pixels: Pixels) -> NDArray[np.uint8]:
+    """The bytes in C order, each number little-endian, on every machine."""
+    return np.ascontiguousarray(pixels, _little(pixels.dtype)).reshape(-1).view(np.uint8)
+
+
+def _encode_xor(base: Pixels, new: Pixels) -> bytes:
+    return _engines.compressor.compress(np.bitwise_xor(_raw(base), _raw(new)).data)
+
+
+def _apply_xor(base: Pixels, delta: bytes, max_size: int) -> Pixels:
+    before = _raw(base)
+    difference = _decompress(_engines.decompressor, delta, max_size)
+    if len(difference) != before.size:
+        raise _garbage(f"it holds {len(difference)} bytes, the tile {before.size}")
+    after = np.bitwise_xor(before, np.frombuffer(difference, np.uint8))
+    return after.view(_little(base.dtype)).reshape(base.shape).astype(base.dtype, copy=False)
+
+
+def _encode_prefix(base: bytes, new: bytes) -> bytes:
+    """The frame ends with a checksum: it is how a reader notices that it held another version."""
+    level = LARGE_LEVEL if len(base) > LARGE else LEVEL
+    return zstandard.ZstdCompressor(level=level, dict_data=_prefix(base), write_checksum=True).compress(new)
+
+
+def _apply_prefix(base: bytes, delta: bytes, max_size: int) -> bytes:
+    return _decompress(zstandard.ZstdDecompressor(dict_data=_prefix(base)), delta, max_size)
+
+
+def _prefix(base: bytes) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+
+
+def _decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes, max_size: int) -> bytes:
+    """Decompressing allocates what the frame says it holds, so that is read first."""
+    try:
+        size = zstandard.frame_content_size(frame)
+        if size > max_size:
+            raise _too_large(size, max_size)
+        if size < 0:
+            raise _garbage("the frame does not say how much it holds")
+        return decompressor.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise _garbage(str(error)) from None
+
+
+def _encode_upstream(base: bytes, new: bytes) -> bytes:
+    """u32 new length; then for each byte that differs, and each beyond the old length, u32 index and u8 value; little-endian."""
+    before, after = np.frombuffer(base, np.uint8), np.frombuffer(new, np.uint8)
+    kept = min(before.size, after.size)
+    differing = np.flatnonzero(before[:kept] != after[:kept])
+    indices = np.concatenate((differing, np.arange(kept, after.size)))
+    changes = np.empty(indices.size, _CHANGE)
+    changes["index"], changes["value"] = indices, after[indices]
+    return len(new).to_bytes(4, "little") + changes.tobytes()
+
+
+def _apply_upstream(base: bytes, delta: bytes, max_size: int) -> bytes:
+    if len(delta) % _CHANGE.itemsize != 4:
+        raise _garbage("it is not a length and whole changes")
+    size = int.from_bytes(delta[:4], "little")
+    if size > max_size:
+        raise _too_large(size, max_size)
+    changes = np.frombuffer(delta, _CHANGE, offset=4)
+    if (changes["index"] >= size).any():
+        raise _garbage("it changes a byte beyond the end")
+    new = np.zeros(size, np.uint8)
+    kept = min(len(base), size)
+    new[:kept] = np.frombuffer(base, np.uint8, kept)
+    new[changes["index"]] = changes["value"]
+    return new.tobytes()
+
+
+class _Encoding(NamedTuple):
+    """`takes`: whether there can be a delta between these two at all."""
+
+    takes: Callable[[object, object], bool]
+    encode: Callable[[Any, Any], bytes]
+    apply: Callable[[Any, bytes, int], Any]
+
+
+_ENCODINGS = {
+    "xor+zstd": _Encoding(_arrays, _encode_xor, _apply_xor),
+    "prefix+zstd": _Encoding(_bytes, _encode_prefix, _apply_prefix),
+    "upstream": _Encoding(_bytes, _encode_upstream, _apply_upstream),
+}
+ENCODINGS = tuple(_ENCODINGS)
+"""What a client may ask for."""
+
+
+@overload
+def encode(encoding: str, base: bytes, new: bytes) -> bytes: ...
+@overload
+def encode(encoding: str, base: Pixels, new: Pixels) -> bytes: ...
+def encode(encoding: str, base: bytes | Pixels, new: bytes | Pixels) -> bytes:
+    """The delta. `StreamError` for an unknown encoding, ValueError for what it cannot express: arrays must agree in shape and dtype."""
+    found = _find(encoding)
+    if not found.takes(base, new):
+        raise ValueError(f"there is no {encoding} delta between these two")
+    return found.encode(base, new)
+
+
+@overload
+def apply(encoding: str, base: bytes, delta: bytes, max_size: int = MAX_SIZE) -> bytes: ...
+@overload
+def apply(encoding: str, base: Pixels, delta: bytes, max_size: int = MAX_SIZE) -> Pixels: ...
+def apply(encoding: str, base: bytes | Pixels, delta: bytes, max_size: int = MAX_SIZE) -> bytes | Pixels:
+    """The new version; `base` stays as it is. `StreamError`: `too_large` beyond `max_size` bytes, `bad_frame` if it is no such delta."""
+    found = _find(encoding)
+    if not found.takes(base, base):
+        raise StreamError("bad_request", f"{encoding} does not apply to a tile held as {type(base).__name__}")
+    new: bytes | Pixels = found.apply(base, delta, max_size)
+    return new
+
+
+def smallest(offered: Collection[str], base: bytes | Pixels, new: bytes | Pixels, full: bytes) -> tuple[str | None, bytes]:
+    """The smallest of `full` (encoding None) and the deltas that a client offered to apply. Unknown encodings are passed over.
+
+    `base` and `new` are what the client holds: arrays if it keeps pixels, else bytes. A client that keeps pixels has no bytes to apply the
+    next delta to, so a subscription keeps to one of the two. `full` wins a draw.
+    """
+    best: tuple[str | None, bytes] = None, full
+    for name, encoding in _ENCODINGS.items():
+        if name in offered and encoding.takes(base, new):
+            delta = encoding.encode(base, new)
+            if len(delta) < len(best[1]):
+                best = name, delta
+    return best
+
+
+def _find(encoding: str) -> _Encoding:
+    if encoding not in _ENCODINGS:
+        raise StreamError("bad_request", f"unknown delta encoding {encoding[:50]!r}; there are {', '.join(_ENCODINGS)}")
+    return _ENCODINGS[encoding]
+
+
+def _garbage(reason: str) -> StreamError:
+    return StreamError("bad_frame", f"the delta cannot be applied: {reason}")
+
+
+def _too_large(size: int, max_size: int) -> StreamError:
+    return StreamError("too_large", f"the delta makes a tile of {size} bytes; at most {max_size} are taken")

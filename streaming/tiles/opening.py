@@ -1,0 +1,137 @@
+"""From what a tileset says of its source to the source itself.
+
+Files are read only where that is allowed: in the data folder, the demo's folder and those of `GEOSTREAM_TILE_ROOTS`, judged after links
+were followed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings as django_settings
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.core.feed import Feed
+from streaming.core.redis import refusing, sync_redis
+
+from .sources.base import Source, file_version, readable
+
+if TYPE_CHECKING:
+    from .tilesets import TilesetSettings
+
+DEMO = Path(__file__).parents[1] / "demo"
+KINDS = ("raster", "mbtiles", "pmtiles", "directory", "layer")
+_BY_SUFFIX = {".tif": "raster", ".tiff": "raster", ".mbtiles": "mbtiles", ".pmtiles": "pmtiles"}
+
+
+def open_source(tileset: TilesetSettings) -> Source:
+    """Opens it, which may take a while. `StreamError("invalid_source")` if it cannot be, or may not be read."""
+    if tileset.kind == "layer":
+        return _layer(tileset)
+    paths = [confined(text) for text in tileset.sources]
+    if tileset.kind == "raster":
+        return _raster(tileset, paths)
+    if len(paths) != 1:
+        raise StreamError("invalid_source", f"a {tileset.kind} tileset has one source, not {len(paths)}; only rasters make mosaics")
+    return _finished(tileset.kind, paths[0])
+
+
+def version_of(tileset: TilesetSettings) -> Hashable:
+    """Another value when the source has changed. Cheap, but blocks. What it says is from before the source is read."""
+    if not tileset.sources:
+        raise StreamError("invalid_source", f"tileset {tileset.name!r} names no source")
+    if tileset.kind == "layer":
+        with refusing():
+            found: Hashable = tuple(sync_redis().hmget(Feed(f"layer:{tileset.sources[0]}").meta_key, "epoch", "seq"))
+            return found
+    paths = [confined(text) for text in tileset.sources]
+    if tileset.kind == "directory":
+        with readable(paths[0], OSError):
+            paths += [path for path in sorted(paths[0].iterdir()) if path.name.isdecimal()]
+    return file_version(paths)
+
+
+def detect_kind(sources: Sequence[str]) -> str:
+    """What kind of source the paths or the name of a layer are; `StreamError("invalid_source")` if that cannot be seen."""
+    first = Path(sources[0])
+    if first.is_dir():
+        return "directory"
+    kind = _BY_SUFFIX.get(first.suffix.lower())
+    if kind is None and len(sources) == 1 and not first.exists() and os.sep not in sources[0]:
+        return "layer"
+    if kind is None:
+        raise StreamError("invalid_source", f"{first.name}: it ends in none of {', '.join(_BY_SUFFIX)}; say what it is with --kind")
+    return kind
+
+
+def allowed_roots() -> list[Path]:
+    """The folders whose files may be sources."""
+    configured = [Path(part.strip()) for part in conf.TILE_ROOTS.split(",") if part.strip()]
+    return [path.resolve() for path in (data_dir(), DEMO, *configured)]
+
+
+def data_dir() -> Path:
+    """Where the site keeps what it stores; paths that are not absolute begin here."""
+    return Path(getattr(django_settings, "DATA_DIR", "var"))
+
+
+def confined(text: str) -> Path:
+    """The real path of a source. `StreamError("invalid_source")` if there is nothing or if it lies elsewhere."""
+    try:
+        real = (data_dir() / text).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StreamError("invalid_source", f"{Path(text).name[:200]}: there is no such file or folder") from error
+    if not any(real.is_relative_to(root) for root in allowed_roots()):
+        raise StreamError(
+            "invalid_source", f"{real.name}: it is neither in the data folder nor in one of GEOSTREAM_TILE_ROOTS; move it or add its folder"
+        )
+    return real
+
+
+def parse_rescale(text: str) -> tuple[tuple[float, float], ...]:
+    """`0,3000`, or one such range for each band, separated by spaces. `StreamError("invalid_source")`."""
+    try:
+        ranges = tuple((float(low), float(high)) for low, high in (part.split(",") for part in text.split()))
+    except ValueError:
+        ranges = ((0.0, 0.0),)
+    if not all(low < high for low, high in ranges):
+        raise StreamError("invalid_source", f"rescale {text[:50]!r} is not low,high with low below high (or one such pair for each band)")
+    return ranges
+
+
+def _raster(tileset: TilesetSettings, paths: list[Path]) -> Source:
+    from .sources.raster import RasterOptions, RasterSource
+
+    if not paths:
+        raise StreamError("invalid_source", "a raster needs at least one file")
+    options = RasterOptions(tileset.format or "png", tileset.tile_size, parse_rescale(tileset.rescale), tileset.colormap)
+    return RasterSource(paths, options)
+
+
+def _finished(kind: str, path: Path) -> Source:
+    if kind == "mbtiles":
+        from .sources.mbtiles import MBTilesSource
+
+        return MBTilesSource(path)
+    if kind == "pmtiles":
+        from .sources.pmtiles import PMTilesSource
+
+        return PMTilesSource(path)
+    from .sources.directory import DirectorySource
+
+    return DirectorySource(path)
+
+
+def _layer(tileset: TilesetSettings) -> Source:
+    from streaming.features.layers import catalogue, layer_feed
+
+    from .sources.layer import LayerSource
+
+    if len(tileset.sources) != 1:
+        raise StreamError("invalid_source", f"vector tiles are cut from one layer, not {len(tileset.sources)}")
+    layer = catalogue.get_sync(tileset.sources[0])
+    return LayerSource(layer.name, layer_feed(layer).read_sync().items.values())

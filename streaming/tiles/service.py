@@ -1,0 +1,114 @@
+"""The way to a tile: opens sources when they are first asked for, and again when they have changed.
+
+A source is looked at again at most every `GEOSTREAM_TILE_CHECK_SECONDS`, while somebody asks; whoever learns of a change earlier calls
+`store.invalidate` or `reopen`. All that blocks happens in the store's threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from threading import Lock
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+
+from .grid import Tile, exists, touches
+from .opening import open_source, version_of
+from .sources.base import Metadata, Source, SourceClosed
+from .store import Rendered, TileStore
+from .tilesets import TilesetSettings
+
+
+@dataclass(slots=True)
+class Opened:
+    """A tileset that is open. `metadata` is the source's, with what the settings say instead."""
+
+    settings: TilesetSettings
+    source: Source
+    metadata: Metadata
+    version: Hashable
+    checked: float
+
+
+class TileService:
+    """All tilesets of a process."""
+
+    def __init__(self) -> None:
+        self.store = TileStore(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
+        self._opened: dict[str, Opened] = {}
+        self._lock = Lock()
+
+    async def tile(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
+        """One tile, None if it is empty. `StreamError` unknown_tile where the tileset has none, or invalid_source."""
+        if not exists(*tile):
+            raise StreamError("unknown_tile", f"there is no tile {tile.z}/{tile.x}/{tile.y} in the grid")
+        try:
+            return await self._rendered(tileset, tile)
+        except SourceClosed:  # it changed between opening and rendering
+            return await self._rendered(tileset, tile)
+
+    async def opened(self, tileset: TilesetSettings) -> Opened:
+        """The tileset, opened. `StreamError("invalid_source")`."""
+        opened = self._opened.get(tileset.name)
+        if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
+            return opened
+        return await self.store.flights.join(("open", tileset), lambda: self._current(tileset))
+
+    def reopen(self, name: str) -> None:
+        """Look at the source again before the next tile."""
+        opened = self._opened.get(name)
+        if opened is not None:
+            opened.checked = float("-inf")
+
+    def close(self) -> None:
+        """Close everything."""
+        self.store.close()
+        for opened in self._opened.values():
+            opened.source.close()
+        self._opened.clear()
+
+    async def _rendered(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
+        opened = await self.opened(tileset)
+        has = opened.metadata
+        if not has.min_zoom <= tile.z <= has.max_zoom:
+            raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
+        if not touches(has.bounds, *tile):
+            raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
+        return await self.store.get(tileset.name, opened.source, tile)
+
+    def _current(self, tileset: TilesetSettings) -> Opened:
+        opened = self._opened.get(tileset.name)
+        now, version = time.monotonic(), version_of(tileset)
+        if opened and opened.settings == tileset and opened.version == version:
+            opened.checked = now
+            return opened
+        source = open_source(tileset)
+        found = Opened(tileset, source, tileset.described(source.metadata), version, now)
+        with self._lock:
+            replaced = self._opened.get(tileset.name)
+            self._opened[tileset.name] = found
+            self.store.invalidate(tileset.name)
+        if replaced is not None:
+            replaced.source.close()
+        return found
+
+
+_service: TileService | None = None
+
+
+def tile_service() -> TileService:
+    """The one of this process."""
+    global _service
+    if _service is None:
+        _service = TileService()
+    return _service
+
+
+def close_tile_service() -> None:
+    """Close it; the next one asked for is new."""
+    global _service
+    if _service is not None:
+        _service.close()
+        _service = None

@@ -1,0 +1,162 @@
+"""What every source of tiles is: something that renders one tile at a time in a worker thread, and says what it has.
+
+A source is opened once and used by several threads. What it reads may be damaged or replaced at any time: that is
+`StreamError("invalid_source")`, never a crash.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import zstandard
+
+from streaming.core.errors import StreamError
+from streaming.core.items import Box
+
+MIME = {
+    "png": "image/png",
+    "webp": "image/webp",
+    "jpg": "image/jpeg",
+    "mvt": "application/vnd.mapbox-vector-tile",
+}
+FORMAT_NAMES = {"png": "png", "webp": "webp", "jpg": "jpg", "jpeg": "jpg", "mvt": "mvt", "pbf": "mvt"}
+"""What files and URLs call the formats."""
+MAX_TILE_BYTES = 16 * 1024 * 1024
+"""A stored tile that is larger, also once it is unpacked, is refused."""
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+H = TypeVar("H")
+
+
+class SourceClosed(StreamError):
+    """The source was closed because it changed; it is to be opened again."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid_source", "the source has just changed; ask again")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a source has. `bounds` in degrees; both zooms are included."""
+
+    bounds: Box
+    min_zoom: int
+    max_zoom: int
+    format: str
+    tile_size: int = 256
+    attribution: str = ""
+    vector_layers: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """One source of tiles."""
+
+    @property
+    def metadata(self) -> Metadata:
+        """What it has."""
+        ...
+
+    def render(self, z: int, x: int, y: int) -> bytes | None:
+        """The tile as a file of `metadata.format`, None where there is nothing. `StreamError("invalid_source")`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files, once no thread is rendering."""
+        ...
+
+
+class PerThread(Generic[H]):
+    """A handle for each thread that asks; all are closed together, once nobody uses one."""
+
+    def __init__(self, open_handle: Callable[[], H], close_handle: Callable[[H], None]) -> None:
+        self._open, self._close = open_handle, close_handle
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._handles: list[H] = []
+        self._used = 0
+        self._closing = False
+
+    @contextmanager
+    def lease(self) -> Iterator[H]:
+        """This thread's handle."""
+        with self._lock:
+            if self._closing:
+                raise SourceClosed
+            self._used += 1
+        try:
+            yield self._handle()
+        finally:
+            with self._lock:
+                self._used -= 1
+            self._close_unused()
+
+    def close(self) -> None:
+        """Close all handles as soon as no lease is out."""
+        self._closing = True
+        self._close_unused()
+
+    def _handle(self) -> H:
+        if not hasattr(self._local, "handle"):
+            handle = self._open()
+            with self._lock:
+                self._handles.append(handle)
+            self._local.handle = handle
+        found: H = self._local.handle
+        return found
+
+    def _close_unused(self) -> None:
+        with self._lock:
+            idle = self._handles if self._closing and not self._used else []
+            if idle:
+                self._handles = []
+        for handle in idle:
+            self._close(handle)
+
+
+@contextmanager
+def readable(path: str | Path, *errors: type[BaseException]) -> Iterator[None]:
+    """Turn a library's errors about a file into `StreamError("invalid_source")`."""
+    try:
+        yield
+    except errors as error:
+        raise invalid(path, str(error) or type(error).__name__) from error
+
+
+def invalid(path: str | Path, why: str) -> StreamError:
+    """The refusal of a source; it names the file but not the folder."""
+    return StreamError("invalid_source", f"{Path(path).name}: {why}")
+
+
+def file_version(paths: Iterable[Path]) -> Hashable:
+    """What changes when one of the files is replaced or written to."""
+    return tuple(_stamp(path) for path in paths)
+
+
+def unpacked(data: bytes, name: str | Path) -> bytes:
+    """A stored vector tile without its gzip or zstd, so that equal content is equal bytes."""
+    with readable(name, zlib.error, zstandard.ZstdError):
+        if data[:2] == b"\x1f\x8b":
+            unzip = zlib.decompressobj(wbits=31)
+            whole = unzip.decompress(data, MAX_TILE_BYTES)
+            if unzip.unconsumed_tail:
+                raise invalid(name, "a tile is too large once it is unpacked")
+            if not unzip.eof:
+                raise invalid(name, "a compressed tile is truncated")
+            return whole
+        if data[:4] == _ZSTD_MAGIC:
+            return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
+    return data
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

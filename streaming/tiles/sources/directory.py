@@ -1,0 +1,74 @@
+"""A directory of finished tiles, `z/x/y.png`, as gdal2tiles, tippecanoe and many others write it (rows from the north)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from streaming.tiles.grid import MAX_ZOOM, exists, tile_box
+
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, invalid, readable, unpacked
+
+
+class DirectorySource:
+    """One directory. Its bounds are those of the columns and rows of its highest zoom."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with readable(path, OSError):
+            self._root = path.resolve(strict=True)
+            zooms = _numbers(self._root)
+        if not zooms or zooms[-1] > MAX_ZOOM:
+            raise invalid(path, "it holds no tiles: z/x/y.png and the like are expected")
+        self._suffix = self._find_suffix(zooms[-1])
+        self._metadata = self._describe(zooms)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What it has."""
+        return self._metadata
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def render(self, z: int, x: int, y: int) -> bytes | None:
+        """The file's bytes."""
+        path = self._root / str(z) / str(x) / f"{y}.{self._suffix}"
+        try:
+            real = path.resolve(strict=True)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise invalid(path, str(error)) from error
+        if not real.is_relative_to(self._root):
+            raise invalid(path, "it is a link that leads out of the directory")
+        with readable(path, OSError):
+            if real.stat().st_size > MAX_TILE_BYTES:
+                raise invalid(path, "the tile is too large")
+            data = real.read_bytes()
+        return unpacked(data, path) if self._metadata.format == "mvt" else data
+
+    def _find_suffix(self, z: int) -> str:
+        for x in _numbers(self._root / str(z)):
+            for name in sorted(os.listdir(self._root / str(z) / str(x))):
+                stem, _, suffix = name.partition(".")
+                if stem.isdecimal() and suffix in FORMAT_NAMES:
+                    return suffix
+        raise invalid(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
+
+    def _describe(self, zooms: list[int]) -> Metadata:
+        z = zooms[-1]
+        with readable(self._path, OSError):
+            columns = _numbers(self._root / str(z))
+            rows = {row for x in columns for row in _numbers(self._root / str(z) / str(x), f".{self._suffix}")}
+        if not rows or not exists(z, columns[-1], max(rows)):
+            raise invalid(self._path, f"zoom {z} has columns or rows that are not in the grid")
+        west, _, _, north = tile_box(z, columns[0], min(rows))
+        _, south, east, _ = tile_box(z, columns[-1], max(rows))
+        return Metadata((west, south, east, north), zooms[0], z, FORMAT_NAMES[self._suffix])
+
+
+def _numbers(folder: Path, suffix: str = "") -> list[int]:
+    """The entries of a folder that are numbers, in order."""
+    stems = (name.removesuffix(suffix) for name in os.listdir(folder) if name.endswith(suffix))
+    return sorted(int(stem) for stem in stems if stem.isdecimal())

@@ -1,0 +1,94 @@
+"""MBTiles: an SQLite database of finished tiles (https://github.com/mapbox/mbtiles-spec), rows counted from the south."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+
+from streaming.core.items import Box
+from streaming.tiles.grid import MAX_ZOOM, WORLD
+
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, PerThread, invalid, readable, unpacked
+
+CHECKED_WHOLE = 256 * 1024 * 1024
+"""Files up to this size are checked page by page when they are opened."""
+
+
+class MBTilesSource:
+    """One MBTiles file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connections = PerThread(self._connect, sqlite3.Connection.close)
+        with self._reading() as connection:
+            self._metadata = self._read_metadata(connection)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What it has."""
+        return self._metadata
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connections.close()
+
+    def render(self, z: int, x: int, y: int) -> bytes | None:
+        """The stored tile."""
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?", (z, x, (1 << z) - 1 - y)
+            ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        if not isinstance(row[0], bytes) or len(row[0]) > MAX_TILE_BYTES:
+            raise invalid(self._path, f"tile {z}/{x}/{y} is not of bytes, or too large")
+        return unpacked(row[0], self._path) if self._metadata.format == "mvt" else row[0]
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with readable(self._path, sqlite3.Error, OSError, OverflowError), self._connections.lease() as connection:
+            yield connection
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+
+    def _read_metadata(self, connection: sqlite3.Connection) -> Metadata:
+        if self._path.stat().st_size <= CHECKED_WHOLE:
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise invalid(self._path, f"the database is damaged ({state[:100]})")
+        values = {str(name): str(value) for name, value in connection.execute("SELECT name, value FROM metadata")}
+        low, high = connection.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
+        if low is None or not 0 <= low <= high <= MAX_ZOOM:
+            raise invalid(self._path, "it has no tiles")
+        return Metadata(
+            bounds=self._bounds(values.get("bounds")),
+            min_zoom=low,
+            max_zoom=high,
+            format=self._format(values.get("format", "png")),
+            attribution=values.get("attribution", ""),
+            vector_layers=_layers(values.get("json")),
+        )
+
+    def _format(self, name: str) -> str:
+        if name not in FORMAT_NAMES:
+            raise invalid(self._path, f"tiles of the format {name[:20]!r} are not supported; use {', '.join(FORMAT_NAMES)}")
+        return FORMAT_NAMES[name]
+
+    def _bounds(self, text: str | None) -> Box:
+        try:
+            west, south, east, north = map(float, (text or "").split(","))
+        except ValueError:
+            return WORLD
+        return (west, south, east, north) if all(map(isfinite, (west, south, east, north))) else WORLD
+
+
+def _layers(text: str | None) -> tuple[str, ...]:
+    try:
+        return tuple(str(layer["id"]) for layer in json.loads(text or "{}").get("vector_layers", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ()

@@ -1,0 +1,115 @@
+"""Rendered tiles: each made once, kept while there is room, known by the hash of its bytes.
+
+What was being rendered when its tileset was invalidated is handed to those who waited, but never kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Container
+from hashlib import blake2b
+from typing import NamedTuple
+
+from streaming.core.items import Box
+
+from .flights import Flights
+from .grid import Tile, touches
+from .sources.base import MIME, Source
+
+ENTRY_BYTES = 400
+"""What a kept tile costs beside its bytes, also an empty one."""
+
+Key = tuple[str, int, int, int]
+
+
+class Rendered(NamedTuple):
+    """One version of one tile. `etag` is the hash of `data`: equal for equal bytes, in every process."""
+
+    data: bytes
+    mime: str
+    etag: str
+
+
+class TileStore:
+    """The tiles of all tilesets of a process. Safe from several threads and event loops."""
+
+    def __init__(self, threads: int, cache_bytes: int) -> None:
+        self.flights = Flights(max(1, threads))
+        self._limit = cache_bytes
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Key, Rendered | None] = OrderedDict()
+        self._bytes = 0
+        self._invalidations: Counter[str] = Counter()
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the kept tiles cost, never more than the limit."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    async def get(self, tileset: str, source: Source, tile: Tile) -> Rendered | None:
+        """One tile, None if it is empty. Cancelling the wait cancels a rendering that nobody else waits for.
+
+        `StreamError("invalid_source")` if it cannot be rendered.
+        """
+        key = (tileset, *tile)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            era = self._invalidations[tileset]
+        return await self.flights.join((*key, era), lambda: self._render(key, source, era))
+
+    def kept(self, tileset: str, tile: Tile) -> Rendered | None:
+        """The tile if it is there already."""
+        return self._kept.get((tileset, *tile))
+
+    def invalidate(self, tileset: str, box: Box | None = None, zooms: Container[int] | None = None) -> list[Tile]:
+        """Forget tiles that touch the box (degrees; edges count) in these zooms; without them, all. Returns those that were kept."""
+        with self._lock:
+            self._invalidations[tileset] += 1
+            gone = [Tile(z, x, y) for name, z, x, y in self._kept if name == tileset and _affected(box, zooms, z, x, y)]
+            for tile in gone:
+                self._bytes -= _cost(self._kept.pop((tileset, *tile)))
+        return gone
+
+    def close(self) -> None:
+        """Render nothing more and forget everything."""
+        self.flights.close()
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    def _render(self, key: Key, source: Source, era: int) -> Rendered | None:
+        _, z, x, y = key
+        data = source.render(z, x, y)
+        rendered = None if data is None else stamped(data, MIME[source.metadata.format])
+        with self._lock:
+            if self._invalidations[key[0]] == era:
+                self._keep(key, rendered)
+        return rendered
+
+    def _keep(self, key: Key, rendered: Rendered | None) -> None:
+        cost = _cost(rendered)
+        if cost > self._limit or key in self._kept:
+            return
+        self._kept[key] = rendered
+        self._bytes += cost
+        while self._bytes > self._limit:
+            self._bytes -= _cost(self._kept.popitem(last=False)[1])
+
+
+def stamped(data: bytes, mime: str) -> Rendered:
+    """Bytes with their hash."""
+    return Rendered(data, mime, blake2b(data, digest_size=16).hexdigest())
+
+
+def _affected(box: Box | None, zooms: Container[int] | None, z: int, x: int, y: int) -> bool:
+    return (zooms is None or z in zooms) and (box is None or touches(box, z, x, y))
+
+
+def _cost(rendered: Rendered | None) -> int:
+    return ENTRY_BYTES + (len(rendered.data) if rendered else 0)

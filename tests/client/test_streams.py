@@ -1,0 +1,36 @@
+"""Several subscriptions read as one stream."""
+
+from __future__ import annotations
+
+import asyncio
+
+from streaming.client import Event, FeatureChange
+from streaming.dialects.geo.messages import SubscribeEvents
+from tests.client.conftest import Scene
+from tests.client.scripted import feature
+
+
+async def subscribe_both(scene: Scene) -> None:
+    await scene.subscribe()
+    subscribing = asyncio.create_task(scene.client.subscribe_events(["custom"], subscription_id="e"))
+    await scene.peer.expect(SubscribeEvents)
+    await scene.peer.ack("e", cursor="e:0", snapshot_count=0)
+    await subscribing
+
+
+async def test_each_stream_gives_what_is_of_its_kind(scene: Scene) -> None:
+    await subscribe_both(scene)
+    await scene.peer.event("e", "hello", "e:1")
+    await scene.peer.data("s", "added", feature("a"), cursor="e:1")
+    assert (await anext(scene.client.feature_stream())).id == "a"
+    assert (await anext(scene.client.event_stream())).payload == "hello"
+
+
+async def test_the_message_stream_gives_both_and_ends_with_the_client(scene: Scene) -> None:
+    await subscribe_both(scene)
+    await scene.peer.event("e", "hello", "e:1")
+    await scene.peer.data("s", "added", feature("a"), cursor="e:1")
+    stream = scene.client.message_stream()
+    assert {type(await anext(stream)), type(await anext(stream))} == {FeatureChange, Event}
+    await scene.client.close()
+    assert [one async for one in stream] == []
