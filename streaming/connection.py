@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 from channels.consumer import AsyncConsumer
+from django.db import DatabaseError
 
 from .auth import Principal, authenticate
 from .conf import conf
@@ -76,6 +77,10 @@ class Connection(AsyncConsumer):  # type: ignore[misc]  # untyped upstream
             self.principal = await authenticate(scope)
         except StreamError as error:
             await _refuse(send, error)
+            return
+        except DatabaseError as error:
+            logger.error("a WebSocket could not be authenticated: %s", error)
+            await _refuse(send, StreamError("internal", "the database does not answer; try again"))
             return
         await send({"type": "websocket.accept"})
         self._open(send)

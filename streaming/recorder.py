@@ -5,6 +5,7 @@ A server process is a node. It renews a key with a lifetime in Redis; rows of no
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from dataclasses import dataclass, field
@@ -152,8 +153,10 @@ class Recorder:
 
 
 def _brief(conditions: dict[str, Any]) -> dict[str, Any]:
-    """Conditions as far as a person reads them: what is long would be written again and again."""
-    return {name: value if _weight(value) <= LONGEST_CONDITION else "…" for name, value in conditions.items()}
+    """Conditions as far as a person reads them: what is long would be written again and again, and PostgreSQL knows no NUL."""
+    brief = {name: value if _weight(value) <= LONGEST_CONDITION else "…" for name, value in conditions.items()}
+    shown: dict[str, Any] = json.loads(json.dumps(brief).replace("\\u0000", ""))
+    return shown
 
 
 def _weight(value: Any) -> int:

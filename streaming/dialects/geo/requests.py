@@ -110,3 +110,5 @@ def _members(event: dict[str, Any]) -> dict[str, Any]:
 def _check_id(subscription_id: str) -> None:
     if len(subscription_id) > MAX_ID:
         raise StreamError("bad_request", f"a subscription_id may have {MAX_ID} characters")
+    if "\0" in subscription_id:
+        raise StreamError("bad_request", "a subscription_id may not contain NUL")

@@ -7,6 +7,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.db import DatabaseError
+
 from streaming.auth import from_token
 from streaming.conf import conf
 from streaming.core.errors import CloseCode, StreamError
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from streaming.connection import Connection
 
 logger = logging.getLogger(__name__)
+
+REVIEW_AGAIN_SECONDS = 5.0
 
 
 class GeoSession:
@@ -79,6 +83,9 @@ class GeoSession:
         self._meet(message, arrived)
         try:
             await self._handle(message, arrived)
+        except DatabaseError as error:
+            logger.error("a request could not be answered: %s", error)
+            self.refuse(StreamError("internal", "the database does not answer; try again"), reply_id(message), ack=True)
         except StreamError as error:
             self.refuse(error, reply_id(message), ack=not isinstance(message, Handshake))
             if error.code == "unsupported_version":
@@ -143,8 +150,9 @@ class GeoSession:
                 self._review_due = False
                 for subscription in list(self.subscriptions.values()):
                     await subscription.review()
-        except StreamError as error:
-            logger.warning("subscriptions could not be reviewed: %s", error)
+        except (DatabaseError, StreamError) as error:
+            logger.warning("subscriptions could not be reviewed and will be: %s", error)
+            asyncio.get_running_loop().call_later(REVIEW_AGAIN_SECONDS, self.layers_changed)
         finally:
             self._reviewing = None
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import adelete, apublish
+from streaming.features.layers import catalogue
 from streaming.models import Layer
 from tests.geo_peer import GeoPeer, point
 
@@ -309,6 +311,7 @@ async def test_subscriptions_are_listed_as_they_were_asked_for(geo: Connect) -> 
         ({"max_rate": "fast"}, "bad_request"),
         ({"bbox": [0, 0, 1]}, "bad_request"),
         ({"id": "x" * 300}, "bad_request"),
+        ({"id": "x\0"}, "bad_request"),
     ],
 )
 async def test_what_cannot_be_done_is_refused_with_a_code(geo: Connect, request_: dict[str, Any], code: str) -> None:
@@ -316,6 +319,17 @@ async def test_what_cannot_be_done_is_refused_with_a_code(geo: Connect, request_
     ack = await geo().subscribe(**request_)
     assert (ack["type"], ack["success"], ack["code"]) == ("ack", False, code)
     assert ack["message"]
+
+
+async def test_a_database_that_does_not_answer_is_told_in_the_ack(geo: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OperationalError("locked")
+
+    peer = await geo().connect()
+    monkeypatch.setattr(catalogue, "_read", fail)
+    catalogue.clear()
+    ack = await peer.subscribe()
+    assert (ack["success"], ack["code"]) == (False, "internal")
 
 
 async def test_a_second_subscription_of_the_same_id_is_refused(geo: Connect) -> None:
