@@ -17,6 +17,7 @@ from .swarm import Swarm, everything
 SUBSCRIBERS = (100, 1_000, 10_000)
 DELIVERIES = 2_000_000
 MAX_CHANGES = 50_000
+QUIET_SECONDS = 3.0
 BATCHES = (10, 100)
 
 
@@ -43,9 +44,8 @@ async def measure(server: Server, subscribers: int, own_views: bool, batch: int,
         sent += batch * sum(shares)
         while swarm.count < sent * 0.98 - 20 * batch * sum(shares):
             await asyncio.sleep(0.001)
-    await _settled(swarm)
-    received = swarm.count
-    seconds = time.perf_counter() - started - 0.3
+    ended = await _settled(swarm, sent if not own_views else None)
+    received, seconds = swarm.count, ended - started
     row = {
         "subscribers": subscribers,
         "views": "own" if own_views else "same",
@@ -53,19 +53,21 @@ async def measure(server: Server, subscribers: int, own_views: bool, batch: int,
         "deliveries": received,
         "deliveries/s": round(received / seconds),
         "CPU µs/delivery": round((server.cpu - cpu) / max(received, 1) * 1e6, 2),
-        "kB/connection": round(memory / 1000, 1),
+        "kB/connection": round(memory / 1000, 1) if batch == BATCHES[0] else None,
+        "lost": None if own_views else rounds * batch * subscribers - received,
     }
-    if not own_views:
-        row["lost"] = rounds * batch * subscribers - received
     await swarm.close()
     return row
 
 
-async def _settled(swarm: Swarm) -> None:
-    last = -1
-    while swarm.count != last:
-        last = swarm.count
-        await asyncio.sleep(0.3)
+async def _settled(swarm: Swarm, expected: float | None) -> float:
+    """When the last change arrived: once all expected are there, or when nothing came for three seconds."""
+    last, ended = -1, time.perf_counter()
+    while swarm.count != expected and time.perf_counter() - ended < QUIET_SECONDS:
+        if swarm.count != last:
+            last, ended = swarm.count, time.perf_counter()
+        await asyncio.sleep(0.01)
+    return ended if expected is None else time.perf_counter()
 
 
 def _items(batch: int, turn: int) -> list[tuple[str, bytes]]:
@@ -99,8 +101,8 @@ def _expected(request: dict[str, Any]) -> float:
 
 def run(subscribers: tuple[int, ...], deliveries: int) -> Iterator[dict[str, Any]]:
     """All rows, as they are measured."""
-    with stack() as server:
-        for count in subscribers:
-            for own_views in (False, True):
+    for count in subscribers:
+        for own_views in (False, True):
+            with stack() as server:  # a new process each, or one would measure the memory that the others left
                 for batch in BATCHES:
                     yield asyncio.run(measure(server, count, own_views, batch, deliveries))

@@ -91,6 +91,7 @@ def _configure(redis_url: str, folder: str) -> None:
     if not settings.configured:
         django.setup()
     settings.DATABASES["default"]["NAME"] = str(Path(folder) / "geostream.sqlite3")
+    from channels.layers import channel_layers
     from django.db import connections
 
     from streaming.core.redis import configure
@@ -99,6 +100,7 @@ def _configure(redis_url: str, folder: str) -> None:
     connections.close_all()
     connections["default"].settings_dict["NAME"] = str(Path(folder) / "geostream.sqlite3")
     catalogue.clear()
+    channel_layers.backends = {}  # made for the Redis of the stack before
     configure(lambda: redis_url)
 
 

@@ -16,6 +16,7 @@ from django.dispatch import receiver
 
 from .core.errors import StreamError
 from .core.hub import CONTROL_GROUP
+from .core.redis import refusing
 from .features.layers import catalogue, layer_feed, settings_of
 from .models import Layer, Tileset
 
@@ -72,6 +73,7 @@ _sending: set[asyncio.Future[None]] = set()
 
 async def _send() -> None:
     try:
-        await get_channel_layer().group_send(CONTROL_GROUP, {"type": "layers.changed"})
-    except (OSError, StreamError) as error:
+        with refusing():
+            await get_channel_layer().group_send(CONTROL_GROUP, {"type": "layers.changed"})
+    except StreamError as error:
         logger.warning("other processes notice the changed layers a little later: %s", error)
