@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from streaming.core.attributes import canonical_pairs, join, pairs_condition
 from streaming.core.datetimes import Interval, microseconds, parse_interval
@@ -17,7 +17,6 @@ from streaming.core.items import Box, Item
 from streaming.core.spatial import Region, compile_bbox, compile_geometry, intersect_boxes
 
 Predicate = Callable[[Item], bool]
-Verdict = Literal["added", "updated", "deleted"]
 
 MAX_VERTICES = 10_000
 
@@ -48,13 +47,6 @@ class Filter:
         self.costly = costly
         self.boxes = boxes
         self.matches = matches
-
-    def judge(self, old: Item | None, new: Item | None) -> Verdict | None:
-        """What the step from old to new is to someone who sees only what matches; None: nothing."""
-        matches = self.matches
-        if new is not None and matches(new):
-            return "updated" if old is not None and matches(old) else "added"
-        return "deleted" if old is not None and matches(old) else None
 
 
 def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter:

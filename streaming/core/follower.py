@@ -70,7 +70,6 @@ class Follower(ABC):
         self.seq = state.cursor.seq
         self.recent: deque[Change] = deque(maxlen=feed.options.log_length)
         self.audiences: dict[Hashable, Audience] = {}
-        self.changes = 0
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
         self.past_epochs: set[str] = set()

@@ -80,7 +80,6 @@ class Replica(Follower):
             else:
                 self.items[change.key] = change.new
             self.seq = change.seq
-            self.changes += 1
             self.recent.append(change)
             self._judge_all(change, runs)
         for audience, run in runs.items():

@@ -21,7 +21,6 @@ class Tail(Follower):
         for entry in entries:
             change = entry.change(None)
             self.seq = change.seq
-            self.changes += 1
             self.recent.append(change)
             delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
             for audience in list(self.audiences.values()):

@@ -1,7 +1,8 @@
-"""A socket whose readiness the test decides, and an encoder whose frames say what was to be told."""
+"""A socket whose readiness the test decides, an encoder whose frames say what was to be told, a channel layer within this process."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -56,3 +57,32 @@ class RecordingSender:
     def told(self) -> list[Any]:
         """Every frame, in order."""
         return [frame for frames in self.writes for frame in frames]
+
+
+class OneProcessLayer:
+    """A channel layer within this process."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, set[str]] = {}
+        self.inboxes: dict[str, asyncio.Queue[dict[str, Any]]] = {}
+
+    async def new_channel(self) -> str:
+        name = f"channel.{len(self.inboxes)}"
+        self.inboxes[name] = asyncio.Queue()
+        return name
+
+    async def receive(self, channel: str) -> dict[str, Any]:
+        return await self.inboxes[channel].get()
+
+    async def group_add(self, group: str, channel: str) -> None:
+        self.groups.setdefault(group, set()).add(channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        self.groups[group].discard(channel)
+
+    async def group_send(self, group: str, message: dict[str, Any]) -> None:
+        for channel in self.groups.get(group, ()):
+            self.inboxes[channel].put_nowait(message)
+
+    async def flush(self) -> None:
+        self.groups.clear()

@@ -278,24 +278,6 @@ def test_conditions_are_joined_by_and() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "verdict"),
-    [
-        (None, (1, 1), "added"),
-        ((20, 20), (1, 1), "added"),
-        ((1, 1), (2, 2), "updated"),
-        ((1, 1), (20, 20), "deleted"),
-        ((1, 1), None, "deleted"),
-        ((20, 20), (21, 21), None),
-        (None, (20, 20), None),
-        ((20, 20), None, None),
-    ],
-)
-def test_a_step_is_judged_on_its_old_and_its_new_version(old: Any, new: Any, verdict: str | None) -> None:
-    compiled = compile_filter(FilterSpec(bbox=[0, 0, 10, 10]))
-    assert compiled.judge(old and point(*old), new and point(*new)) == verdict
-
-
-@pytest.mark.parametrize(
     ("one", "other"),
     [
         ({"bbox": [0, 0, 1, 1]}, {"bbox": (0.0, -0.0, 1.0, 1.0)}),

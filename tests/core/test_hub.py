@@ -24,39 +24,10 @@ from streaming.core.outbox import Outbox
 from streaming.core.redis import sync_redis
 from streaming.core.view import View
 
-from .doubles import RecordingEncoder, RecordingSender, Told
+from .doubles import OneProcessLayer, RecordingEncoder, RecordingSender, Told
 from .restarting import RestartingRedis
 
 VALUE = b'{"geometry":null,"n":%d,"type":"Feature"}'
-
-
-class OneProcessLayer:
-    """A channel layer within this process."""
-
-    def __init__(self) -> None:
-        self.groups: dict[str, set[str]] = {}
-        self.inboxes: dict[str, asyncio.Queue[dict[str, Any]]] = {}
-
-    async def new_channel(self) -> str:
-        name = f"channel.{len(self.inboxes)}"
-        self.inboxes[name] = asyncio.Queue()
-        return name
-
-    async def receive(self, channel: str) -> dict[str, Any]:
-        return await self.inboxes[channel].get()
-
-    async def group_add(self, group: str, channel: str) -> None:
-        self.groups.setdefault(group, set()).add(channel)
-
-    async def group_discard(self, group: str, channel: str) -> None:
-        self.groups[group].discard(channel)
-
-    async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        for channel in self.groups.get(group, ()):
-            self.inboxes[channel].put_nowait(message)
-
-    async def flush(self) -> None:
-        self.groups.clear()
 
 
 @pytest.fixture
@@ -255,6 +226,27 @@ async def test_a_log_that_went_back_and_grew_to_the_same_number_is_noticed(hub: 
     await feed.put([item("other")])
     await hub.refresh(replica)
     assert set(replica.items) == {"a", "other"}
+
+
+@pytest.mark.parametrize("change", ["renewed", "dropped"])
+async def test_an_epoch_that_comes_back_is_not_believed(hub: Hub, feed: Feed, deaf: None, change: str) -> None:
+    await feed.put([item("a", 1)])
+    replica = await hub.replica(feed)
+    copy = copy_of(feed)
+    await feed.put([item("lost")])
+    await hub.refresh(replica)
+    lost = replica.cursor
+    if change == "renewed":
+        await feed.renew(lost.epoch)
+    else:
+        feed.drop_sync()
+    await hub.refresh(replica)
+    restore(feed, copy)
+    await feed.put([item("other")])
+    await hub.refresh(replica)
+    assert replica.cursor.seq == lost.seq
+    assert set(replica.items) == {"a", "other"}
+    assert not await hub.reach(replica, lost)
 
 
 async def test_lag_is_what_was_announced_and_not_pulled(hub: Hub, feed: Feed, layer: OneProcessLayer, deaf: None) -> None:

@@ -272,12 +272,10 @@ class World:
 
     async def renew(self, layer: str) -> None:
         epoch: Any = sync_redis().hget(self.feeds[layer].meta_key, "epoch")
-        self.saved.pop(layer, None)  # an epoch that was given up does not come back
         if epoch:
             await self.feeds[layer].renew(epoch.decode())
 
     async def drop(self, layer: str) -> None:
-        self.saved.pop(layer, None)
         self.feeds[layer].drop_sync()
 
     async def save(self, layer: str) -> None:

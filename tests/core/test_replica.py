@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from streaming.core.feed import Cursor, Feed, FeedOptions, FeedState, LogEntry
 from streaming.core.filters import FilterSpec, compile_filter
@@ -107,6 +108,27 @@ def joined(made: Replica, spec: FilterSpec) -> RecordingSender:
     view = View(Outbox(sender, OutboxLimits(), lambda why: None), RecordingEncoder(), compile_filter(spec))
     made.join(view)
     return sender
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (None, 1, "added"),
+        (50, 1, "added"),
+        (1, 2, "updated"),
+        (1, 50, "deleted"),
+        (1, None, "deleted"),
+        (50, 60, None),
+        (None, 50, None),
+        (50, None, None),
+    ],
+)
+def test_a_step_is_judged_on_its_old_and_its_new_version(old: float | None, new: float | None, told: str | None) -> None:
+    before, after = (None if lon is None else stored(lon) for lon in (old, new))
+    made = replica() if before is None else replica(before)
+    sender = joined(made, FilterSpec(bbox=[0, 0, 10, 10]))
+    made.apply([LogEntry(made.seq + 1, "k", before, after, None)])
+    assert [one.kind for one in sender.told] == ([told] if told else [])
 
 
 def test_a_replaced_state_is_told_as_the_difference() -> None:

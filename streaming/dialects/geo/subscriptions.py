@@ -75,6 +75,8 @@ class FeatureSubscription:
     async def update(self, wanted: Wanted) -> None:
         """Move to other conditions; only the difference is told."""
         seen = {name: await self._foreseen(layer, view, wanted) for name, (layer, view) in list(self._views.items())}
+        if self._session.subscriptions.get(self.id) is not self:
+            raise StreamError("unknown_subscription", "the subscription has ended: its layer may no longer be read")
         # Nothing awaits from here on. Layers may have come and gone meanwhile.
         filters = {name: wanted.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
         redraw = wanted.presentation != self.wanted.presentation

@@ -16,6 +16,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from streaming import adelete, apublish
 from streaming.features.layers import catalogue
 from streaming.models import Layer
+from streaming.runtime import Runtime
 from tests.geo_peer import GeoPeer, point
 
 Connect = Callable[..., GeoPeer]
@@ -359,6 +360,25 @@ async def test_a_refused_update_changes_nothing(geo: Connect) -> None:
     assert (await peer.ask(type="update_subscription", subscription_id="s", bbox=[5, 5, 4, 4]))["code"] == "invalid_bbox"
     await apublish("l", point("a", 0.5, 0.5))
     assert await peer.next_change() == ("added", "a")
+
+
+async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
+    geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ends(condition: Any, items: Any) -> Any:
+        session: Any = next(iter(runtime.connections.values())).session
+        if "s" in session.subscriptions:
+            session.subscriptions["s"].stop()
+            session.forget("s")
+        return condition
+
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe()
+    monkeypatch.setattr("streaming.dialects.geo.subscriptions.foreseen", ends)
+    ack = await peer.ask(type="update_subscription", subscription_id="s", bbox=[0, 0, 1, 1])
+    assert (ack["success"], ack["code"]) == (False, "unknown_subscription")
+    assert await peer.nothing()
 
 
 async def test_too_many_subscriptions_are_refused(geo: Connect, settings: Any) -> None:
