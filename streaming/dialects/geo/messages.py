@@ -8,6 +8,7 @@ peers never see them.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from enum import Enum
 from typing import Annotated, Any
 
@@ -70,6 +71,18 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type")
     """What all messages have in common."""
 
 
+class DataEncoding(Enum):
+    """How a tile's bytes are written: one by one, as base64 text, or as MessagePack binary."""
+
+    LIST = "list"
+    BASE64 = "base64"
+    BIN = "bin"
+
+
+HeldTile = tuple[U32, U32, U8, str]
+"""A tile that a client holds: x, y, zoom and its version."""
+
+
 class ZoomRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Zoom levels from `start` up to, but without, `end`."""
 
@@ -100,6 +113,11 @@ class SubscribeTiles(Message, frozen=True, tag="subscribe_tiles"):
     bbox: BBox
     zoom_range: ZoomRange
     tile_size: U32 | None = nullable()
+    tileset: str | list[str] | None = None
+    data_encoding: DataEncoding | None = None
+    delta: list[str] | None = None
+    have: dict[str, list[HeldTile]] | None = None
+    progress: bool | None = None
 
 
 class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
@@ -139,12 +157,27 @@ class Unsubscribe(Message, frozen=True, tag="unsubscribe"):
 
 
 class TileData(Message, frozen=True, tag="tile_data"):
-    """One tile, (x, y, zoom), as a list of its bytes."""
+    """One tile, (x, y, zoom). `data` is a list of its bytes, base64 text, or bytes (base64 in JSON); `content` has it as bytes."""
 
     subscription_id: str
     tile: tuple[U32, U32, U8]
-    data: list[U8]
+    data: Any
     mime_type: str
+    tileset: str | UnsetType | None = UNSET
+    version: str | UnsetType | None = UNSET
+    encoding: str | UnsetType | None = UNSET
+    base_version: str | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.data, list):
+            msgspec.convert(self.data, list[U8])
+        elif not isinstance(self.data, bytes) and not (isinstance(self.data, str) and isinstance(self.version, str)):
+            raise ValueError("`data` must be a list of bytes, or binary; or base64 text, where there is a `version`")
+
+    @property
+    def content(self) -> bytes:
+        """The bytes. ValueError if they are text that is not base64."""
+        return b64decode(self.data, validate=True) if isinstance(self.data, str) else bytes(self.data)
 
 
 class FeatureData(Message, frozen=True, tag="feature_data"):
@@ -196,6 +229,18 @@ class Pong(Message, frozen=True, tag="pong"):
         _check_u64(self.id)
 
 
+class TilesetInfo(msgspec.Struct, frozen=True):
+    """What a subscriber needs to know of a tileset. Bounds in degrees; both zooms are included."""
+
+    format: str
+    mime_type: str
+    tile_size: int
+    min_zoom: int
+    max_zoom: int
+    bounds: BBox
+    attribution: str
+
+
 class Ack(Message, frozen=True, tag="ack"):
     """The answer to a request; `request_id` is the request's `subscription_id` (or `request_id`)."""
 
@@ -206,6 +251,8 @@ class Ack(Message, frozen=True, tag="ack"):
     snapshot_count: int | None = None
     recovered: bool | None = None
     code: str | None = None
+    tile_count: int | None = None
+    tilesets: dict[str, TilesetInfo] | None = None
 
 
 class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
@@ -223,6 +270,13 @@ class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
     properties: list[str] | UnsetType | None = UNSET
     max_rate: Rate | UnsetType | None = UNSET
     batch: bool | UnsetType | None = UNSET
+    zoom_range: ZoomRange | UnsetType = UNSET
+
+
+class TilesReady(Message, frozen=True, tag="tiles_ready"):
+    """Everything in view of a tile subscription has been sent as it is."""
+
+    subscription_id: str
 
 
 class ListSubscriptions(Message, frozen=True, tag="list_subscriptions"):
@@ -249,6 +303,10 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     batch: bool | None = None
     event_types: list[EventType] | None = None
     cursor: Cursor | None = None
+    tileset: str | list[str] | None = None
+    zoom_range: ZoomRange | None = None
+    tile_size: int | None = None
+    delta: list[str] | None = None
 
 
 class Subscriptions(Message, frozen=True, tag="subscriptions"):
@@ -282,7 +340,7 @@ INDEXED: tuple[type[Message], ...] = (
 )
 """The base protocol's messages; MessagePack peers may send the position here in place of the `type` text."""
 
-EXTENSIONS: tuple[type[Message], ...] = (UpdateSubscription, ListSubscriptions, Subscriptions, Authenticate)
+EXTENSIONS: tuple[type[Message], ...] = (UpdateSubscription, ListSubscriptions, Subscriptions, Authenticate, TilesReady)
 
 
 def type_of(kind: type[Message]) -> str:

@@ -62,7 +62,7 @@ def declared_length(frame: bytes) -> int:
 def plain_field(name: str, value: Any) -> Any:
     """The value of a message's field without anything that JSON does not have. Raises DecodeError where that cannot be."""
     if name == "data":
-        return list(value) if isinstance(value, bytes) else value
+        return value
     return _plain(value, MAX_DEPTH, payload=name == "payload")
 
 

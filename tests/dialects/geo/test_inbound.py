@@ -52,7 +52,7 @@ def test_it_refuses(case: dict[str, Any]) -> None:
 def test_it_takes_tile_data_as_binary(case: dict[str, Any]) -> None:
     message = read(_frame(case))
     assert isinstance(message, TileData)
-    assert message.data == [1, 2]
+    assert message.content == b"\1\2"
 
 
 @pytest.mark.parametrize("vector", MESSAGES, ids=lambda vector: str(vector["name"]))

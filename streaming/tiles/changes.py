@@ -1,0 +1,79 @@
+"""What is told when a source of tiles has changed: where, and in which zooms. Not what the tiles are now; whoever shows them looks.
+
+Each tileset has a feed `tiles:<name>`, a log of such changes. Whoever changes a source announces it there, after the change can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from streaming.conf import conf
+from streaming.core.feed import Feed, FeedOptions
+from streaming.core.items import Box
+
+from .grid import Tile, touches
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Part of a tileset: these tiles; or those that touch the box (degrees; None: the world) in the zooms (None: all). Without anything: all."""
+
+    box: Box | None = None
+    zooms: range | None = None
+    tiles: frozenset[Tile] | None = None
+
+    def __contains__(self, tile: Tile) -> bool:
+        if self.tiles is not None:
+            return tile in self.tiles
+        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or touches(self.box, *tile))
+
+    def stored(self) -> bytes:
+        """As a line of the feed."""
+        zooms = None if self.zooms is None else [self.zooms.start, self.zooms.stop]
+        tiles = None if self.tiles is None else sorted(self.tiles)
+        return msgspec.json.encode({"bbox": self.box, "zooms": zooms, "tiles": tiles})
+
+
+EVERYTHING = Touched()
+
+
+class _Line(msgspec.Struct):
+    bbox: Box | None = None
+    zooms: tuple[int, int] | None = None
+    tiles: list[Tile] | None = None
+
+
+_read = msgspec.json.Decoder(_Line).decode
+
+
+def parse_touched(line: bytes) -> Touched:
+    """What a line of the feed says. A line of another version of this program says that everything may have changed."""
+    try:
+        found = _read(line)
+    except msgspec.DecodeError:
+        return EVERYTHING
+    zooms = None if found.zooms is None else range(*found.zooms)
+    return Touched(found.bbox, zooms, None if found.tiles is None else frozenset(found.tiles))
+
+
+def touched_tiles(tiles: Iterable[Tile]) -> Touched:
+    """These tiles and no others."""
+    return Touched(tiles=frozenset(tiles))
+
+
+def tiles_feed(tileset: str) -> Feed:
+    """The feed of a tileset's changes."""
+    return Feed(f"tiles:{tileset}", FeedOptions(log_length=conf.TILE_CHANGES_LOG))
+
+
+def announce_sync(tileset: str, touched: Touched) -> None:
+    """Tell every process that part of a tileset has changed. `StreamError("redis_unavailable")`."""
+    tiles_feed(tileset).append_sync([touched.stored()])
+
+
+async def announce(tileset: str, touched: Touched) -> None:
+    """The same on the event loop."""
+    await tiles_feed(tileset).append([touched.stored()])
