@@ -21,6 +21,7 @@ from .tiles.tilesets import tilesets
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .tiles.live import LiveTilesets
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,16 @@ class Runtime:
         self._per_address: Counter[str] = Counter()
         self._opened = 0
         self._layers: dict[str, LayerSettings] | None = None
+        self._tiles: LiveTilesets | None = None
+
+    @property
+    def tiles(self) -> LiveTilesets:
+        """The tilesets that somebody here looks at."""
+        if self._tiles is None:
+            from .tiles.live import LiveTilesets  # what it needs takes a moment to import
+
+            self._tiles = LiveTilesets(self.hub)
+        return self._tiles
 
     async def start(self) -> None:
         """Start the hub and the jobs."""
@@ -57,6 +68,8 @@ class Runtime:
         """Stop; connections have been closed by the server."""
         from .tiles.service import close_tile_service
 
+        if self._tiles is not None:
+            self._tiles.stop()
         await self.hub.stop()
         close_tile_service()
         await self.recorder.farewell()

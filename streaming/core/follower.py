@@ -35,6 +35,16 @@ class Condition(Protocol):
         """Whether an item is wanted."""
 
 
+class Observer(Protocol):
+    """Something of this process that makes its own picture of a feed, and is told of every change."""
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """What happened in one turn."""
+
+    def replaced(self) -> None:
+        """The follower has taken a whole new state: anything may have changed."""
+
+
 class Audience:
     """The views of one feed that share a filter."""
 
@@ -70,6 +80,7 @@ class Follower(ABC):
         self.seq = state.cursor.seq
         self.recent: deque[Change] = deque(maxlen=feed.options.log_length)
         self.audiences: dict[Hashable, Audience] = {}
+        self.observers: dict[Observer, None] = {}
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
         self.past_epochs: set[str] = set()
@@ -84,6 +95,20 @@ class Follower(ABC):
     def views(self) -> list[View]:
         """Every view that follows."""
         return [view for audience in self.audiences.values() for view in audience.views]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody looks."""
+        return not self.audiences and not self.observers
+
+    def observe(self, observer: Observer) -> None:
+        """From now on the observer is told of changes."""
+        self.observers[observer] = None
+        self.idle_since = None
+
+    def unobserve(self, observer: Observer) -> None:
+        """The observer is told nothing any more."""
+        self.observers.pop(observer, None)
 
     def join(self, view: View) -> None:
         """From now on the view is told of changes."""
@@ -131,6 +156,17 @@ class Follower(ABC):
     @abstractmethod
     def replace(self, state: FeedState) -> None:
         """Take a whole new state, because the log did not reach back to us."""
+
+    def _tell_observers(self, changes: Sequence[Change]) -> None:
+        for observer in list(self.observers):
+            try:
+                observer.changed(changes)
+            except Exception:
+                logger.exception("an observer of %s failed", self.feed.name)
+
+    def _tell_replaced_to_observers(self) -> None:
+        for observer in list(self.observers):
+            observer.replaced()
 
     def _opened(self, audience: Audience) -> None:  # noqa: B027 (an optional hook)
         """A filter has its first view."""

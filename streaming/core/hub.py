@@ -155,7 +155,7 @@ class Hub:
             if task is None:
                 task = self._loading[feed.name] = asyncio.create_task(self._load(feed, kind))
             follower = await asyncio.shield(task)
-        if not follower.audiences:
+        if follower.idle:
             follower.idle_since = time.monotonic()
         if not isinstance(follower, kind):
             raise TypeError(f"feed {feed.name} is followed as {type(follower).__name__}")
@@ -292,7 +292,7 @@ class Hub:
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):
-            if follower.audiences:
+            if not follower.idle:
                 continue
             if follower.idle_since is None:
                 follower.idle_since = time.monotonic()

@@ -53,6 +53,11 @@ class Outbox:
         """How many bytes wait, roughly."""
         return sum(source.size for source in self._sources)
 
+    @property
+    def idle(self) -> bool:
+        """Whether what is sent now goes straight to the socket."""
+        return not self._sources and self.sender.writable
+
     def deliver(self, view: View, run: Sequence[Delivery], shared: dict[Encoder, Any]) -> None:
         """Tell a view's client what happened in one turn, now or when the socket takes it."""
         if not self._sources and self.sender.writable and not view.queue.gap:
@@ -80,9 +85,9 @@ class Outbox:
         else:
             self.put(Frames(list(frames)))
 
-    def forget(self, view: View) -> None:
+    def forget(self, owner: object) -> None:
         """Drop what waits for a view that is gone."""
-        self._sources = deque(source for source in self._sources if source.owner is not view)
+        self._sources = deque(source for source in self._sources if source.owner is not owner)
 
     def drain(self) -> None:
         """Write what waits for as long as the socket takes it."""

@@ -73,6 +73,7 @@ class Replica(Follower):
 
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
+        changes: list[Change] = []
         for entry in entries:
             change = entry.change(self.items.get(entry.key))
             if change.new is None:
@@ -81,9 +82,11 @@ class Replica(Follower):
                 self.items[change.key] = change.new
             self.seq = change.seq
             self.recent.append(change)
+            changes.append(change)
             self._judge_all(change, runs)
         for audience, run in runs.items():
             audience.tell(run)
+        self._tell_observers(changes)
 
     def replace(self, state: FeedState) -> None:
         old, self.items = self.items, state.items
@@ -98,6 +101,7 @@ class Replica(Follower):
         ]
         for audience in list(self.audiences.values()):
             self._tell_replaced(audience, changed)
+        self._tell_replaced_to_observers()
 
     def _opened(self, audience: Audience) -> None:
         self._index.add(audience, audience.filter.boxes)

@@ -4,7 +4,7 @@ epoch, seq) and touched (sorted set: key -> time of the last put, only of feeds 
 the time may be Redis's own.
 """
 
-_OPEN = """
+OPEN = """
 local state, log, meta, touched = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local found = redis.call('HMGET', meta, 'epoch', 'seq')
 local epoch, seq = found[1], tonumber(found[2])
@@ -17,14 +17,14 @@ local time = redis.call('TIME')
 local now = string.format('%013d', time[1] * 1000 + math.floor(time[2] / 1000))
 """
 
-_CLOSE = """
+CLOSE = """
 redis.call('HSET', meta, 'seq', seq)
 """
 
 # ARGV: new epoch, log length, most items (0: any number), lifetime in ms (0: for ever), then key, value, key, value ...
 # Returns epoch, seq and one letter an item: a(dded) u(pdated) = (unchanged) x (no room).
 PUT = (
-    _OPEN
+    OPEN
     + """
 local length, most, lifetime = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local keys = {}
@@ -66,7 +66,7 @@ end
 if #sets > 0 then redis.call('HSET', state, unpack(sets)) end
 if #touches > 0 then redis.call('ZADD', touched, unpack(touches)) end
 """
-    + _CLOSE
+    + CLOSE
     + "return {epoch, seq, table.concat(outcomes)}"
 )
 
@@ -81,7 +81,7 @@ end
 
 # ARGV: new epoch, log length, reason, then keys. Returns epoch, seq and one letter a key: d(eleted) or - (was not there).
 DELETE = (
-    _OPEN
+    OPEN
     + _REMOVE
     + """
 local outcomes = {}
@@ -91,13 +91,13 @@ for i = 4, #ARGV do
   outcomes[#outcomes + 1] = old and 'd' or '-'
 end
 """
-    + _CLOSE
+    + CLOSE
     + "return {epoch, seq, table.concat(outcomes)}"
 )
 
 # ARGV: new epoch, log length, lifetime in ms, most keys at once. Items stored before the feed had a lifetime count from their arrival.
 EXPIRE = (
-    _OPEN
+    OPEN
     + _REMOVE
     + """
 if redis.call('ZCARD', touched) < redis.call('HLEN', state) then
@@ -110,25 +110,25 @@ for _, key in ipairs(gone) do
   if old then remove(key, old, 'expired') else redis.call('ZREM', touched, key) end
 end
 """
-    + _CLOSE
+    + CLOSE
     + "return {epoch, seq, #gone}"
 )
 
 # ARGV: new epoch, log length, then values. For feeds that are only a log (events).
 APPEND = (
-    _OPEN
+    OPEN
     + """
 for i = 3, #ARGV do
   seq = seq + 1
   redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n', now .. ARGV[i])
 end
 """
-    + _CLOSE
+    + CLOSE
     + "return {epoch, seq, #ARGV - 2}"
 )
 
 # ARGV: new epoch. Returns epoch, seq and the whole state, as of one moment.
-READ = _OPEN + "return {epoch, seq, redis.call('HGETALL', state)}"
+READ = OPEN + "return {epoch, seq, redis.call('HGETALL', state)}"
 
 # ARGV: new epoch, the epoch it replaces. Declares every cursor given so far void.
-RENEW = _OPEN + "if epoch == ARGV[2] then redis.call('HSET', meta, 'epoch', ARGV[1]) end return redis.call('HGET', meta, 'epoch')"
+RENEW = OPEN + "if epoch == ARGV[2] then redis.call('HSET', meta, 'epoch', ARGV[1]) end return redis.call('HGET', meta, 'epoch')"

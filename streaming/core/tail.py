@@ -9,6 +9,7 @@ from itertools import islice
 from .deliveries import Delivery
 from .feed import Cursor, FeedState, LogEntry
 from .follower import Audience, Condition, Follower
+from .items import Change
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +19,12 @@ class Tail(Follower):
 
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
+        changes: list[Change] = []
         for entry in entries:
             change = entry.change(None)
             self.seq = change.seq
             self.recent.append(change)
+            changes.append(change)
             delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
             for audience in list(self.audiences.values()):
                 try:
@@ -32,6 +35,7 @@ class Tail(Follower):
                     audience.give_up()
         for audience, run in runs.items():
             audience.tell(run)
+        self._tell_observers(changes)
 
     def replace(self, state: FeedState) -> None:
         lost = state.cursor.seq - self.seq if state.cursor.epoch == self.epoch else state.cursor.seq
@@ -39,6 +43,7 @@ class Tail(Follower):
         self.recent.clear()
         for view in self.views:
             view.lost(max(lost, 0))
+        self._tell_replaced_to_observers()
 
     def missed(self, condition: Condition, since: Cursor) -> tuple[list[Delivery], int]:
         """What a client that was there until `since` must be told, and how many lines before them are gone for good."""

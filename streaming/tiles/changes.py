@@ -19,13 +19,17 @@ from .grid import Tile, touches
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Part of a tileset: these tiles; or those that touch the box (degrees; None: the world) in the zooms (None: all). Without anything: all."""
+    """Part of a tileset: these tiles; or those that touch the box (degrees; None: the world) in the zooms (None: all).
+
+    Without anything: all of it.
+    """
 
     box: Box | None = None
     zooms: range | None = None
     tiles: frozenset[Tile] | None = None
 
-    def __contains__(self, tile: Tile) -> bool:
+    def __contains__(self, tile: object, /) -> bool:
+        assert isinstance(tile, Tile)
         if self.tiles is not None:
             return tile in self.tiles
         return (self.zooms is None or tile.z in self.zooms) and (self.box is None or touches(self.box, *tile))

@@ -7,7 +7,8 @@ A source is looked at again at most every `GEOSTREAM_TILE_CHECK_SECONDS`, while 
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 from threading import Lock
 
@@ -39,6 +40,7 @@ class TileService:
         self.store = TileStore(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
         self._opened: dict[str, Opened] = {}
         self._lock = Lock()
+        self._opening: defaultdict[str, Lock] = defaultdict(Lock)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
         """One tile, None if it is empty. `StreamError` unknown_tile where the tileset has none, or invalid_source."""
@@ -47,20 +49,34 @@ class TileService:
         try:
             return await self._rendered(tileset, tile)
         except SourceClosed:  # it changed between opening and rendering
+            self.reopen(tileset.name)
             return await self._rendered(tileset, tile)
 
     async def opened(self, tileset: TilesetSettings) -> Opened:
         """The tileset, opened. `StreamError("invalid_source")`."""
-        opened = self._opened.get(tileset.name)
+        opened = self._opened.get(tileset.key)
         if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
             return opened
         return await self.store.flights.join(("open", tileset), lambda: self._current(tileset))
 
+    async def refresh(self, tileset: TilesetSettings, touched: Container[object]) -> Opened:
+        """Read the source again if it has changed, and forget these tiles, whether it has or not. `StreamError("invalid_source")`."""
+        return await self.store.flights.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
+
+    async def replace(self, tileset: TilesetSettings, source: Source, touched: Container[object]) -> Opened:
+        """Show another source from now on, in which these tiles are different. It is believed until the next `replace` or `reopen`."""
+
+        def swap() -> Opened:
+            with self._opening[tileset.key]:
+                return self._swap(tileset, source, None, touched, checked=float("inf"))
+
+        return await self.store.flights.join(("replace", tileset, object()), swap)
+
     def reopen(self, name: str) -> None:
         """Look at the source again before the next tile."""
-        opened = self._opened.get(name)
-        if opened is not None:
-            opened.checked = float("-inf")
+        for opened in self._opened.values():
+            if opened.settings.name == name:
+                opened.checked = float("-inf")
 
     def close(self) -> None:
         """Close everything."""
@@ -76,20 +92,28 @@ class TileService:
             raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
         if not touches(has.bounds, *tile):
             raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
-        return await self.store.get(tileset.name, opened.source, tile)
+        return await self.store.get(tileset.key, lambda: self._opened[tileset.key].source, tile)
 
-    def _current(self, tileset: TilesetSettings) -> Opened:
-        opened = self._opened.get(tileset.name)
-        now, version = time.monotonic(), version_of(tileset)
-        if opened and opened.settings == tileset and opened.version == version:
-            opened.checked = now
-            return opened
-        source = open_source(tileset)
-        found = Opened(tileset, source, tileset.described(source.metadata), version, now)
+    def _current(self, tileset: TilesetSettings, touched: Container[object] | None = None) -> Opened:
+        with self._opening[tileset.key]:  # or an older source could take the place of a newer one
+            opened = self._opened.get(tileset.key)
+            now, version = time.monotonic(), version_of(tileset)
+            if opened and opened.settings == tileset and opened.version == version:
+                opened.checked = now
+                if touched is not None:
+                    self.store.invalidate(tileset.key, touched)
+                return opened
+            known = touched if opened and opened.settings == tileset else None
+            return self._swap(tileset, open_source(tileset), version, known, now)
+
+    def _swap(
+        self, tileset: TilesetSettings, source: Source, version: Hashable, touched: Container[object] | None, checked: float
+    ) -> Opened:
+        found = Opened(tileset, source, tileset.described(source.metadata), version, checked)
         with self._lock:
-            replaced = self._opened.get(tileset.name)
-            self._opened[tileset.name] = found
-            self.store.invalidate(tileset.name)
+            replaced = self._opened.get(tileset.key)
+            self._opened[tileset.key] = found
+            self.store.invalidate(tileset.key, touched)
         if replaced is not None:
             replaced.source.close()
         return found

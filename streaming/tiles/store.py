@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Container
+from collections.abc import Callable, Container
 from hashlib import blake2b
 from typing import NamedTuple
 
-from streaming.core.items import Box
-
 from .flights import Flights
-from .grid import Tile, touches
+from .grid import Tile
 from .sources.base import MIME, Source
 
 ENTRY_BYTES = 400
@@ -50,9 +48,10 @@ class TileStore:
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def get(self, tileset: str, source: Source, tile: Tile) -> Rendered | None:
+    async def get(self, tileset: str, source: Callable[[], Source], tile: Tile) -> Rendered | None:
         """One tile, None if it is empty. Cancelling the wait cancels a rendering that nobody else waits for.
 
+        `source` is asked in the rendering thread, so that what is kept is never older than the last invalidation.
         `StreamError("invalid_source")` if it cannot be rendered.
         """
         key = (tileset, *tile)
@@ -64,14 +63,15 @@ class TileStore:
         return await self.flights.join((*key, era), lambda: self._render(key, source, era))
 
     def kept(self, tileset: str, tile: Tile) -> Rendered | None:
-        """The tile if it is there already."""
+        """The tile if it is there already and not empty."""
         return self._kept.get((tileset, *tile))
 
-    def invalidate(self, tileset: str, box: Box | None = None, zooms: Container[int] | None = None) -> list[Tile]:
-        """Forget tiles that touch the box (degrees; edges count) in these zooms; without them, all. Returns those that were kept."""
+    def invalidate(self, tileset: str, touched: Container[object] | None = None) -> list[Tile]:
+        """Forget these tiles of a tileset; without them, all. Returns those that were kept."""
         with self._lock:
             self._invalidations[tileset] += 1
-            gone = [Tile(z, x, y) for name, z, x, y in self._kept if name == tileset and _affected(box, zooms, z, x, y)]
+            kept = (Tile(*key[1:]) for key in self._kept if key[0] == tileset)
+            gone = [tile for tile in kept if touched is None or tile in touched]
             for tile in gone:
                 self._bytes -= _cost(self._kept.pop((tileset, *tile)))
         return gone
@@ -83,10 +83,11 @@ class TileStore:
             self._kept.clear()
             self._bytes = 0
 
-    def _render(self, key: Key, source: Source, era: int) -> Rendered | None:
+    def _render(self, key: Key, source: Callable[[], Source], era: int) -> Rendered | None:
         _, z, x, y = key
-        data = source.render(z, x, y)
-        rendered = None if data is None else stamped(data, MIME[source.metadata.format])
+        opened = source()
+        data = opened.render(z, x, y)
+        rendered = None if not data else stamped(data, MIME[opened.metadata.format])
         with self._lock:
             if self._invalidations[key[0]] == era:
                 self._keep(key, rendered)
@@ -105,10 +106,6 @@ class TileStore:
 def stamped(data: bytes, mime: str) -> Rendered:
     """Bytes with their hash."""
     return Rendered(data, mime, blake2b(data, digest_size=16).hexdigest())
-
-
-def _affected(box: Box | None, zooms: Container[int] | None, z: int, x: int, y: int) -> bool:
-    return (zooms is None or z in zooms) and (box is None or touches(box, z, x, y))
 
 
 def _cost(rendered: Rendered | None) -> int:

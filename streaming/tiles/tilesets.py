@@ -9,6 +9,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from streaming.catalogue import Catalogue
+from streaming.core.errors import StreamError
 from streaming.models import Tileset
 
 from .sources.base import Metadata
@@ -31,10 +32,22 @@ class TilesetSettings:
     colormap: str = ""
     public: bool = True
     permission: str = "streaming.view_tileset"
+    variant: str = ""
+    """What tells apart several ways to show one tileset, such as the size of its tiles."""
+
+    @property
+    def key(self) -> str:
+        """Another one for every way to show a tileset."""
+        return self.name + self.variant
 
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
         return self.public or bool(user.is_authenticated and user.has_perm(self.permission))
+
+    def require_kind(self, kind: str) -> None:
+        """`StreamError("wrong_tileset_kind")` unless it is of this kind."""
+        if self.kind != kind:
+            raise StreamError("wrong_tileset_kind", f"this needs a tileset of the kind {kind}, and {self.name!r} is of the kind {self.kind}")
 
     def described(self, source: Metadata) -> Metadata:
         """What the source has, with what the settings say instead. Fewer zooms of finished tiles can be shown, not more."""

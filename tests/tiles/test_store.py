@@ -10,6 +10,7 @@ from hashlib import blake2b
 import pytest
 
 from streaming.core.errors import StreamError
+from streaming.tiles.changes import Touched
 from streaming.tiles.grid import WORLD, Tile
 from streaming.tiles.sources.base import Metadata
 from streaming.tiles.store import ENTRY_BYTES, TileStore
@@ -62,13 +63,13 @@ async def entered(press: Press) -> None:
 
 
 async def test_a_tile_is_known_by_the_hash_of_its_bytes(store: TileStore, press: Press) -> None:
-    tile = await store.get("t", press, ROOT)
+    tile = await store.get("t", lambda: press, ROOT)
     assert tile == (b"first", "image/png", blake2b(b"first", digest_size=16).hexdigest())
 
 
 async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileStore, press: Press) -> None:
     press.open.clear()
-    waiting = [asyncio.create_task(store.get("t", press, ROOT)) for _ in range(20)]
+    waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(20)]
     await entered(press)
     press.open.set()
     tiles = await asyncio.gather(*waiting)
@@ -77,14 +78,14 @@ async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileStore, press:
 
 
 async def test_a_rendered_tile_is_kept(store: TileStore, press: Press) -> None:
-    assert await store.get("t", press, ROOT) is await store.get("t", press, ROOT)
+    assert await store.get("t", lambda: press, ROOT) is await store.get("t", lambda: press, ROOT)
     assert press.rendered == [ROOT]
 
 
 async def test_an_empty_tile_is_kept_too(store: TileStore, press: Press) -> None:
     press.content = b"nothing"
-    assert await store.get("t", press, ROOT) is None
-    assert await store.get("t", press, ROOT) is None
+    assert await store.get("t", lambda: press, ROOT) is None
+    assert await store.get("t", lambda: press, ROOT) is None
     assert press.rendered == [ROOT]
 
 
@@ -92,8 +93,8 @@ async def test_the_tiles_asked_for_longest_ago_make_room(store: TileStore, press
     press.content = bytes(1000)
     tiles = [Tile(10, x, 0) for x in range(20)]
     for tile in tiles:
-        await store.get("t", press, tile)
-        await store.get("t", press, tiles[0])
+        await store.get("t", lambda: press, tile)
+        await store.get("t", lambda: press, tiles[0])
     assert store.kept_bytes <= 10_000
     assert len(store) == 10_000 // (1000 + ENTRY_BYTES)
     assert store.kept("t", tiles[0]) and store.kept("t", tiles[-1]) and not store.kept("t", tiles[1])
@@ -101,33 +102,33 @@ async def test_the_tiles_asked_for_longest_ago_make_room(store: TileStore, press
 
 async def test_a_tile_larger_than_the_limit_is_not_kept(store: TileStore, press: Press) -> None:
     press.content = bytes(20_000)
-    assert await store.get("t", press, ROOT)
+    assert await store.get("t", lambda: press, ROOT)
     assert store.kept_bytes == len(store) == 0
 
 
 async def test_what_touches_an_area_is_forgotten(store: TileStore, press: Press) -> None:
     tiles = [Tile(1, x, y) for x in (0, 1) for y in (0, 1)] + [ROOT]
     for tile in tiles:
-        await store.get("t", press, tile)
-        await store.get("other", press, tile)
-    assert set(store.invalidate("t", (10, 10, 20, 20))) == {Tile(1, 1, 0), ROOT}
-    assert store.invalidate("t", (10, 10, 20, 20)) == []
+        await store.get("t", lambda: press, tile)
+        await store.get("other", lambda: press, tile)
+    assert set(store.invalidate("t", Touched((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
+    assert store.invalidate("t", Touched((10, 10, 20, 20))) == []
     assert store.kept("t", Tile(1, 0, 0)) and store.kept("other", ROOT)
 
 
 async def test_only_the_zooms_that_are_named_are_forgotten(store: TileStore, press: Press) -> None:
     for tile in (ROOT, Tile(1, 0, 0)):
-        await store.get("t", press, tile)
-    assert store.invalidate("t", zooms=range(1, 9)) == [Tile(1, 0, 0)]
+        await store.get("t", lambda: press, tile)
+    assert store.invalidate("t", Touched(zooms=range(1, 9))) == [Tile(1, 0, 0)]
 
 
 async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileStore, press: Press) -> None:
     press.open.clear()
-    early = asyncio.create_task(store.get("t", press, ROOT))
+    early = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
     press.content = b"second"
     store.invalidate("t")
-    late = asyncio.create_task(store.get("t", press, ROOT))
+    late = asyncio.create_task(store.get("t", lambda: press, ROOT))
     press.open.set()
     assert [(await early or ("",))[0], (await late or ("",))[0]] == [b"first", b"second"]
     kept = store.kept("t", ROOT)
@@ -136,24 +137,24 @@ async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileSt
 
 async def test_what_nobody_waits_for_any_more_is_not_rendered(store: TileStore, press: Press) -> None:
     press.open.clear()
-    first = asyncio.create_task(store.get("t", press, ROOT))
+    first = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
-    second = asyncio.create_task(store.get("t", press, Tile(1, 0, 0)))
+    second = asyncio.create_task(store.get("t", lambda: press, Tile(1, 0, 0)))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     press.open.set()
     await first
-    await store.get("t", press, Tile(1, 1, 1))
+    await store.get("t", lambda: press, Tile(1, 1, 1))
     assert press.rendered == [ROOT, Tile(1, 1, 1)]
     assert len(store.flights) == 0
 
 
 async def test_others_get_it_although_one_went_away(store: TileStore, press: Press) -> None:
     press.open.clear()
-    blocking = asyncio.create_task(store.get("t", press, ROOT))
+    blocking = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
-    one, other = (asyncio.create_task(store.get("t", press, Tile(1, 0, 0))) for _ in range(2))
+    one, other = (asyncio.create_task(store.get("t", lambda: press, Tile(1, 0, 0))) for _ in range(2))
     await asyncio.sleep(0)
     one.cancel()
     press.open.set()
@@ -163,7 +164,7 @@ async def test_others_get_it_although_one_went_away(store: TileStore, press: Pre
 
 async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileStore, press: Press) -> None:
     press.open.clear()
-    waiting = asyncio.create_task(store.get("t", press, ROOT))
+    waiting = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -175,20 +176,20 @@ async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileStore, press
 async def test_a_failure_reaches_all_who_wait_and_is_not_kept(store: TileStore, press: Press) -> None:
     press.content = b"broken"
     press.open.clear()
-    waiting = [asyncio.create_task(store.get("t", press, ROOT)) for _ in range(3)]
+    waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(3)]
     await entered(press)
     press.open.set()
     errors = await asyncio.gather(*waiting, return_exceptions=True)
     assert [getattr(error, "code", None) for error in errors] == ["invalid_source"] * 3
     press.content = b"mended"
-    assert await store.get("t", press, ROOT)
+    assert await store.get("t", lambda: press, ROOT)
 
 
 def test_several_event_loops_share_a_rendering(press: Press) -> None:
     store = TileStore(threads=2, cache_bytes=10_000)
     press.open.clear()
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(asyncio.run(store.get("t", press, ROOT)))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(asyncio.run(store.get("t", lambda: press, ROOT)))) for _ in range(3)]
     for thread in threads:
         thread.start()
     assert press.entered.wait(10)

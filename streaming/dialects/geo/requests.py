@@ -62,7 +62,7 @@ class Wanted:
 
 async def wanted(message: SubscribeFeatures) -> Wanted:
     """Check what can be checked without a layer. `StreamError`."""
-    _check_id(message.subscription_id)
+    check_id(message.subscription_id)
     if isinstance(message.cursor, dict) != (message.layer is None) and message.cursor is not None:
         raise StreamError("invalid_cursor", "a subscription to one layer takes a text, one to all layers an object {layer: cursor}")
     for text in message.cursor.values() if isinstance(message.cursor, dict) else filter(None, [message.cursor]):
@@ -78,6 +78,8 @@ async def wanted(message: SubscribeFeatures) -> Wanted:
 async def updated(before: Wanted, message: UpdateSubscription) -> Wanted:
     """The same subscription with the keys of an update."""
     changes = {name: value for name in message.__struct_fields__ if (value := getattr(message, name)) is not UNSET}
+    if "zoom_range" in changes:
+        raise StreamError("bad_request", "features have no `zoom_range`")
     if "layer" in changes and changes["layer"] != before.message.layer:
         raise StreamError("bad_request", "a subscription keeps its layer; subscribe to the other one")
     return await wanted(structs.replace(before.message, cursor=None, **changes))
@@ -89,7 +91,7 @@ class EventCondition:
     boxes = None
 
     def __init__(self, message: SubscribeEvents) -> None:
-        _check_id(message.subscription_id)
+        check_id(message.subscription_id)
         types = frozenset(kind.value for kind in message.event_types)
         condition = compile_attributes(message.filters, message.filter, message.filter_lang)
         self.key = (types, str(message.filters), str(message.filter), message.filter_lang)
@@ -107,7 +109,8 @@ def _members(event: dict[str, Any]) -> dict[str, Any]:
     return {**own, **payload} if isinstance(payload, dict) else own
 
 
-def _check_id(subscription_id: str) -> None:
+def check_id(subscription_id: str) -> None:
+    """`StreamError("bad_request")` if it cannot be the id of a subscription."""
     if len(subscription_id) > MAX_ID:
         raise StreamError("bad_request", f"a subscription_id may have {MAX_ID} characters")
     if "\0" in subscription_id:

@@ -28,14 +28,16 @@ from .messages import (
     Pong,
     SubscribeEvents,
     SubscribeFeatures,
+    SubscribeTiles,
     Subscriptions,
     Unsubscribe,
     UpdateSubscription,
     reply_id,
     type_of,
 )
-from .requests import updated, wanted
-from .subscriptions import EventSubscription, FeatureSubscription, Subscription, dropped, waiting
+from .requests import wanted
+from .subscriptions import EventSubscription, FeatureSubscription
+from .tiles import TileSubscription
 
 if TYPE_CHECKING:
     from streaming.connection import Connection
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REVIEW_AGAIN_SECONDS = 5.0
+
+Subscription = FeatureSubscription | EventSubscription | TileSubscription
 
 
 class GeoSession:
@@ -123,8 +127,8 @@ class GeoSession:
                 "id": subscription.id,
                 "kind": subscription.kind,
                 "since": subscription.since,
-                "waiting": waiting(subscription.views),
-                "dropped": dropped(subscription.views),
+                "waiting": subscription.waiting,
+                "dropped": subscription.dropped,
                 **subscription.describe(),
             }
             for subscription in self.subscriptions.values()
@@ -185,6 +189,9 @@ class GeoSession:
             case SubscribeEvents():
                 self._check_new(message.subscription_id)
                 await self._add(EventSubscription(self, message))
+            case SubscribeTiles():
+                self._check_new(message.subscription_id)
+                await self._add(TileSubscription(self, message))
             case UpdateSubscription():
                 await self._update(message)
             case Unsubscribe():
@@ -223,9 +230,7 @@ class GeoSession:
 
     async def _update(self, message: UpdateSubscription) -> None:
         subscription = self._subscription(message.subscription_id)
-        if not isinstance(subscription, FeatureSubscription):
-            raise StreamError("bad_request", "only feature subscriptions can be updated")
-        await subscription.update(await updated(subscription.wanted, message))
+        await subscription.update(message)
         self.revision += 1
 
     async def _authenticate(self, message: Authenticate) -> None:

@@ -6,7 +6,6 @@ Every method that joins a view does so without an `await` between taking the sna
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
@@ -23,8 +22,8 @@ from streaming.features.events import event_feed
 from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
 
 from .encoder import EventVariant, FeatureVariant, event_encoder, feature_encoder
-from .messages import Ack, SubscribeEvents, SubscriptionInfo
-from .requests import EventCondition, Wanted
+from .messages import Ack, SubscribeEvents, SubscriptionInfo, UpdateSubscription
+from .requests import EventCondition, Wanted, updated
 
 if TYPE_CHECKING:
     from .session import GeoSession
@@ -46,6 +45,16 @@ class FeatureSubscription:
     def views(self) -> list[View]:
         """One view a layer."""
         return [view for _, view in self._views.values()]
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the client."""
+        return sum(len(view.queue) for view in self.views)
+
+    @property
+    def dropped(self) -> int:
+        """Nothing is."""
+        return 0
 
     @property
     def every_layer(self) -> bool:
@@ -72,8 +81,9 @@ class FeatureSubscription:
         self._tell(told)
         return ack
 
-    async def update(self, wanted: Wanted) -> None:
+    async def update(self, message: UpdateSubscription) -> None:
         """Move to other conditions; only the difference is told."""
+        wanted = await updated(self.wanted, message)
         seen = {name: await self._foreseen(layer, view, wanted) for name, (layer, view) in list(self._views.items())}
         if self._session.subscriptions.get(self.id) is not self:
             raise StreamError("unknown_subscription", "the subscription has ended: its layer may no longer be read")
@@ -222,13 +232,18 @@ class EventSubscription:
         self._session = session
         self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
         encoder = event_encoder(EventVariant(session.encoding, session.framing, self.id))
-        queue = LogQueue(encoder, session.outbox.limits.events)
-        self._view = View(session.outbox, encoder, EventCondition(message), queue=queue)
+        self._queue = LogQueue(encoder, session.outbox.limits.events)
+        self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue)
 
     @property
-    def views(self) -> list[View]:
-        """The one view."""
-        return [self._view]
+    def waiting(self) -> int:
+        """Events that wait for the client."""
+        return len(self._queue)
+
+    @property
+    def dropped(self) -> int:
+        """Events that were dropped because the client was slow."""
+        return self._queue.dropped
 
     async def start(self) -> None:
         """Join; what was missed since the client's cursor is told first."""
@@ -253,6 +268,10 @@ class EventSubscription:
             self._view.bulk(missed, gap)
         else:
             self._view.lost(gap)
+
+    async def update(self, message: UpdateSubscription) -> None:
+        """Not offered."""
+        raise StreamError("bad_request", "only subscriptions to features and tiles can be updated")
 
     async def review(self) -> None:
         """Events do not depend on layers."""
@@ -279,19 +298,6 @@ class EventSubscription:
         conditions = {"types": ", ".join(kind.value for kind in self._message.event_types)}
         given = {"filters": self._message.filters, "filter": self._message.filter}
         return {"feed": "events", "filter": conditions | {key: value for key, value in given.items() if value is not None}}
-
-
-Subscription = FeatureSubscription | EventSubscription
-
-
-def waiting(views: Iterable[View]) -> int:
-    """Messages that wait for the client."""
-    return sum(len(view.queue) for view in views)
-
-
-def dropped(views: Iterable[View]) -> int:
-    """Events that were dropped because the client was slow."""
-    return sum(view.queue.dropped for view in views if isinstance(view.queue, LogQueue))
 
 
 def _leave(view: View) -> None:

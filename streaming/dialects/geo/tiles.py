@@ -1,0 +1,270 @@
+"""Tile subscriptions of one connection: what is asked for, understood, and one view a tileset.
+
+As with features, what is checked may wait, but between working out what is wanted and joining nothing does.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET, structs
+
+from streaming.catalogue import readable
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.tiles.grid import MAX_ZOOM, Tile, view
+from streaming.tiles.sources.base import MIME
+from streaming.tiles.tilesets import TilesetSettings, tilesets
+
+from .messages import (
+    Ack,
+    DataEncoding,
+    HeldTile,
+    MessageFormat,
+    SubscribeTiles,
+    SubscriptionInfo,
+    TilesetInfo,
+    TilesReady,
+    UpdateSubscription,
+)
+from .requests import check_id
+from .tile_encoder import TileVariant, tile_encoder
+
+if TYPE_CHECKING:
+    from streaming.tiles.live import LiveTileset, LiveTilesets
+    from streaming.tiles.service import Opened
+    from streaming.tiles.view import TileView
+
+    from .session import GeoSession
+
+RASTER_SIZES = (256, 512)
+
+
+@dataclass(slots=True)
+class _Picture:
+    """One tileset of a subscription."""
+
+    live: LiveTileset
+    view: TileView
+
+
+class TileSubscription:
+    """Tiles of one or several tilesets."""
+
+    kind = "tiles"
+
+    def __init__(self, session: GeoSession, message: SubscribeTiles) -> None:
+        check_id(message.subscription_id)
+        self.id = message.subscription_id
+        self.since = time.time()
+        self.message = message
+        self._session = session
+        self._encoding = _data_encoding(message, session)
+        self._names = _names(message)
+        self._pictures: dict[str, _Picture] = {}
+        self._told_of_error = False
+
+    @property
+    def _tiles(self) -> LiveTilesets:
+        return self._session.connection.runtime.tiles
+
+    @property
+    def waiting(self) -> int:
+        """Tiles that the client is still to be sent."""
+        return sum(picture.view.waiting for picture in self._pictures.values())
+
+    @property
+    def dropped(self) -> int:
+        """Nothing is: a slow client gets the tile as it is when its turn comes."""
+        return 0
+
+    async def start(self) -> None:
+        """Join; the ack is sent and the tiles come. `StreamError` if anything was refused; then nothing was joined."""
+        found = [_sized(await _readable(name, self._session.user), self.message.tile_size) for name in self._names]
+        held: list[LiveTileset] = []
+        try:
+            for settings in found:
+                held.append(await self._tiles.hold(settings))
+            opened = {live.settings.name: await live.opened() for live in held}
+            wanted = self._wanted(self.message, opened)
+        except BaseException:
+            for live in held:
+                self._tiles.release(live)
+            raise
+        # Nothing awaits from here on.
+        for live in held:
+            self._pictures[live.settings.name] = _Picture(live, self._view(live))
+        self._session.send(self._ack("Subscribed to tiles", wanted, opened))
+        for name, picture in self._pictures.items():
+            picture.view.move(wanted[name], _held(self.message, name))
+            picture.live.join(picture.view)
+
+    async def update(self, message: UpdateSubscription) -> None:
+        """Another box, or other zooms: what came into view is sent, what left it is forgotten."""
+        changes = {name: value for name in ("bbox", "zoom_range") if (value := getattr(message, name)) is not UNSET}
+        others = {name for name in message.__struct_fields__ if getattr(message, name) is not UNSET} - changes.keys() - {"subscription_id"}
+        if others or None in changes.values():
+            raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
+        after = structs.replace(self.message, have=None, **changes)
+        wanted = await self._rewanted(after)
+        self.message = after
+        self._session.send(self._ack("Updated", wanted, None))
+        self._move(wanted)
+
+    async def review(self) -> None:
+        """Tilesets have changed, or who is asking: end if one may not be read any more, show others anew."""
+        for name, picture in list(self._pictures.items()):
+            try:
+                settings = _sized(await _readable(name, self._session.user), self.message.tile_size)
+            except StreamError as error:
+                self._end(error)
+                return
+            if settings != picture.live.settings:
+                await self._show_anew(name, settings)
+        try:
+            self._move(await self._rewanted(self.message))
+        except StreamError as error:
+            self._end(error)
+
+    def stop(self) -> None:
+        """Leave."""
+        pictures, self._pictures = self._pictures, {}
+        for picture in pictures.values():
+            picture.live.leave(picture.view)
+            self._tiles.release(picture.live)
+
+    def info(self) -> SubscriptionInfo:
+        """For `list_subscriptions`."""
+        message = self.message
+        return SubscriptionInfo(
+            subscription_id=self.id,
+            kind=self.kind,
+            tileset=message.tileset or self._names,
+            bbox=message.bbox,
+            zoom_range=message.zoom_range,
+            tile_size=message.tile_size,
+            delta=message.delta,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """For the admin."""
+        zooms = self.message.zoom_range
+        return {
+            "feed": f"tiles:{','.join(self._names)}",
+            "filter": {"bbox": self.message.bbox, "zooms": f"{zooms.start} to {zooms.end - 1}"},
+        }
+
+    async def _show_anew(self, name: str, settings: TilesetSettings) -> None:
+        """The tileset has other settings."""
+        live = await self._tiles.hold(settings)
+        picture = self._pictures.get(name)
+        if picture is None or live is picture.live:  # it has been told its new settings
+            self._tiles.release(live)
+            return
+        picture.live.leave(picture.view)
+        self._tiles.release(picture.live)
+        self._pictures[name] = _Picture(live, self._view(live))
+        live.join(self._pictures[name].view)
+
+    async def _rewanted(self, message: SubscribeTiles) -> dict[str, list[Tile]]:
+        opened = {name: await picture.live.opened() for name, picture in list(self._pictures.items())}
+        return self._wanted(message, opened)
+
+    def _wanted(self, message: SubscribeTiles, opened: dict[str, Opened]) -> dict[str, list[Tile]]:
+        """The tiles in view of each tileset, in the order in which they are sent. `StreamError`."""
+        asked = message.zoom_range
+        if asked.start > MAX_ZOOM:
+            raise StreamError("bad_request", f"there are zooms from 0 to {MAX_ZOOM}, not {asked.start}")
+        left = int(conf.MAX_TILES)
+        wanted: dict[str, list[Tile]] = {}
+        for name, has in opened.items():
+            zooms = range(max(asked.start, has.metadata.min_zoom), min(asked.end, has.metadata.max_zoom + 1))
+            wanted[name] = view(message.bbox, zooms, left)
+            left -= len(wanted[name])
+        return wanted
+
+    def _move(self, wanted: dict[str, list[Tile]]) -> None:
+        for name, picture in self._pictures.items():
+            if name in wanted:
+                before = list(picture.view.wanted)
+                picture.view.move(wanted[name])
+                picture.live.wanted_changed(picture.view, before)
+
+    def _view(self, live: LiveTileset) -> TileView:
+        from streaming.tiles.view import TileView
+
+        session = self._session
+        variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._encoding)
+        offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
+        made = TileView(session.outbox, tile_encoder(variant), offered, self._current)
+        made.refused = self._refused
+        return made
+
+    def _current(self) -> None:
+        """One tileset's tiles have all been sent."""
+        self._told_of_error = False
+        if self.message.progress and self._pictures and all(picture.view.current for picture in self._pictures.values()):
+            self._session.send(TilesReady(self.id))
+
+    def _refused(self, tile: Tile, error: StreamError) -> None:
+        """A tile cannot be rendered. Others that cannot either, of the same turn, are not told."""
+        if not self._told_of_error:
+            self._told_of_error = True
+            self._session.refuse(StreamError(error.code, f"tile {tile.z}/{tile.x}/{tile.y}: {error.message}"), None)
+
+    def _end(self, why: StreamError) -> None:
+        self.stop()
+        self._session.forget(self.id)
+        self._session.refuse(StreamError(why.code, f"{why.message}; the subscription has ended"), self.id)
+
+    def _ack(self, text: str, wanted: dict[str, list[Tile]], opened: dict[str, Opened] | None) -> Ack:
+        return Ack(
+            request_id=self.id,
+            success=True,
+            message=text,
+            tile_count=sum(map(len, wanted.values())),
+            tilesets=None if opened is None else {name: _info(has) for name, has in opened.items()},
+        )
+
+
+def _names(message: SubscribeTiles) -> list[str]:
+    names = message.tileset if isinstance(message.tileset, list) else [message.tileset or conf.DEFAULT_TILESET]
+    if not names or not all(names):
+        raise StreamError("unknown_tileset", "name a `tileset`: this site has no default one (GEOSTREAM_DEFAULT_TILESET)")
+    return list(dict.fromkeys(names))
+
+
+def _data_encoding(message: SubscribeTiles, session: GeoSession) -> DataEncoding:
+    asked = message.data_encoding or DataEncoding.LIST
+    packed = session.encoding.format is not MessageFormat.JSON
+    if asked is (DataEncoding.BASE64 if packed else DataEncoding.BIN):
+        raise StreamError("bad_request", f"`data_encoding` is {'bin' if packed else 'base64'} or list in {session.encoding.format.value}")
+    return asked
+
+
+async def _readable(name: str, user: Any) -> TilesetSettings:
+    tileset = await tilesets.get(name)
+    if not await readable(tileset, user):
+        raise StreamError("forbidden" if user.is_authenticated else "unauthenticated", f"tileset {name!r} is not public")
+    return tileset
+
+
+def _sized(tileset: TilesetSettings, size: int | None) -> TilesetSettings:
+    """The tileset as it was asked for: rasters are rendered in either size, finished tiles are what they are."""
+    if tileset.kind != "raster" or not size or size == tileset.tile_size:
+        return tileset
+    if size not in RASTER_SIZES:
+        raise StreamError("bad_request", f"`tile_size` is 256 or 512, not {size}")
+    return replace(tileset, tile_size=size, variant=f"@{size}")
+
+
+def _held(message: SubscribeTiles, tileset: str) -> dict[Tile, str]:
+    held: list[HeldTile] = (message.have or {}).get(tileset, [])
+    return {Tile(z, x, y): version for x, y, z, version in held}
+
+
+def _info(opened: Opened) -> TilesetInfo:
+    has = opened.metadata
+    return TilesetInfo(has.format, MIME[has.format], has.tile_size, has.min_zoom, has.max_zoom, has.bounds, has.attribution)

@@ -1,0 +1,161 @@
+"""Images of tiles as pixels, and back: what pixel deltas and the Python client need of them.
+
+Images come from peers and files nobody vouches for: their size is read from their first bytes before anything is decoded (some decoders
+allocate the whole canvas when they only open a file), and whatever is in them ends in pixels of bounded size or in a `StreamError`.
+Server and clients use this module: it needs no Django, and Pillow only when something is decoded or written.
+"""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streaming.core.errors import StreamError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = NDArray[np.uint8]
+"""Red, green, blue, alpha: (height, width, 4), rows from the top."""
+MAX_SIDE = 1024
+FORMATS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
+"""Formats of tiles that are images, by the name that Pillow has for them."""
+THOROUGH_PIXELS = 16_384
+"""Up to so many, WebP is given 2-4 ms to become a tenth to a third smaller; beyond, that would take longer than rendering the tile."""
+_PNG = b"\x89PNG\r\n\x1a\n"
+_INTERPRETED = {b"iCCP", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"acTL"}
+"""Chunks of a PNG for which a browser shows other colours than those written, turns the image or moves it."""
+_NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}
+
+
+def sniff(data: bytes) -> str | None:
+    """The image's format by its first bytes: a key of `FORMATS`, or None."""
+    if data.startswith(_PNG):
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    return "jpg" if data.startswith(b"\xff\xd8\xff") else None
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height, as the image says; nothing is decoded. `StreamError("bad_frame")`."""
+    try:
+        width, height = _SIZES[sniff(data)](data)
+    except KeyError:
+        raise _unreadable("it is neither PNG nor WebP nor JPEG") from None
+    except (struct.error, IndexError):
+        raise _unreadable("its beginning is damaged") from None
+    if not width or not height:
+        raise _unreadable("it has no pixels")
+    return width, height
+
+
+def pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
+    """A PNG, WebP or JPEG, decoded; of an animation the first picture.
+
+    `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off.
+    """
+    width, height = size_of(data)
+    if max(width, height) > max_side:
+        raise StreamError("too_large", f"the image has {width} x {height} pixels; at most {max_side} x {max_side} are taken")
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(data), formats=[FORMATS[sniff(data) or ""]]) as image:
+            if image.size != (width, height):
+                raise _unreadable("it says two different sizes")
+            return np.array(_rgba(image), np.uint8)
+    # What Pillow's readers let through, beside their own errors, and warnings where these are errors.
+    except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, OverflowError, TypeError, Warning) as error:
+        raise _unreadable(str(error)) from None
+
+
+def lossless_webp(pixels: Pixels) -> bytes:
+    """Every pixel exactly as it is, the colours of transparent ones too."""
+    from PIL import Image
+
+    thorough = pixels.shape[0] * pixels.shape[1] <= THOROUGH_PIXELS
+    file = BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    image.save(file, "WEBP", lossless=True, exact=True, method=int(thorough), quality=40 if thorough else 0)
+    return file.getvalue()
+
+
+def keeps_on_canvas(pixels: Pixels) -> bool:
+    """Whether a browser's canvas gives back what was painted: every pixel is opaque, or transparent black.
+
+    Canvases hold colours multiplied with alpha, and round.
+    """
+    alpha = pixels[..., 3]
+    if (alpha == 255).all():
+        return True
+    words = np.ascontiguousarray(pixels).view("<u4")[..., 0]
+    return bool(((alpha == 255) | (words == 0)).all())
+
+
+def plain_png(data: bytes) -> bool:
+    """Whether this is a PNG that everybody decodes to the same pixels: 8 bits at most, no colour profile, no orientation, no animation."""
+    if not data.startswith(_PNG) or len(data) < 33 or data[24] > 8:
+        return False
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IEND":
+            return True
+        if kind in _INTERPRETED:
+            return False
+        at += 12 + length
+    return False
+
+
+def _rgba(image: Image.Image) -> Any:
+    if image.mode.startswith("I"):  # a PNG of 16 bits, of which everybody else shows the upper 8
+        from PIL import Image
+
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGBA")
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">4xII", data, 12)
+    return width, height
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Of the canvas (VP8X), a lossless (VP8L) or a lossy picture: RFC 9649."""
+    match data[12:16]:
+        case b"VP8X":
+            return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+        case b"VP8L":
+            (bits,) = struct.unpack_from("<I", data, 21)
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            width, height = struct.unpack_from("<HH", data, 26)
+            return width & 0x3FFF, height & 0x3FFF
+    raise IndexError
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """From the frame header (SOF), after any number of segments that say their length."""
+    at = 2
+    while True:
+        while data[at] == data[at + 1] == 0xFF:
+            at += 1
+        marker, length = struct.unpack_from(">xBH", data, at)
+        if data[at] != 0xFF or length < 2:
+            raise IndexError
+        if 0xC0 <= marker <= 0xCF and marker not in _NO_FRAME_HEADER:
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return width, height
+        at += 2 + length
+
+
+_SIZES: dict[str | None, Any] = {"png": _png_size, "webp": _webp_size, "jpg": _jpeg_size}
+
+
+def _unreadable(reason: str) -> StreamError:
+    return StreamError("bad_frame", f"the image cannot be decoded: {reason}")
