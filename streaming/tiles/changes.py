@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
@@ -14,25 +15,35 @@ from streaming.conf import conf
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.items import Box
 
-from .grid import Tile, touches
+from .grid import Tile, reaches
+
+
+_MIXED = 3 / 256
+"""So much of a tile beyond its edge is mixed into it."""
+
+
+class Places(Protocol):
+    """Tiles that may have changed."""
+
+    def __contains__(self, tile: Any, /) -> bool:
+        """Whether this one is among them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Part of a tileset: these tiles; or those that touch the box (degrees; None: the world) in the zooms (None: all).
+    """Part of a tileset: these tiles; or those that show the box (degrees; None: the world) in the zooms (None: all).
 
-    Without anything: all of it.
+    Without anything: all of it. Resampling mixes neighbours, so a tile also shows what is a few pixels beyond its edge.
     """
 
     box: Box | None = None
     zooms: range | None = None
     tiles: frozenset[Tile] | None = None
 
-    def __contains__(self, tile: object, /) -> bool:
-        assert isinstance(tile, Tile)
+    def __contains__(self, tile: Tile, /) -> bool:
         if self.tiles is not None:
             return tile in self.tiles
-        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or touches(self.box, *tile))
+        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or reaches(self.box, *tile, margin=_MIXED))
 
     def stored(self) -> bytes:
         """As a line of the feed."""

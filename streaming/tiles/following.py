@@ -7,24 +7,23 @@ own feed has every feature that changed, so its tiles follow without the layer e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from streaming.core.errors import StreamError
 from streaming.core.follower import Follower
 from streaming.core.hub import Hub
-from streaming.core.items import Change
+from streaming.core.items import Box, Change, Item
+from streaming.core.replica import Replica
+from streaming.features.layers import catalogue, layer_feed
 
-from .changes import EVERYTHING, Touched, parse_touched, tiles_feed
+from .changes import EVERYTHING, Places, Touched, parse_touched, tiles_feed
 from .grid import Tile
 from .service import TileService
 from .tilesets import TilesetSettings
+from .touching import TouchedByItems
 
-
-class Places(Protocol):
-    """Tiles that may have changed."""
-
-    def __contains__(self, tile: object, /) -> bool:
-        """Whether this one is among them."""
+if TYPE_CHECKING:
+    from .sources.layer import LayerSource
 
 
 class Changes(Protocol):
@@ -49,8 +48,7 @@ class _Any:
     def __init__(self, parts: Iterable[Touched]) -> None:
         self._parts = list(dict.fromkeys(parts))
 
-    def __contains__(self, tile: object, /) -> bool:
-        assert isinstance(tile, Tile)
+    def __contains__(self, tile: Tile, /) -> bool:
         return any(tile in part for part in self._parts)
 
 
@@ -69,6 +67,7 @@ class AnnouncedChanges:
         self._stir = stir
         self._follower = await self._hub.tail(tiles_feed(tileset.name))
         self._follower.observe(self)
+        self._service.reopen(tileset.name)  # what changed before is seen there
 
     def leave(self) -> None:
         """Follow it no more."""
@@ -103,6 +102,70 @@ class AnnouncedChanges:
         return touched
 
 
+class LayerChanges:
+    """What happens on the feed of a feature layer. The service shows what the replica has; the layer is never read again."""
+
+    def __init__(self, hub: Hub, service: TileService) -> None:
+        self._hub = hub
+        self._service = service
+        self._changed: dict[str, Item | None] = {}
+        self._anew = True
+        self._replica: Replica | None = None
+        self._source: LayerSource | None = None
+        self._stir: Callable[[], None] = lambda: None
+
+    async def follow(self, tileset: TilesetSettings, stir: Callable[[], None]) -> None:
+        """Follow the layer, and show it as it is."""
+        self._stir = stir
+        self._replica = await self._hub.replica(layer_feed(await catalogue.get(tileset.sources[0])))
+        self._replica.observe(self)
+        await self.take(tileset)
+
+    def leave(self) -> None:
+        """Follow it no more."""
+        if self._replica is not None:
+            self._replica.unobserve(self)
+
+    def add(self, touched: Touched) -> None:
+        """Nobody else knows better than the feed."""
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Features were put or deleted."""
+        self._changed.update((change.key, change.new) for change in changes)
+        self._stir()
+
+    def replaced(self) -> None:
+        """All features may be others."""
+        self._anew = True
+        self._stir()
+
+    async def take(self, tileset: TilesetSettings) -> Places | None:
+        """Make the next source out of the last one."""
+        changed, self._changed = self._changed, {}
+        touched: Places
+        if self._anew or self._source is None:
+            self._anew = False
+            source, touched = await self._made(tileset), EVERYTHING
+        elif changed:
+            source, boxes = await self._updated(self._source, changed)
+            touched = TouchedByItems(boxes)
+        else:
+            return None
+        self._source = source
+        await self._service.replace(tileset, source, touched)
+        return touched
+
+    async def _made(self, tileset: TilesetSettings) -> LayerSource:
+        from .sources.layer import LayerSource
+
+        assert self._replica is not None
+        items = list(self._replica.items.values())
+        return await self._service.store.flights.join(object(), lambda: LayerSource(tileset.sources[0], items))
+
+    async def _updated(self, source: LayerSource, changed: dict[str, Item | None]) -> tuple[LayerSource, list[Box]]:
+        return await self._service.store.flights.join(object(), lambda: source.updated(changed))
+
+
 def changes_of(tileset: TilesetSettings, hub: Hub, service: TileService) -> Changes:
     """What tells of this tileset's changes."""
-    return AnnouncedChanges(hub, service)
+    return LayerChanges(hub, service) if tileset.kind == "layer" else AnnouncedChanges(hub, service)

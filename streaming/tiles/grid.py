@@ -101,6 +101,15 @@ def touches(box: Box, z: int, x: int, y: int) -> bool:
     return west <= box[2] and east >= box[0]
 
 
+def reaches(box: Box, z: int, x: int, y: int, margin: float) -> bool:
+    """Whether the tile and the box are closer than so many tiles, or touch."""
+    (left, top), (right, bottom) = place(box[0], box[3], z), place(box[2], box[1], z)
+    if top > y + 1 + margin or bottom < y - margin:
+        return False
+    after_west, before_east = left <= x + 1 + margin, right >= x - margin
+    return (after_west or before_east) if box[0] > box[2] else (after_west and before_east)
+
+
 def upstream_matches(box: Box, zooms: range, z: int, x: int, y: int) -> bool:
     """The base protocol's own rule: micro-degrees cut off toward zero, edges count, no antimeridian."""
     if z not in zooms:

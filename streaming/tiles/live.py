@@ -63,7 +63,6 @@ class LiveTileset:
     async def start(self) -> Opened:
         """Follow the changes, then open the source as it is. `StreamError`."""
         await self._changes.follow(self.settings, self.stir)
-        self._service.reopen(self.settings.name)
         return await self.opened()
 
     async def opened(self) -> Opened:
@@ -295,7 +294,11 @@ class LiveTilesets:
         try:
             service = tile_service()
             live = LiveTileset(settings, changes_of(settings, self._hub, service), self._versions, service)
-            await live.start()
+            try:
+                await live.start()
+            except BaseException:
+                live.stop()
+                raise
             if self._holders[settings.key]:
                 self._live[settings.key] = live
                 self.changed.set()

@@ -15,8 +15,11 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 EXTENT = 4096
+MARGIN = 80
+"""Units of the tile beyond its edge that it shows, so that lines and symbols meet across tiles."""
 _POINT, _LINE, _POLYGON = 1, 2, 3
 _MOVE_TO, _LINE_TO, _CLOSE_PATH = 1, 2, 15
+_KINDS = {kind: bytes((0x18, kind)) for kind in (_POINT, _LINE, _POLYGON)}
 _INT64 = range(-(2**63), 2**63)
 _SMALL = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14)]
 """The varints of two bytes at most: nearly all there are."""
@@ -24,45 +27,53 @@ _SMALL = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in ra
 Position = tuple[int, int]
 """Across and down."""
 
+Words = tuple[tuple[str, bytes], ...]
+"""Properties as tiles have them: keys, and values as the bytes that name them in a layer."""
+
 
 class Shape(NamedTuple):
     """One feature of a layer. Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point."""
 
     geometry: BaseGeometry | Position
-    properties: Mapping[str, Any]
+    words: Words
     id: int | None = None
+
+
+def written(properties: Mapping[str, Any]) -> Words:
+    """Made once for a feature that many tiles show. Null is left out; lists and objects become JSON."""
+    return tuple((key, _field(4, _value(value))) for key, value in properties.items() if value is not None)
 
 
 def encode_layer(name: str, shapes: Iterable[Shape]) -> bytes:
     """A tile with one layer; empty bytes if no shape is left of any size."""
-    words = _Words()
-    features = [
-        _field(2, _feature(kind, commands, words.tags(shape.properties), shape.id))
-        for shape in shapes
-        for kind, commands in _drawn(shape.geometry)
-    ]
+    numbers = _Numbers()
+    features: list[bytes] = []
+    for geometry, words, id in shapes:
+        if drawn := _drawn(geometry):
+            tags = numbers.tags(words)
+            features += [_field(2, _feature(id, tags, kind, commands)) for kind, commands in drawn]
     if not features:
         return b""
-    keys = b"".join(_field(3, key.encode()) for key in words.keys)
-    values = b"".join(_field(4, value) for value in words.values)
-    return _field(3, b"\x78\x02" + _field(1, name.encode()) + b"".join(features) + keys + values + b"\x28" + _varint(EXTENT))
+    keys = b"".join(_field(3, key.encode()) for key in numbers.keys)
+    return _field(
+        3, b"\x78\x02" + _field(1, name.encode()) + b"".join(features) + keys + b"".join(numbers.values) + b"\x28" + _varint(EXTENT)
+    )
 
 
-class _Words:
-    """The keys and values of a layer, each written once."""
+class _Numbers:
+    """The keys and values of a layer, each written once and numbered."""
 
     def __init__(self) -> None:
         self.keys: dict[str, int] = {}
         self.values: dict[bytes, int] = {}
 
-    def tags(self, properties: Mapping[str, Any]) -> bytes:
-        """Pairs of numbers of keys and values. Null is left out; lists and objects become JSON."""
-        tags = b""
-        for key, value in properties.items():
-            if value is not None:
-                tags += _varint(self.keys.setdefault(key, len(self.keys)))
-                tags += _varint(self.values.setdefault(_value(value), len(self.values)))
-        return tags
+    def tags(self, words: Words) -> bytes:
+        """Pairs of numbers of keys and values."""
+        keys, values = self.keys, self.values
+        numbers: list[int] = []
+        for key, value in words:
+            numbers += keys.setdefault(key, len(keys)), values.setdefault(value, len(values))
+        return _packed(numbers)
 
 
 def _value(value: Any) -> bytes:
@@ -79,24 +90,21 @@ def _value(value: Any) -> bytes:
             return _field(1, msgspec.json.encode(value))
 
 
-def _feature(kind: int, commands: list[int], tags: bytes, id: int | None) -> bytes:
+def _feature(id: int | None, tags: bytes, kind: int, commands: bytes) -> bytes:
     identity = b"" if id is None else b"\x08" + _varint(id)
-    return identity + (_field(2, tags) if tags else b"") + bytes((0x18, kind)) + _field(4, _packed(commands))
+    return identity + (_field(2, tags) if tags else b"") + _KINDS[kind] + _field(4, commands)
 
 
-def _drawn(geometry: BaseGeometry | Position) -> Iterator[tuple[int, list[int]]]:
+def _drawn(geometry: BaseGeometry | Position) -> list[tuple[int, bytes]]:
     """The commands for the points, lines and polygons of a geometry, each kind as one feature."""
     if isinstance(geometry, tuple):
-        yield _POINT, [1 << 3 | _MOVE_TO, *map(_zigzag, geometry)]
-        return
+        return [(_POINT, _packed((1 << 3 | _MOVE_TO, *map(_zigzag, geometry))))]
     parts: dict[int, list[BaseGeometry]] = {}
     for part in _simple_parts(geometry):
         kind = {"Point": _POINT, "LineString": _LINE, "LinearRing": _LINE, "Polygon": _POLYGON}[part.geom_type]
         parts.setdefault(kind, []).append(part)
-    for kind, of_kind in parts.items():
-        commands = _PENS[kind](of_kind)
-        if commands:
-            yield kind, commands
+    drawn = ((kind, _PENS[kind](of_kind)) for kind, of_kind in parts.items())
+    return [(kind, _packed(commands)) for kind, commands in drawn if commands]
 
 
 def _simple_parts(geometry: BaseGeometry) -> Iterator[BaseGeometry]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Container, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 
 from streaming.conf import conf
 from streaming.core.errors import StreamError
 
+from .changes import Places
 from .grid import Tile, exists, touches
 from .opening import open_source, version_of
 from .sources.base import Metadata, Source, SourceClosed
@@ -59,11 +60,11 @@ class TileService:
             return opened
         return await self.store.flights.join(("open", tileset), lambda: self._current(tileset))
 
-    async def refresh(self, tileset: TilesetSettings, touched: Container[object]) -> Opened:
+    async def refresh(self, tileset: TilesetSettings, touched: Places) -> Opened:
         """Read the source again if it has changed, and forget these tiles, whether it has or not. `StreamError("invalid_source")`."""
         return await self.store.flights.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
 
-    async def replace(self, tileset: TilesetSettings, source: Source, touched: Container[object]) -> Opened:
+    async def replace(self, tileset: TilesetSettings, source: Source, touched: Places) -> Opened:
         """Show another source from now on, in which these tiles are different. It is believed until the next `replace` or `reopen`."""
 
         def swap() -> Opened:
@@ -90,11 +91,11 @@ class TileService:
         has = opened.metadata
         if not has.min_zoom <= tile.z <= has.max_zoom:
             raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
-        if not touches(has.bounds, *tile):
+        if tileset.kind != "layer" and not touches(has.bounds, *tile):  # features come and go, and symbols reach over the edge
             raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
         return await self.store.get(tileset.key, lambda: self._opened[tileset.key].source, tile)
 
-    def _current(self, tileset: TilesetSettings, touched: Container[object] | None = None) -> Opened:
+    def _current(self, tileset: TilesetSettings, touched: Places | None = None) -> Opened:
         with self._opening[tileset.key]:  # or an older source could take the place of a newer one
             opened = self._opened.get(tileset.key)
             now, version = time.monotonic(), version_of(tileset)
@@ -106,9 +107,7 @@ class TileService:
             known = touched if opened and opened.settings == tileset else None
             return self._swap(tileset, open_source(tileset), version, known, now)
 
-    def _swap(
-        self, tileset: TilesetSettings, source: Source, version: Hashable, touched: Container[object] | None, checked: float
-    ) -> Opened:
+    def _swap(self, tileset: TilesetSettings, source: Source, version: Hashable, touched: Places | None, checked: float) -> Opened:
         found = Opened(tileset, source, tileset.described(source.metadata), version, checked)
         with self._lock:
             replaced = self._opened.get(tileset.key)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
+from .changes import Places
 from .flights import Flights
 from .grid import Tile
 from .sources.base import MIME, Source
@@ -66,7 +67,7 @@ class TileStore:
         """The tile if it is there already and not empty."""
         return self._kept.get((tileset, *tile))
 
-    def invalidate(self, tileset: str, touched: Container[object] | None = None) -> list[Tile]:
+    def invalidate(self, tileset: str, touched: Places | None = None) -> list[Tile]:
         """Forget these tiles of a tileset; without them, all. Returns those that were kept."""
         with self._lock:
             self._invalidations[tileset] += 1

@@ -37,8 +37,8 @@ class TilesetSettings:
 
     @property
     def key(self) -> str:
-        """Another one for every way to show a tileset."""
-        return self.name + self.variant
+        """Another one for every source, and for every way to show it."""
+        return "\0".join((self.name, self.variant, self.kind, *self.sources))
 
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
@@ -47,7 +47,9 @@ class TilesetSettings:
     def require_kind(self, kind: str) -> None:
         """`StreamError("wrong_tileset_kind")` unless it is of this kind."""
         if self.kind != kind:
-            raise StreamError("wrong_tileset_kind", f"this needs a tileset of the kind {kind}, and {self.name!r} is of the kind {self.kind}")
+            raise StreamError(
+                "wrong_tileset_kind", f"this needs a tileset of the kind {kind}, and {self.name!r} is of the kind {self.kind}"
+            )
 
     def described(self, source: Metadata) -> Metadata:
         """What the source has, with what the settings say instead. Fewer zooms of finished tiles can be shown, not more."""

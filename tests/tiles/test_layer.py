@@ -10,7 +10,8 @@ import mapbox_vector_tile
 import pytest
 
 from streaming.core.items import Item
-from streaming.tiles.sources.layer import MARGIN, LayerSource
+from streaming.tiles.mvt import MARGIN
+from streaming.tiles.sources.layer import LayerSource
 
 COUNTRIES = Path(__file__).parents[2] / "streaming" / "static" / "streaming" / "demo" / "countries-110m.geojson"
 
