@@ -30,6 +30,10 @@ from .core.hub import CONTROL_GROUP
 from .core.redis import refusing
 from .features.layers import feature_counts
 from .models import Connection, Layer, Node, Subscription, Tileset
+from .tiles.imagery import clear_imagery_sync
+from .tiles.opening import imagery_folder
+from .tiles.painted import painted_files
+from .tiles.tilesets import settings_of
 
 admin.site.site_header = "GeoStream"
 admin.site.enable_nav_sidebar = False  # the tables need its width
@@ -91,19 +95,35 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
 class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
     """Tilesets; a source that cannot be read is refused when it is saved."""
 
-    list_display = ("name", "title", "kind", "public", "tiles")
+    list_display = ("name", "title", "kind", "public", "painted", "tiles")
+    actions = ("clear_imagery",)
     list_filter = ("kind", "public")
     search_fields = ("name", "title")
     fieldsets = (
         (None, {"fields": ("name", "title", "attribution")}),
-        ("Where the tiles come from", {"fields": ("kind", "source", "min_zoom", "max_zoom", "tile_size")}),
-        ("How rasters look", {"fields": ("format", "rescale", "colormap")}),
+        ("Where the tiles come from", {"fields": ("kind", "source", "format", "min_zoom", "max_zoom", "tile_size")}),
+        ("How rasters look", {"fields": ("rescale", "colormap")}),
         ("Who may read it", {"fields": ("public", "permission")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tileset | None = None) -> tuple[str, ...]:
         """Clients know it by its name: it stays."""
         return () if obj is None else ("name",)
+
+    @admin.display(description="painted images")
+    def painted(self, tileset: Tileset) -> int | None:
+        """How many images are painted over it."""
+        return len(painted_files(imagery_folder(tileset.name))) if tileset.kind == "raster" else None
+
+    @admin.action(description="Take painted images away", permissions=["change"])
+    def clear_imagery(self, request: HttpRequest, tilesets: QuerySet[Tileset]) -> None:
+        """Show the selected rasters as their files are."""
+        try:
+            count = sum(clear_imagery_sync(settings_of(tileset)) for tileset in tilesets.filter(kind="raster"))
+        except StreamError as error:
+            self.message_user(request, f"Not all could be taken away: {error.message}", messages.ERROR)
+        else:
+            self.message_user(request, f"Painted images taken away: {count}.", messages.SUCCESS)
 
     @admin.display(description="tiles")
     def tiles(self, tileset: Tileset) -> str:

@@ -70,14 +70,20 @@ class Tileset(models.Model):
             ("pmtiles", "PMTiles file"),
             ("directory", "directory of z/x/y files"),
             ("layer", "feature layer, as vector tiles"),
+            ("pushed", "pushed: tiles that programs send"),
         ],
     )
     source = models.TextField(
+        blank=True,
+        default="",
         help_text="The path, in the data folder or one of <code>GEOSTREAM_TILE_ROOTS</code>; for a mosaic one a line, later ones on top. "
-        "For a feature layer its name."
+        "For a feature layer its name. For pushed tiles nothing.",
     )
     format = models.CharField(
-        max_length=10, blank=True, choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG")], help_text="For rasters; empty: PNG."
+        max_length=10,
+        blank=True,
+        choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG"), ("mvt", "vector tiles")],
+        help_text="For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.",
     )
     min_zoom = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(30)], help_text="Empty: the source's.")
     max_zoom = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(30)], help_text="Empty: the source's.")
@@ -112,7 +118,9 @@ class Tileset(models.Model):
 
         if self.min_zoom is not None and self.max_zoom is not None and self.min_zoom > self.max_zoom:
             raise ValidationError({"max_zoom": "The highest zoom is below the lowest."})
-        if self.kind and self.source:
+        if self.kind and bool(self.source.strip()) == (self.kind == "pushed"):
+            raise ValidationError({"source": "This field is required." if self.kind != "pushed" else "Pushed tiles have no source."})
+        if self.kind:
             try:
                 open_source(settings_of(self)).close()
             except StreamError as error:

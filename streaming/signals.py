@@ -19,6 +19,9 @@ from .core.hub import CONTROL_GROUP
 from .core.redis import refusing
 from .features.layers import catalogue, layer_feed, settings_of
 from .models import Layer, Tileset
+from .tiles.changes import EVERYTHING, announce_sync, tiles_feed
+from .tiles.imagery import drop_imagery
+from .tiles.pushing import drop_pushed_sync
 
 logger = logging.getLogger(__name__)
 
@@ -42,18 +45,41 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     transaction.on_commit(_announce)
 
 
-@receiver([post_save, post_delete], sender=Tileset)
-def tileset_changed(**kwargs: Any) -> None:
-    """Settings of tilesets hold here at once, and within a moment elsewhere."""
+@receiver(post_save, sender=Tileset)
+def tileset_saved(instance: Tileset, created: bool, **kwargs: Any) -> None:
+    """New settings hold here at once, and within a moment elsewhere. A new tileset has nothing of an older one of its name."""
+    transaction.on_commit(_announce)
+    change = _empty_tileset if created else _everything_changed
+    transaction.on_commit(partial(_without_redis, partial(change, instance.name), instance))
+
+
+@receiver(post_delete, sender=Tileset)
+def tileset_deleted(instance: Tileset, **kwargs: Any) -> None:
+    """Pushed tiles and painted images go with their tileset."""
+    transaction.on_commit(partial(_without_redis, partial(_forget_tileset, instance.name), instance))
     transaction.on_commit(_announce)
 
 
-def _without_redis(change: Callable[[], None], layer: Layer) -> None:
+def _empty_tileset(name: str) -> None:
+    drop_imagery(name)
+    drop_pushed_sync(name)
+
+
+def _forget_tileset(name: str) -> None:
+    _empty_tileset(name)
+    tiles_feed(name).drop_sync()
+
+
+def _everything_changed(name: str) -> None:
+    announce_sync(name, EVERYTHING)
+
+
+def _without_redis(change: Callable[[], None], row: Layer | Tileset) -> None:
     """Bring Redis in line with a row that is committed already; if it does not answer, that is logged."""
     try:
         change()
     except StreamError as error:
-        logger.error("Redis does not know yet that layer %s was saved or deleted: %s", layer.name, error)
+        logger.error("Redis does not know yet that %s %s was saved or deleted: %s", type(row).__name__.lower(), row.name, error)
 
 
 def _announce() -> None:

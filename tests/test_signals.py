@@ -9,7 +9,8 @@ from channels.layers import channel_layers
 
 from geostream.embedded_redis import RedisService
 from streaming.core.redis import configure
-from streaming.models import Layer
+from streaming.models import Layer, Tileset
+from streaming.tiles.opening import imagery_folder
 from tests.server_process import free_port
 
 
@@ -32,3 +33,12 @@ def test_a_layer_is_deleted_without_redis(no_redis: None, transactional_db: None
     Layer.objects.get(name="l").delete()
     assert not Layer.objects.exists()
     assert "Redis does not know yet" in caplog.text
+
+
+def test_a_tileset_is_deleted_without_redis(no_redis: None, transactional_db: None, caplog: pytest.LogCaptureFixture) -> None:
+    tileset = Tileset.objects.create(name="t", kind="pushed")
+    imagery_folder("t").mkdir(parents=True)
+    tileset.delete()
+    assert not Tileset.objects.exists()
+    assert not imagery_folder("t").exists()
+    assert "Redis does not know yet that tileset t was saved or deleted" in caplog.text

@@ -22,6 +22,7 @@ from .errors import UnsupportedMediaType
 
 CHUNK = 16 * 1024
 ENCODINGS = ("gzip", "identity")
+LINES_ADVICE = "; send lines (application/x-ndjson)"
 LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
 
 
@@ -34,15 +35,15 @@ def body_chunks(request: HttpRequest | Request) -> Iterator[bytes]:
     return raw if encoding == "identity" else _inflated(raw)
 
 
-def read_body(request: HttpRequest | Request, limit: int) -> bytes:
+def read_body(request: HttpRequest | Request, limit: int, advice: str = LINES_ADVICE) -> bytes:
     """The whole body, decompressed. `StreamError("too_large")` as soon as it is more than `limit` bytes."""
     if declared_length(request) > limit:
-        raise too_large(limit)
+        raise too_large(limit, advice)
     body = bytearray()
     for chunk in body_chunks(request):
         body += chunk
         if len(body) > limit:
-            raise too_large(limit)
+            raise too_large(limit, advice)
     return bytes(body)
 
 
@@ -90,6 +91,6 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise StreamError("bad_request", "the gzip body ends early")
 
 
-def too_large(limit: int) -> StreamError:
-    """The refusal of a body that is larger than a document may be."""
-    return StreamError("too_large", f"the body is larger than the {limit} bytes allowed; send lines (application/x-ndjson)")
+def too_large(limit: int, advice: str = LINES_ADVICE) -> StreamError:
+    """The refusal of a body that is larger than it may be."""
+    return StreamError("too_large", f"the body is larger than the {limit} bytes allowed{advice}")

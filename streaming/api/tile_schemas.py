@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from streaming.models import Tileset
 from streaming.tiles.opening import KINDS
 from streaming.tiles.sources.base import MIME
 
-from .schemas import ErrorSerializer, LinkSerializer
+from .schemas import ErrorSerializer, InvalidSerializer, LinkSerializer
+
+TILESET_SETTINGS = ("permission", "source", "rescale", "colormap")
+"""Shown to those who may change them."""
+
+
+class TilesetSerializer(serializers.ModelSerializer[Tileset]):
+    """What can be set of a tileset. Its name is chosen once: clients know it by it."""
+
+    class Meta:
+        model = Tileset
+        fields = ("name", "title", "kind", "format", "min_zoom", "max_zoom", "tile_size", "attribution", "public", *TILESET_SETTINGS)
+
+    def validate_name(self, name: str) -> str:
+        """Refuse another name than the tileset has."""
+        if self.instance is not None and name != self.instance.name:
+            raise serializers.ValidationError("a tileset keeps its name")
+        return name
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a source that cannot be read, by reading it."""
+        row = Tileset() if self.instance is None else copy(self.instance)
+        for name, value in attrs.items():
+            setattr(row, name, value)
+        try:
+            row.clean()
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+        return attrs
 
 
 class TilesetInfoSerializer(serializers.Serializer[Any]):
@@ -26,7 +57,32 @@ class TilesetInfoSerializer(serializers.Serializer[Any]):
     tile_size = serializers.IntegerField(help_text="256 or 512 pixels")
     bounds = serializers.ListField(child=serializers.FloatField(), help_text="west, south, east, north in degrees")
     attribution = serializers.CharField(allow_blank=True)
+    permission = serializers.CharField(required=False, help_text="This and the next three are shown to users who may change them.")
+    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the framework's own name for something else
+    rescale = serializers.CharField(required=False)
+    colormap = serializers.CharField(required=False)
     links = LinkSerializer(many=True)
+
+
+class PushedSerializer(serializers.Serializer[Any]):
+    """What became of a pushed tile."""
+
+    tile = serializers.ListField(child=serializers.IntegerField(), help_text="x, y, zoom")
+    version = serializers.CharField(help_text="The hash of its bytes, and its ETag.")
+    outcome = serializers.ChoiceField(["added", "updated", "unchanged"])
+
+
+class PaintedSerializer(serializers.Serializer[Any]):
+    """A painted image."""
+
+    image = serializers.CharField()
+    bounds = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="west, south, east, north in degrees; null if the file is damaged"
+    )
+    bytes = serializers.IntegerField()
+    painted = serializers.DateTimeField()
+    version = serializers.CharField(help_text="The hash of its bytes.")
+    tiles = serializers.IntegerField(help_text="How many tiles of the tileset's zooms it touches.")
 
 
 _REFUSALS = {401: ErrorSerializer, 403: ErrorSerializer, 404: ErrorSerializer, 422: ErrorSerializer}
@@ -40,6 +96,25 @@ GET_TILESET: dict[str, Any] = {
     "tags": ["tiles"],
     "parameters": [_TILESET],
     "responses": {200: TilesetInfoSerializer, **_REFUSALS},
+}
+CREATE_TILESET: dict[str, Any] = {
+    "summary": "Create a tileset",
+    "tags": ["tiles"],
+    "request": TilesetSerializer,
+    "responses": {201: TilesetInfoSerializer, 400: InvalidSerializer, 401: ErrorSerializer, 403: ErrorSerializer},
+}
+UPDATE_TILESET: dict[str, Any] = {
+    "summary": "Change a tileset's settings",
+    "tags": ["tiles"],
+    "parameters": [_TILESET],
+    "request": TilesetSerializer,
+    "responses": {200: TilesetInfoSerializer, 400: InvalidSerializer, 401: ErrorSerializer, 403: ErrorSerializer, 404: ErrorSerializer},
+}
+DELETE_TILESET: dict[str, Any] = {
+    "summary": "Remove a tileset, with pushed tiles and painted images",
+    "tags": ["tiles"],
+    "parameters": [_TILESET],
+    "responses": {204: OpenApiResponse(description="Done."), 401: ErrorSerializer, 403: ErrorSerializer, 404: ErrorSerializer},
 }
 GET_TILEJSON: dict[str, Any] = {
     "summary": "A tileset as TileJSON 3.0",
@@ -57,4 +132,77 @@ GET_TILE: dict[str, Any] = {
         304: OpenApiResponse(None, "unchanged"),
         **_REFUSALS,
     },
+}
+
+_WRITE_REFUSALS = {
+    **_REFUSALS,
+    409: OpenApiResponse(ErrorSerializer, "The tileset is of another kind."),
+    503: OpenApiResponse(ErrorSerializer, "Redis does not answer; nothing was stored."),
+}
+_TOO_MUCH = {
+    413: OpenApiResponse(ErrorSerializer, "The body is larger than may be."),
+    507: OpenApiResponse(ErrorSerializer, "The tileset holds as many as it may."),
+}
+_PUSHED_PLACE = [
+    *_PLACE[:2],
+    OpenApiParameter("y", str, OpenApiParameter.PATH, description="The row; the ending of the tileset's format may follow: `5.png`."),
+]
+_BINARY = {"type": "string", "format": "binary"}
+PUT_TILE: dict[str, Any] = {
+    "operation_id": "tile_push",
+    "summary": "Push a tile",
+    "description": "Of the tileset's format, whole, and of its `tile_size` or twice that. Vector tiles may be gzip.",
+    "tags": ["tiles"],
+    "parameters": [_TILESET, *_PUSHED_PLACE],
+    "request": dict.fromkeys([*sorted(MIME.values()), "application/octet-stream"], _BINARY),
+    "responses": {
+        200: OpenApiResponse(PushedSerializer, "It was there before."),
+        201: OpenApiResponse(PushedSerializer, "It is new."),
+        **_WRITE_REFUSALS,
+        **_TOO_MUCH,
+    },
+}
+DELETE_TILE: dict[str, Any] = {
+    "operation_id": "tile_remove",
+    "summary": "Remove a pushed tile",
+    "tags": ["tiles"],
+    "parameters": [_TILESET, *_PUSHED_PLACE],
+    "responses": {204: OpenApiResponse(description="Done."), **_WRITE_REFUSALS},
+}
+_IMAGE = OpenApiParameter("image", str, OpenApiParameter.PATH, description="The image's name.")
+LIST_IMAGERY: dict[str, Any] = {
+    "operation_id": "imagery_list",
+    "summary": "The images painted over a raster tileset, from the lowest to the highest",
+    "tags": ["tiles"],
+    "parameters": [_TILESET],
+    "responses": {200: PaintedSerializer(many=True), **_REFUSALS, 409: _WRITE_REFUSALS[409]},
+}
+PAINT_IMAGERY: dict[str, Any] = {
+    "operation_id": "imagery_paint",
+    "summary": "Paint a GeoTIFF over a raster tileset",
+    "description": "Those who look at the tiles it touches get them anew. An opaque image takes the place of older ones it hides.",
+    "tags": ["tiles"],
+    "parameters": [
+        _TILESET,
+        OpenApiParameter("name", str, OpenApiParameter.QUERY, description="The image's name; it replaces the one of this name."),
+    ],
+    "request": {
+        **dict.fromkeys(["image/tiff", "application/octet-stream"], _BINARY),
+        "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _BINARY}},
+    },
+    "responses": {201: PaintedSerializer, 400: ErrorSerializer, 415: ErrorSerializer, **_WRITE_REFUSALS, **_TOO_MUCH},
+}
+CLEAR_IMAGERY: dict[str, Any] = {
+    "operation_id": "imagery_clear",
+    "summary": "Take all painted images away",
+    "tags": ["tiles"],
+    "parameters": [_TILESET],
+    "responses": {204: OpenApiResponse(description="Done."), **_WRITE_REFUSALS},
+}
+DELETE_IMAGE: dict[str, Any] = {
+    "operation_id": "image_remove",
+    "summary": "Take a painted image away",
+    "tags": ["tiles"],
+    "parameters": [_TILESET, _IMAGE],
+    "responses": {204: OpenApiResponse(description="Done."), **_WRITE_REFUSALS},
 }

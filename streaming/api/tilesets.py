@@ -5,39 +5,69 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from channels.db import database_sync_to_async
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.catalogue import readable
 from streaming.core.errors import StreamError
+from streaming.models import Tileset
 from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import MIME, Metadata
-from streaming.tiles.tilesets import TilesetSettings, tilesets
+from streaming.tiles.tilesets import TilesetSettings, settings_of, tilesets
 
 from . import tile_schemas
 from .answers import answer
 from .base import AsyncApiView
+from .tile_schemas import TILESET_SETTINGS, TilesetSerializer
+
+ADD, CHANGE, DELETE = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
 
 
 class TilesetsView(AsyncApiView):
     """All tilesets."""
 
+    needs = {"POST": ADD}
+
     @extend_schema(**tile_schemas.LIST_TILESETS)
     async def get(self, request: Request) -> HttpResponse:
         """The tilesets this user may read. One whose source cannot be read has an `error`."""
         found = [tileset for tileset in (await tilesets.all()).values() if await readable(tileset, request.user)]
-        return answer(await asyncio.gather(*(_described_anyway(tileset, request) for tileset in found)))
+        shown = await _may_change(request.user)
+        return answer(await asyncio.gather(*(_described_anyway(tileset, request, shown) for tileset in found)))
+
+    @extend_schema(**tile_schemas.CREATE_TILESET)
+    async def post(self, request: Request) -> HttpResponse:
+        """Create a tileset. Its source is read first."""
+        settings = await database_sync_to_async(_saved)(None, request)
+        created = await _described_anyway(settings, request, await _may_change(request.user))
+        return answer(created, 201, Location=request.build_absolute_uri(f"/api/tilesets/{settings.name}/"))
 
 
 class TilesetView(AsyncApiView):
     """One tileset."""
 
+    needs = {"PATCH": CHANGE, "DELETE": DELETE}
+
     @extend_schema(**tile_schemas.GET_TILESET)
     async def get(self, request: Request, tileset: str) -> HttpResponse:
         """What it has."""
         settings = await readable_tileset(tileset, request.user)
-        return answer(_described(settings, (await tile_service().opened(settings)).metadata, request))
+        has = (await tile_service().opened(settings)).metadata
+        return answer(_described(settings, has, request, await _may_change(request.user)))
+
+    @extend_schema(**tile_schemas.UPDATE_TILESET)
+    async def patch(self, request: Request, tileset: str) -> HttpResponse:
+        """Change some of its settings; they hold at once."""
+        settings = await database_sync_to_async(_saved)(tileset, request)
+        return answer(await _described_anyway(settings, request, True))
+
+    @extend_schema(**tile_schemas.DELETE_TILESET)
+    async def delete(self, request: Request, tileset: str) -> HttpResponse:
+        """Remove it, with pushed tiles and painted images; files that were there before stay."""
+        await database_sync_to_async(lambda: _row(tileset).delete())()
+        return HttpResponse(status=204)
 
 
 async def readable_tileset(name: str, user: Any) -> TilesetSettings:
@@ -53,16 +83,38 @@ def tile_template(tileset: str, format: str, request: Request) -> str:
     return f"{request.build_absolute_uri(f'/tiles/{tileset}/')}{{z}}/{{x}}/{{y}}.{format}"
 
 
-async def _described_anyway(tileset: TilesetSettings, request: Request) -> dict[str, Any]:
+def _saved(name: str | None, request: Request) -> TilesetSettings:
+    """A row changed, or made, as the body wants it."""
+    row = None if name is None else _row(name)
+    serializer = TilesetSerializer(row, data=request.data, partial=row is not None)
+    serializer.is_valid(raise_exception=True)
+    return settings_of(serializer.save())
+
+
+def _row(name: str) -> Tileset:
+    row = Tileset.objects.filter(name=name).first()
+    if row is None:
+        raise StreamError("unknown_tileset", f"there is no tileset {name[:100]!r}")
+    return row
+
+
+async def _may_change(user: Any) -> bool:
+    """Whether to show the settings."""
+    return user.is_authenticated and bool(await database_sync_to_async(user.has_perm)(CHANGE))
+
+
+async def _described_anyway(tileset: TilesetSettings, request: Request, may_change: bool) -> dict[str, Any]:
     try:
-        return _described(tileset, (await tile_service().opened(tileset)).metadata, request)
+        return _described(tileset, (await tile_service().opened(tileset)).metadata, request, may_change)
     except StreamError as error:
-        return {**_identity(tileset), "error": {"code": error.code, "message": error.message}, "links": []}
+        settings = _settings(tileset) if may_change else {}
+        return {**_identity(tileset), **settings, "error": {"code": error.code, "message": error.message}, "links": []}
 
 
-def _described(tileset: TilesetSettings, has: Metadata, request: Request) -> dict[str, Any]:
+def _described(tileset: TilesetSettings, has: Metadata, request: Request, may_change: bool) -> dict[str, Any]:
     return {
         **_identity(tileset),
+        **(_settings(tileset) if may_change else {}),
         "format": has.format,
         "min_zoom": has.min_zoom,
         "max_zoom": has.max_zoom,
@@ -79,3 +131,8 @@ def _described(tileset: TilesetSettings, has: Metadata, request: Request) -> dic
 
 def _identity(tileset: TilesetSettings) -> dict[str, Any]:
     return {"name": tileset.name, "title": tileset.title, "kind": tileset.kind, "public": tileset.public}
+
+
+def _settings(tileset: TilesetSettings) -> dict[str, Any]:
+    shown = {name: getattr(tileset, name) for name in TILESET_SETTINGS if name != "source"}
+    return {**shown, "source": "\n".join(tileset.sources)}

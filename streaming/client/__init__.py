@@ -25,6 +25,8 @@ from streaming.client.errors import (
 from streaming.client.event_subscription import EventSubscription
 from streaming.client.feature_subscription import FeatureSubscription
 from streaming.client.state import ConnectionState
+from streaming.client.tile_subscription import TileSubscription
+from streaming.client.tiles import Coords, Tile, TileKey
 
 __all__ = [
     "Backoff",
@@ -33,6 +35,7 @@ __all__ = [
     "ConnectionFailed",
     "ConnectionLost",
     "ConnectionState",
+    "Coords",
     "Event",
     "EventSubscription",
     "Feature",
@@ -44,4 +47,7 @@ __all__ = [
     "ProtocolError",
     "RequestRefused",
     "RequestTimedOut",
+    "Tile",
+    "TileKey",
+    "TileSubscription",
 ]

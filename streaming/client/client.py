@@ -20,7 +20,7 @@ from typing import Any, Literal, Self, Unpack
 
 from streaming.client.backoff import Backoff
 from streaming.client.changes import Event, FeatureChange
-from streaming.client.conditions import EventOptions, FeatureOptions, to_wire
+from streaming.client.conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, tiles_to_wire, to_wire
 from streaming.client.errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
 from streaming.client.event_subscription import EventSubscription
 from streaming.client.feature_subscription import FeatureSubscription
@@ -29,6 +29,8 @@ from streaming.client.link import Endpoint
 from streaming.client.merging import merged
 from streaming.client.session import Answered, AnySubscription, Session, demand_success
 from streaming.client.state import ConnectionState, StateCallback
+from streaming.client.tile_subscription import TileSubscription
+from streaming.client.tiles import Tile
 from streaming.dialects.geo.codec import Encoding
 from streaming.dialects.geo.messages import (
     Authenticate,
@@ -74,6 +76,7 @@ class GeoStreamClient:
         proxy: str | Literal[True] | None = True,
     ) -> None:
         encoding = Encoding.of(MessageFormat(format), Compression(compression))
+        self._data_encoding = "base64" if encoding.format is MessageFormat.JSON else "bin"
         self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, connect_timeout, max_size=max_size)
         self._token = token
         self._message_timeout = message_timeout
@@ -135,6 +138,16 @@ class GeoStreamClient:
         await self._subscribe(subscription)
         return subscription
 
+    async def subscribe_tiles(
+        self, bbox: BBox, zooms: Zooms, *, subscription_id: str | None = None, **options: Unpack[TileOptions]
+    ) -> TileSubscription:
+        """Subscribe to the tiles of a box (degrees; west > east crosses the antimeridian) in some zooms. Raises RequestRefused."""
+        defaults = {"tileset": None, "delta": True, "data_encoding": self._data_encoding}
+        wire = tiles_to_wire({**defaults, **options, "bbox": bbox, "zooms": zooms})
+        subscription = TileSubscription(self, subscription_id or uuid.uuid4().hex, wire)
+        await self._subscribe(subscription)
+        return subscription
+
     def feature_stream(self) -> AsyncIterator[FeatureChange]:
         """The changes of all present feature subscriptions; whoever reads this does not iterate over them."""
         return merged([each for each in self._subscriptions.values() if isinstance(each, FeatureSubscription)])
@@ -143,9 +156,13 @@ class GeoStreamClient:
         """The events of all present event subscriptions, in the same way."""
         return merged([each for each in self._subscriptions.values() if isinstance(each, EventSubscription)])
 
-    def message_stream(self) -> AsyncIterator[FeatureChange | Event]:
-        """The changes and events of all present subscriptions, in the same way."""
-        present: Iterable[AsyncIterator[FeatureChange | Event]] = self._subscriptions.values()
+    def tile_stream(self) -> AsyncIterator[Tile]:
+        """The tiles of all present tile subscriptions, in the same way."""
+        return merged([each for each in self._subscriptions.values() if isinstance(each, TileSubscription)])
+
+    def message_stream(self) -> AsyncIterator[FeatureChange | Event | Tile]:
+        """The changes, events and tiles of all present subscriptions, in the same way."""
+        present: Iterable[AsyncIterator[FeatureChange | Event | Tile]] = self._subscriptions.values()
         return merged(present)
 
     async def unsubscribe(self, subscription: AnySubscription | str) -> None:
@@ -158,8 +175,8 @@ class GeoStreamClient:
         if self._keeper.live is not None:
             await self._dismiss(self._keeper.live, found.id)
 
-    async def update(self, subscription: FeatureSubscription, wire: Mapping[str, Any]) -> None:
-        """Change a subscription's conditions, in their form on the wire: what `FeatureSubscription.update` calls."""
+    async def update(self, subscription: FeatureSubscription | TileSubscription, wire: Mapping[str, Any]) -> None:
+        """Change a subscription's conditions, in their form on the wire: what a subscription's own `update` calls."""
 
         def message() -> Message:
             if subscription.closed:
@@ -220,9 +237,25 @@ class GeoStreamClient:
 
     def _dismiss_soon(self, id: str) -> None:
         if self._keeper.live is not None:
-            errand = asyncio.create_task(self._dismiss(self._keeper.live, id))
-            self._errands.add(errand)
-            errand.add_done_callback(self._errands.discard)
+            self._run(self._dismiss(self._keeper.live, id))
+
+    def _renew(self, subscription: TileSubscription) -> None:
+        if self._keeper.live is not None:
+            self._run(self._subscribe_anew(self._keeper.live, subscription))
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        errand = asyncio.create_task(coroutine)
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def _subscribe_anew(self, session: Session, subscription: TileSubscription) -> None:
+        """End a subscription and take it up again; if that fails, on another connection."""
+        try:
+            async with subscription.exchange:
+                await session.request(subscription.id, Unsubscribe(subscription.id), lambda *_: None)
+                await self._resubscribe(session, subscription)
+        except ClientError as error:
+            await session.close(error)
 
     async def _dismiss(self, session: Session, id: str) -> None:
         """Make the server forget a subscription; with the connection it forgets it anyway."""

@@ -10,6 +10,7 @@ import msgspec
 
 from streaming.client.errors import RequestRefused
 from streaming.client.position import Cursor
+from streaming.client.tiles import APPLICABLE, DELTAS
 from streaming.dialects.geo.messages import Message, type_of
 
 
@@ -25,6 +26,8 @@ Geometry = Mapping[str, Any] | HasGeoInterface
 Instant = str | datetime | None
 Interval = str | datetime | tuple[Instant, Instant]
 Filters = Mapping[str, str] | Iterable[tuple[str, str]]
+Zooms = int | range | tuple[int, int]
+"""One zoom, or those from a first one up to, but without, a last one: `range(4, 9)` or `(4, 9)`."""
 
 
 class Conditions(TypedDict, total=False):
@@ -56,6 +59,21 @@ class EventOptions(TypedDict, total=False):
     cursor: Cursor | None
 
 
+class TileConditions(TypedDict, total=False):
+    """Which tiles are in view."""
+
+    bbox: BBox
+    zooms: Zooms
+
+
+class TileOptions(TypedDict, total=False):
+    """Of what the tiles are, and how they come."""
+
+    tileset: str | Sequence[str] | None  # a name or several; the site's default if None
+    tile_size: int | None  # 256 or 512; what the tileset has if None
+    delta: bool | Sequence[str]  # True (the default): deltas that pay; False: whole tiles; or names of delta encodings
+
+
 def to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a message for what was given; what was not given is absent, None stays None."""
     wire = dict(given)
@@ -65,6 +83,23 @@ def to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
     if "filter" in wire:
         wire["filter_lang"] = None if wire["filter"] is None else "cql2-text" if isinstance(wire["filter"], str) else "cql2-json"
     return wire
+
+
+def tiles_to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for tiles. Raises RequestRefused for zooms that are none and for deltas that cannot be applied here."""
+    wire = to_wire(given)
+    if "zooms" in wire:
+        wire["zoom_range"] = _zoom_range(wire.pop("zooms"))
+    if "delta" in wire:
+        wire["delta"] = _deltas(wire["delta"])
+    if not isinstance(wire.get("tileset"), str | None):
+        wire["tileset"] = list(wire["tileset"])
+    return wire
+
+
+def zooms_of(zoom_range: Mapping[str, int]) -> range:
+    """The zooms of a range on the wire."""
+    return range(zoom_range["start"], zoom_range["end"])
 
 
 def build(kind: type[Message], members: Mapping[str, Any]) -> Message:
@@ -101,6 +136,22 @@ def _instant(instant: Instant) -> str:
         return instant
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _zoom_range(zooms: Zooms) -> dict[str, int]:
+    match zooms:
+        case int():
+            return {"start": zooms, "end": zooms + 1}
+        case range(start=start, stop=end, step=1) | tuple((int(start), int(end))):
+            return {"start": start, "end": end}
+    raise RequestRefused("bad_request", f"zooms: a number, range(start, end) or (start, end), not {zooms!r}")
+
+
+def _deltas(delta: bool | Sequence[str]) -> list[str] | None:
+    names = list(DELTAS) if delta is True else list(delta or ())
+    if unknown := [name for name in names if name not in APPLICABLE]:
+        raise RequestRefused("bad_request", f"delta: this client cannot apply {unknown}; it can apply {', '.join(APPLICABLE)}")
+    return names or None
 
 
 _CONVERSIONS: dict[str, Any] = {"bbox": _box, "geometry": _geometry, "filters": _pairs, "datetime": _interval, "properties": list}

@@ -14,11 +14,23 @@ from streaming.client.event_subscription import EventSubscription
 from streaming.client.feature_subscription import FeatureSubscription
 from streaming.client.link import Link
 from streaming.client.pending import Pending, within
-from streaming.dialects.geo.messages import Ack, Error, Event, FeatureData, Message, Ping, Pong, Subscriptions
+from streaming.client.tile_subscription import TileSubscription
+from streaming.dialects.geo.messages import (
+    Ack,
+    Error,
+    Event,
+    FeatureData,
+    Message,
+    Ping,
+    Pong,
+    Subscriptions,
+    TileData,
+    TilesReady,
+)
 
 logger = logging.getLogger(__name__)
 
-AnySubscription = FeatureSubscription | EventSubscription
+AnySubscription = FeatureSubscription | EventSubscription | TileSubscription
 Answered = Callable[[Any, bool], None]
 
 
@@ -47,7 +59,7 @@ class Session:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case FeatureData() | Event():
+            case FeatureData() | Event() | TileData() | TilesReady():
                 self._deliver(message)
             case Pong(id=id):
                 self._pending.answer(_pong(id), message)
@@ -57,12 +69,16 @@ class Session:
             case _:
                 logger.warning("a %s message is not for a client", type(message).__name__)
 
-    def _deliver(self, message: FeatureData | Event) -> None:
+    def _deliver(self, message: FeatureData | Event | TileData | TilesReady) -> None:
         match self._subscriptions.get(message.subscription_id), message:
             case FeatureSubscription() as subscription, FeatureData():
                 subscription._receive(message)
             case EventSubscription() as subscription, Event():
                 subscription._receive(message)
+            case TileSubscription() as subscription, TileData():
+                subscription._receive(message)
+            case TileSubscription() as subscription, TilesReady():
+                subscription._all_sent()
 
     def _unasked(self, name: str | None, message: Message) -> None:
         """A refusal that answers no request: of a subscription, its end (a layer may not be read any more)."""

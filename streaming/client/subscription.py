@@ -1,4 +1,4 @@
-"""What feature and event subscriptions have in common: they outlive connections, and one reader iterates over them."""
+"""What subscriptions have in common: they outlive connections, and one reader iterates over them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ class Owner(Protocol):
 
     async def update(self, subscription: Any, wire: Mapping[str, Any]) -> None:
         """Change a subscription's conditions."""
+
+    def _renew(self, subscription: Any) -> None:
+        """Subscribe anew, soon: what comes on a subscription does not fit to what is held."""
 
 
 class Subscription(Generic[T]):

@@ -1,7 +1,8 @@
 """What a subscription has received and its reader has not yet taken.
 
-Neither queue can grow without bound when the reader is slow. Changes of one feature merge, so there is at most one for each feature
-and the reader always gets the latest state; events are dropped from the oldest on, and the next one tells how many.
+No queue can grow without bound when the reader is slow. Changes of one feature merge, so there is at most one for each feature
+and the reader always gets the latest state; of each tile only the latest version waits; events are dropped from the oldest on, and the
+next one tells how many.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from streaming.client.changes import Event, FeatureChange, FeatureKey
+from streaming.client.picture import View
+from streaming.client.tiles import Coords, Tile
 
 T = TypeVar("T")
 
@@ -76,6 +79,33 @@ class WaitingChanges(Waiting[FeatureChange]):
     def clear(self) -> None:
         """Drop what waits."""
         self._changes.clear()
+
+
+class WaitingTiles(Waiting[Tile]):
+    """The latest version of each tile, in the order of the first one that waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tiles: OrderedDict[tuple[str | None, Coords], Tile] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._tiles)
+
+    def put(self, tile: Tile) -> None:
+        """Add a tile, in place of an older version of it that still waits."""
+        self._tiles[tile.tileset, tile.coords] = tile
+        self._stirred.set()
+
+    def crop(self, view: View) -> None:
+        """Drop what is out of view."""
+        self._tiles = OrderedDict((key, tile) for key, tile in self._tiles.items() if tile.coords in view)
+
+    def _pop(self) -> Tile:
+        return self._tiles.popitem(last=False)[1]
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self._tiles.clear()
 
 
 class WaitingEvents(Waiting[Event]):

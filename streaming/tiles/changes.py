@@ -17,7 +17,6 @@ from streaming.core.items import Box
 
 from .grid import Tile, reaches
 
-
 _MIXED = 3 / 256
 """So much of a tile beyond its edge is mixed into it."""
 

@@ -83,7 +83,7 @@ def _apply_xor(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     return after.view(_little(base.dtype)).reshape(base.shape).astype(base.dtype, copy=False)
 
 
-def _images(base: object, new: object) -> bool:
+def _both_rgba(base: object, new: object) -> bool:
     """Whether both are 8-bit RGBA."""
     if not (isinstance(base, np.ndarray) and isinstance(new, np.ndarray)):
         return False
@@ -201,7 +201,7 @@ class _Encoding(NamedTuple):
 
 _ENCODINGS = {
     "xor+zstd": _Encoding(_arrays, _encode_xor, _apply_xor),
-    "patch+webp": _Encoding(_images, _encode_patch, _apply_patch, _patch_may_win),
+    "patch+webp": _Encoding(_both_rgba, _encode_patch, _apply_patch, _patch_may_win),
     "prefix+zstd": _Encoding(_bytes, _encode_prefix, _apply_prefix),
     "upstream": _Encoding(_bytes, _encode_upstream, _apply_upstream),
 }

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from streaming.conf import conf
 from streaming.core.errors import StreamError
@@ -25,6 +26,9 @@ from .sources.base import MIME
 from .store import Rendered
 from .tilesets import TilesetSettings
 from .view import TileView
+
+if TYPE_CHECKING:
+    from .watching import TileWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -231,6 +235,8 @@ class LiveTileset:
             if old is None:
                 return None
             found = await self._service.store.flights.join(("delta", self.settings.key, *key), lambda: body(old, rendered, offered))
+            if found.encoding is None:
+                return None
             self._deltas[key] = found
             while len(self._deltas) > KEPT_DELTAS:
                 self._deltas.popitem(last=False)
@@ -246,8 +252,8 @@ class LiveTilesets:
         self._holders: Counter[str] = Counter()
         self._starting: dict[str, asyncio.Task[LiveTileset]] = {}
         self._versions = Versions(conf.TILE_HISTORY_BYTES)
-        self.changed = asyncio.Event()
-        """Set whenever a tileset becomes live, or is not any more."""
+        self._watcher: TileWatcher | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def live(self) -> Mapping[str, LiveTileset]:
@@ -277,6 +283,8 @@ class LiveTilesets:
 
     def stop(self) -> None:
         """End all."""
+        if self._watching is not None:
+            self._watching.cancel()
         for live in self._live.values():
             live.stop()
         self._live.clear()
@@ -288,7 +296,25 @@ class LiveTilesets:
             live = self._live.pop(key, None)
             if live is not None:
                 live.stop()
-                self.changed.set()
+                self._watch()
+
+    def _watch(self) -> None:
+        """Other tilesets are live: watch their files."""
+        if self._watcher is not None:
+            self._watcher.refresh()
+        elif conf.TILE_WATCH:
+            from .watching import TileWatcher
+
+            self._watcher = TileWatcher()
+            self._watching = asyncio.create_task(self._watcher.run(self._watched, self._noticed))
+
+    def _watched(self) -> dict[str, TilesetSettings]:
+        return {live.settings.name: live.settings for live in self._live.values()}
+
+    async def _noticed(self, name: str, touched: Touched) -> None:
+        for live in list(self._live.values()):
+            if live.settings.name == name:
+                live.touched(touched)
 
     async def _start(self, settings: TilesetSettings) -> LiveTileset:
         try:
@@ -301,7 +327,7 @@ class LiveTilesets:
                 raise
             if self._holders[settings.key]:
                 self._live[settings.key] = live
-                self.changed.set()
+                self._watch()
             else:  # whoever asked has gone meanwhile
                 live.stop()
             return live

@@ -18,13 +18,16 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 
+from .painted import painted_files
 from .sources.base import Source, file_version, readable
+from .sources.pushed import PushedSource, pushed_keys
 
 if TYPE_CHECKING:
+    from .sources.raster import RasterOptions
     from .tilesets import TilesetSettings
 
 DEMO = Path(__file__).parents[1] / "demo"
-KINDS = ("raster", "mbtiles", "pmtiles", "directory", "layer")
+KINDS = ("raster", "mbtiles", "pmtiles", "directory", "layer", "pushed")
 _BY_SUFFIX = {".tif": "raster", ".tiff": "raster", ".mbtiles": "mbtiles", ".pmtiles": "pmtiles"}
 
 
@@ -32,6 +35,8 @@ def open_source(tileset: TilesetSettings) -> Source:
     """Opens it, which may take a while. `StreamError("invalid_source")` if it cannot be, or may not be read."""
     if tileset.kind == "layer":
         return _layer(tileset)
+    if tileset.kind == "pushed":
+        return PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom)
     paths = [confined(text) for text in tileset.sources]
     if tileset.kind == "raster":
         return _raster(tileset, paths)
@@ -42,6 +47,9 @@ def open_source(tileset: TilesetSettings) -> Source:
 
 def version_of(tileset: TilesetSettings) -> Hashable:
     """Another value when the source has changed. Cheap, but blocks. What it says is from before the source is read."""
+    if tileset.kind == "pushed":
+        with refusing():
+            return bytes(sync_redis().get(pushed_keys(tileset.name)[1]) or b"")  # type: ignore[arg-type]  # of both clients in the stubs
     if not tileset.sources:
         raise StreamError("invalid_source", f"tileset {tileset.name!r} names no source")
     if tileset.kind == "layer":
@@ -52,11 +60,15 @@ def version_of(tileset: TilesetSettings) -> Hashable:
     if tileset.kind == "directory":
         with readable(paths[0], OSError):
             paths += [path for path in sorted(paths[0].iterdir()) if path.name.isdecimal()]
+    if tileset.kind == "raster":
+        paths += [painted.path for painted in painted_files(imagery_folder(tileset.name))]
     return file_version(paths)
 
 
 def detect_kind(sources: Sequence[str]) -> str:
     """What kind of source the paths or the name of a layer are; `StreamError("invalid_source")` if that cannot be seen."""
+    if not sources:
+        raise StreamError("invalid_source", "name a file, a folder or a layer; only pushed tiles have no source (--kind pushed)")
     first = Path(sources[0])
     if first.is_dir():
         return "directory"
@@ -77,6 +89,13 @@ def allowed_roots() -> list[Path]:
 def data_dir() -> Path:
     """Where the site keeps what it stores; paths that are not absolute begin here."""
     return Path(getattr(django_settings, "DATA_DIR", "var"))
+
+
+def imagery_folder(tileset: str) -> Path:
+    """Where the images painted over a raster tileset are; it may not exist. `StreamError("invalid_source")` for a name that is no name."""
+    if not tileset or tileset[0] == "." or "/" in tileset or "\0" in tileset:
+        raise StreamError("invalid_source", f"{tileset[:100]!r} cannot be the name of a tileset")
+    return data_dir() / "imagery" / tileset
 
 
 def confined(text: str) -> Path:
@@ -103,13 +122,26 @@ def parse_rescale(text: str) -> tuple[tuple[float, float], ...]:
     return ranges
 
 
+def raster_options(tileset: TilesetSettings) -> RasterOptions:
+    """How a raster tileset is shown. `StreamError("invalid_source")`."""
+    from .sources.raster import RasterOptions
+
+    return RasterOptions(tileset.format or "png", tileset.tile_size, parse_rescale(tileset.rescale), tileset.colormap)
+
+
 def _raster(tileset: TilesetSettings, paths: list[Path]) -> Source:
-    from .sources.raster import RasterOptions, RasterSource
+    from .sources.raster import RasterSource
 
     if not paths:
         raise StreamError("invalid_source", "a raster needs at least one file")
-    options = RasterOptions(tileset.format or "png", tileset.tile_size, parse_rescale(tileset.rescale), tileset.colormap)
-    return RasterSource(paths, options)
+    options = raster_options(tileset)
+    while True:
+        painted = [each.path for each in painted_files(imagery_folder(tileset.name))]
+        try:
+            return RasterSource([*paths, *painted], options)
+        except StreamError:
+            if all(path.exists() for path in painted):
+                raise  # else an image was taken away just now
 
 
 def _finished(kind: str, path: Path) -> Source:

@@ -22,6 +22,9 @@ from .sources.base import Metadata, Source, SourceClosed
 from .store import Rendered, TileStore
 from .tilesets import TilesetSettings
 
+UNBOUNDED = ("layer", "directory")
+"""Kinds whose tiles come and go; the bounds are those of what there was."""
+
 
 @dataclass(slots=True)
 class Opened:
@@ -91,7 +94,7 @@ class TileService:
         has = opened.metadata
         if not has.min_zoom <= tile.z <= has.max_zoom:
             raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
-        if tileset.kind != "layer" and not touches(has.bounds, *tile):  # features come and go, and symbols reach over the edge
+        if tileset.kind not in UNBOUNDED and not touches(has.bounds, *tile):
             raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
         return await self.store.get(tileset.key, lambda: self._opened[tileset.key].source, tile)
 

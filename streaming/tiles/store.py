@@ -90,7 +90,7 @@ class TileStore:
         data = opened.render(z, x, y)
         rendered = None if not data else stamped(data, MIME[opened.metadata.format])
         with self._lock:
-            if self._invalidations[key[0]] == era:
+            if self._invalidations[key[0]] == era and opened.metadata.keep:
                 self._keep(key, rendered)
         return rendered
 

@@ -86,12 +86,25 @@ class TileView:
 
     def move(self, wanted: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
         """Want these tiles, in this order. What came into view is due; what left it is forgotten, by both sides."""
+        self._told = False  # whoever moved waits to be told, also when nothing new is in view
         before, self._rank = self._rank, {tile: rank for rank, tile in enumerate(wanted)}
         for tile in before.keys() - self._rank.keys():
             self._forget(tile)
         if held:
             self._claimed.update((tile, version) for tile, version in held.items() if tile in self._rank)
         self._owe(tile for tile in wanted if tile not in before)
+
+    @property
+    def held(self) -> dict[Tile, str]:
+        """The versions that the client holds, as far as is known."""
+        return {**self._claimed, **self._sent}
+
+    def empty(self, tiles: Iterable[Tile], nothing: Body) -> None:
+        """Tell that there is nothing any more where the client holds something."""
+        for tile in tiles:
+            if tile in self._sent or tile in self._claimed:
+                self._written(tile, nothing)
+                self.outbox.send(*self.encoder.frames(tile, nothing))
 
     def touch(self, tiles: Iterable[Tile]) -> None:
         """These may have changed: look at them again."""

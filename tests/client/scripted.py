@@ -12,7 +12,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from streaming.dialects.geo.codec import Encoding, decode, encode, is_text, negotiate
-from streaming.dialects.geo.messages import Ack, ChangeType, Event, EventType, FeatureData, Handshake, Message
+from streaming.dialects.geo.messages import Ack, ChangeType, Event, EventType, FeatureData, Handshake, Message, TileData, TilesReady
 
 M = TypeVar("M", bound=Message)
 
@@ -72,6 +72,13 @@ class Peer:
 
     async def event(self, id: str, payload: Any, cursor: str | None, gap: int | None = None) -> None:
         await self.send(Event(id, EventType.CUSTOM, payload, "2026-01-02T03:04:05.678Z", cursor=cursor, gap=gap))
+
+    async def tile(self, id: str, place: tuple[int, int, int], data: Any, version: str, **members: Any) -> None:
+        mime_type = members.pop("mime_type", "application/octet-stream")
+        await self.send(TileData(id, place, data, mime_type, version=version, **{"tileset": "relief", **members}))
+
+    async def ready(self, id: str) -> None:
+        await self.send(TilesReady(id))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self.socket.close(code, reason)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 
-def test_the_client_does_not_import_django() -> None:
-    program = "import streaming.client, sys; sys.exit('django' in sys.modules)"
+FOR_TILES = "streaming.tiles.deltas, streaming.tiles.grid, streaming.tiles.images"
+
+
+@pytest.mark.parametrize(
+    ("imported", "absent"),
+    [("streaming.client", "django"), (f"streaming.client, {FOR_TILES}", "django"), ("streaming.client", "numpy"), (FOR_TILES, "PIL")],
+)
+def test_the_client_imports_only_what_it_needs(imported: str, absent: str) -> None:
+    program = f"import {imported}, sys; sys.exit({absent!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from streaming.client import Event, FeatureChange
+from streaming.client import Event, FeatureChange, Tile
 from streaming.dialects.geo.messages import SubscribeEvents
 from tests.client.conftest import Scene
 from tests.client.scripted import feature
+from tests.client.tile_scene import A
+from tests.client.tile_scene import subscribe as subscribe_tiles
 
 
 async def subscribe_both(scene: Scene) -> None:
@@ -24,6 +26,15 @@ async def test_each_stream_gives_what_is_of_its_kind(scene: Scene) -> None:
     await scene.peer.data("s", "added", feature("a"), cursor="e:1")
     assert (await anext(scene.client.feature_stream())).id == "a"
     assert (await anext(scene.client.event_stream())).payload == "hello"
+
+
+async def test_tiles_are_a_stream_too_and_part_of_all_messages(scene: Scene) -> None:
+    await subscribe_both(scene)
+    await subscribe_tiles(scene)
+    await scene.peer.tile("t", A, b"mountains", "v1")
+    assert (await anext(scene.client.tile_stream())).data == b"mountains"
+    await scene.peer.tile("t", A, b"hills", "v2")
+    assert isinstance(await anext(scene.client.message_stream()), Tile)
 
 
 async def test_the_message_stream_gives_both_and_ends_with_the_client(scene: Scene) -> None:

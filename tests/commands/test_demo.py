@@ -116,6 +116,18 @@ async def test_flights_fly_earthquakes_are_there_and_events_happen(start_demo: C
         assert (await anext(events)).payload["kind"] == "flight"
 
 
+async def test_imagery_arrives_strip_by_strip(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    demo = start_demo("--no-replay", redis_url=own_redis.url)
+    demo.wait_until_ready()
+    async with demo.client() as client:
+        tiles = await client.subscribe_tiles((-121, 13, -106, 31), (5, 6), tileset="relief")
+        await tiles.ready()
+        painted = [await anext(tiles) for _ in range(len(tiles.tiles) + 3)][-3:]
+        assert any(tile.encoding for tile in painted)
+        events = await client.subscribe_events(["progress"])
+        assert "Miriam" in (await anext(events)).payload["message"]
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_group_ends_everything(start_demo: Callable[..., Demo], sign: signal.Signals) -> None:
     demo = start_demo()

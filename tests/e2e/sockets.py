@@ -141,8 +141,8 @@ class BareSocket:
         del self._data[: self._data.index(b"\r\n\r\n") + 4]
 
     def send(self, payload: bytes) -> None:
-        assert len(payload) < 126
-        self.tcp.sendall(bytes((0x82, 0x80 | len(payload), 0, 0, 0, 0)) + payload)
+        length = bytes((0x80 | len(payload),)) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+        self.tcp.sendall(b"\x82" + length + bytes(4) + payload)
 
     def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame."""

@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
-from streaming.tiles.deltas import ENCODINGS, MAX_SIZE, apply, encode, smallest
+from streaming.tiles import deltas
+from streaming.tiles.deltas import ENCODINGS, MAX_SIZE, PIXEL_ENCODINGS, apply, encode, smallest
+from streaming.tiles.images import lossless_webp, pixels
 
 VECTORS = json.loads((Path(__file__).parents[1] / "dialects" / "geo" / "vectors.json").read_text(encoding="utf-8"))["tile_delta"]
 BYTES = ("prefix+zstd", "upstream")
@@ -44,6 +46,24 @@ def repaints(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any
     size = int(np.prod(shape)) * dtype.itemsize
     base, other = (np.frombuffer(random.bytes(size), dtype).reshape(shape) for _ in range(2))
     return base, np.where(random.random(shape) < draw(st.floats(0, 1)), other, base).astype(dtype)
+
+
+@st.composite
+def paintings(draw: st.DrawFn) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """An RGBA image of any shape and transparency, and the same with a box painted over."""
+    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    base = random.integers(0, 256, (height, width, 4), np.uint8)
+    new = base.copy()
+    top, left = draw(st.integers(0, height)), draw(st.integers(0, width))
+    part = new[top : draw(st.integers(top, height)), left : draw(st.integers(left, width))]
+    part[...] = random.integers(0, 256, part.shape, np.uint8)
+    return base, new
+
+
+def patch(x: int, y: int, pixels: np.ndarray[Any, Any]) -> bytes:
+    """As `patch+webp` has it."""
+    return x.to_bytes(2, "little") + y.to_bytes(2, "little") + lossless_webp(pixels)
 
 
 def rgba(size: int = 256) -> np.ndarray[Any, Any]:
@@ -77,6 +97,70 @@ def test_pixels_of_any_dtype_come_back_bit_by_bit(versions: tuple[np.ndarray[Any
     assert (applied.tobytes(), applied.dtype, applied.shape) == (new.tobytes(), base.dtype, base.shape)
 
 
+@given(versions=paintings())
+def test_what_was_painted_over_comes_back_exactly(versions: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]) -> None:
+    base, new = versions
+    assert np.array_equal(apply("patch+webp", base, encode("patch+webp", base, new)), new)
+
+
+def test_a_patch_holds_the_box_of_what_changed_and_no_more() -> None:
+    base = rgba(64)
+    new = base.copy()
+    new[10, 20], new[17, 22] = base[10, 20] ^ 1, base[17, 22] ^ 255
+    delta = encode("patch+webp", base, new)
+    assert delta[:4] == bytes((20, 0, 10, 0))
+    assert np.array_equal(pixels(delta[4:]), new[10:18, 20:23])
+
+
+def test_a_patch_of_transparent_pixels_replaces_them_and_does_not_blend() -> None:
+    base = rgba(8)
+    painted = np.zeros((2, 3, 4), np.uint8)
+    applied = apply("patch+webp", base, patch(4, 5, painted))
+    assert np.array_equal(applied[5:7, 4:7], painted)
+
+
+@pytest.mark.parametrize("encoding", sorted(PIXEL_ENCODINGS))
+def test_between_equal_pixels_there_is_a_delta_that_changes_nothing(encoding: str) -> None:
+    base = rgba(32)
+    delta = encode(encoding, base, base.copy())
+    assert len(delta) < 60
+    assert np.array_equal(apply(encoding, base, delta), base)
+
+
+@pytest.mark.parametrize("x, y, side", [(7, 0, 2), (0, 7, 2), (8, 8, 1), (65535, 65535, 1), (0, 0, 9)])
+def test_a_patch_beyond_the_tile_is_refused(x: int, y: int, side: int) -> None:
+    with pytest.raises(StreamError, match="pixels at") as refused:
+        apply("patch+webp", rgba(8), patch(x, y, rgba(side)))
+    assert refused.value.code == "bad_frame"
+
+
+def test_a_patch_of_a_billion_pixels_is_refused_before_it_is_decoded() -> None:
+    header = b"RIFF" + (22).to_bytes(4, "little") + b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4) + b"\xff\x3f\x00\xff\x3f\x00"
+    with pytest.raises(StreamError, match="it changes 16384 x 16384 pixels"):
+        apply("patch+webp", rgba(8), bytes(4) + header)
+
+
+@pytest.mark.parametrize("delta", [b"", bytes(3), bytes(4), bytes(4) + b"\x89PNG\r\n\x1a\n", patch(0, 0, rgba(4))[:-9]])
+def test_a_patch_must_be_a_place_and_a_whole_webp(delta: bytes) -> None:
+    with pytest.raises(StreamError) as refused:
+        apply("patch+webp", rgba(8), delta)
+    assert refused.value.code == "bad_frame"
+
+
+def test_a_patch_is_not_applied_to_a_tile_beyond_the_bound() -> None:
+    with pytest.raises(StreamError) as refused:
+        apply("patch+webp", rgba(8), patch(0, 0, rgba(1)), max_size=255)
+    assert refused.value.code == "too_large"
+
+
+@pytest.mark.parametrize(
+    "base", [rgba(8)[..., :3], rgba(8).astype("u2"), rgba(8)[..., 0], rgba(8)[:0]], ids=["RGB", "16 bit", "grey", "none"]
+)
+def test_only_8_bit_rgba_can_be_patched(base: Any) -> None:
+    with pytest.raises(ValueError, match="there is no"):
+        encode("patch+webp", base, base)
+
+
 def test_a_view_of_a_larger_array_is_a_base_like_any_other() -> None:
     whole = rgba(64)
     base, new = whole[::2, ::-1, :3], whole[1::2, :, :3]
@@ -98,7 +182,7 @@ def test_the_base_is_left_as_it_was() -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @given(delta=st.binary(max_size=200))
 def test_garbage_is_refused_or_makes_a_tile_within_the_bound(encoding: str, delta: bytes) -> None:
-    base: Any = rgba(4) if encoding == "xor+zstd" else b"some tile"
+    base: Any = rgba(4) if encoding in PIXEL_ENCODINGS else b"some tile"
     try:
         new = apply(encoding, base, delta, max_size=1000)
     except StreamError as error:
@@ -110,8 +194,8 @@ def test_garbage_is_refused_or_makes_a_tile_within_the_bound(encoding: str, delt
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @given(data=st.data())
 def test_a_damaged_delta_is_refused_or_makes_a_tile_within_the_bound(encoding: str, data: st.DataObject) -> None:
-    base: Any = rgba(8) if encoding == "xor+zstd" else bytes(range(256))
-    new: Any = base ^ (rgba(8) < 9) if encoding == "xor+zstd" else base[:100] + b"changed" + base[120:]
+    base: Any = rgba(8) if encoding in PIXEL_ENCODINGS else bytes(range(256))
+    new: Any = base ^ (rgba(8) < 9) if encoding in PIXEL_ENCODINGS else base[:100] + b"changed" + base[120:]
     delta = bytearray(encode(encoding, base, new))
     delta[data.draw(st.integers(0, len(delta) - 1))] ^= data.draw(st.integers(1, 255))
     del delta[data.draw(st.integers(1, len(delta))) :]
@@ -125,7 +209,7 @@ def test_a_damaged_delta_is_refused_or_makes_a_tile_within_the_bound(encoding: s
 
 @pytest.mark.parametrize("encoding", ["xor+zstd", "prefix+zstd"])
 def test_a_bomb_is_refused_by_what_it_says_of_itself(encoding: str) -> None:
-    base: Any = rgba(4) if encoding == "xor+zstd" else b"tile"
+    base: Any = rgba(4) if encoding in PIXEL_ENCODINGS else b"tile"
     with pytest.raises(StreamError, match="67108864 bytes; at most") as refused:
         apply(encoding, base, zstandard.compress(bytes(64 << 20)))
     assert refused.value.code == "too_large"
@@ -133,7 +217,7 @@ def test_a_bomb_is_refused_by_what_it_says_of_itself(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["xor+zstd", "prefix+zstd"])
 def test_a_frame_that_does_not_say_its_size_is_refused(encoding: str) -> None:
-    base: Any = rgba(4) if encoding == "xor+zstd" else b"tile"
+    base: Any = rgba(4) if encoding in PIXEL_ENCODINGS else b"tile"
     frame = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(64))
     with pytest.raises(StreamError, match="does not say how much it holds"):
         apply(encoding, base, frame)
@@ -141,7 +225,7 @@ def test_a_frame_that_does_not_say_its_size_is_refused(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["xor+zstd", "prefix+zstd"])
 def test_bytes_after_the_frame_are_refused(encoding: str) -> None:
-    base: Any = rgba(4) if encoding == "xor+zstd" else b"tile"
+    base: Any = rgba(4) if encoding in PIXEL_ENCODINGS else b"tile"
     with pytest.raises(StreamError, match="cannot be applied"):
         apply(encoding, base, encode(encoding, base, base) + b"more")
 
@@ -184,7 +268,7 @@ def test_a_base_that_looks_like_a_trained_dictionary_is_only_bytes() -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_peer_cannot_apply_a_delta_to_a_tile_of_the_other_kind(encoding: str) -> None:
-    base: Any = b"tile" if encoding == "xor+zstd" else rgba(4)
+    base: Any = b"tile" if encoding in PIXEL_ENCODINGS else rgba(4)
     with pytest.raises(StreamError, match="does not apply"):
         apply(encoding, base, b"")
 
@@ -224,8 +308,29 @@ def test_pixels_are_offered_as_pixels() -> None:
     new = base.copy()
     new[:20, :20] = 0
     encoding, delta = smallest(ENCODINGS, base, new, full=os.urandom(60_000))
-    assert encoding == "xor+zstd"
-    assert np.array_equal(apply("xor+zstd", base, delta), new)
+    assert encoding in PIXEL_ENCODINGS
+    assert np.array_equal(apply(encoding, base, delta), new)
+
+
+def test_a_painted_region_is_smallest_as_a_patch() -> None:
+    base = np.full((256, 256, 4), 255, np.uint8)
+    new = base.copy()
+    shades = np.add.outer(np.arange(60), np.arange(60)) + np.random.default_rng(1).integers(0, 8, (60, 60))
+    new[100:160, 100:160, :3] = shades[..., None]
+    encoding, delta = smallest(ENCODINGS, base, new, full=os.urandom(60_000))
+    assert encoding == "patch+webp"
+    assert np.array_equal(apply(encoding, base, delta), new)
+
+
+def test_no_image_is_written_for_a_few_pixels_far_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(pixels: Any) -> bytes:
+        raise AssertionError("it cannot win, and takes milliseconds")
+
+    base = rgba()
+    new = base.copy()
+    new[[0, 100, 255], [0, 200, 255]] ^= 1
+    monkeypatch.setattr(deltas.images, "lossless_webp", never)
+    assert smallest(ENCODINGS, base, new, full=os.urandom(60_000))[0] == "xor+zstd"
 
 
 @pytest.mark.parametrize(

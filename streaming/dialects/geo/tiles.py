@@ -6,6 +6,8 @@ As with features, what is checked may wait, but between working out what is want
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,7 @@ class TileSubscription:
         self._names = _names(message)
         self._pictures: dict[str, _Picture] = {}
         self._told_of_error = False
+        self._settling = False
 
     @property
     def _tiles(self) -> LiveTilesets:
@@ -99,7 +102,9 @@ class TileSubscription:
         self._session.send(self._ack("Subscribed to tiles", wanted, opened))
         for name, picture in self._pictures.items():
             picture.view.move(wanted[name], _held(self.message, name))
-            picture.live.join(picture.view)
+        with self._moving():
+            for picture in self._pictures.values():
+                picture.live.join(picture.view)
 
     async def update(self, message: UpdateSubscription) -> None:
         """Another box, or other zooms: what came into view is sent, what left it is forgotten."""
@@ -115,18 +120,21 @@ class TileSubscription:
 
     async def review(self) -> None:
         """Tilesets have changed, or who is asking: end if one may not be read any more, show others anew."""
-        for name, picture in list(self._pictures.items()):
-            try:
-                settings = _sized(await _readable(name, self._session.user), self.message.tile_size)
-            except StreamError as error:
-                self._end(error)
-                return
-            if settings != picture.live.settings:
-                await self._show_anew(name, settings)
         try:
-            self._move(await self._rewanted(self.message))
+            for name, picture in list(self._pictures.items()):
+                settings = _sized(await _readable(name, self._session.user), self.message.tile_size)
+                if settings != picture.live.settings:
+                    await self._show_anew(name, settings)
+            wanted = await self._rewanted(self.message)
         except StreamError as error:
-            self._end(error)
+            if error.kind.retry:
+                raise
+            if self._pictures:
+                self._end(error)
+            return
+        if any(list(picture.view.wanted) != wanted[name] for name, picture in self._pictures.items()):
+            self._clear_beyond(wanted)
+            self._move(wanted)
 
     def stop(self) -> None:
         """Leave."""
@@ -163,10 +171,19 @@ class TileSubscription:
         if picture is None or live is picture.live:  # it has been told its new settings
             self._tiles.release(live)
             return
+        view = self._view(live)
+        view.move(list(picture.view.wanted), picture.view.held)
         picture.live.leave(picture.view)
         self._tiles.release(picture.live)
-        self._pictures[name] = _Picture(live, self._view(live))
-        live.join(self._pictures[name].view)
+        self._pictures[name] = _Picture(live, view)
+        live.join(view)
+
+    def _clear_beyond(self, wanted: dict[str, list[Tile]]) -> None:
+        """Tiles that the tileset does not have any more: the client still looks there."""
+        from streaming.tiles.bodies import full
+
+        for name, picture in self._pictures.items():
+            picture.view.empty(set(picture.view.wanted).difference(wanted[name]), full(None))
 
     async def _rewanted(self, message: SubscribeTiles) -> dict[str, list[Tile]]:
         opened = {name: await picture.live.opened() for name, picture in list(self._pictures.items())}
@@ -186,11 +203,21 @@ class TileSubscription:
         return wanted
 
     def _move(self, wanted: dict[str, list[Tile]]) -> None:
-        for name, picture in self._pictures.items():
-            if name in wanted:
+        with self._moving():
+            for name, picture in self._pictures.items():
                 before = list(picture.view.wanted)
-                picture.view.move(wanted[name])
+                picture.view.move(wanted.get(name, ()))
                 picture.live.wanted_changed(picture.view, before)
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """While several views move, none says alone that all is sent."""
+        self._settling = True
+        try:
+            yield
+        finally:
+            self._settling = False
+            self._current()
 
     def _view(self, live: LiveTileset) -> TileView:
         from streaming.tiles.view import TileView
@@ -204,8 +231,10 @@ class TileSubscription:
 
     def _current(self) -> None:
         """One tileset's tiles have all been sent."""
+        if self._settling or not all(picture.view.current for picture in self._pictures.values()):
+            return
         self._told_of_error = False
-        if self.message.progress and self._pictures and all(picture.view.current for picture in self._pictures.values()):
+        if self.message.progress and self._pictures:
             self._session.send(TilesReady(self.id))
 
     def _refused(self, tile: Tile, error: StreamError) -> None:

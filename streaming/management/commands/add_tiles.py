@@ -19,16 +19,24 @@ SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "t
 
 
 class Command(BaseCommand):
-    help = "Add a tileset, or change the one of this name: GeoTIFFs, an MBTiles or PMTiles file, a directory of tiles, or a feature layer."
+    help = (
+        "Add a tileset, or change the one of this name: GeoTIFFs, an MBTiles or PMTiles file, a directory of tiles, a feature layer, or "
+        "nothing yet (--kind pushed)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="how clients ask for it")
-        parser.add_argument("sources", nargs="+", metavar="SOURCE", help="a path (for a mosaic several, later ones on top) or a layer")
+        parser.add_argument(
+            "sources",
+            nargs="*",
+            metavar="SOURCE",
+            help="a path (for a mosaic several, later ones on top) or a layer; for pushed tiles none",
+        )
         parser.add_argument("--kind", choices=KINDS, help="what the source is, if that cannot be seen from it")
         parser.add_argument("--title", help="what people see")
         parser.add_argument("--min-zoom", type=int, metavar="Z", help="lowest zoom, instead of the source's")
         parser.add_argument("--max-zoom", type=int, metavar="Z", help="highest zoom, instead of the source's")
-        parser.add_argument("--format", choices=("png", "webp", "jpg"), help="of the tiles of a raster")
+        parser.add_argument("--format", choices=("png", "webp", "jpg", "mvt"), help="of the tiles of a raster, or of pushed ones")
         parser.add_argument("--rescale", metavar="LOW,HIGH", help="what becomes black and white; one pair, or one for each band")
         parser.add_argument("--colormap", metavar="NAME", help="colours for a raster of one band, e.g. viridis")
         parser.add_argument("--tile-size", type=int, choices=(256, 512), help="pixels along each side of a tile")
@@ -40,7 +48,7 @@ class Command(BaseCommand):
         check_migrations()
         try:
             tileset = _tileset(options)
-            if tileset.kind == "layer":
+            if tileset.kind in ("layer", "pushed"):
                 prepare_redis()
             tileset.full_clean()
             tileset.save()
@@ -72,7 +80,8 @@ def _tileset(options: dict[str, Any]) -> Tileset:
             setattr(tileset, name, options[name])
     tileset.public = tileset.public and not options["private"]
     tileset.kind = kind
-    tileset.source = "\n".join(options["sources"] if kind == "layer" else [_placed(path, options) for path in options["sources"]])
+    finished = kind in ("layer", "pushed")
+    tileset.source = "\n".join(options["sources"] if finished else [_placed(path, options) for path in options["sources"]])
     return tileset
 
 

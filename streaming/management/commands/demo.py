@@ -32,8 +32,12 @@ from streaming.features.layers import LayerSettings, layer_feed
 from streaming.features.reading import FeatureFile
 from streaming.features.recordings import Recording, TimedFeature
 from streaming.features.replaying import Listener, Pace, Replay
+from streaming.management.acquisition import Acquisition
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.models import Tileset
+from streaming.tiles.imagery import clear_imagery_sync
+from streaming.tiles.tilesets import TilesetSettings, settings_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +46,24 @@ FLIGHTS = DATA / "flights-switzerland.geojsonl.gz"
 EARTHQUAKES = DATA / "earthquakes-2018-02.geojson.gz"
 FLIGHTS_LAYER = {"title": "Flights over Switzerland", "time_property": "datetime", "ttl_seconds": 120.0}
 EARTHQUAKES_LAYER = {"title": "Earthquakes, one week", "time_property": "time"}
+RELIEF = {
+    "title": "Relief, with new imagery",
+    "kind": "raster",
+    "source": str(DATA / "relief.tif"),
+    "max_zoom": 7,  # as much as the imagery needs
+    "attribution": "Natural Earth, NASA LANCE-MODIS",
+}
+HURRICANE = DATA / "hurricane-miriam-2012.tif"
 LANDED_AFTER = 120.0  # recorded seconds without a position
 SECONDS_BETWEEN_EVENTS = 2.0
 JOIN_SECONDS = 3.0
 
 
 class Command(BaseCommand):
-    help = "Serve GeoStream with two demo layers: a recording of flights, replayed for ever, and a week of earthquakes."
+    help = (
+        "Serve GeoStream with a demo: a recording of flights, replayed for ever, a week of earthquakes, "
+        "and a relief over which the image of a hurricane arrives strip by strip."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -58,6 +73,7 @@ class Command(BaseCommand):
             "--multiply", type=at_least_one, default=1, metavar="N", help="N aircraft for each, to see more of them (default: 1)"
         )
         parser.add_argument("--no-replay", dest="replay", action="store_false", help="leave the flights on the ground")
+        parser.add_argument("--no-imagery", dest="imagery", action="store_false", help="leave the relief as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from geostream import server
@@ -65,7 +81,7 @@ class Command(BaseCommand):
         with claimed(options["host"], options["port"]) as listener:
             check_migrations()
             prepare_redis()
-            flights = _prepare_layers()
+            flights, relief = _prepare_layers(), _prepare_relief()
             config = server.config(
                 host=options["host"],
                 port=options["port"],
@@ -73,7 +89,7 @@ class Command(BaseCommand):
                 max_message_bytes=conf.MAX_MESSAGE_BYTES,
                 log_level="warning",
             )
-            with _flying(flights, options):
+            with _flying(flights, options), _acquiring(relief, options):
                 _serve(config, listener, lambda: self._welcome(options["host"], listener.getsockname()[1]))
         self.stdout.write("The demo has ended.")
 
@@ -148,16 +164,44 @@ def _prepare_layers() -> LayerSettings:
     return flights
 
 
+def _prepare_relief() -> TilesetSettings:
+    """The relief as a tileset, with the settings an earlier demo gave it or somebody chose since, but without its imagery."""
+    row, _ = Tileset.objects.get_or_create(name="relief", defaults=RELIEF)
+    relief = settings_of(row)
+    try:
+        clear_imagery_sync(relief)
+    except StreamError as error:
+        raise CommandError(error.message) from error
+    return relief
+
+
+@contextmanager
+def _acquiring(relief: TilesetSettings, options: dict[str, Any]) -> Iterator[None]:
+    """The imagery, in a thread as the replay."""
+    if not options["imagery"]:
+        yield
+        return
+    with _in_thread("demo-imagery", Acquisition(relief, HURRICANE, "Hurricane Miriam").run):
+        yield
+
+
 @contextmanager
 def _flying(flights: LayerSettings, options: dict[str, Any]) -> Iterator[None]:
-    """The replay, in a thread that does not outlive the process, however that ends."""
+    """The replay of the flights."""
     if not options["replay"]:
         yield
         return
-    stop = threading.Event()
     replay = Replay(layer_feed(flights), Pace(options["speed"], drop_after=LANDED_AFTER), Narrator())
     recording = Recording(str(FLIGHTS), flights.time_property or "datetime", multiply=options["multiply"])
-    thread = threading.Thread(target=_replay, args=(replay, recording, stop), name="demo-replay", daemon=True)
+    with _in_thread("demo-replay", lambda stop: _replay(replay, recording, stop)):
+        yield
+
+
+@contextmanager
+def _in_thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Work in a thread that does not outlive the process, however that ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name=name, daemon=True)
     thread.start()
     try:
         yield

@@ -52,6 +52,8 @@ class Metadata:
     tile_size: int = 256
     attribution: str = ""
     vector_layers: tuple[str, ...] = ()
+    keep: bool = True
+    """Whether rendered tiles are worth keeping; not where one may change without the source looking changed."""
 
 
 class Source(Protocol):

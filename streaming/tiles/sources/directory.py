@@ -65,7 +65,7 @@ class DirectorySource:
             raise invalid(self._path, f"zoom {z} has columns or rows that are not in the grid")
         west, _, _, north = tile_box(z, columns[0], min(rows))
         _, south, east, _ = tile_box(z, columns[-1], max(rows))
-        return Metadata((west, south, east, north), zooms[0], z, FORMAT_NAMES[self._suffix])
+        return Metadata((west, south, east, north), zooms[0], z, FORMAT_NAMES[self._suffix], keep=False)
 
 
 def _numbers(folder: Path, suffix: str = "") -> list[int]:

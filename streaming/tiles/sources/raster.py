@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from streaming.core.items import Box
 from streaming.tiles.grid import MAX_LATITUDE, MAX_ZOOM
 
-from .base import Metadata, PerThread, invalid, readable
+from .base import Metadata, PerThread, SourceClosed, invalid, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,8 +66,8 @@ class RasterSource:
         self._options = options or RasterOptions()
         if self._options.format not in _ENCODING:
             raise invalid(paths[0], f"a raster cannot be rendered as {self._options.format}; use {', '.join(_ENCODING)}")
-        _expect_warnings()
-        self._errors = _library_errors()
+        expect_warnings()
+        self._errors = library_errors()
         self._readers = PerThread(self._open, _close)
         self._looks: list[_Look] = []
         with self._readers.lease() as readers:
@@ -111,25 +111,19 @@ class RasterSource:
             return _coloured(image.array.data, image.mask, look)
 
     def _open(self) -> list[Any]:
+        from rio_tiler.io import Reader
+
         readers: list[Any] = []
         try:
             for path in self._paths:
-                readers.append(self._reader(path))
-        except BaseException:
+                with readable(path, *self._errors):
+                    readers.append(Reader(input=None, dataset=open_geotiff(path)))
+        except BaseException as error:
             _close(readers)
+            if self._looks and not all(path.exists() for path in self._paths):
+                raise SourceClosed from error
             raise
         return readers
-
-    def _reader(self, path: Path) -> Any:
-        import rasterio  # type: ignore[import-untyped]
-        from rio_tiler.io import Reader
-
-        with readable(path, *self._errors):
-            dataset = rasterio.open(path, driver="GTiff")
-            if dataset.crs is None or dataset.transform.is_identity:
-                dataset.close()
-                raise invalid(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
-            return Reader(input=None, dataset=dataset)
 
     def _look(self, path: Path, dataset: Any) -> _Look:
         with readable(path, *self._errors):
@@ -165,8 +159,20 @@ class RasterSource:
     def _describe(self, readers: list[Any]) -> Metadata:
         with readable(self._paths[0], *self._errors):
             boxes = [reader.get_geographic_bounds("epsg:4326") for reader in readers]
-            high = max(_full_zoom(box, reader.dataset) for box, reader in zip(boxes, readers, strict=True))
-        return Metadata(_around(boxes), 0, high, self._options.format, self._options.tile_size)
+            high = max(full_zoom(box, reader.dataset) for box, reader in zip(boxes, readers, strict=True))
+        return Metadata(around(boxes), 0, high, self._options.format, self._options.tile_size)
+
+
+def open_geotiff(path: Path) -> Any:
+    """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it has no place on the earth."""
+    import rasterio  # type: ignore[import-untyped]
+
+    with readable(path, *library_errors()):
+        dataset = rasterio.open(path, driver="GTiff")
+        if dataset.crs is None or dataset.transform.is_identity:
+            dataset.close()
+            raise invalid(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
+        return dataset
 
 
 def encode(pixels: Pixels, format: str) -> bytes:
@@ -261,14 +267,18 @@ def _probe(dataset: Any) -> None:
         dataset.read(window=window)
 
 
-def _full_zoom(box: Box, dataset: Any) -> int:
+def full_zoom(box: Box, dataset: Any) -> int:
     """The first zoom whose pixels (of tiles of 256) are no larger than the file's."""
-    degrees = min((box[2] - box[0]) / dataset.width, (box[3] - box[1]) / dataset.height)
+    across = box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + 360  # the antimeridian
+    degrees = min(across / dataset.width, (box[3] - box[1]) / dataset.height)
     return min(max(ceil(log2(360 / 256 / max(degrees, 1e-12))), 0), MAX_ZOOM)
 
 
-def _around(boxes: Sequence[Box]) -> Box:
+def around(boxes: Sequence[Box]) -> Box:
+    """A box with all of them in it, as far as the map reaches. One box that crosses the antimeridian stays one that does."""
     west, south, east, north = zip(*boxes, strict=True)
+    if len(boxes) > 1 and any(box[0] > box[2] for box in boxes):
+        west, east = (-180.0,), (180.0,)
     return (
         max(min(west), -180.0),
         max(min(south), -MAX_LATITUDE),
@@ -282,7 +292,7 @@ def _close(readers: list[Any]) -> None:
         reader.dataset.close()
 
 
-def _expect_warnings() -> None:
+def expect_warnings() -> None:
     """Not repeated in the log: what reaches a pole is cut off, files without overviews are slow, and those without a place are refused."""
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells of its threads when rio-tiler imports it
     from rasterio.errors import NotGeoreferencedWarning  # type: ignore[import-untyped]
@@ -293,7 +303,8 @@ def _expect_warnings() -> None:
         warnings.simplefilter("ignore", category)
 
 
-def _library_errors() -> tuple[type[BaseException], ...]:
+def library_errors() -> tuple[type[BaseException], ...]:
+    """What is raised for files that cannot be read."""
     from rasterio._err import CPLE_BaseError  # type: ignore[import-untyped]
     from rasterio.errors import RasterioError
     from rio_tiler.errors import RioTilerError

@@ -1,0 +1,84 @@
+"""/api/tilesets/{tileset}/imagery: georeferenced images, painted over a raster tileset. They go to disk in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
+from streaming.tiles.tilesets import tilesets
+
+from . import tile_schemas
+from .answers import answer
+from .base import ApiView
+from .bodies import body_chunks, declared_length, media_type, too_large
+from .errors import UnsupportedMediaType
+from .tilesets import CHANGE
+
+RAW = ("image/tiff", "application/octet-stream")
+FORM = "multipart/form-data"
+FORM_OVERHEAD = 64 * 1024
+"""What a form adds to its file, at most."""
+
+
+class ImageryView(ApiView):
+    """All images of a tileset."""
+
+    needs = {"GET": CHANGE, "POST": CHANGE, "DELETE": CHANGE}
+
+    @extend_schema(**tile_schemas.LIST_IMAGERY)
+    def get(self, request: Request, tileset: str) -> HttpResponse:
+        """What is painted, from the lowest to the highest."""
+        return answer(imagery_sync(tilesets.get_sync(tileset)))
+
+    @extend_schema(**tile_schemas.PAINT_IMAGERY)
+    def post(self, request: Request, tileset: str) -> HttpResponse:
+        """Paint an image over all there is."""
+        settings = tilesets.get_sync(tileset)
+        settings.require_kind("raster")
+        return answer(paint_sync(settings, _image(request), request.GET.get("name")), 201)
+
+    @extend_schema(**tile_schemas.CLEAR_IMAGERY)
+    def delete(self, request: Request, tileset: str) -> HttpResponse:
+        """Take all images away."""
+        clear_imagery_sync(tilesets.get_sync(tileset))
+        return HttpResponse(status=204)
+
+
+class ImageView(ApiView):
+    """One image."""
+
+    needs = {"DELETE": CHANGE}
+
+    @extend_schema(**tile_schemas.DELETE_IMAGE)
+    def delete(self, request: Request, tileset: str, image: str) -> HttpResponse:
+        """Take it away."""
+        if not clear_imagery_sync(tilesets.get_sync(tileset), image):
+            raise StreamError("not_found", f"no image {image[:100]!r} is painted over tileset {tileset!r}")
+        return HttpResponse(status=204)
+
+
+def _image(request: Request) -> Iterable[bytes]:
+    """The image in pieces, from the body or from a form's field `file`."""
+    if declared_length(request) > conf.MAX_IMAGERY_BYTES + FORM_OVERHEAD:
+        raise too_large(conf.MAX_IMAGERY_BYTES, advice="")
+    kind = media_type(request)
+    if kind in (*RAW, ""):
+        return body_chunks(request)
+    if kind != FORM:
+        raise UnsupportedMediaType("Content-Type", kind, (*RAW, FORM), "Accept-Post")
+    try:
+        file = request._request.FILES.get("file")
+    except (MultiPartParserError, SuspiciousOperation) as error:
+        raise StreamError("bad_request", f"the form cannot be read: {error}") from error
+    if file is None:
+        raise StreamError("bad_request", "the form has no file in its field 'file'")
+    chunks: Iterable[bytes] = file.chunks()
+    return chunks

@@ -1,0 +1,50 @@
+"""/api/tilesets/{tileset}/tiles/{z}/{x}/{y}: tiles that programs push. What a body is, is seen from its bytes."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+from streaming.tiles.grid import Tile
+from streaming.tiles.pushing import push_sync, remove_sync
+from streaming.tiles.sources.base import FORMAT_NAMES
+from streaming.tiles.tilesets import TilesetSettings, tilesets
+
+from . import tile_schemas
+from .answers import answer
+from .base import ApiView
+from .bodies import read_body
+from .tilesets import CHANGE
+
+
+class PushedTileView(ApiView):
+    """One tile of a tileset of the kind `pushed`."""
+
+    needs = {"PUT": CHANGE, "DELETE": CHANGE}
+
+    @extend_schema(**tile_schemas.PUT_TILE)
+    def put(self, request: Request, tileset: str, z: str, x: str, y: str) -> HttpResponse:
+        """Add or replace it."""
+        settings, tile = _place(tileset, z, x, y)
+        pushed = push_sync(settings, tile, read_body(request, conf.MAX_TILE_BYTES, advice=""))
+        body = {"tile": [tile.x, tile.y, tile.z], "version": pushed.version, "outcome": pushed.outcome}
+        return answer(body, 201 if pushed.outcome == "added" else 200, ETag=f'"{pushed.version}"')
+
+    @extend_schema(**tile_schemas.DELETE_TILE)
+    def delete(self, request: Request, tileset: str, z: str, x: str, y: str) -> HttpResponse:
+        """Remove it."""
+        remove_sync(*_place(tileset, z, x, y))
+        return HttpResponse(status=204)
+
+
+def _place(tileset: str, z: str, x: str, y: str) -> tuple[TilesetSettings, Tile]:
+    settings = tilesets.get_sync(tileset)
+    settings.require_kind("pushed")
+    row, _, ending = y.partition(".")
+    format = settings.format or "png"
+    if ending and FORMAT_NAMES.get(ending) != format:
+        raise StreamError("invalid_tile", f"tileset {tileset!r} has tiles of the format {format}, not {ending}")
+    return settings, Tile(int(z), int(x), int(row))

@@ -1,0 +1,195 @@
+"""Painting georeferenced images over a raster tileset.
+
+An image is a file in the data folder (`imagery/<tileset>/`) and part of the mosaic as soon as it is there. Before that it is examined;
+what cannot be shown leaves nothing behind. An image that hides an older one takes its place, so that a place which is photographed
+again and again costs no more than once. Several processes may paint at the same time.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streaming.core.errors import StreamError
+from streaming.core.items import Box
+from streaming.core.redis import refusing, sync_redis
+
+from .changes import EVERYTHING, Touched, tiles_feed
+from .grid import WORLD, count
+from .opening import confined, imagery_folder, raster_options
+from .painted import PaintedFile, alone, incoming, painted_files, place, remove, write
+from .sources.base import Metadata
+from .tilesets import TilesetSettings
+
+if TYPE_CHECKING:
+    from .sources.footprint import Footprint
+
+MAX_PIXELS = 1 << 30
+"""Of one image: a small file can say it has any number."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A painted image. `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them."""
+
+    image: str
+    bounds: Box | None
+    bytes: int
+    painted: datetime
+    version: str
+    tiles: int
+
+
+def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> Painted:
+    """Paint a GeoTIFF over the tileset and tell everybody who looks at what it touches. It replaces the image of the same name.
+
+    `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full, redis_unavailable.
+    """
+    tileset.require_kind("raster")
+    name = _checked_name(name)
+    folder = imagery_folder(tileset.name)
+    with incoming(folder, name) as path:
+        version = write(path, image)
+        footprint, hides = _examined(path, tileset)
+        _require_redis()
+        with alone(folder):
+            replaced = [each for each in painted_files(folder) if each.image == name]
+            hidden = [each for each in painted_files(folder) if hides and each.image != name and _hidden(each, footprint)]
+            boxes = [footprint.box, *_boxes(replaced)]
+            placed = place(path, folder, name, version, [*replaced, *hidden])
+    _tell(tileset, boxes)
+    return _described([placed], tileset)[0]
+
+
+def imagery_sync(tileset: TilesetSettings) -> list[Painted]:
+    """The painted images, from the lowest to the highest. `StreamError("wrong_tileset_kind")`."""
+    tileset.require_kind("raster")
+    return _described(painted_files(imagery_folder(tileset.name)), tileset)
+
+
+def clear_imagery_sync(tileset: TilesetSettings, name: str | None = None) -> int:
+    """Take the image of this name away, without a name all of them; returns how many.
+
+    `StreamError`: wrong_tileset_kind, redis_unavailable.
+    """
+    tileset.require_kind("raster")
+    folder = imagery_folder(tileset.name)
+    if not folder.is_dir():
+        return 0
+    _require_redis()
+    with alone(folder):
+        gone = [each for each in painted_files(folder) if name is None or each.image == name]
+        boxes = _boxes(gone)
+        remove(gone)
+    if gone:
+        _tell(tileset, boxes)
+    return len(gone)
+
+
+def drop_imagery(tileset: str) -> None:
+    """Remove all images, without telling: the tileset is gone."""
+    shutil.rmtree(imagery_folder(tileset), ignore_errors=True)
+
+
+def _checked_name(name: str | None) -> str:
+    if name is None:
+        return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    if not _NAME.fullmatch(name):
+        raise StreamError("bad_request", "name: letters, digits, '_', '.' and '-', at most 100, beginning with a letter or digit")
+    return name
+
+
+def _examined(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
+    """Where the image is, if it can be shown, and whether it is opaque. `StreamError("invalid_image")`."""
+    from .sources.footprint import opaque, read_footprint
+    from .sources.raster import RasterSource
+
+    options = raster_options(tileset)
+    try:
+        footprint = read_footprint(path)
+        if footprint.width * footprint.height > MAX_PIXELS:
+            raise StreamError(
+                "invalid_image", f"{path.name}: {footprint.width:,} x {footprint.height:,} pixels are too many; cut it into parts"
+            )
+        RasterSource([path], options).close()
+        return footprint, opaque(path, tileset.colormap)
+    except StreamError as error:
+        raise StreamError("invalid_image", error.message) from error
+
+
+def _require_redis() -> None:
+    """Or something would change and nobody would be told."""
+    with refusing():
+        sync_redis().ping()
+
+
+def _hidden(below: PaintedFile, footprint: Footprint) -> bool:
+    from .sources.footprint import covers
+
+    found = _footprint(below.path)
+    return found is not None and covers(footprint, found)
+
+
+def _boxes(files: Iterable[PaintedFile]) -> list[Box | None]:
+    """Where they are; None for what is too damaged to tell."""
+    return [None if found is None else found.box for found in (_footprint(each.path) for each in files)]
+
+
+def _tell(tileset: TilesetSettings, boxes: Iterable[Box | None]) -> None:
+    lines = dict.fromkeys(EVERYTHING.stored() if box is None else Touched(box=box).stored() for box in boxes)
+    tiles_feed(tileset.name).append_sync(list(lines))
+
+
+def _described(files: Iterable[PaintedFile], tileset: TilesetSettings) -> list[Painted]:
+    zooms = _zooms(tileset)
+    return [_painted(each, _footprint(each.path), zooms) for each in files]
+
+
+def _painted(file: PaintedFile, found: Footprint | None, zooms: range) -> Painted:
+    size = file.path.stat().st_size if file.path.exists() else 0
+    when = datetime.fromtimestamp(file.stamp / 1e9, UTC)
+    return Painted(file.image, found.box if found else None, size, when, file.version, count(found.box, zooms) if found else 0)
+
+
+def _zooms(tileset: TilesetSettings) -> range:
+    """The zooms that the tileset has, by its settings or by its files."""
+    footprints = [_footprint(each.path) for each in painted_files(imagery_folder(tileset.name))]
+    if tileset.max_zoom is None:
+        footprints += [_source_footprint(text) for text in tileset.sources]
+    highest = max((found.zoom for found in footprints if found), default=0)
+    has = tileset.described(Metadata(WORLD, 0, highest, tileset.format or "png"))
+    return range(has.min_zoom, has.max_zoom + 1)
+
+
+def _footprint(path: Path) -> Footprint | None:
+    """Of a painted image; None if the file is damaged or gone."""
+    try:
+        return _read_once(path)
+    except StreamError:
+        return None
+
+
+def _source_footprint(text: str) -> Footprint | None:
+    """Of one of the tileset's own files; None if it is damaged or gone."""
+    from .sources.footprint import read_footprint
+
+    try:
+        return read_footprint(confined(text))
+    except StreamError:
+        return None
+
+
+@lru_cache(1024)
+def _read_once(path: Path) -> Footprint:
+    """Painted images never change."""
+    from .sources.footprint import read_footprint
+
+    return read_footprint(path)

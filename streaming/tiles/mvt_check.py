@@ -1,0 +1,102 @@
+"""Whether bytes are a Mapbox vector tile: what a map's decoder would stumble over is found before the tile is stored.
+
+Checked are the frame of every message, that layers have a name of their own and a version that is known, and that every tag of a
+feature names a key and a value that are there. Coordinates are not looked at.
+https://github.com/mapbox/vector-tile-spec/tree/master/2.1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from streaming.core.errors import StreamError
+
+Message = dict[int, list[int | bytes]]
+_FIXED = {1: 8, 5: 4}
+
+
+def check_mvt(data: bytes) -> None:
+    """`StreamError("invalid_tile")` if it is none. A tile without layers is none either: empty tiles are not stored."""
+    names = [_check_layer(_bytes(layer, "layer")) for layer in _message(data).get(3, ())]
+    if not names:
+        raise _broken("it has no layer")
+    if len(set(names)) < len(names):
+        raise _broken("two layers have the same name")
+
+
+def _check_layer(data: bytes) -> bytes:
+    layer = _message(data)
+    name, version = layer.get(1, [b""])[-1], layer.get(15, [1])[-1]
+    if not name or not isinstance(name, bytes):
+        raise _broken("a layer has no name")
+    if version not in (1, 2):
+        raise _broken("a layer is of a version that is not known")
+    for value in layer.get(4, ()):
+        _message(_bytes(value, "value"))
+    for feature in layer.get(2, ()):
+        _check_feature(_message(_bytes(feature, "feature")), len(layer.get(3, ())), len(layer.get(4, ())))
+    return name
+
+
+def _check_feature(feature: Message, keys: int, values: int) -> None:
+    tags = [number for packed in feature.get(2, ()) for number in _numbers(packed)]
+    if any(isinstance(packed, bytes) and packed[-1:] >= b"\x80" for packed in feature.get(4, ())):
+        raise _broken("a geometry does not end")
+    if len(tags) % 2 or max(tags[::2], default=-1) >= keys or max(tags[1::2], default=-1) >= values:
+        raise _broken("a feature names a key or value that its layer does not have")
+
+
+def _numbers(packed: int | bytes) -> list[int]:
+    if isinstance(packed, int):
+        return [packed]
+    numbers, at = [], 0
+    while at < len(packed):
+        number, at = _varint(packed, at)
+        numbers.append(number)
+    return numbers
+
+
+def _message(data: bytes) -> Message:
+    """Fields by number; all of a number are kept, in order."""
+    fields: Message = {}
+    for number, value in _fields(data):
+        fields.setdefault(number, []).append(value)
+    return fields
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, value
+            continue
+        if wire != 2 and wire not in _FIXED:
+            raise _broken("a field is of a type that is not known")
+        length, at = _varint(data, at) if wire == 2 else (_FIXED[wire], at)
+        if at + length > len(data):
+            raise _broken("it is cut off")
+        yield number, data[at : at + length]
+        at += length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    for byte in data[at : at + 10]:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return number, at + shift // 7
+    raise _broken("a number does not end")
+
+
+def _bytes(value: int | bytes, what: str) -> bytes:
+    if isinstance(value, int):
+        raise _broken(f"a {what} is a number")
+    return value
+
+
+def _broken(why: str) -> StreamError:
+    return StreamError("invalid_tile", f"this is no Mapbox vector tile: {why}")

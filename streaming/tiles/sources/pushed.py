@@ -1,0 +1,47 @@
+"""Tiles that programs push, one at a time. They are in Redis, so that every process of the site has them.
+
+Each is stored with its format; those of another format than the tileset has now are not shown.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streaming.core.feed import Feed
+from streaming.core.redis import refusing, sync_redis
+from streaming.tiles.grid import WORLD
+
+from .base import Metadata
+
+MAX_ZOOM = 22
+"""The highest zoom of a tileset that does not say."""
+
+
+class PushedSource:
+    """The pushed tiles of one tileset."""
+
+    def __init__(self, tileset: str, format: str = "", min_zoom: int | None = None, max_zoom: int | None = None) -> None:
+        self._key = pushed_keys(tileset)[0]
+        highest = max(MAX_ZOOM, min_zoom or 0) if max_zoom is None else max_zoom
+        self._metadata = Metadata(WORLD, min_zoom or 0, highest, format or "png")
+
+    @property
+    def metadata(self) -> Metadata:
+        """What it has: tiles anywhere."""
+        return self._metadata
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def render(self, z: int, x: int, y: int) -> bytes | None:
+        """The tile as it was pushed. `StreamError("redis_unavailable")`."""
+        with refusing():
+            stored: Any = sync_redis().hget(self._key, f"{z}/{x}/{y}")
+        format, _, data = (stored or b"").partition(b"\n")
+        return data if format.decode() == self._metadata.format else None
+
+
+def pushed_keys(tileset: str) -> tuple[str, str]:
+    """The Redis keys of a tileset's tiles (hash: `z/x/y` -> format, line feed, bytes) and of the name of their state."""
+    first = Feed(f"tiles:{tileset}").keys[0].removesuffix(":state")
+    return f"{first}:pushed", f"{first}:pushed-state"

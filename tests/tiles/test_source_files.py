@@ -1,0 +1,154 @@
+"""What the files behind a tileset are, and what of it a change of them touches."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streaming.tiles.changes import EVERYTHING, Touched, touched_tiles
+from streaming.tiles.grid import WORLD, Tile
+from streaming.tiles.source_files import MOST_TILES, SourceFiles, source_paths, touched_in_tree
+from streaming.tiles.tilesets import TilesetSettings
+
+from .conftest import PNG, plain, write_raster
+
+ROOT = Path("/tiles")
+WEST, EAST, NORTH = (0.0, 40.0, 5.0, 45.0), (10.0, 40.0, 15.0, 45.0), (0.0, 50.0, 5.0, 60.0)
+
+
+def tileset(kind: str, *sources: object, name: str = "some") -> TilesetSettings:
+    return TilesetSettings(name, name, kind, tuple(map(str, sources)))
+
+
+def painted(data_dir: Path, stamp: int, bounds: tuple[float, ...], tileset: str = "some") -> Path:
+    folder = data_dir / "imagery" / tileset
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_raster(folder / f"{stamp:020d}-0123-image.tif", plain(1, 2, 3), bounds)
+
+
+def box_of(touched: Touched | None) -> Any:
+    assert touched is not None and touched.box is not None
+    return pytest.approx(touched.box)
+
+
+def test_files_are_named_whether_they_are_there_or_not(data_dir: Path) -> None:
+    (data_dir / "there.tif").touch()
+    assert source_paths(tileset("raster", "there.tif", "gone.tif")) == [data_dir / "there.tif", data_dir / "gone.tif"]
+
+
+def test_of_a_link_both_ends_are_named(data_dir: Path) -> None:
+    (data_dir / "new").mkdir()
+    (data_dir / "latest.tif").symlink_to(data_dir / "new" / "2026.tif")
+    assert source_paths(tileset("raster", "latest.tif")) == [data_dir / "latest.tif", data_dir / "new" / "2026.tif"]
+
+
+def test_files_elsewhere_are_not_named(data_dir: Path, tmp_path: Path) -> None:
+    (data_dir / "link.tif").symlink_to(tmp_path / "outside.tif")
+    assert source_paths(tileset("raster", tmp_path / "outside.tif", "../outside.tif", "link.tif")) == []
+
+
+def test_layers_and_pushed_tiles_have_no_files(data_dir: Path) -> None:
+    assert source_paths(tileset("layer", "things")) == source_paths(tileset("pushed")) == []
+
+
+def test_nothing_changed(data_dir: Path) -> None:
+    write_raster(data_dir / "a.tif", plain(1, 2, 3))
+    files = SourceFiles(tileset("raster", "a.tif"))
+    assert not files.changed()
+    assert files.take([data_dir / "a.tif"]) is None
+
+
+def test_a_replaced_file_touches_everything_once(data_dir: Path) -> None:
+    write_raster(data_dir / "a.tif", plain(1, 2, 3))
+    files = SourceFiles(tileset("raster", "a.tif"))
+    write_raster(data_dir / "a.tif", plain(4, 5, 6), WEST)
+    assert files.changed()
+    assert files.take([]) == EVERYTHING
+    assert files.take([]) is None
+
+
+def test_a_file_of_a_mosaic_touches_where_it_was_and_where_it_is(data_dir: Path) -> None:
+    write_raster(data_dir / "a.tif", plain(1, 2, 3), WEST)
+    write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
+    files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
+    write_raster(data_dir / "a.tif", plain(4, 5, 6), EAST)
+    assert box_of(files.take([])) == (0, 40, 15, 45)
+    write_raster(data_dir / "a.tif", plain(7, 8, 9), EAST)
+    assert box_of(files.take([])) == EAST
+
+
+def test_a_damaged_file_of_a_mosaic_touches_everything(data_dir: Path) -> None:
+    write_raster(data_dir / "a.tif", plain(1, 2, 3), WEST)
+    write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
+    files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
+    (data_dir / "a.tif").write_bytes(b"no image")
+    assert files.take([]) == EVERYTHING
+
+
+def test_painted_images_touch_where_they_are_when_they_come_and_go(data_dir: Path) -> None:
+    write_raster(data_dir / "a.tif", plain(1, 2, 3))
+    files = SourceFiles(tileset("raster", "a.tif"))
+    image = painted(data_dir, 1, EAST)
+    assert box_of(files.take([])) == EAST
+    painted(data_dir, 2, NORTH)
+    assert box_of(files.take([])) == NORTH
+    image.unlink()
+    assert box_of(files.take([])) == EAST
+
+
+def test_only_files_that_can_be_read_can_be_opened(data_dir: Path) -> None:
+    path = write_raster(data_dir / "a.tif", plain(1, 2, 3, size=256))
+    files = SourceFiles(tileset("raster", "a.tif"))
+    assert files.can_be_opened()
+    path.write_bytes(path.read_bytes()[:5000])
+    assert not files.can_be_opened()
+
+
+def test_a_journal_counts_as_the_database(data_dir: Path, mbtiles: Callable[..., Path]) -> None:
+    path = mbtiles({(0, 0, 0): PNG}).rename(data_dir / "a.mbtiles")
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA journal_mode = wal")
+    files = SourceFiles(tileset("mbtiles", "a.mbtiles"))
+    reader = sqlite3.connect(path)
+    reader.execute("SELECT * FROM tiles").fetchall()
+    assert files.take([]) is None
+    writer.execute("UPDATE tiles SET tile_data = x'00'")
+    writer.commit()
+    assert files.take([]) == EVERYTHING
+    reader.close()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "touched"),
+    [
+        (["3/4/5.png", "0/0/0.png"], touched_tiles([Tile(3, 4, 5), Tile(0, 0, 0)])),
+        (["3/4/5.png", "metadata.json", "4", "a/b/c/d.png"], Touched(WORLD, range(3, 5))),
+        (["3/4/5.png.part", "metadata.json", "3/9/1.png", "99/1/1.png", "-1/0/0.png", "²/0/0.png"], None),
+        (["2/3"], Touched((90.0, WORLD[1], 180.0, WORLD[3]), range(2, 3))),
+        ([""], EVERYTHING),
+        (["../other/1/1/1.png"], None),
+    ],
+)
+def test_paths_of_a_directory_are_tiles(changed: list[str], touched: Touched | None) -> None:
+    assert touched_in_tree([ROOT], [Path("/tiles", each) for each in changed]) == touched
+
+
+def test_very_many_tiles_are_told_as_a_box() -> None:
+    touched = touched_in_tree([ROOT], [ROOT / "12" / str(2048 + n % 40) / f"{2048 + n // 40}.png" for n in range(MOST_TILES + 1)])
+    assert touched is not None and touched.tiles is None
+    assert Tile(12, 2048, 2048) in touched and Tile(12, 2060, 2060) in touched
+    assert Tile(12, 2010, 2048) not in touched and Tile(11, 1024, 1024) not in touched
+
+
+def test_another_folder_in_its_place_touches_everything(data_dir: Path) -> None:
+    (data_dir / "tree" / "0").mkdir(parents=True)
+    files = SourceFiles(tileset("directory", "tree"))
+    assert files.take([data_dir / "tree" / "0" / "0" / "0.png"]) == touched_tiles([Tile(0, 0, 0)])
+    (data_dir / "tree").rename(data_dir / "old")
+    (data_dir / "tree").mkdir()
+    assert files.take([]) == EVERYTHING
