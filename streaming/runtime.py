@@ -21,7 +21,7 @@ from .tiles.tilesets import tilesets
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .tiles.live import LiveTilesets
+    from .tiles.live_tilesets import LiveTilesets
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Runtime:
     def tiles(self) -> LiveTilesets:
         """The tilesets that somebody here looks at."""
         if self._tiles is None:
-            from .tiles.live import LiveTilesets  # what it needs takes a moment to import
+            from .tiles.live_tilesets import LiveTilesets  # what it needs takes a moment to import
 
             self._tiles = LiveTilesets(self.hub)
         return self._tiles

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from channels.db import database_sync_to_async
-from django.contrib.staticfiles import finders
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -13,13 +12,14 @@ from .core.errors import StreamError
 from .core.redis import async_redis, refusing
 from .features.layers import catalogue
 from .runtime import running
+from .tiles.tilesets import tilesets
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
-_LIBRARIES = {"msgpack_url": "npm/@msgpack/msgpack/dist.esm/index.mjs", "fzstd_url": "npm/fzstd/esm/index.mjs"}
+FZSTD = "streaming/vendor/fzstd/index.mjs"
 
 
 def live_map(request: HttpRequest) -> HttpResponse:
-    """The map page, with the layers this user may read."""
+    """The map page, with the layers and tilesets this user may read."""
     layers = [
         {"name": layer.name, "title": layer.title, "time_property": layer.time_property}
         for layer in catalogue.all_sync().values()
@@ -28,10 +28,15 @@ def live_map(request: HttpRequest) -> HttpResponse:
     config = {
         "ws_path": "/ws",
         "layers": layers,
+        "tilesets": [
+            {"name": tileset.name, "title": tileset.title, "vector": tileset.kind == "layer" or tileset.format == "mvt"}
+            for tileset in tilesets.all_sync().values()
+            if tileset.readable_by(request.user)
+        ],
         "countries_url": static(COUNTRIES),
         "login_url": "/admin/login/?next=/",
         "user": request.user.get_username() or None,
-        **{key: static(path) if finders.find(path) else None for key, path in _LIBRARIES.items()},
+        "fzstd_url": static(FZSTD),
     }
     return render(request, "streaming/map.html", {"config": config})
 

@@ -9,26 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection
 
 from streaming.conf import conf
 from streaming.core.errors import StreamError
-from streaming.core.hub import Hub
 
 from .bodies import Body, Versions, body, full
-from .changes import Touched
-from .following import Changes, changes_of
+from .changes import EVERYTHING, Touched
+from .following import Changes
 from .grid import Tile
-from .service import Opened, TileService, tile_service
+from .service import Opened, TileService
 from .sources.base import MIME
 from .store import Rendered
 from .tilesets import TilesetSettings
 from .view import TileView
-
-if TYPE_CHECKING:
-    from .watching import TileWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +39,18 @@ class _Job:
     def __init__(self) -> None:
         self.waiters: dict[TileView, None] = {}
         self.task: asyncio.Task[None] | None = None
+
+    def cancel(self, view: TileView) -> None:
+        """The view wants it no more; what nobody waits for is not rendered."""
+        self.waiters.pop(view, None)
+        if not self.waiters and self.task is not None:
+            self.task.cancel()
+
+    def answer(self, tile: Tile, answers: Callable[[TileView], Body | StreamError]) -> None:
+        """Hand it over."""
+        waiters, self.waiters = self.waiters, {}
+        for view in waiters:
+            view.arrive(tile, answers(view))
 
 
 class LiveTileset:
@@ -118,6 +125,13 @@ class LiveTileset:
         self._changes.add(touched)
         self.stir()
 
+    async def verify(self) -> None:
+        """Look whether the source is still what was opened, for nobody watched until now."""
+        before = await self.opened()
+        self._service.reopen(self.settings.name)
+        if await self.opened() is not before or not before.metadata.keep:
+            self.touched(EVERYTHING)
+
     def change_settings(self, settings: TilesetSettings) -> None:
         """Other settings: every tile may be different."""
         if settings != self.settings:
@@ -163,45 +177,32 @@ class LiveTileset:
 
     # -- bringing tiles ---------------------------------------------------
 
-    def request(self, tile: Tile, view: TileView) -> None:
+    def request(self, tile: Tile, view: TileView) -> _Job:
         """Bring a view a tile as it is now."""
         job = self._jobs.get(tile)
-        if job is None:
+        if job is None or not job.waiters:  # one without waiters has been cancelled
             job = self._jobs[tile] = _Job()
             job.task = asyncio.create_task(self._bring(tile, job))
         job.waiters[view] = None
-
-    def withdraw(self, tile: Tile, view: TileView) -> None:
-        """A view wants the tile no more; what nobody waits for is not rendered."""
-        job = self._jobs.get(tile)
-        if job is not None and job.waiters.pop(view, 0) is None and not job.waiters:
-            del self._jobs[tile]
-            assert job.task is not None
-            job.task.cancel()
+        return job
 
     async def _bring(self, tile: Tile, job: _Job) -> None:
         try:
             rendered = await self._rendered(tile)
-            mime = MIME[(await self.opened()).metadata.format]
-            whole, bodies = full(rendered, mime), await self._bodies(tile, rendered, job)
+            whole = full(rendered, MIME[(await self.opened()).metadata.format])
+            bodies = await self._bodies(tile, rendered, job)
         except StreamError as error:
-            self._landed(tile, job)
-            for view in job.waiters:
-                view.fail(tile, error)
-            return
+            refusal = error
         except Exception:
             logger.exception("tile %s of %s could not be rendered", tile, self.settings.name)
-            self._landed(tile, job)
-            for view in job.waiters:
-                view.fail(tile, StreamError("internal", "a tile could not be rendered; it is in the log"))
+            refusal = StreamError("internal", "it could not be rendered; the reason is in the log")
+        else:
+            job.answer(tile, lambda view: bodies.get((view.base(tile), view.offered)) or whole)
             return
-        self._landed(tile, job)
-        for view in list(job.waiters):
-            view.arrive(tile, bodies.get((view.base(tile), view.offered)) or whole)
-
-    def _landed(self, tile: Tile, job: _Job) -> None:
-        if self._jobs.get(tile) is job:
-            del self._jobs[tile]
+        finally:
+            if self._jobs.get(tile) is job:
+                del self._jobs[tile]
+        job.answer(tile, lambda view: refusal)
 
     async def _rendered(self, tile: Tile) -> Rendered | None:
         try:
@@ -241,95 +242,3 @@ class LiveTileset:
             while len(self._deltas) > KEPT_DELTAS:
                 self._deltas.popitem(last=False)
         return found
-
-
-class LiveTilesets:
-    """The live tilesets of a process."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._live: dict[str, LiveTileset] = {}
-        self._holders: Counter[str] = Counter()
-        self._starting: dict[str, asyncio.Task[LiveTileset]] = {}
-        self._versions = Versions(conf.TILE_HISTORY_BYTES)
-        self._watcher: TileWatcher | None = None
-        self._watching: asyncio.Task[None] | None = None
-
-    @property
-    def live(self) -> Mapping[str, LiveTileset]:
-        """Those that somebody looks at, by `TilesetSettings.key`."""
-        return self._live
-
-    async def hold(self, settings: TilesetSettings) -> LiveTileset:
-        """The live tileset, followed from now on. Each `hold` is to be ended with a `release`. `StreamError`."""
-        key = settings.key
-        live = self._live.get(key)
-        self._holders[key] += 1
-        if live is None:
-            task = self._starting.get(key)
-            if task is None:
-                task = self._starting[key] = asyncio.create_task(self._start(settings))
-            try:
-                live = await asyncio.shield(task)
-            except BaseException:
-                self._let_go(key)
-                raise
-        live.change_settings(settings)
-        return live
-
-    def release(self, live: LiveTileset) -> None:
-        """One holder fewer; the last one ends it."""
-        self._let_go(live.settings.key)
-
-    def stop(self) -> None:
-        """End all."""
-        if self._watching is not None:
-            self._watching.cancel()
-        for live in self._live.values():
-            live.stop()
-        self._live.clear()
-
-    def _let_go(self, key: str) -> None:
-        self._holders[key] -= 1
-        if not self._holders[key]:
-            del self._holders[key]
-            live = self._live.pop(key, None)
-            if live is not None:
-                live.stop()
-                self._watch()
-
-    def _watch(self) -> None:
-        """Other tilesets are live: watch their files."""
-        if self._watcher is not None:
-            self._watcher.refresh()
-        elif conf.TILE_WATCH:
-            from .watching import TileWatcher
-
-            self._watcher = TileWatcher()
-            self._watching = asyncio.create_task(self._watcher.run(self._watched, self._noticed))
-
-    def _watched(self) -> dict[str, TilesetSettings]:
-        return {live.settings.name: live.settings for live in self._live.values()}
-
-    async def _noticed(self, name: str, touched: Touched) -> None:
-        for live in list(self._live.values()):
-            if live.settings.name == name:
-                live.touched(touched)
-
-    async def _start(self, settings: TilesetSettings) -> LiveTileset:
-        try:
-            service = tile_service()
-            live = LiveTileset(settings, changes_of(settings, self._hub, service), self._versions, service)
-            try:
-                await live.start()
-            except BaseException:
-                live.stop()
-                raise
-            if self._holders[settings.key]:
-                self._live[settings.key] = live
-                self._watch()
-            else:  # whoever asked has gone meanwhile
-                live.stop()
-            return live
-        finally:
-            del self._starting[settings.key]

@@ -7,7 +7,9 @@ In the tests it reads what is written here.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -64,16 +66,13 @@ class _Numbers:
     """The keys and values of a layer, each written once and numbered."""
 
     def __init__(self) -> None:
-        self.keys: dict[str, int] = {}
-        self.values: dict[bytes, int] = {}
+        self.keys: defaultdict[str, int] = defaultdict(count().__next__)
+        self.values: defaultdict[bytes, int] = defaultdict(count().__next__)
 
     def tags(self, words: Words) -> bytes:
         """Pairs of numbers of keys and values."""
         keys, values = self.keys, self.values
-        numbers: list[int] = []
-        for key, value in words:
-            numbers += keys.setdefault(key, len(keys)), values.setdefault(value, len(values))
-        return _packed(numbers)
+        return _packed([number for key, value in words for number in (keys[key], values[value])])
 
 
 def _value(value: Any) -> bytes:
@@ -199,7 +198,7 @@ def _twice_area(ring: list[Position]) -> int:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    return bytes((number << 3 | 2,)) + _varint(len(data)) + data
+    return _SMALL[number << 3 | 2] + (_SMALL[len(data)] if len(data) < 1 << 14 else _varint(len(data))) + data
 
 
 def _packed(numbers: Iterable[int]) -> bytes:

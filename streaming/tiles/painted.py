@@ -7,6 +7,7 @@ to: what replaces it is another file. It has its name only once it is whole, and
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ SUFFIX = ".tif"
 STALE_SECONDS = 24 * 3600
 """What was half written when its process died is removed after so long."""
 _INCOMING = ".incoming-"
+_NAME = re.compile(rf"([0-9]{{20}})-([0-9a-f]+)-(.+){re.escape(SUFFIX)}")
 
 
 class PaintedFile(NamedTuple):
@@ -35,8 +37,9 @@ class PaintedFile(NamedTuple):
 
 
 def painted_files(folder: Path) -> list[PaintedFile]:
-    """The images of a folder, from the lowest to the highest; none if there is no such folder."""
-    return sorted(_parsed(path) for path in folder.glob(f"[0-9]*{SUFFIX}"))
+    """The images of a folder, from the lowest to the highest; none if there is no such folder. Files of other names are not looked at."""
+    names = ((_NAME.fullmatch(path.name), path) for path in folder.glob(f"*{SUFFIX}"))
+    return sorted(PaintedFile(int(name[1]), name[2], name[3], path) for name, path in names if name)
 
 
 @contextmanager
@@ -102,8 +105,3 @@ def _chunks(image: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
             yield from iter(lambda: file.read(1 << 20), b"")
     else:
         yield from image
-
-
-def _parsed(path: Path) -> PaintedFile:
-    stamp, version, image = path.name.removesuffix(SUFFIX).split("-", 2)
-    return PaintedFile(int(stamp), version, image, path)

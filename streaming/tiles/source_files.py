@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from .tilesets import TilesetSettings
 FILE_KINDS = ("raster", "mbtiles", "pmtiles")
 MOST_TILES = 1000
 """More changed tiles of a directory are told as a box around them."""
+LATELY_SECONDS = 2.0
 
 Stamp = tuple[int, int, int]
 """Time of the last change in nanoseconds, size, inode."""
@@ -53,7 +55,7 @@ class SourceFiles:
         self._tree = tileset.kind == "directory"
         self._stamps = self.stamps()
         self._boxes = self._boxes_of(self._stamps)
-        self._taken: dict[Path, Stamp | None] = {}
+        self._taken: dict[Path, tuple[Stamp | None, float]] = {}
 
     def folders(self) -> tuple[set[Path], set[Path]]:
         """The folders in which something can happen, and those under which anywhere. They exist."""
@@ -63,12 +65,12 @@ class SourceFiles:
         return (flat, set(map(_real, trees))) if self._tree else (flat | trees, set())
 
     def concerned(self, changed: Iterable[Path]) -> set[Path]:
-        """Those of the changed paths that are in the directory of tiles, and those taken last that have changed once more.
+        """Those of the changed paths that are in the directory of tiles, and those taken lately that have changed once more.
 
         Who polls sees only the second of a change, and so not the next one in the same second.
         """
         roots = source_paths(self.tileset) if self._tree else []
-        again = {path for path, stamp in self._taken.items() if _stamp(path) != stamp}
+        again = {path for path, (stamp, _) in self._taken.items() if _stamp(path) != stamp}
         return again.union(path for path in changed if any(path.is_relative_to(root) for root in roots))
 
     def stamps(self, among: Iterable[Path] = ()) -> dict[Path, Stamp]:
@@ -95,7 +97,7 @@ class SourceFiles:
         before, self._stamps = self._stamps, self.stamps()
         different = {path for path in before.keys() | self._stamps.keys() if before.get(path) != self._stamps.get(path)}
         if self._tree:
-            self._taken = {path: _stamp(path) for path in changed} if len(changed) <= MOST_TILES else {}
+            self._remember(changed)
             return EVERYTHING if different else touched_in_tree(source_paths(self.tileset), changed)
         if not different:
             return None
@@ -103,6 +105,11 @@ class SourceFiles:
         around = [known.get(path) for known, there in ((boxes, before), (self._boxes, self._stamps)) for path in different & there.keys()]
         box = _around(around) if boxes or self._boxes else None
         return EVERYTHING if box is None else Touched(box=box)
+
+    def _remember(self, changed: Collection[Path]) -> None:
+        now = time.monotonic()
+        lately = {path: taken for path, taken in self._taken.items() if now - taken[1] < LATELY_SECONDS}
+        self._taken = lately | {path: (_stamp(path), now) for path in changed if len(changed) <= MOST_TILES}
 
     def _files(self) -> Iterator[Path]:
         for path in source_paths(self.tileset):

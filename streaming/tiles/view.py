@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from streaming.core.errors import StreamError
 from streaming.core.outbox import Outbox
 
+from .bodies import Body
 from .grid import Tile
-
-if TYPE_CHECKING:
-    from .bodies import Body
 
 AHEAD = 8
 """Tiles asked for and not there yet."""
@@ -32,14 +30,18 @@ class TileEncoder(Protocol):
         """The finished frames."""
 
 
+class Order(Protocol):
+    """A tile that is under way. Answers by `arrive` or `fail`, later."""
+
+    def cancel(self, view: TileView) -> None:
+        """It is not wanted any more."""
+
+
 class Supply(Protocol):
-    """Where tiles come from. Answers by `arrive` or `fail`, at once or later."""
+    """Where tiles come from."""
 
-    def request(self, tile: Tile, view: TileView) -> None:
+    def request(self, tile: Tile, view: TileView) -> Order:
         """Ask for the tile as it is now."""
-
-    def withdraw(self, tile: Tile, view: TileView) -> None:
-        """Ask for it no more."""
 
 
 class TileView:
@@ -57,7 +59,7 @@ class TileView:
         self._sent: dict[Tile, str] = {}
         self._claimed: dict[Tile, str] = {}
         self._due: dict[Tile, None] = {}
-        self._asked: dict[Tile, Body | StreamError | None] = {}
+        self._asked: dict[Tile, Order | Body | StreamError] = {}
         self._ready: dict[Tile, Body] = {}
         self._ready_bytes = 0
         self._busy = False
@@ -87,12 +89,15 @@ class TileView:
     def move(self, wanted: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
         """Want these tiles, in this order. What came into view is due; what left it is forgotten, by both sides."""
         self._told = False  # whoever moved waits to be told, also when nothing new is in view
+        self.outbox.forget(self)  # what waits comes behind the answer to whoever moved
         before, self._rank = self._rank, {tile: rank for rank, tile in enumerate(wanted)}
         for tile in before.keys() - self._rank.keys():
             self._forget(tile)
         if held:
             self._claimed.update((tile, version) for tile, version in held.items() if tile in self._rank)
         self._owe(tile for tile in wanted if tile not in before)
+        if self._ready:
+            self.outbox.put(self)
 
     @property
     def held(self) -> dict[Tile, str]:
@@ -121,8 +126,7 @@ class TileView:
                 if tile is None:
                     break
                 del self._due[tile]
-                self._asked[tile] = None
-                self.supply.request(tile, self)
+                self._asked[tile] = self.supply.request(tile, self)
         finally:
             self._busy = False
         if self.current and not self._told:
@@ -137,26 +141,20 @@ class TileView:
 
     # -- what arrives -----------------------------------------------------
 
-    def arrive(self, tile: Tile, body: Body) -> None:
-        """A tile that was asked for is here."""
-        self._answered(tile, body)
-
-    def fail(self, tile: Tile, error: StreamError) -> None:
-        """A tile that was asked for cannot be had."""
-        self._answered(tile, error)
-
-    def _answered(self, tile: Tile, answer: Body | StreamError) -> None:
+    def arrive(self, tile: Tile, answer: Body | StreamError) -> None:
+        """A tile that was asked for is here, or cannot be had. What was asked for before is dealt with before."""
         if tile not in self._asked:
             return
         self._asked[tile] = answer
-        for first, found in list(self._asked.items()):  # in the order in which they were asked for
-            if found is None:
-                break
-            del self._asked[first]
+        for first, found in list(self._asked.items()):
             if isinstance(found, StreamError):
+                del self._asked[first]
                 self.refused(first, found)
-            else:
+            elif isinstance(found, Body):
+                del self._asked[first]
                 self._settle(first, found)
+            else:
+                break
         self.pump()
 
     def _settle(self, tile: Tile, body: Body) -> None:
@@ -198,10 +196,9 @@ class TileView:
             self._told = False
 
     def _forget(self, tile: Tile) -> None:
-        if tile in self._asked:
-            del self._asked[tile]
-            if self.supply is not None:
-                self.supply.withdraw(tile, self)
+        asked = self._asked.pop(tile, None)
+        if asked is not None and not isinstance(asked, Body | StreamError):
+            asked.cancel(self)
         self._due.pop(tile, None)
         self._unready(tile)
         self._sent.pop(tile, None)

@@ -25,7 +25,7 @@ CONNECT = """async (options) => {
   await flights.whenReady();
 }"""
 PLAIN: dict[str, str] = {"format": "Json", "compression": "None"}
-COMPRESSED: dict[str, str] = {"format": "Json", "compression": "Zstd", "fzstd": "/static/npm/fzstd/esm/index.mjs"}
+COMPRESSED: dict[str, str] = {"format": "Json", "compression": "Zstd", "fzstd": "/static/streaming/vendor/fzstd/index.mjs"}
 PACKED: dict[str, str] = {"format": "MessagePack", "msgpack": "/static/npm/@msgpack/msgpack/dist.esm/index.mjs"}
 encodings = pytest.mark.parametrize(
     "options",

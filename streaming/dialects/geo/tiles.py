@@ -35,7 +35,8 @@ from .requests import check_id
 from .tile_encoder import TileVariant, tile_encoder
 
 if TYPE_CHECKING:
-    from streaming.tiles.live import LiveTileset, LiveTilesets
+    from streaming.tiles.live import LiveTileset
+    from streaming.tiles.live_tilesets import LiveTilesets
     from streaming.tiles.service import Opened
     from streaming.tiles.view import TileView
 
@@ -112,8 +113,10 @@ class TileSubscription:
         others = {name for name in message.__struct_fields__ if getattr(message, name) is not UNSET} - changes.keys() - {"subscription_id"}
         if others or None in changes.values():
             raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
+        opened = await self._opened()
+        # Nothing awaits from here on.
         after = structs.replace(self.message, have=None, **changes)
-        wanted = await self._rewanted(after)
+        wanted = self._wanted(after, opened)
         self.message = after
         self._session.send(self._ack("Updated", wanted, None))
         self._move(wanted)
@@ -125,7 +128,8 @@ class TileSubscription:
                 settings = _sized(await _readable(name, self._session.user), self.message.tile_size)
                 if settings != picture.live.settings:
                     await self._show_anew(name, settings)
-            wanted = await self._rewanted(self.message)
+            opened = await self._opened()
+            wanted = self._wanted(self.message, opened)  # as it is asked for now: it may have been updated meanwhile
         except StreamError as error:
             if error.kind.retry:
                 raise
@@ -185,9 +189,8 @@ class TileSubscription:
         for name, picture in self._pictures.items():
             picture.view.empty(set(picture.view.wanted).difference(wanted[name]), full(None))
 
-    async def _rewanted(self, message: SubscribeTiles) -> dict[str, list[Tile]]:
-        opened = {name: await picture.live.opened() for name, picture in list(self._pictures.items())}
-        return self._wanted(message, opened)
+    async def _opened(self) -> dict[str, Opened]:
+        return {name: await picture.live.opened() for name, picture in list(self._pictures.items())}
 
     def _wanted(self, message: SubscribeTiles, opened: dict[str, Opened]) -> dict[str, list[Tile]]:
         """The tiles in view of each tileset, in the order in which they are sent. `StreamError`."""

@@ -1,5 +1,5 @@
 /**
- * The GeoStream client library: live layers and events over the geo protocol (`/ws`).
+ * The GeoStream client library: live layers, tiles and events over the geo protocol (`/ws`).
  *
  * An ES module without a build step, for browsers and for Node (pass `WebSocket` there).
  *
@@ -11,5 +11,6 @@
  */
 export { GeoStreamClient } from "./client/client.js";
 export { FeatureSubscription } from "./client/feature-subscription.js";
+export { TileSubscription } from "./client/tile-subscription.js";
 export { EventSubscription, EVENT_TYPES } from "./client/event-subscription.js";
 export { GeoStreamError } from "./client/errors.js";

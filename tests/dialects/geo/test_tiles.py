@@ -5,63 +5,20 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 
-from streaming.models import Tileset
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
 from tests.geo_peer import GeoPeer
-from tests.tiles.conftest import EUROPE, plain, write_raster
+from tests.tiles.conftest import EUROPE, damage, plain, write_raster
 
-WORLD = [-180, -85, 180, 85]
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+from .tile_peers import add, burst, coords, repaint, subscribe
 
-
-@pytest.fixture
-def folder(tmp_path: Path, settings: Any) -> Path:
-    settings.GEOSTREAM_TILE_ROOTS = str(tmp_path)
-    settings.GEOSTREAM_TILE_REFRESH_SECONDS = 0.0
-    return tmp_path
+Geo = Callable[..., GeoPeer]
 
 
-@pytest.fixture
-def red(folder: Path, runtime: object) -> Path:
-    """A raster over Europe, zooms 0 to 3, as the tileset `red`."""
-    path = write_raster(folder / "red.tif", plain(255, 0, 0), EUROPE)
-    return path
-
-
-async def add(name: str, path: Path, **fields: Any) -> Tileset:
-    return await Tileset.objects.acreate(name=name, kind="raster", source=str(path), **{"min_zoom": 0, "max_zoom": 5, **fields})
-
-
-async def subscribe(peer: GeoPeer, zooms: tuple[int, int] = (0, 3), bbox: Any = EUROPE, **extensions: Any) -> dict[str, Any]:
-    return await peer.ask(
-        type="subscribe_tiles",
-        subscription_id="t",
-        bbox=list(bbox),
-        zoom_range={"start": zooms[0], "end": zooms[1]},
-        **{"tileset": "red", "data_encoding": "base64", "progress": True, **extensions},
-    )
-
-
-async def burst(peer: GeoPeer) -> list[dict[str, Any]]:
-    """The tiles until all have been sent."""
-    tiles = []
-    while (message := await peer.next())["type"] != "tiles_ready":
-        assert message["type"] == "tile_data", message
-        tiles.append(message)
-    return tiles
-
-
-def coords(tiles: list[dict[str, Any]]) -> list[tuple[int, int, int]]:
-    return [(tile["tile"][2], tile["tile"][0], tile["tile"][1]) for tile in tiles]
-
-
-async def test_the_tiles_of_the_box_come_lowest_zoom_first(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_the_tiles_of_the_box_come_lowest_zoom_first(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     ack = await subscribe(peer)
@@ -73,19 +30,29 @@ async def test_the_tiles_of_the_box_come_lowest_zoom_first(geo: Callable[..., Ge
     assert base64.b64decode(tiles[0]["data"]).startswith(b"\x89PNG")
 
 
-async def test_a_replaced_source_is_sent_again(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_the_tiles_of_a_zoom_come_from_the_centre_outwards(geo: Geo, red: Path) -> None:
+    write_raster(red, plain(255, 0, 0), (-180.0, -85.0, 180.0, 85.0))
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(4, 5), bbox=[-180, -85, 180, 85])
+    distances = [(x - 7.5) ** 2 + (y - 7.5) ** 2 for _, x, y in coords(await burst(peer))]
+    assert len(distances) == 256
+    assert distances == sorted(distances)
+
+
+async def test_a_replaced_source_is_sent_again(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer)
     before = await burst(peer)
-    write_raster(red, plain(0, 0, 255), EUROPE)
+    repaint(red, 0, 0, 255)
     await announce("red", Touched())
     after = await burst(peer)
     assert coords(after) == coords(before)
-    assert all(tile["version"] not in {each["version"] for each in before} for tile in after)
+    assert not {tile["version"] for tile in after} & {tile["version"] for tile in before}
 
 
-async def test_what_did_not_change_is_not_sent(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_what_did_not_change_is_not_sent(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer)
@@ -94,30 +61,30 @@ async def test_what_did_not_change_is_not_sent(geo: Callable[..., GeoPeer], red:
     assert await burst(peer) == []
 
 
-async def test_only_touched_tiles_are_looked_at(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_only_touched_tiles_are_looked_at(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer, zooms=(3, 6))
     await burst(peer)
-    write_raster(red, plain(0, 0, 255), EUROPE)
+    repaint(red, 0, 0, 255)
     await announce("red", Touched(tiles=frozenset({Tile(4, 8, 5)})))
     assert coords(await burst(peer)) == [(4, 8, 5)]
 
 
-async def test_nobody_else_gets_anything(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_nobody_else_gets_anything(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer, elsewhere = geo(), geo()
     await subscribe(peer)
     await burst(peer)
     await subscribe(elsewhere, bbox=[-60, -30, -50, -20], zooms=(2, 3))
     await burst(elsewhere)
-    write_raster(red, plain(0, 0, 255), EUROPE)
+    repaint(red, 0, 0, 255)
     await announce("red", Touched(EUROPE))
     assert len(await burst(peer)) == 3
     assert await elsewhere.nothing()
 
 
-async def test_panning_sends_what_came_into_view(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_panning_sends_what_came_into_view(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer, zooms=(5, 6), bbox=[2, 50, 3, 51])
@@ -127,18 +94,48 @@ async def test_panning_sends_what_came_into_view(geo: Callable[..., GeoPeer], re
     assert coords(await burst(peer)) == [(5, 17, 10)]
 
 
-async def test_a_list_of_bytes_is_what_comes_unasked(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_other_zooms_send_other_tiles(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
-    await subscribe(peer, data_encoding=None)
-    (tile, *_) = await burst(peer)
-    assert bytes(tile["data"]).startswith(b"\x89PNG")
+    await subscribe(peer, zooms=(0, 2))
+    await burst(peer)
+    await peer.ask(type="update_subscription", subscription_id="t", zoom_range={"start": 1, "end": 3})
+    assert coords(await burst(peer)) == [(2, 2, 1)]
 
 
-async def test_a_delta_is_sent_to_who_can_apply_it(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_an_update_that_brings_nothing_is_ready_at_once(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
-    await subscribe(peer, delta=["xor+zstd"], zooms=(0, 1))
+    await subscribe(peer)
+    await burst(peer)
+    await peer.ask(type="update_subscription", subscription_id="t", zoom_range={"start": 0, "end": 2})
+    assert await burst(peer) == []
+
+
+async def test_a_tile_that_comes_back_into_view_comes_whole(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(1, 2), delta=["xor+zstd"])
+    await burst(peer)
+    await peer.ask(type="update_subscription", subscription_id="t", bbox=[-100, -40, -90, -30])
+    await burst(peer)
+    await peer.ask(type="update_subscription", subscription_id="t", bbox=list(EUROPE))
+    (tile,) = await burst(peer)
+    assert "encoding" not in tile
+
+
+async def test_a_view_over_the_antimeridian(geo: Geo, red: Path) -> None:
+    write_raster(red, plain(255, 0, 0), (-180.0, -85.0, 180.0, 85.0))
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(3, 4), bbox=[170, 10, -170, 20])
+    assert set(coords(await burst(peer))) == {(3, 7, 3), (3, 0, 3)}
+
+
+async def test_a_delta_is_sent_to_who_can_apply_it(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, delta=["a name of the future", "xor+zstd"], zooms=(0, 1))
     (whole,) = await burst(peer)
     pixels = plain(255, 0, 0)
     pixels[:, :8, :8] = np.random.default_rng(1).integers(0, 255, (3, 8, 8))
@@ -149,18 +146,129 @@ async def test_a_delta_is_sent_to_who_can_apply_it(geo: Callable[..., GeoPeer], 
     assert delta["base_version"] == whole["version"]
 
 
-async def test_more_tiles_than_allowed_are_refused(geo: Callable[..., GeoPeer], red: Path) -> None:
-    await add("red", red, max_zoom=20)
-    ack = await subscribe(geo(), zooms=(15, 20))
-    assert (ack["success"], ack["code"]) == (False, "too_many_tiles")
+async def test_who_did_not_ask_gets_whole_tiles_as_lists_of_their_bytes(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(0, 1), data_encoding=None)
+    (tile,) = await burst(peer)
+    assert bytes(tile["data"]).startswith(b"\x89PNG")
+    repaint(red, 254, 0, 0)
+    await announce("red", Touched())
+    (tile,) = await burst(peer)
+    assert bytes(tile["data"]).startswith(b"\x89PNG")
+    assert "encoding" not in tile
 
 
-async def test_held_tiles_are_sent_only_if_they_differ(geo: Callable[..., GeoPeer], red: Path) -> None:
+async def test_held_tiles_are_sent_only_if_they_differ(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer, again = geo(), geo()
     await subscribe(peer)
     tiles = await burst(peer)
     have = [[*tile["tile"], tile["version"]] for tile in tiles]
     have[1][3] = "another"
-    await subscribe(again, have={"red": have})
-    assert coords(await burst(again)) == coords(tiles[1:2])
+    await subscribe(again, have={"red": have}, delta=["xor+zstd"])
+    (sent,) = await burst(again)
+    assert coords([sent]) == coords(tiles[1:2])
+    assert "encoding" not in sent
+
+
+async def test_a_tile_that_became_empty_is_told_as_empty(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(4, 5), bbox=[2, 50, 3, 51])
+    await burst(peer)
+    write_raster(red, plain(255, 0, 0), (100.0, 0.0, 110.0, 10.0))
+    await announce("red", Touched())
+    (tile,) = await burst(peer)
+    assert (tile["data"], tile["version"]) == ("", "")
+
+
+async def test_a_held_tile_that_became_empty_is_told_as_empty(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(4, 5), bbox=[100, 50, 101, 51], have={"red": [[12, 5, 4, "old"]]})
+    (tile,) = await burst(peer)
+    assert (tile["tile"], tile["data"], tile["version"]) == ([12, 5, 4], "", "")
+
+
+async def test_several_tilesets_in_one_subscription(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    repaint(red.with_name("blue.tif"), 0, 0, 255)
+    await add("blue", red.with_name("blue.tif"))
+    peer = geo()
+    ack = await subscribe(peer, tileset=["red", "blue"])
+    tiles = await burst(peer)
+    assert sorted({tile["tileset"] for tile in tiles}) == sorted(ack["tilesets"]) == ["blue", "red"]
+    assert len(tiles) == ack["tile_count"] == 6
+
+
+async def test_rasters_come_in_the_size_that_was_asked_for(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer, usual = geo(), geo()
+    ack = await subscribe(peer, zooms=(0, 1), tile_size=512)
+    assert ack["tilesets"]["red"]["tile_size"] == 512
+    assert base64.b64decode((await burst(peer))[0]["data"])[16:24] == bytes((0, 0, 2, 0, 0, 0, 2, 0))
+    await subscribe(usual, zooms=(0, 1), tile_size=256)
+    assert base64.b64decode((await burst(usual))[0]["data"])[16:24] == bytes((0, 0, 1, 0, 0, 0, 1, 0))
+
+
+async def test_the_site_s_default_tileset(geo: Geo, red: Path, settings: object) -> None:
+    settings.GEOSTREAM_DEFAULT_TILESET = "red"  # type: ignore[attr-defined]
+    await add("red", red)
+    peer = geo()
+    assert list((await subscribe(peer, tileset=None))["tilesets"]) == ["red"]
+
+
+async def test_a_source_that_is_damaged_leaves_what_was_shown_and_recovers(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    before = await burst(peer)
+    damage(red)
+    await announce("red", Touched())
+    assert await peer.nothing()
+    repaint(red, 0, 0, 255)
+    await announce("red", Touched())
+    assert coords(await burst(peer)) == coords(before)
+
+
+async def test_who_may_not_read_a_tileset_any_more_is_told_and_gets_nothing(geo: Geo, red: Path) -> None:
+    tileset = await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    await burst(peer)
+    tileset.public = False
+    await tileset.asave()
+    end = await peer.next()
+    while end["type"] != "error":
+        end = await peer.next()
+    assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
+    repaint(red, 0, 0, 255)
+    await announce("red", Touched())
+    assert await peer.nothing()
+
+
+async def test_zooms_that_a_tileset_does_not_have_any_more_are_emptied(geo: Geo, red: Path) -> None:
+    tileset = await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    await burst(peer)
+    tileset.max_zoom = 1
+    await tileset.asave()
+    emptied = await peer.next()
+    while emptied.get("version") != "":
+        emptied = await peer.next()
+    assert coords([emptied]) == [(2, 2, 1)]
+
+
+async def test_another_format_is_sent_at_once(geo: Geo, red: Path) -> None:
+    tileset = await add("red", red)
+    peer = geo()
+    await subscribe(peer, zooms=(0, 1))
+    await burst(peer)
+    tileset.format = "webp"
+    await tileset.asave()
+    tile = await peer.next()
+    while tile.get("mime_type") != "image/webp":
+        tile = await peer.next()
+    assert base64.b64decode(tile["data"]).startswith(b"RIFF")

@@ -2,12 +2,13 @@
  * The client of the geo protocol: one connection, any number of subscriptions. Subscriptions belong to the client, not to the
  * connection: whatever happens to the network, they are asked for again and continue where they were.
  */
-import { Codec } from "./codecs.js";
+import { Codec, loadModule } from "./codecs.js";
 import { GeoStreamError } from "./errors.js";
 import { EventSubscription } from "./event-subscription.js";
 import { FeatureSubscription } from "./feature-subscription.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Link } from "./link.js";
+import { TileSubscription } from "./tile-subscription.js";
 
 const VERSION = 1;
 const UNAUTHENTICATED = 4401;
@@ -30,7 +31,7 @@ const DEFAULTS = {
  * @property {() => string | Promise<string>} [getTicket] a one-time ticket, asked before every connection
  * @property {typeof WebSocket} [WebSocket] the class to use (Node has none of its own)
  * @property {object | string} [msgpack] `@msgpack/msgpack` or its URL; needed for MessagePack
- * @property {object | string} [fzstd] `fzstd` or its URL; needed for Zstd
+ * @property {object | string} [fzstd] `fzstd` or its URL; needed for Zstd, and for zstd deltas of tiles
  * @property {{initial?: number, max?: number, random?: () => number}} [backoff] milliseconds
  * @property {number} [connectTimeout] milliseconds until a connection that does not answer is given up
  * @property {number} [stableAfter] milliseconds after which a connection is good enough to forget earlier failures
@@ -52,6 +53,7 @@ export class GeoStreamClient extends EventTarget {
   #counters = { subscription: 0, request: 0 };
   #admitted = false;
   #mayRenew = true;
+  #zstd = null;
   /** What went over the wire so far. */
   stats = { messages: 0, bytes: 0, connections: 0 };
 
@@ -106,6 +108,12 @@ export class GeoStreamClient extends EventTarget {
   subscribeFeatures(layer, options = {}) {
     const id = options.id ?? `features-${++this.#counters.subscription}`;
     return this.#register(new FeatureSubscription(id, this.#channel(), layer, options));
+  }
+
+  /** Follow the tiles of a box. @param {ConstructorParameters<typeof TileSubscription>[2]} options */
+  subscribeTiles(options) {
+    const id = options.id ?? `tiles-${++this.#counters.subscription}`;
+    return this.#register(new TileSubscription(id, this.#channel(), options, () => (this.#zstd ??= this.#loadZstd())));
   }
 
   /** Follow events of these types. @param {string[]} types */
@@ -210,8 +218,23 @@ export class GeoStreamClient extends EventTarget {
     return subscription;
   }
 
+  /** Null if there is none: then nothing is asked for that needs it. */
+  async #loadZstd() {
+    if (!this.#options.fzstd) return null;
+    try {
+      return await loadModule(this.#options.fzstd, "fzstd");
+    } catch (error) {
+      this.#emit("error", new GeoStreamError("no_module", `fzstd could not be loaded: ${error.message}`));
+      return null;
+    }
+  }
+
   #channel() {
+    const format = () => this.#codec.format;
     return {
+      get format() {
+        return format();
+      },
       send: (message) => this.#admitted && this.#send(message),
       forget: (id) => this.#subscriptions.delete(id),
     };
@@ -254,6 +277,8 @@ export class GeoStreamClient extends EventTarget {
         return void this.#established(message);
       case "feature_data":
       case "event":
+      case "tile_data":
+      case "tiles_ready":
         return this.#subscriptions.get(message.subscription_id)?.receive(message);
       case "ack":
         return this.#acknowledge(message);

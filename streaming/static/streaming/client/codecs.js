@@ -10,10 +10,16 @@ const JSON_STARTS = new Set([0x7b, 0x20, 0x09, 0x0a, 0x0d]);
 const utf8 = new TextDecoder();
 
 /** A module given as it is, or as a URL to import. */
-async function loadModule(moduleOrUrl, option) {
+export async function loadModule(moduleOrUrl, option) {
   if (!moduleOrUrl) throw new TypeError(`this encoding needs the option "${option}": a module or its URL`);
   if (typeof moduleOrUrl !== "string" && !(moduleOrUrl instanceof URL)) return moduleOrUrl;
   return import(String(moduleOrUrl));
+}
+
+/** The bytes of a tile: binary, a base64 text, or a list of numbers. @param {Uint8Array | string | number[]} data @returns {Uint8Array} */
+export function bytesOf(data) {
+  if (typeof data === "string") return Uint8Array.fromBase64?.(data) ?? Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  return data instanceof Uint8Array ? data : Uint8Array.from(data);
 }
 
 export class Codec {

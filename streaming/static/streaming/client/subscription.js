@@ -1,5 +1,5 @@
 /**
- * What subscriptions to features and to events share: the order of requests and acks, refusals, resubscribing, and
+ * What subscriptions to features, tiles and events share: the order of requests and acks, refusals, resubscribing, and
  * async iteration. Requests of one subscription are acked in the order in which they were sent.
  */
 import { Backoff } from "./backoff.js";
@@ -40,6 +40,11 @@ export class Subscription extends EventTarget {
     return this.position.cursor;
   }
 
+  /** Whether there is a request whose ack is still to come. */
+  get awaiting() {
+    return this.#requests.length > 0;
+  }
+
   /** Resolves when the first snapshot has arrived completely; rejects if the subscription is refused or ended. @returns {Promise<void>} */
   whenReady() {
     return this.#ready.promise;
@@ -78,7 +83,7 @@ export class Subscription extends EventTarget {
     if (this.closed) this.#forget();
   }
 
-  /** Send a request whose ack will follow. @returns {boolean} whether there was a connection */
+  /** Send a request whose ack will follow (that of a "pause" says nothing: what matters follows it). @returns {boolean} whether there was a connection */
   ask(kind, message, conditions = {}) {
     if (!this.channel.send(message)) return false;
     this.#requests.push({ kind, conditions });
@@ -89,7 +94,7 @@ export class Subscription extends EventTarget {
   acknowledge(ack) {
     const request = this.#requests.shift();
     if (request?.kind === "unsubscribe") this.#forget();
-    else if (request && !this.closed) this.#answer(request, ack);
+    else if (request && request.kind !== "pause" && !this.closed) this.#answer(request, ack);
   }
 
   #answer(request, ack) {
@@ -99,7 +104,7 @@ export class Subscription extends EventTarget {
     }
     this.#backoff.reset();
     this.#accepted = request.kind === "subscribe" ? request.conditions : { ...this.#accepted, ...request.conditions };
-    this.begin(request.kind, ack);
+    this.begin(request.kind, ack, this.#accepted);
     if (this.position.acknowledged(ack)) this.settled(ack);
   }
 

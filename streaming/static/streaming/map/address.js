@@ -1,4 +1,4 @@
-/** The part of the page's address after `#`: keeps the view, the layers, the filter and the area, so that a link shows the same. */
+/** The part of the page's address after `#`: keeps the view, the layers, the imagery, the filter and the area, so that a link shows the same. */
 const numbers = (text, count) => {
   const values = (text ?? "").split("/").map(Number);
   return values.length === count && values.every(Number.isFinite) ? values : null;
@@ -18,7 +18,7 @@ function layersOf(fields) {
   return fields.get("layers")?.split(",").filter(Boolean) ?? (linked ? [linked] : null);
 }
 
-/** @returns {{view: [number, number, number] | null, layers: string[] | null, filter: string, area: object | null, follow: boolean}} */
+/** @returns {{view: [number, number, number] | null, layers: string[] | null, tiles: string[] | null, filter: string, area: object | null, follow: boolean}} */
 export function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const box = numbers(fields.get("bbox"), 4);
@@ -26,18 +26,20 @@ export function readAddress() {
   return {
     view: numbers(fields.get("map"), 3),
     layers: layersOf(fields),
+    tiles: fields.get("tiles")?.split(",").filter(Boolean) ?? null,
     filter: fields.get("filter") ?? "",
     area: box ? { bbox: box } : ring ? { geometry: { type: "Polygon", coordinates: [ring] } } : null,
     follow: fields.get("follow") === "1",
   };
 }
 
-export function writeAddress({ map, layers, filter, area, follow }) {
+export function writeAddress({ map, layers, tiles, filter, area, follow }) {
   const { lat, lng } = map.getCenter();
   const fields = new URLSearchParams({
     map: [map.getZoom().toFixed(2), lat.toFixed(4), lng.toFixed(4)].join("/"),
     layers: layers.join(","),
   });
+  if (tiles) fields.set("tiles", tiles.join(","));
   if (filter) fields.set("filter", filter);
   if (area?.bbox) fields.set("bbox", area.bbox.join("/"));
   if (area?.geometry) fields.set("polygon", area.geometry.coordinates[0].slice(0, -1).flat().join("/"));

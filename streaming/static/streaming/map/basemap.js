@@ -1,4 +1,7 @@
-/** The base map, which needs no network: countries, a graticule, names of countries and cities, drawn on one canvas behind everything. */
+/**
+ * The base map, which needs no network: countries and a graticule on a canvas behind everything; names of countries and cities on another,
+ * above the imagery and below the features.
+ */
 import { toX, toY, worldSize } from "./mercator.js";
 import { PLACES } from "./places.js";
 import { Shape } from "./shape.js";
@@ -49,9 +52,11 @@ export const BaseMap = L.Layer.extend({
   },
 
   onAdd(map) {
-    map.createPane("base").style.zIndex = 150;
-    this._canvas = L.DomUtil.create("canvas", "base-canvas leaflet-zoom-animated", map.getPane("base"));
-    this._context = this._canvas.getContext("2d");
+    const make = (pane, zIndex) => {
+      map.createPane(pane).style.zIndex = zIndex;
+      return L.DomUtil.create("canvas", "base-canvas leaflet-zoom-animated", map.getPane(pane));
+    };
+    this._canvases = { ground: make("base", 150), names: make("names", 170) };
     map.on("moveend resize viewreset", this.redraw, this);
     map.on("zoom", this._zoomTo, this);
     map.on("zoomanim", this._zoomTo, this);
@@ -60,7 +65,7 @@ export const BaseMap = L.Layer.extend({
 
   getAttribution: () => "Natural Earth",
 
-  /** A canvas larger than the map, so that dragging shows no edge. */
+  /** Canvases larger than the map, so that dragging shows no edge. */
   redraw() {
     const map = this._map;
     if (!map) return;
@@ -70,9 +75,11 @@ export const BaseMap = L.Layer.extend({
     const [width, height] = [size.x + 2 * pad.x, size.y + 2 * pad.y];
     this._corner = map.containerPointToLatLng(pad.multiplyBy(-1));
     this._zoom = map.getZoom();
-    Object.assign(this._canvas, { width: width * ratio, height: height * ratio });
-    Object.assign(this._canvas.style, { width: `${width}px`, height: `${height}px` });
-    L.DomUtil.setPosition(this._canvas, map.containerPointToLayerPoint(pad.multiplyBy(-1)));
+    for (const canvas of Object.values(this._canvases)) {
+      Object.assign(canvas, { width: width * ratio, height: height * ratio });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+      L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint(pad.multiplyBy(-1)));
+    }
     const origin = map.getPixelBounds().min.subtract(pad);
     this._paint({ size: worldSize(this._zoom), left: origin.x, top: origin.y, width, height, ratio, zoom: this._zoom });
   },
@@ -80,11 +87,12 @@ export const BaseMap = L.Layer.extend({
   _zoomTo(event) {
     const map = this._map;
     const [zoom, center] = [event.zoom ?? map.getZoom(), event.center ?? map.getCenter()];
-    L.DomUtil.setTransform(this._canvas, map._latLngToNewLayerPoint(this._corner, zoom, center), map.getZoomScale(zoom, this._zoom));
+    const corner = map._latLngToNewLayerPoint(this._corner, zoom, center);
+    for (const canvas of Object.values(this._canvases)) L.DomUtil.setTransform(canvas, corner, map.getZoomScale(zoom, this._zoom));
   },
 
   _paint(view) {
-    const context = this._context;
+    const context = this._canvases.ground.getContext("2d");
     const colours = this.theme.colours;
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     context.fillStyle = colours.ocean;
@@ -92,7 +100,9 @@ export const BaseMap = L.Layer.extend({
     for (const { shape } of this.countries) this._country(context, shape, view, colours);
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     this._graticule(context, view, colours);
-    this._names(context, view, colours);
+    const names = this._canvases.names.getContext("2d");
+    names.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+    this._names(names, view, colours);
   },
 
   _country(context, shape, view, colours) {

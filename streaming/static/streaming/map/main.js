@@ -7,6 +7,7 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterForm } from "./filter-form.js";
+import { Imagery } from "./imagery.js";
 import { LayerList } from "./layer-list.js";
 import { LayerScene } from "./layer-scene.js";
 import { showLegends } from "./legend.js";
@@ -54,9 +55,10 @@ const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const scenes = new Map(config.layers.map((layer, ordinal) => [layer.name, new LayerScene(layer, ordinal, theme.name)]));
 const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) => scenes.has(name)));
 
-const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000 });
+const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
 new Status(client, live, theme);
+const imagery = new Imagery({ map, client, calm, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
 const layers = new LayerList(document.getElementById("layers"), [...scenes.values()], switchedOn);
 const filter = new FilterForm(address.filter);
 const area = new AreaTool(map, theme);
@@ -99,7 +101,14 @@ function drawnArea() {
 }
 
 function remember() {
-  writeAddress({ map, layers: [...switchedOn], filter: live.conditions.filter, area: drawnArea(), follow: follow.checked });
+  writeAddress({
+    map,
+    layers: [...switchedOn],
+    tiles: imagery.shown,
+    filter: live.conditions.filter,
+    area: drawnArea(),
+    follow: follow.checked,
+  });
 }
 
 function setArea(conditions) {
@@ -170,6 +179,11 @@ function wirePanel() {
     refreshLegend(scene);
     overlay.redraw();
   });
+  imagery.addEventListener("change", remember);
+  imagery.addEventListener("refused", ({ detail: { title, error } }) => {
+    setText(document.getElementById("notice"), `${title}: ${error.message}`);
+    remember();
+  });
   filter.addEventListener("filter", ({ detail }) => {
     live.apply({ filter: detail });
     remember();
@@ -238,9 +252,10 @@ function start() {
   live.followEvents();
   showScenes();
   baseMap.load(config.countries_url).catch((error) => setText(document.getElementById("notice"), error.message));
+  client.addEventListener("error", ({ detail: { message } }) => setText(document.getElementById("notice"), message));
   addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why
 }
 
 start();
-globalThis.geostream = { client, subscriptions: live.subscriptions, stats: overlay.stats, map, live };
+globalThis.geostream = { client, subscriptions: live.subscriptions, stats: overlay.stats, map, live, imagery };

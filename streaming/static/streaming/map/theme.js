@@ -7,7 +7,7 @@ export const CANVAS = {
     land: "#16243e",
     border: "#3c5480",
     graticule: "rgba(140,170,220,.085)",
-    country: "rgba(160,182,220,.62)",
+    country: "rgba(160,182,220,.8)",
     place: "rgba(198,212,238,.74)",
     halo: "#0d1829",
     label: "#e4edfb",

@@ -1,0 +1,111 @@
+"""`manage.py watch`: notices changed files of tilesets, and tells every server, also those on machines that cannot see it themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import close_async_redis
+from streaming.management.arguments import positive
+from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.tiles.changes import Touched, announce
+from streaming.tiles.tilesets import TilesetSettings, tilesets
+from streaming.tiles.watching import TileWatcher
+
+REREAD_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+SHOWN_TILES = 5
+
+
+class Command(BaseCommand):
+    help = "Watch the files of tilesets and tell all servers what has changed, until Ctrl-C."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("tilesets", nargs="*", metavar="TILESET", help="only these (default: all, also those added meanwhile)")
+        parser.add_argument(
+            "--poll", type=positive, metavar="SECONDS", help="look at the files so often, for network folders that do not tell of changes"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        check_migrations()
+        if unknown := sorted(set(options["tilesets"]) - set(tilesets.all_sync())):
+            raise CommandError(f"There is no tileset {', '.join(unknown)}. Add one with manage.py add_tiles.")
+        prepare_redis()
+        try:
+            asyncio.run(self._watch(options["tilesets"], options["poll"]))
+        except* BrokenPipeError:  # `watch | head`; what is still in the buffer must not fail at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    async def _watch(self, names: Collection[str], poll_seconds: float | None) -> None:
+        current = asyncio.current_task()
+        assert current is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, current.cancel)
+        watcher, watched = TileWatcher(poll_seconds), dict[str, TilesetSettings]()
+        with suppress(asyncio.CancelledError):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._reread(names, watched, watcher))
+                    tasks.create_task(watcher.run(lambda: watched, self._tell))
+            finally:
+                await close_async_redis()
+
+    async def _reread(self, names: Collection[str], watched: dict[str, TilesetSettings], watcher: TileWatcher) -> None:
+        """Keep `watched` as the table is."""
+        told: Collection[str] | None = None
+        while True:
+            tilesets.clear()
+            try:
+                found = _with_files(await tilesets.all(), names)
+            except DatabaseError as error:
+                self.stderr.write(f"The tilesets cannot be read: {error}", self.style.WARNING)
+            else:
+                if found != watched:
+                    watched.clear()
+                    watched.update(found)
+                    watcher.refresh()
+                    await watcher.watching.wait()
+                if told != found.keys():
+                    told = set(found)
+                    self._line(f"watching {', '.join(sorted(found)) or 'nothing yet: no tileset has files'}")
+            await asyncio.sleep(REREAD_SECONDS)
+
+    async def _tell(self, name: str, touched: Touched) -> None:
+        """On the tileset's feed, however long that takes."""
+        while True:
+            try:
+                await announce(name, touched)
+            except StreamError as error:
+                self.stderr.write(f"{name} has changed, but nobody can be told: {error.message} Trying again.", self.style.WARNING)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return self._line(f"{name}: {described(touched)}")
+
+    def _line(self, text: str) -> None:
+        self.stdout.write(f"{datetime.now():%H:%M:%S} {text}")
+        self.stdout.flush()
+
+
+def described(touched: Touched) -> str:
+    """What is touched, for people."""
+    if touched.tiles is not None:
+        shown = ", ".join(f"{tile.z}/{tile.x}/{tile.y}" for tile in sorted(touched.tiles)[:SHOWN_TILES])
+        more = ", …" if len(touched.tiles) > SHOWN_TILES else ""
+        return f"{len(touched.tiles)} tile{'s' if len(touched.tiles) > 1 else ''} changed ({shown}{more})"
+    where = "everything" if touched.box is None else "from {:.4g},{:.4g} to {:.4g},{:.4g}".format(*touched.box)
+    zooms = "" if touched.zooms is None else f" in the zooms {touched.zooms.start} to {touched.zooms.stop - 1}"
+    return f"{where}{zooms} may have changed"
+
+
+def _with_files(rows: Mapping[str, TilesetSettings], names: Collection[str]) -> dict[str, TilesetSettings]:
+    return {name: row for name, row in rows.items() if row.kind not in ("layer", "pushed") and (not names or name in names)}

@@ -1,0 +1,124 @@
+/**
+ * What brings a tile from one version to the next: pure functions of the old version and a delta. A delta only means something to who
+ * holds the very version it starts from; that is checked before. What cannot be applied throws, and never gives half a tile.
+ */
+import { GeoStreamError } from "./errors.js";
+
+/** Deltas between decoded pixels (of PNG tiles), and between the bytes of tiles. */
+export const PIXEL_DELTAS = Object.freeze(["patch+webp", "xor+zstd"]);
+export const BYTE_DELTAS = Object.freeze(["prefix+zstd", "upstream"]);
+/** Those that need `fzstd`. */
+export const needsZstd = (encoding) => encoding.endsWith("+zstd");
+
+const MAX_SIZE = 16 << 20;
+const MAX_BLOCK = 128 << 10;
+const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+
+const bad = (reason) => new GeoStreamError("bad_frame", `the delta cannot be applied: ${reason}`);
+const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The new version of a tile held as bytes; the old one stays as it is. @param {Uint8Array} base @param {Uint8Array} delta */
+export function applyToBytes(encoding, base, delta, fzstd) {
+  if (encoding === "prefix+zstd") return applyPrefix(base, delta, fzstd);
+  if (encoding === "upstream") return applyUpstream(base, delta);
+  throw bad(`"${encoding}" does not apply to bytes`);
+}
+
+/**
+ * `upstream`: u32 new length; then u32 index and u8 value of each byte that differs, little-endian.
+ * @param {Uint8Array} base @param {Uint8Array} delta @returns {Uint8Array}
+ */
+export function applyUpstream(base, delta) {
+  if (delta.length < 4 || delta.length % 5 !== 4) throw bad("it is not a length and whole changes");
+  const view = viewOf(delta);
+  const size = view.getUint32(0, true);
+  if (size > MAX_SIZE) throw bad(`it makes a tile of ${size} bytes`);
+  const next = new Uint8Array(size);
+  next.set(base.subarray(0, size));
+  for (let place = 4; place < delta.length; place += 5) {
+    const index = view.getUint32(place, true);
+    if (index >= size) throw bad("it changes a byte beyond the end");
+    next[index] = delta[place + 4];
+  }
+  return next;
+}
+
+/**
+ * `xor+zstd`: what to XOR pixels with, once it is certain that it has their size.
+ * @param {ArrayLike<number>} pixels 8-bit RGBA @param {Uint8Array} delta @returns {Uint8ClampedArray} the new pixels
+ */
+export function applyXor(pixels, delta, fzstd) {
+  const { contentSize } = readFrameHeader(delta);
+  if (contentSize !== pixels.length) throw bad(`it is for ${contentSize} bytes of pixels, the tile has ${pixels.length}`);
+  const difference = fzstd.decompress(delta);
+  if (difference.length !== pixels.length) throw bad("it has another size than it says");
+  const next = new Uint8ClampedArray(pixels.length);
+  for (let place = 0; place < next.length; place += 1) next[place] = pixels[place] ^ difference[place];
+  return next;
+}
+
+/** `patch+webp`: where the image belongs, and the image. @returns {{x: number, y: number, image: Uint8Array}} */
+export function readPatch(delta) {
+  if (delta.length <= 4) throw bad("there is no image in it");
+  const view = viewOf(delta);
+  return { x: view.getUint16(0, true), y: view.getUint16(2, true), image: delta.subarray(4) };
+}
+
+/**
+ * `prefix+zstd`: a zstd frame whose dictionary is the old version, as raw content. `fzstd` knows no dictionaries; but a dictionary of raw
+ * content is nothing else than data that went before. So it gets a frame that begins with the old version, in raw blocks (RFC 8878, 3.1.1),
+ * and the new one is what comes behind. The checksum, which is only of the new one, is cut off; `fzstd` looks at none.
+ * @param {Uint8Array} base @param {Uint8Array} delta @returns {Uint8Array}
+ */
+export function applyPrefix(base, delta, fzstd) {
+  const { headerSize, contentSize, checksum } = readFrameHeader(delta);
+  if (contentSize === null || contentSize > MAX_SIZE) throw bad("the frame holds too much, or does not say how much");
+  const whole = fzstd.decompress(
+    joined(frameHeader(base.length + contentSize), rawBlocks(base), delta.subarray(headerSize, delta.length - checksum)),
+  );
+  if (whole.length !== base.length + contentSize) throw bad("the frame has another size than it says");
+  return whole.slice(base.length);
+}
+
+/** @returns {{headerSize: number, contentSize: number | null, checksum: number}} `checksum`: how many bytes it takes at the end */
+function readFrameHeader(frame) {
+  if (frame.length < 6 || ZSTD_MAGIC.some((byte, place) => frame[place] !== byte)) throw bad("it is no zstd frame");
+  const descriptor = frame[4];
+  const single = (descriptor >> 5) & 1;
+  const sizeFlag = descriptor >> 6;
+  const idBytes = [0, 1, 2, 4][descriptor & 3];
+  const sizeBytes = sizeFlag ? 1 << sizeFlag : single;
+  const place = 6 - single + idBytes;
+  if (frame.length < place + sizeBytes) throw bad("the frame ends in its header");
+  let contentSize = sizeBytes ? 0 : null;
+  for (let byte = sizeBytes - 1; byte >= 0; byte -= 1) contentSize = contentSize * 256 + frame[place + byte];
+  if (sizeFlag === 1) contentSize += 256;
+  return { headerSize: place + sizeBytes, contentSize, checksum: (descriptor >> 2) & 1 ? 4 : 0 };
+}
+
+/** Of a frame in one segment, whose window is therefore all that it holds, with a size of four bytes and no checksum. */
+function frameHeader(contentSize) {
+  const header = new Uint8Array([...ZSTD_MAGIC, 0xa0, 0, 0, 0, 0]);
+  viewOf(header).setUint32(5, contentSize, true);
+  return header;
+}
+
+function rawBlocks(content) {
+  const blocks = [];
+  for (let start = 0; start < content.length; start += MAX_BLOCK) {
+    const block = content.subarray(start, start + MAX_BLOCK);
+    const header = block.length << 3; // of type 0 (raw), and not the last
+    blocks.push(new Uint8Array([header & 255, (header >> 8) & 255, header >> 16]), block);
+  }
+  return joined(...blocks);
+}
+
+function joined(...parts) {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let place = 0;
+  for (const part of parts) {
+    whole.set(part, place);
+    place += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,146 @@
+"""`manage.py watch` as a process: what it prints, and what it tells the servers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from geostream.embedded_redis import RedisService
+from streaming.management.commands.watch import described
+from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, touched_tiles
+from streaming.tiles.grid import Tile
+from tests.tiles.conftest import PNG, plain, write_raster
+
+GIVEN_UP_SECONDS = 60.0
+Manage = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def site(tmp_path: Path, migrated_database: Path) -> Path:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    return folder
+
+
+@pytest.fixture
+def manage(site: Path, own_redis: RedisService) -> Iterator[Manage]:
+    """Starts commands on a site of the test's own."""
+    environment = {
+        **os.environ,
+        "GEOSTREAM_DATA_DIR": str(site),
+        "REDIS_URL": own_redis.url,
+        "DJANGO_SETTINGS_MODULE": "geostream.settings",
+    }
+    started: list[subprocess.Popen[str]] = []
+    watchdogs: list[threading.Timer] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "manage.py", *arguments]
+        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        watchdogs.append(threading.Timer(GIVEN_UP_SECONDS, started[-1].kill))
+        watchdogs[-1].start()
+        return started[-1]
+
+    yield start
+    for watchdog in watchdogs:
+        watchdog.cancel()
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    """The next line without its time."""
+    assert process.stdout is not None
+    return process.stdout.readline()[9:].strip()
+
+
+def announced(own_redis: RedisService, tileset: str) -> list[Touched]:
+    """The lines of a tileset's feed."""
+    with redis.Redis.from_url(own_redis.url) as client:
+        (key,) = [key for key in client.scan_iter() if f"tiles:{tileset}".encode() in key and client.type(key) == b"stream"]
+        return [parse_touched(next(value[13:] for value in fields.values() if value[13:14] == b"{")) for _, fields in client.xrange(key)]
+
+
+def add(manage: Manage, *arguments: str) -> None:
+    process = manage("add_tiles", *arguments)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture
+def tree(site: Path) -> Path:
+    tile = site / "tree" / "0" / "0" / "0.png"
+    tile.parent.mkdir(parents=True)
+    tile.write_bytes(PNG)
+    return site / "tree"
+
+
+def test_it_tells_the_servers_and_prints_a_line(manage: Manage, site: Path, tree: Path, own_redis: RedisService) -> None:
+    add(manage, "relief", str(write_raster(site / "a.tif", plain(1, 2, 3))))
+    add(manage, "tree", str(tree))
+    process = manage("watch")
+    assert line(process) == "watching relief, tree"
+    write_raster(site / "a.tif", plain(4, 5, 6))
+    assert line(process) == "relief: everything may have changed"
+    assert announced(own_redis, "relief") == [EVERYTHING]
+    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    assert line(process) == "tree: 1 tile changed (0/0/0)"
+    assert announced(own_redis, "tree") == [touched_tiles([Tile(0, 0, 0)])]
+
+
+def test_it_picks_up_tilesets_that_are_added(manage: Manage, site: Path, tree: Path) -> None:
+    process = manage("watch")
+    assert line(process) == "watching nothing yet: no tileset has files"
+    add(manage, "tree", str(tree))
+    assert line(process) == "watching tree"
+    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    assert line(process) == "tree: 1 tile changed (0/0/0)"
+
+
+def test_only_the_named_ones_are_watched_and_polled_if_so_desired(manage: Manage, site: Path, tree: Path) -> None:
+    add(manage, "relief", str(write_raster(site / "a.tif", plain(1, 2, 3))))
+    add(manage, "tree", str(tree))
+    process = manage("watch", "tree", "--poll", "0.2")
+    assert line(process) == "watching tree"
+    write_raster(site / "a.tif", plain(4, 5, 6))
+    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    assert line(process) == "tree: 1 tile changed (0/0/0)"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_well(manage: Manage, sign: signal.Signals) -> None:
+    process = manage("watch")
+    line(process)
+    process.send_signal(sign)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_an_unknown_tileset_is_told(manage: Manage) -> None:
+    process = manage("watch", "nowhere")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "There is no tileset nowhere" in errors and "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("touched", "text"),
+    [
+        (EVERYTHING, "everything may have changed"),
+        (Touched((1.0, 2.0, 3.5, 4.0), range(2, 5)), "from 1,2 to 3.5,4 in the zooms 2 to 4 may have changed"),
+        (touched_tiles(Tile(3, 0, y) for y in range(6)), "6 tiles changed (3/0/0, 3/0/1, 3/0/2, 3/0/3, 3/0/4, …)"),
+    ],
+)
+def test_a_line_says_what_is_touched(touched: Touched, text: str) -> None:
+    assert described(touched) == text

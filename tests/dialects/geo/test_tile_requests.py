@@ -1,0 +1,112 @@
+"""What cannot be asked for is refused with a code; nothing is joined, and the connection goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from streaming.runtime import running
+from tests.geo_peer import GeoPeer
+
+from .tile_peers import add, burst, subscribe
+
+Geo = Callable[..., GeoPeer]
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [
+        ("too_many_tiles", {"zooms": (15, 20)}),
+        ("too_many_tiles", {"zooms": (0, 41), "bbox": [-180, -85, 180, 85]}),
+        ("bad_request", {"zooms": (40, 41)}),
+        ("bad_request", {"zooms": (-1, 3)}),
+        ("bad_request", {"zooms": (0, 300)}),
+        ("invalid_bbox", {"bbox": [0, 10, 5, 0]}),
+        ("invalid_bbox", {"bbox": [0, -91, 5, 0]}),
+        ("bad_request", {"bbox": [0, 0, 5]}),
+        ("bad_request", {"tile_size": 1000}),
+        ("bad_request", {"data_encoding": "bin"}),
+        ("bad_request", {"data_encoding": "base65"}),
+        ("bad_request", {"delta": "xor+zstd"}),
+        ("bad_request", {"have": {"red": [[0, 0, "old"]]}}),
+        ("unknown_tileset", {"tileset": "green"}),
+        ("unknown_tileset", {"tileset": []}),
+        ("unknown_tileset", {"tileset": ["red", "green"]}),
+        ("unknown_tileset", {"tileset": None}),
+        ("bad_request", {"subscription_id": "x" * 201}),
+    ],
+)
+async def test_it_is_refused(geo: Geo, red: Path, code: str, asked: dict[str, Any]) -> None:
+    await add("red", red, max_zoom=20)
+    peer = geo()
+    ack = await subscribe(peer, **asked)
+    assert (ack["success"], ack["code"]) == (False, code), ack
+    assert await peer.nothing()
+    assert (await subscribe(peer))["success"]
+    assert len(await burst(peer)) == 3
+
+
+async def test_a_box_of_nan_is_refused(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    box = [float("nan")] * 4
+    request = {"type": "subscribe_tiles", "subscription_id": "t", "bbox": box, "zoom_range": [0, 3], "tile_size": None, "tileset": "red"}
+    await peer.send(msgpack.packb(request))
+    ack = msgpack.unpackb(await peer.receive())
+    assert (ack["success"], ack["code"]) == (False, "bad_request")
+
+
+async def test_a_private_tileset_needs_a_login(geo: Geo, red: Path) -> None:
+    await add("red", red, public=False)
+    assert (await subscribe(geo()))["code"] == "unauthenticated"
+
+
+async def test_a_source_that_cannot_be_read_is_told(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    red.unlink()
+    assert (await subscribe(geo()))["code"] == "invalid_source"
+
+
+async def test_a_source_outside_the_allowed_folders_is_not_read(geo: Geo, red: Path) -> None:
+    await add("red", Path("/etc/passwd"))
+    assert (await subscribe(geo()))["code"] == "invalid_source"
+
+
+async def test_a_refused_subscription_follows_nothing(geo: Geo, red: Path) -> None:
+    await add("red", red, max_zoom=20)
+    await subscribe(geo(), zooms=(15, 20))
+    assert running().tiles.live == {}  # type: ignore[union-attr]
+
+
+async def test_when_the_last_viewer_has_gone_nothing_is_followed(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    assert len(running().tiles.live) == 1  # type: ignore[union-attr]
+    await peer.ask(type="unsubscribe", subscription_id="t")
+    assert running().tiles.live == {}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "change", [{"bbox": None}, {"filters": [["a", "b"]]}, {"zoom_range": {"start": 40, "end": 41}}, {"bbox": [0, 0, 5]}]
+)
+async def test_an_update_that_cannot_be_is_refused_and_the_view_stays(geo: Geo, red: Path, change: dict[str, Any]) -> None:
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    await burst(peer)
+    ack = await peer.ask(type="update_subscription", subscription_id="t", **change)
+    assert (ack["success"], ack["code"]) == (False, "bad_request")
+    (info,) = (await peer.ask(type="list_subscriptions"))["subscriptions"]
+    assert (info["kind"], info["tileset"], info["zoom_range"]) == ("tiles", "red", {"start": 0, "end": 3})
+
+
+async def test_a_feature_subscription_has_no_zooms(geo: Geo, red: Path) -> None:
+    peer = geo()
+    assert (await peer.subscribe(None))["success"]
+    ack = await peer.ask(type="update_subscription", subscription_id="s", zoom_range={"start": 0, "end": 1})
+    assert ack["code"] == "bad_request"
