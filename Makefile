@@ -4,12 +4,13 @@
 HOST = 127.0.0.1
 PORT ?= 8000
 ARGS ?=
+MINUTES ?= 10
 VENV = .venv
 PY = $(VENV)/bin/python
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test install lint bench clean install-locked
+.PHONY: help run test install lint bench soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -35,6 +36,9 @@ lint: $(VENV)/.installed-dev ## ruff and mypy
 
 bench: $(VENV)/.installed ## the benchmarks behind the figures in the README
 	@exec $(PY) -m benchmarks $(ARGS)
+
+soak: $(VENV)/.installed ## watch the memory of a server whose tiles never stop changing, for MINUTES=10
+	@exec $(PY) -m benchmarks soak --minutes $(MINUTES)
 
 clean: ## remove what make made, but not var/ (the database and the demo's data)
 	rm -rf $(VENV) node_modules staticfiles test-artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """`python -m benchmarks`: prints tables, the machine and the versions. Every figure in the documentation comes from here.
 
 One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process;
-`deltas` needs no server.
+`deltas` and `rendering` need no server.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Any
 
 import uvloop
 
-from . import deltas, fanout, ingest, latency, machine
+from . import deltas, fanout, ingest, latency, machine, rendering, soak, tile_latency, tiles
+
+USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency")
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["fanout", "latency", "ingest", "deltas", []], help="default: all of them")
+    parser.add_argument("what", nargs="*", choices=[*USUAL, "soak", []], help="default: all but the soak")
     parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000")
+    parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     options = parser.parse_args()
     _allow_sockets()
@@ -30,7 +33,7 @@ def main() -> None:
     print(f"GeoStream benchmarks, {date.today()}\n{machine.describe()}\n")
     share = 0.1 if options.quick else 1.0
     subscribers = tuple(options.subscribers or (100, 1_000, 10_000))
-    for what in options.what or ("fanout", "latency", "ingest", "deltas"):
+    for what in options.what or USUAL:
         print(f"{what}: {sys.modules[f'benchmarks.{what}'].__doc__}")
         if what == "fanout":
             _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
@@ -38,6 +41,14 @@ def main() -> None:
             _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))
         elif what == "ingest":
             _print(ingest.run(share))
+        elif what == "rendering":
+            _print(rendering.run(share))
+        elif what == "tiles":
+            _print(tiles.run(share))
+        elif what == "tile_latency":
+            _print(tile_latency.run(share))
+        elif what == "soak":
+            _print(soak.run(options.minutes))
         else:
             _print(deltas.run(share))
 

@@ -26,10 +26,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Server:
     """One `manage.py serve` process."""
 
-    def __init__(self, pid: int, port: int, redis_url: str) -> None:
+    def __init__(self, pid: int, port: int, redis_url: str, folder: Path) -> None:
         self.pid = pid
         self.port = port
         self.redis_url = redis_url
+        self.folder = folder
 
     def token(self) -> str:
         """A new access token of the superuser."""
@@ -55,11 +56,12 @@ class Server:
 
 
 @contextmanager
-def stack() -> Iterator[Server]:
-    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis."""
+def stack(**settings: str) -> Iterator[Server]:
+    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server."""
     with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder) / "redis") as redis:
         environment = {
             **os.environ,
+            "DJANGO_SETTINGS_MODULE": "geostream.settings",
             "GEOSTREAM_DATA_DIR": folder,
             "REDIS_URL": redis.url,
             "GEOSTREAM_DEBUG": "False",
@@ -68,6 +70,7 @@ def stack() -> Iterator[Server]:
             "GEOSTREAM_LOG_LEVEL": "WARNING",
             "DJANGO_SUPERUSER_PASSWORD": "admin",
             "GEOSTREAM_MESSAGES_PER_SECOND": "10000",
+            **settings,
         }
         for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
             subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -76,7 +79,7 @@ def stack() -> Iterator[Server]:
         try:
             _wait(port, process)
             _configure(redis.url, folder)
-            yield Server(process.pid, port, redis.url)
+            yield Server(process.pid, port, redis.url, Path(folder))
         finally:
             process.terminate()
             process.wait(20)

@@ -41,7 +41,7 @@ class Subscriber(asyncio.Protocol):
             if not end or b" 101 " not in head:
                 raise ConnectionError(head.decode(errors="replace"))
             self._upgraded = True
-            self.transport.write(_masked(json.dumps(self._request).encode()))
+            self.transport.write(masked(json.dumps(self._request).encode()))
         if not self.ready.done() and ACK in data:
             self.ready.set_result(None)
         joined = self._tail + data
@@ -51,9 +51,10 @@ class Subscriber(asyncio.Protocol):
             self._on_data(data)
 
 
-def _masked(payload: bytes) -> bytes:
+def masked(payload: bytes, first: int = 0x81) -> bytes:
+    """A frame to the server; by default of text."""
     length = len(payload)
-    head = bytes((0x81, 0x80 | length)) if length < 126 else bytes((0x81, 0x80 | 126)) + length.to_bytes(2, "big")
+    head = bytes((first, 0x80 | length)) if length < 126 else bytes((first, 0x80 | 126)) + length.to_bytes(2, "big")
     return head + b"\0\0\0\0" + payload  # a mask of zeros leaves the payload as it is
 
 

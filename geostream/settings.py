@@ -180,5 +180,6 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "channels_redis": {"level": "ERROR"},
+        "watchfiles": {"level": "WARNING"},
     },
 }

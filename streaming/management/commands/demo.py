@@ -51,7 +51,7 @@ RELIEF = {
     "kind": "raster",
     "source": str(DATA / "relief.tif"),
     "max_zoom": 7,  # as much as the imagery needs
-    "attribution": "Natural Earth, NASA LANCE-MODIS",
+    "attribution": "imagery: NASA LANCE-MODIS",
 }
 HURRICANE = DATA / "hurricane-miriam-2012.tif"
 LANDED_AFTER = 120.0  # recorded seconds without a position
@@ -99,6 +99,7 @@ class Command(BaseCommand):
         tail = "manage.py tail --layer flights" + ("" if port == 8000 else f" --url ws://{shown}:{port}/ws")
         rows = (
             ("Live map", f"{site}/"),
+            ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("API", f"{site}/api/docs/"),
             ("Terminal", f"{_python()} {tail}"),

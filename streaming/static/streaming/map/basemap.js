@@ -101,23 +101,27 @@ export const BaseMap = L.Layer.extend({
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     this._graticule(context, view, colours);
     const names = this._canvases.names.getContext("2d");
+    names.clearRect(0, 0, names.canvas.width, names.canvas.height);
+    for (const { shape } of this.countries) this._outline(names, shape, view, colours);
     names.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     this._names(names, view, colours);
   },
 
   _country(context, shape, view, colours) {
-    const [left, top] = shape.box;
-    const scale = view.size / (1 << 20);
-    for (let turn = -1; turn <= 1; turn += 1) {
-      const x = (left + turn) * view.size - view.left;
-      context.setTransform(view.ratio * scale, 0, 0, view.ratio * scale, view.ratio * x, view.ratio * (top * view.size - view.top));
+    eachCopy(context, shape, view, () => {
       context.fillStyle = colours.land;
+      context.fill(shape.path, "evenodd");
+    });
+  },
+
+  /** Above the imagery, so that one sees where it is. */
+  _outline(context, shape, view, colours) {
+    eachCopy(context, shape, view, (scale) => {
       context.strokeStyle = colours.border;
       context.lineWidth = 1 / scale;
       context.lineJoin = "round";
-      context.fill(shape.path, "evenodd");
       context.stroke(shape.path);
-    }
+    });
   },
 
   _graticule(context, view, colours) {
@@ -187,6 +191,17 @@ export const BaseMap = L.Layer.extend({
     context.fill();
   },
 });
+
+/** With the context in the shape's own units, for each copy of the world that may be in view. */
+function eachCopy(context, shape, view, draw) {
+  const [left, top] = shape.box;
+  const scale = view.size / (1 << 20);
+  for (let turn = -1; turn <= 1; turn += 1) {
+    const x = (left + turn) * view.size - view.left;
+    context.setTransform(view.ratio * scale, 0, 0, view.ratio * scale, view.ratio * x, view.ratio * (top * view.size - view.top));
+    draw(scale);
+  }
+}
 
 function copies(x, view) {
   return [-1, 0, 1].map((turn) => (x + turn) * view.size - view.left).filter((left) => left > -100 && left < view.width + 100);
