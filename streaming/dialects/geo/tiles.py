@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .session import GeoSession
 
 RASTER_SIZES = (256, 512)
+MAX_FEED = 120
+"""What the admin's table has room for; a list of tilesets may be longer."""
 
 
 @dataclass(slots=True)
@@ -164,8 +166,8 @@ class TileSubscription:
         """For the admin."""
         zooms = self.message.zoom_range
         return {
-            "feed": f"tiles:{','.join(self._names)}",
-            "filter": {"bbox": self.message.bbox, "zooms": f"{zooms.start} to {zooms.end - 1}"},
+            "feed": f"tiles:{','.join(self._names)}"[:MAX_FEED],
+            "filter": {"bbox": [round(edge, 5) for edge in self.message.bbox], "zooms": f"{zooms.start} to {zooms.end - 1}"},
         }
 
     async def _show_anew(self, name: str, settings: TilesetSettings) -> None:

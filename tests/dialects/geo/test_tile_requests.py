@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 import pytest
 
+from streaming.models import Subscription
 from streaming.runtime import running
 from tests.geo_peer import GeoPeer
 
@@ -110,3 +111,15 @@ async def test_a_feature_subscription_has_no_zooms(geo: Geo, red: Path) -> None:
     assert (await peer.subscribe(None))["success"]
     ack = await peer.ask(type="update_subscription", subscription_id="s", zoom_range={"start": 0, "end": 1})
     assert ack["code"] == "bad_request"
+
+
+async def test_the_admin_s_row_of_many_tilesets_has_room(geo: Geo, red: Path) -> None:
+    names = [f"a-tileset-with-a-long-name-{number}" for number in range(10)]
+    for name in names:
+        await add(name, red)
+    peer = geo()
+    assert (await subscribe(peer, tileset=names))["success"]
+    await running().recorder.write()  # type: ignore[union-attr]
+    row = await Subscription.objects.aget(kind="tiles")
+    assert row.feed.startswith("tiles:a-tileset")
+    assert len(row.feed) <= Subscription._meta.get_field("feed").max_length  # type: ignore[attr-defined]
