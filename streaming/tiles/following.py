@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from streaming.core.errors import StreamError
 from streaming.core.follower import Follower
 from streaming.core.hub import Hub
 from streaming.core.items import Box, Change, Item
@@ -96,7 +95,7 @@ class AnnouncedChanges:
         touched = EVERYTHING if EVERYTHING in parts else _Any(parts)
         try:
             await self._service.refresh(tileset, touched)
-        except StreamError:
+        except BaseException:
             self._parts = parts + self._parts
             raise
         return touched
@@ -142,17 +141,19 @@ class LayerChanges:
     async def take(self, tileset: TilesetSettings) -> Places | None:
         """Make the next source out of the last one."""
         changed, self._changed = self._changed, {}
-        touched: Places
-        if self._anew or self._source is None:
+        before, self._source = self._source, None  # until the next one is shown: made anew, should that fail
+        touched: Places = EVERYTHING
+        if before is None or self._anew:
             self._anew = False
-            source, touched = await self._made(tileset), EVERYTHING
+            source = await self._made(tileset)
         elif changed:
-            source, boxes = await self._updated(self._source, changed)
+            source, boxes = await self._updated(before, changed)
             touched = TouchedByItems(boxes)
         else:
+            self._source = before
             return None
-        self._source = source
         await self._service.replace(tileset, source, touched)
+        self._source = source
         return touched
 
     async def _made(self, tileset: TilesetSettings) -> LayerSource:

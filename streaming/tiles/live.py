@@ -146,8 +146,9 @@ class LiveTileset:
                 self._stirred = False
                 try:
                     touched = await self._changes.take(self.settings)
-                except StreamError as error:
-                    logger.warning("tileset %s is shown as it was, and will be looked at again: %s", self.settings.name, error)
+                except Exception as error:
+                    reason = None if isinstance(error, StreamError) else error
+                    logger.warning("tileset %s is shown as it was, for now: %s", self.settings.name, error, exc_info=reason)
                     self._stirred = True
                     await asyncio.sleep(RETRY_SECONDS)
                     continue

@@ -16,12 +16,15 @@ from streaming.conf import conf
 from streaming.core.errors import StreamError
 
 from .changes import Places
+from .flights import Flights
 from .grid import Tile, exists, touches
 from .opening import open_source, version_of
 from .sources.base import Metadata, Source, SourceClosed
 from .store import Rendered, TileStore
 from .tilesets import TilesetSettings
 
+OPENING_THREADS = 2
+"""That sources are opened in, so that a change is not seen only after all that waits to be rendered."""
 UNBOUNDED = ("layer", "directory")
 """Kinds whose tiles come and go; the bounds are those of what there was."""
 
@@ -45,6 +48,7 @@ class TileService:
         self._opened: dict[str, Opened] = {}
         self._lock = Lock()
         self._opening: defaultdict[str, Lock] = defaultdict(Lock)
+        self._openings = Flights(OPENING_THREADS)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
         """One tile, None if it is empty. `StreamError` unknown_tile where the tileset has none, or invalid_source."""
@@ -61,11 +65,11 @@ class TileService:
         opened = self._opened.get(tileset.key)
         if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
             return opened
-        return await self.store.flights.join(("open", tileset), lambda: self._current(tileset))
+        return await self._openings.join(("open", tileset), lambda: self._current(tileset))
 
     async def refresh(self, tileset: TilesetSettings, touched: Places) -> Opened:
         """Read the source again if it has changed, and forget these tiles, whether it has or not. `StreamError("invalid_source")`."""
-        return await self.store.flights.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
+        return await self._openings.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
 
     async def replace(self, tileset: TilesetSettings, source: Source, touched: Places) -> Opened:
         """Show another source from now on, in which these tiles are different. It is believed until the next `replace` or `reopen`."""
@@ -74,7 +78,7 @@ class TileService:
             with self._opening[tileset.key]:
                 return self._swap(tileset, source, None, touched, checked=float("inf"))
 
-        return await self.store.flights.join(("replace", tileset, object()), swap)
+        return await self._openings.join(("replace", tileset, object()), swap)
 
     def reopen(self, name: str) -> None:
         """Look at the source again before the next tile."""
@@ -84,6 +88,7 @@ class TileService:
 
     def close(self) -> None:
         """Close everything."""
+        self._openings.close()
         self.store.close()
         for opened in self._opened.values():
             opened.source.close()
