@@ -144,17 +144,18 @@ def test_python_code_compiles(document: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(("document", "code"), [block for block in blocks("python") if "localhost:8000" in block[1]])
-def test_python_programs_receive_features(document: str, code: str, server: ServerProcess) -> None:
+def test_python_programs_receive_what_they_ask_for(document: str, code: str, server: ServerProcess) -> None:
+    expected = "Coords(" if "subscribe_tiles" in code else "AFR123"
     command = [sys.executable, "-u", "-c", code.replace("ws://localhost:8000/ws", server.ws_url)]
     with subprocess.Popen(command, cwd=DOCS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
         assert program.stdout is not None
         lines = []
         for line in program.stdout:
             lines.append(line)
-            if "AFR123" in line:
+            if expected in line:
                 break
         program.kill()
-    assert lines and "AFR123" in lines[-1], "".join(lines)
+    assert lines and expected in lines[-1], "".join(lines)
 
 
 def test_python_snippets_of_the_clients_run(server: ServerProcess) -> None:
