@@ -180,6 +180,7 @@ LOGGING = {
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
         "channels_redis": {"level": "ERROR"},
+        "rasterio": {"level": "WARNING"},  # of GDAL's errors, which are raised as well
         "watchfiles": {"level": "WARNING"},
     },
 }

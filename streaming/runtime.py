@@ -17,7 +17,7 @@ from .conf import conf
 from .core.errors import CloseCode, StreamError
 from .core.hub import Hub
 from .features.layers import LayerSettings, catalogue
-from .tiles.tilesets import tilesets
+from .tiles.tilesets import TilesetSettings, tilesets
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -37,7 +37,7 @@ class Runtime:
         self.connections: dict[str, Connection] = {}
         self._per_address: Counter[str] = Counter()
         self._opened = 0
-        self._layers: dict[str, LayerSettings] | None = None
+        self._layers: tuple[dict[str, LayerSettings], dict[str, TilesetSettings]] | None = None
         self._tiles: LiveTilesets | None = None
 
     @property
@@ -114,8 +114,8 @@ class Runtime:
             connection.session.layers_changed()
 
     async def watch_layers(self) -> None:
-        """Notice changed layers also where the notice was lost: nobody goes on reading one that is not public any more."""
-        layers = await catalogue.all()
+        """Notice changed layers and tilesets also where the notice was lost: nobody goes on reading one that is not public any more."""
+        layers = await catalogue.all(), await tilesets.all()
         if self._layers is not None and layers != self._layers:
             self._layers_changed()
         self._layers = layers

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from streaming.catalogue import readable
 from streaming.core.errors import StreamError
+from streaming.features.layers import catalogue
 from streaming.models import Tileset
 from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import MIME, Metadata
@@ -88,7 +89,15 @@ def _saved(name: str | None, request: Request) -> TilesetSettings:
     row = None if name is None else _row(name)
     serializer = TilesetSerializer(row, data=request.data, partial=row is not None)
     serializer.is_valid(raise_exception=True)
+    _require_readable_layer(row, serializer.validated_data, request.user)
     return settings_of(serializer.save())
+
+
+def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: Any) -> None:
+    """Who may not read a layer may not show it to others as tiles. `StreamError("forbidden")`."""
+    kind, source = (changes.get(name, getattr(row, name, "")) for name in ("kind", "source"))
+    if kind == "layer" and not catalogue.get_sync(source.strip()).readable_by(user):
+        raise StreamError("forbidden", f"layer {source.strip()!r} is not public, and you may not read it")
 
 
 def _row(name: str) -> Tileset:

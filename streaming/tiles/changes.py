@@ -5,7 +5,7 @@ Each tileset has a feed `tiles:<name>`, a log of such changes. Whoever changes a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +27,9 @@ class Places(Protocol):
     def __contains__(self, tile: Any, /) -> bool:
         """Whether this one is among them."""
 
+    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+        """Those of the tiles that are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Touched:
@@ -43,6 +46,12 @@ class Touched:
         if self.tiles is not None:
             return tile in self.tiles
         return (self.zooms is None or tile.z in self.zooms) and (self.box is None or reaches(self.box, *tile, margin=_MIXED))
+
+    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+        """Those of the tiles that are touched."""
+        if self.tiles is not None:
+            return self.tiles.intersection(tiles)
+        return [*tiles] if self == EVERYTHING else [tile for tile in tiles if tile in self]
 
     def stored(self) -> bytes:
         """As a line of the feed."""

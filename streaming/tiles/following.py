@@ -6,7 +6,7 @@ own feed has every feature that changed, so its tiles follow without the layer e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from streaming.core.follower import Follower
@@ -42,13 +42,19 @@ class Changes(Protocol):
 
 
 class _Any:
-    """Tiles that are in any of the parts."""
+    """Tiles that are in any of the parts. Any number of parts that name tiles cost as much as one."""
 
     def __init__(self, parts: Iterable[Touched]) -> None:
-        self._parts = list(dict.fromkeys(parts))
+        different = list(dict.fromkeys(parts))
+        self._tiles = frozenset[Tile]().union(*(part.tiles for part in different if part.tiles is not None))
+        self._others = [part for part in different if part.tiles is None]
 
     def __contains__(self, tile: Tile, /) -> bool:
-        return any(tile in part for part in self._parts)
+        return tile in self._tiles or any(tile in part for part in self._others)
+
+    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+        """Those of the tiles that are in any."""
+        return self._tiles.intersection(tiles).union(*(part.among(tiles) for part in self._others))
 
 
 class AnnouncedChanges:

@@ -137,7 +137,7 @@ class LiveTileset:
         if settings != self.settings:
             self.settings = settings
             self._service.reopen(settings.name)
-            self._touch(self._watchers.keys())
+            self._touch(list(self._watchers))
 
     async def _refresh(self) -> None:
         try:
@@ -154,7 +154,7 @@ class LiveTileset:
                     continue
                 self._refreshed_at = time.monotonic()
                 if touched is not None:
-                    self._touch([tile for tile in self._watchers if tile in touched])
+                    self._touch(touched.among(self._watchers))
         finally:
             self._refreshing = None
 

@@ -53,6 +53,7 @@ class LiveTilesets:
             task = self._starting.get(key)
             if task is None:
                 task = self._starting[key] = asyncio.create_task(self._start(settings))
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())  # all who asked may have gone
             try:
                 live = await asyncio.shield(task)
             except BaseException:

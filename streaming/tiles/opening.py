@@ -99,16 +99,20 @@ def imagery_folder(tileset: str) -> Path:
 
 
 def confined(text: str) -> Path:
-    """The real path of a source. `StreamError("invalid_source")` if there is nothing or if it lies elsewhere."""
+    """The real path of a source. `StreamError("invalid_source")` if there is nothing or if it lies elsewhere.
+
+    Of other folders it is not told what is there.
+    """
+    name = Path(text).name[:200]
     try:
-        real = (data_dir() / text).resolve(strict=True)
+        real = (data_dir() / text).resolve()
+        if not any(real.is_relative_to(root) for root in allowed_roots()):
+            raise StreamError(
+                "invalid_source", f"{name}: it is neither in the data folder nor in one of GEOSTREAM_TILE_ROOTS; move it or add its folder"
+            )
+        return real.resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise StreamError("invalid_source", f"{Path(text).name[:200]}: there is no such file or folder") from error
-    if not any(real.is_relative_to(root) for root in allowed_roots()):
-        raise StreamError(
-            "invalid_source", f"{real.name}: it is neither in the data folder nor in one of GEOSTREAM_TILE_ROOTS; move it or add its folder"
-        )
-    return real
+        raise StreamError("invalid_source", f"{name}: there is no such file or folder") from error
 
 
 def parse_rescale(text: str) -> tuple[tuple[float, float], ...]:

@@ -82,7 +82,7 @@ class TileService:
 
     def reopen(self, name: str) -> None:
         """Look at the source again before the next tile."""
-        for opened in self._opened.values():
+        for opened in list(self._opened.values()):  # threads add to them meanwhile
             if opened.settings.name == name:
                 opened.checked = float("-inf")
 

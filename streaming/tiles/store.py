@@ -71,10 +71,15 @@ class TileStore:
         """Forget these tiles of a tileset; without them, all. Returns those that were kept."""
         with self._lock:
             self._invalidations[tileset] += 1
-            kept = (Tile(*key[1:]) for key in self._kept if key[0] == tileset)
-            gone = [tile for tile in kept if touched is None or tile in touched]
-            for tile in gone:
-                self._bytes -= _cost(self._kept.pop((tileset, *tile)))
+            known = list(self._kept)
+        kept = [Tile(*key[1:]) for key in known if key[0] == tileset]
+        touched_now = kept if touched is None else touched.among(kept)  # takes long, and event loops wait for the lock
+        gone = []
+        for tile in touched_now:
+            with self._lock:
+                if (key := (tileset, *tile)) in self._kept:
+                    self._bytes -= _cost(self._kept.pop(key))
+                    gone.append(tile)
         return gone
 
     def close(self) -> None:

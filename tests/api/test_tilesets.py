@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from streaming.core.redis import sync_redis
-from streaming.models import Tileset
+from streaming.models import Layer, Tileset
 from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_tiles
 from streaming.tiles.grid import Tile
 from streaming.tiles.opening import imagery_folder
@@ -334,3 +334,21 @@ def test_images_that_are_refused_leave_nothing_behind(
 def test_imagery_is_not_painted_over_pushed_tiles(publisher: APIClient, radar: Tileset, strip: bytes) -> None:
     answer = publisher.post(f"{RADAR}imagery", strip, content_type="image/tiff")
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong_tileset_kind")
+
+
+def test_a_layer_is_not_shown_by_who_may_not_read_it(user_with: Callable[..., APIClient], redis: None) -> None:
+    Layer.objects.create(name="secret", public=False)
+    made = {"name": "open", "kind": "layer", "source": "secret"}
+    refused = user_with("add_tileset").post("/api/tilesets/", made, format="json")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert not Tileset.objects.exists()
+    assert user_with("add_tileset", "view_layer").post("/api/tilesets/", made, format="json").status_code == 201
+
+
+def test_whether_a_file_is_there_is_not_told_of_other_folders(user_with: Callable[..., APIClient]) -> None:
+    mapmaker = user_with("add_tileset")
+    made = {"name": "open", "kind": "mbtiles"}
+    told = [
+        mapmaker.post("/api/tilesets/", {**made, "source": path}, format="json").json()["message"] for path in ("/etc/hosts", "/etc/no")
+    ]
+    assert told[0].replace("hosts", "no") == told[1]

@@ -242,6 +242,18 @@ def test_beyond_the_last_zoom_its_tiles_are_shown_larger(relief: ServerProcess, 
     live.check()
 
 
+def test_a_map_that_opens_between_two_zooms_shows_the_tiles_of_the_nearer_one(
+    detailed: tuple[ServerProcess, Path], open_imagery: Callable[..., Imagery]
+) -> None:
+    server, file = detailed
+    live = open_imagery(server, "map=3.25/46.8/8.0")
+    live.wait_until_shown()
+    shown = live.shown()
+    assert {place.split("/")[0] for place in shown} == {"3"}
+    assert shown == rendered(shown, file)
+    live.check()
+
+
 def test_a_tileset_is_switched_off_and_the_link_remembers(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
     live = open_imagery(relief)
     live.wait_until_shown()
@@ -259,16 +271,6 @@ def test_a_tileset_is_switched_off_and_the_link_remembers(relief: ServerProcess,
     live.by_id("tiles-relief-toggle").check()
     live.wait_until_shown()
     live.wait("() => new URLSearchParams(location.hash.slice(1)).get('tiles') === 'relief'")
-    live.check()
-
-
-def test_vector_tiles_are_listed_but_not_drawn(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
-    relief.publish("places", {"type": "Feature", "id": 1, "geometry": {"type": "Point", "coordinates": [8, 47]}, "properties": {}})
-    manage(relief, "add_tiles", "places", "places", "--kind", "layer")
-    live = open_imagery(relief, f"{WORLD}&tiles=places,relief")
-    live.wait_until_shown()
-    expect(live.by_id("tiles-places-toggle")).to_be_disabled()
-    expect(live.page.locator("#imagery")).to_contain_text("for MapLibre")
     live.check()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from pmtiles.tile import Compression, TileType
 
 from streaming.core.errors import StreamError
@@ -94,6 +97,35 @@ def test_a_tile_that_unpacks_to_too_much_is_refused(mbtiles: Write) -> None:
     source.close()
 
 
+def test_a_zstd_tile_that_says_it_holds_too_much_is_not_unpacked(mbtiles: Write) -> None:
+    """What a frame says is allocated before anything is unpacked, whatever the limit."""
+    source = MBTilesSource(mbtiles({(0, 0, 0): zstandard.compress(bytes(MAX_TILE_BYTES + 1))}, "pbf"))
+    with pytest.raises(StreamError, match="too large"):
+        source.render(0, 0, 0)
+    source.close()
+
+
+def test_a_view_that_counts_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.tiles.sources.mbtiles.QUERY_SECONDS", 0.2)
+    with closing(sqlite3.connect(tmp_path / "a.mbtiles")) as database:
+        database.executescript("""
+            CREATE TABLE metadata (name, value);
+            CREATE VIEW tiles AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n)
+                SELECT 0 AS zoom_level, 0 AS tile_column, i AS tile_row, x'00' AS tile_data FROM n;
+        """)
+    _refused(MBTilesSource, tmp_path / "a.mbtiles")
+
+
+def test_a_view_that_makes_a_huge_tile_is_refused(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.mbtiles")) as database:
+        database.executescript("""
+            CREATE TABLE metadata (name, value);
+            CREATE VIEW tiles AS SELECT 0 AS zoom_level, 0 AS tile_column, 0 AS tile_row, randomblob(900000000) AS tile_data;
+        """)
+    with pytest.raises(StreamError, match="too big"):
+        MBTilesSource(tmp_path / "a.mbtiles").render(0, 0, 0)
+
+
 def test_pmtiles_with_leaf_directories(pmtiles: Write) -> None:
     tiles = {(8, x, y): PNG + bytes([x, y]) * (x * y % 97) for x in range(150) for y in range(150)}
     source = PMTilesSource(pmtiles(tiles))
@@ -157,6 +189,14 @@ def test_a_link_out_of_the_directory_is_refused(directory: Write, tmp_path: Path
     with pytest.raises(StreamError) as caught:
         DirectorySource(root).render(1, 0, 0)
     assert caught.value.code == "invalid_source"
+
+
+def test_a_pipe_in_place_of_a_tile_is_not_waited_for(directory: Write) -> None:
+    root = directory(TILES)
+    (root / "1" / "0" / "0.png").unlink(missing_ok=True)
+    os.mkfifo(root / "1" / "0" / "0.png")
+    with pytest.raises(StreamError, match="no file"):
+        DirectorySource(root).render(1, 0, 0)
 
 
 def _refused(opener: Any, path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,6 +167,41 @@ def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> Non
     _refused(tmp_path / "a.tif", "too large")
 
 
+@pytest.mark.parametrize("kind", [1, 4], ids=["overview", "mask"])
+def test_an_overview_or_mask_that_unpacks_to_too_much_is_refused(tmp_path: Path, kind: int) -> None:
+    path = write_raster(tmp_path / "a.tif", plain(1, size=256))
+    _append_picture(path, kind, side=1 << 14)
+    _refused(path, "too large")
+
+
+def test_an_image_of_a_great_many_blocks_is_opened_at_once(tmp_path: Path, opened: Opened) -> None:
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True, "tiled": True}
+    side = 1 << 14
+    with rasterio.open(
+        tmp_path / "a.tif",
+        "w",
+        height=side,
+        width=side,
+        transform=from_bounds(*EUROPE, side, side),
+        blockxsize=16,
+        blockysize=16,
+        **profile,  # 1,048,576 blocks
+    ):
+        pass
+    began = time.process_time()
+    opened(tmp_path / "a.tif")
+    assert time.process_time() - began < 2  # listing them takes five
+
+
+@pytest.mark.parametrize("elsewhere", ["{folder}/other.tif", "/vsicurl/http://127.0.0.1:9/other.tif"])
+def test_an_image_that_names_its_overviews_elsewhere_is_refused(tmp_path: Path, elsewhere: str) -> None:
+    write_raster(tmp_path / "other.tif", plain(1, size=32))
+    path = write_raster(tmp_path / "a.tif", plain(1, size=64))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=elsewhere.format(folder=tmp_path))
+    _refused(path, "names another file or address")
+
+
 def test_formats_that_refer_elsewhere_are_refused(tmp_path: Path) -> None:
     write_raster(tmp_path / "a.tif", plain(1))
     (tmp_path / "b.tif").write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>')
@@ -189,3 +227,16 @@ def _refused(path: Path, word: str, **options: Any) -> None:
     with pytest.raises(StreamError, match=word) as caught:
         RasterSource([path], RasterOptions(**options))
     assert caught.value.code == "invalid_source"
+
+
+def _append_picture(path: Path, kind: int, side: int) -> None:
+    """One more picture, of one block: an overview (1) or a mask (4)."""
+    data = bytearray(path.read_bytes())
+    block = zlib.compress(bytes(1 << 20))  # not all of it, which is only noticed when it is unpacked
+    fields = {254: kind, 256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: len(data), 325: len(block)}
+    data += block + bytes(len(block) % 2)
+    (first,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * count, len(data))
+    data += struct.pack("<H", len(fields)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items()) + bytes(4)
+    path.write_bytes(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from hashlib import blake2b
 
 import pytest
@@ -114,6 +114,23 @@ async def test_what_touches_an_area_is_forgotten(store: TileStore, press: Press)
     assert set(store.invalidate("t", Touched((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
     assert store.invalidate("t", Touched((10, 10, 20, 20))) == []
     assert store.kept("t", Tile(1, 0, 0)) and store.kept("other", ROOT)
+
+
+async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: TileStore, press: Press) -> None:
+    await store.get("t", lambda: press, ROOT)
+
+    class Slow(Touched):
+        def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+            looking.set()
+            assert had.wait(10)
+            return tiles
+
+    looking, had = threading.Event(), threading.Event()
+    invalidating = asyncio.create_task(asyncio.to_thread(store.invalidate, "t", Slow()))
+    await asyncio.to_thread(looking.wait, 10)
+    await store.get("t", lambda: press, ROOT)  # never comes back if the lock is held meanwhile
+    had.set()
+    assert await invalidating == [ROOT]
 
 
 async def test_only_the_zooms_that_are_named_are_forgotten(store: TileStore, press: Press) -> None:

@@ -33,6 +33,10 @@ class TileVariant:
     data_encoding: DataEncoding
 
 
+MAX_FORMS = 16
+"""Encoded forms kept of a body. Each subscription id makes one more, and deltas are kept for whoever comes next."""
+
+
 class TileEncoder:
     """`tile_data` messages of one variant."""
 
@@ -45,6 +49,8 @@ class TileEncoder:
         """One message."""
         found = body.frames.get(self)
         if found is None:
+            if len(body.frames) >= MAX_FORMS:
+                body.frames.clear()
             found = body.frames[self] = self.variant.framing.pack([encode(self._message(tile, body), self.variant.encoding)], self._text)
         return found
 

@@ -64,10 +64,11 @@ class TileSubscription:
         check_id(message.subscription_id)
         self.id = message.subscription_id
         self.since = time.time()
-        self.message = message
         self._session = session
         self._encoding = _data_encoding(message, session)
         self._names = _names(message)
+        self.message = _understood(message, self._names)
+        self._have = message.have or {}
         self._pictures: dict[str, _Picture] = {}
         self._told_of_error = False
         self._settling = False
@@ -104,7 +105,8 @@ class TileSubscription:
             self._pictures[live.settings.name] = _Picture(live, self._view(live))
         self._session.send(self._ack("Subscribed to tiles", wanted, opened))
         for name, picture in self._pictures.items():
-            picture.view.move(wanted[name], _held(self.message, name))
+            picture.view.move(wanted[name], _held(self._have, name))
+        self._have = {}  # it may be much larger than the view
         with self._moving():
             for picture in self._pictures.values():
                 picture.live.join(picture.view)
@@ -117,7 +119,7 @@ class TileSubscription:
             raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
         opened = await self._opened()
         # Nothing awaits from here on.
-        after = structs.replace(self.message, have=None, **changes)
+        after = structs.replace(self.message, **changes)
         wanted = self._wanted(after, opened)
         self.message = after
         self._session.send(self._ack("Updated", wanted, None))
@@ -155,7 +157,7 @@ class TileSubscription:
         return SubscriptionInfo(
             subscription_id=self.id,
             kind=self.kind,
-            tileset=message.tileset or self._names,
+            tileset=message.tileset,
             bbox=message.bbox,
             zoom_range=message.zoom_range,
             tile_size=message.tile_size,
@@ -270,6 +272,14 @@ def _names(message: SubscribeTiles) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def _understood(message: SubscribeTiles, names: list[str]) -> SubscribeTiles:
+    """What is kept of the request: each tileset once, and only deltas there are, or who names others would get deltas of their own."""
+    from streaming.tiles.deltas import ENCODINGS
+
+    delta = None if message.delta is None else [name for name in ENCODINGS if name in message.delta]
+    return structs.replace(message, have=None, delta=delta, tileset=names[0] if isinstance(message.tileset, str) else names)
+
+
 def _data_encoding(message: SubscribeTiles, session: GeoSession) -> DataEncoding:
     asked = message.data_encoding or DataEncoding.LIST
     packed = session.encoding.format is not MessageFormat.JSON
@@ -294,9 +304,8 @@ def _sized(tileset: TilesetSettings, size: int | None) -> TilesetSettings:
     return replace(tileset, tile_size=size, variant=f"@{size}")
 
 
-def _held(message: SubscribeTiles, tileset: str) -> dict[Tile, str]:
-    held: list[HeldTile] = (message.have or {}).get(tileset, [])
-    return {Tile(z, x, y): version for x, y, z, version in held}
+def _held(have: dict[str, list[HeldTile]], tileset: str) -> dict[Tile, str]:
+    return {Tile(z, x, y): version for x, y, z, version in have.get(tileset, [])}
 
 
 def _info(opened: Opened) -> TilesetInfo:

@@ -152,6 +152,8 @@ def unpacked(data: bytes, name: str | Path) -> bytes:
                 raise invalid(name, "a compressed tile is truncated")
             return whole
         if data[:4] == _ZSTD_MAGIC:
+            if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # decompressing allocates what the frame says, whatever the limit
+                raise invalid(name, "a tile is too large once it is unpacked")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
     return data
 

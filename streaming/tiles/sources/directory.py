@@ -43,6 +43,8 @@ class DirectorySource:
         if not real.is_relative_to(self._root):
             raise invalid(path, "it is a link that leads out of the directory")
         with readable(path, OSError):
+            if not real.is_file():  # reading a pipe would take for ever
+                raise invalid(path, "it is no file")
             if real.stat().st_size > MAX_TILE_BYTES:
                 raise invalid(path, "the tile is too large")
             data = real.read_bytes()

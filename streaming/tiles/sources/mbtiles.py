@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import isfinite
@@ -16,6 +17,10 @@ from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, PerThread, invalid, re
 
 CHECKED_WHOLE = 256 * 1024 * 1024
 """Files up to this size are checked page by page when they are opened."""
+QUERY_SECONDS = 30.0
+"""Tables may be views, and a view may count without end."""
+_STEPS = 100_000
+"""Of SQLite's machine, between two looks at the clock: about a millisecond."""
 
 
 class MBTilesSource:
@@ -51,10 +56,14 @@ class MBTilesSource:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with readable(self._path, sqlite3.Error, OSError, OverflowError), self._connections.lease() as connection:
+            end = time.monotonic() + QUERY_SECONDS
+            connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             yield connection
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TILE_BYTES + 1024)  # of a value; a row is one while it is read
+        return connection
 
     def _read_metadata(self, connection: sqlite3.Connection) -> Metadata:
         if self._path.stat().st_size <= CHECKED_WHOLE:

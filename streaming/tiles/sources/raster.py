@@ -31,6 +31,8 @@ SAMPLE = 1024
 PROBED_BLOCKS = 64
 MAX_BLOCK_BYTES = 1024 * 1024 * 1024
 """A small file can unpack to a block of any size; at 8 bytes a number, this is the largest that is read."""
+MAX_PICTURES = 100
+"""In one file: the image itself, its overviews and masks, and whatever else there may be."""
 _ENCODING: dict[str, dict[str, Any]] = {
     "png": {"img_format": "PNG", "ZLEVEL": 3},  # a third of the time of the default for an eighth more bytes
     "webp": {"img_format": "WEBP", "QUALITY": 85},
@@ -127,6 +129,7 @@ class RasterSource:
 
     def _look(self, path: Path, dataset: Any) -> _Look:
         with readable(path, *self._errors):
+            _check_pictures(path)
             _probe(dataset)
             bands = _shown_bands(dataset)
             palette = self._palette(dataset)
@@ -172,6 +175,9 @@ def open_geotiff(path: Path) -> Any:
         if dataset.crs is None or dataset.transform.is_identity:
             dataset.close()
             raise invalid(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
+        if dataset.tags(ns="OVERVIEWS"):  # looked at before GDAL goes there
+            dataset.close()
+            raise invalid(path, "it names another file or address as its overviews; gdaladdo makes some within it")
         return dataset
 
 
@@ -258,13 +264,28 @@ def _stretch(dataset: Any, bands: tuple[int, ...]) -> tuple[tuple[float, float],
 
 def _probe(dataset: Any) -> None:
     """Read blocks from the beginning to the end: a truncated file is refused when it is added, not when somebody looks."""
-    height, width = max(dataset.block_shapes, key=lambda shape: shape[0] * shape[1])
-    if height * width * dataset.count * 8 > MAX_BLOCK_BYTES:
-        raise invalid(dataset.name, f"its blocks of {width:,} x {height:,} pixels are too large; gdal_translate -of COG makes it better")
-    windows = [window for _, window in dataset.block_windows(1)]
-    step = max(1, len(windows) // PROBED_BLOCKS)
-    for window in [*windows[::step], windows[-1]]:
-        dataset.read(window=window)
+    height, width = dataset.block_shapes[0]
+    down, across = ceil(dataset.height / height), ceil(dataset.width / width)
+    last = down * across - 1  # a small file can have millions of blocks: they are not listed
+    for number in {*range(0, last, max(1, last // PROBED_BLOCKS)), last}:
+        dataset.read(window=dataset.block_window(1, *divmod(number, across)))
+
+
+def _check_pictures(path: Path) -> None:
+    """Refuse blocks that are too large in any picture of the file: overviews and masks, which nothing else tells of, are read too."""
+    import rasterio
+    from rasterio.errors import RasterioIOError  # type: ignore[import-untyped]
+
+    for number in range(1, MAX_PICTURES + 1):
+        try:
+            picture = rasterio.open(f"GTIFF_DIR:{number}:{path}", driver="GTiff")
+        except RasterioIOError:
+            return  # there are no more, or the file is damaged, as is seen when it is read
+        with picture:
+            height, width = max(picture.block_shapes, key=lambda shape: shape[0] * shape[1])
+            if height * width * picture.count * 8 > MAX_BLOCK_BYTES:
+                raise invalid(path, f"its blocks of {width:,} x {height:,} pixels are too large; gdal_translate -of COG makes it better")
+    raise invalid(path, f"it holds more than {MAX_PICTURES} pictures; gdal_translate -of COG makes a file of one and its overviews")
 
 
 def full_zoom(box: Box, dataset: Any) -> int:
@@ -295,7 +316,8 @@ def _close(readers: list[Any]) -> None:
 def expect_warnings() -> None:
     """Not repeated in the log: what reaches a pole is cut off, files without overviews are slow, and those without a place are refused."""
     logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells of its threads when rio-tiler imports it
-    from rasterio.errors import NotGeoreferencedWarning  # type: ignore[import-untyped]
+    logging.getLogger("rasterio._env").setLevel(logging.WARNING)  # it tells of errors that are raised as well
+    from rasterio.errors import NotGeoreferencedWarning
     from rio_tiler.errors import NoOverviewWarning
 
     warnings.filterwarnings("ignore", "Adjusting dataset latitudes")

@@ -106,6 +106,19 @@ async def test_an_update_that_cannot_be_is_refused_and_the_view_stays(geo: Geo, 
     assert (info["kind"], info["tileset"], info["zoom_range"]) == ("tiles", "red", {"start": 0, "end": 3})
 
 
+async def test_of_a_request_no_more_is_kept_than_is_understood(geo: Geo, red: Path) -> None:
+    """A hundred subscriptions of half a megabyte each would be held, and listed, for ever."""
+    await add("red", red)
+    peer = geo()
+    have = {"nowhere": [[0, 0, 0, "x" * 50]] * 1000}
+    assert (await subscribe(peer, tileset=["red"] * 1000, delta=["xor+zstd", *map(str, range(1000))], have=have))["success"]
+    await burst(peer)
+    (info,) = (await peer.ask(type="list_subscriptions"))["subscriptions"]
+    assert (info["tileset"], info["delta"]) == (["red"], ["xor+zstd"])
+    (connection,) = running().connections.values()  # type: ignore[union-attr]
+    assert connection.session.subscriptions["t"].message.have is None  # type: ignore[union-attr]
+
+
 async def test_a_feature_subscription_has_no_zooms(geo: Geo, red: Path) -> None:
     peer = geo()
     assert (await peer.subscribe(None))["success"]

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from streaming.core.errors import StreamError
+from streaming.tiles.bodies import Body, body
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
 from streaming.tiles.service import close_tile_service
 from streaming.tiles.sources.raster import RasterSource
+from streaming.tiles.store import Rendered
 from streaming.tiles.view import TileView
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import plain, write_raster
@@ -71,6 +73,27 @@ async def test_each_tile_is_rendered_once_for_all_viewers(geo: Geo, red: Path, p
     for peer in peers:
         assert len(await burst(peer)) == 3
     assert set(press.rendered.values()) == {2}
+
+
+async def test_delta_names_that_mean_nothing_make_no_deltas_of_their_own(geo: Geo, red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[frozenset[str]] = []
+
+    def counted(old: Rendered, new: Rendered, offered: frozenset[str]) -> Body:
+        made.append(offered)
+        return body(old, new, offered)
+
+    monkeypatch.setattr("streaming.tiles.live.body", counted)
+    await add("red", red)
+    peers = [geo() for _ in range(3)]
+    for number, peer in enumerate(peers):
+        await subscribe(peer, (0, 1), delta=["xor+zstd", f"unknown-{number}"])
+        await burst(peer)
+    repaint(red, 0, 255, 0)
+    await announce("red", Touched())
+    for peer in peers:
+        (tile,) = await burst(peer)
+        assert tile["encoding"] == "xor+zstd"
+    assert made == [frozenset({"xor+zstd"})]
 
 
 async def test_what_left_the_view_is_not_rendered(geo: Geo, red: Path, press: Press) -> None:

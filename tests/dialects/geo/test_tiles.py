@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from streaming.models import Tileset
+from streaming.runtime import Runtime
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
 from tests.geo_peer import GeoPeer
@@ -246,6 +248,21 @@ async def test_who_may_not_read_a_tileset_any_more_is_told_and_gets_nothing(geo:
     repaint(red, 0, 0, 255)
     await announce("red", Touched())
     assert await peer.nothing()
+
+
+async def test_a_tileset_that_is_not_public_any_more_ends_also_where_the_notice_was_lost(
+    geo: Geo, runtime: Runtime, red: Path, settings: object
+) -> None:
+    settings.GEOSTREAM_AUTH_CACHE_SECONDS = 0.0  # type: ignore[attr-defined]
+    await add("red", red)
+    peer = geo()
+    await subscribe(peer)
+    await burst(peer)
+    await runtime.watch_layers()
+    await Tileset.objects.aupdate(public=False)
+    await runtime.watch_layers()
+    end = await peer.next()
+    assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
 
 
 async def test_zooms_that_a_tileset_does_not_have_any_more_are_emptied(geo: Geo, red: Path) -> None:

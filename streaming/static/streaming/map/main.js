@@ -58,7 +58,7 @@ const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
 new Status(client, live, theme);
-const imagery = new Imagery({ map, client, calm, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
+const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
 const layers = new LayerList(document.getElementById("layers"), [...scenes.values()], switchedOn);
 const filter = new FilterForm(address.filter);
 const area = new AreaTool(map, theme);

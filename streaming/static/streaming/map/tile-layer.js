@@ -1,6 +1,7 @@
 /**
  * A Leaflet layer of tiles that arrive over the socket. The subscription follows the map; every place on the map is a canvas, painted when its
- * tile comes and again whenever it changes. Fires `described` (what the server says of the tileset), `figures` and `refused` ({error}).
+ * tile comes and again whenever it changes. This one shows images; `vector-tile-layer.js` makes of it one for vector tiles.
+ * Fires `described` (what the server says of the tileset), `figures` and `refused` ({error}).
  */
 import { viewOf } from "./tile-range.js";
 
@@ -35,15 +36,23 @@ export const LiveTileLayer = L.GridLayer.extend({
   },
 
   /** One canvas; copies of the world share a tile, not a canvas. */
-  createTile({ x, y, z }, done) {
+  createTile(coords, done) {
     const canvas = L.DomUtil.create("canvas", "live-tile");
-    const place = { canvas, done, painted: false, key: `${z}/${x}/${y}` };
+    const { z, x, y, part } = this._tileFor(coords);
+    const place = { canvas, done, painted: false, key: `${z}/${x}/${y}`, z, x, y, part };
     if (!this._places.has(place.key)) this._places.set(place.key, new Set());
     this._places.get(place.key).add(place);
     const held = this.subscription?.get(this.tileset, z, x, y);
-    if (held?.picture) this._paint(place, held.picture, false);
+    if (held) this._draw(place, held);
     if (held) queueMicrotask(() => this._settle(place));
     return canvas;
+  },
+
+  /** Which tile a square of the map shows. */
+  _tileFor: (coords) => coords,
+
+  *_allPlaces() {
+    for (const places of this._places.values()) yield* places;
   },
 
   _update(center) {
@@ -52,7 +61,10 @@ export const LiveTileLayer = L.GridLayer.extend({
   },
 
   _tiledView(center) {
-    return viewOf(this._tileZoom, this._pxBoundsToTileRange(this._getTiledPixelBounds(center)), this.options.keepBuffer);
+    const { min, max } = this._pxBoundsToTileRange(this._getTiledPixelBounds(center));
+    const padding = L.point(this.options.keepBuffer, this.options.keepBuffer);
+    const corners = [min.subtract(padding), max.add(padding)].map(({ x, y }) => this._tileFor({ x, y, z: this._tileZoom }));
+    return viewOf(corners[0].z, { min: corners[0], max: corners[1] });
   },
 
   _follow(view) {
@@ -67,8 +79,7 @@ export const LiveTileLayer = L.GridLayer.extend({
   },
 
   _subscribe(view) {
-    const tileSize = globalThis.devicePixelRatio > 1 ? 512 : 256;
-    const subscription = this.client.subscribeTiles({ tileset: this.tileset, tileSize, ...view });
+    const subscription = this.client.subscribeTiles({ tileset: this.tileset, ...this._conditions(), ...view });
     this.subscription = subscription;
     const own = (handler) => (event) => this.subscription === subscription && handler(event.detail);
     const handlers = {
@@ -80,31 +91,41 @@ export const LiveTileLayer = L.GridLayer.extend({
     for (const [type, handler] of Object.entries(handlers)) subscription.addEventListener(type, own(handler));
   },
 
-  /** Which zooms there are is known only now; a map that is zoomed further shows the last of them, larger. */
+  _conditions: () => ({ tileSize: globalThis.devicePixelRatio > 1 ? 512 : 256 }),
+
+  /** Which zooms there are is known only now. Leaflet's own `redraw` would take a fraction of a zoom for one. */
   _describe(info) {
-    const { min_zoom: minNativeZoom, max_zoom: maxNativeZoom, bounds } = info;
-    const before = JSON.stringify(this.info);
-    this.info = info;
-    if (before === JSON.stringify(info)) return;
     this.fire("described", { info });
-    const [west, south, east, north] = bounds;
-    Object.assign(this.options, { minNativeZoom, maxNativeZoom, minZoom: Math.max(0, minNativeZoom - 2) });
-    this.options.bounds = west <= east && east - west < 360 ? L.latLngBounds([south, west], [north, east]) : undefined;
-    if (this._map) this.redraw();
+    const grid = this._gridOf(info);
+    const before = this._grid;
+    this._grid = JSON.stringify(grid);
+    if (before === this._grid) return;
+    Object.assign(this.options, grid);
+    if (!this._map) return;
+    this._invalidateAll();
+    this._resetView();
   },
 
-  _show({ x, y, z, empty, picture }) {
-    for (const place of this._places.get(`${z}/${x}/${y}`) ?? []) {
-      if (empty) this._clear(place);
-      else if (picture) this._paint(place, picture, place.painted);
+  /** A map that is zoomed further shows the last zoom, larger. */
+  _gridOf({ min_zoom: minNativeZoom, max_zoom: maxNativeZoom, bounds: [west, south, east, north] }) {
+    const bounds = west <= east && east - west < 360 ? L.latLngBounds([south, west], [north, east]) : undefined;
+    return { minNativeZoom, maxNativeZoom, minZoom: Math.max(0, minNativeZoom - 2), bounds };
+  },
+
+  _show(tile) {
+    for (const place of this._places.get(`${tile.z}/${tile.x}/${tile.y}`) ?? []) {
+      if (tile.empty) this._clear(place);
+      else this._draw(place, tile);
       this._settle(place);
     }
     this.fire("figures");
   },
 
-  _paint(place, picture, changed) {
+  /** Paint what is known of a tile. A change is pointed at. */
+  _draw(place, { picture }) {
+    if (!picture) return;
     const { width, height } = picture.canvas;
-    const { canvas } = place;
+    const { canvas, painted: changed } = place;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
     context.globalCompositeOperation = "copy";
@@ -126,7 +147,7 @@ export const LiveTileLayer = L.GridLayer.extend({
 
   /** What has not come is empty. */
   _settleAll() {
-    for (const places of this._places.values()) for (const place of places) this._settle(place);
+    for (const place of this._allPlaces()) this._settle(place);
     this.fire("figures");
   },
 

@@ -1,8 +1,21 @@
-/** Which tiles a map needs, and the box to ask the server for. */
+/** Which tiles a map needs, which part of them it shows, and the box to ask the server for. */
 
 const longitude = (column, columns) => (column / columns) * 360 - 180;
 const latitude = (row, rows) => (Math.atan(Math.sinh(Math.PI * (1 - (2 * row) / rows))) * 180) / Math.PI;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/**
+ * The tile that shows a square of the map, and which part of it does: column and row of `scale` x `scale`.
+ * @param {{x: number, y: number, z: number}} square in Leaflet's numbers, by which a zoom has 2 ** z squares of 256 pixels
+ * @param {number} behind how many zooms the tiles have less: 1 for tiles of 512 pixels
+ * @param {number} maxZoom the last zoom that has tiles
+ */
+export function tileFor({ x, y, z }, behind, maxZoom) {
+  const depth = Math.max(0, z - behind - maxZoom);
+  const scale = 2 ** depth;
+  const [column, row] = [Math.floor(x / scale), Math.floor(y / scale)];
+  return { z: z - behind - depth, x: column, y: row, part: { x: x - column * scale, y: y - row * scale, scale } };
+}
 
 /**
  * The box of a rectangle of tiles, from the middle of its outermost ones, so that it touches these and no others. Columns may be of another

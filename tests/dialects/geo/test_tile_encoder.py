@@ -1,0 +1,30 @@
+"""A tile is encoded once for all who get the same bytes, and what is kept of that stays small."""
+
+from __future__ import annotations
+
+from streaming.dialects.geo.encoding import JSON_TEXT
+from streaming.dialects.geo.messages import DataEncoding
+from streaming.dialects.geo.tile_encoder import MAX_FORMS, TileVariant, tile_encoder
+from streaming.senders import RawFraming
+from streaming.tiles.bodies import full
+from streaming.tiles.grid import Tile
+from streaming.tiles.store import stamped
+
+FRAMING = RawFraming()
+ROOT = Tile(0, 0, 0)
+
+
+def variant(subscription_id: str) -> TileVariant:
+    return TileVariant(JSON_TEXT, FRAMING, subscription_id, "red", DataEncoding.BASE64)
+
+
+def test_equal_subscriptions_share_the_frames() -> None:
+    body = full(stamped(b"tile", "image/png"))
+    assert tile_encoder(variant("t")).frames(ROOT, body) is tile_encoder(variant("t")).frames(ROOT, body)
+
+
+def test_a_body_does_not_keep_the_frames_of_everybody() -> None:
+    body = full(stamped(b"tile", "image/png"))
+    for number in range(10 * MAX_FORMS):
+        tile_encoder(variant(f"subscription-{number}")).frames(ROOT, body)
+    assert len(body.frames) <= MAX_FORMS
