@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,15 +38,18 @@ class PublicView(AsyncApiView):
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """The short way where nothing depends on the user, else the usual one."""
-        if request.method not in ("GET", "HEAD") or "HTTP_AUTHORIZATION" in request.META:
-            return await super().dispatch(request, *args, **kwargs)
+        public = False
         try:
-            if (await tilesets.get(kwargs["tileset"])).public:
+            public = (await tilesets.get(kwargs["tileset"])).public
+            if public and request.method in ("GET", "HEAD") and "HTTP_AUTHORIZATION" not in request.META:
                 response: HttpResponseBase = await self.get(Request(request), **kwargs)  # type: ignore[attr-defined]  # of each view
-                return response
+            else:
+                response = await super().dispatch(request, *args, **kwargs)
         except StreamError as error:
-            return refusal(error)
-        return await super().dispatch(request, *args, **kwargs)
+            response = refusal(error)
+        if public:  # pages of other sites may show it, and read why not
+            response["Access-Control-Allow-Origin"] = "*"
+        return response
 
 
 class TileView(PublicView):
@@ -54,13 +58,13 @@ class TileView(PublicView):
     @extend_schema(**tile_schemas.GET_TILE)
     async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
         """The tile as it is now."""
-        settings = await readable_tileset(tileset, request.user)
+        settings = _shown_as(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
         has = (await tile_service().opened(settings)).metadata
         if FORMAT_NAMES[ending] != has.format:
             raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {has.format}, not {ending}")
         tile = await tile_service().tile(settings, Tile(int(z), int(x), int(y)))
         if tile is None and has.format == "mvt":
-            return _shared(HttpResponse(status=204), settings)
+            return _shared(_empty(204), settings)
         return _shared(_conditional(tile or transparent(has.tile_size), request), settings)
 
 
@@ -102,20 +106,32 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
+def _shown_as(format: str, tileset: TilesetSettings) -> TilesetSettings:
+    """A raster in the format that is asked for; other tilesets have the one they have."""
+    if tileset.kind != "raster" or format == "mvt" or format == (tileset.format or "png"):
+        return tileset
+    return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
+
+
 def _conditional(tile: Rendered, request: Request) -> HttpResponse:
     tag = f'"{tile.etag}"'
     known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
     unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)
-    response = HttpResponse(status=304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
+    response = _empty(304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
     response["ETag"] = tag
     return response
 
 
+def _empty(status: int) -> HttpResponse:
+    response = HttpResponse(status=status)
+    del response["Content-Type"]  # of nothing
+    return response
+
+
 def _shared(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
-    """Say who may keep it; pages of other sites may show what is public."""
+    """Say who may keep it."""
     if tileset.public:
         response["Cache-Control"] = "public, no-cache"
-        response["Access-Control-Allow-Origin"] = "*"
     else:
         response["Cache-Control"] = "private, no-cache"
         patch_vary_headers(response, ["Authorization", "Cookie"])

@@ -23,6 +23,8 @@ from .answers import answer
 from .base import AsyncApiView
 from .tile_schemas import TILESET_SETTINGS, TilesetSerializer
 
+Shown = dict[str, dict[str, Any]]
+"""Settings by the tileset's name."""
 ADD, CHANGE, DELETE = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
 
 
@@ -35,14 +37,14 @@ class TilesetsView(AsyncApiView):
     async def get(self, request: Request) -> HttpResponse:
         """The tilesets this user may read. One whose source cannot be read has an `error`."""
         found = [tileset for tileset in (await tilesets.all()).values() if await readable(tileset, request.user)]
-        shown = await _may_change(request.user)
+        shown = await _shown_settings(request.user)
         return answer(await asyncio.gather(*(_described_anyway(tileset, request, shown) for tileset in found)))
 
     @extend_schema(**tile_schemas.CREATE_TILESET)
     async def post(self, request: Request) -> HttpResponse:
         """Create a tileset. Its source is read first."""
         settings = await database_sync_to_async(_saved)(None, request)
-        created = await _described_anyway(settings, request, await _may_change(request.user))
+        created = await _described_anyway(settings, request, await _shown_settings(request.user, settings.name))
         return answer(created, 201, Location=request.build_absolute_uri(f"/api/tilesets/{settings.name}/"))
 
 
@@ -56,13 +58,13 @@ class TilesetView(AsyncApiView):
         """What it has."""
         settings = await readable_tileset(tileset, request.user)
         has = (await tile_service().opened(settings)).metadata
-        return answer(_described(settings, has, request, await _may_change(request.user)))
+        return answer(_described(settings, has, request, await _shown_settings(request.user, tileset)))
 
     @extend_schema(**tile_schemas.UPDATE_TILESET)
     async def patch(self, request: Request, tileset: str) -> HttpResponse:
         """Change some of its settings; they hold at once."""
         settings = await database_sync_to_async(_saved)(tileset, request)
-        return answer(await _described_anyway(settings, request, True))
+        return answer(await _described_anyway(settings, request, await _shown_settings(request.user, tileset)))
 
     @extend_schema(**tile_schemas.DELETE_TILESET)
     async def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -107,23 +109,30 @@ def _row(name: str) -> Tileset:
     return row
 
 
-async def _may_change(user: Any) -> bool:
-    """Whether to show the settings."""
-    return user.is_authenticated and bool(await database_sync_to_async(user.has_perm)(CHANGE))
+async def _shown_settings(user: Any, *names: str) -> Shown:
+    """What only those see of tilesets (of all, if none is named) who may change them; nothing for others."""
+
+    def read() -> Shown:
+        if not user.has_perm(CHANGE):
+            return {}
+        rows = Tileset.objects.filter(name__in=names) if names else Tileset.objects.all()
+        return {row.name: _settings(row) for row in rows}
+
+    return await database_sync_to_async(read)() if user.is_authenticated else {}
 
 
-async def _described_anyway(tileset: TilesetSettings, request: Request, may_change: bool) -> dict[str, Any]:
+async def _described_anyway(tileset: TilesetSettings, request: Request, shown: Shown) -> dict[str, Any]:
     try:
-        return _described(tileset, (await tile_service().opened(tileset)).metadata, request, may_change)
+        return _described(tileset, (await tile_service().opened(tileset)).metadata, request, shown)
     except StreamError as error:
-        settings = _settings(tileset) if may_change else {}
-        return {**_identity(tileset), **settings, "error": {"code": error.code, "message": error.message}, "links": []}
+        refusal = {"code": error.code, "message": error.message}
+        return {**_identity(tileset), **shown.get(tileset.name, {}), "error": refusal, "links": []}
 
 
-def _described(tileset: TilesetSettings, has: Metadata, request: Request, may_change: bool) -> dict[str, Any]:
+def _described(tileset: TilesetSettings, has: Metadata, request: Request, shown: Shown) -> dict[str, Any]:
     return {
         **_identity(tileset),
-        **(_settings(tileset) if may_change else {}),
+        **shown.get(tileset.name, {}),
         "format": has.format,
         "min_zoom": has.min_zoom,
         "max_zoom": has.max_zoom,
@@ -142,6 +151,6 @@ def _identity(tileset: TilesetSettings) -> dict[str, Any]:
     return {"name": tileset.name, "title": tileset.title, "kind": tileset.kind, "public": tileset.public}
 
 
-def _settings(tileset: TilesetSettings) -> dict[str, Any]:
-    shown = {name: getattr(tileset, name) for name in TILESET_SETTINGS if name != "source"}
-    return {**shown, "source": "\n".join(tileset.sources)}
+def _settings(row: Tileset) -> dict[str, Any]:
+    shown = {name: getattr(row, name) for name in TILESET_SETTINGS}
+    return {**shown, "permission": row.permission or "streaming.view_tileset", "source": "\n".join(settings_of(row, {}).sources)}

@@ -33,7 +33,7 @@ class View:
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords
-        return any(part.west <= x <= part.east and part.north <= y <= part.south for part in self._parts.get(zoom, ()))
+        return any(part.holds(x, y) for part in self._parts.get(zoom, ()))
 
 
 class Picture:

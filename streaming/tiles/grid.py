@@ -1,7 +1,8 @@
 """The grid of Web Mercator tiles (XYZ, row 0 in the north) and which of its tiles a box in degrees touches.
 
 Boxes are (west, south, east, north); west > east crosses the antimeridian. Latitudes beyond the edge of the square (85.0511°) are cut
-off there. Nothing is enumerated before it is counted, so that a request for a million tiles costs no more than its refusal.
+off there. A box touches what it shares a point with: edges count, on all four sides, as the base protocol wants it. Nothing is enumerated
+before it is counted, so that a request for a million tiles costs no more than its refusal.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from streaming.core.spatial import compile_bbox
 MAX_LATITUDE = 85.0511287798066
 MAX_ZOOM = 30
 WORLD: Box = (-180.0, -MAX_LATITUDE, 180.0, MAX_LATITUDE)
-_MICRODEGREES = 1_000_000
+EDGE = 1e-9
+"""In degrees (0.1 mm): what is as near as this touches, so that the last digit of an edge, which formulas differ in, does not matter."""
 
 
 class Tile(NamedTuple):
@@ -40,6 +42,10 @@ class TileRange(NamedTuple):
     def __len__(self) -> int:
         return (self.east - self.west + 1) * (self.south - self.north + 1)
 
+    def holds(self, x: int, y: int) -> bool:
+        """Whether this column and row are part of it."""
+        return self.west <= x <= self.east and self.north <= y <= self.south
+
     def tiles(self) -> Iterator[Tile]:
         """Its tiles, column by column."""
         for x in range(self.west, self.east + 1):
@@ -61,9 +67,10 @@ def tile_box(z: int, x: int, y: int) -> Box:
 def ranges(box: Box, z: int) -> list[TileRange]:
     """The tiles of one zoom that the box touches: one rectangle, or two at the antimeridian, with no tile in both."""
     west, south, east, north = box
-    if south > MAX_LATITUDE or north < -MAX_LATITUDE or not 0 <= z <= MAX_ZOOM:
+    if south > MAX_LATITUDE + EDGE or north < -MAX_LATITUDE - EDGE or not 0 <= z <= MAX_ZOOM:
         return []
-    (left, top), (right, bottom) = (_inside(place(lon, lat, z), z) for lon, lat in ((west, north), (east, south)))
+    left, top = _inside(place(west - EDGE, north + EDGE, z), z)
+    right, bottom = _inside(place(east + EDGE, south - EDGE, z), z)
     last = (1 << z) - 1
     if west <= east:
         return [TileRange(z, left, top, right, bottom)]
@@ -92,13 +99,8 @@ def view(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile]:
 
 
 def touches(box: Box, z: int, x: int, y: int) -> bool:
-    """Whether the tile and the box share a point; edges count."""
-    west, south, east, north = tile_box(z, x, y)
-    if south > box[3] or north < box[1]:
-        return False
-    if box[0] > box[2]:
-        return east >= box[0] or west <= box[2]
-    return west <= box[2] and east >= box[0]
+    """Whether the tile is one of those that the box touches."""
+    return any(part.holds(x, y) for part in ranges(box, z))
 
 
 def reaches(box: Box, z: int, x: int, y: int, margin: float) -> bool:
@@ -108,15 +110,6 @@ def reaches(box: Box, z: int, x: int, y: int, margin: float) -> bool:
         return False
     after_west, before_east = left <= x + 1 + margin, right >= x - margin
     return (after_west or before_east) if box[0] > box[2] else (after_west and before_east)
-
-
-def upstream_matches(box: Box, zooms: range, z: int, x: int, y: int) -> bool:
-    """The base protocol's own rule: micro-degrees cut off toward zero, edges count, no antimeridian."""
-    if z not in zooms:
-        return False
-    west, south, east, north = (int(degree * _MICRODEGREES) for degree in tile_box(z, x, y))
-    min_x, min_y, max_x, max_y = (int(degree * _MICRODEGREES) for degree in box)
-    return west <= max_x and east >= min_x and south <= max_y and north >= min_y
 
 
 def place(lon: float, lat: float, z: int) -> tuple[float, float]:

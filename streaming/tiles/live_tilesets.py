@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+WATCH_AGAIN_SECONDS = 5.0
+
 
 class LiveTilesets:
     """The live tilesets of a process."""
@@ -92,8 +94,15 @@ class LiveTilesets:
             from .watching import TileWatcher
 
             self._watcher = TileWatcher()
-            self._watching = asyncio.create_task(self._watcher.run(self._watched, self._noticed))
-            self._watching.add_done_callback(_log_failure)
+            self._watching = asyncio.create_task(self._keep_watching(self._watcher))
+
+    async def _keep_watching(self, watcher: TileWatcher) -> None:
+        while True:
+            try:
+                await watcher.run(self._watched, self._noticed)
+            except Exception:
+                logger.exception("files of tilesets are not watched, for a moment")
+                await asyncio.sleep(WATCH_AGAIN_SECONDS)
 
     async def _verify(self, live: LiveTileset) -> None:
         """Once its files are watched, see what happened before."""
@@ -129,8 +138,3 @@ class LiveTilesets:
             return live
         finally:
             del self._starting[settings.key]
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("files of tilesets are not watched any more", exc_info=error)

@@ -1,7 +1,7 @@
 """Whether bytes are a Mapbox vector tile: what a map's decoder would stumble over is found before the tile is stored.
 
 Checked are the frame of every message, that layers have a name of their own and a version that is known, and that every tag of a
-feature names a key and a value that are there. Coordinates are not looked at.
+feature names a key and a value that are there, and that no command of a geometry counts more than follows. Coordinates are not looked at.
 https://github.com/mapbox/vector-tile-spec/tree/master/2.1
 """
 
@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from streaming.core.errors import StreamError
 
 Message = dict[int, list[int | bytes]]
 _FIXED = {1: 8, 5: 4}
+_POSITIONS = {1: 1, 2: 1, 7: 0}
+"""That follow MoveTo, LineTo and ClosePath each time."""
 
 
 def check_mvt(data: bytes) -> None:
@@ -40,10 +44,25 @@ def _check_layer(data: bytes) -> bytes:
 
 def _check_feature(feature: Message, keys: int, values: int) -> None:
     tags = [number for packed in feature.get(2, ()) for number in _numbers(packed)]
-    if any(isinstance(packed, bytes) and packed[-1:] >= b"\x80" for packed in feature.get(4, ())):
-        raise _broken("a geometry does not end")
+    for geometry in feature.get(4, ()):
+        _check_geometry(_bytes(geometry, "geometry"))
     if len(tags) % 2 or max(tags[::2], default=-1) >= keys or max(tags[1::2], default=-1) >= values:
         raise _broken("a feature names a key or value that its layer does not have")
+
+
+def _check_geometry(packed: bytes) -> None:
+    """Only its commands are read, not what they are about: a decoder believes how often they are to be repeated."""
+    ends = np.flatnonzero(np.frombuffer(packed, np.uint8) < 128).tolist()
+    if packed[-1:] >= b"\x80":
+        raise _broken("a geometry does not end")
+    number = 0
+    while number < len(ends):
+        first = ends[number - 1] + 1 if number else 0
+        command = packed[first] if first == ends[number] else _varint(packed, first)[0]
+        count, positions = command >> 3, _POSITIONS.get(command & 7)
+        number += 1 + 2 * count * (positions or 0)
+        if positions is None or number > len(ends) or (positions == 0 and count != 1):
+            raise _broken("a geometry has a command that is not known, or more of them than there can be")
 
 
 def _numbers(packed: int | bytes) -> list[int]:

@@ -5,11 +5,15 @@ What was being rendered when its tileset was invalidated is handed to those who 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
 
 from .changes import Places
 from .flights import Flights
@@ -61,7 +65,11 @@ class TileStore:
                 self._kept.move_to_end(key)
                 return self._kept[key]
             era = self._invalidations[tileset]
-        return await self.flights.join((*key, era), lambda: self._render(key, source, era))
+        try:
+            async with asyncio.timeout(conf.TILE_SECONDS):
+                return await self.flights.join((*key, era), lambda: self._render(key, source, era))
+        except TimeoutError:
+            raise StreamError("invalid_source", f"tile {tile.z}/{tile.x}/{tile.y} takes too long to be rendered") from None
 
     def kept(self, tileset: str, tile: Tile) -> Rendered | None:
         """The tile if it is there already and not empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.dispatch import receiver
 
 from streaming.catalogue import Catalogue
 from streaming.core.errors import StreamError
-from streaming.models import Tileset
+from streaming.models import Layer, Tileset
 
 from .sources.base import Metadata
 
@@ -30,8 +31,8 @@ class TilesetSettings:
     attribution: str = ""
     rescale: str = ""
     colormap: str = ""
-    public: bool = True
-    permission: str = "streaming.view_tileset"
+    needs: tuple[str, ...] = ()
+    """The permissions that reading it needs: its own, if it is not public, and that of its layer, if that is not."""
     variant: str = ""
     """What tells apart several ways to show one tileset, such as the size of its tiles."""
 
@@ -40,9 +41,14 @@ class TilesetSettings:
         """Another one for every source, and for every way to show it."""
         return "\0".join((self.name, self.variant, self.kind, *self.sources))
 
+    @property
+    def public(self) -> bool:
+        """Whether anybody may read it."""
+        return not self.needs
+
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
-        return self.public or bool(user.is_authenticated and user.has_perm(self.permission))
+        return self.public or bool(user.is_authenticated and user.has_perms(self.needs))
 
     def require_kind(self, kind: str) -> None:
         """`StreamError("wrong_tileset_kind")` unless it is of this kind."""
@@ -61,8 +67,10 @@ class TilesetSettings:
         return replace(source, min_zoom=low, max_zoom=high, tile_size=size, attribution=self.attribution or source.attribution)
 
 
-def settings_of(tileset: Tileset) -> TilesetSettings:
-    """A row's settings."""
+def settings_of(tileset: Tileset, layers: Mapping[str, Layer] | None = None) -> TilesetSettings:
+    """A row's settings. `layers` saves asking for its layer."""
+    if layers is None and tileset.kind == "layer":
+        layers = {layer.name: layer for layer in Layer.objects.filter(name=tileset.source.strip())}
     return TilesetSettings(
         name=tileset.name,
         title=tileset.title or tileset.name,
@@ -75,19 +83,28 @@ def settings_of(tileset: Tileset) -> TilesetSettings:
         attribution=tileset.attribution,
         rescale=tileset.rescale,
         colormap=tileset.colormap,
-        public=tileset.public,
-        permission=tileset.permission or "streaming.view_tileset",
+        needs=tuple(_needs(tileset, layers or {})),
     )
 
 
+def _needs(tileset: Tileset, layers: Mapping[str, Layer]) -> Iterator[str]:
+    if not tileset.public:
+        yield tileset.permission or "streaming.view_tileset"
+    layer = layers.get(tileset.source.strip()) if tileset.kind == "layer" else None
+    if layer is not None and not layer.public:
+        yield layer.permission or "streaming.view_layer"
+
+
 def _read_tilesets() -> dict[str, TilesetSettings]:
-    return {tileset.name: settings_of(tileset) for tileset in Tileset.objects.all()}
+    layers = {layer.name: layer for layer in Layer.objects.all()}
+    return {tileset.name: settings_of(tileset, layers) for tileset in Tileset.objects.all()}
 
 
 tilesets = Catalogue("tileset", _read_tilesets)
 
 
 @receiver([post_save, post_delete], sender=Tileset)
+@receiver([post_save, post_delete], sender=Layer)
 def _saved(**kwargs: Any) -> None:
     """New settings hold at once in this process, elsewhere within `GEOSTREAM_AUTH_CACHE_SECONDS`."""
     tilesets.clear()

@@ -8,6 +8,7 @@ A delta is only ever sent against the version that was written to this very clie
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,9 +19,11 @@ from .bodies import Body
 from .grid import Tile
 
 AHEAD = 8
-"""Tiles asked for and not there yet."""
+"""Tiles of one connection that are asked for and not there yet."""
 READY_BYTES = 1 << 20
-"""Tiles that are there and wait for the socket; beyond it no more are asked for."""
+"""Tiles of one connection that are there and wait for the socket; beyond it no more are asked for."""
+PATIENCE = 0.25
+"""Seconds that tiles wait for one that was asked for before them, so that they come in order."""
 
 
 class TileEncoder(Protocol):
@@ -31,7 +34,7 @@ class TileEncoder(Protocol):
 
 
 class Order(Protocol):
-    """A tile that is under way. Answers by `arrive` or `fail`, later."""
+    """A tile that is under way. Answers by `arrive`, later."""
 
     def cancel(self, view: TileView) -> None:
         """It is not wanted any more."""
@@ -44,11 +47,49 @@ class Supply(Protocol):
         """Ask for the tile as it is now."""
 
 
+class _Asked:
+    """One tile that was asked for, when, and what came."""
+
+    __slots__ = ("answer", "order", "since")
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.since = time.monotonic()
+        self.answer: Body | StreamError | None = None
+
+
+class Allowance:
+    """What the views of one connection may have under way, together: a client with many views waits no less than one with a single one."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.ready_bytes = 0
+        self._hungry: dict[TileView, None] = {}
+
+    def feed(self, view: TileView | None = None) -> None:
+        """Let views ask for tiles, in turn, while there is room."""
+        if view is not None:
+            self._hungry[view] = None
+        while self._hungry and self.asked < AHEAD and self.ready_bytes < READY_BYTES:
+            hungry = next(iter(self._hungry))
+            del self._hungry[hungry]
+            if hungry.ask():
+                self._hungry[hungry] = None
+
+
 class TileView:
     """What one client is to see of one tileset. `offered` are the deltas it can apply."""
 
-    def __init__(self, outbox: Outbox, encoder: TileEncoder, offered: frozenset[str], on_current: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        encoder: TileEncoder,
+        offered: frozenset[str],
+        on_current: Callable[[], None],
+        allowance: Allowance | None = None,
+    ) -> None:
         self.outbox = outbox
+        self._allowance = allowance or Allowance()
         self.encoder = encoder
         self.offered = offered
         self.owner: object = self
@@ -59,11 +100,12 @@ class TileView:
         self._sent: dict[Tile, str] = {}
         self._claimed: dict[Tile, str] = {}
         self._due: dict[Tile, None] = {}
-        self._asked: dict[Tile, Order | Body | StreamError] = {}
+        self._asked: dict[Tile, _Asked] = {}
         self._ready: dict[Tile, Body] = {}
         self._ready_bytes = 0
-        self._busy = False
-        self._told = False
+        self.news = False
+        """Whether anything was told, or the view was moved, since whoever looks at this last set it to False."""
+        self._patience: asyncio.TimerHandle | None = None
 
     # -- what is wanted ---------------------------------------------------
 
@@ -88,7 +130,7 @@ class TileView:
 
     def move(self, wanted: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
         """Want these tiles, in this order. What came into view is due; what left it is forgotten, by both sides."""
-        self._told = False  # whoever moved waits to be told, also when nothing new is in view
+        self.news = True  # whoever moved waits to be told, also when nothing new is in view
         self.outbox.forget(self)  # what waits comes behind the answer to whoever moved
         before, self._rank = self._rank, {tile: rank for rank, tile in enumerate(wanted)}
         for tile in before.keys() - self._rank.keys():
@@ -117,45 +159,62 @@ class TileView:
 
     def pump(self) -> None:
         """Ask for what is due, as far as there is room for it; say so when nothing is left."""
-        if self._busy or self.supply is None:
-            return
-        self._busy = True
-        try:
-            while self._due and len(self._asked) < AHEAD and self._ready_bytes < READY_BYTES:
-                tile = next((tile for tile in self._due if tile not in self._asked), None)
-                if tile is None:
-                    break
-                del self._due[tile]
-                self._asked[tile] = self.supply.request(tile, self)
-        finally:
-            self._busy = False
-        if self.current and not self._told:
-            self._told = True
+        self._allowance.feed(self)
+        if self.current:
             self._on_current()
+
+    def ask(self) -> bool:
+        """Ask for the next tile that is due; whether there was one."""
+        tile = next((tile for tile in self._due if tile not in self._asked), None)
+        if tile is None or self.supply is None:
+            return False
+        del self._due[tile]
+        self._allowance.asked += 1
+        self._asked[tile] = _Asked(self.supply.request(tile, self))
+        return True
 
     def stop(self) -> None:
         """Ask for nothing more and drop what waits."""
         self.move(())
         self.supply = None
         self.outbox.forget(self)
+        if self._patience is not None:
+            self._patience.cancel()
+        self._allowance.feed()
 
     # -- what arrives -----------------------------------------------------
 
     def arrive(self, tile: Tile, answer: Body | StreamError) -> None:
-        """A tile that was asked for is here, or cannot be had. What was asked for before is dealt with before."""
-        if tile not in self._asked:
-            return
-        self._asked[tile] = answer
-        for first, found in list(self._asked.items()):
-            if isinstance(found, StreamError):
-                del self._asked[first]
-                self.refused(first, found)
-            elif isinstance(found, Body):
-                del self._asked[first]
-                self._settle(first, found)
-            else:
-                break
+        """A tile that was asked for is here, or cannot be had."""
+        asked = self._asked.get(tile)
+        if asked is not None and asked.answer is None:
+            asked.answer = answer
+            self._allowance.asked -= 1
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Tiles go on in the order in which they were asked for, but none is waited for too long."""
+        now = time.monotonic()
+        for tile, asked in list(self._asked.items()):
+            if asked.answer is None:
+                if now - asked.since < PATIENCE:
+                    self._wait(asked.since + PATIENCE - now)
+                    break
+            elif self._asked.pop(tile, None) is asked:
+                self._deal_with(tile, asked.answer)
         self.pump()
+
+    def _wait(self, seconds: float) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        self._patience = asyncio.get_running_loop().call_later(seconds, self._pass_on)
+
+    def _deal_with(self, tile: Tile, answer: Body | StreamError) -> None:
+        if isinstance(answer, StreamError):
+            self.news = True
+            self.refused(tile, answer)
+        else:
+            self._settle(tile, answer)
 
     def _settle(self, tile: Tile, body: Body) -> None:
         held = self._sent.get(tile, "")
@@ -174,6 +233,7 @@ class TileView:
         self._unready(tile)
         self._ready[tile] = body
         self._ready_bytes += len(body.data)
+        self._allowance.ready_bytes += len(body.data)
         if not was_waiting:
             self.outbox.put(self)
 
@@ -181,8 +241,10 @@ class TileView:
         body = self._ready.pop(tile, None)
         if body is not None:
             self._ready_bytes -= len(body.data)
+            self._allowance.ready_bytes -= len(body.data)
 
     def _written(self, tile: Tile, body: Body) -> None:
+        self.news = True
         self._claimed.pop(tile, None)
         if body.version:
             self._sent[tile] = body.version
@@ -193,12 +255,12 @@ class TileView:
         due = self._due.keys() | set(tiles)
         if len(due) > len(self._due):
             self._due = dict.fromkeys(sorted(due, key=self._rank.__getitem__))
-            self._told = False
 
     def _forget(self, tile: Tile) -> None:
         asked = self._asked.pop(tile, None)
-        if asked is not None and not isinstance(asked, Body | StreamError):
-            asked.cancel(self)
+        if asked is not None and asked.answer is None:
+            self._allowance.asked -= 1
+            asked.order.cancel(self)
         self._due.pop(tile, None)
         self._unready(tile)
         self._sent.pop(tile, None)

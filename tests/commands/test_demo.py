@@ -120,7 +120,7 @@ async def test_imagery_arrives_strip_by_strip(start_demo: Callable[..., Demo], o
     demo = start_demo("--no-replay", redis_url=own_redis.url)
     demo.wait_until_ready()
     async with demo.client() as client:
-        tiles = await client.subscribe_tiles((-121, 13, -106, 31), (5, 6), tileset="relief")
+        tiles = await client.subscribe_tiles((-121, 13, -106, 31), (5, 6))  # the relief is the demo's default
         await tiles.ready()
         painted = [await anext(tiles) for _ in range(len(tiles.tiles) + 3)][-3:]
         assert any(tile.encoding for tile in painted)

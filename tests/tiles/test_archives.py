@@ -177,6 +177,22 @@ def test_a_directory_knows_its_bounds(directory: Write) -> None:
     assert bounds == pytest.approx((0, 0, 90, 66.51326))
 
 
+def test_a_directorys_bounds_are_those_of_all_its_zooms(directory: Write) -> None:
+    metadata = DirectorySource(directory({(1, 0, 0): PNG, (1, 0, 1): PNG, (3, 7, 3): PNG})).metadata
+    assert metadata.bounds == pytest.approx((-180, -85.05113, 180, 85.05113))
+    assert (metadata.min_zoom, metadata.max_zoom) == (1, 3)
+
+
+def test_of_very_many_columns_some_are_looked_into(directory: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.tiles.sources.directory.MOST_COLUMNS", 3)
+    bounds = DirectorySource(directory({(4, x, 8): PNG for x in range(2, 14)})).metadata.bounds
+    assert (bounds[0], bounds[2]) == (-135, 135)
+
+
+def test_a_directory_with_rows_outside_the_grid_is_refused(directory: Write) -> None:
+    _refused(DirectorySource, directory({(1, 0, 2): PNG, (3, 7, 3): PNG}))
+
+
 def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
     _refused(DirectorySource, tmp_path)
     _refused(DirectorySource, tmp_path / "nowhere")

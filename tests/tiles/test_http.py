@@ -21,8 +21,10 @@ from streaming.api.authentication import known_users
 from streaming.api.tiles import transparent
 from streaming.features.publishing import publish
 from streaming.models import Tileset
+from streaming.tiles import images
 from streaming.tiles.service import tile_service
-from streaming.tiles.sources.base import MIME
+from streaming.tiles.sources.base import FORMAT_NAMES, MIME
+from streaming.tiles.tilesets import tilesets
 from tests.geo_peer import point
 
 from .conftest import PNG, plain, truncate, write_raster
@@ -71,6 +73,38 @@ def test_an_unchanged_tile_is_not_sent_again(client: Client, blue: Path, known: 
     tag = client.get("/tiles/blue/3/4/2.png")["ETag"]
     answer = client.get("/tiles/blue/3/4/2.png", headers={"If-None-Match": known.format(tag)})
     assert (answer.status_code, answer.content, answer["ETag"]) == (304, b"", tag)
+    assert not answer.has_header("Content-Type")
+
+
+@pytest.mark.parametrize(("ending", "mime"), [("webp", "image/webp"), ("jpg", "image/jpeg"), ("jpeg", "image/jpeg"), ("png", "image/png")])
+def test_a_raster_is_sent_in_the_format_of_the_ending(client: Client, blue: Path, ending: str, mime: str) -> None:
+    answer = client.get(f"/tiles/blue/3/4/2.{ending}")
+    assert (answer.status_code, answer["Content-Type"]) == (200, mime)
+    assert images.sniff(answer.content) == FORMAT_NAMES[ending]
+
+
+def test_every_format_of_a_raster_follows_its_file(client: Client, blue: Path, settings: Any) -> None:
+    settings.GEOSTREAM_TILE_CHECK_SECONDS = 0.0
+    before = [client.get(f"/tiles/blue/3/4/2.{ending}")["ETag"] for ending in ("png", "webp")]
+    os.replace(write_raster(blue.with_suffix(".new"), plain(200, 0, 0)), blue)
+    after = [client.get(f"/tiles/blue/3/4/2.{ending}")["ETag"] for ending in ("png", "webp")]
+    assert len({*before, *after}) == 4
+
+
+def test_finished_tiles_are_not_sent_in_another_format(client: Client, data_dir: Path, mbtiles: Write) -> None:
+    path = mbtiles({(0, 0, 0): PNG})
+    add("mb", path.rename(data_dir / path.name))
+    answer = client.get("/tiles/mb/0/0/0.webp")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_tile")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}], ids=["nobody", "a bad token"])
+def test_pages_of_other_sites_can_read_refusals_of_public_tilesets(client: Client, blue: Path, headers: dict[str, str]) -> None:
+    answer = client.get("/tiles/blue/40/0/0.png", headers=headers)
+    assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401 if headers else 404, "*")
+    Tileset.objects.update(public=False)
+    tilesets.clear()
+    assert not client.get("/tiles/blue/40/0/0.png", headers=headers).has_header("Access-Control-Allow-Origin")
 
 
 def test_a_replaced_file_shows_at_once(client: Client, blue: Path, settings: Any) -> None:
@@ -122,7 +156,7 @@ def test_an_empty_vector_tile_has_no_content(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["blue/40/0/0.png", "blue/3/8/0.png", "blue/3/0/0.png", "blue/9/270/170.png", "blue/3/4/2.webp", "blue/3/4/2.mvt"]
+    "path", ["blue/40/0/0.png", "blue/3/8/0.png", "blue/3/0/0.png", "blue/9/270/170.png", "blue/3/4/2.mvt", "blue/3/4/2.pbf"]
 )
 def test_where_there_is_no_tile(client: Client, blue: Path, path: str) -> None:
     answer = client.get(f"/tiles/{path}")

@@ -26,6 +26,7 @@ from streaming.tiles.opening import imagery_folder, open_source
 from streaming.tiles.painted import painted_files
 from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import SourceClosed
+from streaming.tiles.sources.footprint import opaque
 from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.tilesets import TilesetSettings, settings_of
 
@@ -253,7 +254,7 @@ def test_what_is_no_geotiff_is_refused(blue: TilesetSettings, content: bytes) ->
     assert refused(blue, content).code == "invalid_image"
 
 
-@pytest.mark.parametrize(("side", "block"), [(100_000, 256), (16_384, 16_384)])
+@pytest.mark.parametrize(("side", "block"), [(100_000, 256), (9_000, 512), (16_384, 16_384)])
 def test_a_decompression_bomb_is_refused(blue: TilesetSettings, tmp_path: Path, side: int, block: int) -> None:
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True, "compress": "deflate"}
     shape = {"height": side, "width": side, "tiled": True, "blockxsize": block, "blockysize": block}
@@ -261,6 +262,16 @@ def test_a_decompression_bomb_is_refused(blue: TilesetSettings, tmp_path: Path, 
         pass
     assert os.path.getsize(tmp_path / "bomb.tif") < 2_500_000
     assert refused(blue, tmp_path / "bomb.tif").code == "invalid_image"
+
+
+def test_whether_a_great_many_blocks_are_opaque_is_not_looked_at(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True}
+    for height, seen in ((1 << 10, True), (1 << 18, False)):
+        with rasterio.open(
+            tmp_path / "a.tif", "w", width=16, height=height, blockysize=1, transform=from_bounds(*EUROPE, 16, height), **profile
+        ):
+            pass
+        assert opaque(tmp_path / "a.tif") is seen
 
 
 @pytest.mark.parametrize("bounds", [(0.0, -90.0, 20.0, -86.0), (200.0, 40.0, 220.0, 60.0)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import struct
+import zlib
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -46,9 +48,45 @@ def noisy() -> bytes:
     return file.getvalue()
 
 
+def png(*chunks: tuple[bytes, bytes], pixels: bytes | None = None, interlaced: int = 0) -> bytes:
+    """256 x 256 grey pixels, with other chunks before them."""
+    head = struct.pack(">IIBBBBB", 256, 256, 8, 0, 0, 0, interlaced)
+    rows = zlib.compress(bytes(256 * 257) if pixels is None else pixels)
+    every = ((b"IHDR", head), *chunks, (b"IDAT", rows[:50]), (b"IDAT", rows[50:]), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in every
+    )
+
+
+def drawn(times: int) -> bytes:
+    """A JPEG whose scan is there so many times."""
+    data = picture(1, format="JPEG")
+    at = data.index(b"\xff\xda")
+    return data[:at] + data[at:-2] * times + data[-2:]
+
+
+def moving(format: str) -> bytes:
+    file = BytesIO()
+    frames = [Image.new("RGB", (256, 256), colour) for colour in ("red", "blue")]
+    frames[0].save(file, format, save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
 def vector(*layers: dict[str, Any]) -> bytes:
     data: bytes = mapbox_vector_tile.encode(list(layers or (ROADS,)))
     return data
+
+
+def varint(number: int) -> bytes:
+    return (bytes([number & 127 | 128]) + varint(number >> 7)) if number > 127 else bytes([number])
+
+
+def shape(commands: list[int]) -> bytes:
+    """A vector tile of one feature with this geometry."""
+    geometry = b"".join(map(varint, commands))
+    feature = b"\x18\x03\x22" + varint(len(geometry)) + geometry
+    layer = b"\x0a\x01a\x78\x02\x12" + varint(len(feature)) + feature
+    return b"\x1a" + varint(len(layer)) + layer
 
 
 def pushed(**options: Any) -> TilesetSettings:
@@ -152,6 +190,53 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
     assert (error.code, "65536 x 65536" in error.message) == ("invalid_tile", True)
 
 
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_pixels_that_unpack_to_more_than_their_size_are_refused(interlaced: int) -> None:
+    bomb = png(pixels=bytes(100_000_000), interlaced=interlaced)
+    assert len(bomb) < 100_000
+    assert refused(pushed(), bomb).message.endswith("it unpacks to more than the pixels it says it has")
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_the_last_byte_that_may_be_there_is_taken(interlaced: bool) -> None:
+    passes = [(32, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 256)] if interlaced else [(256, 256)]  # rows, columns
+    whole = sum(rows * (1 + columns) for rows, columns in passes)
+    assert refused(pushed(), png(pixels=bytes(whole + 1), interlaced=interlaced)).code == "invalid_tile"
+    tileset = settings_of(Tileset.objects.get())
+    assert push_sync(tileset, PLACE, png(pixels=bytes(whole), interlaced=interlaced)).outcome == "added"
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt"])
+def test_long_compressed_texts_and_profiles_are_refused(kind: bytes) -> None:
+    part = b"name\0" + b"\0" * (kind == b"iTXt") + b"\0" * 9000
+    assert "leave them out" in refused(pushed(), png((kind, part), (kind, part))).message
+
+
+def test_a_short_text_may_be_there() -> None:
+    text = (b"zTXt", b"Comment\0\0" + zlib.compress(b"made by hand"))
+    assert push_sync(pushed(), PLACE, png(text)).outcome == "added"
+
+
+def test_a_png_of_very_many_pieces_is_refused() -> None:
+    assert "pieces" in refused(pushed(), png(*[(b"tEXt", b"a\0b")] * 10_001)).message
+
+
+def test_a_jpeg_that_is_drawn_again_and_again_is_refused() -> None:
+    assert "scans" in refused(pushed(format="jpg"), drawn(101)).message
+
+
+def test_a_progressive_jpeg_is_taken() -> None:
+    file = BytesIO()
+    Image.open(BytesIO(noisy())).save(file, "JPEG", progressive=True)
+    assert file.getvalue().count(b"\xff\xda") > 5
+    assert push_sync(pushed(format="jpg"), PLACE, file.getvalue()).outcome == "added"
+
+
+@pytest.mark.parametrize("format", ["png", "webp"])
+def test_an_animation_is_no_tile(format: str) -> None:
+    assert "animation" in refused(pushed(format=format), moving(format)).message
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -187,6 +272,24 @@ def test_what_is_no_whole_tile_is_refused(data: bytes) -> None:
 )
 def test_what_is_no_vector_tile_is_refused(data: bytes) -> None:
     assert refused(pushed(format="mvt"), data).code == "invalid_tile"
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [9, 0, 0, 10, 2, 2, (1 << 28 | 7)],
+        [9, 0, 0, (1 << 28 | 2), 2, 2],
+        [9, 0, 0, 18, 2, 2],
+        [(1 << 60 | 1), 0, 0],
+        [9, 0, 0, 10, 2, 2, 7],
+        [9, 0, 0, 11, 2, 2],
+    ],
+    ids=["ClosePath very often", "LineTo very often", "LineTo once too often", "MoveTo very often", "ClosePath never", "unknown"],
+)
+def test_geometries_that_count_what_is_not_there_are_refused(commands: list[int]) -> None:
+    check_mvt(shape([9, 0, 0, 18, 2, 2, 200, 300, 15]))
+    with pytest.raises(StreamError, match="geometry"):
+        check_mvt(shape(commands))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -232,6 +335,16 @@ def test_a_removed_tileset_takes_its_tiles_along() -> None:
     push_sync(pushed(), PLACE, picture(1))
     Tileset.objects.get().delete()
     assert not list(sync_redis().scan_iter("*tiles:radar*"))
+
+
+def test_a_tile_that_outlived_its_tileset_is_not_in_a_new_one() -> None:
+    push_sync(pushed(), PLACE, picture(1))
+    late = sync_redis().hgetall(pushed_keys("radar")[0])
+    Tileset.objects.get().delete()
+    sync_redis().hset(pushed_keys("radar")[0], mapping=late)  # by a push that had begun before
+    tileset = pushed()
+    assert open_source(tileset).render(*PLACE) is None
+    assert push_sync(tileset, PLACE, picture(1)).outcome == "added"
 
 
 def test_the_command_makes_a_tileset_for_pushed_tiles() -> None:

@@ -157,6 +157,16 @@ def test_a_file_that_is_no_geotiff_is_refused(tmp_path: Path, content: bytes) ->
     _refused(tmp_path / "a.tif", "a.tif")
 
 
+@pytest.mark.parametrize("keep", [0.9, 0.0])
+def test_a_refusal_names_the_file_once_and_no_folder(tmp_path: Path, noise: Any, keep: float) -> None:
+    path = truncate(write_raster(tmp_path / "a.tif", noise), keep)
+    with pytest.raises(StreamError) as caught:
+        RasterSource([path])
+    message = caught.value.message
+    assert (message[:7], message.count("a.tif"), str(tmp_path) in message) == ("a.tif: ", 1, False)
+    assert ("it is damaged or cut off" if keep else "not recognized") in message
+
+
 def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True, "compress": "deflate"}
     transform = from_bounds(*EUROPE, 16384, 16384)
@@ -175,22 +185,29 @@ def test_an_overview_or_mask_that_unpacks_to_too_much_is_refused(tmp_path: Path,
 
 
 def test_an_image_of_a_great_many_blocks_is_opened_at_once(tmp_path: Path, opened: Opened) -> None:
-    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True, "tiled": True}
-    side = 1 << 14
-    with rasterio.open(
-        tmp_path / "a.tif",
-        "w",
-        height=side,
-        width=side,
-        transform=from_bounds(*EUROPE, side, side),
-        blockxsize=16,
-        blockysize=16,
-        **profile,  # 1,048,576 blocks
-    ):
-        pass
+    path = _sparse(tmp_path / "a.tif", 64, 1 << 20, blockysize=1)  # 1,048,576 blocks
     began = time.process_time()
-    opened(tmp_path / "a.tif")
+    opened(path)
     assert time.process_time() - began < 2  # listing them takes five
+
+
+def test_a_large_image_without_overviews_is_refused(tmp_path: Path) -> None:
+    path = _sparse(tmp_path / "a.tif", 100_000, 100_000, tiled=True, blockxsize=1024, blockysize=1024)
+    assert path.stat().st_size < 400_000
+    _refused(path, "gdaladdo")
+
+
+def test_a_large_image_with_overviews_is_taken(tmp_path: Path, opened: Opened) -> None:
+    path = _sparse(tmp_path / "a.tif", 9000, 9000, tiled=True, blockxsize=512, blockysize=512)
+    _refused(path, "gdaladdo")
+    _add_overviews(path, 2)
+    assert opened(path).render(*EDGE) is not None
+
+
+def test_overviews_that_are_far_too_coarse_do_not_help(tmp_path: Path) -> None:
+    path = _sparse(tmp_path / "a.tif", 9000, 9000, tiled=True, blockxsize=512, blockysize=512)
+    _add_overviews(path, 64)
+    _refused(path, "times as coarse")
 
 
 @pytest.mark.parametrize("elsewhere", ["{folder}/other.tif", "/vsicurl/http://127.0.0.1:9/other.tif"])
@@ -227,6 +244,18 @@ def _refused(path: Path, word: str, **options: Any) -> None:
     with pytest.raises(StreamError, match=word) as caught:
         RasterSource([path], RasterOptions(**options))
     assert caught.value.code == "invalid_source"
+
+
+def _sparse(path: Path, width: int, height: int, **profile: Any) -> Path:
+    """Pixels that are not in the file."""
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "sparse_ok": True, **profile}
+    with rasterio.open(path, "w", width=width, height=height, transform=from_bounds(*EUROPE, width, height), **profile):
+        return path
+
+
+def _add_overviews(path: Path, *factors: int) -> None:
+    with rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews(factors)
 
 
 def _append_picture(path: Path, kind: int, side: int) -> None:

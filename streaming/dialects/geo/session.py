@@ -41,6 +41,7 @@ from .tiles import TileSubscription
 
 if TYPE_CHECKING:
     from streaming.connection import Connection
+    from streaming.tiles.view import Allowance
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class GeoSession:
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
+        self.tile_allowance: Allowance | None = None
         self._met = False
         self._bad_frames = 0
         self._reviewing: asyncio.Task[None] | None = None

@@ -118,6 +118,8 @@ class TileSubscription:
         if others or None in changes.values():
             raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
         opened = await self._opened()
+        if self._session.subscriptions.get(self.id) is not self:
+            raise StreamError("unknown_subscription", "the subscription has ended: its tileset may no longer be read")
         # Nothing awaits from here on.
         after = structs.replace(self.message, **changes)
         wanted = self._wanted(after, opened)
@@ -218,7 +220,7 @@ class TileSubscription:
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
-        """While several views move, none says alone that all is sent."""
+        """While several views move, none says alone that all has been sent."""
         self._settling = True
         try:
             yield
@@ -227,21 +229,25 @@ class TileSubscription:
             self._current()
 
     def _view(self, live: LiveTileset) -> TileView:
-        from streaming.tiles.view import TileView
+        from streaming.tiles.view import Allowance, TileView
 
         session = self._session
+        session.tile_allowance = session.tile_allowance or Allowance()
         variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._encoding)
         offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
-        made = TileView(session.outbox, tile_encoder(variant), offered, self._current)
+        made = TileView(session.outbox, tile_encoder(variant), offered, self._current, session.tile_allowance)
         made.refused = self._refused
         return made
 
     def _current(self) -> None:
         """One tileset's tiles have all been sent."""
-        if self._settling or not all(picture.view.current for picture in self._pictures.values()):
+        views = [picture.view for picture in self._pictures.values()]
+        if self._settling or not all(view.current for view in views) or not any(view.news for view in views):
             return
+        for view in views:
+            view.news = False
         self._told_of_error = False
-        if self.message.progress and self._pictures:
+        if self.message.progress:
             self._session.send(TilesReady(self.id))
 
     def _refused(self, tile: Tile, error: StreamError) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from streaming.core.errors import StreamError
 from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.copies import Copies
 from streaming.models import Tileset
 from streaming.tiles.opening import KINDS, confined, data_dir, detect_kind, open_source
 from streaming.tiles.tilesets import settings_of
@@ -48,10 +50,13 @@ class Command(BaseCommand):
         check_migrations()
         try:
             tileset = _tileset(options)
+            tileset.clean_fields()
             if tileset.kind in ("layer", "pushed"):
                 prepare_redis()
-            tileset.full_clean()
-            tileset.save()
+                tileset.full_clean()
+                tileset.save()
+            else:
+                _save_with_files(tileset, options)
             self._report(tileset)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
@@ -80,31 +85,31 @@ def _tileset(options: dict[str, Any]) -> Tileset:
             setattr(tileset, name, options[name])
     tileset.public = tileset.public and not options["private"]
     tileset.kind = kind
-    finished = kind in ("layer", "pushed")
-    tileset.source = "\n".join(options["sources"] if finished else [_placed(path, options) for path in options["sources"]])
+    tileset.source = "\n".join(options["sources"])
     return tileset
 
 
-def _placed(text: str, options: dict[str, Any]) -> str:
-    """The absolute path, in the data folder if it is to be copied there."""
+def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> None:
+    """Save a tileset of files. Those to be copied get their place only once the tileset could be opened with the copies."""
+    with Copies(data_dir().resolve() / "tiles" / tileset.name) as copies:
+        paths = [_placed(text, copies if options["copy"] else None) for text in options["sources"]]
+        tileset.source = "\n".join(map(str, paths))
+        tileset.full_clean()
+        tileset.source = "\n".join(str(copies.places.get(path, path)) for path in paths)
+        with transaction.atomic():
+            tileset.save()
+            copies.keep()
+
+
+def _placed(text: str, copies: Copies | None) -> Path:
+    """The absolute path, or that of a copy in the data folder. `CommandError` for what is elsewhere."""
     path = Path(text).absolute()
-    if not options["copy"]:
-        return str(path)
     try:
-        return str(confined(str(path)))
-    except StreamError:
-        return str(_copied(path, data_dir().resolve() / "tiles" / Path(options["name"]).name))
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    target = folder / path.name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            shutil.copytree(path, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(path, target.with_suffix(".part"))
-            target.with_suffix(".part").replace(target)  # a server may be reading the old one
-    except OSError as error:
-        raise CommandError(f"{path.name} cannot be copied: {error.strerror}") from error
-    return target
+        found = confined(str(path))
+    except StreamError as error:
+        if not os.path.exists(path):
+            raise CommandError(f"{path.name}: there is no such file or folder") from error
+        if copies is None:
+            raise CommandError(f"{error.message}, or copy it with --copy") from error
+        return copies.add(path)
+    return path if copies is None else found

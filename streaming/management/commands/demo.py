@@ -81,6 +81,7 @@ class Command(BaseCommand):
         with claimed(options["host"], options["port"]) as listener:
             check_migrations()
             prepare_redis()
+            os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that know nothing of names
             flights, relief = _prepare_layers(), _prepare_relief()
             config = server.config(
                 host=options["host"],

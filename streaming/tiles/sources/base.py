@@ -127,7 +127,22 @@ def readable(path: str | Path, *errors: type[BaseException]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        raise invalid(path, str(error) or type(error).__name__) from error
+        raise invalid(path, reason(path, error)) from error
+
+
+def reason(path: str | Path, error: BaseException) -> str:
+    """What a library's error says of a file, without its name, which the refusal has already, and without its folder."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error) or type(error).__name__
+    if "previous exception" in text:  # the last one tells
+        while error.__cause__ is not None:
+            error = error.__cause__
+        text = f"it is damaged or cut off ({error})"
+    name, folder = Path(path).name, Path(path).parent
+    if folder.is_absolute():
+        text = text.replace(f"{folder}/", "")
+    return text.removeprefix(f"{name}: ").removeprefix(f"'{name}' ")
 
 
 def invalid(path: str | Path, why: str) -> StreamError:

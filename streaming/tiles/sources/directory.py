@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from streaming.core.items import Box
 from streaming.tiles.grid import MAX_ZOOM, exists, tile_box
 
-from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, invalid, readable, unpacked
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, invalid, readable, reason, unpacked
+
+MOST_COLUMNS = 1000
+"""Of one zoom, that are looked into for its rows: from the first to the last, evenly."""
 
 
 class DirectorySource:
-    """One directory. Its bounds are those of the columns and rows of its highest zoom."""
+    """One directory. Its bounds are those of the columns and rows of all its zooms."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with readable(path, OSError):
             self._root = path.resolve(strict=True)
             zooms = _numbers(self._root)
-        if not zooms or zooms[-1] > MAX_ZOOM:
-            raise invalid(path, "it holds no tiles: z/x/y.png and the like are expected")
-        self._suffix = self._find_suffix(zooms[-1])
-        self._metadata = self._describe(zooms)
+            if not zooms or zooms[-1] > MAX_ZOOM:
+                raise invalid(path, "it holds no tiles: z/x/y.png and the like are expected")
+            self._suffix = self._find_suffix(zooms[-1])
+            self._metadata = self._describe(zooms)
 
     @property
     def metadata(self) -> Metadata:
@@ -39,7 +43,7 @@ class DirectorySource:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise invalid(path, str(error)) from error
+            raise invalid(path, reason(path, error)) from error
         if not real.is_relative_to(self._root):
             raise invalid(path, "it is a link that leads out of the directory")
         with readable(path, OSError):
@@ -59,15 +63,28 @@ class DirectorySource:
         raise invalid(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
 
     def _describe(self, zooms: list[int]) -> Metadata:
-        z = zooms[-1]
-        with readable(self._path, OSError):
-            columns = _numbers(self._root / str(z))
-            rows = {row for x in columns for row in _numbers(self._root / str(z) / str(x), f".{self._suffix}")}
-        if not rows or not exists(z, columns[-1], max(rows)):
+        boxes = [box for z in zooms for box in self._corners(z)]
+        west, south, east, north = zip(*boxes, strict=True)
+        return Metadata((min(west), min(south), max(east), max(north)), zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], keep=False)
+
+    def _corners(self, z: int) -> list[Box]:
+        """The boxes of two tiles between which all of a zoom are; nothing if it has none."""
+        columns = _spread(_numbers(self._root / str(z)), MOST_COLUMNS)
+        rows = {x: _numbers(self._root / str(z) / str(x), f".{self._suffix}") for x in columns}
+        found = [(x, each) for x, each in rows.items() if each]
+        if not found:
+            return []
+        first, last = (found[0][0], min(each[0] for _, each in found)), (found[-1][0], max(each[-1] for _, each in found))
+        if not exists(z, *last):
             raise invalid(self._path, f"zoom {z} has columns or rows that are not in the grid")
-        west, _, _, north = tile_box(z, columns[0], min(rows))
-        _, south, east, _ = tile_box(z, columns[-1], max(rows))
-        return Metadata((west, south, east, north), zooms[0], z, FORMAT_NAMES[self._suffix], keep=False)
+        return [tile_box(z, *first), tile_box(z, *last)]
+
+
+def _spread(numbers: list[int], most: int) -> list[int]:
+    """All of them, or so many from the first to the last."""
+    if len(numbers) <= most:
+        return numbers
+    return [numbers[index * (len(numbers) - 1) // (most - 1)] for index in range(most)]
 
 
 def _numbers(folder: Path, suffix: str = "") -> list[int]:

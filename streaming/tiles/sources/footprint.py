@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
 from streaming.core.items import Box
 
 from .base import invalid, readable
-from .raster import around, expect_warnings, full_zoom, library_errors, open_geotiff
+from .geotiff import expect_warnings, library_errors, open_geotiff
+from .raster import around, full_zoom
 
 LOOKED_THROUGH = 64 * 1024 * 1024
 """An image of more pixels is not read only to find out whether all of them are opaque."""
+MOST_BLOCKS = 100_000
+"""Nor is one of more blocks, however small they are."""
 SLACK = 1e-3
 """Of a pixel: so far two images may be apart and still count as being in the same place."""
 
@@ -60,9 +63,14 @@ def opaque(path: Path, colormap: str = "") -> bool:
     with open_geotiff(path) as dataset, readable(path, *library_errors()):
         if not _opaque_palette(dataset, colormap):
             return False
-        if dataset.width * dataset.height > LOOKED_THROUGH:
+        if dataset.width * dataset.height > LOOKED_THROUGH or _blocks(dataset) > MOST_BLOCKS:
             return False
         return all(_opaque_window(dataset, window) for _, window in dataset.block_windows(1))
+
+
+def _blocks(dataset: Any) -> int:
+    height, width = dataset.block_shapes[0]
+    return int(ceil(dataset.height / height) * ceil(dataset.width / width))
 
 
 def _opaque_window(dataset: Any, window: Any) -> bool:

@@ -1,14 +1,11 @@
 """GeoTIFFs of any CRS, band count and number type, rendered by rio-tiler; several files make a mosaic, later ones on top.
 
 Every tile is made as red, green, blue and alpha of 8 bits first: one band becomes grey or takes a colormap, other numbers than bytes
-are stretched (`rescale`, or what 96 % of the file's values lie between). Only GeoTIFF is opened: other formats of GDAL may refer to
-files and addresses anywhere.
+are stretched (`rescale`, or what 96 % of the file's values lie between).
 """
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log2
@@ -19,6 +16,7 @@ from streaming.core.items import Box
 from streaming.tiles.grid import MAX_LATITUDE, MAX_ZOOM
 
 from .base import Metadata, PerThread, SourceClosed, invalid, readable
+from .geotiff import check_geotiff, expect_warnings, library_errors, open_geotiff
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +26,6 @@ if TYPE_CHECKING:
 
 SAMPLE = 1024
 """Pixels along each side from which the stretch of a file is found."""
-PROBED_BLOCKS = 64
-MAX_BLOCK_BYTES = 1024 * 1024 * 1024
-"""A small file can unpack to a block of any size; at 8 bytes a number, this is the largest that is read."""
-MAX_PICTURES = 100
-"""In one file: the image itself, its overviews and masks, and whatever else there may be."""
 _ENCODING: dict[str, dict[str, Any]] = {
     "png": {"img_format": "PNG", "ZLEVEL": 3},  # a third of the time of the default for an eighth more bytes
     "webp": {"img_format": "WEBP", "QUALITY": 85},
@@ -129,8 +122,7 @@ class RasterSource:
 
     def _look(self, path: Path, dataset: Any) -> _Look:
         with readable(path, *self._errors):
-            _check_pictures(path)
-            _probe(dataset)
+            check_geotiff(path, dataset)
             bands = _shown_bands(dataset)
             palette = self._palette(dataset)
             embedded = palette is not None and not self._options.colormap
@@ -164,21 +156,6 @@ class RasterSource:
             boxes = [reader.get_geographic_bounds("epsg:4326") for reader in readers]
             high = max(full_zoom(box, reader.dataset) for box, reader in zip(boxes, readers, strict=True))
         return Metadata(around(boxes), 0, high, self._options.format, self._options.tile_size)
-
-
-def open_geotiff(path: Path) -> Any:
-    """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it has no place on the earth."""
-    import rasterio  # type: ignore[import-untyped]
-
-    with readable(path, *library_errors()):
-        dataset = rasterio.open(path, driver="GTiff")
-        if dataset.crs is None or dataset.transform.is_identity:
-            dataset.close()
-            raise invalid(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
-        if dataset.tags(ns="OVERVIEWS"):  # looked at before GDAL goes there
-            dataset.close()
-            raise invalid(path, "it names another file or address as its overviews; gdaladdo makes some within it")
-        return dataset
 
 
 def encode(pixels: Pixels, format: str) -> bytes:
@@ -262,32 +239,6 @@ def _stretch(dataset: Any, bands: tuple[int, ...]) -> tuple[tuple[float, float],
     return tuple(ranges)
 
 
-def _probe(dataset: Any) -> None:
-    """Read blocks from the beginning to the end: a truncated file is refused when it is added, not when somebody looks."""
-    height, width = dataset.block_shapes[0]
-    down, across = ceil(dataset.height / height), ceil(dataset.width / width)
-    last = down * across - 1  # a small file can have millions of blocks: they are not listed
-    for number in {*range(0, last, max(1, last // PROBED_BLOCKS)), last}:
-        dataset.read(window=dataset.block_window(1, *divmod(number, across)))
-
-
-def _check_pictures(path: Path) -> None:
-    """Refuse blocks that are too large in any picture of the file: overviews and masks, which nothing else tells of, are read too."""
-    import rasterio
-    from rasterio.errors import RasterioIOError  # type: ignore[import-untyped]
-
-    for number in range(1, MAX_PICTURES + 1):
-        try:
-            picture = rasterio.open(f"GTIFF_DIR:{number}:{path}", driver="GTiff")
-        except RasterioIOError:
-            return  # there are no more, or the file is damaged, as is seen when it is read
-        with picture:
-            height, width = max(picture.block_shapes, key=lambda shape: shape[0] * shape[1])
-            if height * width * picture.count * 8 > MAX_BLOCK_BYTES:
-                raise invalid(path, f"its blocks of {width:,} x {height:,} pixels are too large; gdal_translate -of COG makes it better")
-    raise invalid(path, f"it holds more than {MAX_PICTURES} pictures; gdal_translate -of COG makes a file of one and its overviews")
-
-
 def full_zoom(box: Box, dataset: Any) -> int:
     """The first zoom whose pixels (of tiles of 256) are no larger than the file's."""
     across = box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + 360  # the antimeridian
@@ -311,24 +262,3 @@ def around(boxes: Sequence[Box]) -> Box:
 def _close(readers: list[Any]) -> None:
     for reader in readers:
         reader.dataset.close()
-
-
-def expect_warnings() -> None:
-    """Not repeated in the log: what reaches a pole is cut off, files without overviews are slow, and those without a place are refused."""
-    logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells of its threads when rio-tiler imports it
-    logging.getLogger("rasterio._env").setLevel(logging.WARNING)  # it tells of errors that are raised as well
-    from rasterio.errors import NotGeoreferencedWarning
-    from rio_tiler.errors import NoOverviewWarning
-
-    warnings.filterwarnings("ignore", "Adjusting dataset latitudes")
-    for category in (NotGeoreferencedWarning, NoOverviewWarning):
-        warnings.simplefilter("ignore", category)
-
-
-def library_errors() -> tuple[type[BaseException], ...]:
-    """What is raised for files that cannot be read."""
-    from rasterio._err import CPLE_BaseError  # type: ignore[import-untyped]
-    from rasterio.errors import RasterioError
-    from rio_tiler.errors import RioTilerError
-
-    return (RasterioError, RioTilerError, CPLE_BaseError, OSError, MemoryError)

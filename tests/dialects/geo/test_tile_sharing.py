@@ -17,7 +17,7 @@ from streaming.tiles.grid import Tile
 from streaming.tiles.service import close_tile_service
 from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.store import Rendered
-from streaming.tiles.view import TileView
+from streaming.tiles.view import AHEAD, TileView
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import plain, write_raster
 
@@ -34,12 +34,14 @@ class Press:
         self.gate = threading.Event()
         self.gate.set()
         self.broken: set[Tile] = set()
+        self.slow: set[Tile] = set()
         render = RasterSource.render
 
         def counted(source: RasterSource, z: int, x: int, y: int) -> bytes | None:
             made = render(source, z, x, y)
             self.rendered[Tile(z, x, y)] += 1
-            assert self.gate.wait(10)
+            if not self.slow or Tile(z, x, y) in self.slow:
+                assert self.gate.wait(10)
             if Tile(z, x, y) in self.broken:
                 raise StreamError("invalid_source", "a block cannot be read")
             return made
@@ -171,3 +173,39 @@ async def test_many_broken_tiles_are_told_once(geo: Geo, red: Path, press: Press
     peer = geo()
     await subscribe(peer, zooms=(3, 4), bbox=[-180, -85, 180, 85])
     assert [(await peer.next())["type"] for _ in range(2)] == ["error", "tiles_ready"]
+
+
+async def test_a_tile_that_takes_long_does_not_keep_the_others_waiting(geo: Geo, red: Path, press: Press, settings: object) -> None:
+    settings.GEOSTREAM_TILE_THREADS = 2  # type: ignore[attr-defined]
+    close_tile_service()
+    await add("red", red)
+    press.slow = {Tile(0, 0, 0)}
+    press.gate.clear()
+    peer = geo()
+    await subscribe(peer)
+    others = [await peer.next() for _ in range(2)]
+    assert coords(others) == [(1, 1, 0), (2, 2, 1)]
+    press.gate.set()
+    assert coords(await burst(peer)) == [(0, 0, 0)]
+
+
+async def test_a_rendering_that_never_ends_is_given_up(geo: Geo, red: Path, press: Press, settings: object) -> None:
+    settings.GEOSTREAM_TILE_SECONDS = 0.1  # type: ignore[attr-defined]
+    await add("red", red)
+    press.gate.clear()
+    peer = geo()
+    await subscribe(peer, zooms=(0, 1))
+    assert ((await peer.next())["code"], (await peer.next())["type"]) == ("invalid_source", "tiles_ready")
+
+
+async def test_many_subscriptions_of_one_connection_ask_for_no_more_than_one(geo: Geo, red: Path, press: Press) -> None:
+    await add("red", red)
+    greedy, modest = geo(), geo()
+    press.gate.clear()
+    for number in range(10):
+        await subscribe(greedy, zooms=(5, 6), bbox=[0.1, 45, 19, 59], tile_size=512, subscription_id=f"t{number}")
+    await press.at_work()
+    await subscribe(modest, zooms=(0, 1))
+    press.gate.set()
+    await burst(modest)
+    assert press.rendered.total() <= AHEAD + 2

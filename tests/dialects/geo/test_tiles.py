@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from streaming.models import Tileset
+from streaming.models import Layer, Tileset
 from streaming.runtime import Runtime
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
+from streaming.tiles.view import TileView
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import EUROPE, damage, plain, write_raster
 
@@ -30,6 +33,12 @@ async def test_the_tiles_of_the_box_come_lowest_zoom_first(geo: Geo, red: Path) 
     assert coords(tiles) == [(0, 0, 0), (1, 1, 0), (2, 2, 1)]
     assert ack["tile_count"] == 3
     assert base64.b64decode(tiles[0]["data"]).startswith(b"\x89PNG")
+
+
+async def test_tiles_that_only_touch_the_box_are_in_view_on_every_side(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    assert (await subscribe(geo(), bbox=[0, 0, 0, 0], zooms=(1, 2)))["tile_count"] == 4
+    assert (await subscribe(geo(), bbox=[0, 1, 90, 2], zooms=(2, 3)))["tile_count"] == 3
 
 
 async def test_the_tiles_of_a_zoom_come_from_the_centre_outwards(geo: Geo, red: Path) -> None:
@@ -54,13 +63,17 @@ async def test_a_replaced_source_is_sent_again(geo: Geo, red: Path) -> None:
     assert not {tile["version"] for tile in after} & {tile["version"] for tile in before}
 
 
-async def test_what_did_not_change_is_not_sent(geo: Geo, red: Path) -> None:
+async def test_what_did_not_change_is_not_sent(geo: Geo, red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer)
     await burst(peer)
+    looked_at = asyncio.Queue[Tile]()
+    settle = TileView._settle
+    monkeypatch.setattr(TileView, "_settle", lambda view, tile, body: (settle(view, tile, body), looked_at.put_nowait(tile)))
     await announce("red", Touched())
-    assert await burst(peer) == []
+    assert {await asyncio.wait_for(looked_at.get(), 10) for _ in range(3)} == {(0, 0, 0), (1, 1, 0), (2, 2, 1)}
+    assert await peer.nothing()
 
 
 async def test_only_touched_tiles_are_looked_at(geo: Geo, red: Path) -> None:
@@ -289,3 +302,16 @@ async def test_another_format_is_sent_at_once(geo: Geo, red: Path) -> None:
     while tile.get("mime_type") != "image/webp":
         tile = await peer.next()
     assert base64.b64decode(tile["data"]).startswith(b"RIFF")
+
+
+async def test_the_tiles_of_a_layer_that_becomes_private_do_too(geo: Geo, red: Path) -> None:
+    layer = await Layer.objects.acreate(name="cars")
+    await Tileset.objects.acreate(name="cars", kind="layer", source="cars")
+    peer, late = geo(), geo()
+    assert (await subscribe(peer, tileset="cars"))["success"]
+    await burst(peer)
+    layer.public = False
+    await layer.asave()
+    end = await peer.next()
+    assert (end["type"], end["code"], end["request_id"]) == ("error", "unauthenticated", "t")
+    assert (await subscribe(late, tileset="cars"))["code"] == "unauthenticated"

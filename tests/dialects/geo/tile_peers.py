@@ -9,13 +9,16 @@ from streaming.models import Tileset
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import EUROPE, plain, write_raster
 
+VIEW = (1.0, 40.0, 20.0, 60.0)
+"""One tile of each zoom below 3: EUROPE, but for its western edge, which tiles in the west touch too."""
+
 
 async def add(name: str, path: Path, **fields: Any) -> Tileset:
     """A raster as a tileset."""
     return await Tileset.objects.acreate(name=name, kind="raster", source=str(path), **{"min_zoom": 0, "max_zoom": 5, **fields})
 
 
-async def subscribe(peer: GeoPeer, zooms: tuple[int, int] = (0, 3), bbox: Any = EUROPE, **extensions: Any) -> dict[str, Any]:
+async def subscribe(peer: GeoPeer, zooms: tuple[int, int] = (0, 3), bbox: Any = VIEW, **extensions: Any) -> dict[str, Any]:
     """Subscribe to `red` as `t`; returns the ack."""
     return await peer.ask(
         type="subscribe_tiles",

@@ -1,10 +1,10 @@
-/** Which tiles a box and a range of zooms ask for, as the server counts them. */
+/** Which tiles a box and a range of zooms ask for, as the server counts them: those that the box touches; edges count. */
 const MAX_LATITUDE = 85.0511287798066;
 /**
- * In tiles. Arithmetic may differ in the last digit at the very edge of a tile; there it is safe to keep a tile, which cannot be seen, and
- * unsafe to drop one that the server believes to be held.
+ * In degrees. The server counts what is within 1e-9, and its arithmetic may differ in the last digit: beyond that it is safe to keep a tile,
+ * which cannot be seen, and unsafe to drop one that the server believes to be held.
  */
-const EDGE = 1e-6;
+const EDGE = 2e-9;
 
 /** The place of a latitude in units of tiles, from the north. */
 function row(latitude, size) {
@@ -14,10 +14,10 @@ function row(latitude, size) {
 
 /** @param {{bbox: number[], zoom_range: {start: number, end: number}}} view @param {{x: number, y: number, z: number}} tile */
 export function inView({ bbox: [west, south, east, north], zoom_range: { start, end } }, { x, y, z }) {
-  if (z < start || z >= end || south > MAX_LATITUDE || north < -MAX_LATITUDE) return false;
+  if (z < start || z >= end || south > MAX_LATITUDE + EDGE || north < -MAX_LATITUDE - EDGE) return false;
   const size = 2 ** z;
   const clamped = (place) => Math.min(Math.max(Math.floor(place), 0), size - 1);
-  if (y < clamped(row(north, size) - EDGE) || y > clamped(row(south, size) + EDGE)) return false;
-  const [left, right] = [west, east].map((longitude) => clamped(((longitude + 180) / 360) * size));
+  if (y < clamped(row(north + EDGE, size)) || y > clamped(row(south - EDGE, size))) return false;
+  const [left, right] = [west - EDGE, east + EDGE].map((longitude) => clamped(((longitude + 180) / 360) * size));
   return west <= east ? x >= left && x <= right : x >= left || x <= right;
 }
