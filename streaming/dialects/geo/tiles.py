@@ -242,10 +242,10 @@ class TileSubscription:
     def _current(self) -> None:
         """One tileset's tiles have all been sent."""
         views = [picture.view for picture in self._pictures.values()]
-        if self._settling or not all(view.current for view in views) or not any(view.news for view in views):
+        if self._settling or not all(each.current for each in views) or not any(each.news for each in views):
             return
-        for view in views:
-            view.news = False
+        for each in views:
+            each.news = False
         self._told_of_error = False
         if self.message.progress:
             self._session.send(TilesReady(self.id))
