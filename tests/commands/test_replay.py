@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,10 +176,11 @@ class TestCommand:
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_looping_replay_ends_cleanly(
-    sign: signal.Signals, lines_file: Callable[..., str], migrated_database: Any, own_redis: RedisService
+    sign: signal.Signals, lines_file: Callable[..., str], migrated_database: Path, tmp_path: Path, own_redis: RedisService
 ) -> None:
+    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
     path = lines_file(*(car("a", second, lon=second) for second in range(100)))
-    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(migrated_database.parent), "REDIS_URL": own_redis.url}
+    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(tmp_path), "REDIS_URL": own_redis.url}
     environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
     command = [sys.executable, "manage.py", "replay", path, "--layer", "cars", "--speed", "100", "--loop"]
     with (
