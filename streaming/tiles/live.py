@@ -58,7 +58,6 @@ class LiveTileset:
 
     def __init__(self, settings: TilesetSettings, changes: Changes, versions: Versions, service: TileService) -> None:
         self.settings = settings
-        self.views: dict[TileView, None] = {}
         self._changes = changes
         self._versions = versions
         self._service = service
@@ -82,7 +81,6 @@ class LiveTileset:
 
     def join(self, view: TileView) -> None:
         """The view is brought what it wants, and whatever changes."""
-        self.views[view] = None
         view.supply = self
         self.wanted_changed(view, ())
 
@@ -100,7 +98,6 @@ class LiveTileset:
         for tile in view.wanted:
             self._unwatch(tile, view)
         view.stop()
-        self.views.pop(view, None)
 
     def stop(self) -> None:
         """Nobody looks any more."""

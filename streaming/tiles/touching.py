@@ -27,11 +27,6 @@ def touched_by(old: Item | None, new: Item | None) -> list[Box]:
     return list(dict.fromkeys(item.box for item in (old, new) if item is not None and item.box is not None))
 
 
-def tiles_touched(boxes: Iterable[Box], among: Collection[Tile]) -> set[Tile]:
-    """Those of the tiles in which a change of features with these boxes can be seen."""
-    return TouchedByItems(boxes).among(among)
-
-
 class TouchedByItems:
     """The tiles of all zooms in which a change of features with these boxes can be seen. A box may cross the antimeridian."""
 

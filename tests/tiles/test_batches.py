@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from streaming.core.items import Item
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.layer import LayerSource
-from streaming.tiles.touching import tiles_touched
+from streaming.tiles.touching import TouchedByItems
 
 TILES = [Tile(z, x, y) for z in range(4) for x, y in product(range(1 << z), repeat=2)]
 
@@ -54,7 +54,7 @@ def test_it_renders_what_a_new_one_would_and_only_touched_tiles_differ(history: 
         state = {key: value for key, value in {**state, **changes}.items() if value}
         after = rendered(source)
         assert after == rendered(LayerSource("things", state.values()))
-        assert {tile for tile in TILES if before[tile] != after[tile]} <= tiles_touched(boxes, TILES)
+        assert {tile for tile in TILES if before[tile] != after[tile]} <= TouchedByItems(boxes).among(TILES)
         before = after
 
 

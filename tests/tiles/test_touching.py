@@ -14,7 +14,7 @@ from streaming.core.items import Item
 from streaming.tiles.grid import Tile, tile_box
 from streaming.tiles.mvt import EXTENT
 from streaming.tiles.sources.layer import LayerSource
-from streaming.tiles.touching import TouchedByItems, tiles_touched
+from streaming.tiles.touching import TouchedByItems
 
 
 def at(lon: float, lat: float) -> tuple[float, float, float, float]:
@@ -27,7 +27,7 @@ def grid(z: int) -> list[Tile]:
 
 def test_a_point_in_the_middle_touches_one_tile_of_each_zoom() -> None:
     lon, lat = tile_box(4, 9, 6)[0] + 5, (tile_box(4, 9, 6)[1] + tile_box(4, 9, 6)[3]) / 2
-    assert tiles_touched([at(lon, lat)], [tile for z in range(5) for tile in grid(z)]) == {
+    assert TouchedByItems([at(lon, lat)]).among([tile for z in range(5) for tile in grid(z)]) == {
         Tile(0, 0, 0), Tile(1, 1, 0), Tile(2, 2, 1), Tile(3, 4, 3), Tile(4, 9, 6),
     }  # fmt: skip
 
@@ -41,22 +41,22 @@ def test_a_tile_shows_what_is_within_its_margin(units: int, shown: bool) -> None
 
 
 def test_a_large_box_touches_all_it_covers() -> None:
-    assert tiles_touched([(-180, -90, 180, 90)], grid(5)) == set(grid(5))
+    assert TouchedByItems([(-180, -90, 180, 90)]).among(grid(5)) == set(grid(5))
 
 
 def test_a_box_across_the_antimeridian_touches_both_sides() -> None:
-    assert {tile.x for tile in tiles_touched([(170, 10, -170, 20)], grid(3))} == {0, 7}
+    assert {tile.x for tile in TouchedByItems([(170, 10, -170, 20)]).among(grid(3))} == {0, 7}
 
 
 def test_beyond_the_edge_of_the_map_is_at_the_edge() -> None:
-    assert tiles_touched([at(0.1, 90)], grid(2)) == {Tile(2, 2, 0), Tile(2, 1, 0)}
+    assert TouchedByItems([at(0.1, 90)]).among(grid(2)) == {Tile(2, 2, 0), Tile(2, 1, 0)}
 
 
 def test_no_boxes_touch_nothing() -> None:
     assert not TouchedByItems([])
     assert Tile(0, 0, 0) not in TouchedByItems([])
-    assert tiles_touched([], grid(2)) == set()
-    assert tiles_touched([at(0, 0)], []) == set()
+    assert TouchedByItems([]).among(grid(2)) == set()
+    assert TouchedByItems([at(0, 0)]).among([]) == set()
 
 
 @settings(max_examples=100, deadline=None)
@@ -69,7 +69,7 @@ def test_tiles_around_a_point_are_touched_if_they_show_it(lon: float, lat: float
     near = [Tile(z, x, y) for x in range(column - 2, column + 3) for y in range(row - 2, row + 3) if 0 <= x < size and 0 <= y < size]
     shown = {tile for tile in near if source.render(*tile)}
     assert shown
-    assert shown <= tiles_touched([at(lon, lat)], near)
+    assert shown <= TouchedByItems([at(lon, lat)]).among(near)
 
 
 def test_each_and_all_agree() -> None:

@@ -45,7 +45,7 @@ class LayerSource:
         """Nothing is open."""
 
     def updated(self, changes: Mapping[str, Item | None]) -> tuple[LayerSource, list[Box]]:
-        """The source after these keys got these items (None: were deleted), and the boxes in which that can be seen (for `tiles_touched`).
+        """The source after these keys got these items (None: were deleted), and the boxes in which that can be seen (for `TouchedByItems`).
 
         It costs as much as there are changes, not features; this one stays as it is for those who render from it.
         """
