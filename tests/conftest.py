@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from geostream.embedded_redis import RedisService, start_redis
 from streaming.core import redis as redis_connections
@@ -18,6 +19,10 @@ from streaming.runtime import Runtime, get_runtime, stop_runtime
 
 from .geo_peer import GeoPeer
 from .server_process import ServerProcess
+
+# Timings are no test: the first text that Hypothesis draws on a fresh clone takes a second, for it makes its tables of characters.
+settings.register_profile("geostream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("geostream")
 
 REQUIRE_OPTIONAL = bool(os.environ.get("GEOSTREAM_REQUIRE_OPTIONAL"))
 
