@@ -15,17 +15,18 @@ from typing import Any
 
 import uvloop
 
-from . import deltas, fanout, ingest, latency, machine, rendering, soak, tile_latency, tiles
+from . import deltas, fanout, ingest, latency, machine, phoenix, phoenix_bursts, rendering, soak, tile_latency, tiles
 
-USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency")
+USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency", "phoenix", "phoenix_bursts")
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("what", nargs="*", choices=[*USUAL, "soak", []], help="default: all but the soak")
-    parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000")
+    parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000 (of topics: 100, 500 and 5,000)")
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
+    parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     options = parser.parse_args()
     _allow_sockets()
@@ -47,6 +48,10 @@ def main() -> None:
             _print(tiles.run(share))
         elif what == "tile_latency":
             _print(tile_latency.run(share))
+        elif what == "phoenix":
+            _print(phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram))
+        elif what == "phoenix_bursts":
+            _print(phoenix_bursts.run(share, options.tangram))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

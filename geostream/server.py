@@ -6,6 +6,7 @@ stays uvicorn's.
 
 from __future__ import annotations
 
+import logging
 from asyncio import TimerHandle
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,9 @@ from websockets.frames import Frame
 
 from streaming.senders import RAW_EXTENSION
 
+LOGGER = logging.getLogger("geostream.websockets")
+"""For what uvicorn says of a WebSocket. It says the whole URL of each, with what is secret in it: INFO is not for the log."""
+LOGGER.setLevel(logging.WARNING)
 HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
@@ -77,6 +81,7 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.logger = LOGGER
         self.on_writable: Callable[[], None] = _nothing
         self.heard_at = self.loop.time()
         self.raw = RawSocket(self)

@@ -39,7 +39,10 @@ def _secret_key() -> str:
     if key := os.environ.get("GEOSTREAM_SECRET_KEY"):
         return key
     if not DEBUG:
-        raise ImproperlyConfigured("GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is False")
+        raise ImproperlyConfigured(
+            "GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is False. "
+            'To make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
     DATA_DIR.mkdir(parents=True, exist_ok=True)
     path = DATA_DIR / "secret-key"
     if not path.exists():
@@ -160,6 +163,11 @@ STATICFILES_DIRS = [
 ]
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
+# A folder of one's own, such as a front end, whose files are served at `/`.
+if static_path := os.environ.get("GEOSTREAM_STATIC_PATH"):
+    if not Path(static_path).is_dir():
+        raise ImproperlyConfigured(f"GEOSTREAM_STATIC_PATH is {static_path!r}, which is not a folder")
+    SERVESTATIC_ROOT = Path(static_path).resolve()
 
 # Bodies of ingest requests are read as streams and bounded there (GEOSTREAM_MAX_BODY_BYTES).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024

@@ -1,7 +1,7 @@
 """The admin: layers to configure, and who is connected right now, with a way to end a connection.
 
-Nodes, connections and subscriptions are written by the server processes about once a second (`recorder.py`); here they can only be
-looked at. Nothing on these pages fails because Redis is away.
+Nodes, connections, subscriptions and presence are written by the server processes about once a second (`recorder.py`); here they can
+only be looked at. Nothing on these pages fails because Redis is away.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .core.errors import StreamError
 from .core.hub import CONTROL_GROUP
 from .core.redis import refusing
 from .features.layers import feature_counts
-from .models import Connection, Layer, Node, Subscription, Tileset
+from .models import Connection, Layer, Node, Presence, Subscription, Tileset
 from .tiles.imagery import clear_imagery_sync
 from .tiles.opening import imagery_folder
 from .tiles.painted import painted_files
@@ -295,6 +295,37 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def node(self, subscription: Subscription) -> Node:
         """The process that serves it."""
         return subscription.connection.node
+
+
+@admin.register(Presence)
+class PresenceAdmin(ReadOnlyAdmin):
+    """Who is on which topic."""
+
+    list_display = ("key", "topic", "shown_meta", "opened", "node", "connection")
+    list_filter = ("node",)
+    list_select_related = ("node",)
+    search_fields = ("id", "topic", "key", "connection_id")
+    fields = ("id", "key", "topic", "meta", "opened", "node", "connection")
+    readonly_fields = ("opened", "connection")
+
+    @admin.display(description="meta")
+    def shown_meta(self, presence: Presence) -> str:
+        """What the others are told, shortened."""
+        text = ", ".join(f"{name}: {_shown(value)}" for name, value in presence.meta.items() if name != "phx_ref")
+        return text if len(text) <= 120 else text[:119] + "…"
+
+    @admin.display(description="since", ordering="since")
+    def opened(self, presence: Presence) -> str:
+        """How long ago the member came."""
+        return f"{naturaltime(presence.since)}"
+
+    @admin.display(description="connection", ordering="connection_id")
+    def connection(self, presence: Presence) -> str:
+        """A link to the connection, if it has a row."""
+        if not presence.connection_id:
+            return ""
+        where = reverse("admin:streaming_connection_change", args=[quote(presence.connection_id)])
+        return format_html('<a href="{}">{}</a>', where, presence.connection_id)
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,7 @@ class StreamingConfig(AppConfig):
     def ready(self) -> None:
         from channels.layers import get_channel_layer
 
-        from . import admin, signals  # noqa: F401 (registers the admin pages and the receivers)
+        from . import admin, checks, signals  # noqa: F401 (registers the admin pages, the checks and the receivers)
         from .core.doorbell import doorbell
         from .core.redis import configure
 

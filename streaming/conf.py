@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+
+class Follows(NamedTuple):
+    """A default that is what a switch of Django is, as 0 or 1."""
+
+    switch: str
+
+    def __str__(self) -> str:
+        return f"as {self.switch}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,10 @@ TABLE = (
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
     Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket"),
+    Setting("CHANNEL_TOKEN_SECONDS", 12 * 3600, "life of a channel token of `POST /token`"),
+    Setting("PUBLIC_TOPICS", "", "comma-separated topics, or patterns of topics (`room:*`), for which anybody is given a channel token"),
+    Setting("OPEN_TOKENS", Follows("DEBUG"), "give anybody a channel token for any topic but `admin` (0 or 1)"),
+    Setting("CHECK_CHANNEL_CLAIM", 1, "a channel token opens only what its claim `channel` names (0: any topic but `admin`)"),
     Setting("TILE_ROOTS", "", "comma-separated folders whose files may be sources of tilesets, besides the data folder"),
     Setting("TILE_THREADS", 4, "threads that render tiles"),
     Setting("TILE_SECONDS", 60.0, "how long a tile may take to be rendered before whoever asked is refused"),
@@ -77,6 +90,20 @@ TABLE = (
     Setting("MAX_IMAGERY_BYTES", 256 * 1024 * 1024, "size of one image that is painted over a raster tileset"),
     Setting("MAX_IMAGERY", 100, "images painted over one raster tileset"),
     Setting("TILE_CHECK_SECONDS", 1.0, "how often a tileset that is asked for is checked for a changed source"),
+    Setting("TOPICS", "", "the module with this project's `topicpatterns`, such as `myproject.topics`"),
+    Setting(
+        "OPEN_TOPICS", 1, "topics without a channel of their own are open to holders of a token, and bridged to Redis (0: there are none)"
+    ),
+    Setting("PHOENIX_PREFIXES", "", "comma-separated paths under which Phoenix clients connect, besides `/`, `/socket` and `/websocket`"),
+    Setting("PHOENIX_IDLE_SECONDS", 60.0, "silence of a Phoenix client after which it is closed (0: never); it sends heartbeats"),
+    Setting("MAX_CHANNELS", 1000, "topics that one Phoenix client may have joined"),
+    Setting("JOINS_PER_SECOND", 50.0, "joins of one Phoenix client a second, beyond as many at once as it may have joined"),
+    Setting("TOKEN_WARNING_SECONDS", 60.0, "how long before the end of its channel token a member is warned"),
+    Setting("BRIDGE_JOINS", 0, "publish who joins and leaves a bridged topic as `from:<topic>:phx_join` and `phx_leave` (never a token)"),
+    Setting("PUSH_ENVELOPES", "", "comma-separated topics and patterns whose pushes backends may answer one by one"),
+    Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push"),
+    Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long who comes and goes is gathered before the members of a topic are told"),
+    Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; of larger ones only the number is told"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept"),
 )
@@ -94,8 +121,11 @@ class _Conf:
         key = f"GEOSTREAM_{name}"
         if hasattr(settings, key):
             return getattr(settings, key)
+        default = setting.default
+        if isinstance(default, Follows):
+            default = int(getattr(settings, default.switch))
         text = os.environ.get(key)
-        return setting.default if text is None else _read(key, text, type(setting.default))
+        return default if text is None else _read(key, text, type(default))
 
 
 def _read(key: str, text: str, kind: type) -> Any:

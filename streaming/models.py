@@ -1,6 +1,6 @@
 """What the database keeps: layers and tilesets, which are configuration, and who is connected, which is written behind for the admin.
 
-No message ever waits for these tables. Connections and subscriptions belong to a node (a server process) and go with it.
+No message ever waits for these tables. Connections, subscriptions and presence belong to a node (a server process) and go with it.
 """
 
 from __future__ import annotations
@@ -183,3 +183,26 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscription_id} ({self.feed})"
+
+
+class Presence(models.Model):
+    """One member of a topic, as of about a second ago."""
+
+    id = models.CharField(primary_key=True, max_length=600)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="presences")
+    connection_id = models.CharField("connection", max_length=64, blank=True)
+    topic = models.CharField(max_length=255)
+    key = models.CharField(max_length=255, blank=True)
+    meta = models.JSONField(default=dict)
+    since = models.DateTimeField()
+
+    class Meta:
+        ordering = ("topic", "since")
+        permissions = [
+            ("join_topics", "Can get tokens for topics"),
+            ("issue_tokens", "Can get tokens for others and for patterns of topics"),
+            ("operate_topics", "Can kick and disconnect members and broadcast to topics"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} on {self.topic}"

@@ -1,6 +1,6 @@
 """Writes who is connected to the database, behind: once a second, in batches, for the admin. Never in a message's path.
 
-A server process is a node. It renews a key with a lifetime in Redis; rows of nodes whose key is gone are swept by whoever notices.
+A server process is a node. Rows of nodes whose lease (`core/leases.py`) has run out are swept by whoever notices.
 """
 
 from __future__ import annotations
@@ -19,26 +19,31 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from . import models
-from .conf import conf
 from .core.errors import StreamError
-from .core.redis import async_redis, refusing
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Peer
     from .runtime import Runtime
+    from .topics.presence import Tracked
 
-NODE_KEY = "geostream:node:"
 REVIEW_EVERY = 15
 """Writes between two looks at whether the connected users are still active."""
 
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
 
+PRESENCES = 5000
+"""Members of topics that are written at a time; more wait for the next one."""
+
 LONGEST_CONDITION = 2000
 """Characters and members of a condition that is shown in the admin."""
 
+LONGEST_ID = 600
+"""Characters of the id of a member of a topic."""
+
 _CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
 _SUBSCRIPTION_STATE = ("filter", "waiting", "lag", "dropped")
+_PRESENCE_STATE = ("key", "meta")
 
 
 @dataclass(slots=True)
@@ -47,6 +52,8 @@ class _Batch:
     subscriptions: list[models.Subscription] = field(default_factory=list)
     gone_connections: list[str] = field(default_factory=list)
     gone_subscriptions: list[str] = field(default_factory=list)
+    presences: list[models.Presence] = field(default_factory=list)
+    gone_presences: list[str] = field(default_factory=list)
 
 
 class Recorder:
@@ -58,15 +65,16 @@ class Recorder:
         self._started = datetime.now(UTC)
         self._known: dict[str, tuple[int, set[str]]] = {}  # connection -> revision and subscriptions as last written
         self._gone = _Batch()  # what ended and may still have rows
+        self._present: dict[str, bytes] = {}  # members of topics as last written
         self._turns = 0
 
     async def write(self) -> None:
-        """Renew the node, write what has changed since the last time, sweep the dead."""
-        with refusing():
-            await async_redis().set(NODE_KEY + self._node, "1", ex=conf.NODE_TTL_SECONDS)
-        dead = await self._dead_nodes(await _other_nodes(self._node))
+        """Write what has changed since the last time, sweep the dead."""
+        dead = await self._runtime.leases.silent(await _other_nodes(self._node))
         batch = self._batch()
-        await _write(self._node_row(), batch, dead)
+        kept, written = self._add_presences(batch)
+        known = await _write(self._node_row(), batch, dead)
+        self._present = {**kept, **written} if known else written
         self._gone = _Batch()
         self._turns += 1
         if self._turns % REVIEW_EVERY == 0:
@@ -89,7 +97,16 @@ class Recorder:
             self._add(batch, present[key])
         return batch
 
-    def _add(self, batch: _Batch, connection: Connection) -> None:
+    def _add_presences(self, batch: _Batch) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """The members of topics that are new, different or gone; returns which others have rows, and which will have been written."""
+        tracked = self._runtime.topics.presence.tracked
+        changed = islice((key for key, member in tracked.items() if self._present.get(key) != member.value), PRESENCES)
+        written = {key: tracked[key].value for key in changed}
+        batch.presences = list({row.id: row for row in (_presence_row(self._node, tracked[key]) for key in written)}.values())
+        batch.gone_presences = [_text(key, LONGEST_ID) for key in self._present.keys() - tracked.keys()]
+        return {key: value for key, value in self._present.items() if key in tracked}, written
+
+    def _add(self, batch: _Batch, connection: Peer) -> None:
         batch.connections.append(self._connection_row(connection))
         rows = {row.id: row for row in map(partial(self._subscription_row, connection), connection.session.describe())}
         batch.subscriptions += rows.values()
@@ -97,7 +114,7 @@ class Recorder:
         batch.gone_subscriptions += before - rows.keys()
         self._known[connection.id] = (connection.session.revision, set(rows))  # now last in turn
 
-    def _connection_row(self, connection: Connection) -> models.Connection:
+    def _connection_row(self, connection: Peer) -> models.Connection:
         return models.Connection(
             id=connection.id,
             node_id=self._node,
@@ -111,7 +128,7 @@ class Recorder:
             queue_bytes=connection.outbox.bytes,
         )
 
-    def _subscription_row(self, connection: Connection, described: dict[str, Any]) -> models.Subscription:
+    def _subscription_row(self, connection: Peer, described: dict[str, Any]) -> models.Subscription:
         return models.Subscription(
             id=f"{connection.id}/{described['id']}",
             connection_id=connection.id,
@@ -128,16 +145,9 @@ class Recorder:
     def _node_row(self) -> models.Node:
         return models.Node(id=self._node, host=socket.gethostname(), pid=os.getpid(), started=self._started, seen=datetime.now(UTC))
 
-    async def _dead_nodes(self, nodes: list[str]) -> list[str]:
-        if not nodes:
-            return []
-        with refusing():
-            alive = await async_redis().mget([NODE_KEY + node for node in nodes])
-        return [node for node, sign in zip(nodes, alive, strict=True) if sign is None]
-
     async def _review_users(self) -> None:
         """Connections of users who were deactivated or deleted are ended; what the others may read is found out anew."""
-        by_user: dict[int, list[Connection]] = {}
+        by_user: dict[int, list[Peer]] = {}
         for connection in self._runtime.connections.values():
             if connection.principal.user_id is not None:
                 by_user.setdefault(connection.principal.user_id, []).append(connection)
@@ -173,6 +183,24 @@ def _weight(value: Any) -> int:
     return weight
 
 
+def _presence_row(node: str, tracked: Tracked) -> models.Presence:
+    member = tracked.member
+    return models.Presence(
+        id=_text(member.id, LONGEST_ID),
+        node_id=node,
+        connection_id=member.channel.connection.id if member.channel is not None else "",
+        topic=member.topic,
+        key=_text(tracked.key, 255),
+        meta=_brief(tracked.meta),
+        since=_time(member.since),
+    )
+
+
+def _text(text: str, length: int) -> str:
+    """PostgreSQL knows no NUL, and long ids of clients have an end."""
+    return text.replace("\0", "")[:length]
+
+
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
@@ -197,8 +225,10 @@ def _remove_node(node: str) -> None:
 
 
 @_in_thread
-def _write(node: models.Node, batch: _Batch, dead: list[str]) -> None:
+def _write(node: models.Node, batch: _Batch, dead: list[str]) -> bool:
+    """Returns False if the node had no row any more: with it all others went that it had, and what they were has to be written anew."""
     with transaction.atomic():
+        known = bool(models.Node.objects.filter(pk=node.pk).update(seen=node.seen))
         models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])
         models.Subscription.objects.filter(pk__in=batch.gone_subscriptions).delete()
         models.Connection.objects.filter(pk__in=batch.gone_connections).delete()
@@ -208,4 +238,9 @@ def _write(node: models.Node, batch: _Batch, dead: list[str]) -> None:
         models.Subscription.objects.bulk_create(
             batch.subscriptions, 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
         )
+        models.Presence.objects.filter(pk__in=batch.gone_presences).delete()
+        models.Presence.objects.bulk_create(
+            batch.presences, 500, update_conflicts=True, unique_fields=["id"], update_fields=_PRESENCE_STATE
+        )
         models.Node.objects.filter(pk__in=dead).delete()
+    return known

@@ -6,8 +6,10 @@ from django.urls import path, re_path
 
 from .connection import NotFound
 from .dialects.geo.consumer import GeoConnection
+from .dialects.phoenix.routing import phoenix_urlpatterns
 
 websocket_urlpatterns = [
     path("ws", GeoConnection.as_asgi()),
+    *phoenix_urlpatterns(),
     re_path(r"", NotFound.as_asgi()),
 ]

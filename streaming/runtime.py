@@ -16,12 +16,15 @@ from channels.layers import get_channel_layer
 from .conf import conf
 from .core.errors import CloseCode, StreamError
 from .core.hub import Hub
+from .core.leases import Leases
 from .features.layers import LayerSettings, catalogue
 from .tiles.tilesets import TilesetSettings, tilesets
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Peer
+    from .dialects.phoenix.polls import Polls
     from .tiles.live_tilesets import LiveTilesets
+    from .topics.service import Topics
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +37,11 @@ class Runtime:
 
     def __init__(self) -> None:
         self.hub = Hub(get_channel_layer)
-        self.connections: dict[str, Connection] = {}
+        self.leases = Leases(self.hub.node, conf.NODE_TTL_SECONDS)
+        self.topics: Topics
+        self.polls: Polls
+        self.connections: dict[str, Peer] = {}
+        self.past_received = self.past_sent = self.closed_as_slow = 0  # of connections that are gone
         self._per_address: Counter[str] = Counter()
         self._opened = 0
         self._layers: tuple[dict[str, LayerSettings], dict[str, TilesetSettings]] | None = None
@@ -53,13 +60,24 @@ class Runtime:
         """Start the hub and the jobs."""
         from .features.expiry import expire_layers
         from .recorder import Recorder
+        from .topics.tokens import announce_open_tokens
+
+        announce_open_tokens()
+        from .dialects.phoenix.polls import Polls
+        from .topics.service import Topics
 
         await self.hub.start()
+        await self.leases.renew()
+        for seconds, job in self.leases.jobs:
+            self.hub.every(seconds, job)
         self.hub.on("connection.close", lambda message: self._disconnect(message["connection"]))
         self.hub.on("layers.changed", lambda message: self._layers_changed())
         self.hub.every(TICK_SECONDS, self._tick)
         self.hub.every(1.0, expire_layers)
         self.hub.every(max(conf.AUTH_CACHE_SECONDS, TICK_SECONDS), self.watch_layers)
+        self.topics = Topics(self)
+        self.polls = Polls(self, self.topics.bus)
+        await self.topics.start()
         self.recorder = Recorder(self)
         if conf.RECORD_SECONDS:
             self.hub.every(conf.RECORD_SECONDS, self.recorder.write)
@@ -70,6 +88,9 @@ class Runtime:
 
         if self._tiles is not None:
             self._tiles.stop()
+        self.polls.stop()
+        await self.topics.stop()
+        await self.leases.farewell()
         await self.hub.stop()
         close_tile_service()
         await self.recorder.farewell()
@@ -81,16 +102,18 @@ class Runtime:
         if self._per_address[address] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
             raise StreamError("too_many_connections", "your address has as many connections as it may")
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: Peer) -> None:
         """A connection was accepted."""
         self._opened += 1
         connection.id = f"{self.hub.node}.{self._opened}"
         self.connections[connection.id] = connection
         self._per_address[connection.address] += 1
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Peer) -> None:
         """A connection is gone."""
         del self.connections[connection.id]
+        self.past_received += connection.received
+        self.past_sent += connection.outbox.sent
         self._per_address[connection.address] -= 1
         if not self._per_address[connection.address]:
             del self._per_address[connection.address]

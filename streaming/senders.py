@@ -32,6 +32,33 @@ class RawSocket(Protocol):
         """Send a close frame now and give the peer a moment to answer it."""
 
 
+class AnySender(Protocol):
+    """The way to one client, whichever it is."""
+
+    framing: Framing
+    on_writable: Callable[[], None]
+
+    @property
+    def writable(self) -> bool:
+        """Whether it takes more now."""
+
+    @property
+    def heard_at(self) -> float:
+        """When the client last sent anything, on the loop's clock."""
+
+    def write(self, frames: list[Any]) -> None:
+        """Hand over finished frames."""
+
+    def ping(self) -> None:
+        """Send a WebSocket ping, where there is such a thing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection."""
+
+    def detach(self) -> None:
+        """The connection is gone."""
+
+
 class Framing(Protocol):
     """How payloads become what a sender writes."""
 

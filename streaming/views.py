@@ -1,12 +1,15 @@
-"""The live map, and the two questions a load balancer asks."""
+"""The live map, the pages for topics, and the two questions a load balancer asks."""
 
 from __future__ import annotations
 
 from channels.db import database_sync_to_async
+from django.contrib import admin
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.templatetags.static import static
+from django.urls import reverse
 
 from .core.errors import StreamError
 from .core.redis import async_redis, refusing
@@ -16,6 +19,7 @@ from .tiles.tilesets import tilesets
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
+PHOENIX_SOCKET = "/socket"
 
 
 def live_map(request: HttpRequest) -> HttpResponse:
@@ -39,6 +43,24 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "fzstd_url": static(FZSTD),
     }
     return render(request, "streaming/map.html", {"config": config})
+
+
+def channels_test(request: HttpRequest) -> HttpResponse:
+    """A page for trying topics out, as far as whoever looks at it is given tokens: `?name=alice&topic=room:1`."""
+    config = {
+        "socket_url": PHOENIX_SOCKET,
+        "token_url": reverse("channel-token"),
+        "name": request.GET.get("name", "").strip() or request.user.get_username() or "anonymous",
+        "topic": request.GET.get("topic", "").strip() or "room:1",
+        "csrf": get_token(request),
+    }
+    return render(request, "streaming/channels_test.html", {"config": config})
+
+
+def operators(request: HttpRequest) -> HttpResponse:
+    """Sockets, topics and members of all processes, live: a page of the admin."""
+    config = {"socket_url": PHOENIX_SOCKET, "login_url": f"{reverse('admin:login')}?next={request.path}"}
+    return render(request, "streaming/operators.html", {**admin.site.each_context(request), "title": "Operators", "config": config})
 
 
 async def favicon(request: HttpRequest) -> HttpResponse:

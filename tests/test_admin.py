@@ -22,12 +22,12 @@ from websockets.exceptions import ConnectionClosed
 
 from streaming.core.redis import sync_redis
 from streaming.features.publishing import publish
-from streaming.models import Connection, Layer, Node, Subscription
+from streaming.models import Connection, Layer, Node, Presence, Subscription
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PAGES = ["layer", "node", "connection", "subscription"]
+PAGES = ["layer", "node", "connection", "subscription", "presence"]
 
 
 @pytest.fixture
@@ -45,6 +45,9 @@ def rows(transactional_db: None, redis: None) -> None:
         feed="layer:ships",
         since=NOW,
         filter={"bbox": [0, 0, 1, 1]},
+    )
+    Presence.objects.create(
+        id="abc:room:1:1", node=node, connection_id="n1.1", topic="room:1", key="alice", meta={"phx_ref": "r", "mood": "fine"}, since=NOW
     )
 
 

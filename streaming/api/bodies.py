@@ -63,10 +63,13 @@ class JsonBody(BaseParser):
     """A JSON body for the REST framework, within the limits of all bodies."""
 
     media_type = "application/json"
+    limit: int | None = None
+    """Bytes, where it is less than that of all bodies."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """The decoded body; an empty one is an empty object."""
-        body = read_body(parser_context["request"], conf.MAX_BODY_BYTES)
+        request = parser_context["request"]
+        body = read_body(request, self.limit, advice="") if self.limit else read_body(request, conf.MAX_BODY_BYTES)
         try:
             return msgspec.json.decode(body) if body.strip() else {}
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -24,6 +24,8 @@ from .tail import Tail
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+POLL_COUNT = 500
+"""Feeds looked at without a doorbell in one turn (a presence feed a topic: there may be very many)."""
 PULL_COUNT = 2000
 SLICE = 100
 RELEASE_SECONDS = 0.025
@@ -69,6 +71,7 @@ class Hub:
         self._rung: set[str] = set()
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
+        self._turn = 0
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._handlers: dict[str, Handler] = {}
@@ -83,7 +86,7 @@ class Hub:
         with refusing():
             self._channel = await layer.new_channel()
             await layer.group_add(CONTROL_GROUP, self._channel)
-        doorbell.attach(self.loop, self._heard)
+        doorbell.attach(self.loop, self.heard)
         for body in (self._listen, self._pull_for_ever, self._release_for_ever):
             self._tasks.append(asyncio.create_task(body()))
         self.every(LINGER_SECONDS / 4, self._drop_idle)
@@ -187,7 +190,8 @@ class Hub:
 
     # -- pulling ----------------------------------------------------------
 
-    def _heard(self, feed: str, seq: int) -> None:
+    def heard(self, feed: str, seq: int) -> None:
+        """A feed has reached a number: pull it now if somebody here follows it."""
         follower = self.followers.get(feed)
         if follower is not None and (seq > follower.seq or seq == 0):
             self._announced[feed] = seq
@@ -199,7 +203,7 @@ class Hub:
         while True:
             message = await layer.receive(self._channel)
             if message["type"] == "feed.changed":
-                self._heard(message["feed"], message["seq"])
+                self.heard(message["feed"], message["seq"])
             elif handler := self._handlers.get(message["type"]):
                 try:
                     handler(message)
@@ -218,11 +222,19 @@ class Hub:
             rung, self._rung = self._rung, set()
             if time.monotonic() - polled >= POLL_SECONDS:
                 polled = time.monotonic()
-                rung = set(self.followers)
+                rung |= self._in_turn()
             try:
                 await self._pull_named(rung)
             except Exception:
                 logger.exception("a pull failed and will be tried again")
+
+    def _in_turn(self) -> set[str]:
+        names = list(self.followers)
+        if len(names) <= POLL_COUNT:
+            return set(names)
+        start = self._turn % len(names)
+        self._turn = start + POLL_COUNT
+        return set((names + names[:POLL_COUNT])[start : start + POLL_COUNT])
 
     async def _pull_named(self, names: Iterable[str]) -> None:
         followers = [self.followers[name] for name in names if name in self.followers]
@@ -298,6 +310,7 @@ class Hub:
                 follower.idle_since = time.monotonic()
             elif time.monotonic() - follower.idle_since > LINGER_SECONDS:
                 del self.followers[name]
+                self._announced.pop(name, None)
                 await self._get_layer().group_discard(feed_group(name), self._channel)
 
 

@@ -11,7 +11,10 @@ import pytest
 from geostream.embedded_redis import RedisService, start_redis
 from tests.server_process import ServerProcess
 
+from .channel_tokens import SECRET
+
 Serve = Callable[..., ServerProcess]
+ChannelServe = Callable[..., ServerProcess]
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, mod
 def usual(serve: Serve) -> ServerProcess:
     """A server with the usual settings."""
     return serve()
+
+
+@pytest.fixture(scope="module")
+def channel_serve(serve: Serve) -> ChannelServe:
+    """Starts servers that know the key of the tests' channel tokens, with the topics `room:*` that the tests have."""
+
+    def start(**options: str) -> ServerProcess:
+        return serve(**{"GEOSTREAM_JWT_SECRET": SECRET, "GEOSTREAM_TOPICS": "tests.dialects.phoenix.topics", **options})
+
+    return start

@@ -1,5 +1,5 @@
 /**
- * Copies the libraries that the live map needs out of `node_modules` to where they are served from, so that it runs without npm. A page
+ * Copies the libraries that the pages need out of `node_modules` to where they are served from, so that they run without npm. A page
  * under a strict policy has no import map: what a library imports by the name of its package is named by its place instead.
  *
  *     npm ci && npm run vendor
@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 const PACKAGES = {
   fzstd: ["esm/index.mjs", "LICENSE"],
   pbf: ["index.js", "LICENSE"],
+  phoenix: ["priv/static/phoenix.mjs", "LICENSE.md"],
   "point-geometry": ["index.js", "LICENSE"],
   "vector-tile": ["index.js", "LICENSE.txt"],
 };

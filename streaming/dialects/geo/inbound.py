@@ -8,12 +8,12 @@ place of a `type`, pairs in place of a zoom range), nothing is left in the messa
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.nesting import deeper_than
 from streaming.dialects.geo import zstd
 from streaming.dialects.geo.encoding import Encoding
 from streaming.dialects.geo.errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
@@ -23,8 +23,6 @@ from streaming.dialects.geo.zstd_frame import MAGIC
 
 _JSON_STARTS = b"{ \t\r\n"
 _ENUM_FIELDS = ("format", "compression", "change_type", "event_type")
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def decode(data: bytes | str, *, max_size: int, max_decompressed: int) -> tuple[Message, Encoding]:
@@ -79,7 +77,7 @@ def _from_json(frame: bytes, most: int) -> Message:
         raise too_deep() from None
     if not isinstance(fields, dict):
         raise DecodeError("bad_frame", "the JSON text is not an object")
-    if _deeper_than(frame, MAX_DEPTH + 1):
+    if deeper_than(frame, MAX_DEPTH + 1):
         raise too_deep()
     tag = fields.get("type")
     return _typed(tag if isinstance(tag, str) else None, fields)
@@ -174,19 +172,6 @@ def _enum_name(value: Any) -> Any:
         ((name, nothing),) = value.items()
         return name if nothing is None else value
     return value
-
-
-def _deeper_than(text: bytes, levels: int) -> bool:
-    """Whether valid JSON text is nested more deeply."""
-    if text.count(b"[") + text.count(b"{") <= levels:
-        return False
-    brackets = _without_strings(text).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets))) > levels
-
-
-def _without_strings(text: bytes) -> bytes:
-    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(unescaped.split(b'"')[::2])
 
 
 def _too_large(max_size: int) -> DecodeError:

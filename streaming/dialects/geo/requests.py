@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec import UNSET, structs
 
-from streaming.conf import conf
 from streaming.core.attributes import compile_attributes
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
-from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.items import Item
-from streaming.core.presentation import Presentation, compile_presentation
+from streaming.features import wanted as features
 
 from .messages import SubscribeEvents, SubscribeFeatures, UpdateSubscription
 
 MAX_ID = 200
-_FILTER_KEYS = ("bbox", "geometry", "filters", "datetime", "filter", "filter_lang")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Wanted(features.Wanted):
     """A feature subscription as asked for; all but `message` is derived from it."""
 
     message: SubscribeFeatures
-    presentation: Presentation
 
     @property
     def batch(self) -> bool:
         """Whether changes of one turn come together."""
         return bool(self.message.batch)
-
-    def filter_for(self, time_property: str | None) -> Filter:
-        """The compiled conditions for a layer with this time property."""
-        message = self.message
-        spec = FilterSpec(
-            bbox=message.bbox,
-            geometry=message.geometry,
-            filters=message.filters,
-            datetime=message.datetime,
-            filter=message.filter,
-            filter_lang=message.filter_lang,
-            time_property=time_property,
-        )
-        return compile_filter(spec, conf.MAX_POLYGON_VERTICES)
 
     def cursor_of(self, layer: str) -> Cursor | None:
         """Where the client says it is in a layer."""
@@ -55,9 +36,9 @@ class Wanted:
         return None if text is None else Cursor.parse(text)
 
     def described(self) -> dict[str, Any]:
-        """The conditions that were given, for people."""
-        keys = (*_FILTER_KEYS, "crs", "properties", "max_rate", "batch")
-        return {key: value for key in keys if (value := getattr(self.message, key)) is not None}
+        """What was given, for people."""
+        batch = {} if self.message.batch is None else {"batch": self.message.batch}
+        return super().described() | batch
 
 
 async def wanted(message: SubscribeFeatures) -> Wanted:
@@ -67,12 +48,8 @@ async def wanted(message: SubscribeFeatures) -> Wanted:
         raise StreamError("invalid_cursor", "a subscription to one layer takes a text, one to all layers an object {layer: cursor}")
     for text in message.cursor.values() if isinstance(message.cursor, dict) else filter(None, [message.cursor]):
         Cursor.parse(text)
-    if message.crs is None:
-        presentation = compile_presentation(None, message.properties)
-    else:
-        # The first use of a CRS reads a database: off the event loop.
-        presentation = await asyncio.to_thread(compile_presentation, message.crs, message.properties)
-    return Wanted(message, presentation)
+    asked = features.Asked(**{name: getattr(message, name) for name in features.Asked.__struct_fields__})
+    return Wanted(asked, await features.presented(asked), message)
 
 
 async def updated(before: Wanted, message: UpdateSubscription) -> Wanted:

@@ -136,6 +136,9 @@ class GeoSession:
             for subscription in self.subscriptions.values()
         ]
 
+    def tick(self, now: float) -> None:
+        """Nothing here depends on the time."""
+
     def layers_changed(self) -> None:
         """Layers were created, changed or deleted, or somebody else is asking."""
         self._review_due = True

@@ -13,6 +13,8 @@ from django.db.migrations.executor import MigrationExecutor
 from geostream.embedded_redis import RedisUnavailable
 from streaming.conf import conf
 from streaming.core.redis import redis_url
+from streaming.management.environment import add_environment_arguments, refuse_ineffective, restart_with_environment
+from streaming.topics.tokens import announce_open_tokens
 
 
 def check_migrations() -> None:
@@ -44,14 +46,23 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
         parser.add_argument("--workers", type=int, default=1, help="server processes (default: 1; one per core is a good number)")
         parser.add_argument("--forwarded-allow-ips", default="127.0.0.1", help="proxies whose X-Forwarded-* headers are believed")
+        add_environment_arguments(parser)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Called from the command line."""
+        restart_with_environment(argv)
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         from geostream import server
 
+        refuse_ineffective(options)
         check_migrations()
         url = prepare_redis()
         if settings.DEBUG and options["host"] not in {"127.0.0.1", "localhost", "::1"}:
             self.stderr.write(self.style.WARNING("GEOSTREAM_DEBUG is on and others can connect: set it to False."))
+        if options["workers"] > 1:
+            announce_open_tokens()
         config = server.config(
             host=options["host"],
             port=options["port"],

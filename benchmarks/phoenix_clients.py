@@ -1,0 +1,231 @@
+"""Members of one topic in a process of their own: plain sockets and one `epoll`, so that reading costs little beside the server.
+
+What is published carries a stamp of 16 digits that only grows. A member counts those that come in order, so as many as were published
+means that each came once; frames are not taken apart. A stamp may also be the time, for which there is one clock on one machine.
+"""
+
+from __future__ import annotations
+
+import base64
+import multiprocessing
+import os
+import re
+import select
+import socket
+import time
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import lt
+from typing import Any
+
+import jwt
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .phoenix_servers import SECRET
+from .swarm import masked
+
+TOPIC = "room:bench"
+EVENT = "news"
+BYTES = 300
+"""Of each message."""
+FIRST_STAMP = 10**15
+_STAMP = re.compile(rb'"at":(\d{16})')
+_CARRY = 20
+"""One byte less than a stamp: so much of what was read before may belong to what comes now."""
+_ROOM = 1 << 18
+_AT_ONCE = 50
+"""Members that may be joining at a time."""
+
+
+def message(stamp: int) -> bytes:
+    """A payload."""
+    return b'{"at":%d,"text":"' % stamp + b"x" * (BYTES - 33) + b'"}'
+
+
+def now() -> int:
+    """The time as a stamp: microseconds."""
+    return FIRST_STAMP + time.perf_counter_ns() // 1000
+
+
+class _Member:
+    """One socket and its join."""
+
+    __slots__ = ("_join", "carry", "joined", "last", "tcp", "upgraded")
+
+    def __init__(self, port: int, user: str) -> None:
+        self.upgraded = self.joined = False
+        self.carry, self.last = b"", b""
+        claims = {"id": user, "channel": TOPIC, "exp": int(time.time()) + 3600}
+        token = jwt.encode(claims, SECRET, "HS256")
+        self._join = masked(msgspec.json.encode(["1", "1", TOPIC, "phx_join", {"token": token}]))
+        self.tcp = socket.create_connection(("127.0.0.1", port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.tcp.sendall(
+            f"GET /websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        self.tcp.setblocking(False)
+
+    def take_joining(self, data: bytes) -> None:
+        """The answers to the upgrade and to the join, before anything else that matters."""
+        self.carry += data
+        if not self.upgraded and b"\r\n\r\n" in self.carry:
+            head, _, self.carry = self.carry.partition(b"\r\n\r\n")
+            if b" 101 " not in head:
+                raise ConnectionError(head.decode(errors="replace"))
+            self.upgraded = True
+            self.tcp.sendall(self._join)
+        if self.upgraded and b'"status"' in self.carry:
+            if b'"status":"ok"' not in self.carry:
+                raise ConnectionError(self.carry.decode(errors="replace"))
+            self.joined = True
+            self.carry = b"\0" * _CARRY
+
+
+class _Members:
+    """All of them. `counters`: received, cut, when the last message came, whether to note how long each took."""
+
+    def __init__(self, port: int, count: int, counters: Any) -> None:
+        self._port = port
+        self._due = deque(range(count))
+        self._joining = 0
+        self._counters = counters
+        self._by_file: dict[int, _Member] = {}
+        self._poll = select.epoll()
+        self._room = bytearray(_ROOM)
+        self.latencies: array[int] = array("q")
+
+    def join(self) -> float:
+        """Everybody joins, some at a time; returns the seconds it took."""
+        began = time.perf_counter()
+        while self._due or self._joining:
+            while self._due and self._joining < _AT_ONCE:
+                member = _Member(self._port, f"user-{self._due.popleft()}")
+                self._by_file[member.tcp.fileno()] = member
+                self._poll.register(member.tcp.fileno(), select.EPOLLIN)
+                self._joining += 1
+            self.read()
+        return time.perf_counter() - began
+
+    def read(self) -> None:
+        """What has come, if anything comes within a moment."""
+        for file, _ in self._poll.poll(0.05):
+            member = self._by_file[file]
+            try:
+                self._take(member)
+            except OSError:
+                self._cut(member)
+
+    def _take(self, member: _Member) -> None:
+        carried = len(member.carry) if member.joined else 0
+        self._room[:carried] = member.carry if member.joined else b""
+        view = memoryview(self._room)
+        length = member.tcp.recv_into(view[carried:])
+        if not length:
+            raise ConnectionResetError("hung up")
+        if not member.joined:
+            member.take_joining(bytes(view[:length]))
+            self._joining -= member.joined
+            return
+        stamps = _STAMP.findall(view[: carried + length])
+        member.carry = bytes(view[length : carried + length])
+        if stamps:
+            self._count(member, stamps)
+
+    def _count(self, member: _Member, stamps: list[bytes]) -> None:
+        counters = self._counters
+        counters[0] += (stamps[0] > member.last) + sum(map(lt, stamps, stamps[1:]))
+        member.last = stamps[-1]
+        at = time.perf_counter_ns() // 1000
+        counters[2] = at
+        if counters[3]:
+            self.latencies.extend(at + FIRST_STAMP - int(stamp) for stamp in stamps)
+
+    def _cut(self, member: _Member) -> None:
+        self._counters[1] += 1
+        if not member.joined:
+            raise ConnectionError("the server hung up on a member that was joining")
+        self._poll.unregister(member.tcp.fileno())
+        del self._by_file[member.tcp.fileno()]
+        member.tcp.close()
+
+
+class Clients:
+    """The members in their process, as this one sees them."""
+
+    def __init__(self, pipe: Any, counters: Any, process: Any) -> None:
+        self._pipe = pipe
+        self._counters = counters
+        self._process = process
+        self.join_seconds: float = self._told()
+
+    @property
+    def received(self) -> int:
+        """Messages that came in order, of all members."""
+        return int(self._counters[0])
+
+    @property
+    def cut(self) -> int:
+        """Members that the server hung up on."""
+        return int(self._counters[1])
+
+    @property
+    def last_at(self) -> float:
+        """When the last message came, on the clock of `time.perf_counter`."""
+        return float(self._counters[2]) / 1e6
+
+    def settle(self, expected: int, quiet: float = 3.0) -> None:
+        """Until so many messages came, or nothing for some seconds."""
+        received, since = -1, time.perf_counter()
+        while received != expected and time.perf_counter() - since < quiet:
+            if self.received != received:
+                received, since = self.received, time.perf_counter()
+            time.sleep(0.005)
+
+    def time(self, on: bool) -> None:
+        """Note how long messages take, whose stamps are times."""
+        self._counters[3] = on
+
+    def latencies(self) -> NDArray[np.int64]:
+        """How long each took that was noted, in microseconds."""
+        self._pipe.send("latencies")
+        return np.frombuffer(self._told(), np.int64)
+
+    def _told(self) -> Any:
+        while not self._pipe.poll(0.5):
+            if not self._process.is_alive():
+                raise ConnectionError("the members are gone")
+        try:
+            return self._pipe.recv()
+        except EOFError as error:
+            raise ConnectionError("the members are gone") from error
+
+
+@contextmanager
+def members(port: int, count: int) -> Iterator[Clients]:
+    """So many members, all of them joined. `ConnectionError` if they cannot be."""
+    spawning = multiprocessing.get_context("spawn")
+    counters = spawning.RawArray("q", 4)
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_run, args=(port, count, counters, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield Clients(here, counters, process)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _run(port: int, count: int, counters: Any, pipe: Any) -> None:
+    joining = _Members(port, count, counters)
+    pipe.send(joining.join())
+    while True:
+        joining.read()
+        if pipe.poll():
+            pipe.recv()
+            pipe.send(joining.latencies.tobytes())

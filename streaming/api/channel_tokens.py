@@ -1,0 +1,80 @@
+"""/token: tokens to join topics with, asked for and answered as Tangram does. Who may have one is decided in `streaming.topics.tokens`.
+
+Pages of any origin may ask, but never with the cookies of this site: a session without its CSRF token is nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+
+from streaming.core.errors import StreamError
+from streaming.topics.tokens import issue
+
+from .answers import answer
+from .base import AsyncApiView
+from .bodies import JsonBody
+from .channel_schemas import POST_CHANNEL_TOKEN
+from .errors import refusal
+
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST",
+    "Access-Control-Allow-Headers": "authorization, content-type",
+    "Access-Control-Max-Age": "86400",
+}
+
+
+class Wanted(msgspec.Struct):
+    """The body of a request. Further fields mean nothing."""
+
+    channel: str
+    id: str | None = None
+
+
+class SmallBody(JsonBody):
+    """A JSON body from anybody."""
+
+    limit = 16 * 1024
+
+
+class ChannelTokenView(AsyncApiView):
+    """Channel tokens."""
+
+    parser_classes = [SmallBody]
+    session_refused: PermissionDenied | None = None
+
+    def perform_authentication(self, request: Request) -> None:
+        """Find out who asks; a session without its CSRF token is nobody, as a front end of Tangram's on this site may have it."""
+        try:
+            super().perform_authentication(request)
+        except PermissionDenied as refused:
+            self.session_refused = refused
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Headers of every answer: any page may read it, nobody keeps it."""
+        return {**super().default_response_headers, "Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """What pages of other origins may send."""
+        return HttpResponse(status=204, headers=PREFLIGHT)
+
+    @extend_schema(**POST_CHANNEL_TOKEN)
+    async def post(self, request: Request) -> HttpResponse:
+        """A token for one channel."""
+        body = request.data
+        try:
+            wanted = msgspec.convert(body, Wanted)
+            issued = await issue(request.user, wanted.channel, wanted.id)
+        except msgspec.ValidationError as error:
+            return refusal(StreamError("bad_request", str(error)), 422)
+        except StreamError as error:
+            if error.code == "unauthenticated" and self.session_refused is not None:
+                raise self.session_refused from None
+            return refusal(error, 422 if error.code == "bad_request" else None)
+        return answer(issued._asdict())

@@ -1,0 +1,220 @@
+"""The bus: messages without state, over Redis pub/sub.
+
+A process has one subscribing connection with a handful of patterns and channels, and finds out by dictionary lookup who a message is for:
+Redis slows down with the number of patterns, not with the number of messages. What arrives in one turn of the loop is handed over at
+once, in order. Pub/sub delivers at most once: while Redis is away messages are lost, and `gaps` counts how often that may have been.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import redis.asyncio as aioredis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from .errors import StreamError
+from .redis import async_redis, redis_url
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF, LAST_BACKOFF = 0.02, 0.5
+PING_SECONDS = 5.0
+SILENCE_SECONDS = 15.0
+TURN = 512
+"""Messages read before others have a turn."""
+BATCH = 1000
+"""Messages published in one round trip."""
+MAX_WAITING = 100_000
+"""Messages that may wait to be published."""
+
+
+class Arrival(NamedTuple):
+    """One message: the channel it was published on, and its bytes."""
+
+    channel: bytes
+    payload: bytes
+
+
+Handler = Callable[[list[Arrival]], None]
+
+
+class Bus:
+    """One process's way to hear and say what has no state. Handlers are registered before `start`."""
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.gaps = 0
+        self._patterns: dict[bytes, Handler] = {}
+        self._channels: dict[bytes, Handler] = {}
+        self._arrived: list[tuple[Handler, list[Arrival]]] = []
+        self._waiting: list[tuple[str | bytes, bytes, asyncio.Future[int]]] = []
+        self._wake = asyncio.Event()
+        self._subscribed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def on_pattern(self, pattern: str, handler: Handler) -> None:
+        """Call `handler` with what is published on channels like `pattern`."""
+        self._patterns[pattern.encode()] = handler
+
+    def on_channel(self, channel: str, handler: Handler) -> None:
+        """Call `handler` with what is published on exactly this channel."""
+        self._channels[channel.encode()] = handler
+
+    async def start(self) -> None:
+        """Subscribe. What is published from now on arrives; where Redis does not answer, once it does."""
+        self._tasks = [asyncio.create_task(self._listen_for_ever()), asyncio.create_task(self._publish_for_ever())]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                await self._subscribed.wait()
+
+    async def stop(self) -> None:
+        """Say what waits, and end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                while self._waiting and self.connected:
+                    await asyncio.wait([self._waiting[-1][2]])
+        while self._tasks:  # again and again: a cancellation that meets a reply of Redis can get lost in its client
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.2)
+            self._tasks = [task for task in self._tasks if not task.done()]
+        self._fail(self._waiting, StreamError("redis_unavailable", "the server is stopping"))
+
+    # -- saying ------------------------------------------------------------
+
+    def publish(self, channel: str | bytes, payload: bytes) -> asyncio.Future[int]:
+        """Say something. The future is how many heard it, once Redis has it, or `StreamError("redis_unavailable")`; it may be ignored."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_looked_at)
+        if len(self._waiting) >= MAX_WAITING:
+            future.set_exception(StreamError("redis_unavailable", "too much waits to be published"))
+            return future
+        self._waiting.append((channel, payload, future))
+        self._wake.set()
+        return future
+
+    async def _publish_for_ever(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            if not self._waiting:
+                self._wake.clear()
+            if batch:
+                await self._publish(batch)
+
+    async def _publish(self, batch: list[tuple[str | bytes, bytes, asyncio.Future[int]]]) -> None:
+        pipe = async_redis().pipeline(transaction=False)
+        for channel, payload, _ in batch:
+            pipe.publish(channel, payload)
+        try:
+            replies: list[Any] = await pipe.execute(raise_on_error=False)
+        except (RedisError, OSError) as error:
+            self._fail(batch, StreamError("redis_unavailable", f"Redis does not answer: {error}"))
+            return
+        except asyncio.CancelledError:
+            self._fail(batch, StreamError("redis_unavailable", "the server is stopping"))
+            raise
+        for (_, _, future), reply in zip(batch, replies, strict=True):
+            if future.done():
+                continue
+            if isinstance(reply, Exception):
+                future.set_exception(StreamError("redis_unavailable", f"Redis refused: {reply}"))
+            else:
+                future.set_result(int(reply))
+
+    @staticmethod
+    def _fail(batch: list[tuple[str | bytes, bytes, asyncio.Future[int]]], error: StreamError) -> None:
+        for _, _, future in batch:
+            if not future.done():
+                future.set_exception(error)
+
+    # -- hearing -----------------------------------------------------------
+
+    async def _listen_for_ever(self) -> None:
+        backoff = FIRST_BACKOFF
+        while True:
+            try:
+                await self._listen()
+            except (RedisError, OSError) as error:
+                if self.connected:
+                    logger.warning("Redis does not answer (%s); topics hear nothing until it does", error)
+                    self.connected = False
+                    self.gaps += 1
+                    backoff = FIRST_BACKOFF
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, LAST_BACKOFF)
+
+    async def _listen(self) -> None:
+        # A client of its own that never tries again by itself: what is missed meanwhile has to be known.
+        client = aioredis.Redis.from_url(
+            redis_url(), socket_connect_timeout=3, socket_timeout=None, socket_keepalive=True, retry=Retry(NoBackoff(), 0)
+        )
+        try:
+            async with client, client.pubsub() as pubsub:
+                if self._patterns:
+                    await pubsub.psubscribe(*self._patterns)
+                if self._channels:
+                    await pubsub.subscribe(*self._channels)
+                await self._read(pubsub, len(self._patterns) + len(self._channels))
+        finally:
+            with suppress(RedisError, OSError):
+                await client.connection_pool.disconnect()
+
+    async def _read(self, pubsub: PubSub, confirmations: int) -> None:
+        clock = asyncio.get_running_loop().time
+        heard, count = clock(), 0
+        while True:
+            message: Any = await pubsub.get_message(timeout=PING_SECONDS)
+            if message is None:
+                if clock() - heard > SILENCE_SECONDS:
+                    raise RedisConnectionError("no answer to a ping")
+                await pubsub.ping()
+                continue
+            heard = clock()
+            kind = message["type"]
+            if kind == "pmessage":
+                self._take(self._patterns[message["pattern"]], message)
+            elif kind == "message":
+                self._take(self._channels[message["channel"]], message)
+            elif kind in {"psubscribe", "subscribe"}:
+                confirmations -= 1
+                if not confirmations:
+                    self._answers()
+            count += 1
+            if count % TURN == 0:
+                await asyncio.sleep(0)
+
+    def _answers(self) -> None:
+        if self.gaps and not self.connected:
+            logger.warning("Redis answers again; topics hear")
+        self.connected = True
+        self._subscribed.set()
+
+    def _take(self, handler: Handler, message: dict[str, Any]) -> None:
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        if not self._arrived or self._arrived[-1][0] != handler:
+            self._arrived.append((handler, []))
+        self._arrived[-1][1].append(Arrival(message["channel"], message["data"]))
+
+    def _hand_over(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for handler, arrivals in arrived:
+            try:
+                handler(arrivals)
+            except Exception:
+                logger.exception("messages of the bus could not be handled")
+
+
+def _looked_at(future: asyncio.Future[int]) -> None:
+    """Whoever does not care for the outcome must not be told that nobody looked at it."""
+    if not future.cancelled():
+        future.exception()

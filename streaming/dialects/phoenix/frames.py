@@ -1,0 +1,126 @@
+"""Frames of Phoenix Channels as clients send them, of versions 1 and 2 of its serializer.
+
+Payloads are not decoded: they go on byte for byte as they came. Nothing gets in as text that is not valid JSON in valid UTF-8, and nothing
+that could not be given back in an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from streaming.core.nesting import deeper_than
+
+MAX_DEPTH = 126
+"""Levels of arrays and objects in a payload: what backends in Rust (serde_json) read without being told otherwise."""
+
+MAX_FIELD_BYTES = 255
+"""Of everything in a binary frame but its payload. References may be no longer in text frames: the answer may have to be binary."""
+
+
+class FrameError(ValueError):
+    """Not a frame of the serializer, or not to be written as one; the message says why."""
+
+
+class Frame(NamedTuple):
+    """What a client sent. The payload is JSON text as it was sent or, if `binary`, any bytes.
+
+    `join_ref`, `ref`, `topic` and `event` may be any JSON value, though texts (and null for the first two) are all that means something:
+    whoever answers gives them back as they are.
+    """
+
+    join_ref: Any
+    ref: Any
+    topic: Any
+    event: Any
+    payload: bytes
+    binary: bool
+
+
+class _Array(msgspec.Struct, array_like=True, gc=False):
+    join_ref: Any
+    ref: Any
+    topic: Any
+    event: Any
+    payload: msgspec.Raw
+
+
+class _Object(msgspec.Struct, gc=False):
+    topic: Any
+    event: Any
+    payload: msgspec.Raw
+    ref: Any
+    join_ref: Any = None
+
+
+_read_array = msgspec.json.Decoder(_Array).decode
+_read_object = msgspec.json.Decoder(_Object).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def decode_v1(data: str | bytes) -> Frame:
+    """The frame in a JSON object, whichever kind of WebSocket message it came in. Raises FrameError."""
+    return _decode(_read_object, data if isinstance(data, str) else _utf8(data, "the frame"))
+
+
+def decode_v2(data: str | bytes) -> Frame:
+    """The frame in a JSON array (text) or in the binary form (bytes). Raises FrameError."""
+    return _decode(_read_array, data) if isinstance(data, str) else _decode_binary(data)
+
+
+def _decode(read: Callable[[str], _Array | _Object], text: str) -> Frame:
+    try:
+        found = read(text)
+        # Each level takes two characters at least.
+        if len(text) > 2 * MAX_DEPTH and deeper_than(text.encode(), MAX_DEPTH + 1):
+            raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep")
+    except RecursionError:
+        raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep") from None
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise FrameError(f"the text cannot be read: {error}") from None
+    for reference in (found.join_ref, found.ref):
+        if reference is not None:
+            field_bytes(reference, "a reference")
+    return Frame(found.join_ref, found.ref, found.topic, found.event, bytes(found.payload), False)
+
+
+def _decode_binary(data: bytes) -> Frame:
+    if data[:1] != b"\0":
+        raise FrameError("clients send binary frames of kind 0 only" if data else "the frame is empty")
+    if len(data) < 5:
+        raise FrameError("the binary frame ends within its lengths")
+    fields = []
+    start = 5
+    for length in data[1:5]:
+        fields.append(data[start : start + length])
+        start += length
+    if start > len(data):
+        raise FrameError("the binary frame ends within its fields")
+    join_ref, ref = (_utf8(field, "a reference") or None for field in fields[:2])
+    topic, event = map(_utf8_or_latin1, fields[2:])
+    return Frame(join_ref, ref, topic, event, data[start:], True)
+
+
+def _utf8(data: bytes, what: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(f"{what} is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _utf8_or_latin1(field: bytes) -> str:
+    """phoenix.js before 1.8.7 wrote the low byte of each character."""
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        return field.decode("latin-1")
+
+
+def field_bytes(value: Any, what: str) -> bytes:
+    """As it stands in a binary frame. Nothing is how null looks there, and other JSON values are their text."""
+    field = value.encode() if isinstance(value, str) else b"" if value is None else _encode(value)
+    if len(field) > MAX_FIELD_BYTES:
+        raise FrameError(f"{what} has {len(field)} bytes; {MAX_FIELD_BYTES} are the most")
+    return field

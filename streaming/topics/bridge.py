@@ -1,0 +1,145 @@
+"""The bridge to Redis: backends in any language publish `to:<topic>:<event>` and hear `from:<topic>:<event>`.
+
+Payloads pass as they are, byte for byte. What channel code of one process broadcasts takes another channel, on which events may be called
+anything. Tokens never get here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from streaming.conf import conf
+from streaming.core.bus import Arrival, Bus
+from streaming.core.errors import StreamError
+
+from .channel import Channel, Push, Reply
+from .envelopes import Envelopes
+from .messages import Message
+from .names import check_event, matches_any
+from .rooms import Member, Rooms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger(__name__)
+
+BROADCAST_CHANNEL = "geostream:broadcast"
+_PRESENCE_EVENTS = {"presence_state", "presence_diff", "presence_count"}
+_unpack = msgspec.msgpack.Decoder(tuple[str, str, bytes, bool, str | None]).decode
+_is_json = msgspec.json.Decoder().decode
+
+
+def packed_broadcast(topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> bytes:
+    """A broadcast as it travels between processes."""
+    return msgspec.msgpack.encode((topic, event, payload, binary, without))
+
+
+class Bridge:
+    """One process's side of the bridge."""
+
+    def __init__(self, bus: Bus, rooms: Rooms, node: str) -> None:
+        self._bus = bus
+        self._rooms = rooms
+        self._envelopes = Envelopes(bus, node)
+        bus.on_pattern("to:*", self._arrived)
+        bus.on_channel(BROADCAST_CHANNEL, self._broadcasts)
+
+    # -- to clients --------------------------------------------------------
+
+    def _arrived(self, arrivals: Sequence[Arrival]) -> None:
+        self._rooms.deliver(list(self._messages(arrivals)))
+
+    def _messages(self, arrivals: Sequence[Arrival]) -> Iterable[Message]:
+        rooms = self._rooms.rooms
+        for channel, payload in arrivals:
+            try:
+                topic, _, event = channel[3:].decode().rpartition(":")
+            except UnicodeDecodeError:
+                continue
+            if payload and topic in rooms and event not in _PRESENCE_EVENTS and _sayable(event):
+                yield Message(topic, event, payload, not is_json(payload))
+
+    def _broadcasts(self, arrivals: Sequence[Arrival]) -> None:
+        messages = []
+        for arrival in arrivals:
+            try:
+                topic, event, payload, binary, without = _unpack(arrival.payload)
+            except msgspec.MsgspecError:
+                logger.warning("not a broadcast of GeoStream on %s", BROADCAST_CHANNEL)
+                continue
+            messages.append(Message(topic, event, payload, binary, without))
+        self._rooms.deliver(messages)
+
+    async def broadcast(self, topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> None:
+        """Tell everybody on a topic, in every process. `StreamError` if Redis does not take it."""
+        check_event(event)
+        await self._bus.publish(BROADCAST_CHANNEL, packed_broadcast(topic, event, payload, binary, without))
+
+    def announce(self, topic: str, event: str, payload: Any) -> None:
+        """Tell everybody on a topic, and backends that listen, the way a backend would. May be lost while Redis is away."""
+        self._bus.publish(f"to:{topic}:{event}", msgspec.json.encode(payload))
+
+    # -- from clients ------------------------------------------------------
+
+    def push(self, channel: Channel, push: Push) -> asyncio.Future[Reply]:
+        """Hand a client's push to the backends. The future is the answer to the client. `StreamError` if the event has no name for them."""
+        check_event(push.event)
+        if ":" in push.event:
+            raise StreamError("bad_request", "events of this topic may not contain ':'")
+        published = self._bus.publish(f"from:{channel.topic}:{push.event}", push.raw)
+        if conf.PUSH_ENVELOPES and matches_any(conf.PUSH_ENVELOPES, channel.topic):
+            return self._envelopes.send(channel, push)
+        return _acknowledged(published)
+
+    def joined(self, member: Member) -> None:
+        """Tell the backends, if they want to know."""
+        if conf.BRIDGE_JOINS:
+            self._bus.publish(f"from:{member.topic}:phx_join", msgspec.json.encode({"id": member.id, "user": member.key}))
+
+    def left(self, member: Member) -> None:
+        """Tell the backends, if they want to know."""
+        if conf.BRIDGE_JOINS:
+            self._bus.publish(f"from:{member.topic}:phx_leave", msgspec.json.encode({"id": member.id, "user": member.key}))
+
+
+def is_json(payload: bytes) -> bool:
+    """Whether clients are given a payload as JSON: an object or an array, from its first byte. All else is binary."""
+    if payload[:1] not in (b"{", b"["):
+        return False
+    try:
+        _is_json(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _sayable(event: str) -> bool:
+    try:
+        check_event(event)
+    except StreamError:
+        return False
+    return True
+
+
+def _acknowledged(published: asyncio.Future[int]) -> asyncio.Future[Reply]:
+    answer: asyncio.Future[Reply] = published.get_loop().create_future()
+
+    def done(outcome: asyncio.Future[int]) -> None:
+        if not answer.done():
+            answer.set_result(refusal(outcome) or Reply())
+
+    published.add_done_callback(done)
+    return answer
+
+
+def refusal(outcome: asyncio.Future[int]) -> Reply | None:
+    """The answer to a push that Redis did not take."""
+    error = None if outcome.cancelled() else outcome.exception()
+    if error is None:
+        return None
+    return Reply("error", {"reason": error.code if isinstance(error, StreamError) else "internal"})

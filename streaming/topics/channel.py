@@ -1,0 +1,177 @@
+"""Channels: the code behind topics. A subclass decides who may join and what happens with what clients push.
+
+One channel object serves one join of one client. Its methods are called one after the other; what takes long belongs in a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import msgspec
+
+from streaming.core.errors import StreamError
+
+from .rooms import Member, Policy
+from .tokens import Claims, verify
+
+if TYPE_CHECKING:
+    from streaming.connection import Peer
+
+    from .service import Topics
+
+
+class Refused(Exception):
+    """A join that is not allowed. `reason` reaches the client; further keys may say more."""
+
+    def __init__(self, reason: str = "unauthorized", **more: Any) -> None:
+        super().__init__(reason)
+        self.response: dict[str, Any] = {"reason": reason, **more}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a push: JSON, or bytes for a binary answer. `then` is called once it is sent, before anything else can be said."""
+
+    status: Literal["ok", "error"] = "ok"
+    response: Any = field(default_factory=dict)
+    then: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The channel ends, after an answer if there is one."""
+
+    reply: Reply | None = None
+
+
+class Push:
+    """What a client pushed: an event and the bytes of its payload, exactly as they came."""
+
+    __slots__ = ("binary", "event", "raw", "ref")
+
+    def __init__(self, event: str, raw: bytes, binary: bool, ref: Any) -> None:
+        self.event = event
+        self.raw = raw
+        self.binary = binary
+        self.ref = ref
+
+    @property
+    def payload(self) -> Any:
+        """The payload as Python sees it: bytes if it is binary, else what the JSON says. `StreamError` if that is beyond Python's numbers."""
+        try:
+            return self.raw if self.binary else msgspec.json.decode(self.raw)
+        except msgspec.ValidationError as error:
+            raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
+
+
+class Channel:
+    """What a topic does for one client. Override `join` and `handle_in`, and what else is needed."""
+
+    presence: ClassVar[bool | Literal["count"]] = False
+    """Whether members are tracked and told of each other; "count": only how many there are."""
+    slow: ClassVar[Policy | dict[str, Policy]] = "close"
+    """What happens when a client reads too slowly: "close" it, "drop" the oldest, keep the "latest" of each event; or one for each event."""
+
+    def __init__(self, topic: str, subtopic: str, member: Member, connection: Peer, topics: Topics) -> None:
+        self.topic = topic
+        self.subtopic = subtopic
+        self.member = member
+        self.connection = connection
+        self.topics = topics
+        self.claims: Claims | None = None
+        self.warned: Claims | None = None
+
+    @property
+    def user(self) -> Any:
+        """The Django user, or `AnonymousUser`."""
+        return self.connection.principal.user
+
+    # -- to override -------------------------------------------------------
+
+    async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """May this client join? Raise `Refused` if not. What is returned is in the reply."""
+        return None
+
+    async def joined(self) -> None:
+        """The client has been told that it has joined."""
+
+    async def handle_in(self, event: str, payload: Any) -> Reply | Stop | None:
+        """A push of the client. None: no answer. An exception ends the channel with `phx_error`, and the client joins again."""
+        raise LookupError(f"no handler of {event!r} on {self.topic!r}")
+
+    async def leave(self) -> None:
+        """The client has left, or is gone."""
+
+    # -- for subclasses ----------------------------------------------------
+
+    def authorize(self, params: dict[str, Any]) -> Claims:
+        """The claims of the client's channel token, which must open this topic. `Refused` without one."""
+        token = params.get("token")
+        if not isinstance(token, str):
+            token = self.connection.channel_token
+        if token is None:
+            raise Refused
+        try:
+            claims = verify(token)
+        except StreamError as error:
+            detail = {"detail": "token expired"} if error.code == "token_expired" else {}
+            raise Refused("unauthorized", **detail) from error
+        if not claims.opens(self.topic):
+            raise Refused
+        self.claims = claims
+        return claims
+
+    def push(self, event: str, payload: Any) -> None:
+        """Tell this client alone."""
+        data, binary = packed(payload)
+        self.member.push(event, data, binary)
+
+    async def broadcast(self, event: str, payload: Any) -> None:
+        """Tell everybody on the topic, in every process, this client too."""
+        data, binary = packed(payload)
+        await self.topics.bridge.broadcast(self.topic, event, data, binary)
+
+    async def broadcast_from(self, event: str, payload: Any) -> None:
+        """Tell everybody on the topic but this client."""
+        data, binary = packed(payload)
+        await self.topics.bridge.broadcast(self.topic, event, data, binary, without=self.member.id)
+
+    def track(self, key: str, meta: dict[str, Any] | None = None) -> None:
+        """Show this client to the others under a key, with whatever else they should know."""
+        self.member.key = key
+        self.topics.presence.join(self.member, key, meta or {})
+
+    def update(self, meta: dict[str, Any]) -> None:
+        """Show something else about this client."""
+        self.topics.presence.update(self.member, meta)
+
+    def untrack(self) -> None:
+        """Do not show this client any more."""
+        self.topics.presence.leave(self.member)
+
+    # -- for the engine ----------------------------------------------------
+
+    async def receive(self, push: Push) -> Reply | Stop | asyncio.Future[Reply] | None:
+        """A push as it came; the answer may take its time. `handle_in` is enough for most."""
+        return await self.handle_in(push.event, push.payload)
+
+    def policy(self, event: str) -> Policy:
+        """What becomes of an event that a slow client cannot take."""
+        return self.slow if isinstance(self.slow, str) else self.slow.get(event, "close")
+
+    def refresh(self) -> None:
+        """What the user may read may have changed."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the admin shows: `kind`, `feed` and `filter`, in which nothing secret may be."""
+        return {"kind": "channel", "feed": self.topic, "filter": {}}
+
+
+def packed(payload: Any) -> tuple[bytes, bool]:
+    """The bytes of a payload, and whether they are binary. `TypeError` if it cannot be told."""
+    if isinstance(payload, bytes | bytearray | memoryview):
+        return bytes(payload), True
+    return msgspec.json.encode(payload), False

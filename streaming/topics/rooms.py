@@ -1,0 +1,236 @@
+"""Rooms: who of this process is on which topic, and how everybody there is told.
+
+A run of messages is encoded once for all members that speak alike. Whoever reads slowly has a queue of their own, which holds nothing but
+references to what all share; what happens when it is full is the channel's policy.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from streaming.core.outbox import Outbox
+
+from .messages import Encoder, Message
+
+if TYPE_CHECKING:
+    from .channel import Channel
+
+logger = logging.getLogger(__name__)
+
+Policy = Literal["close", "drop", "latest"]
+Shared = dict[Encoder, list[Any]]
+
+
+class Member:
+    """One join of one client. `join_ref` is how the client calls it; `key` is who is shown to the others."""
+
+    __slots__ = ("channel", "delivered", "encoder", "id", "join_ref", "key", "outbox", "queue", "room", "since")
+
+    def __init__(self, member_id: str, topic: str, outbox: Outbox, encoder: Encoder, join_ref: Any, channel: Channel | None = None) -> None:
+        self.id = member_id
+        self.join_ref = join_ref
+        self.outbox = outbox
+        self.encoder = encoder
+        self.channel = channel
+        self.key = ""
+        self.room: Room | None = None
+        self.since = time.time()
+        self.delivered = 0
+        self.queue = MemberQueue(self, topic)
+
+    @property
+    def topic(self) -> str:
+        """What this is a member of, also after leaving."""
+        return self.queue.topic
+
+    def push(self, event: str, payload: bytes, binary: bool = False) -> None:
+        """Tell this member alone, behind what waits."""
+        self.outbox.send(*self.encoder.push(self, Message(self.topic, event, payload, binary)))
+
+    def deliver(self, run: Sequence[Message], shared: Shared) -> None:
+        """Tell what was said in one turn, now or when the socket takes it."""
+        outbox = self.outbox
+        if not outbox.idle:
+            self.queue.push(run)
+            return
+        frames = shared.get(self.encoder)
+        if frames is None:
+            frames = shared[self.encoder] = self.encoder.broadcast(run)
+        self.delivered += len(run)
+        outbox.sent += len(run)
+        if frames:
+            outbox.sender.write(frames)
+
+
+class MemberQueue:
+    """What waits for a member whose socket is busy: a source of its outbox."""
+
+    __slots__ = ("_member", "_size", "_waiting", "dropped", "owner", "topic")
+
+    MESSAGE_BYTES = 100
+
+    def __init__(self, member: Member, topic: str) -> None:
+        self._member = member
+        self.topic = topic
+        self.owner: object = member
+        self._waiting: deque[Message] = deque()
+        self._size = 0
+        self.dropped = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait, roughly."""
+        return self._size
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, run: Iterable[Message]) -> None:
+        """Add messages, newest last; those that their policy lets go are counted."""
+        was_waiting = bool(self._waiting)
+        channel = self._member.channel
+        for message in run:
+            policy = "close" if channel is None else channel.policy(message.event)
+            if policy == "latest":
+                self._drop_earlier(message.event)
+            self._waiting.append(message)
+            self._size += self.MESSAGE_BYTES + len(message.payload)
+            if policy == "drop" and len(self._waiting) > self._member.outbox.limits.events:
+                self._drop_first(message.event)
+        if self._waiting and not was_waiting:
+            self._member.outbox.put(self)
+
+    def take(self, limit: int) -> list[Any]:
+        """Remove and encode about `limit` bytes' worth from the front."""
+        piece: list[Message] = []
+        while self._waiting and limit > 0:
+            message = self._waiting.popleft()
+            self._size -= self.MESSAGE_BYTES + len(message.payload)
+            limit -= self.MESSAGE_BYTES + len(message.payload)
+            piece.append(message)
+        self._member.delivered += len(piece)
+        return self._member.encoder.broadcast(piece)
+
+    def _drop_earlier(self, event: str) -> None:
+        kept = deque(message for message in self._waiting if message.event != event)
+        self._dropped(len(self._waiting) - len(kept))
+        if len(kept) < len(self._waiting):
+            self._size = sum(self.MESSAGE_BYTES + len(message.payload) for message in kept)
+            self._waiting = kept
+
+    def _drop_first(self, event: str) -> None:
+        for index, message in enumerate(self._waiting):
+            if message.event == event:
+                del self._waiting[index]
+                self._size -= self.MESSAGE_BYTES + len(message.payload)
+                self._dropped(1)
+                return
+
+    def _dropped(self, count: int) -> None:
+        self.dropped += count
+        if count and self._member.room is not None:
+            self._member.room.dropped += count
+
+
+class Room:
+    """The members that this process has on one topic."""
+
+    __slots__ = ("delivered", "dropped", "members", "said", "topic")
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self.members: dict[str, Member] = {}
+        self.said = 0
+        self.delivered = 0
+        self.dropped = 0
+
+    def deliver(self, run: Sequence[Message]) -> None:
+        """Tell everybody here what was said in one turn."""
+        shared: Shared = {}
+        everybody = all(message.without is None for message in run)
+        self.said += len(run)
+        self.delivered += len(run) * len(self.members)
+        for member in list(self.members.values()):
+            try:
+                if everybody:
+                    member.deliver(run, shared)
+                else:
+                    self._deliver_except(member, run, shared)
+            except Exception:
+                logger.exception("a message on %s could not be told", self.topic)
+                member.outbox.on_slow("a message could not be told; reconnect")
+
+    @staticmethod
+    def _deliver_except(member: Member, run: Sequence[Message], shared: Shared) -> None:
+        wanted = [message for message in run if message.without != member.id]
+        if len(wanted) == len(run):
+            member.deliver(run, shared)
+        elif wanted:
+            member.deliver(wanted, {})
+
+
+class Rooms:
+    """Every room of this process. A room is there while it has members."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, Room] = {}
+        self.past_dropped = 0
+        """Messages dropped in rooms that are gone."""
+        self.on_opened: Callable[[Room], None] | None = None
+        self.on_emptied: Callable[[Room], None] | None = None
+
+    def get(self, topic: str) -> Room | None:
+        """The room of a topic, if anybody here is on it."""
+        return self.rooms.get(topic)
+
+    def add(self, member: Member) -> Room:
+        """From now on the member is told."""
+        room = self.rooms.get(member.topic)
+        if room is None:
+            room = self.rooms[member.topic] = Room(member.topic)
+            if self.on_opened is not None:
+                self.on_opened(room)
+        room.members[member.id] = member
+        member.room = room
+        return room
+
+    def remove(self, member: Member) -> None:
+        """The member is told nothing any more, not even what waits."""
+        room = member.room
+        if room is None:
+            return
+        member.room = None
+        room.members.pop(member.id, None)
+        member.outbox.forget(member)
+        if not room.members:
+            del self.rooms[room.topic]
+            self.past_dropped += room.dropped
+            if self.on_emptied is not None:
+                self.on_emptied(room)
+
+    def deliver(self, messages: Sequence[Message]) -> None:
+        """Tell each room what was said there, in order."""
+        runs: dict[str, list[Message]] = {}
+        for message in messages:
+            if message.topic in self.rooms:
+                runs.setdefault(message.topic, []).append(message)
+        for topic, run in runs.items():
+            room = self.rooms.get(topic)
+            if room is not None:
+                room.deliver(run)
+
+    def member(self, member_id: str) -> Member | None:
+        """A member of this process by id (`<connection>:<topic>:<join_ref>`)."""
+        for room in self.rooms.values():
+            if member_id in room.members:
+                return room.members[member_id]
+        return None
+
+    def busiest(self, most: int) -> list[Room]:
+        """The rooms with the most members."""
+        return list(islice(sorted(self.rooms.values(), key=lambda room: -len(room.members)), most))

@@ -1,0 +1,174 @@
+"""Channel tokens: who may join which topic, as a JSON web token that a client carries there; and who is given one.
+
+They are Tangram's: HS256, with the claims `id`, `channel` and `exp`. Any program with the same signing key may make them. They are
+never access tokens, nor are access tokens channel tokens. No token is ever in an error or in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import string
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from multiprocessing import parent_process
+from typing import Any, NamedTuple
+
+from channels.db import database_sync_to_async
+from rest_framework_simplejwt import settings as simplejwt
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+
+from .names import check_pattern, is_pattern, matches, matches_any
+
+logger = logging.getLogger(__name__)
+
+ADMIN = "admin"
+"""The topic that is opened only by its own name."""
+JOIN, ISSUE = "streaming.join_topics", "streaming.issue_tokens"
+
+MAX_TOKEN_BYTES = 8 * 1024
+MAX_ID_BYTES = 255
+CLOCK_SKEW_SECONDS = 60
+"""How far the clock of another issuer may be ahead (`iat`, `nbf`). `exp` is exact."""
+
+LAST_SECOND = 2**53
+NO_ID = f"an id has up to {MAX_ID_BYTES} bytes and no control characters"
+
+_NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid channel token says. `expires` is in seconds since 1970."""
+
+    id: str
+    channel: str
+    expires: int
+
+    def opens(self, topic: str) -> bool:
+        """Whether the holder may join a topic."""
+        if topic == ADMIN:
+            return self.channel == ADMIN
+        return not conf.CHECK_CHANNEL_CLAIM or matches(self.channel, topic)
+
+
+class Issued(NamedTuple):
+    """A token as it is given out."""
+
+    id: str
+    channel: str
+    token: str
+
+
+class ChannelToken(Token):
+    """The JSON web token. Unlike others of simplejwt it carries neither a type nor a number: Tangram's issuers know of none."""
+
+    token_type = "channel"
+    lifetime = timedelta(0)
+
+    @property
+    def token_backend(self) -> TokenBackend:
+        """HS256 with the project's key, whatever else its access tokens have."""
+        return _backend(simplejwt.api_settings.SIGNING_KEY)
+
+    def verify(self) -> None:
+        """`TokenError` unless the claims are those of a channel token; its signature has been checked."""
+        id, channel, expires = (self.payload.get(name) for name in ("id", "channel", "exp"))
+        if not isinstance(id, str) or not isinstance(channel, str) or type(expires) is not int or expires > LAST_SECOND:
+            raise TokenError("a channel token has the texts id and channel, and exp, which is a whole number")
+        if not _is_id(id):
+            raise TokenError(NO_ID)
+        if "aud" in self.payload or self.payload.get(simplejwt.api_settings.TOKEN_TYPE_CLAIM, self.token_type) != self.token_type:
+            raise TokenError("the token is for something else than channels")
+        if expires <= time.time():
+            raise ExpiredTokenError("the token has expired")
+
+
+def mint(id: str, channel: str, lifetime: float | None = None) -> str:
+    """A token that opens a channel, or the channels of a pattern, for `lifetime` seconds (`GEOSTREAM_CHANNEL_TOKEN_SECONDS`).
+
+    `StreamError("bad_request")` if the id or the channel cannot be. Nobody is asked whether this is allowed: that is `issue`.
+    """
+    _check(id, channel)
+    token = ChannelToken()
+    token.payload = {"id": id, "channel": channel}
+    token.set_exp(lifetime=timedelta(seconds=conf.CHANNEL_TOKEN_SECONDS if lifetime is None else lifetime))
+    return str(token)
+
+
+def verify(token: str) -> Claims:
+    """What a token says. `StreamError("token_expired")`, or `token_invalid` if it was not made with our key or is no channel token."""
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+        raise StreamError("token_invalid", "the token is too long or not a JSON web token")
+    try:
+        claims = ChannelToken(token)  # type: ignore[arg-type]  # upstream says it takes tokens; it takes their text
+    except ExpiredTokenError:
+        raise StreamError("token_expired", "the token has expired") from None
+    except TokenError as error:
+        raise StreamError("token_invalid", str(error)) from None
+    return Claims(claims["id"], claims["channel"], claims["exp"])
+
+
+async def issue(user: Any, channel: str, id: str | None = None) -> Issued:
+    """A token for a channel, if the user (perhaps nobody) may have one.
+
+    Without `id` it is the user's name, for nobody eight random characters. `StreamError` says what is missing: `unauthenticated`,
+    `forbidden`, or `bad_request` for what cannot be.
+    """
+    name = user.get_username() if user.is_authenticated else "".join(secrets.choice(_ALPHANUMERIC) for _ in range(8))
+    wanted = name if id is None else id
+    _check(wanted, channel)
+    if not _open_to_anybody(channel):
+        if not user.is_authenticated:
+            raise StreamError("unauthenticated", "this channel is not public: log in, or send 'Authorization: Bearer <token>'")
+        await database_sync_to_async(_demand)(user, channel, own=wanted == name)
+    return Issued(wanted, channel, mint(wanted, channel))
+
+
+def announce_open_tokens() -> None:
+    """Say in the log that anybody is given tokens, when a server starts; not in its workers, so that it is said once."""
+    if conf.OPEN_TOKENS and parent_process() is None:
+        logger.warning("GEOSTREAM_OPEN_TOKENS is on: POST /token gives anybody a token for any topic but %r, under any name", ADMIN)
+
+
+def _open_to_anybody(channel: str) -> bool:
+    if channel == ADMIN or is_pattern(channel):
+        return False
+    return bool(conf.OPEN_TOKENS) or matches_any(conf.PUBLIC_TOPICS, channel)
+
+
+def _demand(user: Any, channel: str, own: bool) -> None:
+    if channel == ADMIN and not user.is_staff:
+        raise StreamError("forbidden", f"the channel {ADMIN} is for staff")
+    if user.has_perm(ISSUE):
+        return
+    if is_pattern(channel):
+        raise StreamError("forbidden", f"a token for many channels needs the permission {ISSUE}")
+    if not own:
+        raise StreamError("forbidden", f"another id than your username needs the permission {ISSUE}")
+    if channel != ADMIN and not user.has_perm(JOIN):
+        raise StreamError("forbidden", f"this channel is not public; it needs the permission {JOIN}")
+
+
+def _check(id: str, channel: str) -> None:
+    check_pattern(channel)
+    if not _is_id(id):
+        raise StreamError("bad_request", NO_ID)
+
+
+def _is_id(text: str) -> bool:
+    return len(text.encode(errors="replace")) <= MAX_ID_BYTES and not _NOT_IN_IDS.search(text)
+
+
+@lru_cache(maxsize=4)
+def _backend(key: str) -> TokenBackend:
+    return TokenBackend("HS256", key, leeway=CLOCK_SKEW_SECONDS)
