@@ -171,7 +171,7 @@ class Subscription(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="subscriptions")
     subscription_id = models.CharField(max_length=255)
     kind = models.CharField(max_length=20)
-    feed = models.CharField(max_length=120)
+    feed = models.CharField(max_length=255)
     filter = models.JSONField(default=dict)
     since = models.DateTimeField()
     waiting = models.IntegerField(default=0, help_text="Messages waiting for the client.")

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 ASGISend = Callable[[dict[str, Any]], Awaitable[None]]
 FLUSH_SECONDS = 1.0
+FIRST_OF_APPLICATIONS = 3000
+"""Close codes below are the protocol's. Daphne does not send them (but 1000): it is given 4001 for 1001, and so on."""
 RAW_EXTENSION = "geostream.raw_socket"
 
 
@@ -183,9 +185,19 @@ class AsgiSender:
                 await self._idle.wait()
         try:
             async with asyncio.timeout(5):
-                await self._send({"type": "websocket.close", "code": code, "reason": reason})
+                await self._send_close(code, reason)
         except (OSError, RuntimeError, TimeoutError):
             pass  # it is closed already, or the peer does not read: the server ends it
+
+    async def _send_close(self, code: int, reason: str) -> None:
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (OSError, RuntimeError):
+            raise
+        except Exception:  # autobahn, behind daphne, raises no narrower one where a code is not for applications
+            if code >= FIRST_OF_APPLICATIONS:
+                raise
+            await self._send({"type": "websocket.close", "code": code + FIRST_OF_APPLICATIONS, "reason": reason})
 
     async def _run(self) -> None:
         while True:

@@ -19,6 +19,10 @@ from .view import View
 logger = logging.getLogger(__name__)
 
 
+def _nothing(follower: Follower) -> None:
+    pass
+
+
 class Condition(Protocol):
     """What makes an audience: equal keys, equal answers."""
 
@@ -85,6 +89,7 @@ class Follower(ABC):
         self.last: LogEntry | None = None
         self.past_epochs: set[str] = set()
         self.throttled: set[View] = set()
+        self.on_throttled: Callable[[Follower], None] = _nothing
 
     @property
     def cursor(self) -> Cursor:
@@ -121,6 +126,7 @@ class Follower(ABC):
         self.idle_since = None
         if view.throttle is not None:
             self.throttled.add(view)
+            self.on_throttled(self)
 
     def leave(self, view: View) -> None:
         """The view is told nothing any more."""

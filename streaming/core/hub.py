@@ -72,6 +72,7 @@ class Hub:
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
+        self._throttling: set[Follower] = set()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._handlers: dict[str, Handler] = {}
@@ -170,6 +171,7 @@ class Hub:
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
             follower = kind(feed, await (await feed.read()).parse())
             follower.idle_since = time.monotonic()
+            follower.on_throttled = self._throttling.add
             self.followers[feed.name] = follower
             await self._remember(follower)
             return follower
@@ -298,9 +300,11 @@ class Hub:
         while True:
             await asyncio.sleep(RELEASE_SECONDS)
             now = time.monotonic()
-            for follower in list(self.followers.values()):
+            for follower in list(self._throttling):
                 for view in list(follower.throttled):
                     view.release(now)
+                if not follower.throttled:
+                    self._throttling.discard(follower)
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):

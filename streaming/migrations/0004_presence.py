@@ -27,4 +27,9 @@ class Migration(migrations.Migration):
                 'permissions': [('join_topics', 'Can get tokens for topics'), ('issue_tokens', 'Can get tokens for others and for patterns of topics'), ('operate_topics', 'Can kick and disconnect members and broadcast to topics')],
             },
         ),
+        migrations.AlterField(
+            model_name='subscription',
+            name='feed',
+            field=models.CharField(max_length=255),
+        ),
     ]

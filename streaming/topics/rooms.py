@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 Policy = Literal["close", "drop", "latest"]
 Shared = dict[Encoder, list[Any]]
+_ALWAYS: dict[str, Policy] = {"presence_state": "close", "presence_diff": "close", "presence_count": "latest"}
+"""A lost difference would spoil the client's list."""
 
 
 class Member:
@@ -95,7 +97,7 @@ class MemberQueue:
         was_waiting = bool(self._waiting)
         channel = self._member.channel
         for message in run:
-            policy = "close" if channel is None else channel.policy(message.event)
+            policy = _ALWAYS.get(message.event) or ("close" if channel is None else channel.policy(message.event))
             if policy == "latest":
                 self._drop_earlier(message.event)
             self._waiting.append(message)

@@ -123,7 +123,7 @@ class GeoSocket:
 class BareSocket:
     """A WebSocket client that reads only when told to and answers nothing by itself."""
 
-    def __init__(self, port: int, receive_buffer: int | None = None) -> None:
+    def __init__(self, port: int, receive_buffer: int | None = None, path: str = "/ws") -> None:
         self.tcp = socket.socket()
         if receive_buffer is not None:
             self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -131,7 +131,7 @@ class BareSocket:
         self.tcp.connect(("127.0.0.1", port))
         key = b64encode(os.urandom(16)).decode()
         self.tcp.sendall(
-            f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         self._data = bytearray()
@@ -140,9 +140,9 @@ class BareSocket:
         assert self._data.startswith(b"HTTP/1.1 101")
         del self._data[: self._data.index(b"\r\n\r\n") + 4]
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, text: bool = False) -> None:
         length = bytes((0x80 | len(payload),)) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
-        self.tcp.sendall(b"\x82" + length + bytes(4) + payload)
+        self.tcp.sendall((b"\x81" if text else b"\x82") + length + bytes(4) + payload)
 
     def frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame."""

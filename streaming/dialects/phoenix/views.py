@@ -21,6 +21,8 @@ from .routing import prefixes
 from .serializers import text_version_of
 
 FORBIDDEN = 403
+AGAIN = 500
+"""Besides 200, 204, 403 and 410 all that clients know: they open another session. Anything else ends them."""
 TOKEN_HEADER = "X-Phoenix-Longpoll-Token"
 AUTH_HEADER = "X-Phoenix-AuthToken"
 
@@ -54,7 +56,7 @@ async def _poll(request: HttpRequest, given: str | None) -> HttpResponse:
     except FrameError:
         return _answer(request, FORBIDDEN)
     except StreamError as error:
-        return _answer(request, error.kind.status)
+        return _answer(request, FORBIDDEN if error.kind.status in {401, 403} else AGAIN)
 
 
 async def _say(request: HttpRequest, given: str | None) -> HttpResponse:

@@ -40,6 +40,13 @@ def decoded(data: str | bytes) -> Any:
     return Binary(kind, *(reference or None for reference in references), *fields[-2:], data[start:])  # type: ignore[arg-type]
 
 
+def event_of(frame: Any) -> Any:
+    """The event of a frame; of a binary reply its status."""
+    if isinstance(frame, Binary):
+        return frame.event
+    return frame["event"] if isinstance(frame, dict) else frame[3]
+
+
 def encoded(join_ref: str, ref: str, topic: str, event: str, payload: bytes) -> bytes:
     """A binary push."""
     fields = [field.encode() for field in (join_ref, ref, topic, event)]
@@ -125,7 +132,7 @@ class PhoenixPeer:
 
     async def receive_event(self, event: str) -> Any:
         """The next frame of an event; others before it are skipped."""
-        while (frame := await self.receive())[3] != event:
+        while event_of(frame := await self.receive()) != event:
             pass
         return frame
 

@@ -17,7 +17,7 @@ from streaming.topics.tokens import mint
 
 from .backend import TIMEOUT, Backend
 from .differences import frames
-from .peer import Binary, PhoenixPeer, decoded
+from .peer import Binary, PhoenixPeer, decoded, event_of
 
 PRESENCE = {"presence_state", "presence_diff"}
 ANY = "<any>"
@@ -121,7 +121,7 @@ class Replay:
 
     async def _receive(self, heard: Heard, data: str | bytes) -> None:
         expected = decoded(self._named(data) if isinstance(data, str) else data)
-        if not isinstance(expected, Binary) and _event(expected) in PRESENCE:
+        if not isinstance(expected, Binary) and event_of(expected) in PRESENCE:
             await self._await_presence(heard, expected)
             return
         if not isinstance(expected, Binary | dict) and expected[2] == "admin" and expected[3].startswith("channel."):
@@ -174,7 +174,7 @@ class Replay:
         return None
 
     def _is_told_of_others(self, heard: Heard, frame: Any) -> bool:
-        event = _event(frame)
+        event = event_of(frame)
         if event in NOT_RECORDED:
             return True
         if isinstance(frame, dict):
@@ -243,12 +243,6 @@ def _more(meta: dict[str, Any], what: str) -> str:
 def _said_here_only(news: Any) -> bool:
     """An operator hears of itself, and that somebody left also when their connection was cut."""
     return news[3] == "channel.leave" or (news[3] == "channel.join" and news[4]["channel"] == "admin")
-
-
-def _event(frame: Any) -> Any:
-    if isinstance(frame, Binary):
-        return frame.event
-    return frame["event"] if isinstance(frame, dict) else frame[3]
 
 
 def _like_binary(frame: Any) -> Any:

@@ -13,7 +13,7 @@ from websockets.typing import Origin, Subprotocol
 
 from tests.server_process import ServerProcess
 
-from .peer import decoded
+from .peer import decoded, event_of
 
 TIMEOUT = 10.0
 
@@ -56,7 +56,7 @@ class PhoenixSocket:
 
     def receive_event(self, event: str) -> Any:
         """The next frame of an event; others before it are skipped."""
-        while (frame := self.receive())[3] != event:
+        while event_of(frame := self.receive()) != event:
             pass
         return frame
 

@@ -1,0 +1,181 @@
+"""What clients may send by mistake or on purpose: everything is answered, ignored or closed for, and nothing breaks."""
+
+from __future__ import annotations
+
+import json
+import logging
+from random import Random
+from typing import Any
+
+import pytest
+
+from streaming.dialects.phoenix.frames import MAX_DEPTH, FrameError, decode_v2
+from streaming.topics.tokens import mint
+
+from .backend import Backend
+from .conftest import Connect
+from .peer import PhoenixPeer, encoded
+
+NO_FRAMES = [
+    "",
+    " ",
+    "not json",
+    "null",
+    "5",
+    '"text"',
+    "{}",
+    "[]",
+    '["1","1","t","e"]',
+    '{"topic":"t","event":"e","payload":{},"ref":"1"}',
+    '["1","1","t","e",{}',
+    '["1","1","t","e",{}]x',
+    '["1","1","t","e",NaN]',
+    '["1","1","t","e",\'x\']',
+    '["1","1","t","e","\\ud800"]',
+    json.dumps(["r" * 300, "1", "t", "e", {}]),
+    json.dumps(["1", "r" * 300, "t", "e", {}]),
+    '["1","1","t","e",' + "[" * 5000 + "]" * 5000 + "]",
+]
+NO_BINARY_FRAMES = [b"", b"\0", b"\0\1\1\1\1", b"\1\0\0\0\0", b"\2\1\1te", b"\x09abc", b"\0\xff\0\0\0short", b"\0\1\0\0\0\xff", b"[1]"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed(caplog: pytest.LogCaptureFixture) -> Any:
+    """Whatever was sent, no code of the server raised."""
+    yield
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("text", NO_FRAMES, ids=range(len(NO_FRAMES)))
+async def test_a_text_that_is_no_frame_closes(peer: PhoenixPeer, text: str) -> None:
+    await peer.send_text(text)
+    code, reason = await peer.closed()
+    assert code == 1011 and 0 < len(reason) <= 120
+
+
+@pytest.mark.parametrize("data", NO_BINARY_FRAMES, ids=range(len(NO_BINARY_FRAMES)))
+async def test_bytes_that_are_no_frame_close(peer: PhoenixPeer, data: bytes) -> None:
+    await peer.send_bytes(data)
+    assert (await peer.closed())[0] == 1011
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '["1","1","t","e",{}]', '{"topic":"t","event":"e","ref":"1"}', '{"topic":"t","payload":{},"ref":"1"}'])
+async def test_the_first_version_closes_too(phoenix: Connect, text: str) -> None:
+    peer = await phoenix("vsn=1.0.0")
+    await peer.send_text(text)
+    assert (await peer.closed())[0] == 1011
+
+
+async def test_what_comes_after_a_frame_that_closes_is_not_handled(peer: PhoenixPeer, backend: Backend) -> None:
+    await peer.join("room:1", token=mint("alice", "room:1"))
+    await peer.send_text("not json")
+    await peer.send("1", "2", "room:1", "ev", {})
+    await peer.closed()
+    await peer.close()
+    assert not any(channel.startswith("from:") for channel, _ in await backend.everything())
+
+
+async def test_others_go_on(phoenix: Connect) -> None:
+    bad, good = await phoenix(), await phoenix()
+    await bad.send_text("not json")
+    await bad.closed()
+    await good.receive_nothing()
+
+
+@pytest.mark.parametrize("topic", [5, None, True, ["t"], {"t": 1}, 1.5])
+@pytest.mark.parametrize("event", ["phx_join", "phx_leave", "heartbeat", "e"])
+async def test_a_topic_that_is_no_text_is_none(peer: PhoenixPeer, topic: Any, event: str) -> None:
+    await peer.send("1", "2", topic, event, {})
+    assert await peer.receive() == [None, "2", topic, "phx_reply", {"status": "error", "response": {"reason": "unmatched topic"}}]
+
+
+@pytest.mark.parametrize("event", [5, None, True, ["e"], {}])
+async def test_an_event_that_is_no_text_is_none(peer: PhoenixPeer, event: Any) -> None:
+    await peer.join("room:1", token=mint("alice", "room:1"))
+    await peer.rest()
+    assert await peer.ask("1", "2", "room:1", event, {}) == ("error", {"reason": "unmatched topic"})
+
+
+@pytest.mark.parametrize("topic", ["*", "room:*", "a?", "[a]", "a\\b", "a\nb", "\x00", "\x7f", "\u2028", "t" * 256, "ä" * 128])
+async def test_a_topic_that_cannot_be_is_refused(peer: PhoenixPeer, topic: str) -> None:
+    status, response = await peer.ask("1", "1", topic, "phx_join", {"token": mint("alice", "*")})
+    assert (status, response["reason"]) == ("error", "bad topic") and response["detail"]
+
+
+@pytest.mark.parametrize("topic", ["", "phoenix"])
+async def test_a_topic_that_is_nobodys_is_unmatched(peer: PhoenixPeer, topic: str) -> None:
+    await peer.send("1", "1", topic, "phx_join", {"token": mint("alice", "*")})
+    assert await peer.receive() == [None, "1", topic, "phx_reply", {"status": "error", "response": {"reason": "unmatched topic"}}]
+
+
+@pytest.mark.parametrize("topic", ["t" * 255, "ä" * 127, "a b", "a:b:c", ":", "💬", "__proto__", "{}"])
+async def test_any_other_topic_can_be_joined(peer: PhoenixPeer, backend: Backend, topic: str) -> None:
+    await peer.join(topic, token=mint("alice", topic))
+    await backend.publish(f"to:{topic}:ev", b"binary")
+    frame = await peer.receive_event("ev")
+    assert (frame.topic, frame.payload) == (topic, b"binary")
+
+
+@pytest.mark.parametrize("ref", [None, 5, 1.5, True, ["a"], {"a": 1}, "", ":", "~", "r" * 255, "ä"])
+async def test_references_come_back_as_they_were(peer: PhoenixPeer, ref: Any) -> None:
+    await peer.send(ref, ref, "room:1", "phx_join", {"token": mint("alice", "room:1")})
+    reply = await peer.receive()
+    assert reply[:2] == [ref, ref] and reply[4]["status"] == "ok"
+    parts = reply[4]["response"]["id"].split(":")
+    assert parts[:3] == [peer.name, "room", "1"] and len(parts) == 4
+    await peer.send(ref, "2", "room:1", "phx_leave", {})
+    assert (await peer.receive_event("phx_close"))[:2] == [ref, ref]
+
+
+@pytest.mark.parametrize("value", [5, ["a"], {"a": 1}, None, True, "", "." * 50_000, "a.b.c", "é"], ids=range(9))
+async def test_a_token_that_is_none_opens_nothing(peer: PhoenixPeer, value: Any) -> None:
+    assert await peer.ask("1", "1", "room:1", "phx_join", {"token": value}) == ("error", {"reason": "unauthorized"})
+
+
+async def test_a_binary_join_has_no_params(peer: PhoenixPeer) -> None:
+    await peer.send_bytes(encoded("1", "1", "room:1", "phx_join", b"\xff"))
+    assert (await peer.receive())[4]["response"] == {"reason": "unauthorized"}
+
+
+async def test_names_that_are_latin_1_are_read_as_old_clients_write_them(peer: PhoenixPeer) -> None:
+    await peer.join("café", token=mint("alice", "café"))
+    await peer.rest()
+    await peer.send_bytes(b"\0\1\1\4\x02" + b"12" + "café".encode("latin-1") + b"evx")
+    assert (await peer.receive())[2:5] == ["café", "phx_reply", {"status": "ok", "response": {}}]
+
+
+async def test_payloads_may_be_as_deep_as_backends_read(peer: PhoenixPeer, backend: Backend) -> None:
+    await peer.join("room:1", token=mint("alice", "room:1"))
+    deepest = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    await peer.send_text(f'["1","2","room:1","ev",{deepest}]')
+    assert await backend.hears("from:room:1:ev") == [deepest.encode()]
+    await peer.send_text(f'["1","3","room:1","ev",[{deepest}]]')
+    assert (await peer.closed())[0] == 1011
+
+
+async def test_whatever_comes_is_answered_or_closed_for(phoenix: Connect) -> None:
+    random = Random(4)
+    pieces = ["1", "2", "room:1", "phoenix", "phx_join", "phx_leave", "heartbeat", "", {}, [], None, 5, "presence_diff", "\x00", {"token": "x"}]
+    peer = await phoenix()
+    for _ in range(400):
+        frame = [random.choice(pieces) for _ in range(random.choice([5, 5, 5, 5, 5, 6, 7]))]
+        await peer.send(*frame)
+    assert len(await peer.rest()) == 400
+
+
+async def test_broken_binary_frames_close_and_nothing_else(phoenix: Connect) -> None:
+    random = Random(5)
+    whole = encoded("1", "2", "room:1", "event", b"payload")
+    for _ in range(60):
+        data = bytearray(whole[: random.randrange(len(whole) + 1)])
+        for _ in range(random.randrange(3) if data else 0):
+            data[random.randrange(len(data))] = random.randrange(256)
+        peer = await phoenix()
+        await peer.send_bytes(bytes(data))
+        try:
+            read = decode_v2(bytes(data))
+        except FrameError:
+            assert (await peer.closed())[0] == 1011
+        else:
+            assert (await peer.receive())[:3] == [None, read.ref, read.topic]
+        await peer.close()
