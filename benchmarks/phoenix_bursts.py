@@ -33,7 +33,8 @@ def measure(name: str, server: Server, messages: int) -> Iterator[dict[str, Any]
                 burst(backend, number * messages, messages)
                 clients.settle(received + messages * MEMBERS)
                 settle(server)
-                received, seconds = clients.received - received, clients.last_at - began
+                received = clients.received - received
+                seconds = clients.last_at - began if received else None
                 yield {
                     "server": name,
                     "members": MEMBERS,
@@ -41,9 +42,9 @@ def measure(name: str, server: Server, messages: int) -> Iterator[dict[str, Any]
                     "deliveries": received,
                     "lost": messages * MEMBERS - received,
                     "cut": clients.cut,
-                    "seconds": round(seconds, 2),
-                    "deliveries/s": round(received / seconds),
-                    "CPU µs/delivery": round((server.cpu - cpu) / max(received, 1) * 1e6, 2),
+                    "seconds": seconds and round(seconds, 2),
+                    "deliveries/s": seconds and round(received / seconds),
+                    "CPU µs/delivery": round((server.cpu - cpu) / received * 1e6, 2) if received else None,
                 }
 
 

@@ -33,12 +33,15 @@ EVENT = "news"
 BYTES = 300
 """Of each message."""
 FIRST_STAMP = 10**15
+_STATUS = re.compile(rb'"status":"(\w+)"')
 _STAMP = re.compile(rb'"at":(\d{16})')
 _CARRY = 20
 """One byte less than a stamp: so much of what was read before may belong to what comes now."""
 _ROOM = 1 << 18
 _AT_ONCE = 50
 """Members that may be joining at a time."""
+_JOIN_SECONDS = 180.0
+"""Within which all have to have joined."""
 
 
 def message(stamp: int) -> bytes:
@@ -79,8 +82,8 @@ class _Member:
                 raise ConnectionError(head.decode(errors="replace"))
             self.upgraded = True
             self.tcp.sendall(self._join)
-        if self.upgraded and b'"status"' in self.carry:
-            if b'"status":"ok"' not in self.carry:
+        if self.upgraded and (status := _STATUS.search(self.carry)):
+            if status[1] != b"ok":
                 raise ConnectionError(self.carry.decode(errors="replace"))
             self.joined = True
             self.carry = b"\0" * _CARRY
@@ -100,9 +103,11 @@ class _Members:
         self.latencies: array[int] = array("q")
 
     def join(self) -> float:
-        """Everybody joins, some at a time; returns the seconds it took."""
+        """Everybody joins, some at a time; returns the seconds it took. `ConnectionError` if it takes too long."""
         began = time.perf_counter()
         while self._due or self._joining:
+            if time.perf_counter() - began > _JOIN_SECONDS:
+                raise ConnectionError(f"{len(self._by_file) - self._joining:,} joined within {_JOIN_SECONDS:g} s")
             while self._due and self._joining < _AT_ONCE:
                 member = _Member(self._port, f"user-{self._due.popleft()}")
                 self._by_file[member.tcp.fileno()] = member
@@ -117,8 +122,8 @@ class _Members:
             member = self._by_file[file]
             try:
                 self._take(member)
-            except OSError:
-                self._cut(member)
+            except ConnectionError as error:
+                self._cut(member, error)
 
     def _take(self, member: _Member) -> None:
         carried = len(member.carry) if member.joined else 0
@@ -126,7 +131,7 @@ class _Members:
         view = memoryview(self._room)
         length = member.tcp.recv_into(view[carried:])
         if not length:
-            raise ConnectionResetError("hung up")
+            raise ConnectionResetError("the server hung up")
         if not member.joined:
             member.take_joining(bytes(view[:length]))
             self._joining -= member.joined
@@ -145,10 +150,10 @@ class _Members:
         if counters[3]:
             self.latencies.extend(at + FIRST_STAMP - int(stamp) for stamp in stamps)
 
-    def _cut(self, member: _Member) -> None:
+    def _cut(self, member: _Member, error: ConnectionError) -> None:
         self._counters[1] += 1
         if not member.joined:
-            raise ConnectionError("the server hung up on a member that was joining")
+            raise ConnectionError(f"{error} ({len(self._by_file) - self._joining:,} had joined)")
         self._poll.unregister(member.tcp.fileno())
         del self._by_file[member.tcp.fileno()]
         member.tcp.close()
@@ -161,7 +166,10 @@ class Clients:
         self._pipe = pipe
         self._counters = counters
         self._process = process
-        self.join_seconds: float = self._told()
+        told: float | str = self._told()
+        if isinstance(told, str):
+            raise ConnectionError(told)
+        self.join_seconds = told
 
     @property
     def received(self) -> int:
@@ -186,7 +194,7 @@ class Clients:
                 received, since = self.received, time.perf_counter()
             time.sleep(0.005)
 
-    def time(self, on: bool) -> None:
+    def note_latencies(self, on: bool) -> None:
         """Note how long messages take, whose stamps are times."""
         self._counters[3] = on
 
@@ -222,10 +230,14 @@ def members(port: int, count: int) -> Iterator[Clients]:
 
 
 def _run(port: int, count: int, counters: Any, pipe: Any) -> None:
-    joining = _Members(port, count, counters)
-    pipe.send(joining.join())
+    members = _Members(port, count, counters)
+    try:
+        pipe.send(members.join())
+    except OSError as error:
+        pipe.send(str(error))
+        return
     while True:
-        joining.read()
+        members.read()
         if pipe.poll():
             pipe.recv()
-            pipe.send(joining.latencies.tobytes())
+            pipe.send(members.latencies.tobytes())

@@ -19,7 +19,7 @@ from websockets.frames import Frame
 from streaming.senders import RAW_EXTENSION
 
 LOGGER = logging.getLogger("geostream.websockets")
-"""For what uvicorn says of a WebSocket. It says the whole URL of each, with what is secret in it: INFO is not for the log."""
+"""For what uvicorn says of a WebSocket. At INFO that is the whole URL of each and at DEBUG every frame, with what is secret in them."""
 LOGGER.setLevel(logging.WARNING)
 HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
@@ -81,7 +81,8 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.logger = LOGGER
+        self.logger = self.conn.logger = LOGGER
+        self.conn.debug = False
         self.on_writable: Callable[[], None] = _nothing
         self.heard_at = self.loop.time()
         self.raw = RawSocket(self)

@@ -39,6 +39,7 @@ TABLE = (
     ),
     Setting("MAX_CONNECTIONS", 20_000, "WebSocket connections of one server process"),
     Setting("MAX_CONNECTIONS_PER_ADDRESS", 20_000, "WebSocket connections of one process from one network address"),
+    Setting("MAX_CONNECTIONS_PER_USER", 1000, "connections of one process by one logged-in user"),
     Setting("MAX_SUBSCRIPTIONS", 100, "subscriptions of one connection"),
     Setting("MAX_MESSAGE_BYTES", 512 * 1024, "size of one message from a client"),
     Setting("MAX_DECOMPRESSED_BYTES", 1024 * 1024, "size of one message from a client after decompression"),
@@ -104,6 +105,10 @@ TABLE = (
     Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push"),
     Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long who comes and goes is gathered before the members of a topic are told"),
     Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; of larger ones only the number is told"),
+    Setting("TOPIC_HISTORY", "", "comma-separated open topics, and patterns of topics, whose messages are kept for clients that come back"),
+    Setting("TOPIC_HISTORY_LENGTH", 1000, "messages kept of each of these topics"),
+    Setting("TOPIC_HISTORY_SECONDS", 3600, "silence after which the messages of such a topic go"),
+    Setting("METRICS_TOKEN", "", "the bearer token that opens `/metrics`; without one it is for staff and for this machine"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept"),
 )

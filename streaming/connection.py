@@ -1,8 +1,8 @@
 """The life of a connection, once for all dialects: accept, authenticate, read, limit, keep alive, close.
 
 `Peer` is one client, whichever way it comes; `Connection` is one that comes by WebSocket: a Channels consumer without a channel layer of
-its own (the process's hub has one) and without Channels' thread hop per message: `__call__` is the read loop. Sending never waits here; that is
-the outbox. A dialect is a `Session`: it is given frames and owns the subscriptions.
+its own (the process's hub has one) and without Channels' thread hop per message: `__call__` is the read loop. Sending never waits here;
+that is the outbox. A dialect is a `Session`: it is given frames and owns the subscriptions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .conf import conf
 from .core.errors import CloseCode, StreamError
 from .core.limits import OutboxLimits
 from .core.outbox import Outbox
+from .metrics import BY_CLIENT
 from .runtime import Runtime, get_runtime
 from .senders import RAW_EXTENSION, AnySender, AsgiSender, RawSender
 
@@ -88,7 +89,7 @@ class Peer:
         """End the connection; the reason reaches the client."""
         if not self.closing:
             self.closing = True
-            self.runtime.closed_as_slow += code is CloseCode.SLOW
+            self.runtime.endings[self.session.dialect, code.name.lower()] += 1
             self.sender.close(self.close_codes.get(code, code), reason[:120])
 
     def tick(self, now: float, loop_time: float) -> None:
@@ -102,7 +103,7 @@ class Peer:
         else:
             self._keep_alive(loop_time)
         if self._is_idle(now, loop_time):
-            self.close(CloseCode.IDLE, "no subscription and no message for too long")
+            self.close(CloseCode.IDLE, "nothing was heard for too long")
 
     def expire(self, reason: StreamError) -> None:
         """The principal may no longer be here."""
@@ -124,6 +125,8 @@ class Peer:
         self.runtime.opened(self)
 
     def _gone(self) -> None:
+        if not self.closing:
+            self.runtime.endings[self.session.dialect, BY_CLIENT] += 1
         self.closing = True
         self.session.close()
         self.runtime.closed(self)
@@ -182,6 +185,7 @@ class Connection(Peer, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
             self.runtime = await get_runtime()
             self.runtime.admit(self.address)
             self.principal = await self.authenticate()
+            self.runtime.admit(self.address, self.principal)  # again: others came meanwhile
         except Refusal as refusal:
             await deny(send, scope, refusal)
             return

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from channels.layers import get_channel_layer
@@ -21,6 +22,7 @@ from .features.layers import LayerSettings, catalogue
 from .tiles.tilesets import TilesetSettings, tilesets
 
 if TYPE_CHECKING:
+    from .auth import Principal
     from .connection import Peer
     from .dialects.phoenix.polls import Polls
     from .tiles.live_tilesets import LiveTilesets
@@ -41,8 +43,12 @@ class Runtime:
         self.topics: Topics
         self.polls: Polls
         self.connections: dict[str, Peer] = {}
-        self.past_received = self.past_sent = self.closed_as_slow = 0  # of connections that are gone
+        self.past_received: Counter[str] = Counter()  # messages of connections that are gone, by dialect
+        self.past_sent: Counter[str] = Counter()
+        self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
+        self.refused: Counter[str] = Counter()  # connections, by whose limit was reached
         self._per_address: Counter[str] = Counter()
+        self._per_user: Counter[int] = Counter()
         self._opened = 0
         self._layers: tuple[dict[str, LayerSettings], dict[str, TilesetSettings]] | None = None
         self._tiles: LiveTilesets | None = None
@@ -58,7 +64,9 @@ class Runtime:
 
     async def start(self) -> None:
         """Start the hub and the jobs."""
+        from .exposition import SHARE_SECONDS, Exposition
         from .features.expiry import expire_layers
+        from .metrics import LOOK_SECONDS, EngineMetrics
         from .recorder import Recorder
         from .topics.tokens import announce_open_tokens
 
@@ -78,6 +86,10 @@ class Runtime:
         self.topics = Topics(self)
         self.polls = Polls(self, self.topics.bus)
         await self.topics.start()
+        engine = EngineMetrics(self)
+        self.exposition = Exposition(self.hub.node, engine.read)
+        self.hub.every(LOOK_SECONDS, engine.lag.look)
+        self.hub.every(SHARE_SECONDS, self.exposition.share)
         self.recorder = Recorder(self)
         if conf.RECORD_SECONDS:
             self.hub.every(conf.RECORD_SECONDS, self.recorder.write)
@@ -95,12 +107,24 @@ class Runtime:
         close_tile_service()
         await self.recorder.farewell()
 
-    def admit(self, address: str) -> None:
+    def admit(self, address: str, principal: Principal | None = None) -> None:
         """`StreamError("too_many_connections")` if there is no room for one more."""
         if len(self.connections) >= conf.MAX_CONNECTIONS:
-            raise StreamError("too_many_connections", "this server has as many connections as it may")
+            raise self._full("process", "this server has as many connections as it may")
         if self._per_address[address] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
-            raise StreamError("too_many_connections", "your address has as many connections as it may")
+            raise self._full("address", "your address has as many connections as it may")
+        if principal is not None:
+            self._admit_user(principal)
+
+    def reassign(self, connection: Peer, principal: Principal) -> None:
+        """An open connection acts for somebody else from now on. `StreamError("too_many_connections")`."""
+        before, now = connection.principal.user_id, principal.user_id
+        if before != now:
+            self._admit_user(principal)
+            _less(self._per_user, before)
+            if now is not None:
+                self._per_user[now] += 1
+        connection.principal = principal
 
     def opened(self, connection: Peer) -> None:
         """A connection was accepted."""
@@ -108,15 +132,24 @@ class Runtime:
         connection.id = f"{self.hub.node}.{self._opened}"
         self.connections[connection.id] = connection
         self._per_address[connection.address] += 1
+        if connection.principal.user_id is not None:
+            self._per_user[connection.principal.user_id] += 1
 
     def closed(self, connection: Peer) -> None:
         """A connection is gone."""
         del self.connections[connection.id]
-        self.past_received += connection.received
-        self.past_sent += connection.outbox.sent
-        self._per_address[connection.address] -= 1
-        if not self._per_address[connection.address]:
-            del self._per_address[connection.address]
+        self.past_received[connection.session.dialect] += connection.received
+        self.past_sent[connection.session.dialect] += connection.outbox.sent
+        _less(self._per_address, connection.address)
+        _less(self._per_user, connection.principal.user_id)
+
+    def _admit_user(self, principal: Principal) -> None:
+        if principal.user_id is not None and self._per_user[principal.user_id] >= conf.MAX_CONNECTIONS_PER_USER:
+            raise self._full("user", "you have as many connections as you may")
+
+    def _full(self, limit: str, message: str) -> StreamError:
+        self.refused[limit] += 1
+        return StreamError("too_many_connections", message)
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -142,6 +175,14 @@ class Runtime:
         if self._layers is not None and layers != self._layers:
             self._layers_changed()
         self._layers = layers
+
+
+def _less(counts: Counter[Any], key: Hashable) -> None:
+    """One fewer; what is down to none is forgotten."""
+    if counts[key] > 1:
+        counts[key] -= 1
+    else:
+        del counts[key]
 
 
 _current: Runtime | None = None

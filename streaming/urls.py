@@ -18,5 +18,6 @@ urlpatterns = [
     path("channels/test/", views.channels_test, name="channels-test"),
     path("tiles/", include("streaming.api.tile_urls")),
     *longpoll_urlpatterns(),
+    path("metrics", views.metrics, name="metrics"),
     path("readyz", views.ready, name="readyz"),
 ]

@@ -1,6 +1,9 @@
-"""The live map, the pages for topics, and the two questions a load balancer asks."""
+"""The live map, the pages for topics, the two questions a load balancer asks, and those of monitoring."""
 
 from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from secrets import compare_digest
 
 from channels.db import database_sync_to_async
 from django.contrib import admin
@@ -10,16 +13,21 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
+from django.views.decorators.http import require_safe
 
+from .api.authentication import bearer_token
+from .api.errors import refusal
+from .conf import conf
 from .core.errors import StreamError
 from .core.redis import async_redis, refusing
 from .features.layers import catalogue
-from .runtime import running
+from .runtime import get_runtime, running
 from .tiles.tilesets import tilesets
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
 PHOENIX_SOCKET = "/socket"
+OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 def live_map(request: HttpRequest) -> HttpResponse:
@@ -74,9 +82,52 @@ async def alive(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> HttpResponse:
-    """200 when the process can serve: Redis and the database answer and the hub runs. 503 says what does not."""
-    checks = {"redis": await _redis_answers(), "database": await _database_answers(), "hub": running() is not None}
+    """200 when the process can serve: Redis and the database answer, the hub runs and the bus hears. 503 says what does not."""
+    runtime = running()
+    checks = {
+        "redis": await _redis_answers(),
+        "database": await _database_answers(),
+        "hub": runtime is not None,
+        "bus": runtime is not None and runtime.topics.bus.connected,
+    }
     return JsonResponse({"ready": all(checks.values()), "checks": checks}, status=200 if all(checks.values()) else 503)
+
+
+@require_safe
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics of all live processes; with `?scope=process`, of the one that answers."""
+    if not await _may_scrape(request):
+        return refusal(
+            StreamError("forbidden", "metrics are for whoever has GEOSTREAM_METRICS_TOKEN; without one, for staff and this machine")
+        )
+    try:
+        runtime = await get_runtime()
+    except StreamError as error:
+        return refusal(error)
+    text, content_type = await runtime.exposition.answer(request.headers.get("Accept", ""), request.GET.get("scope") != "process")
+    return HttpResponse(text, content_type=content_type, headers={"Cache-Control": "no-store"})
+
+
+async def _may_scrape(request: HttpRequest) -> bool:
+    if conf.METRICS_TOKEN:
+        return compare_digest((bearer_token(request) or "").encode(), conf.METRICS_TOKEN.encode())
+    if from_this_machine(request):
+        return True
+    user = await request.auser()
+    return user.is_active and user.is_staff
+
+
+def from_this_machine(request: HttpRequest) -> bool:
+    """Whether the peer is on this machine, and does not speak for somebody else as proxies do."""
+    if any(header in request.headers for header in OF_PROXIES):
+        return False
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:  # a name, or the socket of a proxy
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
 
 
 async def _redis_answers() -> bool:

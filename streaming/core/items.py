@@ -33,7 +33,8 @@ _decode_feature = msgspec.json.Decoder(dict[str, Any]).decode
 class Item:
     """One version of one key of a feed: its bytes, when they arrived, and lazily what they mean.
 
-    `value` is canonical JSON of a GeoJSON Feature for feature layers; `arrived` is milliseconds since 1970.
+    `value` is canonical JSON of a GeoJSON Feature for feature layers; what is no JSON object is not looked into. `arrived` is milliseconds
+    since 1970.
     """
 
     __slots__ = ("_box", "_feature", "_geometry", "arrived", "forms", "is_point", "key", "value")
@@ -47,6 +48,8 @@ class Item:
         self._box: Box | None = None
         self._feature: dict[str, Any] | None = None
         self._geometry: BaseGeometry | None = None
+        if value[:1] != b"{":
+            return
         located = _decode_located(value).geometry
         if located is None:
             return

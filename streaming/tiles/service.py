@@ -137,6 +137,11 @@ def tile_service() -> TileService:
     return _service
 
 
+def running_tile_service() -> TileService | None:
+    """The one of this process, if somebody has asked for it."""
+    return _service
+
+
 def close_tile_service() -> None:
     """Close it; the next one asked for is new."""
     global _service

@@ -19,12 +19,15 @@ from streaming.core.errors import StreamError
 
 from .channel import Channel, Push, Reply
 from .envelopes import Envelopes
+from .history_store import is_command
 from .messages import Message
 from .names import check_event, matches_any
 from .rooms import Member, Rooms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from .history import History
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +45,10 @@ def packed_broadcast(topic: str, event: str, payload: bytes, binary: bool, witho
 class Bridge:
     """One process's side of the bridge."""
 
-    def __init__(self, bus: Bus, rooms: Rooms, node: str) -> None:
+    def __init__(self, bus: Bus, rooms: Rooms, node: str, history: History | None = None) -> None:
         self._bus = bus
         self._rooms = rooms
+        self._history = history
         self._envelopes = Envelopes(bus, node)
         bus.on_pattern("to:*", self._arrived)
         bus.on_channel(BROADCAST_CHANNEL, self._broadcasts)
@@ -55,13 +59,15 @@ class Bridge:
         self._rooms.deliver(list(self._messages(arrivals)))
 
     def _messages(self, arrivals: Sequence[Arrival]) -> Iterable[Message]:
-        rooms = self._rooms.rooms
+        rooms, history = self._rooms.rooms, self._history
         for channel, payload in arrivals:
             try:
                 topic, _, event = channel[3:].decode().rpartition(":")
             except UnicodeDecodeError:
                 continue
-            if payload and topic in rooms and event not in _PRESENCE_EVENTS and _sayable(event):
+            if history is not None and history.takes(topic, event, payload):
+                continue
+            if payload and topic in rooms and sayable(event):
                 yield Message(topic, event, payload, not is_json(payload))
 
     def _broadcasts(self, arrivals: Sequence[Arrival]) -> None:
@@ -78,6 +84,9 @@ class Bridge:
     async def broadcast(self, topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> None:
         """Tell everybody on a topic, in every process. `StreamError` if Redis does not take it."""
         check_event(event)
+        if self._history is not None and self._history.keeps(topic) and not is_command(event):
+            await self._history.say(Message(topic, event, payload, binary, without))
+            return
         await self._bus.publish(BROADCAST_CHANNEL, packed_broadcast(topic, event, payload, binary, without))
 
     def announce(self, topic: str, event: str, payload: Any) -> None:
@@ -118,7 +127,10 @@ def is_json(payload: bytes) -> bool:
     return True
 
 
-def _sayable(event: str) -> bool:
+def sayable(event: str) -> bool:
+    """Whether backends may say this."""
+    if event in _PRESENCE_EVENTS:
+        return False
     try:
         check_event(event)
     except StreamError:

@@ -60,7 +60,7 @@ class Push:
 
     @property
     def payload(self) -> Any:
-        """The payload as Python sees it: bytes if it is binary, else what the JSON says. `StreamError` if that is beyond Python's numbers."""
+        """The payload as Python sees it: bytes if it is binary, else what the JSON says. `StreamError` for numbers beyond Python's."""
         try:
             return self.raw if self.binary else msgspec.json.decode(self.raw)
         except msgspec.ValidationError as error:
@@ -73,7 +73,7 @@ class Channel:
     presence: ClassVar[bool | Literal["count"]] = False
     """Whether members are tracked and told of each other; "count": only how many there are."""
     slow: ClassVar[Policy | dict[str, Policy]] = "close"
-    """What happens when a client reads too slowly: "close" it, "drop" the oldest, keep the "latest" of each event; or one for each event."""
+    """What happens to a client that reads too slowly: "close" it, "drop" the oldest, keep the "latest"; one for all, or for each event."""
 
     def __init__(self, topic: str, subtopic: str, member: Member, connection: Peer, topics: Topics) -> None:
         self.topic = topic

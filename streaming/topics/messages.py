@@ -22,6 +22,12 @@ class Message:
         self.without = without
 
 
+class Private(Message):
+    """For one member only. It waits among what is for all, so that everything is told in the order in which it was said."""
+
+    __slots__ = ()
+
+
 class Encoder(Protocol):
     """Turns messages into what a sender writes. There is one of each variant, so that it can stand for what it has made."""
 

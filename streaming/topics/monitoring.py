@@ -115,8 +115,8 @@ class Monitor:
         """The process as it is now."""
         runtime, rooms, bus = self._runtime, self._topics.rooms, self._topics.bus
         connections = runtime.connections.values()
-        received = runtime.past_received + sum(connection.received for connection in connections)
-        sent = runtime.past_sent + sum(connection.outbox.sent for connection in connections)
+        received = runtime.past_received.total() + sum(connection.received for connection in connections)
+        sent = runtime.past_sent.total() + sum(connection.outbox.sent for connection in connections)
         self._process_rates.look({"": (received, sent)}, time.monotonic())
         messages_in, messages_out = self._process_rates.of("")
         return {
@@ -132,7 +132,7 @@ class Monitor:
             "in": messages_in,
             "out": messages_out,
             "dropped": rooms.past_dropped + sum(room.dropped for room in rooms.rooms.values()),
-            "slow": runtime.closed_as_slow,
+            "slow": sum(count for (_, code), count in runtime.endings.items() if code == "slow"),
             "waiting": sum(connection.outbox.bytes for connection in connections),
             "busiest": self._busiest(),
             "newest": [_described(connection) for connection in islice(reversed(runtime.connections.values()), NEWEST)],

@@ -16,9 +16,10 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.02, 0.5
 class Worker:
     """Calls `step` while something is in `waiting()`. Begins when it is first woken, on that event loop."""
 
-    def __init__(self, step: Callable[[], Awaitable[None]], waiting: Callable[[], Collection[object]]) -> None:
+    def __init__(self, step: Callable[[], Awaitable[None]], waiting: Callable[[], Collection[object]], what: str = "presence") -> None:
         self._step = step
         self._waiting = waiting
+        self._what = what
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ended = False
@@ -48,9 +49,9 @@ class Worker:
                     backoff = 0.0
             except StreamError as error:
                 if not backoff:
-                    logger.warning("%s; presence waits", error)
+                    logger.warning("%s; %s waits", error, self._what)
             except Exception:
-                logger.exception("presence could not be stored or read and will be tried again")
+                logger.exception("%s could not be stored or read and will be tried again", self._what)
             else:
                 continue
             self._wake.set()

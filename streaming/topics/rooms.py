@@ -10,12 +10,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from streaming.core.outbox import Outbox
 
-from .messages import Encoder, Message
+from .messages import Encoder, Message, Private
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -52,7 +52,11 @@ class Member:
 
     def push(self, event: str, payload: bytes, binary: bool = False) -> None:
         """Tell this member alone, behind what waits."""
-        self.outbox.send(*self.encoder.push(self, Message(self.topic, event, payload, binary)))
+        message = Private(self.topic, event, payload, binary)
+        if len(self.queue):
+            self.queue.add(message)
+        else:
+            self.outbox.send(*self.encoder.push(self, message))
 
     def deliver(self, run: Sequence[Message], shared: Shared) -> None:
         """Tell what was said in one turn, now or when the socket takes it."""
@@ -100,12 +104,16 @@ class MemberQueue:
             policy = _ALWAYS.get(message.event) or ("close" if channel is None else channel.policy(message.event))
             if policy == "latest":
                 self._drop_earlier(message.event)
-            self._waiting.append(message)
-            self._size += self.MESSAGE_BYTES + len(message.payload)
+            self.add(message)
             if policy == "drop" and len(self._waiting) > self._member.outbox.limits.events:
                 self._drop_first(message.event)
         if self._waiting and not was_waiting:
             self._member.outbox.put(self)
+
+    def add(self, message: Message) -> None:
+        """Add a message that no policy lets go, behind others that wait."""
+        self._waiting.append(message)
+        self._size += self.MESSAGE_BYTES + len(message.payload)
 
     def take(self, limit: int) -> list[Any]:
         """Remove and encode about `limit` bytes' worth from the front."""
@@ -116,10 +124,20 @@ class MemberQueue:
             limit -= self.MESSAGE_BYTES + len(message.payload)
             piece.append(message)
         self._member.delivered += len(piece)
-        return self._member.encoder.broadcast(piece)
+        return self._encoded(piece)
+
+    def _encoded(self, piece: list[Message]) -> list[Any]:
+        member, frames = self._member, []
+        for private, group in groupby(piece, key=_is_private):
+            if private:
+                for message in group:
+                    frames += member.encoder.push(member, message)
+            else:
+                frames += member.encoder.broadcast(list(group))
+        return frames
 
     def _drop_earlier(self, event: str) -> None:
-        kept = deque(message for message in self._waiting if message.event != event)
+        kept = deque(message for message in self._waiting if message.event != event or _is_private(message))
         self._dropped(len(self._waiting) - len(kept))
         if len(kept) < len(self._waiting):
             self._size = sum(self.MESSAGE_BYTES + len(message.payload) for message in kept)
@@ -127,7 +145,7 @@ class MemberQueue:
 
     def _drop_first(self, event: str) -> None:
         for index, message in enumerate(self._waiting):
-            if message.event == event:
+            if message.event == event and not _is_private(message):
                 del self._waiting[index]
                 self._size -= self.MESSAGE_BYTES + len(message.payload)
                 self._dropped(1)
@@ -137,6 +155,10 @@ class MemberQueue:
         self.dropped += count
         if count and self._member.room is not None:
             self._member.room.dropped += count
+
+
+def _is_private(message: Message) -> bool:
+    return type(message) is Private
 
 
 class Room:
@@ -181,8 +203,8 @@ class Rooms:
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
-        self.past_dropped = 0
-        """Messages dropped in rooms that are gone."""
+        self.past_said = self.past_delivered = self.past_dropped = 0
+        """Messages of rooms that are gone."""
         self.on_opened: Callable[[Room], None] | None = None
         self.on_emptied: Callable[[Room], None] | None = None
 
@@ -211,6 +233,8 @@ class Rooms:
         member.outbox.forget(member)
         if not room.members:
             del self.rooms[room.topic]
+            self.past_said += room.said
+            self.past_delivered += room.delivered
             self.past_dropped += room.dropped
             if self.on_emptied is not None:
                 self.on_emptied(room)

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from streaming.conf import conf
 from streaming.core.bus import Bus
 
 from .announcing import Announcer
 from .bridge import Bridge
 from .builtin.system import Clock
+from .history import History
 from .monitoring import Monitor
 from .operating import kick
 from .presence import Presence
@@ -30,7 +32,8 @@ class Topics:
         self.runtime = runtime
         self.rooms = Rooms()
         self.bus = Bus()
-        self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node)
+        self.history = History(self.bus, runtime.hub, self.spawn) if conf.TOPIC_HISTORY else None
+        self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node, self.history)
         self.presence = Presence(runtime.hub, self.rooms, runtime.leases)
         self._tasks: set[asyncio.Task[None]] = set()
         self.announcer = Announcer(self)
@@ -39,6 +42,8 @@ class Topics:
     async def start(self) -> None:
         """Listen, and tell the time."""
         await self.bus.start()
+        if self.history is not None:
+            await self.history.start()
         self.runtime.hub.every(1.0, Clock(self.rooms).tick)
         self.runtime.hub.on("topics.kick", lambda message: kick(self, message["agent"]))
         self.monitor.start()
@@ -47,6 +52,8 @@ class Topics:
         """Everybody here has left."""
         for task in self._tasks:
             task.cancel()
+        if self.history is not None:
+            await self.history.keeper.stop()
         await self.presence.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import jwt
 
-SECRET = "a key that servers and issuers of these tests share"
+SECRET = "a key that the servers and the issuers of these tests share, long enough for every algorithm"
 FOREIGN = "a key of somebody else that nobody here knows at all"
 
 
@@ -16,4 +16,4 @@ def token(
 ) -> str:
     """A token that ends so many seconds from now, rounded up to a whole one."""
     ends = int(time.time() + seconds) + 1
-    return jwt.encode({"id": id, "channel": channel, "exp": ends, **claims}, key, algorithm)
+    return jwt.encode({"id": id, "channel": channel, "exp": ends, **claims}, key or "", algorithm)

@@ -302,7 +302,7 @@ def test_readyz_says_what_is_missing(serve: Serve, tmp_path: Path) -> None:
         own.stop()
         status, answer = server.request("GET", "/readyz", token="")
         assert status == 503
-        assert answer == {"ready": False, "checks": {"redis": False, "database": True, "hub": True}}
+        assert answer == {"ready": False, "checks": {"redis": False, "database": True, "hub": True, "bus": False}}
         assert server.request("GET", "/healthz", token="")[0] == 200
 
 

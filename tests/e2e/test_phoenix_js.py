@@ -102,7 +102,7 @@ def test_a_push_is_answered(client: PhoenixJs, here: ServerProcess, event: str, 
 
 def test_a_push_reaches_backends_as_it_is(client: PhoenixJs, here: ServerProcess, redis: redis_client.Redis) -> None:
     channel = client.socket(socket_url(here)).join("ships", {"token": token("ships")})
-    with redis.pubsub() as backend:
+    with redis.pubsub() as backend:  # type: ignore[no-untyped-call]
         backend.subscribe("from:ships:move")
         assert backend.get_message(timeout=SOON) is not None
         assert channel.push("move", {"z": 1, "a": [1.5, "é"]}) == ("ok", {})
@@ -137,7 +137,7 @@ def test_binary_messages_arrive_as_pushes_and_as_broadcasts(client: PhoenixJs, h
 
 def test_binary_messages_to_and_from_backends(client: PhoenixJs, here: ServerProcess, redis: redis_client.Redis) -> None:
     channel = client.socket(socket_url(here)).join("ships", {"token": token("ships")}, events=["image"])
-    with redis.pubsub() as backend:
+    with redis.pubsub() as backend:  # type: ignore[no-untyped-call]
         backend.subscribe("from:ships:image")
         assert backend.get_message(timeout=SOON) is not None
         assert channel.push("image", {"hex": "00ff80"}) == ("ok", {})
@@ -237,6 +237,12 @@ def test_long_poll_joins_pushes_and_hears(client: PhoenixJs, here: ServerProcess
 def test_long_poll_refuses_a_join_with_a_reason(client: PhoenixJs, here: ServerProcess) -> None:
     socket = client.socket(socket_url(here), transport="longpoll")
     assert socket.try_join("polled", {"token": "forged"}) == ("error", {"reason": "unauthorized"})
+
+
+def test_long_poll_joins_many_topics_at_once(client: PhoenixJs, here: ServerProcess) -> None:
+    socket = client.socket(socket_url(here), transport="longpoll")
+    joins = [client.start("join", socket=socket.name, topic=f"room:{n}") for n in range(150)]
+    assert {client.result(join)[0] for join in joins} == {"ok"}
 
 
 def test_long_poll_takes_the_auth_token(newest: PhoenixJs, here: ServerProcess) -> None:

@@ -239,7 +239,7 @@ class GeoSession:
         self.revision += 1
 
     async def _authenticate(self, message: Authenticate) -> None:
-        self.connection.principal = await from_token(message.token)
+        self.connection.runtime.reassign(self.connection, await from_token(message.token))
         self.revision += 1
         self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))
         self.layers_changed()

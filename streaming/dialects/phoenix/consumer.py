@@ -16,6 +16,7 @@ from streaming.auth import NOBODY, Principal, authenticate, from_token
 from streaming.conf import conf
 from streaming.connection import Connection, Refusal, Session, deny
 from streaming.core.errors import CloseCode, StreamError
+from streaming.senders import AnySender
 
 from .frames import FrameError
 from .serializers import Serializer, version_of
@@ -70,12 +71,16 @@ class PhoenixConnection(Connection):
         """Before the upgrade."""
         await deny(send, self.scope, Refusal(error.kind.status, error.message))
 
+    def _open(self, sender: AnySender) -> None:
+        super()._open(sender)
+        self._idle_seconds = conf.PHOENIX_IDLE_SECONDS
+
     def _keep_alive(self, loop_time: float) -> None:
         """Phoenix's server never pings: its clients send heartbeats."""
 
     def _is_idle(self, now: float, loop_time: float) -> bool:
         heard = max(self.sender.heard_at - loop_time, self.received_at - now)  # pings count where the server shows them
-        return bool(conf.PHOENIX_IDLE_SECONDS) and -heard > conf.PHOENIX_IDLE_SECONDS
+        return bool(self._idle_seconds) and -heard > self._idle_seconds
 
 
 def offered_token(offered: list[str]) -> str | None:

@@ -56,7 +56,7 @@ class Polls:
 
     def open(self, address: str, principal: Principal, serializer: Serializer, channel_token: str | None) -> str:
         """A new poller; returns its token. `StreamError("too_many_connections")`."""
-        self._runtime.admit(address)
+        self._runtime.admit(address, principal)
         token = new_token(self._node)
 
         def forget() -> None:

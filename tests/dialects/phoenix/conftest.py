@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from geostream.embedded_redis import RedisService
+from streaming.core import redis as connections
 from streaming.runtime import Runtime
+from tests.core.restarting import RestartingRedis
 from tests.e2e.conftest import Serve, module_redis, serve
 from tests.server_process import ServerProcess
 
@@ -52,6 +56,16 @@ def own_topics(settings: Any) -> None:
     """The project has channels of its own, and no other topics."""
     settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
     settings.GEOSTREAM_OPEN_TOPICS = 0
+
+
+@pytest.fixture
+async def restarting(redis_service: RedisService, tmp_path: Path) -> AsyncIterator[RestartingRedis]:
+    """A Redis that the test may stop and start."""
+    server = RestartingRedis(tmp_path)
+    connections.configure(lambda: server.url)
+    yield server
+    connections.configure(lambda: redis_service.url)
+    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ def _push_is_answered(event: Event, past: Past) -> list[Event] | None:
 
 def _binary_push_is_answered(event: Event, past: Past) -> list[Event] | None:
     data = bytes.fromhex(event.get("send_hex", ""))
-    if not data[1:2] == b"\1":
+    if data[1:2] != b"\1":
         return None
     ref = data[6 : 6 + data[2]].decode()
     return [event, ok(event, "1", ref, "system")]

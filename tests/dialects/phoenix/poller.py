@@ -36,7 +36,7 @@ class Poller:
 
     async def poll(self, **headers: str) -> tuple[int, list[Any]]:
         """Status and decoded frames; the session's token is taken over."""
-        body = json.loads((await self.request("GET", **headers)).content)
+        body = json.loads((await self.request("GET", b"", **headers)).content)
         self.token = body.get("token", self.token)
         return body["status"], [json.loads(message) for message in body.get("messages", ())]
 

@@ -76,13 +76,10 @@ async def test_the_first_pattern_that_matches_decides(peer: PhoenixPeer) -> None
     assert chat.happened[0][:2] == ("join", "never")
 
 
-@pytest.mark.parametrize("payload", ["[1]", "5", '"text"', "true"])
-async def test_params_that_are_no_object_are_refused(peer: PhoenixPeer, payload: str) -> None:
-    await peer.send_text(f'["1","1","chat:1","phx_join",{payload}]')
-    assert (await peer.receive())[4] == {
-        "status": "error",
-        "response": {"reason": "join crashed", "detail": "the payload of a join is an object"},
-    }
+async def test_params_that_are_no_object_are_refused(peer: PhoenixPeer) -> None:
+    for payload in ([1], 5, "text", True):
+        detail = "the payload of a join is an object"
+        assert await peer.ask("1", "1", "chat:1", "phx_join", payload) == ("error", {"reason": "join crashed", "detail": detail})
     assert chat.happened == []
 
 
@@ -100,10 +97,10 @@ async def test_joins_come_one_by_one_when_there_are_too_many(peer: PhoenixPeer, 
 # -- pushes and answers --------------------------------------------------------
 
 
-@pytest.mark.parametrize("payload", [{}, {"a": [1, 2.5, None]}, [1], "text", 5, None, True])
-async def test_any_json_can_be_pushed_and_answered(peer: PhoenixPeer, payload: Any) -> None:
+async def test_any_json_can_be_pushed_and_answered(peer: PhoenixPeer) -> None:
     await entered(peer)
-    assert await peer.ask("1", "2", "chat:1", "echo", payload) == ("ok", payload)
+    for payload in ({}, {"a": [1, 2.5, None]}, [1], "text", 5, None, True):
+        assert await peer.ask("1", "2", "chat:1", "echo", payload) == ("ok", payload)
 
 
 async def test_bytes_are_pushed_and_answered_as_bytes(peer: PhoenixPeer) -> None:

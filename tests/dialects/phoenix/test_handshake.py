@@ -39,18 +39,14 @@ async def test_versions_are_taken_as_by_phoenix(runtime: None, query: str, opens
     await peer.close()
 
 
-@pytest.mark.parametrize("query", ["vsn=2", "vsn=2.1.0", "vsn=", "vsn=2.0.0-rc", "vsn=02.0.0", "vsn=2.0.0%00"])
-async def test_other_versions_are_refused(runtime: None, query: str) -> None:
-    peer = PhoenixPeer(query)
-    assert await peer.denied() == 403
-    await peer.close()
+async def test_other_versions_are_refused(runtime: None) -> None:
+    for vsn in ("2", "2.1.0", "", "2.0.0-rc", "02.0.0", "2.0.0%00"):
+        assert await PhoenixPeer(f"vsn={vsn}").denied() == 403
 
 
-@pytest.mark.parametrize(
-    "query", ["&vsn=2.0.0", "a[b]=c&vsn=2.0.0", "vsn=2.0.0&vsn=9", "userToken=a&userToken=b&vsn=2.0.0", "token=%ff&vsn=2.0.0"]
-)
-async def test_other_parameters_do_not_matter(phoenix: Connect, query: str) -> None:
-    await (await phoenix(query)).receive_nothing()
+async def test_other_parameters_do_not_matter(phoenix: Connect) -> None:
+    for query in ("&vsn=2.0.0", "a[b]=c&vsn=2.0.0", "vsn=2.0.0&vsn=9", "userToken=a&userToken=b&vsn=2.0.0", "token=%ff&vsn=2.0.0"):
+        await (await phoenix(query)).receive_nothing()
 
 
 async def test_without_a_version_it_is_the_first(phoenix: Connect) -> None:

@@ -45,7 +45,7 @@ async def polls(runtime: Runtime) -> None:
     """The only client's poll waits."""
     (peer,) = runtime.connections.values()
     async with asyncio.timeout(TIMEOUT):
-        while not peer.sender.polling:  # type: ignore[union-attr]  # of those that poll
+        while not peer.sender.polling:  # type: ignore[attr-defined]  # of those that poll
             await asyncio.sleep(0)
 
 
@@ -128,6 +128,13 @@ async def test_a_binary_push_is_a_line_of_base64(poller: Poller) -> None:
     await poller.join("room:1")
     assert await poller.say(b64encode(encoded("1", "2", "room:1", "echo", b"\x01\x02")).decode()) == 200
     assert await poller.poll() == (200, [["1", "2", "room:1", "phx_reply", {"status": "ok", "response": "\x01\x02"}]])
+
+
+async def test_only_a_line_feed_ends_a_line(poller: Poller) -> None:
+    payload = {"text": "\u2028 \u0085 \v \f"}
+    await poller.join("room:1")
+    assert await poller.say(json.dumps(["1", "2", "room:1", "echo", payload], ensure_ascii=False)) == 200
+    assert await poller.poll() == (200, [["1", "2", "room:1", "phx_reply", {"status": "ok", "response": payload}]])
 
 
 async def test_version_one(own_topics: None) -> None:
@@ -246,7 +253,7 @@ async def test_who_has_a_bad_access_token_is_refused() -> None:
 # -- what is refused -----------------------------------------------------------
 
 
-async def test_more_lines_than_a_hundred_are_refused_and_none_is_handled(poller: Poller, quick_polls: None) -> None:
+async def test_too_many_lines_are_refused_and_none_is_handled(poller: Poller, quick_polls: None) -> None:
     frames = [["1", "1", "room:1", "phx_join", {}]] * (longpoll.MAX_LINES + 1)
     assert await poller.say(*frames) == 400
     assert await poller.poll() == (204, [])

@@ -1,0 +1,101 @@
+"""Topics with a short history: a client that comes back is told what it missed.
+
+What is said on such a topic is a feed, and members are told from the feed only, so that there is one order and nothing comes twice. Other
+topics are not touched by this at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from streaming.conf import conf
+from streaming.core.bus import Bus
+from streaming.core.deliveries import Delivery
+from streaming.core.feed import Cursor
+from streaming.core.hub import Hub
+
+from .bridge import sayable
+from .history_keeper import RENEW_SECONDS, Keeper, Spawn
+from .history_store import AFTERLIFE_SECONDS, OWN_EVENTS, PREFIX, check_said, is_command, keep, kept, prepare, topic_feed
+from .history_view import EVERYTHING, HistoryView
+from .messages import Message
+
+if TYPE_CHECKING:
+    from .rooms import Member
+
+
+@dataclass(slots=True)
+class Following:
+    """A member that is told from the feed. `reply` is what it learns by joining; `missed` is told after that."""
+
+    view: HistoryView
+    missed: list[Delivery]
+    reply: dict[str, Any]
+
+    def tell_missed(self) -> None:
+        """The client has the reply."""
+        self.view.bulk(self.missed)
+        self.missed = []
+
+    def end(self) -> None:
+        """Nothing is told any more, not even what waits."""
+        if self.view.follows is not None:
+            self.view.follows.leave(self.view)
+        self.view.outbox.forget(self.view)
+
+    def describe(self) -> dict[str, int]:
+        """For the admin."""
+        return {"waiting": len(self.view.log), "dropped": self.view.log.dropped}
+
+
+class History:
+    """One process's side of the topics with history."""
+
+    def __init__(self, bus: Bus, hub: Hub, spawn: Spawn) -> None:
+        self.keeps = partial(kept, conf.TOPIC_HISTORY, conf.TOPICS, bool(conf.OPEN_TOPICS))
+        self.keeper = Keeper(bus, hub.node, spawn)
+        self._hub = hub
+
+    async def start(self) -> None:
+        """Take part in keeping. `StreamError` if Redis does not answer."""
+        await self.keeper.renew()
+        self._hub.every(RENEW_SECONDS, self.keeper.renew)
+        self._hub.every(AFTERLIFE_SECONDS / 10, self._hold)
+
+    def takes(self, topic: str, event: str, payload: bytes) -> bool:
+        """Whether what a backend has published is for this, not for the rooms. It is kept if it can be said."""
+        if not self.keeps(topic) or is_command(event):
+            return False
+        if payload and event not in OWN_EVENTS and sayable(event):
+            self.keeper.hear(Message(topic, event, payload))
+        return True
+
+    async def follow(self, member: Member, last_id: str | None) -> Following:
+        """Tell a member what is said from now on, or from a cursor on. `StreamError`: invalid_cursor, redis_unavailable."""
+        since = None if last_id is None else Cursor.parse(last_id)
+        feed = topic_feed(member.topic)
+        if feed.name not in self._hub.followers:
+            await prepare([member.topic])
+        tail = await self._hub.tail(feed)
+        if since is not None:
+            await self._hub.reach(tail, since)
+        # Nothing awaits from here on, until the client has its answer.
+        recovered = None if since is None else tail.reaches(since)
+        missed = tail.missed(EVERYTHING, since)[0] if since is not None and recovered else []
+        view = HistoryView(member)
+        tail.join(view)
+        place = last_id if missed else view.cursor
+        return Following(view, missed, {"last_id": place, "recovered": recovered, "missed": len(missed)})
+
+    async def say(self, message: Message) -> None:
+        """Say something as this server. `StreamError`: bad_request, redis_unavailable."""
+        check_said(message)
+        await keep([message])
+
+    async def _hold(self) -> None:
+        """The places of topics that somebody follows stay."""
+        followed = [name.removeprefix(PREFIX) for name, tail in self._hub.followers.items() if name.startswith(PREFIX) and not tail.idle]
+        for start in range(0, len(followed), 500):
+            await prepare(followed[start : start + 500])

@@ -1,0 +1,182 @@
+"""What was said on a topic, as Redis keeps it: a feed that is only a log, for each topic with history.
+
+Of all processes that hear what backends publish, one is the keeper and writes it down. Redis itself refuses what another one writes, and
+tells all processes how much was kept, in the same order in which they hear backends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from streaming.conf import conf
+from streaming.core.doorbell import ring
+from streaming.core.errors import StreamError
+from streaming.core.feed import Feed, FeedOptions
+from streaming.core.redis import async_redis, refusing, sync_redis
+
+from .messages import Message
+from .names import check_topic, matches_any
+from .routes import resolve
+
+KEEPER = "geostream:history:keeper"
+"""The key that says which node is the keeper; also the channel on which a new one is announced."""
+KEPT = "geostream:history:kept"
+"""The channel that says how many of the messages of backends were written down."""
+PREFIX = "topic:"
+AFTERLIFE_SECONDS = 600
+"""How long a topic's place outlives its messages: longer than any process goes on following it."""
+OWN_EVENTS = frozenset(("last_id", "gap"))
+"""What members of a topic with history are told besides what is said there."""
+
+_unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
+
+# KEYS: the keeper, then log and meta of each topic. ARGV: the node that must be the keeper ('': anybody may write), new epoch, log length,
+# life of messages and of the place in seconds, the channel for how many were kept, then number of the topic, value ...
+# Returns the seq of each topic, or false if the node is not the keeper.
+_KEEP = """
+local node, length, life, place = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+if node ~= '' and redis.call('GET', KEYS[1]) ~= node then return false end
+local time = redis.call('TIME')
+local now = string.format('%013d', time[1] * 1000 + math.floor(time[2] / 1000))
+local seqs = {}
+for topic = 1, (#KEYS - 1) / 2 do
+  local log, meta = KEYS[2 * topic], KEYS[2 * topic + 1]
+  seqs[topic] = tonumber(redis.call('HGET', meta, 'seq'))
+  if not seqs[topic] then
+    seqs[topic] = 0
+    redis.call('DEL', log)
+    redis.call('HSET', meta, 'epoch', ARGV[2], 'seq', 0)
+  end
+end
+for i = 7, #ARGV, 2 do
+  local topic = tonumber(ARGV[i])
+  seqs[topic] = seqs[topic] + 1
+  redis.call('XADD', KEYS[2 * topic], 'MAXLEN', '~', length, string.format('%d-0', seqs[topic]), 'n', now .. ARGV[i + 1])
+end
+for topic, seq in ipairs(seqs) do
+  redis.call('HSET', KEYS[2 * topic + 1], 'seq', seq)
+  if #ARGV > 6 then redis.call('EXPIRE', KEYS[2 * topic], life) end
+  redis.call('EXPIRE', KEYS[2 * topic + 1], place)
+end
+if node ~= '' then redis.call('PUBLISH', ARGV[6], (#ARGV - 6) / 2) end
+return seqs
+"""
+
+# KEYS: the keeper. ARGV: the node, for how long in ms, whether it knows that it is the keeper. Returns whether it is.
+_CLAIM = """
+local keeper = redis.call('GET', KEYS[1])
+if keeper and keeper ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if ARGV[3] == '0' or not keeper then redis.call('PUBLISH', KEYS[1], ARGV[1]) end
+return 1
+"""
+
+# KEYS: the keeper. ARGV: the node, which is it no more.
+_RESIGN = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+return redis.call('PUBLISH', KEYS[1], '')
+"""
+
+
+def keeps_history(topic: str) -> bool:
+    """Whether what is said on a topic is kept: `GEOSTREAM_TOPIC_HISTORY` names it, and it is an open one."""
+    patterns = conf.TOPIC_HISTORY
+    return bool(patterns) and kept(patterns, conf.TOPICS, bool(conf.OPEN_TOPICS), topic)
+
+
+@lru_cache(maxsize=10_000)
+def kept(patterns: str, module: str, open_topics: bool, topic: str) -> bool:
+    """The same under these settings."""
+    from .builtin.open import OpenChannel  # which needs this module
+
+    try:
+        check_topic(topic)
+    except StreamError:
+        return False
+    route = resolve(topic) if matches_any(patterns, topic) else None
+    return route is not None and issubclass(route.channel, OpenChannel)
+
+
+def is_command(event: str) -> bool:
+    """Whether an event is an order to the clients that are there now, which must not be given to those who come back later."""
+    return event.startswith("phx_")
+
+
+def check_said(message: Message) -> None:
+    """`StreamError("bad_request")` if it looks like what the server itself says."""
+    if message.event in OWN_EVENTS:
+        raise StreamError("bad_request", f"{message.event!r} is what the server itself says on a topic with history")
+
+
+def topic_feed(topic: str) -> Feed:
+    """The feed of what is said on a topic."""
+    return Feed(PREFIX + topic, FeedOptions(log_length=conf.TOPIC_HISTORY_LENGTH))
+
+
+def said(topic: str, value: bytes) -> Message:
+    """The message of a stored value."""
+    event, payload, binary, without = _unpack(value)
+    return Message(topic, event, payload, binary, without)
+
+
+async def keep(messages: Sequence[Message], node: str = "") -> bool:
+    """Write down what was said, in one step; as the keeper, if a node is named. False if that is not the keeper. Else at least once."""
+    keys, arguments = _call(dict.fromkeys(message.topic for message in messages), messages, node)
+    with refusing():
+        seqs = await async_redis().register_script(_KEEP)(keys, arguments)
+    return _kept(messages, seqs)
+
+
+def keep_sync(message: Message) -> None:
+    """The same from a thread or a command, which is never the keeper."""
+    keys, arguments = _call([message.topic], [message], "")
+    with refusing():
+        seqs = sync_redis().register_script(_KEEP)(keys, arguments)
+    _kept([message], seqs)
+
+
+async def prepare(topics: Sequence[str]) -> None:
+    """These topics have a place that a cursor can name, and keep it for a while."""
+    if topics:
+        keys, arguments = _call(topics, (), "")
+        with refusing():
+            await async_redis().register_script(_KEEP)(keys, arguments)
+
+
+async def claim(node: str, seconds: float, known: bool) -> bool:
+    """Be the keeper for so long, if no other node is. A new one, or one that does not know it (not `known`), is announced on `KEEPER`."""
+    with refusing():
+        return bool(await async_redis().register_script(_CLAIM)([KEEPER], [node, int(seconds * 1000), int(known)]))
+
+
+async def resign(node: str) -> None:
+    """Another one may be the keeper."""
+    with refusing():
+        await async_redis().register_script(_RESIGN)([KEEPER], [node])
+
+
+def _call(topics: Iterable[str], messages: Sequence[Message], node: str) -> tuple[list[str], list[Any]]:
+    numbers = {topic: number for number, topic in enumerate(topics, 1)}
+    keys = [KEEPER]
+    for topic in numbers:
+        feed = topic_feed(topic)
+        keys += feed.log_key, feed.meta_key
+    life = max(int(conf.TOPIC_HISTORY_SECONDS), 1)
+    arguments: list[Any] = [node, secrets.token_hex(4), conf.TOPIC_HISTORY_LENGTH, life, life + AFTERLIFE_SECONDS, KEPT]
+    for message in messages:
+        arguments += numbers[message.topic], msgspec.msgpack.encode((message.event, message.payload, message.binary, message.without))
+    return keys, arguments
+
+
+def _kept(messages: Sequence[Message], seqs: Any) -> bool:
+    if seqs is None:
+        return False
+    for topic, seq in zip(dict.fromkeys(message.topic for message in messages), seqs, strict=True):
+        ring(PREFIX + topic, int(seq))
+    return True

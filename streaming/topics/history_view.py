@@ -1,0 +1,116 @@
+"""One member's view of what is said on a topic with history.
+
+Members that speak alike share every frame. After what was said in one turn comes `last_id`, a cursor: whoever has received it has
+everything up to there. What a slow client did not get is counted and told as `gap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
+
+from streaming.core import deliveries
+from streaming.core.deliveries import Delivery, LogQueue
+from streaming.core.items import Item
+from streaming.core.view import View
+
+from .history_store import said
+from .messages import Encoder, Message
+from .rooms import Member
+
+
+class Everything:
+    """The condition that all members share."""
+
+    key = "everything"
+    boxes = None
+
+    @property
+    def matches(self) -> Callable[[Item], bool]:
+        """It does."""
+        return lambda item: True
+
+
+EVERYTHING = Everything()
+
+
+class Variant(NamedTuple):
+    """All that the frames of a message depend on, besides the message."""
+
+    topic: str
+    encoder: Encoder
+
+
+class HistoryEncoder:
+    """Turns what was said into frames of one variant."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+
+    def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
+        """What was said, a gap before it, and where that leads."""
+        topic, encoder = self.variant
+        run = [Message(topic, "gap", b'{"count":%d}' % gap)] if gap else []
+        run += [spoken(topic, delivery.item) for delivery in deliveries if delivery.item is not None]
+        if deliveries:
+            run.append(Message(topic, "last_id", f'{{"id":"{deliveries[-1].cursor}"}}'.encode()))
+        return encoder.broadcast(run)
+
+
+_encoders: WeakValueDictionary[Variant, HistoryEncoder] = WeakValueDictionary()
+
+
+def history_encoder(variant: Variant) -> HistoryEncoder:
+    """The one encoder of a variant."""
+    encoder = _encoders.get(variant)
+    if encoder is None:
+        encoder = _encoders[variant] = HistoryEncoder(variant)
+    return encoder
+
+
+def spoken(topic: str, item: Item) -> Message:
+    """What an item of a topic's feed says; read once."""
+    message: Message | None = item.forms.get(Message)
+    if message is None:
+        message = item.forms[Message] = said(topic, item.value)
+    return message
+
+
+class HistoryView(View):
+    """Tells one member. Its queue drops the oldest of what waits for a slow client, and counts it."""
+
+    def __init__(self, member: Member) -> None:
+        encoder = history_encoder(Variant(member.topic, member.encoder))
+        self.log = LogQueue(encoder, member.outbox.limits.events)
+        super().__init__(member.outbox, encoder, EVERYTHING, queue=self.log)
+        self._member = member
+
+    def deliver(self, run: Sequence[Delivery], shared: dict[deliveries.Encoder, object]) -> None:
+        """Tell what was said in one turn, but not what is for all others: of that, only where it leads."""
+        wanted = [self._seen(delivery) for delivery in run]
+        before = self.log.dropped
+        super().deliver(wanted, shared if wanted == list(run) else {})
+        self._count(len(run), self.log.dropped - before)
+
+    def lost(self, count: int) -> None:
+        """Messages that will never come, or only other names of places: the client is told where it is now."""
+        super().lost(count)
+        assert self.follows is not None
+        here = self.follows.cursor
+        self.outbox.deliver(self, [Delivery("event", "", None, here.epoch, here.seq)], {})
+
+    def _seen(self, delivery: Delivery) -> Delivery:
+        if delivery.item is None or spoken(self._member.topic, delivery.item).without != self._member.id:
+            return delivery
+        return Delivery("event", delivery.key, None, delivery.epoch, delivery.seq)
+
+    def _count(self, told: int, dropped: int) -> None:
+        """For the operators' view, as rooms count what they tell."""
+        self._member.delivered += told
+        room = self._member.room
+        if room is not None:
+            room.delivered += told
+            room.dropped += dropped
+            if next(iter(room.members.values())) is self._member:
+                room.said += told
