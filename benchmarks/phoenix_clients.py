@@ -153,7 +153,7 @@ class _Members:
     def _cut(self, member: _Member, error: ConnectionError) -> None:
         self._counters[1] += 1
         if not member.joined:
-            raise ConnectionError(f"{error} ({len(self._by_file) - self._joining:,} had joined)")
+            raise ConnectionError(f"{error.strerror or error} ({len(self._by_file) - self._joining:,} had joined)")
         self._poll.unregister(member.tcp.fileno())
         del self._by_file[member.tcp.fileno()]
         member.tcp.close()

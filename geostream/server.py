@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from asyncio import TimerHandle
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import uvicorn
@@ -25,6 +26,10 @@ HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
+PIECE = 4096
+"""Bytes that are parsed at a time: seven hundred frames, if they are empty."""
+TURN_SECONDS = 0.005
+"""Time that one client's frames may take before others have a turn."""
 
 
 def _nothing() -> None:
@@ -86,6 +91,9 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
         self.on_writable: Callable[[], None] = _nothing
         self.heard_at = self.loop.time()
         self.raw = RawSocket(self)
+        self._unread = bytearray()
+        self._taken = 0.0
+        self._rest: TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -93,7 +101,51 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
-        super().data_received(data)
+        self._unread += data
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Parse what arrived until there is a message. Frames without one (pings, empty fragments) may come by the ten thousand."""
+        while self._unread and not self.read_paused and self._rest is None and not self.transport.is_closing():
+            began = perf_counter()
+            piece = bytes(self._unread[:PIECE])
+            del self._unread[:PIECE]
+            super().data_received(piece)
+            self._taken += perf_counter() - began
+            if self._taken > TURN_SECONDS:
+                self._pause()
+        if not self.read_paused and self._rest is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _pause(self) -> None:
+        """Whoever took long rests as long."""
+        self._rest = self.loop.call_later(self._taken, self._rested)
+        self._taken = 0.0
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _rested(self) -> None:
+        self._rest = None
+        self.read_on()
+
+    async def receive(self) -> Any:
+        """The next message; once there is none, more is read."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.read_on()
+        return message
+
+    async def send(self, message: Any) -> None:
+        """As upstream, which takes a refusal with an HTTP status for an application that forgot to answer."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
+
+    def handle_cont(self, event: Frame) -> None:
+        """Keep a fragment; empty ones have no end and would be kept without one."""
+        if event.data or event.fin:
+            super().handle_cont(event)
 
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
@@ -113,10 +165,15 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.raw.ended = True
+        if self._rest is not None:
+            self._rest.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
+        """Close with 1012. What waits is not handled any more: at a flooding client's pace it would take longer than there is time."""
         self.raw.ended = True
+        while self.handshake_complete and not self.queue.empty():
+            self.queue.get_nowait()
         super().shutdown()
 
     def pause_writing(self) -> None:
@@ -164,9 +221,8 @@ class RawSocket:
         protocol.conn.send_close(code, reason)
         protocol.transport.write(b"".join(protocol.conn.data_to_send()))
         protocol.close_sent = True
-        if protocol.read_paused:
-            protocol.read_paused = False
-            protocol.transport.resume_reading()
+        protocol.read_paused = False
+        protocol.read_on()
         protocol.close_timer = protocol.loop.call_later(ABORT_SECONDS, protocol.transport.abort)
 
 

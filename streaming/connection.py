@@ -121,6 +121,7 @@ class Peer:
         self.opened_at = time.time()
         self.received_at = time.monotonic()
         self.received = 0
+        self._taken = 0.0
         self.session = type(self).session_class(self)
         self.runtime.opened(self)
 
@@ -140,11 +141,17 @@ class Peer:
         return False
 
     async def _handle(self, data: str | bytes) -> None:
+        """Handle one message. Reading the next may not wait, if more has arrived: whoever took long rests as long."""
+        began = time.monotonic()
         try:
             await self.session.receive(data)
         except Exception:
             logger.exception("a %s message could not be handled", self.session.dialect)
             self.session.expire(StreamError("internal", "the server failed to handle a message"))
+        self._taken += time.monotonic() - began
+        if self._taken > TURN_SECONDS:
+            taken, self._taken = self._taken, 0.0
+            await asyncio.sleep(min(taken, MOST_REST_SECONDS))
 
 
 class Pace:
@@ -229,7 +236,6 @@ class Connection(Peer, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
 
     async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
         pace, most = Pace(), conf.MAX_MESSAGE_BYTES
-        taken = 0.0
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -245,12 +251,7 @@ class Connection(Peer, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
             if len(data) > most:
                 self.close(CloseCode.TOO_BIG, f"messages may have {most} bytes")
                 continue
-            began = time.monotonic()
             await self._handle(data)
-            taken += time.monotonic() - began
-            if taken > TURN_SECONDS:  # `receive` does not wait while more has arrived: whoever took long rests as long
-                await asyncio.sleep(min(taken, MOST_REST_SECONDS))
-                taken = 0.0
 
     def _keep_alive(self, loop_time: float) -> None:
         if not isinstance(self.sender, RawSender) or self.session.spare_pings:

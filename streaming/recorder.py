@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from channels.db import database_sync_to_async
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Model
 
 from . import models
 from .core.errors import StreamError
@@ -41,6 +43,8 @@ LONGEST_CONDITION = 2000
 LONGEST_ID = 600
 """Characters of the id of a member of a topic."""
 
+Row = TypeVar("Row", bound=Model)
+
 _CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
 _SUBSCRIPTION_STATE = ("filter", "waiting", "lag", "dropped")
 _PRESENCE_STATE = ("key", "meta")
@@ -48,11 +52,13 @@ _PRESENCE_STATE = ("key", "meta")
 
 @dataclass(slots=True)
 class _Batch:
+    """What there is to write. What there may be much of becomes rows where it is written, in a thread."""
+
     connections: list[models.Connection] = field(default_factory=list)
-    subscriptions: list[models.Subscription] = field(default_factory=list)
+    subscriptions: list[Callable[[], models.Subscription]] = field(default_factory=list)
     gone_connections: list[str] = field(default_factory=list)
     gone_subscriptions: list[str] = field(default_factory=list)
-    presences: list[models.Presence] = field(default_factory=list)
+    presences: list[Callable[[], models.Presence]] = field(default_factory=list)
     gone_presences: list[str] = field(default_factory=list)
 
 
@@ -102,17 +108,18 @@ class Recorder:
         tracked = self._runtime.topics.presence.tracked
         changed = islice((key for key, member in tracked.items() if self._present.get(key) != member.value), PRESENCES)
         written = {key: tracked[key].value for key in changed}
-        batch.presences = list({row.id: row for row in (_presence_row(self._node, tracked[key]) for key in written)}.values())
+        batch.presences = [partial(_presence_row, self._node, tracked[key]) for key in written]
         batch.gone_presences = [_text(key, LONGEST_ID) for key in self._present.keys() - tracked.keys()]
         return {key: value for key, value in self._present.items() if key in tracked}, written
 
     def _add(self, batch: _Batch, connection: Peer) -> None:
         batch.connections.append(self._connection_row(connection))
-        rows = {row.id: row for row in map(partial(self._subscription_row, connection), connection.session.describe())}
-        batch.subscriptions += rows.values()
+        described = connection.session.describe()
+        batch.subscriptions += [partial(self._subscription_row, connection, subscription) for subscription in described]
         _, before = self._known.pop(connection.id, (0, set[str]()))
-        batch.gone_subscriptions += before - rows.keys()
-        self._known[connection.id] = (connection.session.revision, set(rows))  # now last in turn
+        now = {_subscription_id(connection, subscription) for subscription in described}
+        batch.gone_subscriptions += before - now
+        self._known[connection.id] = (connection.session.revision, now)  # now last in turn
 
     def _connection_row(self, connection: Peer) -> models.Connection:
         return models.Connection(
@@ -130,7 +137,7 @@ class Recorder:
 
     def _subscription_row(self, connection: Peer, described: dict[str, Any]) -> models.Subscription:
         return models.Subscription(
-            id=f"{connection.id}/{described['id']}",
+            id=_subscription_id(connection, described),
             connection_id=connection.id,
             subscription_id=described["id"],
             kind=described["kind"],
@@ -181,6 +188,10 @@ def _weight(value: Any) -> int:
         if weight > LONGEST_CONDITION:
             break
     return weight
+
+
+def _subscription_id(connection: Peer, described: dict[str, Any]) -> str:
+    return f"{connection.id}/{described['id']}"
 
 
 def _presence_row(node: str, tracked: Tracked) -> models.Presence:
@@ -236,11 +247,16 @@ def _write(node: models.Node, batch: _Batch, dead: list[str]) -> bool:
             batch.connections, 500, update_conflicts=True, unique_fields=["id"], update_fields=_CONNECTION_STATE
         )
         models.Subscription.objects.bulk_create(
-            batch.subscriptions, 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
+            _rows(batch.subscriptions), 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
         )
         models.Presence.objects.filter(pk__in=batch.gone_presences).delete()
         models.Presence.objects.bulk_create(
-            batch.presences, 500, update_conflicts=True, unique_fields=["id"], update_fields=_PRESENCE_STATE
+            _rows(batch.presences), 500, update_conflicts=True, unique_fields=["id"], update_fields=_PRESENCE_STATE
         )
         models.Node.objects.filter(pk__in=dead).delete()
     return known
+
+
+def _rows(makers: Iterable[Callable[[], Row]]) -> list[Row]:
+    """Each once: PostgreSQL writes none twice at a time, and long ids were cut."""
+    return list({row.pk: row for row in (make() for make in makers)}.values())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -30,10 +31,10 @@ PING_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
 TURN = 512
 """Messages read before others have a turn."""
-BATCH = 1000
-"""Messages published in one round trip."""
-MAX_WAITING = 100_000
-"""Messages that may wait to be published."""
+BATCH, BATCH_BYTES = 250, 1024 * 1024
+"""Messages published in one round trip, and their bytes, roughly."""
+MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
+"""Messages that may wait to be published, and their bytes."""
 
 
 class Arrival(NamedTuple):
@@ -44,6 +45,8 @@ class Arrival(NamedTuple):
 
 
 Handler = Callable[[list[Arrival]], None]
+Saying = tuple[bytes, bytes, asyncio.Future[int]]
+"""Channel, payload, and what becomes of it."""
 
 
 class Bus:
@@ -55,7 +58,8 @@ class Bus:
         self._patterns: dict[bytes, Handler] = {}
         self._channels: dict[bytes, Handler] = {}
         self._arrived: list[tuple[Handler, list[Arrival]]] = []
-        self._waiting: list[tuple[str | bytes, bytes, asyncio.Future[int]]] = []
+        self._waiting: deque[Saying] = deque()
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,23 +98,33 @@ class Bus:
         """Say something. The future is how many heard it, once Redis has it, or `StreamError("redis_unavailable")`; it may be ignored."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_looked_at)
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             future.set_exception(StreamError("redis_unavailable", "too much waits to be published"))
             return future
-        self._waiting.append((channel, payload, future))
+        self._waiting.append((channel if isinstance(channel, bytes) else channel.encode(), payload, future))
+        self._waiting_bytes += len(payload)
         self._wake.set()
         return future
 
     async def _publish_for_ever(self) -> None:
         while True:
             await self._wake.wait()
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            batch = self._next()
             if not self._waiting:
                 self._wake.clear()
             if batch:
                 await self._publish(batch)
 
-    async def _publish(self, batch: list[tuple[str | bytes, bytes, asyncio.Future[int]]]) -> None:
+    def _next(self) -> list[Saying]:
+        batch, room = list[Saying](), BATCH_BYTES
+        while self._waiting and len(batch) < BATCH and room > 0:
+            saying = self._waiting.popleft()
+            batch.append(saying)
+            room -= len(saying[1])
+        self._waiting_bytes -= BATCH_BYTES - room
+        return batch
+
+    async def _publish(self, batch: list[Saying]) -> None:
         pipe = async_redis().pipeline(transaction=False)
         for channel, payload, _ in batch:
             pipe.publish(channel, payload)
@@ -131,7 +145,7 @@ class Bus:
                 future.set_result(int(reply))
 
     @staticmethod
-    def _fail(batch: list[tuple[str | bytes, bytes, asyncio.Future[int]]], error: StreamError) -> None:
+    def _fail(batch: Iterable[Saying], error: StreamError) -> None:
         for _, _, future in batch:
             if not future.done():
                 future.set_exception(error)

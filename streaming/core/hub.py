@@ -27,6 +27,8 @@ POLL_SECONDS = 1.0
 POLL_COUNT = 500
 """Feeds looked at without a doorbell in one turn (a presence feed a topic: there may be very many)."""
 PULL_COUNT = 2000
+PULL_FEEDS = 100
+"""Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
 RELEASE_SECONDS = 0.025
 LINGER_SECONDS = 60.0
@@ -244,7 +246,9 @@ class Hub:
             return
         try:
             with refusing():
-                more = await self._pull(followers)
+                more = set[str]()
+                for start in range(0, len(followers), PULL_FEEDS):
+                    more |= await self._pull(followers[start : start + PULL_FEEDS])
         except StreamError as error:
             if not self._redis_down:
                 logger.warning("%s; subscribers wait", error)

@@ -19,7 +19,8 @@ ADMIN = "admin"
 ALWAYS = (ADMIN, "phoenix", "system")
 """Topics that are there also when nobody is on them."""
 MOST_CHANNELS = 1000
-"""Of more topics there is no list."""
+MOST_CHARACTERS = 16 * 1024
+"""Of more topics, or longer names, there is no list: who opens one topic after the other would have it sent each time."""
 MOST_WAITING = 10_000
 
 
@@ -87,7 +88,8 @@ class Announcer:
 
     async def _channels(self) -> dict[str, list[str]]:
         try:
-            channels = {*ALWAYS, *await self._topics.presence.topics()}
+            channels = {*ALWAYS, *await self._topics.presence.topics(MOST_CHANNELS + 1)}
         except StreamError:
             return {}
-        return {"channels": sorted(channels)} if len(channels) <= MOST_CHANNELS else {}
+        few = len(channels) <= MOST_CHANNELS and sum(map(len, channels)) <= MOST_CHARACTERS
+        return {"channels": sorted(channels)} if few else {}

@@ -30,20 +30,25 @@ KEPT = "geostream:history:kept"
 PREFIX = "topic:"
 AFTERLIFE_SECONDS = 600
 """How long a topic's place outlives its messages: longer than any process goes on following it."""
+GRACE_SECONDS = 5
+"""What is younger is not removed from a log, that no process misses a part of a burst ..."""
+MOST_IN_GRACE = 20_000
+"""... unless there is so much more of it than is to be kept."""
 OWN_EVENTS = frozenset(("last_id", "gap"))
 """What members of a topic with history are told besides what is said there."""
 
 _unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
 
 # KEYS: the keeper, then log and meta of each topic. ARGV: the node that must be the keeper ('': anybody may write), new epoch, log length,
-# life of messages and of the place in seconds, the channel for how many were kept, then number of the topic, value ...
-# Returns the seq of each topic, or false if the node is not the keeper.
+# life of messages and of the place in seconds, the channel for how many were kept, ms of grace, most messages in it, then number of the
+# topic, value ... Returns the seq of each topic, or false if the node is not the keeper. Beside epoch and seq, meta has a time (`at`), the
+# seq that the topic had then (`mark`), and an older one (`old`): up to there all is older than the grace, and may be removed.
 _KEEP = """
-local node, length, life, place = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+local node, length, life, place = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 if node ~= '' and redis.call('GET', KEYS[1]) ~= node then return false end
 local time = redis.call('TIME')
-local now = string.format('%013d', time[1] * 1000 + math.floor(time[2] / 1000))
-local seqs = {}
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local now, seqs, begins = string.format('%013d', ms), {}, {}
 for topic = 1, (#KEYS - 1) / 2 do
   local log, meta = KEYS[2 * topic], KEYS[2 * topic + 1]
   seqs[topic] = tonumber(redis.call('HGET', meta, 'seq'))
@@ -52,18 +57,29 @@ for topic = 1, (#KEYS - 1) / 2 do
     redis.call('DEL', log)
     redis.call('HSET', meta, 'epoch', ARGV[2], 'seq', 0)
   end
+  begins[topic] = seqs[topic]
 end
-for i = 7, #ARGV, 2 do
+for i = 9, #ARGV, 2 do
   local topic = tonumber(ARGV[i])
   seqs[topic] = seqs[topic] + 1
-  redis.call('XADD', KEYS[2 * topic], 'MAXLEN', '~', length, string.format('%d-0', seqs[topic]), 'n', now .. ARGV[i + 1])
+  redis.call('XADD', KEYS[2 * topic], string.format('%d-0', seqs[topic]), 'n', now .. ARGV[i + 1])
 end
 for topic, seq in ipairs(seqs) do
-  redis.call('HSET', KEYS[2 * topic + 1], 'seq', seq)
-  if #ARGV > 6 then redis.call('EXPIRE', KEYS[2 * topic], life) end
-  redis.call('EXPIRE', KEYS[2 * topic + 1], place)
+  local log, meta = KEYS[2 * topic], KEYS[2 * topic + 1]
+  if seq > begins[topic] then
+    redis.call('HSET', meta, 'seq', seq)
+    local marks = redis.call('HMGET', meta, 'at', 'mark', 'old')
+    local old = tonumber(marks[3] or 0)
+    if ms - tonumber(marks[1] or 0) > tonumber(ARGV[7]) then
+      old = tonumber(marks[2] or 0)
+      redis.call('HSET', meta, 'at', now, 'mark', begins[topic], 'old', old)
+    end
+    redis.call('XTRIM', log, 'MAXLEN', '~', math.min(math.max(seq - old, length), length + ARGV[8]))
+    redis.call('EXPIRE', log, life)
+  end
+  redis.call('EXPIRE', meta, place)
 end
-if node ~= '' then redis.call('PUBLISH', ARGV[6], (#ARGV - 6) / 2) end
+if node ~= '' then redis.call('PUBLISH', ARGV[6], (#ARGV - 8) / 2) end
 return seqs
 """
 
@@ -169,6 +185,7 @@ def _call(topics: Iterable[str], messages: Sequence[Message], node: str) -> tupl
         keys += feed.log_key, feed.meta_key
     life = max(int(conf.TOPIC_HISTORY_SECONDS), 1)
     arguments: list[Any] = [node, secrets.token_hex(4), conf.TOPIC_HISTORY_LENGTH, life, life + AFTERLIFE_SECONDS, KEPT]
+    arguments += GRACE_SECONDS * 1000, MOST_IN_GRACE
     for message in messages:
         arguments += numbers[message.topic], msgspec.msgpack.encode((message.event, message.payload, message.binary, message.without))
     return keys, arguments

@@ -82,7 +82,10 @@ class HistoryView(View):
 
     def __init__(self, member: Member) -> None:
         encoder = history_encoder(Variant(member.topic, member.encoder))
-        self.log = LogQueue(encoder, member.outbox.limits.events)
+        limits = member.outbox.limits
+        self.log = LogQueue(
+            encoder, max(limits.events, limits.messages // 2)
+        )  # within the bounds of the connection: it is not closed for it
         super().__init__(member.outbox, encoder, EVERYTHING, queue=self.log)
         self._member = member
 

@@ -28,8 +28,8 @@ from .rooms import Member, Rooms
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500
-"""Members written at a time."""
+BATCH = 100
+"""Members written at a time: what others wait for while it is put together."""
 OPENING = 16
 """Topics read at a time."""
 SWEEPING = 100
@@ -146,9 +146,9 @@ class Presence:
         """The key that each member of a topic is shown under, by member id."""
         return {member_id: entry.key for member_id, entry in (await self._store.entries(topic)).items()}
 
-    async def topics(self) -> list[str]:
-        """Every topic that somebody is on."""
-        return await self._store.topics()
+    async def topics(self, most: int | None = None) -> list[str]:
+        """Every topic that somebody is on; some of them if there are more than `most`."""
+        return await self._store.topics(most)
 
     async def stop(self) -> None:
         """The process ends: its members leave at once. Where Redis is away, others sweep them when the lease has run out."""

@@ -24,8 +24,8 @@ OWNED = "geostream:presence:"
 
 MOST_IDS = 100
 """Members of a topic that are named in answers; of larger ones only the number is."""
-AFTERLIFE_SECONDS = 600
-"""How long the log of an empty topic stays: longer than any process goes on following it."""
+AFTERLIFE_SECONDS = 120
+"""How long the log of an empty topic stays: longer than any process follows it, and no more, for there may be very many."""
 SWEEP_BATCH = 1000
 
 _OPTIONS = FeedOptions(log_length=1000)
@@ -219,10 +219,11 @@ class PresenceStore:
         pairs = sorted(stored.items(), key=lambda pair: pair[1][:_ARRIVAL])
         return {member_id.decode(): parse_entry(value[_ARRIVAL:]) for member_id, value in pairs}
 
-    async def topics(self) -> list[str]:
-        """Every topic that has members."""
+    async def topics(self, most: int | None = None) -> list[str]:
+        """Every topic that has members; some of them if there are more than `most`."""
         with refusing():
-            topics: Any = await async_redis().smembers(TOPICS)
+            client = async_redis()
+            topics: Any = await (client.smembers(TOPICS) if most is None else client.srandmember(TOPICS, most))
         return sorted(topic.decode() for topic in topics)
 
     def _keys(self, operation: Operation) -> list[str]:

@@ -61,10 +61,10 @@ class SwarmMember(asyncio.Protocol):
     async def told(self, position: int) -> None:
         """Wait until it was told so many bytes."""
         while self._position < position:
-            self._news.clear()
-            await self._news.wait()
             if self._cut is not None:
                 raise self._cut
+            self._news.clear()
+            await self._news.wait()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._fail(AssertionError(f"cut after {self._position} bytes: {error}"))

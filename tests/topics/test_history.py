@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
 from streaming.runtime import Runtime
-from streaming.topics import abroadcast, broadcast
+from streaming.topics import abroadcast, broadcast, history_store
 from streaming.topics.history_store import keep, topic_feed
 from streaming.topics.messages import Message
 from streaming.topics.tokens import mint
@@ -257,6 +257,7 @@ async def test_who_is_left_out_only_learns_where_it_is(reader: Reader, phoenix: 
 @pytest.fixture
 def short_queues(settings: Any) -> None:
     settings.GEOSTREAM_EVENTS_WAITING = 3
+    settings.GEOSTREAM_OUTBOX_MESSAGES = 6
 
 
 async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, reader: Reader, phoenix: Connect) -> None:
@@ -274,6 +275,21 @@ async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, rea
     assert gaps + len(messages) == 10 and gaps > 0
     assert messages[-3:] == ["7", "8", "9"] and reader.last_id == watcher.last_id
     assert told[[event for event, _ in told].index("7") - 1][0] == "gap"
+
+
+async def test_what_waits_for_who_leaves_is_not_told(reader: Reader, runtime: Runtime) -> None:
+    await reader.peer.receive_event("presence_diff")
+    member = next(iter(runtime.topics.rooms.rooms[TOPIC].members.values()))
+    assert member.channel is not None
+    reader.peer.stop_reading()
+    await publish("a", "b", "c")
+    await until(lambda: member.channel.describe()["waiting"])
+    await keep([Message(TOPIC, "waiting", b"{}")])
+    await until(lambda: member.outbox.messages > 1)
+    await reader.peer.send("1", "2", TOPIC, "phx_leave", {})
+    await until(lambda: member.room is None)
+    reader.peer.read_again()
+    assert "waiting" not in [frame[3] for frame in await reader.peer.rest()]
 
 
 # -- other topics --------------------------------------------------------------
@@ -296,6 +312,25 @@ async def test_topics_that_are_not_open_have_none(settings: Any, phoenix: Connec
 
 
 # -- Redis ---------------------------------------------------------------------
+
+
+async def test_what_is_beyond_the_window_goes_when_nobody_can_miss_it(
+    short_history: None, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [Message(TOPIC, str(number), b"{}") for number in range(500)]
+    await keep(many)
+    assert len(await history()) == 500
+    monkeypatch.setattr(history_store, "GRACE_SECONDS", -1)  # it has passed
+    for _ in range(3):
+        await keep([Message(TOPIC, "ev", b"{}")])
+    assert 5 <= len(await history()) < 200  # Redis removes about a hundred at a time
+
+
+async def test_a_flood_is_not_kept_whole(short_history: None, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_store, "MOST_IN_GRACE", 100)
+    await keep([Message(TOPIC, str(number), b"{}") for number in range(1000)])
+    messages = await history()
+    assert 105 <= len(messages) < 400 and messages[-1].event == "999"
 
 
 async def test_the_keys_of_a_silent_topic_go(reader: Reader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -33,8 +34,9 @@ async def start(redis: None) -> AsyncIterator[Start]:
 
 async def kept(count: int) -> list[str]:
     """The events in the history, once there are so many."""
-    while len(messages := await history()) < count:
-        pass
+    async with asyncio.timeout(5):
+        while len(messages := await history()) < count:
+            pass
     return [message.event for message in messages]
 
 
@@ -79,8 +81,9 @@ async def test_a_lease_runs_out(start: Start, monkeypatch: pytest.MonkeyPatch) -
     first, second = await two(start)
     await first.die()
     await publish("a")
-    while not second.keeper.keeping:
-        await second.keeper.renew()
+    async with asyncio.timeout(5):
+        while not second.keeper.keeping:
+            await second.keeper.renew()
     assert await kept(1) == ["a"]
 
 

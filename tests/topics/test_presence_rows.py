@@ -48,7 +48,7 @@ async def test_only_what_has_changed_is_written(runtime: Runtime, process: Proce
     write = recorder._write
 
     async def noting(node: Any, batch: Any, dead: Any) -> Any:
-        written.append([row.key for row in batch.presences])
+        written.append([row().key for row in batch.presences])
         return await write(node, batch, dead)
 
     monkeypatch.setattr(recorder, "_write", noting)

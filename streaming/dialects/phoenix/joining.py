@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 MAX_REFERENCE = 32
 """Characters of a reference that become part of a member's id."""
+SHOWN = 80
+"""Characters of a refused topic that are logged: it may be anything."""
 
 
 class Joining:
@@ -45,7 +47,7 @@ class Joining:
             answer = Reply("ok", {} if response is None else response)
             msgspec.json.encode(answer.response)  # before anybody is told: it may not be JSON
         except Refused as refused:
-            logger.info("join of %s by %s refused: %s", frame.topic, session.connection.address, refused)
+            logger.info("join of %a by %s refused: %s", frame.topic[:SHOWN], session.connection.address, refused)
             self._refuse(frame, refused)
             return
         except Exception:
@@ -53,7 +55,7 @@ class Joining:
             session.answer(frame, Reply("error", {"reason": "join crashed"}))
             return
         if session.closed:
-            session.topics.spawn(channel.leave())
+            session.topics.spawn(session.topics.farewell(member))
             return
         await self._enter(frame, member, channel, answer)
 
@@ -111,7 +113,7 @@ class Joining:
             reference = "-"
         found = f"{self._session.connection.name}:{frame.topic}:{reference}"
         before = self._session.members.get(frame.topic)
-        if before is not None and before.id.partition("~")[0] == found:  # the same reference again is another join
+        if before is not None and f"{before.id}~".startswith(f"{found}~"):  # the same reference again is another join
             self._numbers += 1
             found = f"{found}~{self._numbers}"
         return found

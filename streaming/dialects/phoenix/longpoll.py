@@ -7,7 +7,6 @@ other, so everything above is the same code. Any process may be asked: requests 
 from __future__ import annotations
 
 import asyncio
-import binascii
 import re
 import secrets
 from base64 import b64decode
@@ -170,7 +169,7 @@ class PollPeer(Peer):
         self._polled.heard()
         try:
             frames = [_frame(line) for line in body.decode().split("\n") if line]
-        except (UnicodeDecodeError, binascii.Error):
+        except ValueError:  # neither UTF-8 nor base64
             return BAD
         if len(frames) > MAX_LINES:
             return BAD

@@ -1,14 +1,22 @@
-"""The pollers of a process, and the way to those of the others."""
+"""The pollers of a process, and the way to those of the others.
+
+It leads through Redis, where no token may be read: what is passed on is encrypted with a key that all processes make of their secret one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from base64 import urlsafe_b64encode
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from cryptography.fernet import Fernet, InvalidToken
+from django.conf import settings
 
 from streaming.auth import Principal
 from streaming.core.bus import Arrival, Bus
@@ -86,7 +94,7 @@ class Polls:
     async def _there(self, node: str, token: str, body: bytes | None) -> tuple[int, list[str]]:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        request = msgspec.msgpack.encode(Passed(number, f"geostream:polled:{self._node}", token, body))
+        request = sealed(Passed(number, f"geostream:polled:{self._node}", token, body))
         try:
             if not await self._bus.publish(f"geostream:poll:{node}", request):
                 return GONE, []  # that process is no more
@@ -100,16 +108,39 @@ class Polls:
 
     def _passed_to_us(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
-            request = msgspec.msgpack.decode(arrival.payload, type=Passed)
-            self._runtime.topics.spawn(self._answer(request))
+            request = opened(arrival.payload, Passed)
+            if request is not None:
+                self._runtime.topics.spawn(self._answer(request))
 
     async def _answer(self, request: Passed) -> None:
         status, messages = await self._here(request.token, request.body)
-        self._bus.publish(request.reply_to, msgspec.msgpack.encode(Answered(request.number, status, messages)))
+        self._bus.publish(request.reply_to, sealed(Answered(request.number, status, messages)))
 
     def _answered_to_us(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
-            answered = msgspec.msgpack.decode(arrival.payload, type=Answered)
-            waiting = self._waiting.get(answered.number)
-            if waiting is not None and not waiting.done():
+            answered = opened(arrival.payload, Answered)
+            waiting = None if answered is None else self._waiting.get(answered.number)
+            if answered is not None and waiting is not None and not waiting.done():
                 waiting.set_result(answered)
+
+
+T = TypeVar("T", Passed, Answered)
+
+
+def sealed(passed: Passed | Answered) -> bytes:
+    """As it goes through Redis."""
+    return _cipher(settings.SECRET_KEY).encrypt(msgspec.msgpack.encode(passed))
+
+
+def opened(payload: bytes, kind: type[T]) -> T | None:
+    """What another process passed on; None if it was none of ours."""
+    try:
+        return msgspec.msgpack.decode(_cipher(settings.SECRET_KEY).decrypt(payload), type=kind)
+    except (InvalidToken, msgspec.MsgspecError):
+        logger.warning("something that no process of ours has passed on was published for long polling")
+        return None
+
+
+@cache
+def _cipher(secret: str) -> Fernet:
+    return Fernet(urlsafe_b64encode(sha256(f"geostream.polls:{secret}".encode()).digest()))

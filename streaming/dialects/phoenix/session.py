@@ -144,7 +144,8 @@ class PhoenixSession:
             payload = self.serializer.binary_reply(join_ref, frame.ref, frame.topic, reply.status, reply.response)
             if payload is not None:
                 self._send(payload, not self.serializer.binary_frames)
-            return
+                return
+            reply = Reply("error", {"reason": "binary", "detail": "the answer is binary, which this serializer or transport cannot carry"})
         response = msgspec.json.encode(reply.response)
         self._send(self.serializer.reply(join_ref, frame.ref, frame.topic, reply.status, response), True)
 
@@ -160,7 +161,7 @@ class PhoenixSession:
             self.topics.remove(before)
         self.members[member.topic] = member
         self.topics.rooms.add(member)
-        self.watch_expiry()
+        self._due = min(self._due, _due(member))
         self.revision += 1
         return before
 
@@ -196,8 +197,7 @@ class PhoenixSession:
 
     def watch_expiry(self) -> None:
         """Find out when the next token ends."""
-        claims = [member.channel.claims for member in self.members.values() if member.channel is not None]
-        self._due = min((c.expires for c in claims if c is not None), default=float("inf")) - conf.TOKEN_WARNING_SECONDS
+        self._due = min(map(_due, self.members.values()), default=float("inf"))
 
     def tick(self, now: float) -> None:
         """Warn those whose token ends soon, end those whose token has ended."""
@@ -249,3 +249,9 @@ class PhoenixSession:
         for member in members.values():
             self.topics.remove(member)
             self.topics.spawn(self.topics.farewell(member))
+
+
+def _due(member: Member) -> float:
+    """When the member has to be warned that its token ends."""
+    claims = None if member.channel is None else member.channel.claims
+    return float("inf") if claims is None else claims.expires - conf.TOKEN_WARNING_SECONDS

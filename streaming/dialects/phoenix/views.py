@@ -62,10 +62,11 @@ async def _poll(request: HttpRequest, given: str | None) -> HttpResponse:
 async def _say(request: HttpRequest, given: str | None) -> HttpResponse:
     if given is None or node_of(given) is None:
         return _answer(request, GONE)
-    if len(request.body) > conf.MAX_MESSAGE_BYTES:
+    body = request.read(conf.MAX_MESSAGE_BYTES + 1)  # never more of it in memory
+    if len(body) > conf.MAX_MESSAGE_BYTES:
         return _answer(request, BAD)
     try:
-        status, _ = await (await get_runtime()).polls.ask(given, request.body)
+        status, _ = await (await get_runtime()).polls.ask(given, body)
     except StreamError as error:
         return _answer(request, error.kind.status)
     return _answer(request, status)

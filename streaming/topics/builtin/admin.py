@@ -77,7 +77,7 @@ class AdminChannel(Channel):
 
     async def _list(self) -> int:
         """One `channel.list` for each topic; how many there were."""
-        found = await self.topics.presence.topics()
+        found = await self.topics.presence.topics(MOST_TOPICS)
         names = [*ALWAYS, *sorted(set(found).difference(ALWAYS))][:MOST_TOPICS]
         for start in range(0, len(names), READ_AT_ONCE):
             for listed in await asyncio.gather(*map(self._listed, names[start : start + READ_AT_ONCE])):

@@ -130,6 +130,13 @@ async def test_a_binary_push_is_a_line_of_base64(poller: Poller) -> None:
     assert await poller.poll() == (200, [["1", "2", "room:1", "phx_reply", {"status": "ok", "response": "\x01\x02"}]])
 
 
+async def test_a_binary_answer_that_is_no_text_is_refused_with_a_reason(poller: Poller) -> None:
+    await poller.join("room:1")
+    assert await poller.say(b64encode(encoded("1", "2", "room:1", "echo", b"\xff")).decode()) == 200
+    _, [reply] = await poller.poll()
+    assert (reply[1], reply[4]["status"], reply[4]["response"]["reason"]) == ("2", "error", "binary")
+
+
 async def test_only_a_line_feed_ends_a_line(poller: Poller) -> None:
     payload = {"text": "\u2028 \u0085 \v \f"}
     await poller.join("room:1")
