@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 
 
 class Follows(NamedTuple):
@@ -117,13 +118,22 @@ _BY_NAME = {setting.name: setting for setting in TABLE}
 
 
 class _Conf:
-    """Reads settings as attributes: `conf.MAX_CONNECTIONS`."""
+    """Reads settings as attributes: `conf.MAX_CONNECTIONS`. Each is looked up once, for that takes longer than what most are needed for."""
 
     def __getattr__(self, name: str) -> Any:
         setting = _BY_NAME.get(name)
         if setting is None:
             raise AttributeError(name)
-        key = f"GEOSTREAM_{name}"
+        value = self.__dict__[name] = self._look_up(setting)
+        return value
+
+    def forget(self, **kwargs: Any) -> None:
+        """A setting was changed (in a test)."""
+        self.__dict__.clear()
+
+    @staticmethod
+    def _look_up(setting: Setting) -> Any:
+        key = f"GEOSTREAM_{setting.name}"
         if hasattr(settings, key):
             return getattr(settings, key)
         default = setting.default
@@ -141,3 +151,4 @@ def _read(key: str, text: str, kind: type) -> Any:
 
 
 conf = _Conf()
+setting_changed.connect(conf.forget)

@@ -91,7 +91,7 @@ class Envelopes:
     def _answered(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
             try:
-                answer = msgspec.json.decode(arrival.payload, type=Answer)
+                answer = msgspec.json.decode(arrival.payload.decode(), type=Answer)  # what is left undecoded is UTF-8 as well
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 logger.warning("not an answer to a push on %s: %s", self._reply_to, error)
                 continue

@@ -60,7 +60,7 @@ class Keeper:
         self._settled.clear()
         if len(self._heard) > MOST_WAITING and not self._writing:
             self._heard.popleft()
-            self._forgotten += 1
+            self._forgotten += not self.keeping
         if self.keeping:
             self._worker.wake()
 
@@ -89,6 +89,7 @@ class Keeper:
         node = arrivals[-1].payload.decode(errors="replace")
         self.keeping = node == self._node
         if self.keeping:
+            self._forgotten = 0  # nobody else will keep them
             self._worker.wake()
         elif not node:
             self._spawn(self._step_in())

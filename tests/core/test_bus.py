@@ -129,6 +129,27 @@ async def test_too_much_that_waits_is_refused(bus: Bus, monkeypatch: pytest.Monk
     assert [isinstance(outcome, StreamError) for outcome in outcomes] == [False] * 10 + [True] * 2
 
 
+async def test_too_many_bytes_that_wait_are_refused(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "MAX_WAITING_BYTES", 1000)
+    outcomes = await asyncio.gather(*(bus.publish("to:a", bytes(600)) for _ in range(4)), return_exceptions=True)
+    assert [isinstance(outcome, StreamError) for outcome in outcomes] == [False] * 2 + [True] * 2
+    assert await bus.publish("to:a", bytes(600)) == 1
+
+
+async def test_much_is_published_in_several_round_trips(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+    publish = bus._publish
+    monkeypatch.setattr(bus, "_publish", lambda batch: batches.append(len(batch)) or publish(batch))
+    await asyncio.gather(*(bus.publish("to:a", bytes(bus_module.BATCH_BYTES // 2)) for _ in range(5)))
+    assert batches == [2, 2, 1]
+
+
+async def test_a_channel_that_has_no_bytes_stops_nobody(bus: Bus) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        bus.publish("to:\ud800", b"")
+    assert await bus.publish("to:a", b"") == 1
+
+
 # -- Redis away ----------------------------------------------------------------
 
 

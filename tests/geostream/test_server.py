@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,10 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"ok"})
         return
     await receive()
+    if scope["path"] == "/refused":
+        await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+        return
     await send({"type": "websocket.accept"})
     while (await receive())["type"] != "websocket.disconnect":
         pass
@@ -117,8 +122,70 @@ async def test_pongs_for_a_client_that_does_not_read_do_not_pile_up(opened: Open
     await reader.readuntil(b"\r\n\r\n")
     transport = protocols[0].transport
     most = 0
-    for _ in range(200):  # 26 MB, more than sockets hold
+    for _ in range(100):  # 13 MB, more than sockets hold
         writer.write(PING * 1000)
         await writer.drain()
         most = max(most, transport.get_write_buffer_size())
     assert 0 < most < 2 * server.HIGH_WATER
+
+
+async def flooded(opened: Open, protocols: list[server.HttpProtocol], frames: bytes) -> tuple[asyncio.StreamReader, Any]:
+    """A WebSocket whose client has sent these frames, and the server's side of it."""
+    reader, writer = await opened()
+    writer.write(UPGRADE)
+    await reader.readuntil(b"\r\n\r\n")
+    protocol: Any = protocols[-1].transport.get_protocol()
+    writer.write(frames)
+    return reader, protocol
+
+
+async def test_frames_without_messages_take_turns(
+    opened: Open, protocols: list[server.HttpProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TURN_SECONDS", 0.0)
+    taken: list[int] = []
+    parse = server.WebSocketsSansIOProtocol.data_received
+    monkeypatch.setattr(
+        server.WebSocketsSansIOProtocol, "data_received", lambda self, data: (taken.append(len(data)), parse(self, data))[1]
+    )
+    pause, pauses = server.RawSocketProtocol._pause, []
+    monkeypatch.setattr(server.RawSocketProtocol, "_pause", lambda self: (pauses.append(None), pause(self))[1])
+    reader, _ = await flooded(opened, protocols, b"\x89\x80\0\0\0\0" * 10_000)
+    await reader.readexactly(20_000)
+    assert max(taken) <= server.PIECE and len(pauses) >= 60_000 // server.PIECE
+
+
+async def test_a_message_in_many_pieces_arrives_whole(opened: Open, protocols: list[server.HttpProtocol]) -> None:
+    _, protocol = await flooded(opened, protocols, b"")
+    received = asyncio.Event()
+    messages: list[Any] = []
+    protocol.queue.put_nowait = lambda message: (messages.append(message), received.set())
+    data = bytes(range(256)) * 256
+    frame = b"\x82\xff" + len(data).to_bytes(8, "big") + b"\0\0\0\0" + data
+    for start in range(0, len(frame), 10_000):
+        protocol.data_received(frame[start : start + 10_000])
+    await asyncio.wait_for(received.wait(), 5)
+    assert messages == [{"type": "websocket.receive", "bytes": data}]
+
+
+async def test_empty_fragments_are_not_kept(opened: Open, protocols: list[server.HttpProtocol]) -> None:
+    reader, protocol = await flooded(opened, protocols, b"\x01\x81\0\0\0\0a" + b"\x00\x80\0\0\0\0" * 2000 + b"\x89\x80\0\0\0\0")
+    assert await reader.readexactly(2) == b"\x8a\0"
+    assert protocol.frames == [b"a"]
+
+
+async def test_what_waits_is_dropped_when_the_server_stops(opened: Open, protocols: list[server.HttpProtocol]) -> None:
+    reader, protocol = await flooded(opened, protocols, b"")
+    for _ in range(100):
+        protocol.queue.put_nowait({"type": "websocket.receive", "text": "x"})
+    protocol.shutdown()
+    assert protocol.queue.qsize() == 1
+    assert (await reader.readexactly(4))[2:] == (1012).to_bytes(2, "big")
+
+
+async def test_a_refusal_is_no_error_of_the_log(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
+    reader, writer = await opened()
+    writer.write(UPGRADE.replace(b"/ws", b"/refused"))
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 403")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -108,9 +108,11 @@ async def test_backends_cannot_say_what_the_server_says(reader: Reader, event: s
 
 
 @pytest.mark.parametrize("event", ["last_id", "gap"])
-async def test_nor_can_the_project(reader: Reader, event: str) -> None:
+async def test_nor_can_the_project(runtime: Runtime, event: str) -> None:
     with pytest.raises(StreamError, match="the server itself"):
         await abroadcast(TOPIC, event, {})
+    with pytest.raises(StreamError, match="the server itself"):
+        await runtime.topics.bridge.broadcast(TOPIC, event, b"{}", False)
 
 
 async def test_orders_to_clients_reach_who_is_there_and_are_not_kept(reader: Reader) -> None:
@@ -260,7 +262,7 @@ def short_queues(settings: Any) -> None:
     settings.GEOSTREAM_OUTBOX_MESSAGES = 6
 
 
-async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, reader: Reader, phoenix: Connect) -> None:
+async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, reader: Reader, phoenix: Connect, runtime: Runtime) -> None:
     watcher = Reader(await phoenix(), name="bob")
     await watcher.join()
     await reader.peer.receive_event("presence_diff")
@@ -273,6 +275,7 @@ async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, rea
     gaps = sum(payload["count"] for event, payload in told if event == "gap")
     messages = [event for event, _ in told if event != "gap"]
     assert gaps + len(messages) == 10 and gaps > 0
+    assert runtime.topics.rooms.rooms[TOPIC].dropped == gaps
     assert messages[-3:] == ["7", "8", "9"] and reader.last_id == watcher.last_id
     assert told[[event for event, _ in told].index("7") - 1][0] == "gap"
 
@@ -282,10 +285,10 @@ async def test_what_waits_for_who_leaves_is_not_told(reader: Reader, runtime: Ru
     member = next(iter(runtime.topics.rooms.rooms[TOPIC].members.values()))
     assert member.channel is not None
     reader.peer.stop_reading()
-    await publish("a", "b", "c")
+    await publish("underway")
+    await until(lambda: not member.outbox.idle)
+    await publish("waiting")
     await until(lambda: member.channel.describe()["waiting"])
-    await keep([Message(TOPIC, "waiting", b"{}")])
-    await until(lambda: member.outbox.messages > 1)
     await reader.peer.send("1", "2", TOPIC, "phx_leave", {})
     await until(lambda: member.room is None)
     reader.peer.read_again()

@@ -73,6 +73,7 @@ async def test_another_one_goes_on_where_a_dead_one_stopped(start: Start) -> Non
     assert len(await history()) == 2
     await async_redis().delete(KEEPER)  # its lease has run out
     await second.keeper.renew()
+    await until(lambda: not second.waiting)
     assert await kept(4) == ["a", "b", "c", "d"]
 
 
@@ -124,4 +125,5 @@ async def test_more_than_can_wait_is_forgotten(start: Start, monkeypatch: pytest
     await until(lambda: second.keeper._forgotten == 2)
     await async_redis().delete(KEEPER)
     await second.keeper.renew()
+    await until(lambda: not second.waiting)
     assert await kept(3) == ["c", "d", "e"]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,8 +40,7 @@ STEPS = st.lists(st.tuples(_action, st.none() | _pause), max_size=20)
 
 @pytest.fixture(scope="module", autouse=True)
 def quickly(redis_service: object) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GEOSTREAM_PRESENCE_BATCH_SECONDS", "0.005")
+    with override_settings(GEOSTREAM_PRESENCE_BATCH_SECONDS=0.005):
         yield
 
 

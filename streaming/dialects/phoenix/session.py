@@ -238,9 +238,13 @@ class PhoenixSession:
 
     def layers_changed(self) -> None:
         """What may be read may have changed."""
-        for member in self.members.values():
-            if member.channel is not None:
-                member.channel.refresh()
+        for member in list(self.members.values()):
+            try:
+                if member.channel is not None:
+                    member.channel.refresh()
+            except Exception:  # whoever may not read any more has to be found out in spite of it
+                logger.exception("the channel of %s failed", member.topic)
+                self.topics.spawn(self.end(member, "phx_error", {"reason": "channel_crash"}))
 
     def close(self) -> None:
         """Leave everything."""

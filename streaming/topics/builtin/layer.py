@@ -166,6 +166,7 @@ class LayerChannel(Channel):
         view.reshape(self._encoder(wanted), condition, wanted.asked.max_rate)
         replica.join(view)
         self._wanted, self._filter = wanted, condition
+        self.connection.session.revision += 1
         return Reply("ok", {"count": len(told), **self._promise(view, told)}, then=partial(view.bulk, told))
 
     async def _review(self) -> None:
