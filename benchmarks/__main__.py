@@ -15,9 +15,9 @@ from typing import Any
 
 import uvloop
 
-from . import deltas, fanout, ingest, latency, machine, phoenix, phoenix_bursts, rendering, soak, tile_latency, tiles
+from . import deltas, fanout, ingest, latency, machine, phoenix, phoenix_bursts, redis_commands, rendering, soak, tile_latency, tiles
 
-USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency", "phoenix", "phoenix_bursts")
+USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency", "phoenix", "phoenix_bursts", "redis_commands")
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000 (of topics: 100, 500 and 5,000)")
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
     parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
+    parser.add_argument("--original", metavar="PYTHON", help="measure Redis commands beside the redis_websocket_api that this Python has")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     options = parser.parse_args()
     _allow_sockets()
@@ -52,6 +53,8 @@ def main() -> None:
             _print(phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram))
         elif what == "phoenix_bursts":
             _print(phoenix_bursts.run(share, options.tangram))
+        elif what == "redis_commands":
+            _print(redis_commands.run(share, options.original))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

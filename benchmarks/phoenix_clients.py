@@ -15,7 +15,7 @@ import socket
 import time
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import lt
 from typing import Any
@@ -34,9 +34,6 @@ BYTES = 300
 """Of each message."""
 FIRST_STAMP = 10**15
 _STATUS = re.compile(rb'"status":"(\w+)"')
-_STAMP = re.compile(rb'"at":(\d{16})')
-_CARRY = 20
-"""One byte less than a stamp: so much of what was read before may belong to what comes now."""
 _ROOM = 1 << 18
 _AT_ONCE = 50
 """Members that may be joining at a time."""
@@ -54,24 +51,40 @@ def now() -> int:
     return FIRST_STAMP + time.perf_counter_ns() // 1000
 
 
-class _Member:
-    """One socket and its join."""
+class Member:
+    """One socket and its join. Subclasses join something else."""
 
-    __slots__ = ("_join", "carry", "joined", "last", "tcp", "upgraded")
+    __slots__ = ("_first", "carry", "joined", "last", "tcp", "upgraded")
 
-    def __init__(self, port: int, user: str) -> None:
+    path = "/websocket?vsn=2.0.0"
+    stamp = re.compile(rb'"at":(\d{16})')
+    carried = 20
+    """One byte less than a stamp: so much of what was read before may belong to what comes now."""
+
+    def __init__(self, port: int, number: int) -> None:
         self.upgraded = self.joined = False
         self.carry, self.last = b"", b""
-        claims = {"id": user, "channel": TOPIC, "exp": int(time.time()) + 3600}
-        token = jwt.encode(claims, SECRET, "HS256")
-        self._join = masked(msgspec.json.encode(["1", "1", TOPIC, "phx_join", {"token": token}]))
+        self._first = self.first_frames(number)
         self.tcp = socket.create_connection(("127.0.0.1", port))
         key = base64.b64encode(os.urandom(16)).decode()
         self.tcp.sendall(
-            f"GET /websocket?vsn=2.0.0 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         self.tcp.setblocking(False)
+
+    def first_frames(self, number: int) -> bytes:
+        """What the member of this number sends as soon as it may."""
+        claims = {"id": f"user-{number}", "channel": TOPIC, "exp": int(time.time()) + 3600}
+        token = jwt.encode(claims, SECRET, "HS256")
+        return masked(msgspec.json.encode(["1", "1", TOPIC, "phx_join", {"token": token}]))
+
+    def answered(self) -> bool:
+        """Whether what came until now says that it has joined. `ConnectionError` if it may not."""
+        status = _STATUS.search(self.carry)
+        if status and status[1] != b"ok":
+            raise ConnectionError(self.carry.decode(errors="replace"))
+        return status is not None
 
     def take_joining(self, data: bytes) -> None:
         """The answers to the upgrade and to the join, before anything else that matters."""
@@ -81,23 +94,26 @@ class _Member:
             if b" 101 " not in head:
                 raise ConnectionError(head.decode(errors="replace"))
             self.upgraded = True
-            self.tcp.sendall(self._join)
-        if self.upgraded and (status := _STATUS.search(self.carry)):
-            if status[1] != b"ok":
-                raise ConnectionError(self.carry.decode(errors="replace"))
+            self.tcp.sendall(self._first)
+        if self.upgraded and self.answered():
             self.joined = True
-            self.carry = b"\0" * _CARRY
+            self.carry = b"\0" * self.carried
+
+
+MakeMember = Callable[[int, int], Member]
+"""Of a port and a number; can be pickled."""
 
 
 class _Members:
     """All of them. `counters`: received, cut, when the last message came, whether to note how long each took."""
 
-    def __init__(self, port: int, count: int, counters: Any) -> None:
+    def __init__(self, port: int, count: int, counters: Any, member: MakeMember) -> None:
         self._port = port
+        self._member = member
         self._due = deque(range(count))
         self._joining = 0
         self._counters = counters
-        self._by_file: dict[int, _Member] = {}
+        self._by_file: dict[int, Member] = {}
         self._poll = select.epoll()
         self._room = bytearray(_ROOM)
         self.latencies: array[int] = array("q")
@@ -109,7 +125,7 @@ class _Members:
             if time.perf_counter() - began > _JOIN_SECONDS:
                 raise ConnectionError(f"{len(self._by_file) - self._joining:,} joined within {_JOIN_SECONDS:g} s")
             while self._due and self._joining < _AT_ONCE:
-                member = _Member(self._port, f"user-{self._due.popleft()}")
+                member = self._member(self._port, self._due.popleft())
                 self._by_file[member.tcp.fileno()] = member
                 self._poll.register(member.tcp.fileno(), select.EPOLLIN)
                 self._joining += 1
@@ -125,7 +141,7 @@ class _Members:
             except ConnectionError as error:
                 self._cut(member, error)
 
-    def _take(self, member: _Member) -> None:
+    def _take(self, member: Member) -> None:
         carried = len(member.carry) if member.joined else 0
         self._room[:carried] = member.carry if member.joined else b""
         view = memoryview(self._room)
@@ -136,12 +152,12 @@ class _Members:
             member.take_joining(bytes(view[:length]))
             self._joining -= member.joined
             return
-        stamps = _STAMP.findall(view[: carried + length])
+        stamps = member.stamp.findall(view[: carried + length])
         member.carry = bytes(view[length : carried + length])
         if stamps:
             self._count(member, stamps)
 
-    def _count(self, member: _Member, stamps: list[bytes]) -> None:
+    def _count(self, member: Member, stamps: list[bytes]) -> None:
         counters = self._counters
         counters[0] += (stamps[0] > member.last) + sum(map(lt, stamps, stamps[1:]))
         member.last = stamps[-1]
@@ -150,7 +166,7 @@ class _Members:
         if counters[3]:
             self.latencies.extend(at + FIRST_STAMP - int(stamp) for stamp in stamps)
 
-    def _cut(self, member: _Member, error: ConnectionError) -> None:
+    def _cut(self, member: Member, error: ConnectionError) -> None:
         self._counters[1] += 1
         if not member.joined:
             raise ConnectionError(f"{error.strerror or error} ({len(self._by_file) - self._joining:,} had joined)")
@@ -214,12 +230,12 @@ class Clients:
 
 
 @contextmanager
-def members(port: int, count: int) -> Iterator[Clients]:
+def members(port: int, count: int, member: MakeMember = Member) -> Iterator[Clients]:
     """So many members, all of them joined. `ConnectionError` if they cannot be."""
     spawning = multiprocessing.get_context("spawn")
     counters = spawning.RawArray("q", 4)
     here, there = spawning.Pipe()
-    process = spawning.Process(target=_run, args=(port, count, counters, there), daemon=True)
+    process = spawning.Process(target=_run, args=(port, count, counters, there, member), daemon=True)
     process.start()
     there.close()
     try:
@@ -229,8 +245,8 @@ def members(port: int, count: int) -> Iterator[Clients]:
         process.join()
 
 
-def _run(port: int, count: int, counters: Any, pipe: Any) -> None:
-    members = _Members(port, count, counters)
+def _run(port: int, count: int, counters: Any, pipe: Any, member: MakeMember) -> None:
+    members = _Members(port, count, counters, member)
     try:
         pipe.send(members.join())
     except OSError as error:

@@ -213,6 +213,11 @@ class Connection(Peer, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
 
     # -- what dialects may do otherwise -----------------------------------
 
+    @property
+    def most_bytes(self) -> int:
+        """Of one message."""
+        return int(conf.MAX_MESSAGE_BYTES)
+
     def negotiate(self) -> dict[str, Any]:
         """What is said when accepting. `Refusal` if this cannot become a connection of the dialect."""
         return {}
@@ -235,7 +240,7 @@ class Connection(Peer, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
         super()._open(sender)
 
     async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        pace, most = Pace(), conf.MAX_MESSAGE_BYTES
+        pace, most = Pace(), self.most_bytes
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":

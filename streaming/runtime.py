@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .auth import Principal
     from .connection import Peer
     from .dialects.phoenix.polls import Polls
+    from .dialects.redis_commands.feeding import Feeding
+    from .dialects.redis_commands.service import RedisService
     from .tiles.live_tilesets import LiveTilesets
     from .topics.service import Topics
 
@@ -42,6 +44,8 @@ class Runtime:
         self.leases = Leases(self.hub.node, conf.NODE_TTL_SECONDS)
         self.topics: Topics
         self.polls: Polls
+        self._redis_commands: RedisService | None = None
+        self._feeding: Feeding | None = None
         self.connections: dict[str, Peer] = {}
         self.past_received: Counter[str] = Counter()  # messages of connections that are gone, by dialect
         self.past_sent: Counter[str] = Counter()
@@ -61,6 +65,16 @@ class Runtime:
 
             self._tiles = LiveTilesets(self.hub)
         return self._tiles
+
+    @property
+    def redis_commands(self) -> RedisService:
+        """The Redis commands, from their first client on."""
+        if self._redis_commands is None:
+            from .dialects.redis_commands.service import RedisService  # what it needs takes a moment to import
+
+            self._redis_commands = RedisService(self)
+            self.topics.spawn(self._redis_commands.start())
+        return self._redis_commands
 
     async def start(self) -> None:
         """Start the hub and the jobs."""
@@ -90,6 +104,11 @@ class Runtime:
         self.exposition = Exposition(self.hub.node, engine.read)
         self.hub.every(LOOK_SECONDS, engine.lag.look)
         self.hub.every(SHARE_SECONDS, self.exposition.share)
+        if conf.REDIS_LAYERS:
+            from .dialects.redis_commands.feeding import Feeding
+
+            self._feeding = Feeding(self.hub.node)
+            await self._feeding.start()
         self.recorder = Recorder(self)
         if conf.RECORD_SECONDS:
             self.hub.every(conf.RECORD_SECONDS, self.recorder.write)
@@ -101,6 +120,10 @@ class Runtime:
         if self._tiles is not None:
             self._tiles.stop()
         self.polls.stop()
+        if self._redis_commands is not None:
+            await self._redis_commands.stop()
+        if self._feeding is not None:
+            await self._feeding.stop()
         await self.topics.stop()
         await self.leases.farewell()
         await self.hub.stop()

@@ -6,7 +6,6 @@ one gets the string. In double quotes (`%227%22`) it is always the string.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.items import Item
-from streaming.features.geojson import key_of, parse_feature
+from streaming.features.geojson import key_of, keys_of, parse_feature
 from streaming.features.layers import catalogue, layer_feed
 
 from . import schemas
@@ -29,8 +28,6 @@ from .errors import UnsupportedMediaType, refusal
 from .features import DOCUMENTS, writable
 from .permissions import CHANGE, require_readable
 from .queries import read_presentation
-
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
 
 class FeatureView(ApiView):
@@ -43,7 +40,7 @@ class FeatureView(ApiView):
         """The feature as it is now."""
         feed = layer_feed(require_readable(catalogue.get_sync(layer), request.user))
         presentation = read_presentation(request.GET)
-        for key in keys_of(feature_id):
+        for key in _keys_of(feature_id):
             value = feed.get_sync(key)
             if value is not None:
                 return geojson(presentation.geojson(Item(key, value, 0)))
@@ -70,26 +67,18 @@ class FeatureView(ApiView):
     def delete(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Remove the feature."""
         feed = layer_feed(catalogue.get_sync(layer))
-        for key in keys_of(feature_id):
+        for key in _keys_of(feature_id):
             if feed.delete_sync([key]).count("deleted"):
                 return HttpResponse(status=204)
         raise _unknown(feature_id)
 
 
-def keys_of(text: str) -> list[str]:
-    """The keys that an id in a URL may mean, the likeliest first."""
-    if len(text) > 2 and text[0] == text[-1] == '"':
-        try:
-            return [key_of(msgspec.json.decode(text.encode(), type=str))]
-        except (msgspec.DecodeError, StreamError):
-            pass
+def _keys_of(text: str) -> list[str]:
+    """The keys that an id in a URL may mean."""
     try:
-        keys = [key_of(text)]
+        return keys_of(text)
     except StreamError as error:
         raise _unknown(text) from error
-    if _INTEGER.fullmatch(text) and -(1 << 63) <= int(text) < 1 << 63:
-        keys.append(key_of(int(text)))
-    return keys
 
 
 def _decoded(body: bytes) -> dict[str, Any]:
@@ -104,7 +93,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 def _identified(feature: dict[str, Any], text: str, feed: Feed) -> dict[str, Any]:
     """The feature with the id of the URL."""
-    keys = keys_of(text)
+    keys = _keys_of(text)
     if "id" not in feature:
         key = next((key for key in keys if feed.get_sync(key) is not None), keys[0])
         return {**feature, "id": msgspec.json.decode(key)}

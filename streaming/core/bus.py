@@ -1,8 +1,9 @@
 """The bus: messages without state, over Redis pub/sub.
 
-A process has one subscribing connection with a handful of patterns and channels, and finds out by dictionary lookup who a message is for:
-Redis slows down with the number of patterns, not with the number of messages. What arrives in one turn of the loop is handed over at
-once, in order. Pub/sub delivers at most once: while Redis is away messages are lost, and `gaps` counts how often that may have been.
+A bus has one subscribing connection with a handful of patterns and any number of channels, and finds out by dictionary lookup who a
+message is for: Redis slows down with the number of patterns, not with the number of messages. What arrives in one turn of the loop is
+handed over at once, in order, and once to each handler. Pub/sub delivers at most once: while Redis is away messages are lost, and `gaps`
+counts how often that may have been.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis.asyncio as aioredis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from .errors import StreamError
-from .redis import async_redis, redis_url
+from .listening import Arrival, Handler, Listening
+from .redis import UNSAID, async_redis, redis_url
 
 logger = logging.getLogger(__name__)
 
@@ -37,40 +39,63 @@ MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 """Messages that may wait to be published, and their bytes."""
 
 
-class Arrival(NamedTuple):
-    """One message: the channel it was published on, and its bytes."""
+__all__ = ["Arrival", "Bus", "Handler"]
 
-    channel: bytes
-    payload: bytes
-
-
-Handler = Callable[[list[Arrival]], None]
 Saying = tuple[bytes, bytes, asyncio.Future[int]]
 """Channel, payload, and what becomes of it."""
 
 
 class Bus:
-    """One process's way to hear and say what has no state. Handlers are registered before `start`."""
+    """One process's way to hear and say what has no state, over the Redis in use or, with a URL, over another one."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
         self.connected = False
         self.gaps = 0
-        self._patterns: dict[bytes, Handler] = {}
-        self._channels: dict[bytes, Handler] = {}
+        self._url = url
+        self._listening = Listening()
+        self._changed = asyncio.Event()
         self._arrived: list[tuple[Handler, list[Arrival]]] = []
         self._waiting: deque[Saying] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._speaker: aioredis.Redis | None = None
+        self._refusals: set[str] = set()
 
     def on_pattern(self, pattern: str, handler: Handler) -> None:
-        """Call `handler` with what is published on channels like `pattern`."""
-        self._patterns[pattern.encode()] = handler
+        """Call `handler` with what is published on channels like `pattern`, for as long as the bus runs."""
+        self._listening.patterns.add(pattern.encode(), handler)
+        self._changed.set()
 
     def on_channel(self, channel: str, handler: Handler) -> None:
-        """Call `handler` with what is published on exactly this channel."""
-        self._channels[channel.encode()] = handler
+        """Call `handler` with what is published on exactly this channel, for as long as the bus runs."""
+        self._listening.channels.add(channel.encode(), handler)
+        self._changed.set()
+
+    def listen(self, channel: str, handler: Handler) -> asyncio.Future[bool]:
+        """Call `handler` with what is published on a channel, until `unlisten` was called as often.
+
+        The future is True once Redis has the subscription, however long it is away before, and False if that was refused or given up;
+        it may be ignored. A subscription that is there needs no Redis.
+        """
+        self.on_channel(channel, handler)
+        return self._listening.channels.heard(channel.encode())
+
+    def plisten(self, pattern: str, handler: Handler) -> asyncio.Future[bool]:
+        """The same for channels like a pattern of Redis. Text of clients must not become one: each costs Redis time with every message."""
+        self.on_pattern(pattern, handler)
+        return self._listening.patterns.heard(pattern.encode())
+
+    def unlisten(self, channel: str, handler: Handler) -> None:
+        """Take back one `listen`; KeyError if there was none."""
+        self._listening.channels.remove(channel.encode(), handler)
+        self._changed.set()
+
+    def punlisten(self, pattern: str, handler: Handler) -> None:
+        """Take back one `plisten`; KeyError if there was none."""
+        self._listening.patterns.remove(pattern.encode(), handler)
+        self._changed.set()
 
     async def start(self) -> None:
         """Subscribe. What is published from now on arrives; where Redis does not answer, once it does."""
@@ -91,6 +116,10 @@ class Bus:
             await asyncio.wait(self._tasks, timeout=0.2)
             self._tasks = [task for task in self._tasks if not task.done()]
         self._fail(self._waiting, StreamError("redis_unavailable", "the server is stopping"))
+        self._listening.give_up()
+        if self._speaker is not None:
+            await self._speaker.aclose()
+            self._speaker = None
 
     # -- saying ------------------------------------------------------------
 
@@ -125,7 +154,7 @@ class Bus:
         return batch
 
     async def _publish(self, batch: list[Saying]) -> None:
-        pipe = async_redis().pipeline(transaction=False)
+        pipe = self._redis().pipeline(transaction=False)
         for channel, payload, _ in batch:
             pipe.publish(channel, payload)
         try:
@@ -143,6 +172,13 @@ class Bus:
                 future.set_exception(StreamError("redis_unavailable", f"Redis refused: {reply}"))
             else:
                 future.set_result(int(reply))
+
+    def _redis(self) -> aioredis.Redis:
+        if self._url is None:
+            return async_redis()
+        if self._speaker is None:
+            self._speaker = aioredis.Redis.from_url(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
+        return self._speaker
 
     @staticmethod
     def _fail(batch: Iterable[Saying], error: StreamError) -> None:
@@ -169,42 +205,71 @@ class Bus:
     async def _listen(self) -> None:
         # A client of its own that never tries again by itself: what is missed meanwhile has to be known.
         client = aioredis.Redis.from_url(
-            redis_url(), socket_connect_timeout=3, socket_timeout=None, socket_keepalive=True, retry=Retry(NoBackoff(), 0)
+            self._url or redis_url(),
+            socket_connect_timeout=3,
+            socket_timeout=None,
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+            **UNSAID,
         )
         try:
             async with client, client.pubsub() as pubsub:
-                if self._patterns:
-                    await pubsub.psubscribe(*self._patterns)
-                if self._channels:
-                    await pubsub.subscribe(*self._channels)
-                await self._read(pubsub, len(self._patterns) + len(self._channels))
+                await pubsub.connect()
+                asking = asyncio.create_task(self._ask_for_ever(pubsub.connection))
+                try:
+                    await self._read(pubsub, pubsub.connection, asking)
+                finally:
+                    asking.cancel()
+                    await asyncio.gather(asking, return_exceptions=True)
         finally:
+            self._listening.lost()
             with suppress(RedisError, OSError):
                 await client.connection_pool.disconnect()
 
-    async def _read(self, pubsub: PubSub, confirmations: int) -> None:
+    async def _ask_for_ever(self, connection: Any) -> None:
+        """Have Redis send what is listened to, now and whenever that changes."""
+        commands = [*self._listening.commands(), self._listening.ping()]
+        while True:
+            self._changed.clear()
+            if commands:
+                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            await self._changed.wait()
+            commands = self._listening.commands()
+
+    async def _read(self, pubsub: PubSub, connection: Any, asking: asyncio.Task[None]) -> None:
         clock = asyncio.get_running_loop().time
         heard, count = clock(), 0
-        while True:
-            message: Any = await pubsub.get_message(timeout=PING_SECONDS)
+        while not asking.done():
+            try:
+                message: Any = await pubsub.get_message(timeout=PING_SECONDS)
+            except NoPermissionError as error:
+                self._refused(str(error))
+                message = {"type": "refused"}
             if message is None:
                 if clock() - heard > SILENCE_SECONDS:
                     raise RedisConnectionError("no answer to a ping")
-                await pubsub.ping()
+                await connection.send_command(*self._listening.ping(), check_health=False)
                 continue
             heard = clock()
-            kind = message["type"]
-            if kind == "pmessage":
-                self._take(self._patterns[message["pattern"]], message)
-            elif kind == "message":
-                self._take(self._channels[message["channel"]], message)
-            elif kind in {"psubscribe", "subscribe"}:
-                confirmations -= 1
-                if not confirmations:
-                    self._answers()
+            self._heard(message)
             count += 1
             if count % TURN == 0:
                 await asyncio.sleep(0)
+        asking.result()
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "pmessage" or kind == "message":
+            for handler in self._listening.handlers(message["channel"], message["pattern"]):
+                self._take(handler, message)
+        elif self._listening.answered(granted=kind != "refused"):
+            self._answers()
+
+    def _refused(self, reason: str) -> None:
+        """Its access control list has not what was asked for. A user that may not even ping would be told so for ever."""
+        if reason not in self._refusals:
+            self._refusals.add(reason)
+            logger.warning("Redis refuses what the bus asked for: %s", reason)
 
     def _answers(self) -> None:
         if self.gaps and not self.connected:

@@ -208,8 +208,14 @@ class Feed:
         """Give the feed a new epoch if it still has this one: all cursors given so far become void."""
         await _renew.run(self.keys, [_epoch(), epoch])
 
-    def get_sync(self, key: str) -> bytes | None:
+    async def get(self, key: str) -> bytes | None:
         """The value of one key, or None."""
+        with refusing():
+            stored: Any = await async_redis().hget(self.keys[0], key)
+        return stored[13:] if stored else None
+
+    def get_sync(self, key: str) -> bytes | None:
+        """The same from a thread or a command."""
         with refusing():
             stored: Any = sync_redis().hget(self.keys[0], key)
         return stored[13:] if stored else None

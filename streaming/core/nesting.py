@@ -5,18 +5,20 @@ What reads JSON recurses, here and in every peer: text that is nested beyond all
 
 from __future__ import annotations
 
-from itertools import accumulate
-
-_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_ALIKE = bytes.maketrans(b"{}", b"[]")
 
 
 def deeper_than(text: bytes, levels: int) -> bool:
     """Whether valid JSON text is nested more deeply."""
     if text.count(b"[") + text.count(b"{") <= levels:
         return False
-    brackets = _without_strings(text).translate(None, _NOT_BRACKETS)
-    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > levels
+    brackets = _without_strings(text).translate(_ALIKE, _NOT_BRACKETS)
+    for _ in range(levels):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")  # The innermost level of each branch.
+    return levels < 0 or bool(brackets)
 
 
 def _without_strings(text: bytes) -> bytes:

@@ -7,7 +7,6 @@ the CRS cannot express is shown without geometry: JSON knows no infinity.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +15,8 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
-from streaming.core.projection import WGS84, project, transformer_to
+from streaming.core.projection import WGS84, epsg_code, project, transformer_to
 
-_EPSG = re.compile(
-    r"(?:\[?EPSG:|https?://www\.opengis\.net/def/crs/EPSG/[^/]*/|urn:ogc:def:crs:EPSG:[^:]*:)?(\d{1,9})\]?", re.IGNORECASE | re.ASCII
-)
-_CRS84 = re.compile(
-    r"(?:\[?OGC:|https?://www\.opengis\.net/def/crs/OGC/[^/]*/|urn:ogc:def:crs:OGC:[^:]*:)?CRS84\]?", re.IGNORECASE | re.ASCII
-)
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 MOST_FORMS = 16
@@ -60,7 +53,7 @@ class Presentation:
 
 def compile_presentation(crs: int | str | None, properties: Iterable[str] | None) -> Presentation:
     """Read what a client asked for: 3857, "3857", "EPSG:3857", an OGC URI or URN, CRS84. StreamError invalid_crs, bad_request."""
-    code = WGS84 if crs is None else _code(crs)
+    code = WGS84 if crs is None else epsg_code(crs)
     if code != WGS84:
         transformer_to(code)
     return Presentation(code, None if properties is None else _names(properties))
@@ -73,16 +66,3 @@ def _names(properties: Iterable[str]) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise StreamError("bad_request", "properties must be a list of property names")
     return tuple(sorted(set(names)))
-
-
-def _code(crs: int | str) -> int:
-    if isinstance(crs, str):
-        name = crs.strip()
-        if _CRS84.fullmatch(name):
-            return WGS84
-        match = _EPSG.fullmatch(name)
-        if match:
-            return int(match[1])
-    elif isinstance(crs, int) and not isinstance(crs, bool) and 0 < crs < 1_000_000_000:
-        return crs
-    raise StreamError("invalid_crs", f"{crs!r:.80} is not an EPSG code: use 3857, 'EPSG:3857' or an OGC CRS URI")

@@ -7,6 +7,7 @@ a geometry with a position that the CRS cannot express becomes null.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import chain
@@ -20,6 +21,26 @@ from streaming.core.errors import StreamError
 
 WGS84 = 4326
 MAX_CACHED_CRS = 256
+_EPSG = re.compile(
+    r"(?:\[?EPSG:|https?://www\.opengis\.net/def/crs/EPSG/[^/]*/|urn:ogc:def:crs:EPSG:[^:]*:)?(\d{1,9})\]?", re.IGNORECASE | re.ASCII
+)
+_CRS84 = re.compile(
+    r"(?:\[?OGC:|https?://www\.opengis\.net/def/crs/OGC/[^/]*/|urn:ogc:def:crs:OGC:[^:]*:)?CRS84\]?", re.IGNORECASE | re.ASCII
+)
+
+
+def epsg_code(crs: int | str) -> int:
+    """The EPSG code in 3857, "3857", "EPSG:3857", an OGC URI or URN; 4326 of CRS84. It need not exist. StreamError invalid_crs."""
+    if isinstance(crs, str):
+        name = crs.strip()
+        if _CRS84.fullmatch(name):
+            return WGS84
+        match = _EPSG.fullmatch(name)
+        if match:
+            return int(match[1])
+    elif isinstance(crs, int) and not isinstance(crs, bool) and 0 < crs < 1_000_000_000:
+        return crs
+    raise StreamError("invalid_crs", f"{crs!r:.80} is not an EPSG code: use 3857, 'EPSG:3857' or an OGC CRS URI")
 
 
 def transformer_to(code: int) -> Transformer:

@@ -7,6 +7,7 @@ block for ever: a Redis that does not answer becomes `StreamError("redis_unavail
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import weakref
 from collections.abc import Callable, Iterator
@@ -34,6 +35,20 @@ _OPTIONS: dict[str, Any] = {
 }
 _resolve: list[Callable[[], str]] = []
 _loop_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = weakref.WeakKeyDictionary()
+
+
+def _unsaid() -> dict[str, Any]:
+    known = inspect.signature(aioredis.connection.AbstractConnection.__init__).parameters
+    name: dict[str, Any] = {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
+    if "maint_notifications_config" not in known:
+        return name
+    from redis.maint_notifications import MaintNotificationsConfig  # not in version 6
+
+    return {**name, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
+
+
+UNSAID = _unsaid()
+"""Options of connections that send nothing but what they are told to, in any version of the client: their user may not be allowed more."""
 
 
 def configure(resolve: Callable[[], str]) -> None:

@@ -59,6 +59,19 @@ def compile_geometry(geometry: Any, max_vertices: int) -> Region:
     return _polygon_region(text)
 
 
+def rectangle(box: Box) -> BaseGeometry:
+    """The box as a prepared geometry; one without width or height is a line or a point."""
+    west, south, east, north = box
+    if west < east and south < north:
+        made = shapely.box(*box)
+    elif west < east or south < north:
+        made = shapely.LineString([(west, south), (east, north)])
+    else:
+        made = shapely.Point(west, south)
+    shapely.prepare(made)
+    return made
+
+
 def intersect_boxes(ones: Iterable[Box], others: tuple[Box, ...]) -> tuple[Box, ...]:
     """The boxes common to both, without empty ones."""
     pairs = ((one, other) for one in ones for other in others)
@@ -90,7 +103,7 @@ def _bad_box(reason: str) -> StreamError:
 
 def _in_box(box: Box) -> Callable[[Item], bool]:
     west, south, east, north = box
-    rectangle: BaseGeometry | None = None
+    drawn: BaseGeometry | None = None
 
     def matches(item: Item) -> bool:
         bounds = item.box
@@ -102,19 +115,12 @@ def _in_box(box: Box) -> Callable[[Item], bool]:
         return item.is_point or (west <= left and right <= east and south <= bottom and top <= north) or exactly(item)
 
     def exactly(item: Item) -> bool:
-        nonlocal rectangle
-        if rectangle is None:
-            rectangle = _rectangle(box)
-        return _touch(rectangle, item)
+        nonlocal drawn
+        if drawn is None:
+            drawn = rectangle(box)
+        return _touch(drawn, item)
 
     return matches
-
-
-def _rectangle(box: Box) -> BaseGeometry:
-    west, south, east, north = box
-    made = shapely.box(*box) if west < east and south < north else shapely.LineString([(west, south), (east, north)])
-    shapely.prepare(made)
-    return made
 
 
 def _touch(prepared: BaseGeometry, item: Item) -> bool:

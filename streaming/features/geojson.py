@@ -23,6 +23,7 @@ MAX_BYTES = 1 << 20
 MAX_ID = 256
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -111,6 +112,19 @@ def key_of(identity: Any) -> str:
     elif not -(1 << 63) <= identity < 1 << 63:
         raise StreamError("invalid_feature", "id: an integer id must fit into 64 bits")
     return _encode(identity).decode()
+
+
+def keys_of(text: str) -> list[str]:
+    """The keys that an id may mean where all is text, the likeliest first; quoted it is no integer. StreamError invalid_feature."""
+    if len(text) > 2 and text[0] == text[-1] == '"':
+        try:
+            return [key_of(msgspec.json.decode(text.encode(), type=str))]
+        except (msgspec.DecodeError, StreamError):
+            pass
+    keys = [key_of(text)]
+    if _INTEGER.fullmatch(text) and -(1 << 63) <= int(text) < 1 << 63:
+        keys.append(key_of(int(text)))
+    return keys
 
 
 def _check_bbox(bbox: Any) -> None:

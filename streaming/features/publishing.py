@@ -46,7 +46,7 @@ def publish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
 
 async def apublish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
     """`publish` for coroutines."""
-    settings = await _ensure_layer(layer)
+    settings = await aensure_layer(layer)
     return _checked(features, await aingest(layer_feed(settings), _records(features)))
 
 
@@ -91,7 +91,8 @@ def create_layer(name: str) -> None:
     Layer.objects.get_or_create(name=name)
 
 
-_ensure_layer = database_sync_to_async(ensure_layer)
+aensure_layer = database_sync_to_async(ensure_layer)
+"""`ensure_layer` for coroutines."""
 
 
 def _records(features: Feature | Iterable[Feature]) -> Iterable[Feature]:

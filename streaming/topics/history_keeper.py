@@ -15,9 +15,10 @@ from typing import Any
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.core.keepers import claim, resign
 
 from .bridge import is_json
-from .history_store import KEEPER, KEPT, claim, keep, resign
+from .history_store import KEEPER, KEPT, keep
 from .messages import Message
 from .presence_worker import Worker
 
@@ -66,7 +67,7 @@ class Keeper:
 
     async def renew(self) -> None:
         """Be the keeper, or remain it, if nobody else is. Whoever does not hear backends leaves it to others."""
-        if self._bus.connected and not self._ended and not await claim(self._node, LEASE_SECONDS, self.keeping):
+        if self._bus.connected and not self._ended and not await claim(KEEPER, self._node, LEASE_SECONDS, self.keeping):
             self.keeping = False
 
     async def stop(self) -> None:
@@ -76,7 +77,7 @@ class Keeper:
             async with asyncio.timeout(STOP_SECONDS):
                 if self.keeping:
                     await self._settled.wait()
-                await resign(self._node)
+                await resign(KEEPER, self._node)
         except (StreamError, TimeoutError) as error:
             logger.info("another process goes on keeping the history of topics in a few seconds: %s", error)
         self.keeping = False

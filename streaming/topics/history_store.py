@@ -83,22 +83,6 @@ if node ~= '' then redis.call('PUBLISH', ARGV[6], (#ARGV - 8) / 2) end
 return seqs
 """
 
-# KEYS: the keeper. ARGV: the node, for how long in ms, whether it knows that it is the keeper. Returns whether it is.
-_CLAIM = """
-local keeper = redis.call('GET', KEYS[1])
-if keeper and keeper ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-if ARGV[3] == '0' or not keeper then redis.call('PUBLISH', KEYS[1], ARGV[1]) end
-return 1
-"""
-
-# KEYS: the keeper. ARGV: the node, which is it no more.
-_RESIGN = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
-return redis.call('PUBLISH', KEYS[1], '')
-"""
-
 
 def keeps_history(topic: str) -> bool:
     """Whether what is said on a topic is kept: `GEOSTREAM_TOPIC_HISTORY` names it, and it is an open one."""
@@ -163,18 +147,6 @@ async def prepare(topics: Sequence[str]) -> None:
         keys, arguments = _call(topics, (), "")
         with refusing():
             await async_redis().register_script(_KEEP)(keys, arguments)
-
-
-async def claim(node: str, seconds: float, known: bool) -> bool:
-    """Be the keeper for so long, if no other node is. A new one, or one that does not know it (not `known`), is announced on `KEEPER`."""
-    with refusing():
-        return bool(await async_redis().register_script(_CLAIM)([KEEPER], [node, int(seconds * 1000), int(known)]))
-
-
-async def resign(node: str) -> None:
-    """Another one may be the keeper."""
-    with refusing():
-        await async_redis().register_script(_RESIGN)([KEEPER], [node])
 
 
 def _call(topics: Iterable[str], messages: Sequence[Message], node: str) -> tuple[list[str], list[Any]]:

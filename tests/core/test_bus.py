@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -150,6 +150,136 @@ async def test_a_channel_that_has_no_bytes_stops_nobody(bus: Bus) -> None:
     assert await bus.publish("to:a", b"") == 1
 
 
+# -- listening while it runs ---------------------------------------------------
+
+
+async def test_a_channel_may_be_listened_to_while_it_runs(bus: Bus) -> None:
+    later = Listener()
+    assert await bus.listen("later", later)
+    await bus.publish("later", b"1")
+    await until(lambda: later.heard == [(b"later", b"1")])
+
+
+async def test_a_pattern_may_be_listened_to_while_it_runs(bus: Bus) -> None:
+    later = Listener()
+    assert await bus.plisten("later:*", later)
+    await bus.publish("later:a", b"1")
+    await until(lambda: later.heard == [(b"later:a", b"1")])
+
+
+async def test_several_listen_to_one_channel_until_the_last_leaves(bus: Bus, listener: Listener) -> None:
+    one, other = Listener(), Listener()
+    await asyncio.gather(bus.listen("shared", one), bus.listen("shared", other), bus.listen("shared", other))
+    for count in (1, 1, 0):
+        bus.unlisten("shared", other if count else one)
+        if not count:
+            break
+        await bus.publish("shared", b"1")
+    await bus.listen("fence", other)
+    assert await bus.publish("shared", b"1") == 0
+    await until(lambda: len(one.heard) == 2)
+    assert len(other.heard) == 1
+
+
+async def test_whoever_never_listened_cannot_stop(bus: Bus, listener: Listener) -> None:
+    for stop in (bus.unlisten, bus.punlisten):
+        with pytest.raises(KeyError):
+            stop("exact" if stop == bus.punlisten else "to:*", listener)
+
+
+async def test_listening_again_at_once_is_listening(bus: Bus) -> None:
+    later = Listener()
+    first = bus.listen("later", later)
+    bus.unlisten("later", later)
+    assert await bus.listen("later", later) and not await first
+    bus.unlisten("later", later)
+    assert await bus.listen("later", later)
+    bus.unlisten("later", later)
+    await bus.listen("fence", later)
+    assert await bus.listen("later", later)
+    assert await bus.publish("later", b"") == 1
+
+
+async def test_a_message_is_handed_once_to_whom_it_concerns_twice(bus: Bus, listener: Listener) -> None:
+    other = Listener()
+    await asyncio.gather(bus.listen("to:a", listener), bus.plisten("to:?", listener), bus.plisten("*", listener), bus.plisten("t*", other))
+    for _ in range(3):
+        await bus.publish("to:a", b"same")
+    await bus.publish("to:long", b"last")
+    await until(lambda: len(other.heard) == 4)
+    assert [payload for _, payload in listener.heard] == [b"same"] * 3 + [b"last"] == [payload for _, payload in other.heard]
+
+
+async def test_a_pattern_that_joins_between_two_messages_takes_none(bus: Bus, listener: Listener) -> None:
+    await bus.publish("to:a", b"1")
+    await bus.plisten("*:a", listener)
+    await bus.publish("to:a", b"2")
+    bus.unlisten("exact", listener)
+    bus.punlisten("to:*", listener)
+    await bus.listen("fence", listener)
+    await bus.publish("to:a", b"3")
+    await until(lambda: len(listener.heard) == 3)
+    assert [payload for _, payload in listener.heard] == [b"1", b"2", b"3"]
+
+
+async def test_a_bus_without_anything_to_hear_is_connected(redis: None) -> None:
+    bus = Bus()
+    await bus.start()
+    assert bus.connected
+    await bus.stop()
+
+
+async def test_whoever_waits_to_hear_is_let_go_at_the_end(away: RestartingRedis) -> None:
+    bus = Bus()
+    await bus.start()
+    away.stop()
+    await until(lambda: not bus.connected)
+    heard = bus.listen("later", Listener())
+    await bus.stop()
+    assert await heard is False
+
+
+async def test_another_redis_may_be_heard_and_spoken_to(redis: None, own_redis: RedisService) -> None:
+    bus, listener = Bus(own_redis.url), Listener()
+    await bus.start()
+    await bus.listen("there", listener)
+    assert await bus.publish("there", b"1") == 1
+    assert connections.sync_redis().publish("there", b"2") == 0
+    await until(lambda: listener.heard == [(b"there", b"1")])
+    await bus.stop()
+
+
+@pytest.fixture
+def limited_url(redis: None, redis_service: RedisService) -> Iterator[str]:
+    """For a user who may listen to `pub:*`, and nothing else."""
+    acl = connections.sync_redis()
+    acl.execute_command(
+        "ACL", "SETUSER", "hearer", "reset", "resetchannels", "on", ">secret", "&pub:*", "-@all", "+subscribe", "+psubscribe"
+    )
+    yield redis_service.url.replace("redis://", "redis://hearer:secret@")
+    acl.execute_command("ACL", "DELUSER", "hearer")
+
+
+async def test_a_user_of_redis_who_may_only_listen_is_enough(limited_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    bus, listener = Bus(limited_url), Listener()
+    await bus.start()
+    assert bus.connected
+    assert await bus.listen("pub:a", listener) and await bus.plisten("pub:*", listener)
+    bus.unlisten("pub:a", listener)
+    connections.sync_redis().publish("pub:a", b"1")
+    await until(lambda: listener.heard == [(b"pub:a", b"1")])
+    await bus.stop()
+    assert bus.gaps == 0
+
+
+async def test_what_redis_refuses_takes_nothing_else_with_it(limited_url: str) -> None:
+    bus, listener = Bus(limited_url), Listener()
+    await bus.start()
+    assert await asyncio.gather(*(bus.listen(name, listener) for name in ("pub:a", "secret", "pub:b"))) == [True, False, True]
+    await bus.stop()
+
+
 # -- Redis away ----------------------------------------------------------------
 
 
@@ -177,6 +307,23 @@ async def test_a_redis_that_was_away_is_heard_again(away: RestartingRedis, liste
     await until_published(bus)
     await until(lambda: listener.heard)
     assert [record.message.partition(" (")[0] for record in caplog.records] == ["Redis does not answer", "Redis answers again; topics hear"]
+    await bus.stop()
+
+
+async def test_what_was_listened_to_while_redis_was_away_is_heard_once_it_is_back(away: RestartingRedis) -> None:
+    bus, kept, left, later = Bus(), Listener(), Listener(), Listener()
+    await bus.start()
+    await asyncio.gather(bus.listen("kept", kept), bus.listen("left", left))
+    away.stop()
+    await until(lambda: not bus.connected)
+    heard = bus.plisten("later:*", later)
+    bus.unlisten("left", left)
+    away.start()
+    assert await heard
+    for channel in ("kept", "left", "later:a"):
+        await bus.publish(channel, b"1")
+    await until(lambda: kept.heard and later.heard)
+    assert left.heard == []
     await bus.stop()
 
 

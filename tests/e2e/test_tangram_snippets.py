@@ -21,7 +21,7 @@ from geostream.embedded_redis import RedisService
 from tests.conftest import missing
 from tests.server_process import ServerProcess
 
-from .phoenix_js import ROOT, TIMEOUT, node
+from .node_process import ROOT, TIMEOUT, node
 
 CURL = """\
 curl -X POST http://localhost:2025/token \\

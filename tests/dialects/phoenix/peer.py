@@ -1,18 +1,11 @@
-"""A client of Phoenix Channels over an in-process ASGI connection. It may stop reading, as clients do whose network is slow."""
+"""A client of Phoenix Channels over an in-process ASGI connection."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 from typing import Any, NamedTuple
 
-from channels.routing import URLRouter
-
-from streaming.routing import websocket_urlpatterns
-from streaming.runtime import running
-
-TIMEOUT = 5.0
+from tests.dialects.asgi_peer import AsgiPeer
 
 
 class Binary(NamedTuple):
@@ -53,7 +46,7 @@ def encoded(join_ref: str, ref: str, topic: str, event: str, payload: bytes) -> 
     return bytes([0, *map(len, fields)]) + b"".join(fields) + payload
 
 
-class PhoenixPeer:
+class PhoenixPeer(AsgiPeer):
     """`send` and `receive` frames; `ask` for the answer to one."""
 
     def __init__(
@@ -63,72 +56,19 @@ class PhoenixPeer:
         headers: list[tuple[bytes, bytes]] | None = None,
         subprotocols: list[str] | None = None,
     ) -> None:
-        self._scope = {
-            "type": "websocket",
-            "path": path,
-            "query_string": query.encode(),
-            "headers": headers or [],
-            "subprotocols": subprotocols or [],
-            "client": ("127.0.0.1", 1),
-            "extensions": {"websocket.http.response": {}},
-        }
-        self._sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._reads = asyncio.Event()
-        self._reads.set()
-        self._task: asyncio.Task[None] | None = None
+        super().__init__(path, query, headers, subprotocols)
         self._numbers = 0
-        self.name = ""
-        """What the server calls this connection."""
-
-    # -- opening -----------------------------------------------------------
-
-    async def connect(self) -> PhoenixPeer:
-        """Open; the answer is in `accepted`."""
-        self.accepted = await self._open()
-        assert self.accepted["type"] == "websocket.accept", self.accepted
-        engine = running()
-        assert engine is not None
-        self.connection = list(engine.connections.values())[-1]
-        self.name = self.connection.name
-        return self
-
-    async def open_anyhow(self) -> None:
-        """Open where no client of the engine is made."""
-        assert (await self._open())["type"] == "websocket.accept"
-
-    async def denied(self) -> int:
-        """The HTTP status with which opening is refused."""
-        answer = await self._open()
-        assert answer["type"] == "websocket.http.response.start", answer
-        return int(answer["status"])
-
-    async def _open(self) -> dict[str, Any]:
-        application = URLRouter(websocket_urlpatterns)
-        self._task = asyncio.create_task(application(self._scope, self._sent.get, self._hear))
-        self._sent.put_nowait({"type": "websocket.connect"})
-        return await self._next()
-
-    # -- frames ------------------------------------------------------------
 
     async def send(self, *frame: Any) -> None:
         """Send a frame of version 2: join_ref, ref, topic, event, payload."""
         await self.send_text(json.dumps(frame))
 
-    async def send_text(self, text: str) -> None:
-        self._sent.put_nowait({"type": "websocket.receive", "text": text})
-
     async def send_hex(self, digits: str) -> None:
         await self.send_bytes(bytes.fromhex(digits))
 
-    async def send_bytes(self, data: bytes) -> None:
-        self._sent.put_nowait({"type": "websocket.receive", "bytes": data})
-
     async def receive(self) -> Any:
         """The next frame, decoded."""
-        message = await self._next()
-        assert message["type"] == "websocket.send", message
-        return decoded(message["text"] if message.get("text") is not None else message["bytes"])
+        return decoded(await self.receive_frame())
 
     async def receive_event(self, event: str) -> Any:
         """The next frame of an event; others before it are skipped."""
@@ -162,42 +102,3 @@ class PhoenixPeer:
     async def receive_nothing(self) -> None:
         """Nothing has been sent."""
         assert await self.rest() == []
-
-    # -- reading slowly, and the end ---------------------------------------
-
-    def stop_reading(self) -> None:
-        self._reads.clear()
-
-    def read_again(self) -> None:
-        self._reads.set()
-
-    async def closed(self) -> tuple[int, str]:
-        """Code and reason of the close that comes; frames before it are skipped."""
-        while (message := await self._next())["type"] != "websocket.close":
-            pass
-        return message["code"], message.get("reason", "")
-
-    async def close(self) -> None:
-        """The client goes; the server is done with it when this returns."""
-        task, self._task = self._task, None
-        if task is not None:
-            self._sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait_for(task, TIMEOUT)
-
-    async def _hear(self, message: dict[str, Any]) -> None:
-        await self._reads.wait()
-        self._received.put_nowait(message)
-        if message["type"] == "websocket.close":
-            self._sent.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
-
-    async def _next(self) -> dict[str, Any]:
-        assert self._task is not None
-        getting = asyncio.create_task(self._received.get())
-        await asyncio.wait({getting, self._task}, timeout=TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        if not getting.done() and self._received.empty():
-            getting.cancel()
-            if self._task.done():
-                self._task.result()
-            raise AssertionError("the server said nothing")
-        return await getting

@@ -1,0 +1,237 @@
+"""The commands of one client. Subclass it to add your own: a method `command_NEAR` answers `NEAR`, given the words of the message.
+
+class FleetCommands(RedisCommands):
+    async def command_NEAR(self, words: Words) -> None:
+        given = words.bind(("lon", "lat"), required=2, keyword_only=("client_ref",))
+        nearest = await nearest_vehicle(words.number(given["lon"]), words.number(given["lat"]))
+        self.reply("near", nearest, given.get("client_ref"))
+
+GEOSTREAM_REDIS_COMMANDS = "fleet.commands.FleetCommands"
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from streaming.conf import conf
+from streaming.core.errors import StreamError
+
+from .crs import Crs
+from .envelopes import envelope, error, notice, pong
+from .geo import BadValue, Filters, Value
+from .grammar import (
+    COMMANDS,
+    VERSION,
+    Bbox,
+    Buffer,
+    Command,
+    CommandError,
+    Del,
+    ErrorCode,
+    Get,
+    Hello,
+    PDel,
+    PGet,
+    Ping,
+    Projection,
+    PSub,
+    Reset,
+    Sub,
+    Words,
+    parse,
+    refuse_binary,
+    split,
+)
+from .listeners import Listener
+
+if TYPE_CHECKING:
+    from streaming.connection import Peer
+
+    from .service import RedisService
+
+PREFIX = "command_"
+_CODES: dict[str, ErrorCode] = {
+    "forbidden": "forbidden",
+    "unauthenticated": "forbidden",
+    "invalid_crs": "projection",
+    "redis_unavailable": "unavailable",
+    "rate_limited": "rate_limited",
+    "too_large": "too_large",
+}
+NO_CRS = "this is not an EPSG code of a CRS that can be reached from degrees"
+_QUIET = {"forbidden", "unauthenticated", "invalid_crs"}
+"""Refusals that the servers this protocol comes from passed over in silence."""
+
+
+class RedisCommands:
+    """One client's commands, handled one after the other."""
+
+    own: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    """The commands that subclasses add, by verb."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        methods = inspect.getmembers(cls, inspect.isfunction)
+        cls.own = {name.removeprefix(PREFIX): method for name, method in methods if name.startswith(PREFIX)}
+
+    def __init__(self, connection: Peer, service: RedisService) -> None:
+        self.connection = connection
+        self.service = service
+        self.filters = Filters()
+        self.listener = Listener(connection.outbox, connection.sender.framing, self.filters)
+        self.tells_errors = False
+        self.acknowledges = False
+
+    @property
+    def user(self) -> Any:
+        """The Django user, or `AnonymousUser`."""
+        return self.connection.principal.user
+
+    # -- for subclasses ----------------------------------------------------
+
+    def reply(self, source: str, content: Any, client_reference: str | None = None) -> None:
+        """Send an envelope with anything that is JSON."""
+        self.send(envelope(source, msgspec.json.encode(content), client_reference))
+
+    def send(self, *envelopes: bytes) -> None:
+        """Send finished envelopes."""
+        self.connection.outbox.send(*self.connection.sender.framing.pack(list(envelopes), True))
+
+    # -- a message ---------------------------------------------------------
+
+    async def receive(self, data: str | bytes) -> None:
+        """Carry out one message; what is wrong with it is told if the client is to know."""
+        try:
+            if isinstance(data, bytes):
+                raise refuse_binary(data)
+            words = split(data)
+            if words.verb in self.own:
+                await self._carry_out_own(words)
+            else:
+                await self.carry_out(parse(data))
+        except CommandError as refused:
+            if self.tells_errors or not refused.quiet:
+                self.send(error(refused.code, refused.message, refused.client_reference))
+
+    async def carry_out(self, command: Command) -> None:
+        """One of the commands of the protocol. `CommandError`."""
+        reference: str | None = getattr(command, "client_reference", None)
+        try:
+            await self._carry_out(command, reference)
+        except StreamError as refused:
+            raise _command_error(refused, reference) from refused
+
+    async def _carry_out_own(self, words: Words) -> None:
+        try:
+            await self.own[words.verb](self, words)
+        except StreamError as refused:
+            raise _command_error(refused, words.reference()) from refused
+
+    async def _carry_out(self, command: Command, reference: str | None) -> None:
+        match command:
+            case Get():
+                await self._get(command, self.filters)
+            case PGet():
+                await self._get(command, await self._one_off(command.crs))
+            case Sub():
+                await self.service.subscribe(self, command.name, reference)
+                self._acknowledge("subscribed", command.name, reference)
+            case Del():
+                self.service.unsubscribe(self, command.name)
+                self._acknowledge("unsubscribed", command.name, reference)
+            case PSub():
+                await self.service.psubscribe(self, command.pattern, reference)
+                self._acknowledge("subscribed", command.pattern, reference)
+            case PDel():
+                self.service.channels.punsubscribe(self.listener, command.pattern)
+                self._acknowledge("unsubscribed", command.pattern, reference)
+            case Ping():
+                self.send(pong())
+            case Bbox():
+                await self._bbox(command)
+            case Projection():
+                await self._projection(command)
+            case Hello():
+                self._hello(command)
+            case Buffer():
+                self.listener.batch(command.messages, command.milliseconds / 1000)
+            case Reset():
+                self.service.clear(self)
+                self.filters.clear()
+                self.service.channels.moved(self.listener)
+
+    def _acknowledge(self, status: str, channel: str, reference: str | None) -> None:
+        if self.acknowledges:
+            self.send(notice({"status": status, "channel": channel}, reference))
+
+    # -- reading -----------------------------------------------------------
+
+    async def _get(self, command: Get | PGet, filters: Filters) -> None:
+        source = command.name if command.field is None else f"{command.name} {command.field}"
+        if not await self.service.readable_by(command.name, self.user):
+            raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
+        if command.field is not None:
+            text = await self.service.field(command.name, command.field)
+            content = None if text is None else _content(text, filters.whole)
+            self.send(envelope(source, content or b"null", command.client_reference))
+            return
+        some = False
+        async for page in self.service.values(command.name, filters):
+            contents = [content for text in page if (content := _content(text, filters.content, filters.passes)) is not None]
+            some = some or bool(contents)
+            self.send(*(envelope(source, content, command.client_reference) for content in contents))
+        if not some:
+            self.send(envelope(source, b"null", command.client_reference))
+
+    async def _one_off(self, crs: str | None) -> Filters:
+        filters = Filters()
+        if crs is not None:
+            filters.set_projection(await self._crs(crs))
+        return filters
+
+    # -- filters -----------------------------------------------------------
+
+    async def _crs(self, text: str) -> Crs:
+        return await self.service.crs.find(text)
+
+    async def _bbox(self, command: Bbox) -> None:
+        if command.box is None:
+            self.filters.clear_box()
+        else:
+            self.filters.set_box(command.box, None if command.crs is None else await self._crs(command.crs))
+        self.service.channels.moved(self.listener)
+
+    async def _projection(self, command: Projection) -> None:
+        if command.off:
+            self.filters.clear_projection()
+        else:
+            self.filters.set_projection(await self._crs(command.crs))
+        self.service.channels.moved(self.listener)
+
+    def _hello(self, command: Hello) -> None:
+        self.tells_errors, self.acknowledges, self.filters.trim = command.errors, command.acks, command.trim
+        limits = {
+            "command_bytes": conf.REDIS_COMMAND_BYTES,
+            "subscriptions": conf.REDIS_SUBSCRIPTIONS,
+            "patterns": conf.REDIS_PATTERNS,
+            "values": conf.REDIS_VALUES,
+        }
+        self.send(notice({"status": "hello", "version": VERSION, "commands": [*COMMANDS, *self.own], "limits": limits}))
+
+
+def _command_error(refused: StreamError, reference: str | None) -> CommandError:
+    message = NO_CRS if refused.code == "invalid_crs" else refused.message  # which repeats what the client sent
+    return CommandError(_CODES.get(refused.code, "arguments"), message, reference, quiet=refused.code in _QUIET)
+
+
+def _content(text: bytes, encoded: Callable[[Value], bytes], passes: Callable[[Value], bool] = lambda value: True) -> bytes | None:
+    """A stored value as the client is to see it; None if it is no JSON, or outside the box."""
+    try:
+        value = Value(text)
+    except BadValue:
+        return None
+    return encoded(value) if passes(value) else None

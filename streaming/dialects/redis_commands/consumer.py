@@ -1,0 +1,21 @@
+"""The endpoint of the Redis commands."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from streaming.conf import conf
+from streaming.connection import Connection, Session
+
+from .session import RedisSession
+
+
+class RedisConnection(Connection):
+    """A WebSocket that speaks the Redis commands. A connection without subscriptions may stay: clients ask once in a while."""
+
+    session_class: ClassVar[type[Session]] = RedisSession
+
+    @property
+    def most_bytes(self) -> int:
+        """Commands are short."""
+        return int(conf.REDIS_COMMAND_BYTES)

@@ -1,0 +1,185 @@
+"""A client that listens to channels of Redis: what it wants to see, and how what is published reaches it.
+
+While its socket takes what it is given, frames go straight through, the same bytes for all who are told the same. While it does not, what
+is published waits, as references to what all share; beyond a bound the oldest is dropped and counted. Nobody waits for a slow reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from streaming.core.outbox import Outbox
+
+from .envelopes import batch
+from .geo import Filters
+
+if TYPE_CHECKING:
+    from streaming.senders import Framing
+
+    from .audiences import Audience
+
+Shared = dict[tuple[Any, ...], list[Any]]
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+"""Of what is published for one client that does not read."""
+
+
+class Listener:
+    """One connection. Whoever changes its filters says so to `Channels.moved`."""
+
+    def __init__(self, outbox: Outbox, framing: Framing, filters: Filters) -> None:
+        self.outbox = outbox
+        self.framing = framing
+        self.filters = filters
+        self.channels: dict[str, str | None] = {}
+        """The reference it gave for each channel it has subscribed to."""
+        self.patterns: dict[str, str | None] = {}
+        self.layers: dict[str, str | None] = {}
+        self.audiences: dict[Audience, None] = {}
+        """Those it is in, which they see to themselves."""
+        self.revision = 0
+        """Changes with what it listens to, and with its filters."""
+        self.delivered = 0
+        self.dropped = 0
+        self._waiting = Waiting(self)
+        self._batch: Batch | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many envelopes wait for its socket."""
+        return len(self._waiting)
+
+    def batch(self, size: int, seconds: float) -> None:
+        """From now on tell so many at once, none of them later than after so many seconds; one at a time as they come if either is 0."""
+        self.flush()
+        self._batch = Batch(self, size, seconds) if size > 1 and seconds > 0 else None
+
+    def flush(self) -> None:
+        """Tell what is gathered now."""
+        if self._batch is not None:
+            self._batch.flush()
+
+    def stop(self) -> None:
+        """Tell nothing any more, not even what waits."""
+        if self._batch is not None:
+            self._batch.take()
+        self._waiting.clear()
+        self.outbox.forget(self)
+
+    def deliver(self, run: Sequence[bytes], shared: Shared) -> None:
+        """Tell the envelopes of one turn."""
+        if self._batch is not None:
+            self._batch.add(run)
+        elif self.outbox.idle:
+            key = (self.framing, *map(id, run))
+            frames = shared.get(key)
+            if frames is None:
+                frames = shared[key] = self.framing.pack(list(run), True)
+            self._write(frames, len(run))
+        else:
+            self._waiting.push(run)
+
+    def tell_together(self, run: Sequence[bytes]) -> None:
+        """Tell envelopes in one message."""
+        if self.outbox.idle:
+            self._write(self.frames(run), len(run))
+        else:
+            self._waiting.push(run)
+
+    def frames(self, run: Sequence[bytes]) -> list[Any]:
+        """Envelopes as they are written, in one message if the client wants them gathered."""
+        payloads = list(run) if self._batch is None else [batch(run)]
+        return self.framing.pack(payloads, True)
+
+    def _write(self, frames: list[Any], messages: int) -> None:
+        self.delivered += messages
+        self.outbox.sent += messages
+        self.outbox.sender.write(frames)
+
+
+class Waiting:
+    """What waits for a listener whose socket is busy: a source of its outbox."""
+
+    __slots__ = ("_envelopes", "_listener", "owner", "size")
+
+    ENVELOPE_BYTES = 100
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.owner: object = listener
+        self._envelopes: deque[bytes] = deque()
+        self.size = 0
+
+    def __len__(self) -> int:
+        return len(self._envelopes)
+
+    def push(self, run: Sequence[bytes]) -> None:
+        """Add envelopes, newest last; the oldest go if there are too many, or they take too much, but never the newest."""
+        was_waiting = bool(self._envelopes)
+        self._envelopes.extend(run)
+        self.size += sum(map(self._weight, run))
+        while len(self._envelopes) > 1 and (self.size > MAX_WAITING_BYTES or len(self._envelopes) > self._listener.outbox.limits.events):
+            self._pop()
+            self._listener.dropped += 1
+        if not was_waiting:
+            self._listener.outbox.put(self)
+
+    def take(self, limit: int) -> list[Any]:
+        """Remove and pack about `limit` bytes' worth from the front."""
+        piece = list[bytes]()
+        while self._envelopes and limit > 0:
+            piece.append(self._pop())
+            limit -= self._weight(piece[-1])
+        self._listener.delivered += len(piece)
+        return self._listener.frames(piece) if piece else []
+
+    def clear(self) -> None:
+        """Let all go."""
+        self._envelopes.clear()
+        self.size = 0
+
+    def _pop(self) -> bytes:
+        oldest = self._envelopes.popleft()
+        self.size -= self._weight(oldest)
+        return oldest
+
+    def _weight(self, one: bytes) -> int:
+        return self.ENVELOPE_BYTES + len(one)
+
+
+class Batch:
+    """Envelopes that are gathered for a listener: until there are enough, or the first has waited long enough."""
+
+    __slots__ = ("_envelopes", "_listener", "_seconds", "_size", "_timer")
+
+    def __init__(self, listener: Listener, size: int, seconds: float) -> None:
+        self._listener = listener
+        self._size = size
+        self._seconds = seconds
+        self._envelopes: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, run: Sequence[bytes]) -> None:
+        """Gather."""
+        for one in run:
+            self._envelopes.append(one)
+            if len(self._envelopes) >= self._size:
+                self.flush()
+        if self._envelopes and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self.flush)
+
+    def flush(self) -> None:
+        """Tell what is gathered."""
+        gathered = self.take()
+        if gathered:
+            self._listener.tell_together(gathered)
+
+    def take(self) -> list[bytes]:
+        """What is gathered, to be gathered no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gathered, self._envelopes = self._envelopes, []
+        return gathered

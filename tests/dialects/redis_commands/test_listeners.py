@@ -1,0 +1,133 @@
+"""Listeners: what becomes of envelopes while a client does not read, or wants several at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import pytest
+
+from streaming.dialects.redis_commands import listeners as listeners_module
+from streaming.dialects.redis_commands.envelopes import envelope
+
+from .clients import Client
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client()
+
+
+def envelopes(*contents: object) -> list[bytes]:
+    return [envelope("pub:a", json.dumps(content).encode()) for content in contents]
+
+
+async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+# -- slow readers --------------------------------------------------------------
+
+
+def test_what_a_slow_client_is_to_be_told_waits(client: Client) -> None:
+    client.sender.take(0)
+    client.listener.deliver(envelopes(1, 2), {})
+    client.listener.deliver(envelopes(3), {})
+    assert (client.told, client.listener.waiting, client.listener.delivered) == ([], 3, 0)
+    client.sender.take(None)
+    assert client.contents == [1, 2, 3]
+    assert (client.listener.waiting, client.listener.delivered, client.listener.dropped) == (0, 3, 0)
+
+
+def test_what_comes_while_others_wait_comes_after_them(client: Client) -> None:
+    client.sender.take(0)
+    client.listener.deliver(envelopes(1), {})
+    client.listener.outbox.send("between")
+    client.listener.deliver(envelopes(2), {})
+    client.sender.take(None)
+    client.listener.deliver(envelopes(3), {})
+    told = [frame if frame == "between" else json.loads(frame)["content"] for frame in client.sender.told]
+    assert told == [1, 2, "between", 3]
+
+
+def test_of_too_many_that_wait_the_oldest_are_dropped_and_counted() -> None:
+    client = Client(limit=3)
+    client.sender.take(0)
+    for number in range(10):
+        client.listener.deliver(envelopes(number), {})
+    client.sender.take(None)
+    assert client.contents == [7, 8, 9] and client.listener.dropped == 7
+
+
+def test_of_too_many_bytes_that_wait_the_oldest_are_dropped(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners_module, "MAX_WAITING_BYTES", 5000)
+    client.sender.take(0)
+    client.listener.deliver(envelopes(*(f"{number}" + "x" * 2000 for number in range(10))), {})
+    assert client.listener.outbox.bytes <= 5000
+    client.sender.take(None)
+    assert [content[0] for content in client.contents] == ["8", "9"]
+
+
+def test_the_newest_is_kept_however_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners_module, "MAX_WAITING_BYTES", 5000)
+    client.sender.take(0)
+    client.listener.deliver(envelopes("small", "x" * 9000), {})
+    client.sender.take(None)
+    assert client.contents == ["x" * 9000]
+
+
+def test_much_that_waited_is_written_piece_by_piece(client: Client) -> None:
+    client.sender.take(0)
+    client.listener.deliver(envelopes(*("x" * 100_000 for _ in range(10))), {})
+    client.sender.take(1)
+    assert 0 < client.listener.waiting < 10 and len(client.told) + client.listener.waiting == 10
+
+
+# -- several at once -----------------------------------------------------------
+
+
+async def test_a_client_that_wants_several_at_once_is_told_when_there_are_enough(client: Client) -> None:
+    client.listener.batch(2, 3600)
+    client.listener.deliver(envelopes(1, 2, 3), {})
+    assert [(frame["source"], [one["content"] for one in frame["content"]]) for frame in client.told] == [("buffer", [1, 2])]
+    client.listener.stop()
+
+
+async def test_few_are_told_after_a_while(client: Client) -> None:
+    client.listener.batch(100, 0.01)
+    client.listener.deliver(envelopes(1), {})
+    client.listener.deliver(envelopes(2), {})
+    assert client.told == []
+    await until(lambda: client.told)
+    assert [(one["source"], one["content"]) for one in client.contents[0]] == [("pub:a", 1), ("pub:a", 2)]
+
+
+async def test_whoever_wants_them_one_by_one_again_is_told_what_was_gathered_first(client: Client) -> None:
+    client.listener.batch(100, 3600)
+    client.listener.deliver(envelopes(1), {})
+    client.listener.batch(0, 0)
+    client.listener.deliver(envelopes(2), {})
+    assert [frame["source"] for frame in client.told] == ["buffer", "pub:a"]
+
+
+async def test_a_slow_client_that_wants_several_at_once_loses_them_one_by_one() -> None:
+    client = Client(limit=3)
+    client.listener.batch(2, 3600)
+    client.sender.take(0)
+    client.listener.deliver(envelopes(*range(6)), {})
+    client.sender.take(None)
+    assert [[one["content"] for one in content] for content in client.contents] == [[3, 4, 5]]
+    assert client.listener.dropped == 3
+
+
+async def test_a_client_that_left_is_told_nothing_more(client: Client) -> None:
+    client.listener.batch(100, 0.1)
+    client.listener.deliver(envelopes(1), {})
+    client.listener.stop()
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.11, passed.set)  # after the timer, had it been left
+    await passed.wait()
+    assert client.sender.writes == []

@@ -1,0 +1,346 @@
+"""The Redis commands when things go wrong: Redis ends, what is published is hostile, clients ask for nonsense or do not read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import redis as redis_client
+from websockets.sync.client import connect
+
+from geostream.embedded_redis import RedisService
+from geostream.redis_server import process_id
+from tests.core.restarting import RestartingRedis
+from tests.server_process import ServerProcess
+
+from .conftest import Serve
+from .sockets import TIMEOUT, BareSocket
+
+MOST_SECONDS = 0.025
+"""What 99 of 100 answers may take while somebody else makes trouble."""
+MESSAGES = 30_000
+BYTES = 4096
+PER_TURN = 30
+TURN_SECONDS = 0.006
+MORE_MEGABYTES = 40
+
+
+class RedisSocket:
+    """A client; to be used in a `with` statement."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._stack = ExitStack()
+        connecting = connect(f"ws://127.0.0.1:{server.port}/ws/redis", compression=None, max_size=None, open_timeout=TIMEOUT)
+        self._websocket = self._stack.enter_context(connecting)
+        assert self.receive()["content"] == {"status": "open"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def send(self, *commands: str) -> None:
+        for command in commands:
+            self._websocket.send(command)
+
+    def receive(self) -> dict[str, Any]:
+        """The next frame, which must be JSON as browsers have it."""
+        frame: dict[str, Any] = json.loads(self._websocket.recv(TIMEOUT), parse_constant=pytest.fail)
+        return frame
+
+    def receive_from(self, source: str) -> Any:
+        """The content of the next frame from there."""
+        while (frame := self.receive())["source"] != source:
+            pass
+        return frame["content"]
+
+    def listen(self, *commands: str) -> None:
+        """Send commands, and wait until they are carried out."""
+        self.send(*commands, "PING")
+        assert self.receive_from("websocket") == "PONG"
+
+    def pinged(self) -> float:
+        """Seconds until a PONG."""
+        began = time.monotonic()
+        self.send("PING")
+        assert self.receive()["content"] == "PONG"
+        return time.monotonic() - began
+
+
+def p99(delays: list[float]) -> float:
+    return sorted(delays)[int(len(delays) * 0.99)]
+
+
+@pytest.fixture(scope="module")
+def server(serve: Serve) -> ServerProcess:
+    return serve()
+
+
+@pytest.fixture
+def redis(module_redis: RedisService) -> Iterator[redis_client.Redis]:
+    with redis_client.Redis.from_url(module_redis.url) as client:
+        yield client
+
+
+# -- Redis ends ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def restarting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartingRedis]:
+    redis = RestartingRedis(tmp_path_factory.mktemp("restarting"))
+    yield redis
+    redis.stop()
+
+
+@pytest.fixture(scope="module")
+def unlucky(serve: Serve, restarting: RestartingRedis) -> ServerProcess:
+    """A server whose Redis is killed."""
+    return serve(data="unlucky", redis_url=restarting.url)
+
+
+def kill(restarting: RestartingRedis) -> None:
+    pid = process_id(restarting.url)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    restarting.stop()
+
+
+def publish_until_heard(redis: redis_client.Redis, channel: str, content: str) -> float:
+    """Seconds until somebody listens."""
+    began = time.monotonic()
+    while not redis.publish(channel, content):
+        assert time.monotonic() - began < 2, "nobody listens again"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def test_clients_stay_when_redis_is_killed_and_hear_again_soon(unlucky: ServerProcess, restarting: RestartingRedis) -> None:
+    with redis_client.Redis.from_url(restarting.url) as redis, RedisSocket(unlucky) as early, RedisSocket(unlucky) as late:
+        redis.hset("pub:a", "1", '{"n": 1}')
+        early.listen("BBOX 0 0 10 10", "SUB pub:a", "PSUB pub:b*")
+        early.send("GET pub:a")
+        assert early.receive_from("pub:a") == {"n": 1}
+        kill(restarting)
+        late.listen("SUB pub:c")  # made once Redis is there
+        for command, reference in (("GET pub:a client_ref=all", "all"), ("GET pub:a 1 one", "one"), ("PGET pub:a client_ref=p", "p")):
+            late.send(command)
+            told = late.receive()
+            assert (told["content"]["status"], told["content"]["code"], told["client_reference"]) == ("error", "unavailable", reference)
+        assert max(client.pinged() for client in (early, late)) < 1
+        restarting.start()
+        for channel, client in (("pub:a", early), ("pub:bb", early), ("pub:c", late)):
+            publish_until_heard(redis, channel, '{"n": 2}')
+            assert client.receive_from(channel) == {"n": 2}
+        redis.hset("pub:a", "1", '{"n": 3}')
+        late.send("GET pub:a 1 back")
+        assert late.receive_from("pub:a 1") == {"n": 3}
+
+
+# -- hostile publishes ---------------------------------------------------------
+
+
+def feature(geometry: Any) -> bytes:
+    return json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}).encode()
+
+
+def collection(depth: int) -> bytes:
+    inner = b'{"type":"Point","coordinates":[1,1]}'
+    for _ in range(depth):
+        inner = b'{"type":"GeometryCollection","geometries":[%b]}' % inner
+    return b'{"type":"Feature","geometry":%b,"properties":{}}' % inner
+
+
+HOSTILE = {
+    "nothing": b"",
+    "no JSON": b"gibberish",
+    "half of it": b'{"type":"Feature","geometry":{"type":"Po',
+    "no text": b"\xff\xfe\x00",
+    "half a character": b'"\\ud800"',
+    "NaN": b'{"n":NaN,"i":-Infinity}',
+    "a number without end": b'{"n":1e999}',
+    "many digits": b"9" * 100_000,
+    "brackets": b"[" * 200_000,
+    "closed brackets": b"[" * 100_000 + b"]" * 100_000,
+    "a deep collection": collection(5000),
+    "a collection": collection(3),
+    "null geometry": feature(None),
+    "text for a geometry": feature("POINT(1 1)"),
+    "text for numbers": feature({"type": "Point", "coordinates": ["a", "b"]}),
+    "numbers beyond the world": feature({"type": "Point", "coordinates": [1e300, -1e300]}),
+    "no coordinates": feature({"type": "Polygon"}),
+    "an open ring of two": feature({"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}),
+    "empty": feature({"type": "MultiPolygon", "coordinates": []}),
+    "mixed dimensions": feature({"type": "LineString", "coordinates": [[0, 0, 5], [1, 1], [2, 2, 1, 9]]}),
+    "an unknown type": feature({"type": "Sphere", "coordinates": [0, 0]}),
+    "text for features": b'{"type":"FeatureCollection","features":"none"}',
+    "a line of a hundred thousand": feature({"type": "LineString", "coordinates": [[n % 180, n % 90] for n in range(100_000)]}),
+}
+GOOD = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 1]}, "properties": {"last": True}}
+
+
+def test_hostile_publishes_disturb_nobody(server: ServerProcess, redis: redis_client.Redis) -> None:
+    filters: dict[str, list[str]] = {
+        "plain": [],
+        "box": ["BBOX 0 0 2 2"],
+        "projected": ["PROJECTION epsg:3857"],
+        "box, projected": ["BBOX 0 0 2 2", "PROJECTION epsg:3857"],
+        "projected, box": ["PROJECTION epsg:2056", "BBOX -1e9 -1e9 1e9 1e9", "HELLO 2 trim=1"],
+        "gathered": ["BUFFER 5 10"],
+        "by pattern": ["BBOX 0 0 2 2"],
+    }
+    clients = {name: RedisSocket(server) for name in filters}
+    for name, client in clients.items():
+        client.listen(*filters[name], "PSUB pub:hos*" if name == "by pattern" else "SUB pub:hostile")
+    for payload in HOSTILE.values():
+        redis.publish("pub:hostile", payload)
+    redis.publish("pub:hostile", json.dumps(GOOD))
+    for name, client in clients.items():
+        with client:
+            while '"last": true' not in json.dumps(client.receive()):
+                pass
+            assert client.pinged() < 1, name
+
+
+def test_hostile_values_of_a_hash_are_passed_over(server: ServerProcess, redis: redis_client.Redis) -> None:
+    redis.hset("pub:hostile", mapping=HOSTILE | {"good": json.dumps(GOOD)})  # type: ignore[arg-type]
+    with RedisSocket(server) as client:
+        client.send("BBOX 0 0 2 2", "PROJECTION epsg:3857", "GET pub:hostile client_ref=all", "GET pub:hostile good one")
+        while (frame := client.receive())["client_reference"] != "one":
+            assert frame["client_reference"] == "all"
+        assert frame["content"]["properties"] == {"last": True}
+        for name in ("no JSON", "brackets"):
+            client.send(f"GET pub:hostile client_ref={name.split()[0]} ref={name.split()[-1]}")
+            assert client.receive()["content"] is None
+
+
+# -- nonsense ------------------------------------------------------------------
+
+BAD_PROJECTIONS = (
+    "epsg:999990",
+    "EPSG:999991",
+    "urn:ogc:def:crs:EPSG::999992",
+    "http://www.opengis.net/def/crs/EPSG/0/999993",
+    "WGS84",
+    "gibberish",
+    "epsg:-1",
+    "epsg:" + "9" * 1000,
+    "epsg:5773",
+    "+proj=utm",
+)
+
+
+def pinged_while(server: ServerProcess, trouble: Callable[[], None], least: int = 300) -> list[float]:
+    """How long each PONG took for somebody else while there was trouble, and a little longer."""
+    with RedisSocket(server) as other:
+        other.pinged()
+        thread = threading.Thread(target=trouble)
+        thread.start()
+        delays = []
+        while thread.is_alive() or len(delays) < least:
+            delays.append(other.pinged())
+        thread.join()
+    return delays
+
+
+def test_bad_projections_are_in_nobodys_way(server: ServerProcess) -> None:
+    def ask() -> None:
+        with RedisSocket(server) as client:
+            client.send("HELLO 2 errors=1", *(f"PROJECTION {crs}" for crs in BAD_PROJECTIONS))
+            assert client.receive()["content"]["status"] == "hello"
+            assert {client.receive()["content"]["code"] for _ in BAD_PROJECTIONS} == {"projection"}
+
+    assert p99(pinged_while(server, ask)) < MOST_SECONDS
+
+
+# -- who does not read ---------------------------------------------------------
+
+
+def megabytes(server: ServerProcess) -> float:
+    """Resident memory of a server."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def dropped(server: ServerProcess) -> list[int]:
+    """What operators see of each subscription."""
+    with closing(sqlite3.connect(server.data_dir / "geostream.sqlite3")) as database:
+        return sorted(number for (number,) in database.execute("SELECT dropped FROM streaming_subscription WHERE feed = 'pub:load'"))
+
+
+class Reader(threading.Thread):
+    """Reads what is published, and notes how late it came."""
+
+    _SAID = re.compile(rb'"number":(\d+),"at":([0-9.]+)')
+
+    def __init__(self, socket: BareSocket, last: int) -> None:
+        super().__init__()
+        self.delays: list[float] = []
+        self.numbers: list[int] = []
+        self._socket = socket
+        self._last = last
+
+    def run(self) -> None:
+        while not self.numbers or self.numbers[-1] != self._last:
+            payload = self._socket.frame()[1]
+            now = time.time()
+            if said := self._SAID.search(payload):
+                self.numbers.append(int(said[1]))
+                self.delays.append(now - float(said[2]))
+
+
+def publish_load(redis: redis_client.Redis, numbers: range) -> None:
+    """So many at a time, at a steady pace."""
+    filler, began = b"x" * BYTES, time.monotonic()
+    for turn, start in enumerate(numbers[::PER_TURN]):
+        time.sleep(max(0.0, began + turn * TURN_SECONDS - time.monotonic()))
+        pipe = redis.pipeline(transaction=False)
+        for number in range(start, start + PER_TURN):
+            pipe.publish("pub:load", b'{"number":%d,"at":%.6f,"filler":"%b"}' % (number, time.time(), filler))
+        pipe.execute()
+
+
+def listening(server: ServerProcess, receive_buffer: int | None = None) -> BareSocket:
+    socket = BareSocket(server.port, receive_buffer, path="/ws/redis")
+    for command in (b"SUB pub:load", b"PING"):
+        socket.send(command, text=True)
+    while b'"PONG"' not in socket.frame()[1]:
+        pass
+    return socket
+
+
+def test_a_reader_that_stalls_costs_little_and_is_in_nobodys_way(server: ServerProcess, redis: redis_client.Redis) -> None:
+    stalled, reading = listening(server, receive_buffer=4096), listening(server)
+    reader = Reader(reading, MESSAGES - 1)
+    with stalled.tcp, reading.tcp:
+        reader.start()
+        publish_load(redis, range(MESSAGES // 10))
+        before = megabytes(server)
+        pings = pinged_while(server, lambda: publish_load(redis, range(MESSAGES // 10, MESSAGES)))
+        reader.join()
+        growth = megabytes(server) - before
+        print(f"memory: {growth:+.0f} MB; p99: {p99(reader.delays) * 1000:.1f} ms told, {p99(pings) * 1000:.1f} ms pinged")
+        assert growth < MORE_MEGABYTES
+        assert p99(reader.delays) < MOST_SECONDS
+        assert p99(pings) < MOST_SECONDS
+        assert reader.numbers == list(range(MESSAGES))
+        deadline = time.monotonic() + 5
+        while dropped(server)[1:] < [MESSAGES // 2]:
+            assert time.monotonic() < deadline, dropped(server)
+            time.sleep(0.1)
+        missed = dropped(server)
+        assert missed[0] == 0
+        late = Reader(stalled, MESSAGES - 1)
+        late.run()
+        assert late.numbers == sorted(late.numbers)
+        assert len(late.numbers) == MESSAGES - missed[1]
