@@ -112,7 +112,8 @@ TABLE = (
     Setting(
         "REDIS_READABLE",
         "pub:*",
-        "comma-separated names, and beginnings of names with `*`, of the hashes and channels of Redis that clients may read",
+        "comma-separated names, and beginnings of names with `*`, of the hashes and channels of Redis that clients may read; "
+        "`ops:*=fleet.view_ops` is for users with this permission (or `is_staff`, `is_authenticated`)",
     ),
     Setting("REDIS_COMMANDS", "", "the class with this project's own commands, such as `fleet.commands.FleetCommands`"),
     Setting("REDIS_COMMAND_BYTES", 8192, "size of one command"),
@@ -120,6 +121,12 @@ TABLE = (
     Setting("REDIS_VALUES", 10_000, "values of one hash that one `GET` is answered with"),
     Setting("REDIS_SUBSCRIPTIONS", 256, "channels of Redis that one client may have subscribed to"),
     Setting("REDIS_PATTERNS", 16, "patterns of channels of Redis that one client may have subscribed to"),
+    Setting(
+        "REDIS_SLOW",
+        "",
+        "comma-separated `channel=policy` (or, with `*`, for those that begin so) for what waits for a slow client: keep the `latest` of "
+        "each feature, `close` the client before it misses one, or `drop` the oldest (as without a policy)",
+    ),
     Setting(
         "REDIS_LAYERS",
         "",

@@ -28,6 +28,9 @@ from .sockets import TIMEOUT, BareSocket
 
 MOST_SECONDS = 0.025
 """What 99 of 100 answers may take while somebody else makes trouble."""
+PAUSE_SECONDS = 0.002
+"""Between two PINGs: who measures takes no processor from what is measured."""
+WARM_UP = 3000
 MESSAGES = 30_000
 BYTES = 4096
 PER_TURN = 30
@@ -68,7 +71,8 @@ class RedisSocket:
     def listen(self, *commands: str) -> None:
         """Send commands, and wait until they are carried out."""
         self.send(*commands, "PING")
-        assert self.receive_from("websocket") == "PONG"
+        while self.receive_from("websocket") != "PONG":
+            pass
 
     def pinged(self) -> float:
         """Seconds until a PONG."""
@@ -202,9 +206,12 @@ def test_hostile_publishes_disturb_nobody(server: ServerProcess, redis: redis_cl
     clients = {name: RedisSocket(server) for name in filters}
     for name, client in clients.items():
         client.listen(*filters[name], "PSUB pub:hos*" if name == "by pattern" else "SUB pub:hostile")
-    for payload in HOSTILE.values():
-        redis.publish("pub:hostile", payload)
-    redis.publish("pub:hostile", json.dumps(GOOD))
+
+    def publish_all() -> None:
+        for payload in (*HOSTILE.values(), json.dumps(GOOD)):
+            redis.publish("pub:hostile", payload)
+
+    assert p99(pinged_while(server, publish_all)) < MOST_SECONDS
     for name, client in clients.items():
         with client:
             while '"last": true' not in json.dumps(client.receive()):
@@ -240,15 +247,16 @@ BAD_PROJECTIONS = (
 )
 
 
-def pinged_while(server: ServerProcess, trouble: Callable[[], None], least: int = 300) -> list[float]:
+def pinged_while(server: ServerProcess, trouble: Callable[[], None], least: int = 200) -> list[float]:
     """How long each PONG took for somebody else while there was trouble, and a little longer."""
     with RedisSocket(server) as other:
         other.pinged()
         thread = threading.Thread(target=trouble)
         thread.start()
-        delays = []
+        delays = list[float]()
         while thread.is_alive() or len(delays) < least:
             delays.append(other.pinged())
+            time.sleep(PAUSE_SECONDS)
         thread.join()
     return delays
 
@@ -260,7 +268,9 @@ def test_bad_projections_are_in_nobodys_way(server: ServerProcess) -> None:
             assert client.receive()["content"]["status"] == "hello"
             assert {client.receive()["content"]["code"] for _ in BAD_PROJECTIONS} == {"projection"}
 
-    assert p99(pinged_while(server, ask)) < MOST_SECONDS
+    delays = pinged_while(server, ask)
+    assert p99(delays) < MOST_SECONDS
+    assert max(delays) < 10 * MOST_SECONDS
 
 
 # -- who does not read ---------------------------------------------------------
@@ -276,6 +286,14 @@ def dropped(server: ServerProcess) -> list[int]:
     """What operators see of each subscription."""
     with closing(sqlite3.connect(server.data_dir / "geostream.sqlite3")) as database:
         return sorted(number for (number,) in database.execute("SELECT dropped FROM streaming_subscription WHERE feed = 'pub:load'"))
+
+
+def until_dropped(server: ServerProcess, counts: list[int]) -> None:
+    """Until operators see so many: they are written about once a second."""
+    deadline = time.monotonic() + 5
+    while dropped(server) != counts:
+        assert time.monotonic() < deadline, dropped(server)
+        time.sleep(0.1)
 
 
 class Reader(threading.Thread):
@@ -320,27 +338,23 @@ def listening(server: ServerProcess, receive_buffer: int | None = None) -> BareS
 
 
 def test_a_reader_that_stalls_costs_little_and_is_in_nobodys_way(server: ServerProcess, redis: redis_client.Redis) -> None:
-    stalled, reading = listening(server, receive_buffer=4096), listening(server)
-    reader = Reader(reading, MESSAGES - 1)
-    with stalled.tcp, reading.tcp:
+    reading, last = listening(server), WARM_UP + MESSAGES - 1
+    reader = Reader(reading, last)
+    with reading.tcp:
         reader.start()
-        publish_load(redis, range(MESSAGES // 10))
+        publish_load(redis, range(WARM_UP))
         before = megabytes(server)
-        pings = pinged_while(server, lambda: publish_load(redis, range(MESSAGES // 10, MESSAGES)))
-        reader.join()
-        growth = megabytes(server) - before
-        print(f"memory: {growth:+.0f} MB; p99: {p99(reader.delays) * 1000:.1f} ms told, {p99(pings) * 1000:.1f} ms pinged")
-        assert growth < MORE_MEGABYTES
-        assert p99(reader.delays) < MOST_SECONDS
-        assert p99(pings) < MOST_SECONDS
-        assert reader.numbers == list(range(MESSAGES))
-        deadline = time.monotonic() + 5
-        while dropped(server)[1:] < [MESSAGES // 2]:
-            assert time.monotonic() < deadline, dropped(server)
-            time.sleep(0.1)
-        missed = dropped(server)
-        assert missed[0] == 0
-        late = Reader(stalled, MESSAGES - 1)
-        late.run()
-        assert late.numbers == sorted(late.numbers)
-        assert len(late.numbers) == MESSAGES - missed[1]
+        stalled = listening(server, receive_buffer=4096)
+        with stalled.tcp:
+            pings = pinged_while(server, lambda: publish_load(redis, range(WARM_UP, last + 1)))
+            reader.join()
+            growth = megabytes(server) - before
+            print(f"memory: {growth:+.0f} MB; p99: {p99(reader.delays) * 1000:.1f} ms told, {p99(pings) * 1000:.1f} ms pinged")
+            assert growth < MORE_MEGABYTES
+            assert max(p99(reader.delays), p99(pings)) < MOST_SECONDS
+            assert reader.numbers == list(range(last + 1))
+            late = Reader(stalled, last)
+            late.run()
+            assert late.numbers == sorted(late.numbers)
+            assert len(late.numbers) < MESSAGES / 4
+            until_dropped(server, [0, MESSAGES - len(late.numbers)])

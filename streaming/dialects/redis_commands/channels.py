@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from streaming.conf import conf
 from streaming.core.bus import Arrival, Bus
@@ -17,13 +17,16 @@ from streaming.core.errors import StreamError
 from .audiences import Audience
 from .geo import BadValue, Value
 from .listeners import Listener
-from .names import Glob, Readable
+from .names import ANYBODY, Glob, Readable
 from .turns import Message, Turn
 
 logger = logging.getLogger(__name__)
 
 MAX_MATCHED = 10_000
 """Names whose patterns are remembered."""
+
+GlobFor = tuple[str, frozenset[str]]
+"""A pattern, and what those are granted who share it."""
 
 
 class Channels:
@@ -39,7 +42,8 @@ class Channels:
         self._past_delivered = self._past_dropped = 0
         self._bus = bus
         self._names: dict[str, Audience] = {}
-        self._globs: dict[str, tuple[Glob, Audience]] = {}
+        self._granted: dict[Listener, frozenset[str]] = {}
+        self._globs: dict[GlobFor, tuple[Glob, Audience]] = {}
         self._matched: dict[str, list[Audience]] = {}
 
     @property
@@ -52,6 +56,27 @@ class Channels:
         """Messages that slow listeners missed."""
         return self._past_dropped + sum(listener.dropped for listener in self.listeners)
 
+    # -- who may read what -------------------------------------------------
+
+    def allows(self, listener: Listener, name: str) -> bool:
+        """Whether it may read a name."""
+        return self.readable.allows(name, self._granted_to(listener))
+
+    def grant(self, listener: Listener, granted: frozenset[str]) -> None:
+        """From now on it has this of what names need. Of what it may not read any more it is not told."""
+        if granted == self._granted_to(listener):
+            return
+        for glob in listener.patterns:
+            self._leave(listener, glob)
+        self._granted[listener] = granted
+        for glob, reference in listener.patterns.items():
+            self._join(listener, glob, reference)
+        for name in [name for name in listener.channels if not self.allows(listener, name)]:
+            self.unsubscribe(listener, name)
+
+    def _granted_to(self, listener: Listener) -> frozenset[str]:
+        return self._granted.get(listener, ANYBODY)
+
     # -- who listens to what -----------------------------------------------
 
     def subscribe(self, listener: Listener, name: str, reference: str | None = None) -> asyncio.Future[list[bool]]:
@@ -60,7 +85,7 @@ class Channels:
         The future ends once Redis has the subscription, or refused it, however long Redis is away; it may be ignored. `StreamError`:
         forbidden, too_many_subscriptions.
         """
-        if not self.readable.allows(name):
+        if not self.allows(listener, name):
             raise StreamError("forbidden", "this name may not be read")
         known = name in listener.channels
         self.admit(listener, known)
@@ -87,11 +112,8 @@ class Channels:
         known = glob in listener.patterns
         _check_room(len(listener.patterns) - known, conf.REDIS_PATTERNS)
         self.listeners[listener] = None
-        if glob not in self._globs:
-            self._globs[glob] = Glob(glob), Audience()
-            self._matched.clear()
+        self._join(listener, glob, reference)
         listener.patterns[glob] = reference
-        self._globs[glob][1].add(listener, reference)
         heard = self._follow_readable()
         if known:
             self._leave_readable()
@@ -102,11 +124,7 @@ class Channels:
         if glob not in listener.patterns:
             return
         del listener.patterns[glob]
-        audience = self._globs[glob][1]
-        audience.remove(listener)
-        if not len(audience):
-            del self._globs[glob]
-            self._matched.clear()
+        self._leave(listener, glob)
         self._leave_readable()
 
     def admit(self, listener: Listener, known: bool) -> None:
@@ -131,10 +149,26 @@ class Channels:
         """It is gone."""
         self.clear(listener)
         listener.stop()
+        self._granted.pop(listener, None)
         if listener in self.listeners:
             del self.listeners[listener]
             self._past_delivered += listener.delivered
             self._past_dropped += listener.dropped
+
+    def _join(self, listener: Listener, glob: str, reference: str | None) -> None:
+        key = glob, self._granted_to(listener)
+        if key not in self._globs:
+            self._globs[key] = Glob(glob), Audience()
+            self._matched.clear()
+        self._globs[key][1].add(listener, reference)
+
+    def _leave(self, listener: Listener, glob: str) -> None:
+        key = glob, self._granted_to(listener)
+        audience = self._globs[key][1]
+        audience.remove(listener)
+        if not len(audience):
+            del self._globs[key]
+            self._matched.clear()
 
     def _follow_readable(self) -> asyncio.Future[list[bool]]:
         heard = [self._bus.plisten(pattern, self._arrived) for pattern in self.readable.patterns]
@@ -183,9 +217,15 @@ class Channels:
         if matched is None:
             if len(self._matched) >= MAX_MATCHED:
                 self._matched.clear()
-            allowed = self.readable.allows(name)
-            matched = self._matched[name] = [audience for glob, audience in self._globs.values() if allowed and glob.matches(name)]
+            matched = self._matched[name] = list(self._sharing(name))
         return matched
+
+    def _sharing(self, name: str) -> Iterator[Audience]:
+        need = self.readable.need(name)
+        if need is not None:
+            for (_, granted), (glob, audience) in self._globs.items():
+                if need <= granted and glob.matches(name):
+                    yield audience
 
 
 def _check_room(count: int, most: int) -> None:

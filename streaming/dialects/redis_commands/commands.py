@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -46,6 +47,7 @@ from .grammar import (
     refuse_binary,
     split,
 )
+from .grants import Grants
 from .listeners import Listener
 
 if TYPE_CHECKING:
@@ -83,6 +85,8 @@ class RedisCommands:
         self.service = service
         self.filters = Filters()
         self.listener = Listener(connection.outbox, connection.sender.framing, self.filters)
+        channels = service.channels
+        self.grants = Grants(channels.readable.needs, lambda: self.user, partial(channels.grant, self.listener))
         self.tells_errors = False
         self.acknowledges = False
 
@@ -172,7 +176,7 @@ class RedisCommands:
 
     async def _get(self, command: Get | PGet, filters: Filters) -> None:
         source = command.name if command.field is None else f"{command.name} {command.field}"
-        if not await self.service.readable_by(command.name, self.user):
+        if not await self.service.readable_by(command.name, self):
             raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
         if command.field is not None:
             text = await self.service.field(command.name, command.field)

@@ -2,12 +2,13 @@
 
 While its socket takes what it is given, frames go straight through, the same bytes for all who are told the same. While it does not, what
 is published waits, as references to what all share; beyond a bound the oldest is dropped and counted. Nobody waits for a slow reader.
+Channels may have another policy: only the newest of each feature waits, or the client is closed before it misses anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from streaming.core.outbox import Outbox
 
 from .envelopes import batch
 from .geo import Filters
+from .policies import Ruled, Subject
 
 if TYPE_CHECKING:
     from streaming.senders import Framing
@@ -43,6 +45,9 @@ class Listener:
         """Changes with what it listens to, and with its filters."""
         self.delivered = 0
         self.dropped = 0
+        """Messages it missed because it was slow ..."""
+        self.conflated = 0
+        """... and those that a newer one of the same feature took the place of."""
         self._waiting = Waiting(self)
         self._batch: Batch | None = None
 
@@ -53,6 +58,8 @@ class Listener:
 
     def batch(self, size: int, seconds: float) -> None:
         """From now on tell so many at once, none of them later than after so many seconds; one at a time as they come if either is 0."""
+        if isinstance(self._batch, Silence):
+            return
         self.flush()
         self._batch = Batch(self, size, seconds) if size > 1 and seconds > 0 else None
 
@@ -67,6 +74,12 @@ class Listener:
             self._batch.take()
         self._waiting.clear()
         self.outbox.forget(self)
+
+    def give_up(self, why: str) -> None:
+        """Close the connection. Until it is closed nothing more is told: what comes would come after a gap."""
+        self.stop()
+        self._batch = Silence(self, 1, 0)
+        self.outbox.on_slow(why)
 
     def deliver(self, run: Sequence[bytes], shared: Shared) -> None:
         """Tell the envelopes of one turn."""
@@ -83,6 +96,8 @@ class Listener:
 
     def tell_together(self, run: Sequence[bytes]) -> None:
         """Tell envelopes in one message."""
+        if isinstance(self._batch, Silence):
+            return
         if self.outbox.idle:
             self._write(self.frames(run), len(run))
         else:
@@ -102,14 +117,17 @@ class Listener:
 class Waiting:
     """What waits for a listener whose socket is busy: a source of its outbox."""
 
-    __slots__ = ("_envelopes", "_listener", "owner", "size")
+    __slots__ = ("_envelopes", "_last", "_listener", "_newest", "owner", "size")
 
     ENVELOPE_BYTES = 100
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self.owner: object = listener
-        self._envelopes: deque[bytes] = deque()
+        self._envelopes: OrderedDict[int, bytes] = OrderedDict()
+        self._newest: dict[Subject, int] = {}
+        """Where the newest is of each feature, or of what has no id, of the channels that keep the latest."""
+        self._last = 0
         self.size = 0
 
     def __len__(self) -> int:
@@ -118,10 +136,15 @@ class Waiting:
     def push(self, run: Sequence[bytes]) -> None:
         """Add envelopes, newest last; the oldest go if there are too many, or they take too much, but never the newest."""
         was_waiting = bool(self._envelopes)
-        self._envelopes.extend(run)
-        self.size += sum(map(self._weight, run))
+        for one in run:
+            place = self._place(one) if type(one) is Ruled and one.policy == "latest" else self._end()
+            self._envelopes[place] = one
+            self.size += self._weight(one)
         while len(self._envelopes) > 1 and (self.size > MAX_WAITING_BYTES or len(self._envelopes) > self._listener.outbox.limits.events):
-            self._pop()
+            oldest = self._pop()
+            if type(oldest) is Ruled and oldest.policy == "close":
+                self._listener.give_up("a message that must not be missed waited too long; reconnect")
+                return
             self._listener.dropped += 1
         if not was_waiting:
             self._listener.outbox.put(self)
@@ -138,11 +161,34 @@ class Waiting:
     def clear(self) -> None:
         """Let all go."""
         self._envelopes.clear()
+        self._newest.clear()
         self.size = 0
 
+    def _place(self, one: Ruled) -> int:
+        """That of the one it is newer than: a feature that changes often waits no longer than others.
+
+        At the end if something without an id was said since, which may be about the same feature, or if it is too large to stay.
+        """
+        subject = one.subject
+        place = self._newest.get(subject)
+        if place is not None and subject.id is not None:
+            self._listener.conflated += 1
+            self.size -= self._weight(self._envelopes[place])
+            if place > self._newest.get(Subject(subject.channel, None), 0) and self.size + self._weight(one) <= MAX_WAITING_BYTES:
+                return place
+            del self._envelopes[place]
+        place = self._newest[subject] = self._end()
+        return place
+
+    def _end(self) -> int:
+        self._last += 1
+        return self._last
+
     def _pop(self) -> bytes:
-        oldest = self._envelopes.popleft()
+        place, oldest = self._envelopes.popitem(last=False)
         self.size -= self._weight(oldest)
+        if type(oldest) is Ruled and self._newest.get(oldest.subject) == place:
+            del self._newest[oldest.subject]
         return oldest
 
     def _weight(self, one: bytes) -> int:
@@ -183,3 +229,12 @@ class Batch:
             self._timer = None
         gathered, self._envelopes = self._envelopes, []
         return gathered
+
+
+class Silence(Batch):
+    """Gathers nothing: for a listener that was given up."""
+
+    __slots__ = ()
+
+    def add(self, run: Sequence[bytes]) -> None:
+        """Let it go."""

@@ -7,8 +7,11 @@ GeoStream, Django's sessions and the channel layer keep in Redis is never readab
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+
+from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
 
@@ -16,20 +19,45 @@ MAX_GLOB = 256
 """Characters of a pattern: each name is compared with all of them."""
 _PRIVATE = ("asgi", "geostream:")
 _SESSIONS = "django.contrib.sessions"
+STAFF, AUTHENTICATED = "is_staff", "is_authenticated"
+_NEED = re.compile(rf"{STAFF}|{AUTHENTICATED}|[^\W\d]\w*\.\S+")
 _SPECIAL = re.compile(r"[*?\[\]^\\]")
 
 
-class Readable(NamedTuple):
+Need = frozenset[str]
+"""What who reads a name must have: nothing, or one permission."""
+ANYBODY: Need = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
     """The names that may be read: some as they are, and all that begin in some ways."""
 
     exact: frozenset[str]
+    """Names to ask Redis for ..."""
     prefixes: tuple[str, ...]
+    """... and beginnings of names, none of which is in another."""
+    names: Mapping[str, Need]
+    """What each listed name needs ..."""
+    beginnings: tuple[tuple[str, Need], ...]
+    """... and each beginning, the longest first."""
 
-    def allows(self, name: str) -> bool:
-        """Whether clients may read this name."""
+    def need(self, name: str) -> Need | None:
+        """What one must have to read this name, as the longest entry says; None if nobody may."""
         if name.startswith(_PRIVATE) or _SESSIONS in name:
-            return False
-        return name in self.exact or name.startswith(self.prefixes)
+            return None
+        need = self.names.get(name)
+        return next((need for prefix, need in self.beginnings if name.startswith(prefix)), None) if need is None else need
+
+    def allows(self, name: str, granted: frozenset[str] = ANYBODY) -> bool:
+        """Whether clients to whom this is granted may read this name."""
+        need = self.need(name)
+        return need is not None and need <= granted
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """All that names need."""
+        return frozenset().union(*self.names.values(), *(need for _, need in self.beginnings))
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -39,12 +67,34 @@ class Readable(NamedTuple):
 
 @lru_cache(maxsize=16)
 def readable(setting: str) -> Readable:
-    """The names that a setting lists: `stations,pub:*`."""
-    names = {name for part in setting.split(",") if (name := part.strip())}
-    prefixes = sorted(name[:-1] for name in names if name.endswith("*"))
-    shortest = [prefix for prefix in prefixes if not any(prefix.startswith(other) for other in prefixes if other != prefix)]
-    exact = frozenset(name for name in names if not name.endswith("*") and not name.startswith(tuple(shortest)))
-    return Readable(exact, tuple(shortest))
+    """The names that a setting lists, and what they need: `stations, pub:*, ops:*=fleet.view_ops`. `ImproperlyConfigured`."""
+    needs = dict[str, Need]()
+    for part in filter(None, map(str.strip, setting.split(","))):
+        name, need = _entry(part)
+        if needs.setdefault(name, need) != need:
+            raise ImproperlyConfigured(f"GEOSTREAM_REDIS_READABLE: {name!r} is there twice, and needs different things")
+    return readable_names(needs)
+
+
+def readable_names(needs: Mapping[str, Need]) -> Readable:
+    """Names, or their beginnings with `*`, and what each needs."""
+    prefixes = sorted(name[:-1] for name in needs if name.endswith("*"))
+    shortest = tuple(prefix for prefix in prefixes if not any(prefix.startswith(other) for other in prefixes if other != prefix))
+    names = {name: need for name, need in needs.items() if not name.endswith("*")}
+    beginnings = tuple((prefix, needs[prefix + "*"]) for prefix in sorted(prefixes, key=len, reverse=True))
+    return Readable(frozenset(name for name in names if not name.startswith(shortest)), shortest, names, beginnings)
+
+
+def _entry(part: str) -> tuple[str, Need]:
+    """A mistake never opens a name: whatever stands after `=` must look like something one can have."""
+    if "=" not in part:
+        return part, ANYBODY
+    name, _, need = (piece.strip() for piece in part.rpartition("="))
+    if not name or not _NEED.fullmatch(need):
+        raise ImproperlyConfigured(
+            f"GEOSTREAM_REDIS_READABLE: {part!r} must be a name, '=', and app.permission, {STAFF} or {AUTHENTICATED}"
+        )
+    return name, frozenset([need])
 
 
 class Glob:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
 
@@ -21,6 +21,7 @@ from .crs import CrsCatalogue
 from .geo import Filters
 from .layers import Layers
 from .names import readable
+from .policies import policies
 from .store import Store, commands_url
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class RedisService:
     """The Redis commands of one process."""
 
     def __init__(self, runtime: Runtime) -> None:
+        """ImproperlyConfigured if a setting cannot be read."""
+        policies(conf.REDIS_SLOW)
         self._bus = Bus(commands_url())
         self._store = Store()
         self.crs = CrsCatalogue()
@@ -64,11 +67,12 @@ class RedisService:
 
     # -- reading -----------------------------------------------------------
 
-    async def readable_by(self, name: str, user: Any) -> bool:
-        """Whether a user may read a name."""
+    async def readable_by(self, name: str, commands: RedisCommands) -> bool:
+        """Whether a client may read a name."""
         if await self.layers.has(name):
-            return await self.layers.readable_by(name, user)
-        return self.channels.readable.allows(name)
+            return await self.layers.readable_by(name, commands.user)
+        await commands.grants.found()
+        return self.channels.allows(commands.listener, name)
 
     async def field(self, name: str, field: str) -> bytes | None:
         """One value of a hash, or one feature of a layer."""
@@ -86,7 +90,7 @@ class RedisService:
 
     async def subscribe(self, commands: RedisCommands, name: str, reference: str | None) -> None:
         """Listen to a layer or a channel. `StreamError("forbidden")` without the right to, or another reason."""
-        if not await self.readable_by(name, commands.user):
+        if not await self.readable_by(name, commands):
             raise StreamError("forbidden", "this name may not be read")
         if await self.layers.has(name):
             await self.layers.subscribe(commands.listener, name, reference)
@@ -94,7 +98,8 @@ class RedisService:
             await _confirmed(self.channels.subscribe(commands.listener, name, reference))
 
     async def psubscribe(self, commands: RedisCommands, glob: str, reference: str | None) -> None:
-        """Listen to the readable channels like a pattern."""
+        """Listen to the channels like a pattern that the client may read."""
+        await commands.grants.found()
         await _confirmed(self.channels.psubscribe(commands.listener, glob, reference))
 
     def unsubscribe(self, commands: RedisCommands, name: str) -> None:
@@ -108,10 +113,12 @@ class RedisService:
         self.channels.clear(commands.listener)
 
     def review(self, commands: RedisCommands) -> None:
-        """Layers or the user have changed: who may not read one any more does not hear of it."""
+        """Layers or the user have changed: who may not read something any more does not hear of it."""
+        commands.grants.review()
         self.layers.review(commands.listener, commands.user)
 
     def remove(self, commands: RedisCommands) -> None:
         """The client is gone."""
+        commands.grants.stop()
         self.layers.clear(commands.listener)
         self.channels.remove(commands.listener)

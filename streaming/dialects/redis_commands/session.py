@@ -40,7 +40,8 @@ class RedisSession:
         return [{"id": name, "kind": kind, "feed": name, "filter": self.commands.filters.described(), **counts} for name, kind in names]
 
     def tick(self, now: float) -> None:
-        """Nothing here depends on the time."""
+        """Who lost the right to something listens to less without having said anything."""
+        self.revision = self.commands.listener.revision
 
     def layers_changed(self) -> None:
         """What may be read may have changed."""

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from streaming.models import Layer
 
-from .names import Readable, readable
+from .names import ANYBODY, Readable, readable_names
 
 
 class Sources:
@@ -17,7 +17,7 @@ class Sources:
     def __init__(self, setting: str) -> None:
         self._layers = dict(_parsed(setting))
         self._prefixes = sorted((name[:-1] for name in self._layers if name.endswith("*")), key=len, reverse=True)
-        self.names: Readable = readable(",".join(self._layers))
+        self.names: Readable = readable_names(dict.fromkeys(self._layers, ANYBODY))
         """What to listen to."""
 
     def layer_of(self, name: str) -> str | None:

@@ -10,10 +10,13 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from streaming.conf import conf
+
 from .audiences import Audience
 from .envelopes import envelope, for_reference
 from .geo import Filters, Value
 from .listeners import Listener, Shared
+from .policies import Ruled, policy_of, subject_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +55,12 @@ class Message:
         made = self._envelopes.get((id(content), reference))
         if made is None:
             made = envelope(self.channel, content) if reference is None else for_reference(self.envelope(filters, None), reference)
-            self._envelopes[id(content), reference] = made
+            made = self._envelopes[id(content), reference] = self._ruled(made)
         return made
+
+    def _ruled(self, made: bytes) -> bytes:
+        policy = policy_of(conf.REDIS_SLOW, self.channel)
+        return made if policy == "drop" else Ruled(made, policy, subject_of(self.channel, self.value.document))
 
 
 class Turn:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from streaming.features.publishing import aensure_layer, apublish
 from streaming.models import Layer
 from streaming.runtime import Runtime
 
+from . import fleet
 from .peer import RedisPeer
 
 Connect = Callable[..., Awaitable[RedisPeer]]
@@ -313,6 +316,22 @@ async def test_who_is_gone_listens_to_nothing(connect: Connect) -> None:
 async def test_a_command_of_ones_own_is_answered(connect: Connect) -> None:
     [frame] = await (await connect()).ask("NEAR 8.5 47.4 client_ref=1")
     assert (frame["source"], frame["content"], frame["client_reference"]) == ("near", {"vehicle": "bus 31"}, "1")
+
+
+@pytest.mark.usefixtures("own_commands")
+async def test_the_example_of_the_documentation_answers(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "redis-commands.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "class FleetCommands" in block)
+
+    async def nearest_vehicle(lon: float, lat: float) -> dict[str, float]:
+        return {"lon": lon, "lat": lat}
+
+    names: dict[str, Any] = {"nearest_vehicle": nearest_vehicle}
+    exec(example, names)
+    monkeypatch.setattr(fleet, "FleetCommands", names["FleetCommands"])
+    peer = await connect()
+    assert await peer.contents("NEAR 8.5 lat=47.4") == [{"lon": 8.5, "lat": 47.4}]
+    assert await peer.errors("NEAR here there client_ref=1") == [("arguments", "1")]
 
 
 @pytest.mark.usefixtures("own_commands")

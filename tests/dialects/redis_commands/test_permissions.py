@@ -1,0 +1,278 @@
+"""Names of Redis that need a permission: for who has it, as long as they have it; to others they are as names that are not there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import Permission, User
+from django.db import DatabaseError
+from pytest_django import Settings
+from rest_framework_simplejwt.tokens import AccessToken
+
+from streaming.core.redis import sync_redis
+from streaming.dialects.redis_commands import grants as grants_module
+from streaming.dialects.redis_commands.grants import Grants
+from streaming.runtime import Runtime
+
+from .clients import until
+from .peer import RedisPeer
+
+Connect = Callable[..., Awaitable[RedisPeer]]
+OPS = "streaming.view_layer"
+
+
+@pytest.fixture
+async def connect(settings: Settings, runtime: Runtime) -> AsyncIterator[Connect]:
+    """Opens connections; the names `ops:...` need a permission, but not all of them do."""
+    settings.GEOSTREAM_REDIS_READABLE = f"pub:*, ops:*={OPS}, ops:open, staff=is_staff, users:*=is_authenticated"
+    peers: list[RedisPeer] = []
+
+    async def opened(user: User | None = None) -> RedisPeer:
+        peers.append(RedisPeer("" if user is None else str(AccessToken.for_user(user))))
+        await peers[-1].opened()
+        await peers[-1].ask("HELLO 2 errors=1")
+        return peers[-1]
+
+    yield opened
+    for peer in peers:
+        await peer.close()
+
+
+@database_sync_to_async
+def user(name: str = "someone", *permissions: str, **fields: Any) -> User:
+    made = User.objects.create_user(name, **fields)
+    made.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return made
+
+
+async def operator() -> User:
+    return await user("operator", "view_layer")
+
+
+@database_sync_to_async
+def renewed(owner: User, *permissions: str) -> User:
+    """The user as the database has them now, with these permissions instead."""
+    owner.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return User.objects.get(pk=owner.pk)
+
+
+def listened_to(peer: RedisPeer) -> list[str]:
+    return [described["id"] for described in peer.connection.session.describe()]
+
+
+def say(*names: str) -> None:
+    for name in names:
+        sync_redis().publish(name, f'"{name}"')
+
+
+# -- who may -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["GET ops:a", "GET ops:a field x", "PGET ops:a", "SUB ops:a"])
+async def test_a_name_that_needs_a_permission_is_as_one_that_is_not_there(connect: Connect, command: str) -> None:
+    sync_redis().hset("ops:a", "field", '"treasure"')
+    for peer in (await connect(), await connect(await user(is_staff=True))):
+        [forbidden] = await peer.ask(command)
+        [missing] = await peer.ask(command.replace("ops:a", "missing"))
+        assert forbidden["content"] == missing["content"] and forbidden["content"]["code"] == "forbidden"
+    assert sync_redis().publish("ops:a", "1") == 0
+
+
+async def test_who_has_the_permission_reads_and_hears(connect: Connect) -> None:
+    sync_redis().hset("ops:a", "field", '"treasure"')
+    peer = await connect(await operator())
+    assert await peer.contents("GET ops:a", "GET ops:a field x", "PGET ops:a", "SUB ops:a") == ["treasure"] * 3
+    say("ops:a")
+    assert (await peer.receive())["content"] == "ops:a"
+
+
+async def test_a_superuser_has_every_permission(connect: Connect) -> None:
+    assert await (await connect(await user(is_superuser=True))).contents("GET ops:a") == [None]
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers"),
+    [(None, ["forbidden"] * 2), ({}, ["forbidden", None]), ({"is_staff": True}, [None, None])],
+)
+async def test_names_for_staff_and_for_users(connect: Connect, fields: dict[str, bool] | None, answers: list[str | None]) -> None:
+    peer = await connect(None if fields is None else await user(**fields))
+    assert [content and content["code"] for content in await peer.contents("GET staff", "GET users:a")] == answers
+
+
+async def test_a_longer_entry_opens_a_name_for_anybody(connect: Connect) -> None:
+    assert await (await connect()).contents("GET ops:open", "SUB ops:open") == [None]
+
+
+# -- patterns ------------------------------------------------------------------
+
+
+async def test_a_pattern_tells_each_only_what_they_may_read(connect: Connect) -> None:
+    stranger, staff, reader = await connect(), await connect(await user(is_staff=True)), await connect(await operator())
+    for peer in (stranger, staff, reader):
+        await peer.ask("PSUB *")
+    say("ops:a", "staff", "users:a", "ops:open", "pub:last")
+    heard = {stranger: ["ops:open", "pub:last"], staff: ["staff", "users:a", "ops:open", "pub:last"]}
+    heard[reader] = ["ops:a", "users:a", "ops:open", "pub:last"]
+    for peer, names in heard.items():
+        assert [(await peer.receive())["content"] for _ in names] == names
+        assert await peer.ask() == []
+
+
+async def test_a_pattern_that_is_left_is_left(connect: Connect) -> None:
+    stranger, reader = await connect(), await connect(await operator())
+    await stranger.ask("PSUB ops:*")
+    await reader.ask("PSUB ops:*", "PDEL ops:*", "SUB pub:last")
+    say("ops:a", "ops:open", "pub:last")
+    assert (await reader.receive())["content"] == "pub:last"
+    assert (await stranger.receive())["content"] == "ops:open"
+
+
+# -- when it changes -----------------------------------------------------------
+
+
+async def test_who_loses_the_permission_hears_no_more(connect: Connect) -> None:
+    owner = await operator()
+    peer = await connect(owner)
+    await peer.ask("SUB ops:a", "SUB users:a", "PSUB *")
+    peer.connection.renew_user(await renewed(owner))
+    await until(lambda: listened_to(peer) == ["users:a", "*"])
+    assert await peer.errors("GET ops:a", "SUB ops:a") == [("forbidden", None)] * 2
+    say("ops:a", "users:a")
+    assert (await peer.receive())["content"] == "users:a"
+    assert await peer.ask() == []
+
+
+async def test_the_admin_sees_that_somebody_hears_no_more(connect: Connect) -> None:
+    owner = await operator()
+    peer = await connect(owner)
+    await peer.ask("SUB ops:a")
+    session = peer.connection.session
+    before = session.revision
+    peer.connection.renew_user(await renewed(owner))
+    await until(lambda: not listened_to(peer))
+    session.tick(0.0)
+    assert session.revision > before
+
+
+async def test_who_loses_it_does_not_take_it_from_others(connect: Connect) -> None:
+    owner = await operator()
+    peer, other = await connect(owner), await connect(await user("other", "view_layer"))
+    for one in (peer, other):
+        await one.ask("SUB ops:a", "PSUB ops:b*")
+    peer.connection.renew_user(await renewed(owner))
+    await until(lambda: listened_to(peer) == ["ops:b*"])
+    say("ops:a", "ops:b")
+    assert [(await other.receive())["content"] for _ in range(2)] == ["ops:a", "ops:b"]
+    assert await peer.ask() == []
+
+
+async def test_who_is_given_the_permission_hears_more_without_asking_again(connect: Connect) -> None:
+    owner = await user()
+    peer = await connect(owner)
+    await peer.ask("PSUB ops:* client_ref=mine")
+    peer.connection.renew_user(await renewed(owner, "view_layer"))
+    service = peer.connection.runtime.redis_commands
+    await until(lambda: service.channels.allows(peer.connection.session.commands.listener, "ops:a"))
+    say("ops:a")
+    told = await peer.receive()
+    assert (told["content"], told["client_reference"]) == ("ops:a", "mine")
+
+
+async def test_without_such_names_the_database_is_never_asked(
+    settings: Settings, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GEOSTREAM_REDIS_READABLE = "pub:*"
+    peer = await connect(await operator())
+    monkeypatch.setattr(User, "has_perm", None)
+    assert await peer.contents("GET pub:a", "SUB pub:a", "PSUB pub:*") == [None]
+
+
+async def test_the_database_is_asked_once_per_connection(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = await connect(await operator())
+    assert await peer.contents("GET ops:a") == [None]
+    monkeypatch.setattr(User, "has_perm", None)
+    assert await peer.contents("GET ops:a", "SUB ops:a", "PSUB ops:*") == [None]
+
+
+# -- finding out ---------------------------------------------------------------
+
+
+class Holder:
+    """A user whose permission is found out when the test lets it, if `gate` is not open."""
+
+    is_authenticated = True
+
+    def __init__(self, has: bool) -> None:
+        self.has = has
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = 0
+        self.failures = 0
+
+    def has_perm(self, permission: str) -> bool:
+        self.asked += 1
+        self.gate.wait(5)
+        if self.asked <= self.failures:
+            raise DatabaseError("away")
+        return self.has
+
+
+class Grantee:
+    """A connection's user, and what it was told."""
+
+    def __init__(self, user: Holder) -> None:
+        self.user = user
+        self.told: list[set[str]] = []
+        self.grants = Grants(frozenset([OPS]), lambda: self.user, lambda granted: self.told.append(set(granted)))
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_found_out_of_an_old_user_is_not_believed() -> None:
+    old = Holder(True)
+    grantee = Grantee(old)
+    await grantee.grants.found()
+    old.gate.clear()
+    grantee.grants.review()
+    await until(lambda: old.asked == 2)
+    grantee.user = Holder(False)
+    grantee.grants.review()
+    old.gate.set()
+    await until(lambda: len(grantee.told) == 2)
+    assert grantee.told == [{OPS}, set()]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants_module, "REVIEW_AGAIN_SECONDS", 0.01)
+    grantee = Grantee(Holder(True))
+    await grantee.grants.found()
+    grantee.user = Holder(False)
+    grantee.user.failures = 2
+    grantee.grants.review()
+    await until(lambda: len(grantee.told) == 2)
+    assert grantee.told == [{OPS}, set()] and grantee.user.asked == 3
+
+
+async def test_nobody_is_reviewed_before_they_asked_for_anything() -> None:
+    grantee = Grantee(Holder(True))
+    grantee.grants.review()
+    assert grantee.grants._review is None
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_who_is_gone_is_told_nothing_more() -> None:
+    grantee = Grantee(Holder(True))
+    await grantee.grants.found()
+    grantee.user.gate.clear()
+    grantee.grants.review()
+    await until(lambda: grantee.user.asked == 2)
+    grantee.grants.stop()
+    grantee.user.gate.set()
+    review = grantee.grants._review
+    assert review is not None
+    await until(review.done)
+    assert len(grantee.told) == 1
