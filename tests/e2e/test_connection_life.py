@@ -170,7 +170,8 @@ def test_a_page_whose_name_was_pointed_at_this_server_is_refused(server: ServerP
         raw.sendall(f"GET /ws HTTP/1.1\r\nHost: evil.example\r\nOrigin: http://evil.example\r\n{headers}\r\n".encode())
         refusal, answer = (4403).to_bytes(2, "big"), b""
         while refusal not in answer:  # it waits for our answer to its close frame: that is not of interest
-            assert (more := raw.recv(4096)), answer
+            more = raw.recv(4096)
+            assert more, answer
             answer += more
 
 
