@@ -25,7 +25,7 @@ run: $(VENV)/.installed ## the server with a live demo at http://127.0.0.1:8000,
 	@exec $(PY) manage.py demo --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests/core -x'
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 

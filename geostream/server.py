@@ -7,6 +7,7 @@ stays uvicorn's.
 from __future__ import annotations
 
 import logging
+import os
 from asyncio import TimerHandle
 from collections.abc import Callable
 from time import perf_counter
@@ -186,13 +187,20 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
         self.raw.on_writable()
 
 
+def _descriptor(transport: Any) -> int:
+    """The socket that a transport writes to; -1 if there is something between, like TLS."""
+    plain = transport.get_extra_info("sslcontext") is None
+    return int(transport.get_extra_info("socket").fileno()) if plain else -1
+
+
 class RawSocket:
     """The transport of one WebSocket, as `streaming.senders.RawSender` uses it."""
 
-    __slots__ = ("_protocol", "ended", "on_writable", "writable")
+    __slots__ = ("_descriptor", "_protocol", "ended", "on_writable", "writable")
 
     def __init__(self, protocol: RawSocketProtocol) -> None:
         self._protocol = protocol
+        self._descriptor: int | None = None
         self.writable = True
         self.ended = False
         self.on_writable: Callable[[], None] = _nothing
@@ -203,9 +211,25 @@ class RawSocket:
         return self._protocol.heard_at
 
     def write(self, data: bytes) -> None:
-        """Write finished WebSocket frames; nothing happens once the connection is ending."""
-        if not self.ended:
-            self._protocol.transport.write(data)
+        """Write finished WebSocket frames; nothing happens once the connection is ending.
+
+        They go to the socket itself while nothing waits in the transport, which would only get to it at the end of the loop's turn and
+        takes a third longer.
+        """
+        if self.ended:
+            return
+        transport = self._protocol.transport
+        if self._descriptor is None:
+            self._descriptor = _descriptor(transport)
+        if self._descriptor < 0 or transport.is_closing() or transport.get_write_buffer_size():
+            transport.write(data)
+            return
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError:  # it is full, or broken: the transport knows what to do
+            sent = 0
+        if sent < len(data):
+            transport.write(memoryview(data)[sent:])
 
     def ping(self) -> None:
         """Send a WebSocket ping."""

@@ -186,7 +186,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # Django's own handler would print each line a second time
         "daphne": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
+        "django.channels.server": {"level": "CRITICAL"},  # prints queries, with tokens in them; django.request says the same without
         "channels_redis": {"level": "ERROR"},
         "rasterio": {"level": "WARNING"},  # of GDAL's errors, which are raised as well
         "watchfiles": {"level": "WARNING"},

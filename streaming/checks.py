@@ -1,4 +1,4 @@
-"""System checks of what tokens are signed with: whoever knows the key can be anybody.
+"""System checks of what tokens are signed with: whoever knows the key can be anybody; and that the project's channels can be loaded.
 
 With an error of these `manage.py serve` and `runserver` do not start; nobody has to remember `check --deploy`.
 """
@@ -10,9 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework_simplejwt import settings as simplejwt
 
 from .conf import conf
+from .topics.routes import topic_patterns
 
 KEY_BYTES = 32
 """What HS256 needs (RFC 7518, 3.2)."""
@@ -61,6 +63,17 @@ def check_open_tokens(**kwargs: Any) -> list[CheckMessage]:
     if conf.OPEN_TOKENS and not settings.DEBUG:
         hint = "Set GEOSTREAM_OPEN_TOKENS to 0 and name the topics that are for everybody in GEOSTREAM_PUBLIC_TOPICS."
         return [Warning("POST /token gives anybody a token for any topic but admin.", hint=hint, id="streaming.W001")]
+    return []
+
+
+@register()
+def check_topics(**kwargs: Any) -> list[CheckMessage]:
+    """The project's channels can be loaded; without this every join of every topic would fail, one by one."""
+    try:
+        topic_patterns(conf.TOPICS, bool(conf.OPEN_TOPICS))
+    except (ImportError, AttributeError, ImproperlyConfigured) as error:
+        hint = "GEOSTREAM_TOPICS names a module with `topicpatterns`, such as myproject.topics."
+        return [Error(f"The channels of GEOSTREAM_TOPICS={conf.TOPICS} cannot be loaded: {error}", hint=hint, id="streaming.E004")]
     return []
 
 

@@ -1,8 +1,10 @@
-"""No server starts with a key that is too short or that everybody knows."""
+"""No server starts with a key that is too short or that everybody knows, or without the channels of its project."""
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -89,3 +91,25 @@ def test_open_tokens_in_production(settings: Any, debug: bool, warnings: list[st
     settings.DEBUG = debug
     settings.GEOSTREAM_OPEN_TOKENS = 1
     assert found() == warnings
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("nowhere.topics", "No module named 'nowhere'"),
+        ("tests.test_checks", "no attribute 'topicpatterns'"),
+        ("tests.topics_without_channels", "must be made with streaming.topics.topic"),
+    ],
+)
+def test_channels_that_cannot_be_loaded(settings: Any, monkeypatch: pytest.MonkeyPatch, module: str, reason: str) -> None:
+    wrong = ModuleType("topics")
+    wrong.topicpatterns = ["room:*"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tests.topics_without_channels", wrong)
+    settings.GEOSTREAM_TOPICS = module
+    with pytest.raises(SystemCheckError, match=f"streaming.E004.*{reason}"):
+        call_command("check")
+
+
+def test_channels_that_can_be_loaded(settings: Any) -> None:
+    settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
+    call_command("check")

@@ -154,7 +154,7 @@ def _demand(user: Any, channel: str, own: bool) -> None:
     if is_pattern(channel):
         raise StreamError("forbidden", f"a token for many channels needs the permission {ISSUE}")
     if not own:
-        raise StreamError("forbidden", f"another id than your username needs the permission {ISSUE}")
+        raise StreamError("forbidden", f"another id than your username, {user.get_username()!r}, needs the permission {ISSUE}")
     if channel != ADMIN and not user.has_perm(JOIN):
         raise StreamError("forbidden", f"this channel is not public; it needs the permission {JOIN}")
 

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Locator, Route, expect
 from redis import Redis
 
 from ..server_process import ServerProcess
+from .fleet import fleet
 from .map_page import WatchedPage
 from .test_content_security_policy import POLICY, REMEMBER
 from .test_looks import PHONE
@@ -119,6 +120,16 @@ def test_a_refused_token_is_explained(open_test_page: Open) -> None:
     card.get_by_role("switch").click()
     expect(card.get_by_role("alert")).to_contain_text("log in")
     expect(card.get_by_role("switch")).not_to_be_checked()
+    assert [trouble for trouble in page.troubles if "/token" not in trouble] == []
+    page.troubles.clear()
+
+
+def test_a_layer_is_joined_without_a_token(flights: ServerProcess, open_test_page: Open) -> None:
+    page = open_test_page("alice", "layer:flights")
+    page.page.route("**/token", lambda route: route.fulfill(status=403, json={"code": "forbidden", "message": "not you"}))
+    card = join(page)
+    flights.publish("flights", *fleet(1))
+    expect(card.locator(".event-name").first).to_have_text("updated")
     assert [trouble for trouble in page.troubles if "/token" not in trouble] == []
     page.troubles.clear()
 

@@ -49,6 +49,14 @@ test("a message that two processes tell was said once and delivered twice", () =
   assert.deepEqual({ said, delivered, dropped, count }, { said: 5, delivered: 60, dropped: 3, count: 2 });
 });
 
+test("a topic that was removed is gone, though a process reported on it before", () => {
+  const model = new Model();
+  model.apply("channel.list", { channel: "r", agents: ["a:r:1"], users: ["alice"], count: 1 });
+  model.report(report("1", { busiest: [busy("r"), busy("s")] }), 0);
+  model.apply("channel.remove", { channel: "r" });
+  assert.deepEqual(model.topicRows(0).map(({ topic }) => topic), ["s"]);
+});
+
 test("rates that are not known yet are not zero", () => {
   const model = new Model();
   model.report(report("1", { in: null, out: null, busiest: [busy("r", { said: null, delivered: null })] }), 0);

@@ -99,7 +99,7 @@ def test_another_algorithm(algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("claim", ["id", "channel", "exp"])
-@pytest.mark.parametrize("value", [None, SOON + 0.5, ["a"], {}])
+@pytest.mark.parametrize("value", [None, 4_000_000_000.5, ["a"], {}])
 def test_a_claim_that_is_missing_or_of_the_wrong_type(claim: str, value: Any) -> None:
     token = f"{part({'typ': 'JWT', 'alg': 'HS256'})}.{part({k: v for k, v in {**GOOD, claim: value}.items() if v is not None})}"
     signature = jwt.get_algorithm_by_name("HS256").sign(token.encode(), KEY.encode())

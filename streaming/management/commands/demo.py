@@ -101,6 +101,7 @@ class Command(BaseCommand):
         rows = (
             ("Live map", f"{site}/"),
             ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
+            ("Topics", f"{site}/channels/test/?name=alice  (and ?name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("API", f"{site}/api/docs/"),
             ("Terminal", f"{_python()} {tail}"),

@@ -157,6 +157,16 @@ def test_refusals_are_403_on_a_server(any_server: ServerProcess, options: dict[s
     assert refused.value.response.status_code == 403
 
 
+def test_no_server_logs_what_is_in_a_query(any_server: ServerProcess) -> None:
+    for path in ("/longpol", "/longpoll", "/healthz"):  # each is logged, if it is, before the next is answered
+        any_server.request("GET", f"{path}?vsn=3.0.0&userToken=confidential", token="")
+    with pytest.raises(InvalidStatus):
+        PhoenixSocket(any_server, "/websocket?vsn=3.0.0&userToken=confidential")
+    log = any_server.log.read_text()
+    assert "Not Found: /longpol" in log
+    assert "confidential" not in log
+
+
 def test_a_server_speaks_both_versions_and_binary(any_server: ServerProcess) -> None:
     with PhoenixSocket(any_server) as second, PhoenixSocket(any_server, "/websocket?vsn=1.0.0") as first:
         second.send("1", "1", "room:1", "phx_join", {})

@@ -1,6 +1,13 @@
 /** Channel tokens, from this server, for whoever is logged in or for anybody if the server is open. */
 
-export class TokenRefused extends Error {}
+export class TokenRefused extends Error {
+  /** @param {string} message @param {number} status of the answer, 0 without one */
+  constructor(message, status = 0) {
+    super(message);
+    /** Whether a topic that asks for no token may be joined all the same. */
+    this.final = status !== 401 && status !== 403;
+  }
+}
 
 /** @param {{token_url: string, csrf: string}} config @param {string} channel @param {string} id @returns {Promise<string>} */
 export async function askForToken({ token_url, csrf }, channel, id) {
@@ -12,6 +19,6 @@ export async function askForToken({ token_url, csrf }, channel, id) {
     throw new TokenRefused("The server does not answer.");
   }
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new TokenRefused(body.message ?? `No token: HTTP ${answer.status}.`);
+  if (!answer.ok) throw new TokenRefused(body.message ?? `No token: HTTP ${answer.status}.`, answer.status);
   return body.token;
 }

@@ -13,6 +13,7 @@ export class TopicCard {
   #channel = null;
   #attempt = 0;
   #token = "";
+  #whyNone = "";
 
   /** @param {HTMLElement} root @param {import("../vendor/phoenix/phoenix.mjs").Socket} socket @param {object} config */
   constructor(root, socket, config) {
@@ -62,14 +63,18 @@ export class TopicCard {
       this.#token = await askForToken(this.config, this.topic, this.config.name);
     } catch (error) {
       if (!(error instanceof TokenRefused)) throw error;
-      if (attempt === this.#attempt) this.#enter("off", error.message);
-      return;
+      if (error.final) {
+        if (attempt === this.#attempt) this.#enter("off", error.message);
+        return;
+      }
+      this.#token = ""; // layers, and channels of a project's own, may ask for none
+      this.#whyNone = error.message;
     }
     if (attempt === this.#attempt) this.#open(attempt);
   }
 
   #open(attempt) {
-    const channel = this.socket.channel(this.topic, () => ({ token: this.#token })); // asked anew whenever it joins again
+    const channel = this.socket.channel(this.topic, () => (this.#token ? { token: this.#token } : {})); // asked anew whenever it joins again
     const current = () => attempt === this.#attempt;
     this.#channel = channel;
     channel.onMessage = (event, payload) => this.#heard(event, payload);
@@ -92,7 +97,7 @@ export class TopicCard {
 
   async #refused(refusal) {
     if (refusal.detail !== "token expired") {
-      this.#leave(inWords(refusal));
+      this.#leave(this.#token || refusal.reason !== "unauthorized" ? inWords(refusal) : this.#whyNone);
       return;
     }
     this.#enter("joining", "The token has expired; asking for another…");

@@ -44,6 +44,7 @@ export class Model {
     this.#listed?.add(channel);
     if (event === "channel.remove") {
       this.topics.delete(channel);
+      for (const node of this.nodes.values()) node.busiest = node.busiest.filter(({ topic }) => topic !== channel); // of before
       return;
     }
     const topic = this.topics.get(channel) ?? { topic: channel, count: 0, agents: new Map() };
