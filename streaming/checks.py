@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from rest_framework_simplejwt import settings as simplejwt
 
 from .conf import conf
+from .dialects.redis_commands.names import readable
+from .dialects.redis_commands.policies import policies
 from .topics.routes import topic_patterns
 
 KEY_BYTES = 32
@@ -74,6 +76,17 @@ def check_topics(**kwargs: Any) -> list[CheckMessage]:
     except (ImportError, AttributeError, ImproperlyConfigured) as error:
         hint = "GEOSTREAM_TOPICS names a module with `topicpatterns`, such as myproject.topics."
         return [Error(f"The channels of GEOSTREAM_TOPICS={conf.TOPICS} cannot be loaded: {error}", hint=hint, id="streaming.E004")]
+    return []
+
+
+@register()
+def check_redis_commands(**kwargs: Any) -> list[CheckMessage]:
+    """What clients may read of Redis can be understood; else the first of them would find out."""
+    try:
+        readable(conf.REDIS_READABLE)
+        policies(conf.REDIS_SLOW)
+    except ImproperlyConfigured as error:
+        return [Error(f"GEOSTREAM_REDIS_READABLE or GEOSTREAM_REDIS_SLOW cannot be read: {error}", id="streaming.E005")]
     return []
 
 

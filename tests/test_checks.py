@@ -12,7 +12,7 @@ from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from streaming.checks import is_well_known
+from streaming.checks import check_redis_commands, is_well_known
 
 GOOD = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
 
@@ -113,3 +113,10 @@ def test_channels_that_cannot_be_loaded(settings: Any, monkeypatch: pytest.Monke
 def test_channels_that_can_be_loaded(settings: Any) -> None:
     settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
     call_command("check")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("GEOSTREAM_REDIS_READABLE", "pub:*="), ("GEOSTREAM_REDIS_SLOW", "pub:*=sometimes")])
+def test_what_redis_clients_may_read_must_be_understood(settings: Any, setting: str, value: str) -> None:
+    assert check_redis_commands() == []
+    setattr(settings, setting, value)
+    assert [found.id for found in check_redis_commands()] == ["streaming.E005"]
