@@ -11,6 +11,7 @@ GEOSTREAM_REDIS_COMMANDS = "fleet.commands.FleetCommands"
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from .service import RedisService
 
 PREFIX = "command_"
+MOST_WAITING_BYTES, LOOK_SECONDS = 1024 * 1024, 0.02
+"""Of the values of a hash, before more of them are read; and how often that is looked at."""
 _CODES: dict[str, ErrorCode] = {
     "forbidden": "forbidden",
     "unauthenticated": "forbidden",
@@ -188,8 +191,16 @@ class RedisCommands:
             contents = [content for text in page if (content := _content(text, filters.content, filters.passes)) is not None]
             some = some or bool(contents)
             self.send(*(envelope(source, content, command.client_reference) for content in contents))
+            if not await self._has_room():
+                return
         if not some:
             self.send(envelope(source, b"null", command.client_reference))
+
+    async def _has_room(self) -> bool:
+        """Wait until the client has taken most of what it was sent: a hash may be larger than the memory. False if it has gone."""
+        while self.connection.outbox.bytes > MOST_WAITING_BYTES and not self.connection.closing:
+            await asyncio.sleep(LOOK_SECONDS)
+        return not self.connection.closing
 
     async def _one_off(self, crs: str | None) -> Filters:
         filters = Filters()

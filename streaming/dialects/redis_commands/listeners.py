@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .audiences import Audience
 
 Shared = dict[tuple[Any, ...], list[Any]]
+MOST_GATHERED, MOST_GATHERED_BYTES, LONGEST_GATHERED = 1000, 1024 * 1024, 10.0
+"""Of what a client asked to be told together: envelopes, bytes, seconds."""
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 """Of what is published for one client that does not read."""
 
@@ -57,11 +59,15 @@ class Listener:
         return len(self._waiting)
 
     def batch(self, size: int, seconds: float) -> None:
-        """From now on tell so many at once, none of them later than after so many seconds; one at a time as they come if either is 0."""
+        """From now on tell so many at once, none of them later than after so many seconds; one at a time as they come if either is 0.
+
+        More than `MOST_GATHERED`, more bytes than `MOST_GATHERED_BYTES` or longer than `LONGEST_GATHERED` seconds is never waited for.
+        """
         if isinstance(self._batch, Silence):
             return
         self.flush()
-        self._batch = Batch(self, size, seconds) if size > 1 and seconds > 0 else None
+        gathers = size > 1 and seconds > 0
+        self._batch = Batch(self, min(size, MOST_GATHERED), min(seconds, LONGEST_GATHERED)) if gathers else None
 
     def flush(self) -> None:
         """Tell what is gathered now."""
@@ -198,20 +204,22 @@ class Waiting:
 class Batch:
     """Envelopes that are gathered for a listener: until there are enough, or the first has waited long enough."""
 
-    __slots__ = ("_envelopes", "_listener", "_seconds", "_size", "_timer")
+    __slots__ = ("_bytes", "_envelopes", "_listener", "_seconds", "_size", "_timer")
 
     def __init__(self, listener: Listener, size: int, seconds: float) -> None:
         self._listener = listener
         self._size = size
         self._seconds = seconds
         self._envelopes: list[bytes] = []
+        self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, run: Sequence[bytes]) -> None:
         """Gather."""
         for one in run:
             self._envelopes.append(one)
-            if len(self._envelopes) >= self._size:
+            self._bytes += len(one)
+            if len(self._envelopes) >= self._size or self._bytes >= MOST_GATHERED_BYTES:
                 self.flush()
         if self._envelopes and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self.flush)
@@ -227,7 +235,7 @@ class Batch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        gathered, self._envelopes = self._envelopes, []
+        gathered, self._envelopes, self._bytes = self._envelopes, [], 0
         return gathered
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -368,3 +369,19 @@ async def test_a_mistake_of_the_programmer_is_logged_and_told(connect: Connect, 
 async def test_a_command_of_the_protocol_may_be_changed(settings: Settings, connect: Connect) -> None:
     settings.GEOSTREAM_REDIS_COMMANDS = "tests.dialects.redis_commands.fleet.BerlinCommands"
     assert await (await connect()).contents("DEL pub:a") == ["never"]
+
+
+async def test_a_large_hash_is_read_no_faster_than_the_client_reads(peer: RedisPeer) -> None:
+    sync_redis().hset("pub:large", mapping={str(number): json.dumps("x" * 10_000) for number in range(3000)})
+    peer.stop_reading()
+    await peer.send_text("GET pub:large")
+    outbox, most = peer.connection.outbox, 0
+    async with asyncio.timeout(10):
+        while outbox.bytes < 2_000_000:
+            await asyncio.sleep(0.01)
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+        most = max(most, outbox.bytes)
+    assert most < 12_000_000
+    peer.read_again()
+    assert len(await peer.ask()) == 3000

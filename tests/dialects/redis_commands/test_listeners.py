@@ -131,3 +131,10 @@ async def test_a_client_that_left_is_told_nothing_more(client: Client) -> None:
     asyncio.get_running_loop().call_later(0.11, passed.set)  # after the timer, had it been left
     await passed.wait()
     assert client.sender.writes == []
+
+
+async def test_nobody_can_have_more_gathered_than_there_is_room_for(client: Client) -> None:
+    client.listener.batch(10**9, 10**6)
+    for _ in range(3):
+        client.listener.deliver(envelopes(*range(700)), {})
+    assert len(client.told) == 2
