@@ -254,10 +254,11 @@ def test_long_poll_takes_the_auth_token(newest: PhoenixJs, here: ServerProcess) 
 
 
 def test_a_layer_is_a_topic(client: PhoenixJs, here: ServerProcess) -> None:
-    here.publish("fleet", point("near", 8, 47), point("far", 80, 47))
-    channel = client.socket(socket_url(here)).join("layer:fleet", {"bbox": [5, 45, 11, 48]}, events=["added", "updated", "deleted"])
+    layer = f"fleet-{uuid4().hex}"  # each client's own: a change that is still on its way is none of the other's
+    here.publish(layer, point("near", 8, 47), point("far", 80, 47))
+    channel = client.socket(socket_url(here)).join(f"layer:{layer}", {"bbox": [5, 45, 11, 48]}, events=["added", "updated", "deleted"])
     assert [feature["id"] for feature in channel.response["features"]] == ["near"]
-    here.publish("fleet", point("near", 9, 47))
+    here.publish(layer, point("near", 9, 47))
     assert channel.message("updated")["feature"]["geometry"]["coordinates"] == [9, 47]
 
 
