@@ -21,10 +21,11 @@ from .core.errors import CloseCode
 if TYPE_CHECKING:
     from .connection import Peer
     from .core.hub import Hub
+    from .dialects.redis_commands.service import RedisService
     from .runtime import Runtime
     from .topics.service import Topics
 
-DIALECTS = ("geo", "phoenix")
+DIALECTS = ("geo", "phoenix", "redis")
 LIMITS = ("process", "address", "user")
 BY_CLIENT = "client"
 """What is said instead of a close code where the client left."""
@@ -73,6 +74,12 @@ TABLE = (
     Measure("geostream_topic_dropped_total", "counter", (), "messages that slow members missed, as their channel's policy is"),
     Measure("geostream_bus_connected", "gauge", (), "1 while the process hears Redis' pub/sub, else 0"),
     Measure("geostream_bus_gaps_total", "counter", (), "times that messages of pub/sub may have been missed"),
+    Measure("geostream_redis_messages_total", "counter", (), "messages on channels of Redis that clients of its commands listen to"),
+    Measure("geostream_redis_bad_total", "counter", (), "those of them that were no JSON, and were passed over"),
+    Measure("geostream_redis_deliveries_total", "counter", (), "messages that these clients were told"),
+    Measure("geostream_redis_dropped_total", "counter", (), "messages that slow ones among them missed"),
+    Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that a newer one of the same feature took the place of"),
+    Measure("geostream_redis_capped_total", "counter", (), "times that there was more than one `GET` is answered with"),
     Measure("geostream_feeds", "gauge", (), "feeds that are followed: layers, events, tilesets, presence"),
     Measure("geostream_views", "gauge", (), "subscriptions to feeds"),
     Measure("geostream_feed_lag", "gauge", (), "changes announced and not read yet, of the feed with the most"),
@@ -125,6 +132,7 @@ class EngineMetrics:
         yield "geostream_loop_lag_seconds", (), self.lag.longest
         yield from _of_ended(self._runtime)
         yield from _of_topics(self._runtime.topics)
+        yield from _of_redis(self._runtime.started_redis_commands)
         yield from _of_feeds(self._runtime.hub)
         yield from _of_tiles()
 
@@ -193,6 +201,16 @@ def _of_topics(topics: Topics) -> Iterator[Sample]:
     yield "geostream_topic_dropped_total", (), dropped
     yield "geostream_bus_connected", (), topics.bus.connected
     yield "geostream_bus_gaps_total", (), topics.bus.gaps
+
+
+def _of_redis(service: RedisService | None) -> Iterator[Sample]:
+    channels = None if service is None else service.channels
+    yield "geostream_redis_messages_total", (), 0 if channels is None else channels.said
+    yield "geostream_redis_bad_total", (), 0 if channels is None else channels.bad
+    yield "geostream_redis_deliveries_total", (), 0 if channels is None else channels.delivered
+    yield "geostream_redis_dropped_total", (), 0 if channels is None else channels.dropped
+    yield "geostream_redis_conflated_total", (), 0 if channels is None else channels.conflated
+    yield "geostream_redis_capped_total", (), 0 if service is None else service.capped
 
 
 def _of_feeds(hub: Hub) -> Iterator[Sample]:

@@ -67,6 +67,11 @@ class Runtime:
         return self._tiles
 
     @property
+    def started_redis_commands(self) -> RedisService | None:
+        """The Redis commands, if anybody has spoken them yet."""
+        return self._redis_commands
+
+    @property
     def redis_commands(self) -> RedisService:
         """The Redis commands, from their first client on."""
         if self._redis_commands is None:

@@ -21,15 +21,15 @@ from streaming.core import redis as redis_connections
 from streaming.core.errors import CloseCode
 from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.redis import async_redis, close_async_redis
-from streaming.dialects.geo.session import GeoSession
-from streaming.dialects.phoenix.session import PhoenixSession
 from streaming.exposition import METRICS_KEY, Exposition
 from streaming.metrics import DIALECTS, LOOK_SECONDS, TABLE, LoopLag
+from streaming.routing import websocket_urlpatterns
 from streaming.runtime import Runtime
 from streaming.topics.messages import Message
 from streaming.topics.tokens import mint
 from streaming.views import from_this_machine
 from tests.dialects.phoenix.peer import PhoenixPeer
+from tests.dialects.redis_commands.peer import RedisPeer
 from tests.geo_peer import GeoPeer, point
 from tests.server_process import free_port
 
@@ -93,7 +93,9 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_every_dialect_is_counted() -> None:
-    assert set(DIALECTS) == {GeoSession.dialect, PhoenixSession.dialect}
+    connections = [route.callback.consumer_class for route in websocket_urlpatterns]
+    sessions = [connection.session_class for connection in connections if hasattr(connection, "session_class")]
+    assert set(DIALECTS) == {session.dialect for session in sessions}
 
 
 async def test_every_metric_has_a_sample_from_the_start(runtime: Runtime) -> None:
@@ -163,6 +165,18 @@ async def test_topics_are_counted_and_their_totals_stay_when_they_empty(phoenix:
     assert (after["geostream_topics"], after["geostream_members"], after["geostream_topic_dropped_total"]) == (0, 0, 3)
     assert after["geostream_topic_messages_total"] >= told["geostream_topic_messages_total"]
     assert after["geostream_topic_deliveries_total"] >= told["geostream_topic_deliveries_total"]
+
+
+async def test_what_clients_of_redis_commands_are_told_is_counted(runtime: Runtime) -> None:
+    peer = await RedisPeer().opened()
+    await peer.ask("SUB pub:a")
+    await async_redis().publish("pub:a", "1")
+    assert (await peer.receive())["content"] == 1
+    await peer.close()
+    told = await scrape()
+    names = ("messages", "bad", "deliveries", "dropped", "conflated", "capped")
+    assert [told[f"geostream_redis_{name}_total"] for name in names] == [1, 0, 1, 0, 0, 0]
+    assert told.of("geostream_closed_total", dialect="redis", code="client") == 1
 
 
 async def test_feeds_and_subscriptions_are_counted(geo: Callable[..., GeoPeer], runtime: Runtime) -> None:

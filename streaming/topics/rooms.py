@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Literal
 
 from streaming.core.outbox import Outbox
@@ -205,8 +205,6 @@ class Rooms:
         self.rooms: dict[str, Room] = {}
         self.past_said = self.past_delivered = self.past_dropped = 0
         """Messages of rooms that are gone."""
-        self.on_opened: Callable[[Room], None] | None = None
-        self.on_emptied: Callable[[Room], None] | None = None
 
     def get(self, topic: str) -> Room | None:
         """The room of a topic, if anybody here is on it."""
@@ -217,8 +215,6 @@ class Rooms:
         room = self.rooms.get(member.topic)
         if room is None:
             room = self.rooms[member.topic] = Room(member.topic)
-            if self.on_opened is not None:
-                self.on_opened(room)
         room.members[member.id] = member
         member.room = room
         return room
@@ -236,8 +232,6 @@ class Rooms:
             self.past_said += room.said
             self.past_delivered += room.delivered
             self.past_dropped += room.dropped
-            if self.on_emptied is not None:
-                self.on_emptied(room)
 
     def deliver(self, messages: Sequence[Message]) -> None:
         """Tell each room what was said there, in order."""
@@ -256,7 +250,3 @@ class Rooms:
             if member_id in room.members:
                 return room.members[member_id]
         return None
-
-    def busiest(self, most: int) -> list[Room]:
-        """The rooms with the most members."""
-        return list(islice(sorted(self.rooms.values(), key=lambda room: -len(room.members)), most))

@@ -39,7 +39,7 @@ class Channels:
         """Messages that somebody may have wanted ..."""
         self.bad = 0
         """... and those of them that were no JSON."""
-        self._past_delivered = self._past_dropped = 0
+        self._past_delivered = self._past_dropped = self._past_conflated = 0
         self._bus = bus
         self._names: dict[str, Audience] = {}
         self._granted: dict[Listener, frozenset[str]] = {}
@@ -55,6 +55,11 @@ class Channels:
     def dropped(self) -> int:
         """Messages that slow listeners missed."""
         return self._past_dropped + sum(listener.dropped for listener in self.listeners)
+
+    @property
+    def conflated(self) -> int:
+        """Messages that a newer one of the same feature took the place of while they waited."""
+        return self._past_conflated + sum(listener.conflated for listener in self.listeners)
 
     # -- who may read what -------------------------------------------------
 
@@ -154,6 +159,7 @@ class Channels:
             del self.listeners[listener]
             self._past_delivered += listener.delivered
             self._past_dropped += listener.dropped
+            self._past_conflated += listener.conflated
 
     def _join(self, listener: Listener, glob: str, reference: str | None) -> None:
         key = glob, self._granted_to(listener)

@@ -59,6 +59,11 @@ class RedisService:
         await self._bus.stop()
         await self._store.close()
 
+    @property
+    def capped(self) -> int:
+        """How often there was more than one `GET` is answered with."""
+        return self._store.capped + self.layers.capped
+
     def commands(self, connection: Peer) -> RedisCommands:
         """The commands of a new client, as the project has them."""
         kind = import_string(conf.REDIS_COMMANDS) if conf.REDIS_COMMANDS else RedisCommands
