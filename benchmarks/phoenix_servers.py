@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from geostream.embedded_redis import start_redis
-from geostream.redis_server import free_port
+from streaming.server.embedded_redis import start_redis
+from streaming.server.redis_server import free_port
 
 from .stack import Server, stack
 

@@ -10,9 +10,9 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "geostream.settings")
 http_application = get_asgi_application()
 
-from streaming.api.direct import HttpApplication  # noqa: E402 (needs Django to be set up)
+from streaming.api.fast_publish import HttpApplication  # noqa: E402 (needs Django to be set up)
+from streaming.engine.runtime import lifespan  # noqa: E402
 from streaming.routing import websocket_urlpatterns  # noqa: E402
-from streaming.runtime import lifespan  # noqa: E402
 
 application = ProtocolTypeRouter(
     {

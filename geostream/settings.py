@@ -1,6 +1,6 @@
 """Django settings of the GeoStream project: wiring only.
 Everything is set by environment variables; `docs/settings.md` lists them. Settings of the streaming engine itself are in
-`streaming/conf.py`.
+`streaming/engine/conf.py`.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Redis: REDIS_URL, or what geostream/embedded_redis.py finds or starts when the first connection is made.
-GEOSTREAM_REDIS_RESOLVER = "geostream.embedded_redis.resolve"
+# Redis: REDIS_URL, or what streaming/server/embedded_redis.py finds or starts when the first connection is made.
+GEOSTREAM_REDIS_RESOLVER = "streaming.server.embedded_redis.resolve"
 CHANNEL_LAYERS = {"default": {"BACKEND": "streaming.channel_layer.ChannelLayer", "CONFIG": {}}}
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from streaming.views import operators
+from streaming.pages.views import operators
 
 urlpatterns = [
     path("admin/operators/", admin.site.admin_view(operators), name="operators"),

@@ -17,7 +17,10 @@ class StreamingConfig(AppConfig):
     def ready(self) -> None:
         from channels.layers import get_channel_layer
 
-        from . import admin, checks, signals  # noqa: F401 (registers the admin pages, the checks and the receivers)
+        from streaming.engine import checks  # noqa: F401 (registers the admin pages, the checks and the receivers)
+        from streaming.operators import admin  # noqa: F401 (registers the admin pages, the checks and the receivers)
+        from streaming.tiles import signals  # noqa: F401 (registers the admin pages, the checks and the receivers)
+
         from .core.doorbell import doorbell
         from .core.redis import configure
 

@@ -113,7 +113,8 @@ class Tileset(models.Model):
 
     def clean(self) -> None:
         """Refuse a source that cannot be read, by reading it."""
-        from .tiles.opening import open_source
+        from streaming.tiles.source_factory import open_source
+
         from .tiles.tilesets import settings_of
 
         if self.min_zoom is not None and self.max_zoom is not None and self.min_zoom > self.max_zoom:

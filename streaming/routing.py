@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from .connection import NotFound
+from streaming.engine.connection import NotFound
+
 from .dialects.geo.consumer import GeoConnection
 from .dialects.phoenix.routing import phoenix_urlpatterns
 from .dialects.redis_commands.consumer import RedisConnection

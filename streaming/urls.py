@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from . import views
+from streaming.pages import views
+
 from .api.channel_tokens import ChannelTokenView
 from .dialects.phoenix.views import longpoll_urlpatterns
 

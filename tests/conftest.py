@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from geostream.embedded_redis import RedisService, start_redis
 from streaming.core import redis as redis_connections
+from streaming.engine.runtime import Runtime, get_runtime, stop_runtime
 from streaming.features.layers import catalogue
-from streaming.runtime import Runtime, get_runtime, stop_runtime
+from streaming.server.embedded_redis import RedisService, start_redis
 
 from .geo_peer import GeoPeer
 from .server_process import ServerProcess

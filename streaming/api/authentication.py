@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from streaming.auth import verify_token
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.auth import verify_token
+from streaming.engine.conf import conf
 
 from .errors import CHALLENGE
 

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from .authentication import BearerAuthentication, PageSession, bearer_token, known_users
-from .bodies import JsonBody
 from .permissions import Needed
+from .request_body import JsonBody
 
 
 class AlwaysJson(BaseContentNegotiation):

@@ -16,11 +16,11 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.topics.tokens import issue
 
-from .answers import answer
 from .base import AsyncApiView
-from .bodies import JsonBody
 from .channel_schemas import POST_CHANNEL_TOKEN
 from .errors import refusal
+from .request_body import JsonBody
+from .responses import answer
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",

@@ -16,7 +16,7 @@ from rest_framework.exceptions import APIException, NotFound, PermissionDenied, 
 
 from streaming.core.errors import StreamError
 
-from .answers import answer
+from .responses import answer
 
 logger = logging.getLogger(__name__)
 

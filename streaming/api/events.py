@@ -10,9 +10,9 @@ from streaming.core.errors import StreamError
 from streaming.features.events import append_event_sync
 
 from . import schemas
-from .answers import answer
 from .base import ApiView
 from .permissions import CHANGE
+from .responses import answer
 
 
 class EventsView(ApiView):

@@ -13,21 +13,21 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.items import Item
+from streaming.engine.conf import conf
 from streaming.features.geojson import key_of, keys_of, parse_feature
 from streaming.features.layers import catalogue, layer_feed
 
 from . import schemas
-from .answers import geojson
 from .base import ApiView
-from .bodies import media_type, read_body
 from .errors import UnsupportedMediaType, refusal
 from .features import DOCUMENTS, writable
 from .permissions import CHANGE, require_readable
 from .queries import read_presentation
+from .request_body import media_type, read_body
+from .responses import geojson
 
 
 class FeatureView(ApiView):

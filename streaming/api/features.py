@@ -17,24 +17,24 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
+from streaming.engine.conf import conf
+from streaming.engine.runtime import running
 from streaming.features.geojson import LineCutter, split_features
 from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, aingest_stream, ingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import ensure_layer
-from streaming.runtime import running
 
 from . import schemas
-from .answers import answer, geojson
-from .arriving import Arriving
 from .base import AsyncApiView
-from .bodies import LINES, body_chunks, declared_length, media_type, read_body
 from .errors import UnsupportedMediaType, refusal
 from .pages import current_items, pick
 from .permissions import ADD, CHANGE, require_readable
 from .queries import read_query
+from .request_body import LINES, body_chunks, declared_length, media_type, read_body
+from .request_stream import Arriving
+from .responses import answer, geojson
 
 DOCUMENTS = ("application/json", "application/geo+json")
 INLINE_BYTES = 512 * 1024

@@ -10,16 +10,16 @@ from django.http.multipartparser import MultiPartParserError
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.tilesets import tilesets
 
 from . import tile_schemas
-from .answers import answer
 from .base import ApiView
-from .bodies import body_chunks, declared_length, media_type, too_large
 from .errors import UnsupportedMediaType
+from .request_body import body_chunks, declared_length, media_type, too_large
+from .responses import answer
 from .tilesets import CHANGE
 
 RAW = ("image/tiff", "application/octet-stream")

@@ -12,9 +12,9 @@ from streaming.features.layers import catalogue, feature_counts
 from streaming.models import Layer
 
 from . import schemas
-from .answers import answer
 from .base import ApiView
 from .permissions import ADD, CHANGE, DELETE, require_readable
+from .responses import answer
 from .schemas import LAYER_SETTINGS, LayerSerializer
 
 

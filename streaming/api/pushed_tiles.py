@@ -6,17 +6,17 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 from streaming.tiles.grid import Tile
 from streaming.tiles.pushing import push_sync, remove_sync
 from streaming.tiles.sources.base import FORMAT_NAMES
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
-from .answers import answer
 from .base import ApiView
-from .bodies import read_body
+from .request_body import read_body
+from .responses import answer
 from .tilesets import CHANGE
 
 

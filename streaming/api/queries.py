@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from django.http import QueryDict
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.presentation import Presentation, compile_presentation
+from streaming.engine.conf import conf
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000

@@ -14,8 +14,8 @@ from streaming.core.errors import ERRORS
 from streaming.features.events import EVENT_TYPES
 from streaming.models import Layer
 
-from .answers import GEOJSON
 from .queries import DEFAULT_LIMIT, MAX_LIMIT
+from .responses import GEOJSON
 
 LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
 """Shown to those who may change them."""

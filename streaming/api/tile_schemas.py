@@ -10,7 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from streaming.models import Tileset
-from streaming.tiles.opening import KINDS
+from streaming.tiles.source_factory import KINDS
 from streaming.tiles.sources.base import MIME
 
 from .schemas import ErrorSerializer, InvalidSerializer, LinkSerializer

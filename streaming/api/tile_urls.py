@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from .nowhere import NowhereView
+from .not_found import NowhereView
 from .tiles import TileJsonView, TileView
 
 urlpatterns = [

@@ -27,9 +27,9 @@ from streaming.tiles.store import Rendered, stamped
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
-from .answers import answer
 from .base import AsyncApiView
 from .errors import refusal
+from .responses import answer
 from .tilesets import readable_tileset, tile_template
 
 

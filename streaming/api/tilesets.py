@@ -10,8 +10,8 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from streaming.catalogue import readable
 from streaming.core.errors import StreamError
+from streaming.engine.catalogue import readable
 from streaming.features.layers import catalogue
 from streaming.models import Tileset
 from streaming.tiles.service import tile_service
@@ -19,8 +19,8 @@ from streaming.tiles.sources.base import MIME, Metadata
 from streaming.tiles.tilesets import TilesetSettings, settings_of, tilesets
 
 from . import tile_schemas
-from .answers import answer
 from .base import AsyncApiView
+from .responses import answer
 from .tile_schemas import TILESET_SETTINGS, TilesetSerializer
 
 Shown = dict[str, dict[str, Any]]

@@ -10,13 +10,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from streaming.auth import make_ticket
-from streaming.conf import conf
+from streaming.engine.auth import make_ticket
+from streaming.engine.conf import conf
 
 from . import schemas
-from .answers import answer
 from .base import AlwaysJson, ApiView
-from .bodies import JsonBody
+from .request_body import JsonBody
+from .responses import answer
 
 
 class TokenView(TokenObtainPairView):

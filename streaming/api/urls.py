@@ -10,7 +10,7 @@ from .feature import FeatureView
 from .features import FeaturesView
 from .imagery import ImageryView, ImageView
 from .layers import LayersView, LayerView
-from .nowhere import NowhereView
+from .not_found import NowhereView
 from .pushed_tiles import PushedTileView
 from .tilesets import TilesetsView, TilesetView
 from .tokens import RefreshView, TicketView, TokenView

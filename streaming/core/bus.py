@@ -22,8 +22,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError
 
+from .bus_subscriptions import Arrival, Handler, Listening
 from .errors import StreamError
-from .listening import Arrival, Handler, Listening
 from .redis import UNSAID, async_redis, redis_url
 
 logger = logging.getLogger(__name__)

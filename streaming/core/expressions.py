@@ -18,7 +18,7 @@ import msgspec
 from streaming.core.cql2_check import check_expression
 from streaming.core.cql2_guard import MAX_NESTING, check_text
 from streaming.core.errors import StreamError
-from streaming.core.plain import NotPlain, plain
+from streaming.core.json_values import NotPlain, plain
 
 MAX_LENGTH = 64 * 1024
 """Bytes of an expression's text."""

@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
 from streaming.core.items import Box, Item
-from streaming.core.plain import NotPlain, plain
+from streaming.core.json_values import NotPlain, plain
 
 CACHED_POLYGONS = 128
 MAX_PARTS = 8

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
+from streaming.engine.conf import conf
 
 EVENT_TYPES = ("file_change", "processing_status", "error", "progress", "custom")
 MAX_EVENT_BYTES = 256 * 1024

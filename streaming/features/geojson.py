@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
-from streaming.core.plain import MAX_DEPTH, NotPlain, check_depth, plain
+from streaming.core.json_values import MAX_DEPTH, NotPlain, check_depth, plain
 from streaming.features.records import LineCutter, iter_lines, split_features
 
 __all__ = ["MAX_BYTES", "LineCutter", "deletion", "feature_id", "iter_lines", "parse_feature", "split_features"]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Feed, PutResult
+from streaming.engine.conf import conf
 
 from .geojson import parse_feature
 

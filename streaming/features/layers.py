@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streaming.catalogue import Catalogue, readable
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.redis import refusing, sync_redis
+from streaming.engine.catalogue import Catalogue, readable
 from streaming.models import Layer
 
 __all__ = ["Catalogue", "LayerSettings", "catalogue", "feature_counts", "layer_feed", "readable", "settings_of"]

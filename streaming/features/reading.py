@@ -20,9 +20,9 @@ from typing import Any, BinaryIO, Self, cast
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH
+from streaming.engine.conf import conf
 
 from .documents import iter_documents
 from .records import LineCutter

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .geojson import parse_feature
 from .ingest import IngestResult

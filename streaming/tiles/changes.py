@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.items import Box
+from streaming.engine.conf import conf
 
 from .grid import Tile, reaches
 

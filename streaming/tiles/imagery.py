@@ -23,8 +23,8 @@ from streaming.core.redis import refusing, sync_redis
 
 from .changes import EVERYTHING, Touched, tiles_feed
 from .grid import WORLD, count
-from .opening import confined, imagery_folder, raster_options
 from .painted import PaintedFile, alone, incoming, painted_files, place, remove, write
+from .source_factory import confined, imagery_folder, raster_options
 from .sources.base import Metadata
 from .tilesets import TilesetSettings
 

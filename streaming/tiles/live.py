@@ -12,14 +12,14 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .bodies import Body, Versions, body, full
 from .changes import EVERYTHING, Touched
-from .following import Changes
 from .grid import Tile
 from .service import Opened, TileService
+from .source_changes import Changes
 from .sources.base import MIME
 from .store import Rendered
 from .tilesets import TilesetSettings

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.hub import Hub
+from streaming.engine.conf import conf
 
 from .bodies import Versions
 from .changes import Touched
-from .following import changes_of
 from .live import LiveTileset
 from .service import tile_service
+from .source_changes import changes_of
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
-    from .watching import TileWatcher
+    from .file_watcher import TileWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class LiveTilesets:
         if self._watcher is not None:
             self._watcher.refresh()
         elif conf.TILE_WATCH:
-            from .watching import TileWatcher
+            from .file_watcher import TileWatcher
 
             self._watcher = TileWatcher()
             self._watching = asyncio.create_task(self._keep_watching(self._watcher))

@@ -17,8 +17,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 SUFFIX = ".tif"
 STALE_SECONDS = 24 * 3600

@@ -10,11 +10,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from streaming.conf import conf
 from streaming.core import scripts
 from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.redis import refusing, sync_redis
+from streaming.engine.conf import conf
 
 from . import images
 from .changes import tiles_feed, touched_tiles

@@ -12,13 +12,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .changes import Places
-from .flights import Flights
 from .grid import Tile, exists, touches
-from .opening import open_source, version_of
+from .single_flight import Flights
+from .source_factory import open_source, version_of
 from .sources.base import Metadata, Source, SourceClosed
 from .store import Rendered, TileStore
 from .tilesets import TilesetSettings

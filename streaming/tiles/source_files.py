@@ -18,8 +18,8 @@ from streaming.core.items import Box
 
 from .changes import EVERYTHING, Touched, touched_tiles
 from .grid import Tile, exists, tile_box
-from .opening import allowed_roots, data_dir, imagery_folder, open_source
 from .painted import painted_files
+from .source_factory import allowed_roots, data_dir, imagery_folder, open_source
 from .sources.base import FORMAT_NAMES
 from .tilesets import TilesetSettings
 

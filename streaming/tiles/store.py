@@ -12,12 +12,12 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .changes import Places
-from .flights import Flights
 from .grid import Tile
+from .single_flight import Flights
 from .sources.base import MIME, Source
 
 ENTRY_BYTES = 400

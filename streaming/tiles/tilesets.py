@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
-from streaming.catalogue import Catalogue
 from streaming.core.errors import StreamError
+from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer, Tileset
 
 from .sources.base import Metadata

@@ -5,8 +5,9 @@ from streaming.topics import Channel, Refused, Reply, topic
 
 from __future__ import annotations
 
+from streaming.topics.publishing import abroadcast, broadcast
+
 from .channel import Channel, Push, Refused, Reply, Stop
 from .routes import topic
-from .sending import abroadcast, broadcast
 
 __all__ = ["Channel", "Push", "Refused", "Reply", "Stop", "abroadcast", "broadcast", "topic"]

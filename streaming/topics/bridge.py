@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .channel import Channel, Push, Reply
-from .envelopes import Envelopes
 from .history_store import is_command
 from .messages import Message
 from .names import check_event, matches_any
+from .push_replies import Envelopes
 from .rooms import Member, Rooms
 
 if TYPE_CHECKING:

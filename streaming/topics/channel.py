@@ -18,7 +18,7 @@ from .rooms import Member, Policy
 from .tokens import Claims, verify
 
 if TYPE_CHECKING:
-    from streaming.connection import Peer
+    from streaming.engine.connection import Peer
 
     from .service import Topics
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from streaming.conf import conf
 from streaming.core.bus import Bus
 from streaming.core.deliveries import Delivery
 from streaming.core.feed import Cursor
 from streaming.core.hub import Hub
+from streaming.engine.conf import conf
 
 from .bridge import sayable
-from .history_keeper import RENEW_SECONDS, Keeper, Spawn
 from .history_store import AFTERLIFE_SECONDS, OWN_EVENTS, PREFIX, check_said, is_command, keep, kept, prepare, topic_feed
 from .history_view import EVERYTHING, HistoryView
+from .history_writer import RENEW_SECONDS, Keeper, Spawn
 from .messages import Message
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.redis import async_redis, refusing, sync_redis
+from streaming.engine.conf import conf
 
 from .messages import Message
 from .names import check_topic, matches_any

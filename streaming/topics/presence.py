@@ -18,12 +18,12 @@ from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.hub import Hub
 from streaming.core.leases import Leases
+from streaming.core.worker import Worker
 
 from .presence_diff import metas_by_key
 from .presence_entry import checked_key, checked_meta, first_meta, next_meta, stored_entry
 from .presence_room import PresenceRoom
 from .presence_store import OWNED, Answer, Operation, PresenceStore, presence_feed
-from .presence_worker import Worker
 from .rooms import Member, Rooms
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
-from streaming.core.plain import NotPlain, plain
+from streaming.core.json_values import NotPlain, plain
 
 MAX_KEY_BYTES = 255
 MAX_META_BYTES = 4096

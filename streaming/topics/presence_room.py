@@ -10,9 +10,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from streaming.conf import conf
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
+from streaming.engine.conf import conf
 
 from .messages import Message
 from .presence_diff import Picture, difference, encoded_state

@@ -7,20 +7,20 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from streaming.conf import conf
 from streaming.core.bus import Bus
+from streaming.engine.conf import conf
+from streaming.operators.commands import kick
+from streaming.operators.monitor import Monitor
+from streaming.operators.presence_announcer import Announcer
 
-from .announcing import Announcer
 from .bridge import Bridge
 from .builtin.system import Clock
 from .history import History
-from .monitoring import Monitor
-from .operating import kick
 from .presence import Presence
 from .rooms import Member, Rooms
 
 if TYPE_CHECKING:
-    from streaming.runtime import Runtime
+    from streaming.engine.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import RequestFactory
 from rest_framework.test import APIClient
 
-from streaming.api import bodies
+from streaming.api import request_body as bodies
 from streaming.core.redis import sync_redis
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer

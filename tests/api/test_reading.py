@@ -13,9 +13,9 @@ from rest_framework.test import APIClient
 
 from streaming.api import pages
 from streaming.api.queries import read_query
+from streaming.engine.runtime import Runtime
 from streaming.features.publishing import apublish, delete, publish
 from streaming.models import Layer
-from streaming.runtime import Runtime
 from tests.geo_peer import point
 
 PATH = "/api/layers/cities/features"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from geostream.embedded_redis import start_redis
+from streaming.server.embedded_redis import start_redis
 
 from ..conftest import missing
 from ..server_process import ServerProcess

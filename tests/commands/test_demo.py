@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import redis
 
-from geostream.embedded_redis import RedisService
 from streaming.client import GeoStreamClient
 from streaming.management.commands.demo import flight_event
+from streaming.server.embedded_redis import RedisService
 from tests.server_process import free_port
 
 from .conftest import feature

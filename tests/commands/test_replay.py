@@ -20,7 +20,6 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from geostream.embedded_redis import RedisService
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, parse_entries
 from streaming.core.redis import sync_redis
@@ -28,6 +27,7 @@ from streaming.features import replaying
 from streaming.features.recordings import Recording
 from streaming.features.replaying import Listener, Pace, Replay
 from streaming.models import Layer
+from streaming.server.embedded_redis import RedisService
 
 from .conftest import feature, held
 

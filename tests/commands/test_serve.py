@@ -19,7 +19,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from geostream.embedded_redis import start_redis
+from streaming.server.embedded_redis import start_redis
 from tests.conftest import missing
 from tests.server_process import ServerProcess
 

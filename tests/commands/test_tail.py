@@ -14,7 +14,7 @@ import pytest
 from django.core.management.color import no_style
 
 from streaming.client import FeatureChange
-from streaming.management.change_lines import Human
+from streaming.management.change_output import Human
 from tests.server_process import ServerProcess, free_port
 
 from .conftest import feature

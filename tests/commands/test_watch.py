@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from geostream.embedded_redis import RedisService
 from streaming.management.commands.watch import described
+from streaming.server.embedded_redis import RedisService
 from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, touched_tiles
 from streaming.tiles.grid import Tile
 from tests.tiles.conftest import PNG, plain, write_raster

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geostream.embedded_redis import start_redis
-from geostream.redis_server import start, try_lock
+from streaming.server.embedded_redis import start_redis
+from streaming.server.redis_server import start, try_lock
 
 
 class RestartingRedis:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from geostream.embedded_redis import RedisService
 from streaming.core import bus as bus_module
 from streaming.core import redis as connections
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.server.embedded_redis import RedisService
 
 from .restarting import RestartingRedis
 

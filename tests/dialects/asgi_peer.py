@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from channels.routing import URLRouter
 
+from streaming.engine.runtime import running
 from streaming.routing import websocket_urlpatterns
-from streaming.runtime import running
 
 TIMEOUT = 5.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import streaming
-from geostream.embedded_redis import start_redis
+from streaming.server.embedded_redis import start_redis
 from tests.server_process import ServerProcess
 
 RELIEF = Path(streaming.__path__[0]) / "demo" / "relief.tif"

@@ -21,9 +21,9 @@ from streaming.api.queries import PARAMETERS
 from streaming.api.schemas import LAYER_SETTINGS
 from streaming.client import GeoStreamClient
 from streaming.client.conditions import FeatureOptions
-from streaming.conf import TABLE
 from streaming.core.errors import CLOSE_MEANINGS, ERRORS
 from streaming.dialects.geo.messages import BASE_FIELDS, TYPES
+from streaming.engine.conf import TABLE
 from tests.conftest import missing
 from tests.server_process import ServerProcess
 

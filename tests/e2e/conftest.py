@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from geostream.embedded_redis import RedisService, start_redis
+from streaming.server.embedded_redis import RedisService, start_redis
 from tests.server_process import ServerProcess
 
 from .channel_tokens import SECRET

@@ -20,8 +20,8 @@ import jwt
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from geostream.embedded_redis import RedisService, start_redis
 from streaming.dialects.geo.messages import Ack, Authenticate, Error, Ping, Pong, SubscribeFeatures
+from streaming.server.embedded_redis import RedisService, start_redis
 from tests.dialects.geo.vectors import RUST_FIRST_FRAME
 from tests.geo_peer import point
 from tests.server_process import ServerProcess, free_port

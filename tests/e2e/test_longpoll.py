@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis as redis_client
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.server_process import ServerProcess
 
 from .channel_tokens import token

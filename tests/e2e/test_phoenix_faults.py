@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import redis as redis_client
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 from tests.dialects.phoenix.sockets import PhoenixSocket
 from tests.server_process import ServerProcess

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import redis as redis_client
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from websockets.sync.client import connect
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.conftest import missing
 from tests.geo_peer import point
 from tests.server_process import ServerProcess

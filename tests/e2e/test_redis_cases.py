@@ -13,7 +13,7 @@ import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.dialects.redis_commands.vectors import CASES, GREETING, expected
 from tests.server_process import ServerProcess
 

@@ -18,8 +18,8 @@ import pytest
 import redis as redis_client
 from websockets.sync.client import connect
 
-from geostream.embedded_redis import RedisService
-from geostream.redis_server import process_id
+from streaming.server.embedded_redis import RedisService
+from streaming.server.redis_server import process_id
 from tests.core.restarting import RestartingRedis
 from tests.server_process import ServerProcess
 

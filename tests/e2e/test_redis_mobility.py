@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis as redis_client
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis as redis_client
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.conftest import missing
 from tests.server_process import ServerProcess
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.core.items import Item
+from streaming.tiles.affected_tiles import TouchedByItems
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.layer import LayerSource
-from streaming.tiles.touching import TouchedByItems
 
 TILES = [Tile(z, x, y) for z in range(4) for x, y in product(range(1 << z), repeat=2)]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streaming.tiles.changes import EVERYTHING, Touched, touched_tiles
-from streaming.tiles.following import _Any
 from streaming.tiles.grid import WORLD, view
+from streaming.tiles.source_changes import _Any
 
 TILES = view(WORLD, range(5), 1000)
 PARTS = {

@@ -22,9 +22,9 @@ from streaming.models import Tileset
 from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, tiles_feed
 from streaming.tiles.grid import Tile, count
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
-from streaming.tiles.opening import imagery_folder, open_source
 from streaming.tiles.painted import painted_files
 from streaming.tiles.service import tile_service
+from streaming.tiles.source_factory import imagery_folder, open_source
 from streaming.tiles.sources.base import SourceClosed
 from streaming.tiles.sources.footprint import opaque
 from streaming.tiles.sources.raster import RasterSource

@@ -21,9 +21,9 @@ from streaming.models import Tileset
 from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_tiles
 from streaming.tiles.grid import Tile
 from streaming.tiles.mvt_check import check_mvt
-from streaming.tiles.opening import open_source, version_of
 from streaming.tiles.pushing import push_sync, remove_sync
 from streaming.tiles.service import tile_service
+from streaming.tiles.source_factory import open_source, version_of
 from streaming.tiles.sources.pushed import pushed_keys
 from streaming.tiles.tilesets import TilesetSettings, settings_of
 

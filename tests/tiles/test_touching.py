@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.core.items import Item
+from streaming.tiles.affected_tiles import TouchedByItems
 from streaming.tiles.grid import Tile, tile_box
 from streaming.tiles.mvt import EXTENT
 from streaming.tiles.sources.layer import LayerSource
-from streaming.tiles.touching import TouchedByItems
 
 
 def at(lon: float, lat: float) -> tuple[float, float, float, float]:

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import watchfiles
 
-from streaming.tiles import watching
+from streaming.tiles import file_watcher as watching
 from streaming.tiles.changes import EVERYTHING, Touched, touched_tiles
+from streaming.tiles.file_watcher import TileWatcher
 from streaming.tiles.grid import Tile
 from streaming.tiles.tilesets import TilesetSettings
-from streaming.tiles.watching import TileWatcher
 
 from .conftest import PNG, plain, write_raster
 from .test_source_files import EAST, box_of, painted, tileset

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streaming import apublish
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 from tests.dialects.phoenix.peer import PhoenixPeer
 
 from .layer_peer import ConnectLayer, LayerPeer

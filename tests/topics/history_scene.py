@@ -9,8 +9,8 @@ from typing import Any
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.redis import async_redis
-from streaming.topics.history_keeper import Keeper
 from streaming.topics.history_store import said, topic_feed
+from streaming.topics.history_writer import Keeper
 from streaming.topics.messages import Message
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import Binary, PhoenixPeer

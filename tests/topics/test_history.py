@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast, history_store
 from streaming.topics.history_store import keep, topic_feed
 from streaming.topics.messages import Message

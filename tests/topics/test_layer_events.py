@@ -12,7 +12,7 @@ from streaming.core.items import Item
 from streaming.core.presentation import Presentation
 from streaming.dialects.phoenix.encoder import room_encoder
 from streaming.dialects.phoenix.serializers import V1, V2
-from streaming.senders import ASGI, RAW
+from streaming.engine.senders import ASGI, RAW
 from streaming.topics.layer_events import LayerEncoder, LayerVariant, event_payload, layer_encoder
 
 WHOLE = Presentation()

@@ -9,9 +9,9 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import OperationalError
 
-from streaming import recorder
+from streaming.engine import recorder
+from streaming.engine.runtime import Runtime, stop_runtime
 from streaming.models import Node, Presence
-from streaming.runtime import Runtime, stop_runtime
 from streaming.topics.rooms import Member
 
 from .presence_scene import Client, Process

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.connection import Connection
+from streaming.engine.connection import Connection
 
 from .session import GeoSession
 

@@ -14,8 +14,8 @@ import msgspec
 
 from streaming.core.deliveries import Delivery, conflated
 from streaming.core.presentation import Presentation
+from streaming.engine.senders import Framing
 from streaming.features.geojson import deletion
-from streaming.senders import Framing
 
 from .encoding import Encoding, is_text
 from .messages import ChangeType, EventType

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from streaming.core.errors import StreamError
-from streaming.core.nesting import deeper_than
+from streaming.core.json_depth import deeper_than
 from streaming.dialects.geo import zstd
 from streaming.dialects.geo.encoding import Encoding
 from streaming.dialects.geo.errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many

@@ -11,7 +11,7 @@ from streaming.core.attributes import compile_attributes
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.items import Item
-from streaming.features import wanted as features
+from streaming.features import subscription_request as features
 
 from .messages import SubscribeEvents, SubscribeFeatures, UpdateSubscription
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
 
-from streaming.auth import from_token
-from streaming.conf import conf
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.hub import Hub
+from streaming.engine.auth import from_token
+from streaming.engine.conf import conf
 
 from .codec import DecodeError, Encoding, decode, encode, is_text, negotiate
 from .encoding import JSON_TEXT
@@ -40,7 +40,7 @@ from .subscriptions import EventSubscription, FeatureSubscription
 from .tiles import TileSubscription
 
 if TYPE_CHECKING:
-    from streaming.connection import Connection
+    from streaming.engine.connection import Connection
     from streaming.tiles.view import Allowance
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.filters import Filter
 from streaming.core.follower import Condition
-from streaming.core.foreseen import foreseen
+from streaming.core.prefilter import foreseen
 from streaming.core.replica import Replica
 from streaming.core.view import View
 from streaming.features.events import event_feed

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from msgspec import UNSET
 
-from streaming.senders import Framing
+from streaming.engine.senders import Framing
 from streaming.tiles.grid import Tile
 
 from .encoding import Encoding, is_text

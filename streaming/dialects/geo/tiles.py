@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, structs
 
-from streaming.catalogue import readable
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.catalogue import readable
+from streaming.engine.conf import conf
 from streaming.tiles.grid import MAX_ZOOM, Tile, view
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.tilesets import TilesetSettings, tilesets

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
-from streaming.auth import NOBODY, Principal, authenticate, from_token
-from streaming.conf import conf
-from streaming.connection import Connection, Refusal, Session, deny
 from streaming.core.errors import CloseCode, StreamError
-from streaming.senders import AnySender
+from streaming.engine.auth import NOBODY, Principal, authenticate, from_token
+from streaming.engine.conf import conf
+from streaming.engine.connection import Connection, Refusal, Session, deny
+from streaming.engine.senders import AnySender
 
 from .frames import FrameError
 from .serializers import Serializer, version_of

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from streaming.senders import Framing
+from streaming.engine.senders import Framing
 
 from .serializers import Serializer
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streaming.core.nesting import deeper_than
+from streaming.core.json_depth import deeper_than
 
 MAX_DEPTH = 126
 """Levels of arrays and objects in a payload: what backends in Rust (serde_json) read without being told otherwise."""

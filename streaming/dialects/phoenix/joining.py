@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from django.db import DatabaseError
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 from streaming.topics.channel import Channel, Refused, Reply
 from streaming.topics.names import check_topic
 from streaming.topics.rooms import Member

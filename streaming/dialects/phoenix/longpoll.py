@@ -14,18 +14,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from streaming.auth import Principal
-from streaming.conf import conf
-from streaming.connection import Pace, Peer, Session
 from streaming.core.errors import CloseCode
-from streaming.senders import Framing
+from streaming.engine.auth import Principal
+from streaming.engine.conf import conf
+from streaming.engine.connection import Pace, Peer, Session
+from streaming.engine.senders import Framing
 
 from .consumer import CLOSE_CODES
 from .serializers import Serializer
 from .session import PhoenixSession
 
 if TYPE_CHECKING:
-    from streaming.runtime import Runtime
+    from streaming.engine.runtime import Runtime
 
 POLL_SECONDS = 10.0
 AWAY_SECONDS = 15.0

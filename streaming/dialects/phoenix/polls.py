@@ -18,14 +18,14 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-from streaming.auth import Principal
 from streaming.core.bus import Arrival, Bus
+from streaming.engine.auth import Principal
 
 from .longpoll import GONE, POLL_SECONDS, PollPeer, new_token, node_of
 from .serializers import Serializer
 
 if TYPE_CHECKING:
-    from streaming.runtime import Runtime
+    from streaming.engine.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.urls import URLPattern, path
 
-from streaming.conf import conf
+from streaming.engine.conf import conf
 
 from .consumer import PhoenixConnection
 

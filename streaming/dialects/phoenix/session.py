@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from django.db import DatabaseError
 
-from streaming.conf import conf
 from streaming.core.errors import CloseCode, StreamError
+from streaming.engine.conf import conf
 from streaming.topics.channel import Push, Refused, Reply, Stop
 from streaming.topics.rooms import Member
 from streaming.topics.tokens import verify
@@ -26,7 +26,7 @@ from .joining import Joining
 from .serializers import Serializer
 
 if TYPE_CHECKING:
-    from streaming.connection import Peer
+    from streaming.engine.connection import Peer
     from streaming.topics.service import Topics
 
 logger = logging.getLogger(__name__)

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from streaming.auth import NOBODY, authenticate, check_origin
-from streaming.conf import conf
 from streaming.core.errors import StreamError
-from streaming.runtime import get_runtime
+from streaming.engine.auth import NOBODY, authenticate, check_origin
+from streaming.engine.conf import conf
+from streaming.engine.runtime import get_runtime
 
 from .consumer import user_of
 from .frames import FrameError

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from streaming.core.index import BoxIndex
 from streaming.core.items import Box
 
+from .client_filters import Value
 from .crs import Crs
-from .geo import Value
-from .placing import Placing
+from .spatial_filter import Placing
 
 if TYPE_CHECKING:
     from .listeners import Listener

@@ -10,15 +10,15 @@ import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 
-from streaming.conf import conf
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
 from .audiences import Audience
-from .geo import BadValue, Value
+from .batching import Message, Turn
+from .client_filters import BadValue, Value
 from .listeners import Listener
 from .names import ANYBODY, Glob, Readable
-from .turns import Message, Turn
 
 logger = logging.getLogger(__name__)
 

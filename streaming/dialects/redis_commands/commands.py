@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 
+from .client_filters import BadValue, Filters, Value
 from .crs import Crs
 from .envelopes import envelope, error, notice, pong
-from .geo import BadValue, Filters, Value
 from .grammar import (
     COMMANDS,
     VERSION,
@@ -52,7 +52,7 @@ from .grants import Grants
 from .listeners import Listener
 
 if TYPE_CHECKING:
-    from streaming.connection import Peer
+    from streaming.engine.connection import Peer
 
     from .service import RedisService
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from streaming.conf import conf
-from streaming.connection import Connection, Session
+from streaming.engine.conf import conf
+from streaming.engine.connection import Connection, Session
 
 from .session import RedisSession
 

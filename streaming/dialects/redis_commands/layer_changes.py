@@ -16,9 +16,9 @@ from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
 from .audiences import Audience
-from .geo import Filters, Value
+from .batching import Message, Turn
+from .client_filters import Filters, Value
 from .listeners import Listener
-from .turns import Message, Turn
 
 logger = logging.getLogger(__name__)
 

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError
 
-from streaming.conf import conf
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
+from streaming.engine.conf import conf
 from streaming.features.geojson import keys_of
 from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
 
 from .channels import Channels
+from .client_filters import Area, Filters, Value
 from .crs import WGS84
-from .geo import Area, Filters, Value
 from .layer_changes import FollowedLayer
 from .listeners import Listener
 
 if TYPE_CHECKING:
-    from streaming.runtime import Runtime
+    from streaming.engine.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from streaming.core.outbox import Outbox
 
+from .client_filters import Filters
 from .envelopes import batch
-from .geo import Filters
 from .policies import Ruled, Subject
 
 if TYPE_CHECKING:
-    from streaming.senders import Framing
+    from streaming.engine.senders import Framing
 
     from .audiences import Audience
 

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
 
-from streaming.conf import conf
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+from streaming.feeding.hashes import Store, commands_url
 
 from .channels import Channels
+from .client_filters import Filters
 from .commands import RedisCommands
 from .crs import CrsCatalogue
-from .geo import Filters
 from .layers import Layers
 from .names import readable
 from .policies import policies
-from .store import Store, commands_url
 
 if TYPE_CHECKING:
-    from streaming.connection import Peer
-    from streaming.runtime import Runtime
+    from streaming.engine.connection import Peer
+    from streaming.engine.runtime import Runtime
 
 
 CONFIRM_SECONDS = 1.0

@@ -10,7 +10,7 @@ from streaming.core.errors import StreamError
 from .envelopes import error, greeting
 
 if TYPE_CHECKING:
-    from streaming.connection import Peer
+    from streaming.engine.connection import Peer
 
 
 class RedisSession:

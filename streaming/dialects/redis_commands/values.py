@@ -16,12 +16,12 @@ import msgspec
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 
-from streaming.core.nesting import deeper_than
+from streaming.core.json_depth import deeper_than
 
 from .areas import Area
 from .crs import WGS84, Crs
-from .placing import Placing
 from .shapes import KINDS, Place
+from .spatial_filter import Placing
 
 MAX_DEPTH = 126
 """Levels of arrays and objects: what all peers read. More is bad data."""

@@ -12,9 +12,9 @@ from django.db import transaction
 
 from streaming.core.errors import StreamError
 from streaming.management.commands.serve import check_migrations, prepare_redis
-from streaming.management.copies import Copies
+from streaming.management.staged_files import Copies
 from streaming.models import Tileset
-from streaming.tiles.opening import KINDS, confined, data_dir, detect_kind, open_source
+from streaming.tiles.source_factory import KINDS, confined, data_dir, detect_kind, open_source
 from streaming.tiles.tilesets import settings_of
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")

@@ -24,17 +24,17 @@ import uvicorn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 import streaming
-from streaming.conf import conf
 from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
 from streaming.features.events import append_event_sync
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
 from streaming.features.reading import FeatureFile
 from streaming.features.recordings import Recording, TimedFeature
 from streaming.features.replaying import Listener, Pace, Replay
-from streaming.management.acquisition import Acquisition
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.demo_imagery import Acquisition
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
 from streaming.tiles.tilesets import TilesetSettings, settings_of
@@ -76,7 +76,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-imagery", dest="imagery", action="store_false", help="leave the relief as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from geostream import server
+        from streaming.server import uvicorn_server as server
 
         with claimed(options["host"], options["port"]) as listener:
             check_migrations()

@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from geostream.embedded_redis import RedisUnavailable
-from streaming.conf import conf
 from streaming.core.redis import redis_url
-from streaming.management.environment import add_environment_arguments, refuse_ineffective, restart_with_environment
+from streaming.engine.conf import conf
+from streaming.management.environment_options import add_environment_arguments, refuse_ineffective, restart_with_environment
+from streaming.server.embedded_redis import RedisUnavailable
 from streaming.topics.tokens import announce_open_tokens
 
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from geostream import server
+        from streaming.server import uvicorn_server as server
 
         refuse_ineffective(options)
         check_migrations()

@@ -14,7 +14,7 @@ from streaming.client import ClientError, ConnectionFailed, ConnectionState, Eve
 from streaming.client.merging import merged
 from streaming.features.events import EVENT_TYPES
 from streaming.management.arguments import at_least_one
-from streaming.management.change_lines import FORMATS, Human
+from streaming.management.change_output import FORMATS, Human
 
 CONDITIONS = ("bbox", "filter", "datetime", "properties", "crs")
 SERVER = "ws://127.0.0.1:8000/ws"

@@ -19,8 +19,8 @@ from streaming.core.redis import close_async_redis
 from streaming.management.arguments import positive
 from streaming.management.commands.serve import check_migrations, prepare_redis
 from streaming.tiles.changes import Touched, announce
+from streaming.tiles.file_watcher import TileWatcher
 from streaming.tiles.tilesets import TilesetSettings, tilesets
-from streaming.tiles.watching import TileWatcher
 
 REREAD_SECONDS = 2.0
 RETRY_SECONDS = 2.0

@@ -18,9 +18,9 @@ import shapely
 from numpy.typing import NDArray
 
 from streaming.core.items import Box, Item
+from streaming.tiles.affected_tiles import touched_by
 from streaming.tiles.grid import MAX_LATITUDE
 from streaming.tiles.mvt import Words, written
-from streaming.tiles.touching import touched_by
 
 Positions = NDArray[np.float64]
 GROWTH = 4

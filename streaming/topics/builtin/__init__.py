@@ -9,7 +9,8 @@ from ..routes import TopicPattern, topic
 
 def builtin_patterns(open_topics: bool) -> Sequence[TopicPattern]:
     """`open_topics`: every other topic is open to whoever has a token for it, and bridged to Redis."""
-    from .admin import AdminChannel
+    from streaming.operators.channel import AdminChannel
+
     from .layer import LayerChannel
     from .open import OpenChannel
     from .system import SystemChannel

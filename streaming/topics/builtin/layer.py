@@ -19,11 +19,11 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.filters import Filter
 from streaming.core.follower import Condition
-from streaming.core.foreseen import foreseen
+from streaming.core.prefilter import foreseen
 from streaming.core.replica import Replica
 from streaming.core.view import View
 from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
-from streaming.features.wanted import Asked, Wanted, changed, read_asked, understood
+from streaming.features.subscription_request import Asked, Wanted, changed, read_asked, understood
 
 from ..channel import Channel, Reply
 from ..layer_events import LayerEncoder, LayerVariant, layer_encoder

@@ -14,9 +14,9 @@ from django.db import OperationalError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import adelete, apublish
+from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.models import Layer
-from streaming.runtime import Runtime
 from tests.geo_peer import GeoPeer, point
 
 Connect = Callable[..., GeoPeer]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from streaming.dialects.geo.encoding import JSON_TEXT
 from streaming.dialects.geo.messages import DataEncoding
 from streaming.dialects.geo.tile_encoder import MAX_FORMS, TileVariant, tile_encoder
-from streaming.senders import RawFraming
+from streaming.engine.senders import RawFraming
 from streaming.tiles.bodies import full
 from streaming.tiles.grid import Tile
 from streaming.tiles.store import stamped

@@ -9,8 +9,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from streaming.engine.runtime import running
 from streaming.models import Subscription
-from streaming.runtime import running
 from tests.geo_peer import GeoPeer
 
 from .tile_peers import add, burst, subscribe

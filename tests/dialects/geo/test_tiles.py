@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streaming.engine.runtime import Runtime
 from streaming.models import Layer, Tileset
-from streaming.runtime import Runtime
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
 from streaming.tiles.view import TileView

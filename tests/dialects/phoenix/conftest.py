@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from geostream.embedded_redis import RedisService
 from streaming.core import redis as connections
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
+from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 from tests.e2e.conftest import Serve, module_redis, serve
 from tests.server_process import ServerProcess

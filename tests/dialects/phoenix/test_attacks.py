@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from streaming import connection as connections
-from streaming.conf import conf
 from streaming.core.redis import async_redis
 from streaming.dialects.phoenix.polls import Passed, opened, sealed
-from streaming.runtime import Runtime
-from streaming.topics import Channel, announcing, topic
+from streaming.engine import connection as connections
+from streaming.engine.conf import conf
+from streaming.engine.runtime import Runtime
+from streaming.operators import presence_announcer as announcing
+from streaming.topics import Channel, topic
 from streaming.topics import routes as topic_routes
 from streaming.topics.tokens import mint
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 from streaming.topics.bridge import BROADCAST_CHANNEL
 from streaming.topics.tokens import mint
 from tests.core.restarting import RestartingRedis

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast
 
 from . import chat

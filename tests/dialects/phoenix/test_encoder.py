@@ -11,7 +11,7 @@ from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.dialects.phoenix.encoder import room_encoder
 from streaming.dialects.phoenix.serializers import V1, V2, Serializer
-from streaming.senders import ASGI, RAW
+from streaming.engine.senders import ASGI, RAW
 from streaming.topics.messages import Message
 from streaming.topics.rooms import Member
 from tests.core.doubles import RecordingSender

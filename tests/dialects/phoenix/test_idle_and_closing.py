@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from streaming.topics.tokens import mint
 from tests.e2e.conftest import Serve
 from tests.server_process import ServerProcess

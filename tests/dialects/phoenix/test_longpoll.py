@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streaming.dialects.phoenix import longpoll
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 from streaming.topics.tokens import mint
 
 from .backend import Backend

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from geostream.embedded_redis import RedisService
 from streaming.core import redis as connections
 from streaming.core.errors import CloseCode
+from streaming.server.embedded_redis import RedisService
 from streaming.topics.tokens import mint
 from tests.core.restarting import RestartingRedis
 from tests.server_process import ServerProcess

@@ -9,9 +9,9 @@ from typing import Any
 
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
-from streaming.dialects.redis_commands.geo import Filters
+from streaming.dialects.redis_commands.client_filters import Filters
 from streaming.dialects.redis_commands.listeners import Listener
-from streaming.senders import AsgiFraming
+from streaming.engine.senders import AsgiFraming
 from tests.core.doubles import RecordingSender
 
 FRAMING = AsgiFraming()

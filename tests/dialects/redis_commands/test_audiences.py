@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.dialects.redis_commands.audiences import MANY, Audience
+from streaming.dialects.redis_commands.client_filters import Value
 from streaming.dialects.redis_commands.crs import WGS84, build
-from streaming.dialects.redis_commands.geo import Value
 
 from .clients import Client
 

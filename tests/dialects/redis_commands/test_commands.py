@@ -16,10 +16,10 @@ from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.redis import sync_redis
+from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.features.publishing import aensure_layer, apublish
 from streaming.models import Layer
-from streaming.runtime import Runtime
 
 from . import fleet
 from .peer import RedisPeer

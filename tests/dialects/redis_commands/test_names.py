@@ -9,10 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from geostream.embedded_redis import RedisService
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
 from streaming.dialects.redis_commands.names import MAX_GLOB, Glob, readable
+from streaming.server.embedded_redis import RedisService
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from streaming.core.redis import sync_redis
 from streaming.dialects.redis_commands import grants as grants_module
 from streaming.dialects.redis_commands.grants import Grants
-from streaming.runtime import Runtime
+from streaming.engine.runtime import Runtime
 
 from .clients import until
 from .peer import RedisPeer

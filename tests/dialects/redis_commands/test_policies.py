@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from streaming.dialects.redis_commands import listeners as listeners_module
-from streaming.dialects.redis_commands.geo import Filters, Value
+from streaming.dialects.redis_commands.batching import Message
+from streaming.dialects.redis_commands.client_filters import Filters, Value
 from streaming.dialects.redis_commands.policies import policies, policy_of, subject_of
-from streaming.dialects.redis_commands.turns import Message
 
 from .clients import Client
 from .documents import collection, geometry

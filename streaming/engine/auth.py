@@ -1,0 +1,148 @@
+"""Who is at the other end of a WebSocket, and may its page talk to us.
+In this order: a bearer token in the `Authorization` header, a one-time ticket in the query, the session cookie of a page with a
+matching Origin; else nobody, which public layers accept. Long-lived tokens are never taken from a URL: URLs end up in logs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user, get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.tokens import AccessToken
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import async_redis, refusing, sync_redis
+
+from .conf import conf
+
+TICKET_KEY = "geostream:ticket:"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a connection acts for. `expires` is seconds since 1970, None for as long as the user is active."""
+
+    user: Any
+    expires: float | None = None
+
+    @property
+    def user_id(self) -> int | None:
+        """The user's primary key, None for nobody."""
+        key: int | None = self.user.pk
+        return key
+
+    @property
+    def username(self) -> str:
+        """The user's name, empty for nobody."""
+        return str(self.user.get_username())
+
+    @property
+    def expired(self) -> bool:
+        """Whether the token's time is over."""
+        return self.expires is not None and self.expires <= time.time()
+
+
+NOBODY = Principal(AnonymousUser())
+
+
+async def authenticate(scope: dict[str, Any]) -> Principal:
+    """The principal of a WebSocket's opening request; `StreamError` if its origin, token or ticket is refused."""
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    authorization = headers.get(b"authorization", b"").decode("latin-1")
+    if origin:
+        check_origin(origin, headers.get(b"host", b"").decode("latin-1"))
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise StreamError("token_invalid", "the Authorization header must be 'Bearer <token>'")
+        return await from_token(token)
+    tickets = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("ticket")
+    if tickets:
+        return await from_ticket(tickets[0])
+    if origin and b"cookie" in headers:
+        return await _from_session(headers[b"cookie"].decode("latin-1"))
+    return NOBODY
+
+
+def check_origin(origin: str, host: str) -> None:
+    """Refuse pages of other sites, unless `GEOSTREAM_ALLOWED_ORIGINS` names them."""
+    allowed = {part.strip() for part in conf.ALLOWED_ORIGINS.split(",") if part.strip()}
+    if origin.lower().partition("://")[2] == host.lower() != "":
+        _check_host(host)
+        return
+    if origin in allowed or "*" in allowed:
+        return
+    raise StreamError("forbidden", f"pages of {origin} may not connect here (GEOSTREAM_ALLOWED_ORIGINS)")
+
+
+def _check_host(host: str) -> None:
+    """Refuse names that are not ours: a page whose own name was made to point here has an Origin that matches it."""
+    if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
+        raise StreamError("forbidden", f"{host} is not a name of this server (GEOSTREAM_ALLOWED_HOSTS)")
+
+
+async def from_token(token: str) -> Principal:
+    """The principal of a JSON web token."""
+    claims = verify_token(token)
+    return Principal(await _active_user(claims["user_id"]), float(claims["exp"]))
+
+
+def verify_token(token: str) -> Any:
+    """The claims of a token; `StreamError` says whether it is forged or only expired."""
+    try:
+        return AccessToken(token)  # type: ignore[arg-type]
+    except TokenError as error:
+        expired = "expired" in str(error).lower()
+        raise StreamError("token_expired" if expired else "token_invalid", str(error)) from error
+
+
+async def from_ticket(ticket: str) -> Principal:
+    """The principal a ticket was made for. It works once."""
+    with refusing():
+        owner: Any = await async_redis().getdel(TICKET_KEY + ticket)
+    if owner is None:
+        raise StreamError("token_invalid", "the ticket is unknown, used up or too old; ask for a new one")
+    return Principal(await _active_user(owner.decode()))
+
+
+def make_ticket(user: Any) -> str:
+    """A one-time ticket for a user's next WebSocket."""
+    ticket = secrets.token_urlsafe(24)
+    with refusing():
+        sync_redis().set(TICKET_KEY + ticket, str(user.pk), ex=conf.TICKET_SECONDS)
+    return ticket
+
+
+async def _active_user(user_id: str) -> Any:
+    user = await get_user_model()._default_manager.filter(pk=user_id, is_active=True).afirst()
+    if user is None:
+        raise StreamError("token_invalid", "the token's user does not exist or is not active")
+    return user
+
+
+async def _from_session(cookies: str) -> Principal:
+    try:
+        morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return NOBODY
+    return NOBODY if morsel is None else Principal(await _session_user(morsel.value))
+
+
+@database_sync_to_async
+def _session_user(session_key: str) -> Any:
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
+    return get_user(request)

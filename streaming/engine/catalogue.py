@@ -1,0 +1,90 @@
+"""Rows of configuration as the engine sees them: believed for a few seconds, so that no message waits for the database.
+
+A catalogue answers from memory where it can. A saved row clears it; `GEOSTREAM_AUTH_CACHE_SECONDS` bounds what a lost notice can cost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from channels.db import database_sync_to_async
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+
+
+class Guarded(Protocol):
+    """What a user may read or not."""
+
+    @property
+    def public(self) -> bool:
+        """Whether anybody may."""
+        ...
+
+    def readable_by(self, user: Any) -> bool:
+        """Whether the user may. May ask the database for permissions."""
+        ...
+
+
+S = TypeVar("S", bound=Guarded)
+
+
+class Catalogue(Generic[S]):
+    """All rows of one kind by name, read from the database at most every few seconds."""
+
+    def __init__(self, kind: str, read: Callable[[], dict[str, S]]) -> None:
+        self._kind, self._read = kind, read
+        self._rows: dict[str, S] = {}
+        self._read_at: float | None = None
+
+    def clear(self) -> None:
+        """Ask the database next time."""
+        self._read_at = None
+
+    def all_sync(self) -> dict[str, S]:
+        """Every row by name."""
+        if not self._fresh:
+            self._keep(self._read())
+        return self._rows
+
+    async def all(self) -> dict[str, S]:
+        """The same on the event loop."""
+        if not self._fresh:
+            self._keep(await database_sync_to_async(self._read)())
+        return self._rows
+
+    def get_sync(self, name: str) -> S:
+        """One row; `StreamError("unknown_layer")` or whatever the kind is."""
+        row = self.all_sync().get(name)
+        if row is None:
+            self.clear()
+            row = self.all_sync().get(name)
+        return self._known(row, name)
+
+    async def get(self, name: str) -> S:
+        """The same on the event loop."""
+        row = (await self.all()).get(name)
+        if row is None:
+            self.clear()
+            row = (await self.all()).get(name)
+        return self._known(row, name)
+
+    @property
+    def _fresh(self) -> bool:
+        return self._read_at is not None and time.monotonic() - self._read_at < conf.AUTH_CACHE_SECONDS
+
+    def _keep(self, rows: dict[str, S]) -> None:
+        self._rows = rows
+        self._read_at = time.monotonic()
+
+    def _known(self, row: S | None, name: str) -> S:
+        if row is None:
+            raise StreamError(f"unknown_{self._kind}", f"there is no {self._kind} {name[:100]!r}")
+        return row
+
+
+async def readable(row: Guarded, user: Any) -> bool:
+    """Whether a user may read it, without touching the database for what is public."""
+    return row.public or await database_sync_to_async(row.readable_by)(user)

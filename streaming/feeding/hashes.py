@@ -1,0 +1,111 @@
+"""Hashes of Redis as clients may read them: nothing but HGET and HSCAN is ever sent, so that a user of Redis may be limited to them.
+
+A key that holds something else is as one that is not there. A large hash is read page by page, and no further than anybody asks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import UNSAID, redis_url
+from streaming.engine.conf import conf
+
+logger = logging.getLogger(__name__)
+
+PAGE = 500
+"""Fields that Redis looks at in one command: a millisecond or less."""
+_OPTIONS: dict[str, Any] = {
+    "max_connections": 16,
+    "timeout": 5,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    **UNSAID,
+}
+
+
+def commands_url() -> str:
+    """The Redis that clients read: `GEOSTREAM_REDIS_COMMANDS_URL`, or the one in use."""
+    return str(conf.REDIS_COMMANDS_URL) or redis_url()
+
+
+class Store:
+    """One process's way to the hashes. `StreamError("redis_unavailable")` while Redis does not answer."""
+
+    def __init__(self, url: str | None = None) -> None:
+        self._url = url
+        self._opened: aioredis.Redis | None = None
+        self.capped = 0
+        """How often a hash had more values than are read."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        client, self._opened = self._opened, None
+        if client is not None:
+            await client.aclose()
+            await client.connection_pool.disconnect()
+
+    async def field(self, key: str, field: str) -> bytes | None:
+        """One value of a hash, if it is there."""
+        value: bytes | None = await self._ask(self._redis().hget(key, field))
+        return value
+
+    async def values(self, key: str, most: int | None = None) -> AsyncIterator[list[bytes]]:
+        """The values of a hash, in no order, page by page; no more than `most`, or `GEOSTREAM_REDIS_VALUES`. None of them comes twice."""
+        cursor, seen, room = 0, set[bytes](), int(conf.REDIS_VALUES) if most is None else most
+        while True:
+            cursor, page = await self._page(key, cursor)
+            values = [value for field, value in page.items() if field not in seen]
+            if len(values) > room or (len(values) == room and cursor):
+                self.capped += 1
+                cursor = 0
+            if values[:room]:
+                yield values[:room]
+            if not cursor:
+                return
+            seen.update(page)
+            room -= len(values)
+
+    async def hashes(self, pattern: str) -> AsyncIterator[list[str]]:
+        """The names of hashes like a pattern of Redis, page by page, for operators only: it takes SCAN, without which there are none."""
+        cursor = 0
+        while True:
+            answer = await self._ask(self._redis().scan(cursor, match=pattern, count=PAGE, _type="hash"))
+            cursor, names = answer or (0, [])
+            if names:
+                yield [name.decode(errors="replace") for name in names]
+            if not cursor:
+                return
+
+    async def _page(self, key: str, cursor: int) -> tuple[int, dict[bytes, bytes]]:
+        answer = await self._ask(self._redis().hscan(key, cursor, count=PAGE))
+        return (0, {}) if answer is None else answer
+
+    @staticmethod
+    async def _ask(answer: Awaitable[Any]) -> Any:
+        """What Redis answers; None for what is no hash, or not for this user of Redis."""
+        try:
+            return await answer
+        except NoPermissionError as error:
+            logger.warning("Redis does not let its user read what clients may: %s", error)
+            return None
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
+            raise StreamError("redis_unavailable", f"Redis refused to read: {error}") from error
+        except (RedisError, OSError) as error:
+            raise StreamError("redis_unavailable", "Redis does not answer") from error
+
+    def _redis(self) -> aioredis.Redis:
+        if self._opened is None:
+            pool = aioredis.BlockingConnectionPool.from_url(self._url or commands_url(), retry=Retry(ConstantBackoff(0.05), 1), **_OPTIONS)
+            self._opened = aioredis.Redis(connection_pool=pool)
+        return self._opened

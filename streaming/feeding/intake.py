@@ -1,0 +1,136 @@
+"""Values of Redis into layers: GeoJSON Features and FeatureCollections, checked and limited as everything that is published.
+
+One bad value, or one bad feature, costs nothing but itself. It is counted, and at most once a minute something is logged about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+from streaming.features.geojson import split_features
+from streaming.features.ingest import aingest
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.publishing import aensure_layer
+
+logger = logging.getLogger(__name__)
+
+INLINE_BYTES = 256 * 1024
+"""A longer value is cut into features in a thread."""
+TURN = 100
+"""Values looked at before others have a turn."""
+COMPLAIN_SECONDS = 60.0
+
+Identified = tuple[bytes, bytes]
+"""The id of a feature as it is written (nothing, if it has none), and the feature with it."""
+_NULL = msgspec.Raw(b"null")
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Heard(NamedTuple):
+    """What came from Redis at a time: the name, the layer that is for, and the value."""
+
+    at: float
+    name: str
+    layer: str
+    value: bytes
+
+
+class _Feature(msgspec.Struct):
+    id: msgspec.Raw = _NULL
+    properties: msgspec.Raw = _NULL
+
+
+class _Properties(msgspec.Struct):
+    id: msgspec.Raw = _NULL
+
+
+_decode_feature = msgspec.json.Decoder(_Feature).decode
+_decode_properties = msgspec.json.Decoder(_Properties).decode
+
+
+class Intake:
+    """Stores features, and counts."""
+
+    def __init__(self) -> None:
+        self.stored = 0
+        """Features that are in their layer now, changed or not ..."""
+        self.refused = 0
+        """... those that are not valid, have no id or no room ..."""
+        self.bad = 0
+        """... and values that are not GeoJSON at all."""
+        self._unsaid = 0
+        self._said_at = float("-inf")
+
+    async def take(self, heard: Sequence[Heard], latest_only: bool = False) -> None:
+        """Store them in order; with `latest_only` nothing of a feature but the last. After a `StreamError` they may be taken again."""
+        layers: dict[str, list[Identified]] = {}
+        bad: list[tuple[str, str]] = []
+        for number, one in enumerate(heard, 1):
+            try:
+                layers.setdefault(one.layer, []).extend(await _features(one.value))
+            except StreamError as error:
+                bad.append((one.name, error.message))
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+        for layer, features in layers.items():
+            await self._store(layer, [*dict(features).values()] if latest_only else [feature for _, feature in features])
+        if bad:
+            self.bad += len(bad)
+            self._complain(len(bad), *bad[-1])
+
+    async def _store(self, layer: str, features: list[bytes]) -> None:
+        if not features:
+            return
+        result = await aingest(layer_feed(await _settings(layer)), features)
+        self.stored += result.total - result.refused
+        if result.refused:
+            self.refused += result.refused
+            self._complain(result.refused, f"layer {layer}", result.errors[-1]["message"])
+
+    def _complain(self, count: int, where: str, reason: str) -> None:
+        self._unsaid += count
+        now = time.monotonic()
+        if now - self._said_at >= COMPLAIN_SECONDS:
+            logger.warning("%d values or features of Redis cannot be in a layer; the last one, %s: %s", self._unsaid, where, reason)
+            self._unsaid, self._said_at = 0, now
+
+
+async def _settings(layer: str) -> LayerSettings:
+    try:
+        return await catalogue.get(layer)
+    except StreamError:
+        created: LayerSettings = await aensure_layer(layer)
+        return created
+
+
+async def _features(value: bytes) -> list[Identified]:
+    """The features in a value. `StreamError` if it is not GeoJSON, or too much."""
+    if len(value) > conf.MAX_BODY_BYTES:
+        raise StreamError("too_large", f"a value has at most {conf.MAX_BODY_BYTES} bytes")
+    return await asyncio.to_thread(_cut, value) if len(value) > INLINE_BYTES else _cut(value)
+
+
+def _cut(value: bytes) -> list[Identified]:
+    return [identified(feature) for feature in split_features(value)]
+
+
+def identified(feature: bytes) -> Identified:
+    """A feature whose id may be among its properties."""
+    try:
+        found = _decode_feature(feature)
+        if bytes(found.id) != b"null":
+            return bytes(found.id), feature
+        inner = bytes(_decode_properties(found.properties).id)
+        if inner != b"null":
+            return inner, msgspec.json.encode({**msgspec.json.decode(feature), "id": msgspec.Raw(inner)})
+    except _UNREADABLE:  # what is wrong with it is found where it is refused
+        pass
+    return b"", feature

@@ -1,0 +1,207 @@
+"""Layers that are fed from Redis: whatever others publish there as GeoJSON is on the map, and in every dialect.
+
+All processes hear what is published, one of them stores it: a second one that lags would put old places back over new ones. Every process
+holds what it has heard for a few seconds, so that when the feeder dies the next one goes on where it stopped. Hashes of the same names are
+read when a process begins to feed, and again every `GEOSTREAM_REDIS_LAYERS_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Collection, Sequence
+
+from streaming.core.bus import Arrival, Bus
+from streaming.core.errors import StreamError
+from streaming.core.leader import claim, resign
+from streaming.core.worker import Worker
+from streaming.engine.conf import conf
+
+from .hashes import Store, commands_url
+from .intake import Heard, Intake
+from .sources import Sources
+
+logger = logging.getLogger(__name__)
+
+FEEDER = "geostream:redis:feeder"
+"""The key that says which node feeds."""
+RENEW_SECONDS, LEASE_SECONDS = 1.0, 3.0
+HOLD_SECONDS = LEASE_SECONDS + RENEW_SECONDS
+"""What is older was stored by a feeder that is alive."""
+BATCH = 500
+MOST_WAITING, MOST_WAITING_BYTES = 20_000, 64 * 1024 * 1024
+"""Values that wait to be stored, and their bytes; beyond, the oldest are dropped."""
+STOP_SECONDS = 2.0
+
+
+class Feeding:
+    """One process's part in this. ImproperlyConfigured if the setting cannot be read."""
+
+    def __init__(self, node: str) -> None:
+        self.intake = Intake()
+        self.dropped = 0
+        """Values that came faster than they could be stored."""
+        self._node = node
+        self._sources = Sources(conf.REDIS_LAYERS)
+        self._bus = Bus(commands_url())
+        self._store = Store()
+        self._heard: deque[Heard] = deque()
+        self._heard_bytes = 0
+        self._batch: list[Heard] = []
+        self._begins = self._latest_only = False
+        self._pages: AsyncGenerator[list[Heard], None] | None = None
+        self._read_at = 0.0
+        self._gaps = 0
+        self._until = 0.0
+        self._worker = Worker(self._step, self._waiting, "what feeds layers")
+        self._settled = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def feeding(self) -> bool:
+        """Whether this is the process that stores."""
+        return time.monotonic() < self._until
+
+    async def start(self) -> None:
+        """Listen, and feed if no other process does."""
+        for pattern in self._sources.names.patterns:
+            self._bus.on_pattern(pattern, self._arrived)
+        for name in self._sources.names.exact:
+            self._bus.on_channel(name, self._arrived)
+        await self._bus.start()
+        self._renewing = asyncio.create_task(self._renew_for_ever())
+
+    async def stop(self) -> None:
+        """Store what was heard, and let another process go on."""
+        await self._bus.stop()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                while self.feeding and (self._batch or self._heard):
+                    self._settled.clear()
+                    await self._settled.wait()
+        except TimeoutError:
+            logger.info("another process goes on feeding layers in a few seconds")
+        while self._renewing is not None and not self._renewing.done():
+            # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing], timeout=0.2)
+        await self._worker.stop()
+        if self._pages is not None:
+            await self._pages.aclose()
+        await self._store.close()
+        await self._resign()
+
+    # -- who feeds ---------------------------------------------------------
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except StreamError as error:
+                logger.warning("nobody feeds layers for a moment: %s", error)
+            await asyncio.sleep(RENEW_SECONDS)
+
+    async def _renew(self) -> None:
+        """Be the feeder, or remain it, if nobody else is. Whoever hears nothing leaves it to others."""
+        now, known = time.monotonic(), self.feeding
+        if not self._bus.connected:
+            return
+        if not await claim(FEEDER, self._node, LEASE_SECONDS, known):
+            self._until = 0.0
+            self._forget(now - HOLD_SECONDS)
+            return
+        self._until = now + LEASE_SECONDS
+        self._begins = self._begins or not known
+        if not known or self._is_due(now):
+            self._pages, self._read_at, self._gaps = self._stored(), now, self._bus.gaps
+        self._worker.wake()
+
+    def _is_due(self, now: float) -> bool:
+        """Whether hashes have to be read again: it is time, or messages were missed."""
+        every = conf.REDIS_LAYERS_SECONDS
+        return self._gaps != self._bus.gaps or bool(every and self._pages is None and now - self._read_at >= every)
+
+    async def _resign(self) -> None:
+        self._until = 0.0
+        try:
+            await resign(FEEDER, self._node)
+        except StreamError as error:
+            logger.info("another process goes on feeding layers in a few seconds: %s", error)
+
+    # -- what is heard -----------------------------------------------------
+
+    def _arrived(self, arrivals: Sequence[Arrival]) -> None:
+        now = time.monotonic()
+        for arrival in arrivals:
+            name = arrival.channel.decode(errors="replace")
+            layer = self._sources.layer_of(name)
+            if layer is not None:
+                self._heard.append(Heard(now, name, layer, arrival.payload))
+                self._heard_bytes += len(arrival.payload)
+        while len(self._heard) > MOST_WAITING or self._heard_bytes > MOST_WAITING_BYTES:
+            self._pop()
+            self.dropped += self.feeding
+        if self.feeding:
+            self._worker.wake()
+
+    def _forget(self, before: float) -> None:
+        while self._heard and self._heard[0].at < before:
+            self._pop()
+
+    def _pop(self) -> Heard:
+        heard = self._heard.popleft()
+        self._heard_bytes -= len(heard.value)
+        return heard
+
+    # -- storing -----------------------------------------------------------
+
+    def _waiting(self) -> Collection[object]:
+        if not self.feeding:
+            return ()
+        return self._batch or self._heard or ([] if self._pages is None else [self._pages])
+
+    async def _step(self) -> None:
+        """A batch of what was heard, then a page of the hashes. Of what was held while another one fed, nothing but the last is news."""
+        if not self._batch:
+            self._latest_only, self._begins = self._begins, False
+            count = len(self._heard)
+            self._batch = [self._pop() for _ in range(count if self._latest_only else min(BATCH, count))]
+        await self.intake.take(self._batch, self._latest_only)
+        self._batch = []
+        if self._pages is not None:
+            await self._read()
+        if not self._heard:
+            self._settled.set()
+
+    async def _read(self) -> None:
+        pages = self._pages
+        assert pages is not None
+        try:
+            page = await anext(pages, None)
+            if page is not None:
+                await self.intake.take(page)
+        except StreamError:
+            self._pages = self._stored()  # from the beginning: what is there already costs little
+            raise
+        if page is None and self._pages is pages:
+            self._pages = None
+
+    async def _stored(self) -> AsyncGenerator[list[Heard], None]:
+        """What the hashes hold, page by page."""
+        for name in self._sources.names.exact:
+            async for page in self._hash(name):
+                yield page
+        for pattern in self._sources.names.patterns:
+            async for names in self._store.hashes(pattern):
+                for name in names:
+                    async for page in self._hash(name):
+                        yield page
+
+    async def _hash(self, name: str) -> AsyncGenerator[list[Heard], None]:
+        layer = self._sources.layer_of(name)
+        if layer is not None:
+            async for values in self._store.values(name, most=sys.maxsize):
+                yield [Heard(0.0, name, layer, value) for value in values]

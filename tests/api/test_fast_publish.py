@@ -1,0 +1,171 @@
+"""Publishing with a token does not pass through Django's middleware, and nobody can tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
+from rest_framework_simplejwt.tokens import AccessToken
+
+from streaming import apublish
+from streaming.api.fast_publish import HttpApplication
+from streaming.engine.runtime import Runtime
+from tests.geo_peer import GeoPeer, point
+
+PATH = "/api/layers/l/features"
+
+
+class Answer:
+    def __init__(self, start: dict[str, Any], body: bytes) -> None:
+        self.status = start["status"]
+        self.headers = {name.decode().lower(): value.decode() for name, value in start["headers"]}
+        self.length = len(body)
+        self.body = json.loads(body) if body.startswith(b"{") else body
+
+    @property
+    def through_middleware(self) -> bool:
+        return "x-frame-options" in self.headers
+
+
+async def request(method: str, path: str, body: bytes = b"", host: str = "testserver", **headers: str) -> Answer:
+    """One request of the whole HTTP application; the body comes in two pieces."""
+    given = {"host": host, "content-type": "application/geo+json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }
+    peer = ApplicationCommunicator(HttpApplication(get_asgi_application()), scope)
+    half = len(body) // 2
+    await peer.send_input({"type": "http.request", "body": body[:half], "more_body": True})
+    await peer.send_input({"type": "http.request", "body": body[half:]})
+    start, rest = await peer.receive_output(5), await peer.receive_output(5)
+    await peer.wait()
+    return Answer(start, rest["body"])
+
+
+@pytest.fixture
+async def token(runtime: Runtime) -> str:
+    admin = await User.objects.acreate(username="admin", is_superuser=True)
+    return f"Bearer {AccessToken.for_user(admin)}"
+
+
+BODY = json.dumps(point(1, 2, 3)).encode()
+
+
+@pytest.mark.parametrize("path", [PATH, PATH + "/"])
+async def test_a_publisher_with_a_token_takes_the_short_way(token: str, path: str) -> None:
+    answer = await request("POST", path, BODY, authorization=token)
+    assert not answer.through_middleware
+    assert (answer.status, answer.body["added"]) == (200, 1)
+    assert int(answer.headers["content-length"]) == answer.length
+
+
+async def test_refusals_are_the_same(token: str) -> None:
+    answer = await request("POST", PATH, b"{", authorization=token)
+    assert (answer.status, answer.body["code"]) == (400, "invalid_feature")
+    answer = await request("POST", PATH, BODY, authorization="Bearer nonsense")
+    assert (answer.status, answer.body["code"], answer.through_middleware) == (401, "token_invalid", False)
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_everything_else_goes_to_django(token: str) -> None:
+    await request("POST", PATH, BODY, authorization=token)
+    for method, path, headers in [
+        ("POST", PATH, {}),
+        ("GET", PATH, {"authorization": token}),
+        ("POST", "/api/ticket/", {"authorization": token}),
+    ]:
+        assert (await request(method, path, BODY, **headers)).through_middleware
+
+
+def sender(token: str, content_type: str = "application/x-ndjson") -> ApplicationCommunicator:
+    """A request whose body the test sends piece by piece."""
+    headers = [(b"host", b"testserver"), (b"authorization", token.encode()), (b"content-type", content_type.encode())]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": PATH, "query_string": b"", "headers": headers}
+    return ApplicationCommunicator(HttpApplication(get_asgi_application()), scope)
+
+
+async def reader(geo: Callable[..., GeoPeer]) -> GeoPeer:
+    peer = geo()
+    await apublish("l", [])
+    await peer.subscribe(snapshot=False)
+    return peer
+
+
+async def test_lines_are_published_while_they_arrive(token: str, geo: Callable[..., GeoPeer]) -> None:
+    subscriber = await reader(geo)
+    publisher = sender(token)
+    whole, half = json.dumps(point("a", 1, 1)).encode() + b"\n", json.dumps(point("b", 1, 1)).encode()
+    await publisher.send_input({"type": "http.request", "body": whole + half[:9], "more_body": True})
+    assert await subscriber.next_change() == ("added", "a")
+    await publisher.send_input({"type": "http.request", "body": half[9:]})
+    assert await subscriber.next_change() == ("added", "b")
+    assert (await publisher.receive_output(5))["status"] == 200
+    assert json.loads((await publisher.receive_output(5))["body"])["added"] == 2
+    await publisher.wait()
+
+
+async def test_a_publisher_of_lines_who_leaves_has_published_those_that_came(token: str, geo: Callable[..., GeoPeer]) -> None:
+    subscriber = await reader(geo)
+    publisher = sender(token)
+    await publisher.send_input({"type": "http.request", "body": json.dumps(point("a", 1, 1)).encode() + b"\n", "more_body": True})
+    assert await subscriber.next_change() == ("added", "a")
+    await publisher.send_input({"type": "http.disconnect"})
+    await publisher.wait()
+
+
+async def test_lines_of_somebody_who_may_not_publish_are_refused_before_they_come(token: str) -> None:
+    publisher = sender("Bearer nonsense")
+    assert (await publisher.receive_output(5))["status"] == 401
+    await publisher.receive_output(5)
+    await publisher.wait()
+
+
+async def test_a_publisher_who_leaves_early_publishes_nothing(token: str) -> None:
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(b"host", b"testserver"), (b"authorization", token.encode())],
+    }
+    peer = ApplicationCommunicator(HttpApplication(get_asgi_application()), scope)
+    await peer.send_input({"type": "http.request", "body": BODY[:10], "more_body": True})
+    await peer.send_input({"type": "http.disconnect"})
+    await peer.wait()
+    assert (await request("GET", PATH)).status == 404
+
+
+@pytest.fixture
+def small(settings: Any) -> int:
+    """The size that a document may have."""
+    settings.GEOSTREAM_MAX_BODY_BYTES = 1000
+    return 1000
+
+
+@pytest.mark.parametrize("path", [PATH, "/api/token/", "/api/nowhere", "/nowhere"])
+@pytest.mark.parametrize("given", [{}, {"authorization": "Bearer rubbish"}, {"cookie": "sessionid=x"}], ids=["nobody", "forged", "session"])
+async def test_what_is_too_large_is_not_even_taken_in(runtime: Runtime, small: int, path: str, given: dict[str, str]) -> None:
+    answer = await request("POST", path, b"x" * 2 * small, **given)
+    assert (answer.status, answer.body["code"], answer.headers["connection"]) == (413, "too_large", "close")
+
+
+async def test_what_announces_to_be_too_large_is_refused_at_once(runtime: Runtime, small: int) -> None:
+    assert (await request("POST", PATH, b"x", content_length=str(small + 1))).status == 413
+    assert (await request("POST", PATH, b"x", content_length="9" * 400)).status == 413
+
+
+async def test_lines_with_a_token_have_no_limit(token: str, small: int) -> None:
+    lines = b"\n".join(json.dumps(point(number, 1, 1)).encode() for number in range(100))
+    answer = await request("POST", PATH, lines, authorization=token, content_type="application/x-ndjson")
+    assert (answer.status, answer.body["added"]) == (200, 100)

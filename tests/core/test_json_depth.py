@@ -1,0 +1,36 @@
+"""How deep JSON text goes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.core.json_depth import deeper_than
+
+values = st.recursive(
+    st.integers() | st.text(st.sampled_from('[]{}"\\ a')),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.sampled_from('[{"\\')), inner, max_size=3),
+)
+
+
+def depth(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
+    return 0
+
+
+@pytest.mark.parametrize(("text", "levels"), [(b"1", 0), (b"[]", 1), (b'[{"a":[]},[]]', 3), (b'"[[["', 0), (rb'["\"[[", "\\"]', 1)])
+def test_it_counts_levels(text: bytes, levels: int) -> None:
+    assert not deeper_than(text, levels)
+    assert deeper_than(text, levels - 1)
+
+
+@given(values)
+def test_it_agrees_with_what_is_decoded(value: Any) -> None:
+    text = json.dumps(value).encode()
+    assert not deeper_than(text, depth(value))
+    assert depth(value) == 0 or deeper_than(text, depth(value) - 1)

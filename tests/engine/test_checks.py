@@ -1,0 +1,122 @@
+"""No server starts with a key that is too short or that everybody knows, or without the channels of its project."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+from django.core.checks import Tags, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from streaming.engine.checks import check_redis_commands, is_well_known
+
+GOOD = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
+
+
+def found() -> list[str]:
+    return [message.id for message in run_checks(tags=[Tags.security]) if str(message.id).startswith("streaming.")]
+
+
+def signed_with(settings: Any, key: str, **more: Any) -> None:
+    settings.SIMPLE_JWT = {"SIGNING_KEY": key, "ACCESS_TOKEN_LIFETIME": timedelta(minutes=30), **more}
+
+
+def test_a_good_key(settings: Any) -> None:
+    signed_with(settings, GOOD)
+    assert found() == []
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize("key", ["", "secret", GOOD[:-1]])
+def test_a_short_key(settings: Any, debug: bool, key: str) -> None:
+    settings.DEBUG = debug
+    signed_with(settings, key)
+    assert found() == ["streaming.E001"]
+
+
+def test_its_refusal_says_how_to_make_one_and_not_what_it_was(settings: Any) -> None:
+    signed_with(settings, GOOD[:-1])
+    with pytest.raises(SystemCheckError) as refused:
+        call_command("check")
+    assert "secrets.token_urlsafe(48)" in str(refused.value) and GOOD[:-1] not in str(refused.value)
+
+
+@pytest.mark.parametrize(("debug", "errors"), [(True, []), (False, ["streaming.E002"])])
+def test_a_key_that_everybody_knows(settings: Any, debug: bool, errors: list[str]) -> None:
+    settings.DEBUG = debug
+    signed_with(settings, "changeme" * 4)
+    assert found() == errors
+
+
+def test_a_key_made_of_a_secret_key_that_everybody_knows(settings: Any) -> None:
+    signed_with(settings, GOOD)
+    settings.SECRET_KEY = "your-secret-key"
+    with pytest.raises(SystemCheckError, match="Set GEOSTREAM_SECRET_KEY"):
+        call_command("check")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "secret" * 6,
+        "secretsecretsecretsecretsecretse",
+        "your-secret-key" * 3,
+        "Change_Me!" * 4,
+        "django-insecure-" + GOOD,
+        "0" * 64,
+        "abcd" * 10,
+        "0123456789abcdef" * 2,
+    ],
+)
+def test_well_known_keys(key: str) -> None:
+    assert is_well_known(key)
+
+
+@pytest.mark.parametrize("key", [GOOD, GOOD.lower(), "secret" + GOOD, "-" * 31 + "kqxyz", "8f14e45fceea167a5a36dedd4bea2543"])
+def test_other_keys(key: str) -> None:
+    assert not is_well_known(key)
+
+
+def test_a_key_pair_is_no_key_of_channel_tokens(settings: Any) -> None:
+    signed_with(settings, GOOD, ALGORITHM="RS256")
+    assert found() == ["streaming.E003"]
+
+
+@pytest.mark.parametrize(("debug", "warnings"), [(True, []), (False, ["streaming.W001"])])
+def test_open_tokens_in_production(settings: Any, debug: bool, warnings: list[str]) -> None:
+    settings.DEBUG = debug
+    settings.GEOSTREAM_OPEN_TOKENS = 1
+    assert found() == warnings
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("nowhere.topics", "No module named 'nowhere'"),
+        ("tests.engine.test_checks", "no attribute 'topicpatterns'"),
+        ("tests.topics_without_channels", "must be made with streaming.topics.topic"),
+    ],
+)
+def test_channels_that_cannot_be_loaded(settings: Any, monkeypatch: pytest.MonkeyPatch, module: str, reason: str) -> None:
+    wrong = ModuleType("topics")
+    wrong.topicpatterns = ["room:*"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tests.topics_without_channels", wrong)
+    settings.GEOSTREAM_TOPICS = module
+    with pytest.raises(SystemCheckError, match=f"streaming.E004.*{reason}"):
+        call_command("check")
+
+
+def test_channels_that_can_be_loaded(settings: Any) -> None:
+    settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
+    call_command("check")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("GEOSTREAM_REDIS_READABLE", "pub:*="), ("GEOSTREAM_REDIS_SLOW", "pub:*=sometimes")])
+def test_what_redis_clients_may_read_must_be_understood(settings: Any, setting: str, value: str) -> None:
+    assert check_redis_commands() == []
+    setattr(settings, setting, value)
+    assert [found.id for found in check_redis_commands()] == ["streaming.E005"]

@@ -1,0 +1,178 @@
+"""What the database is told about who is connected, and when."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import OperationalError
+from rest_framework_simplejwt.tokens import AccessToken
+from websockets.sync.client import connect
+
+from streaming import apublish
+from streaming.engine.runtime import Runtime, stop_runtime
+from streaming.models import Connection, Layer, Node, Subscription
+from streaming.server.embedded_redis import RedisService
+from tests.geo_peer import GeoPeer, point
+from tests.server_process import ServerProcess
+
+Connect = Callable[..., GeoPeer]
+
+
+@database_sync_to_async
+def rows(model: Any, *fields: str) -> list[Any]:
+    return list(model.objects.order_by("pk").values_list(*fields, flat=len(fields) == 1))
+
+
+async def test_connections_and_subscriptions_are_written(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    await geo().subscribe(id="mine", bbox=[0, 0, 1, 1])
+    await runtime.recorder.write()
+    assert await rows(Node, "pk") == [runtime.hub.node]
+    assert await rows(Connection, "dialect", "user") == [("geo", "")]
+    assert await rows(Subscription, "subscription_id", "feed", "filter") == [("mine", "layer:l", {"bbox": [0.0, 0.0, 1.0, 1.0]})]
+
+
+async def test_what_ends_is_removed(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe(id="one")
+    await peer.subscribe(id="two")
+    await runtime.recorder.write()
+    await peer.ask(type="unsubscribe", subscription_id="one")
+    await runtime.recorder.write()
+    assert await rows(Subscription, "subscription_id") == ["two"]
+    await peer.close()
+    await runtime.recorder.write()
+    assert await rows(Connection, "pk") == []
+    assert await rows(Subscription, "pk") == []
+
+
+async def test_a_moved_view_is_written_anew(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe(bbox=[0, 0, 1, 1])
+    await runtime.recorder.write()
+    await peer.ask(type="update_subscription", subscription_id="s", bbox=[2, 2, 3, 3])
+    await runtime.recorder.write()
+    assert await rows(Subscription, "filter") == [{"bbox": [2.0, 2.0, 3.0, 3.0]}]
+
+
+async def test_counters_follow(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe()
+    await runtime.recorder.write()
+    before = (await rows(Connection, "sent"))[0]
+    await apublish("l", point("a", 1, 1))
+    await peer.next()
+    await runtime.recorder.write()
+    assert (await rows(Connection, "sent"))[0] == before + 1
+
+
+async def test_counters_of_many_connections_are_written_in_turn(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.engine.recorder.UPDATES", 1)
+    peers = [await geo().connect() for _ in range(3)]
+    await runtime.recorder.write()
+    for peer in peers:
+        await peer.ask(type="ping", id=1)
+    written = []
+    for _ in range(3):
+        await runtime.recorder.write()
+        written.append(sum(await rows(Connection, "received")))
+    assert written == [1, 2, 3]
+
+
+async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def locked(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    await apublish("l", [])
+    leaving, staying = geo(), geo()
+    await leaving.subscribe(id="one")
+    await staying.subscribe(id="two")
+    await staying.subscribe(id="three")
+    await runtime.recorder.write()
+    await leaving.close()
+    await staying.ask(type="unsubscribe", subscription_id="two")
+    with monkeypatch.context() as broken, pytest.raises(OperationalError):
+        broken.setattr("streaming.engine.recorder._write", locked)
+        await runtime.recorder.write()
+    await runtime.recorder.write()
+    assert await rows(Subscription, "subscription_id") == ["three"]
+    assert len(await rows(Connection, "pk")) == 1
+
+
+async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -> None:
+    ring = [[math.cos(angle / 500), math.sin(angle / 500)] for angle in range(3000)]
+    await apublish("l", [])
+    await geo().subscribe(geometry={"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, bbox=[0, 0, 1, 1])
+    await geo().ask(type="subscribe_events", subscription_id="e", event_types=["error"] * 10_000)
+    await runtime.recorder.write()
+    assert await rows(Subscription, "filter") == [{"geometry": "…", "bbox": [0.0, 0.0, 1.0, 1.0]}, {"types": "error"}]
+
+
+async def test_a_permission_that_was_taken_away_ends_the_subscription(geo: Connect, runtime: Runtime) -> None:
+    await database_sync_to_async(Layer.objects.create)(name="secret", public=False)
+    user = await get_user_model().objects.acreate(username="alice")
+    await user.user_permissions.aadd(await Permission.objects.aget(codename="view_layer"))
+    peer = geo(headers=[(b"authorization", f"Bearer {AccessToken.for_user(user)}".encode())])
+    assert (await peer.subscribe("secret"))["success"]
+    await runtime.recorder._review_users()
+    assert await peer.nothing()
+    await user.user_permissions.aclear()
+    await runtime.recorder._review_users()
+    refused = await peer.next()
+    assert (refused["type"], refused["code"], refused["request_id"]) == ("error", "forbidden", "s")
+
+
+async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_lost(geo: Connect, runtime: Runtime) -> None:
+    await apublish("l", [])
+    peer = geo()
+    await peer.subscribe()
+    await runtime.watch_layers()
+    await Layer.objects.filter(name="l").aupdate(public=False)  # sends no signal
+    await runtime.watch_layers()
+    assert (await peer.next())["code"] == "forbidden"
+
+
+async def test_the_rows_of_a_dead_node_are_swept(runtime: Runtime) -> None:
+    now = datetime.now(UTC)
+    dead = await Node.objects.acreate(pk="dead", host="h", pid=1, started=now, seen=now)
+    await Connection.objects.acreate(pk="dead.1", node=dead, dialect="geo", address="", since=now)
+    await runtime.recorder.write()
+    assert await rows(Node, "pk") == [runtime.hub.node]
+    assert await rows(Connection, "pk") == []
+
+
+async def test_a_process_that_ends_leaves_no_rows(geo: Connect, runtime: Runtime) -> None:
+    await geo().connect()
+    await runtime.recorder.write()
+    await stop_runtime()
+    assert await rows(Node, "pk") == []
+
+
+def test_another_process_sweeps_one_that_was_killed(own_redis: RedisService, make_server: Callable[..., ServerProcess]) -> None:
+    first, second = make_server(own_redis.url), make_server(own_redis.url)
+    assert first.data_dir == second.data_dir
+    with closing(sqlite3.connect(first.data_dir / "geostream.sqlite3")) as database, connect(first.ws_url):
+        _wait(lambda: database.execute("SELECT count(*) FROM streaming_connection").fetchone() == (1,), 15)
+        first.kill()
+        _wait(lambda: database.execute("SELECT count(*) FROM streaming_connection").fetchone() == (0,), 15)
+        assert database.execute("SELECT count(*) FROM streaming_node").fetchone() == (1,)
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
