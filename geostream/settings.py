@@ -15,24 +15,13 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from streaming.engine.environment import env_boolean, env_list
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def env_bool(name: str, default: bool) -> bool:
-    """A boolean environment variable; anything but True or False is refused."""
-    value = os.environ.get(name, str(default))
-    if value not in {"True", "False"}:
-        raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}")
-    return value == "True"
-
-
-def env_list(name: str) -> list[str]:
-    """A comma-separated environment variable."""
-    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
-
-
 DATA_DIR = Path(os.environ.get("GEOSTREAM_DATA_DIR", BASE_DIR / "var"))
-DEBUG = env_bool("GEOSTREAM_DEBUG", True)
+DEBUG = env_boolean("GEOSTREAM_DEBUG", True)
 
 
 def _secret_key() -> str:
@@ -40,7 +29,7 @@ def _secret_key() -> str:
         return key
     if not DEBUG:
         raise ImproperlyConfigured(
-            "GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is False. "
+            "GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is off. "
             'To make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
     DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -58,8 +47,7 @@ CSRF_TRUSTED_ORIGINS = [origin for origin in env_list("GEOSTREAM_ALLOWED_ORIGINS
 
 INSTALLED_APPS = [
     "daphne",
-    # SimpleAdminConfig: autodiscovery would import leaflet.admin, which needs a system GDAL.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "geostream.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -73,6 +61,16 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "streaming",
+    "streaming.features",
+    "streaming.tiles",
+    "streaming.redis_data",
+    "streaming.topics",
+    "streaming.api",
+    "streaming.pages",
+    "streaming.operators",
+    "streaming.dialects.geo",
+    "streaming.dialects.phoenix",
+    "streaming.dialects.redis_commands",
 ]
 
 MIDDLEWARE = [
@@ -174,7 +172,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 
 if not DEBUG:
     SECURE_CONTENT_TYPE_NOSNIFF = True
-    SESSION_COOKIE_SECURE = env_bool("GEOSTREAM_SECURE_COOKIES", True)
+    SESSION_COOKIE_SECURE = env_boolean("GEOSTREAM_SECURE_COOKIES", True)
     CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 
 LOGGING = {

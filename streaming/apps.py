@@ -1,28 +1,31 @@
-"""Connects the engine to this Django project when Django has loaded."""
+"""The engine as an installed part: the models, and what every server process runs."""
 
 from __future__ import annotations
 
-from django.apps import AppConfig
-from django.conf import settings
-from django.utils.module_loading import import_string
+from .core.doorbell import doorbell
+from .core.redis import configure
+from .engine.measures import MEASURES
+from .engine.registry import EngineApp
+from .engine.settings import SETTINGS
 
 
-class StreamingConfig(AppConfig):
-    """The engine as a Django app."""
+class StreamingConfig(EngineApp):
+    """The engine."""
 
     name = "streaming"
     verbose_name = "Live layers"
     default_auto_field = "django.db.models.BigAutoField"
+    services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService")
+    settings = SETTINGS
+    measures = MEASURES
+    urlconf = "streaming.engine.urls"
 
     def ready(self) -> None:
+        """Tell the core where Redis and the channel layer are, which it asks for when it first needs them."""
         from channels.layers import get_channel_layer
 
-        from streaming.engine import checks  # noqa: F401 (registers the admin pages, the checks and the receivers)
-        from streaming.operators import admin  # noqa: F401 (registers the admin pages, the checks and the receivers)
-        from streaming.tiles import signals  # noqa: F401 (registers the admin pages, the checks and the receivers)
+        from .engine import checks  # noqa: F401 (registers them)
+        from .engine.redis import find_redis
 
-        from .core.doorbell import doorbell
-        from .core.redis import configure
-
-        configure(lambda: import_string(settings.GEOSTREAM_REDIS_RESOLVER)())
+        configure(find_redis)
         doorbell.configure(get_channel_layer)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from streaming.core import redis as redis_connections
-from streaming.engine.runtime import Runtime, get_runtime, stop_runtime
+from streaming.engine.lifespan import get_runtime, stop_runtime
+from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.server.embedded_redis import RedisService, start_redis
 

@@ -10,15 +10,13 @@ import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
-from streaming.engine.auth import verify_token
+from streaming.engine.auth import bearer_token, verify_token
 from streaming.engine.conf import conf
-
-from .errors import CHALLENGE
+from streaming.engine.responses import CHALLENGE
 
 MAX_REMEMBERED = 4096
 
@@ -44,12 +42,6 @@ class PageSession(SessionAuthentication):
     def enforce_csrf(self, request: Request) -> None:
         """Check the token without looking for it in the body, which is not a form and has to be left for the view to read."""
         super().enforce_csrf(request._request)  # type: ignore[arg-type]  # a plain request will do
-
-
-def bearer_token(request: HttpRequest | Request) -> str | None:
-    """The token of the `Authorization` header."""
-    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 class KnownUsers:

@@ -13,7 +13,9 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from .authentication import BearerAuthentication, PageSession, bearer_token, known_users
+from streaming.engine.auth import bearer_token
+
+from .authentication import BearerAuthentication, PageSession, known_users
 from .permissions import Needed
 from .request_body import JsonBody
 

@@ -12,8 +12,8 @@ from typing import Any
 from streaming.core.errors import StreamError
 from streaming.engine.auth import verify_token
 from streaming.engine.conf import conf
+from streaming.engine.responses import refusal
 
-from .errors import refusal
 from .request_body import too_large
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -14,13 +14,12 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.engine.responses import answer, refusal
 from streaming.topics.tokens import issue
 
 from .base import AsyncApiView
 from .channel_schemas import POST_CHANNEL_TOKEN
-from .errors import refusal
 from .request_body import JsonBody
-from .responses import answer
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",

@@ -15,8 +15,7 @@ from django.http import Http404, HttpResponse
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
 
 from streaming.core.errors import StreamError
-
-from .responses import answer
+from streaming.engine.responses import CHALLENGE, answer, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +29,6 @@ CODES_OF_FRAMEWORK = {
     415: "unsupported_media_type",
     429: "rate_limited",
 }
-RETRY_AFTER = {"redis_unavailable": "1", "rate_limited": "1", "too_many_connections": "5"}
-CHALLENGE = 'Bearer realm="api"'
 
 
 class UnsupportedMediaType(APIException):
@@ -56,16 +53,6 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
         return _of_framework(exc)
     logger.error("a request failed: %s", context["request"].path, exc_info=exc)
     return refusal(StreamError("internal", "something went wrong in the server; it is in the log"))
-
-
-def refusal(error: StreamError, status: int | None = None, **more: Any) -> HttpResponse:
-    """The answer to a request that was refused."""
-    response = answer({"code": error.code, "message": error.message, **more}, status or error.kind.status)
-    if error.code in RETRY_AFTER:
-        response["Retry-After"] = RETRY_AFTER[error.code]
-    if response.status_code == 401:
-        response["WWW-Authenticate"] = CHALLENGE
-    return response
 
 
 def _of_framework(exc: APIException) -> HttpResponse:

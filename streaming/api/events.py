@@ -7,12 +7,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.engine.responses import answer
 from streaming.features.events import append_event_sync
 
 from . import schemas
 from .base import ApiView
 from .permissions import CHANGE
-from .responses import answer
 
 
 class EventsView(ApiView):

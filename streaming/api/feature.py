@@ -17,17 +17,17 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.items import Item
 from streaming.engine.conf import conf
+from streaming.engine.responses import geojson, refusal
 from streaming.features.geojson import key_of, keys_of, parse_feature
 from streaming.features.layers import catalogue, layer_feed
 
 from . import schemas
 from .base import ApiView
-from .errors import UnsupportedMediaType, refusal
+from .errors import UnsupportedMediaType
 from .features import DOCUMENTS, writable
 from .permissions import CHANGE, require_readable
 from .queries import read_presentation
 from .request_body import media_type, read_body
-from .responses import geojson
 
 
 class FeatureView(ApiView):

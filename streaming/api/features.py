@@ -20,7 +20,8 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.engine.conf import conf
-from streaming.engine.runtime import running
+from streaming.engine.lifespan import running
+from streaming.engine.responses import answer, geojson, refusal
 from streaming.features.geojson import LineCutter, split_features
 from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, aingest_stream, ingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
@@ -28,13 +29,12 @@ from streaming.features.publishing import ensure_layer
 
 from . import schemas
 from .base import AsyncApiView
-from .errors import UnsupportedMediaType, refusal
+from .errors import UnsupportedMediaType
 from .pages import current_items, pick
 from .permissions import ADD, CHANGE, require_readable
 from .queries import read_query
 from .request_body import LINES, body_chunks, declared_length, media_type, read_body
 from .request_stream import Arriving
-from .responses import answer, geojson
 
 DOCUMENTS = ("application/json", "application/geo+json")
 INLINE_BYTES = 512 * 1024

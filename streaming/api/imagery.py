@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.responses import answer
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.tilesets import tilesets
 
@@ -19,7 +20,6 @@ from . import tile_schemas
 from .base import ApiView
 from .errors import UnsupportedMediaType
 from .request_body import body_chunks, declared_length, media_type, too_large
-from .responses import answer
 from .tilesets import CHANGE
 
 RAW = ("image/tiff", "application/octet-stream")

@@ -8,13 +8,13 @@ from django.http import Http404, HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from streaming.engine.responses import answer
 from streaming.features.layers import catalogue, feature_counts
 from streaming.models import Layer
 
 from . import schemas
 from .base import ApiView
 from .permissions import ADD, CHANGE, DELETE, require_readable
-from .responses import answer
 from .schemas import LAYER_SETTINGS, LayerSerializer
 
 

@@ -18,10 +18,10 @@ from django.http import HttpRequest
 
 from streaming.core.feed import Feed
 from streaming.core.items import Item
-from streaming.engine.runtime import running
+from streaming.engine.lifespan import running
+from streaming.engine.responses import GEOJSON
 
 from .queries import PageQuery, after_parameter
-from .responses import GEOJSON
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024
 """A page ends early when it is as large as this."""

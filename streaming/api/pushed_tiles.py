@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.responses import answer
 from streaming.tiles.grid import Tile
 from streaming.tiles.pushing import push_sync, remove_sync
 from streaming.tiles.sources.base import FORMAT_NAMES
@@ -16,7 +17,6 @@ from streaming.tiles.tilesets import TilesetSettings, tilesets
 from . import tile_schemas
 from .base import ApiView
 from .request_body import read_body
-from .responses import answer
 from .tilesets import CHANGE
 
 

@@ -11,11 +11,11 @@ from rest_framework import serializers
 from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
 
 from streaming.core.errors import ERRORS
+from streaming.engine.responses import GEOJSON
 from streaming.features.events import EVENT_TYPES
 from streaming.models import Layer
 
 from .queries import DEFAULT_LIMIT, MAX_LIMIT
-from .responses import GEOJSON
 
 LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
 """Shown to those who may change them."""

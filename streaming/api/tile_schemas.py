@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
 from streaming.models import Tileset
+from streaming.tiles.source_check import check_tileset
 from streaming.tiles.source_factory import KINDS
 from streaming.tiles.sources.base import MIME
 
@@ -38,7 +39,7 @@ class TilesetSerializer(serializers.ModelSerializer[Tileset]):
         for name, value in attrs.items():
             setattr(row, name, value)
         try:
-            row.clean()
+            check_tileset(row)
         except ValidationError as error:
             raise serializers.ValidationError(error.message_dict) from error
         return attrs

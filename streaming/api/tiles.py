@@ -20,16 +20,15 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
-from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
 from streaming.tiles.store import Rendered, stamped
+from streaming.tiles.tile_service import tile_service
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
 from .base import AsyncApiView
-from .errors import refusal
-from .responses import answer
 from .tilesets import readable_tileset, tile_template
 
 

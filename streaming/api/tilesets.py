@@ -12,15 +12,15 @@ from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.catalogue import readable
+from streaming.engine.responses import answer
 from streaming.features.layers import catalogue
 from streaming.models import Tileset
-from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import MIME, Metadata
+from streaming.tiles.tile_service import tile_service
 from streaming.tiles.tilesets import TilesetSettings, settings_of, tilesets
 
 from . import tile_schemas
 from .base import AsyncApiView
-from .responses import answer
 from .tile_schemas import TILESET_SETTINGS, TilesetSerializer
 
 Shown = dict[str, dict[str, Any]]

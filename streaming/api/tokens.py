@@ -12,11 +12,11 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from streaming.engine.auth import make_ticket
 from streaming.engine.conf import conf
+from streaming.engine.responses import answer
 
 from . import schemas
 from .base import AlwaysJson, ApiView
 from .request_body import JsonBody
-from .responses import answer
 
 
 class TokenView(TokenObtainPairView):

@@ -83,7 +83,7 @@ class Leases:
             if await self._sweep(node):
                 await self._forget(node)
 
-    async def farewell(self) -> None:
+    async def release(self) -> None:
         """This process ends: what it has not cleared away itself is swept by the others at once."""
         self._ended = True
         try:
@@ -91,7 +91,7 @@ class Leases:
                 await async_redis().delete(NODE_KEY + self.node)
             await self._forget(self.node)
         except StreamError as error:
-            logger.debug("no farewell of %s: %s", self.node, error)
+            logger.debug("the lease of %s was not released: %s", self.node, error)
 
     async def _sweep(self, node: str) -> bool:
         try:

@@ -94,6 +94,12 @@ def _check_host(host: str) -> None:
         raise StreamError("forbidden", f"{host} is not a name of this server (GEOSTREAM_ALLOWED_HOSTS)")
 
 
+def bearer_token(request: HttpRequest) -> str | None:
+    """The token of the `Authorization` header."""
+    scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 async def from_token(token: str) -> Principal:
     """The principal of a JSON web token."""
     claims = verify_token(token)

@@ -1,4 +1,4 @@
-"""System checks of what tokens are signed with: whoever knows the key can be anybody; and that the project's channels can be loaded.
+"""System checks of what the engine stands on: the key that tokens are signed with, Redis, and the channel layer.
 
 With an error of these `manage.py serve` and `runserver` do not start; nobody has to remember `check --deploy`.
 """
@@ -9,15 +9,10 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
-from django.core.exceptions import ImproperlyConfigured
+from django.core.checks import CheckMessage, Error, Tags, register
 from rest_framework_simplejwt import settings as simplejwt
 
-from streaming.dialects.redis_commands.names import readable
-from streaming.dialects.redis_commands.policies import policies
-from streaming.topics.routes import topic_patterns
-
-from .conf import conf
+from .redis import redis_is_configured
 
 KEY_BYTES = 32
 """What HS256 needs (RFC 7518, 3.2)."""
@@ -60,35 +55,21 @@ def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.security)
-def check_open_tokens(**kwargs: Any) -> list[CheckMessage]:
-    """Nobody opens a server in production unknowingly."""
-    if conf.OPEN_TOKENS and not settings.DEBUG:
-        hint = "Set GEOSTREAM_OPEN_TOKENS to 0 and name the topics that are for everybody in GEOSTREAM_PUBLIC_TOPICS."
-        return [Warning("POST /token gives anybody a token for any topic but admin.", hint=hint, id="streaming.W001")]
-    return []
+@register()
+def check_channel_layer(**kwargs: Any) -> list[CheckMessage]:
+    """Server processes tell each other through it."""
+    if "default" in getattr(settings, "CHANNEL_LAYERS", {}):
+        return []
+    hint = 'CHANNEL_LAYERS = {"default": {"BACKEND": "streaming.channel_layer.ChannelLayer"}}'
+    return [Error("There is no channel layer.", hint=hint, id="streaming.E006")]
 
 
 @register()
-def check_topics(**kwargs: Any) -> list[CheckMessage]:
-    """The project's channels can be loaded; without this every join of every topic would fail, one by one."""
-    try:
-        topic_patterns(conf.TOPICS, bool(conf.OPEN_TOPICS))
-    except (ImportError, AttributeError, ImproperlyConfigured) as error:
-        hint = "GEOSTREAM_TOPICS names a module with `topicpatterns`, such as myproject.topics."
-        return [Error(f"The channels of GEOSTREAM_TOPICS={conf.TOPICS} cannot be loaded: {error}", hint=hint, id="streaming.E004")]
-    return []
-
-
-@register()
-def check_redis_commands(**kwargs: Any) -> list[CheckMessage]:
-    """What clients may read of Redis can be understood; else the first of them would find out."""
-    try:
-        readable(conf.REDIS_READABLE)
-        policies(conf.REDIS_SLOW)
-    except ImproperlyConfigured as error:
-        return [Error(f"GEOSTREAM_REDIS_READABLE or GEOSTREAM_REDIS_SLOW cannot be read: {error}", id="streaming.E005")]
-    return []
+def check_redis(**kwargs: Any) -> list[CheckMessage]:
+    """Without Redis nothing can be published or received."""
+    if redis_is_configured():
+        return []
+    return [Error("It is not said where Redis is.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
 
 
 def is_well_known(key: str) -> bool:

@@ -37,7 +37,7 @@ class Family(msgspec.Struct, array_like=True):
     """One metric of one process: its samples are name, labels and value."""
 
     name: str
-    meaning: str
+    documentation: str
     kind: str
     samples: list[tuple[str, dict[str, str], float]]
 
@@ -46,16 +46,16 @@ Families = list[Family]
 
 
 class Exposition:
-    """What one process says when it is scraped."""
+    """Answers scrapes of one process. `read` returns the metrics of the engine and its services."""
 
-    def __init__(self, node: str, engine: Callable[[], Awaitable[Sequence[Metric]]]) -> None:
+    def __init__(self, node: str, read: Callable[[], Awaitable[Sequence[Metric]]]) -> None:
         self._node = node
-        self._engine = engine
+        self._read = read
         self._process = ProcessCollector(registry=None)
         self._turn = asyncio.Lock()  # or older figures could be stored after newer ones
 
     async def share(self) -> None:
-        """Leave the metrics of this process to the others. That Redis is away, others say loudly enough."""
+        """Leave the metrics of this process to the others. Errors of Redis are logged elsewhere."""
         async with self._turn:
             with suppress(StreamError, TimeoutError):
                 await self._store(await self._own())
@@ -69,11 +69,11 @@ class Exposition:
                 with suppress(StreamError, TimeoutError):
                     await self._store(own)
                     others = await self._others()
-        return await asyncio.to_thread(_written, own, others, accept)  # of many processes it is much
+        return await asyncio.to_thread(_render, own, others, accept)  # of many processes it is much
 
     async def _own(self) -> Families:
         process = await asyncio.to_thread(self._process.collect)  # counts the open files, one by one
-        return [_family(metric, self._node) for metric in (*await self._engine(), *process)]
+        return [_family(metric, self._node) for metric in (*await self._read(), *process)]
 
     async def _store(self, own: Families) -> None:
         with refusing():
@@ -108,7 +108,7 @@ class _Merged(Collector):
         return self._metrics.values()
 
     def _add(self, family: Family) -> None:
-        metric = self._metrics.setdefault(family.name, Metric(family.name, family.meaning, family.kind))
+        metric = self._metrics.setdefault(family.name, Metric(family.name, family.documentation, family.kind))
         if metric.type == family.kind:  # a process of another version may mean something else by the name
             for name, labels, value in family.samples:
                 metric.add_sample(name, labels, value)
@@ -119,7 +119,7 @@ def _family(metric: Metric, node: str) -> Family:
     return Family(metric.name, metric.documentation, metric.type, samples)
 
 
-def _written(own: Families, others: Sequence[bytes], accept: str) -> tuple[bytes, str]:
+def _render(own: Families, others: Sequence[bytes], accept: str) -> tuple[bytes, str]:
     processes = [own]
     for left in others:
         try:

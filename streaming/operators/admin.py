@@ -1,7 +1,7 @@
-"""The admin: layers to configure, and who is connected right now, with a way to end a connection.
+"""The admin of who is connected right now, with a way to end a connection.
 
-Nodes, connections, subscriptions and presence are written by the server processes about once a second (`recorder.py`); here they can
-only be looked at. Nothing on these pages fails because Redis is away.
+Nodes, connections, subscriptions and presence are written by the server processes about once a second (`engine/recorder.py`); here they
+can only be looked at. Nothing on these pages fails because Redis is away.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import django.contrib.auth.admin  # noqa: F401 (users and groups: there is no autodiscovery)
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
-from django.contrib.admin.views.main import ChangeList
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
@@ -28,107 +26,7 @@ from django.views.decorators.http import require_POST
 from streaming.core.errors import StreamError
 from streaming.core.hub import CONTROL_GROUP
 from streaming.core.redis import refusing
-from streaming.features.layers import feature_counts
-from streaming.models import Connection, Layer, Node, Presence, Subscription, Tileset
-from streaming.tiles.imagery import clear_imagery_sync
-from streaming.tiles.painted import painted_files
-from streaming.tiles.source_factory import imagery_folder
-from streaming.tiles.tilesets import settings_of
-
-admin.site.site_header = "GeoStream"
-admin.site.enable_nav_sidebar = False  # the tables need its width
-admin.site.site_title = "GeoStream"
-admin.site.index_title = "Live layers"
-
-
-class LayerChangeList(ChangeList):
-    """Counts the features of all layers of a page in one go."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """The rows, each with `live_count`."""
-        super().get_results(request)
-        counts = feature_counts([layer.name for layer in self.result_list])
-        for layer in self.result_list:
-            layer.live_count = counts.get(layer.name)
-
-
-@admin.register(Layer)
-class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
-    """Layers; what is saved here holds at once, in every process."""
-
-    list_display = ("name", "title", "public", "ttl_seconds", "features", "map")
-    list_filter = ("public",)
-    search_fields = ("name", "title")
-    fieldsets = (
-        (None, {"fields": ("name", "title"), "description": "A layer is created by publishing to it, or here."}),
-        ("Who may read it", {"fields": ("public", "permission"), "description": "Publishing needs the permission to change layers."}),
-        (
-            "Features",
-            {
-                "fields": ("time_property", "ttl_seconds", "max_features", "log_length"),
-                "description": "How much the layer keeps. The log lets a client that was away catch up.",
-            },
-        ),
-    )
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """The list with live counts."""
-        return LayerChangeList
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Layer | None = None) -> tuple[str, ...]:
-        """The features are stored under the name: it stays."""
-        return () if obj is None else ("name",)
-
-    @admin.display(description="features now")
-    def features(self, layer: Layer) -> str:
-        """How many features it holds."""
-        count = getattr(layer, "live_count", None)
-        return "unknown: Redis does not answer" if count is None else f"{count:,}"
-
-    @admin.display(description="map")
-    def map(self, layer: Layer) -> str:
-        """A link to the live map."""
-        return format_html('<a href="{}?layer={}">show</a>', reverse("map"), layer.name)
-
-
-@admin.register(Tileset)
-class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
-    """Tilesets; a source that cannot be read is refused when it is saved."""
-
-    list_display = ("name", "title", "kind", "public", "painted", "tiles")
-    actions = ("clear_imagery",)
-    list_filter = ("kind", "public")
-    search_fields = ("name", "title")
-    fieldsets = (
-        (None, {"fields": ("name", "title", "attribution")}),
-        ("Where the tiles come from", {"fields": ("kind", "source", "format", "min_zoom", "max_zoom", "tile_size")}),
-        ("How rasters look", {"fields": ("rescale", "colormap")}),
-        ("Who may read it", {"fields": ("public", "permission")}),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Tileset | None = None) -> tuple[str, ...]:
-        """Clients know it by its name: it stays."""
-        return () if obj is None else ("name",)
-
-    @admin.display(description="painted images")
-    def painted(self, tileset: Tileset) -> int | None:
-        """How many images are painted over it."""
-        return len(painted_files(imagery_folder(tileset.name))) if tileset.kind == "raster" else None
-
-    @admin.action(description="Take painted images away", permissions=["change"])
-    def clear_imagery(self, request: HttpRequest, tilesets: QuerySet[Tileset]) -> None:
-        """Show the selected rasters as their files are."""
-        try:
-            count = sum(clear_imagery_sync(settings_of(tileset)) for tileset in tilesets.filter(kind="raster"))
-        except StreamError as error:
-            self.message_user(request, f"Not all could be taken away: {error.message}", messages.ERROR)
-        else:
-            self.message_user(request, f"Painted images taken away: {count}.", messages.SUCCESS)
-
-    @admin.display(description="tiles")
-    def tiles(self, tileset: Tileset) -> str:
-        """A link for maps."""
-        return format_html('<a href="{}">TileJSON</a>', reverse("tilejson", args=[tileset.name]))
+from streaming.models import Connection, Node, Presence, Subscription
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs

@@ -15,6 +15,7 @@ from streaming.topics.channel import Channel, Reply
 from streaming.topics.rooms import Policy
 
 from .commands import COMMANDS, may_operate, operate
+from .monitor import REPORT
 from .presence_announcer import ALWAYS
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class AdminChannel(Channel):
     async def _welcome(self) -> None:
         try:
             await self._list()
-            await self.topics.monitor.ask_all()
+            await self.topics.runtime.hub.control(REPORT)
         except StreamError as error:
             logger.warning("an operator was not told which topics there are: %s", error)
 

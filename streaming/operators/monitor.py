@@ -24,9 +24,11 @@ from streaming.topics.rooms import Room
 from .presence_announcer import ADMIN
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
+    from streaming.engine.client_connection import ClientConnection
     from streaming.topics.service import Topics
 
+REPORT = "topics.report"
+"""The control message that has every process report now."""
 REPORT_SECONDS = 2.0
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 5 * REPORT_SECONDS
 BUSIEST = 50
@@ -81,14 +83,10 @@ class Monitor:
         self._topic_rates = Rates()
 
     def start(self) -> None:
-        """Report from now on, when it is time and when somebody asks (`topics.report`)."""
+        """Report from now on, when it is time and when somebody asks (`REPORT`)."""
         hub = self._runtime.hub
-        hub.on("topics.report", lambda message: self.report())
+        hub.on(REPORT, lambda message: self.report())
         hub.every(REPORT_SECONDS, self._report_if_watched)
-
-    async def ask_all(self) -> None:
-        """Have every process report now."""
-        await self._runtime.hub.control("topics.report")
 
     def report(self) -> None:
         """Say how things are; where Redis is away, at least to the operators of this process."""
@@ -113,9 +111,10 @@ class Monitor:
     def stats(self) -> dict[str, Any]:
         """The process as it is now."""
         runtime, rooms, bus = self._runtime, self._topics.rooms, self._topics.bus
-        connections = runtime.connections.values()
-        received = runtime.past_received.total() + sum(connection.received for connection in connections)
-        sent = runtime.past_sent.total() + sum(connection.outbox.sent for connection in connections)
+        registry = runtime.connections
+        connections = registry.open.values()
+        received = registry.past_received.total() + sum(connection.received for connection in connections)
+        sent = registry.past_sent.total() + sum(connection.outbox.sent for connection in connections)
         self._process_rates.look({"": (received, sent)}, time.monotonic())
         messages_in, messages_out = self._process_rates.of("")
         return {
@@ -131,10 +130,10 @@ class Monitor:
             "in": messages_in,
             "out": messages_out,
             "dropped": rooms.past_dropped + sum(room.dropped for room in rooms.rooms.values()),
-            "slow": sum(count for (_, code), count in runtime.endings.items() if code == "slow"),
+            "slow": sum(count for (_, code), count in registry.endings.items() if code == "slow"),
             "waiting": sum(connection.outbox.bytes for connection in connections),
             "busiest": self._busiest(),
-            "newest": [_described(connection) for connection in islice(reversed(runtime.connections.values()), NEWEST)],
+            "newest": [_described(connection) for connection in islice(reversed(connections), NEWEST)],
         }
 
     def _busiest(self) -> list[dict[str, Any]]:
@@ -157,7 +156,7 @@ class Monitor:
         ]
 
 
-def _described(connection: Peer) -> dict[str, Any]:
+def _described(connection: ClientConnection) -> dict[str, Any]:
     feeds = [described["feed"] for described in connection.session.describe()]
     return {
         "id": connection.id,

@@ -25,7 +25,7 @@ MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class PresenceEvent:
     """Somebody came to a topic or left it. `count` and, if they are few, `agents` are who is there now."""
 
     came: bool
@@ -41,23 +41,23 @@ class Passage:
         return told if self.agents is None else {**told, "agents": self.agents}
 
 
-class Announcer:
+class PresenceAnnouncer:
     """Announces what presence tells it, behind: one look at Redis for all that happened meanwhile."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
-        self._waiting: deque[Passage] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[PresenceEvent] = deque(maxlen=MOST_WAITING)
         self._busy = False
         topics.presence.on_joined = self._joined
         topics.presence.on_left = self._left
 
     def _joined(self, topic: str, member_id: str, key: str, count: int, agents: list[str] | None) -> None:
-        self._add(Passage(True, topic, member_id, key, count, agents))
+        self._add(PresenceEvent(True, topic, member_id, key, count, agents))
 
     def _left(self, topic: str, member_id: str, key: str, count: int, agents: list[str] | None) -> None:
-        self._add(Passage(False, topic, member_id, key, count, agents))
+        self._add(PresenceEvent(False, topic, member_id, key, count, agents))
 
-    def _add(self, passage: Passage) -> None:
+    def _add(self, passage: PresenceEvent) -> None:
         self._waiting.append(passage)
         if not self._busy:
             self._busy = True
@@ -72,7 +72,7 @@ class Announcer:
         finally:
             self._busy = False
 
-    async def _announce_all(self, passages: list[Passage]) -> None:
+    async def _announce_all(self, passages: list[PresenceEvent]) -> None:
         channels = await self._channels() if any(passage.count <= len(passages) for passage in passages) else {}
         announce = self._topics.bridge.announce
         # What one look at a topic found: those who came together are as many as are there if nobody was there before.

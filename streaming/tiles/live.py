@@ -18,10 +18,10 @@ from streaming.engine.conf import conf
 from .bodies import Body, Versions, body, full
 from .changes import EVERYTHING, Touched
 from .grid import Tile
-from .service import Opened, TileService
 from .source_changes import Changes
 from .sources.base import MIME
 from .store import Rendered
+from .tile_service import Opened, TileService
 from .tilesets import TilesetSettings
 from .view import TileView
 

@@ -10,17 +10,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from streaming.core.errors import StreamError
-from streaming.core.hub import Hub
 from streaming.engine.conf import conf
+from streaming.engine.service import Service
 
 from .bodies import Versions
 from .changes import Touched
 from .live import LiveTileset
-from .service import tile_service
 from .source_changes import changes_of
+from .tile_service import tile_service
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
+    from streaming.engine.runtime import Runtime
+
     from .file_watcher import TileWatcher
 
 logger = logging.getLogger(__name__)
@@ -28,11 +30,12 @@ logger = logging.getLogger(__name__)
 WATCH_AGAIN_SECONDS = 5.0
 
 
-class LiveTilesets:
-    """The live tilesets of a process."""
+class LiveTilesets(Service):
+    """The live tilesets of a process. Made with the first viewer, for what it needs takes a moment to import."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._hub = runtime.hub
         self._live: dict[str, LiveTileset] = {}
         self._holders: Counter[str] = Counter()
         self._starting: dict[str, asyncio.Task[LiveTileset]] = {}
@@ -68,7 +71,7 @@ class LiveTilesets:
         """One holder fewer; the last one ends it."""
         self._let_go(live.settings.key)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End all."""
         for task in (self._watching, *self._verifying):
             if task is not None:

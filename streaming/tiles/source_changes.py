@@ -18,7 +18,7 @@ from streaming.features.layers import catalogue, layer_feed
 from .affected_tiles import TouchedByItems
 from .changes import EVERYTHING, Places, Touched, parse_touched, tiles_feed
 from .grid import Tile
-from .service import TileService
+from .tile_service import TileService
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from .rooms import Member, Policy
 from .tokens import Claims, verify
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
+    from streaming.engine.client_connection import ClientConnection
 
     from .service import Topics
 
@@ -75,7 +75,10 @@ class Channel:
     slow: ClassVar[Policy | dict[str, Policy]] = "close"
     """What happens to a client that reads too slowly: "close" it, "drop" the oldest, keep the "latest"; one for all, or for each event."""
 
-    def __init__(self, topic: str, subtopic: str, member: Member, connection: Peer, topics: Topics) -> None:
+    keeps_history: ClassVar[bool] = False
+    """Whether messages on topics that `GEOSTREAM_TOPIC_HISTORY` names are kept for clients that come back."""
+
+    def __init__(self, topic: str, subtopic: str, member: Member, connection: ClientConnection, topics: Topics) -> None:
         self.topic = topic
         self.subtopic = subtopic
         self.member = member

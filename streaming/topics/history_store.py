@@ -93,14 +93,12 @@ def keeps_history(topic: str) -> bool:
 @lru_cache(maxsize=10_000)
 def kept(patterns: str, module: str, open_topics: bool, topic: str) -> bool:
     """The same under these settings."""
-    from .builtin.open import OpenChannel  # which needs this module
-
     try:
         check_topic(topic)
     except StreamError:
         return False
     route = resolve(topic) if matches_any(patterns, topic) else None
-    return route is not None and issubclass(route.channel, OpenChannel)
+    return route is not None and route.channel.keeps_history
 
 
 def is_command(event: str) -> bool:

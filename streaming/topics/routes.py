@@ -15,11 +15,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.registry import all_topicpatterns
 
 from .names import check_pattern, is_pattern, matches
 
 if TYPE_CHECKING:
     from .channel import Channel
+
+EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,16 @@ def resolve(name: str) -> TopicPattern | None:
 
 @cache
 def topic_patterns(module: str, open_topics: bool) -> Sequence[TopicPattern]:
-    """All patterns, in order."""
-    from .builtin import builtin_patterns
+    """The project's own patterns in their order, then those of the installed parts, the most specific first.
 
+    `open_topics`: every other topic is open to whoever has a token for it, and bridged to Redis.
+    """
     own = import_module(module).topicpatterns if module else []
     if not all(isinstance(entry, TopicPattern) for entry in own):
         raise ImproperlyConfigured(f"topicpatterns of {module} (GEOSTREAM_TOPICS) must be made with streaming.topics.topic()")
-    return (*own, *builtin_patterns(open_topics))
+    installed = [entry for entry in all_topicpatterns() if open_topics or entry.pattern != EVERYTHING]
+    return (*own, *sorted(installed, key=_generality))
+
+
+def _generality(entry: TopicPattern) -> tuple[bool, int]:
+    return is_pattern(entry.pattern), -len(entry.pattern)

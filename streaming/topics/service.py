@@ -1,23 +1,24 @@
-"""What one process runs for topics: the bus, the rooms, presence and the bridge to Redis. `runtime.topics` is where to find it."""
+"""What one process runs for topics: the bus, the rooms, presence, histories and the bridge to Redis."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streaming.core.bus import Bus
+from streaming.core.tasks import TaskSet
 from streaming.engine.conf import conf
-from streaming.operators.commands import kick
-from streaming.operators.monitor import Monitor
-from streaming.operators.presence_announcer import Announcer
+from streaming.engine.measures import Sample
+from streaming.engine.service import Service, TableWriter
 
 from .bridge import Bridge
 from .builtin.system import Clock
 from .history import History
 from .presence import Presence
+from .presence_rows import PresenceRows
 from .rooms import Member, Rooms
+from .tokens import announce_open_tokens
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -25,47 +26,68 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Topics:
+class Topics(Service):
     """The topics of one process."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.runtime = runtime
+        super().__init__(runtime)
         self.rooms = Rooms()
         self.bus = Bus()
         self.history = History(self.bus, runtime.hub, self.spawn) if conf.TOPIC_HISTORY else None
         self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node, self.history)
         self.presence = Presence(runtime.hub, self.rooms, runtime.leases)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.announcer = Announcer(self)
-        self.monitor = Monitor(self)
+        self._rows = PresenceRows(self.presence)
+        self._tasks = TaskSet()
 
     async def start(self) -> None:
         """Listen, and tell the time."""
+        announce_open_tokens()
         await self.bus.start()
         if self.history is not None:
             await self.history.start()
         self.runtime.hub.every(1.0, Clock(self.rooms).tick)
-        self.runtime.hub.on("topics.kick", lambda message: kick(self, message["agent"]))
-        self.monitor.start()
 
     async def stop(self) -> None:
         """Everybody here has left."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         if self.history is not None:
             await self.history.keeper.stop()
         await self.presence.stop()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=1.0)
+        await self._tasks.wait(1.0)
         await self.bus.stop()
 
+    def collect(self) -> Iterable[Sample]:
+        """Topics, members, messages and the bus."""
+        rooms = self.rooms
+        members, published, delivered, dropped = 0, rooms.past_said, rooms.past_delivered, rooms.past_dropped
+        for room in rooms.rooms.values():
+            members += len(room.members)
+            published += room.said
+            delivered += room.delivered
+            dropped += room.dropped
+        yield "geostream_topics", (), len(rooms.rooms)
+        yield "geostream_members", (), members
+        yield "geostream_topic_messages_total", (), published
+        yield "geostream_topic_deliveries_total", (), delivered
+        yield "geostream_topic_dropped_total", (), dropped
+        yield "geostream_bus_connected", (), self.bus.connected
+        yield "geostream_bus_gaps_total", (), self.bus.gaps
+
+    def health(self) -> Mapping[str, bool]:
+        """Whether messages of Redis arrive."""
+        return {"bus": self.bus.connected}
+
+    def table_writer(self) -> TableWriter:
+        """The rows of who is on which topic."""
+        return self._rows
+
     def remove(self, member: Member) -> None:
-        """The member is told nothing any more, and is not shown."""
+        """The member is sent nothing any more, and is not shown."""
         self.rooms.remove(member)
         self.presence.leave(member)
 
-    async def farewell(self, member: Member) -> None:
-        """The channel's last word."""
+    async def notify_leave(self, member: Member) -> None:
+        """Let the member's channel clean up."""
         if member.channel is not None:
             try:
                 await member.channel.leave()
@@ -73,7 +95,5 @@ class Topics:
                 logger.exception("the channel of %s failed at leaving", member.topic)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that nobody waits for."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Run something in the background."""
+        self._tasks.spawn(work)

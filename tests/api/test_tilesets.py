@@ -15,9 +15,9 @@ from streaming.core.redis import sync_redis
 from streaming.models import Layer, Tileset
 from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_tiles
 from streaming.tiles.grid import Tile
-from streaming.tiles.service import close_tile_service
 from streaming.tiles.source_factory import imagery_folder
 from streaming.tiles.sources.pushed import pushed_keys
+from streaming.tiles.tile_service import close_tile_service
 from streaming.tiles.tilesets import tilesets
 from tests.tiles.conftest import plain, write_raster
 from tests.tiles.test_pushing import picture, vector

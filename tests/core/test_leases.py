@@ -133,8 +133,8 @@ async def test_who_comes_back_while_being_swept_is_not_forgotten(here: Leases, t
     assert await here.dead() == []
 
 
-async def test_who_says_farewell_is_gone_at_once_and_does_not_renew(here: Leases, there: Leases) -> None:
-    await there.farewell()
+async def test_a_released_lease_is_gone_at_once_and_not_renewed(here: Leases, there: Leases) -> None:
+    await there.release()
     await there.renew()
     assert nodes() == {b"here"}
     assert await here.silent(["there"]) == ["there"]
@@ -143,16 +143,16 @@ async def test_who_says_farewell_is_gone_at_once_and_does_not_renew(here: Leases
 async def test_who_leaves_something_behind_is_swept_at_once(here: Leases, there: Leases) -> None:
     there.on_dead(noting([]), owned="owned:")
     sync_redis().sadd("owned:there", "something")
-    await there.farewell()
+    await there.release()
     assert await here.dead() == ["there"]
 
 
-async def test_a_farewell_does_not_fail_without_redis(here: Leases) -> None:
+async def test_a_release_does_not_fail_without_redis(here: Leases) -> None:
     await close_async_redis()
     address = connections.redis_url()
     connections.configure(lambda: "redis://127.0.0.1:1")
     try:
-        await here.farewell()
+        await here.release()
         with pytest.raises(StreamError):
             await Leases("new").renew()
     finally:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from channels.routing import URLRouter
 
-from streaming.engine.runtime import running
+from streaming.engine.lifespan import running
 from streaming.routing import websocket_urlpatterns
 
 TIMEOUT = 5.0
@@ -45,7 +45,7 @@ class AsgiPeer:
         assert self.accepted["type"] == "websocket.accept", self.accepted
         engine = running()
         assert engine is not None
-        self.connection = list(engine.connections.values())[-1]
+        self.connection = list(engine.connections.open.values())[-1]
         self.name = self.connection.name
         return self
 

@@ -23,7 +23,7 @@ from streaming.client import GeoStreamClient
 from streaming.client.conditions import FeatureOptions
 from streaming.core.errors import CLOSE_MEANINGS, ERRORS
 from streaming.dialects.geo.messages import BASE_FIELDS, TYPES
-from streaming.engine.conf import TABLE
+from streaming.engine.registry import all_settings
 from tests.conftest import missing
 from tests.server_process import ServerProcess
 
@@ -54,7 +54,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {
         row[0].strip("`| "): row[1].strip("`") for row in rows("settings.md") if row[0].startswith("`GEOSTREAM_") or "GEOSTREAM_" in row[0]
     }
-    for setting in TABLE:
+    for setting in all_settings():
         assert documented[f"GEOSTREAM_{setting.name}"] == (str(setting.default) if setting.default != "" else "(empty)")
 
 

@@ -12,7 +12,8 @@ from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from streaming.engine.checks import check_redis_commands, is_well_known
+from streaming.dialects.redis_commands.checks import check_redis_commands
+from streaming.engine.checks import is_well_known
 
 GOOD = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
 

@@ -34,7 +34,7 @@ async def test_a_user_has_no_more_connections_than_they_may(geo: Callable[..., G
     await geo(headers=as_user(alice)).ask(type="ping", id=1)
     assert await geo(headers=as_user(alice)).closed() == (4529, "you have as many connections as you may")
     assert (await geo(headers=as_user(bob)).ask(type="ping", id=1))["type"] == "pong"
-    assert runtime.refused == {"user": 1}
+    assert runtime.connections.refused == {"user": 1}
 
 
 async def test_nobody_in_particular_has_no_such_limit(geo: Callable[..., GeoPeer], alice: User) -> None:
@@ -61,7 +61,7 @@ async def test_logging_in_later_is_no_way_around_it(geo: Callable[..., GeoPeer],
     late = geo()
     answer = await late.ask(type="authenticate", token=token_of(alice))
     assert (answer["success"], answer["code"]) == (False, "too_many_connections")
-    assert [connection.principal.username for connection in runtime.connections.values()] == ["alice", ""]
+    assert [connection.principal.username for connection in runtime.connections.open.values()] == ["alice", ""]
 
 
 async def test_whoever_becomes_somebody_else_counts_as_them(geo: Callable[..., GeoPeer], alice: User) -> None:

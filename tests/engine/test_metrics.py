@@ -21,19 +21,21 @@ from streaming.core.errors import CloseCode
 from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.redis import async_redis, close_async_redis
 from streaming.engine.exposition import METRICS_KEY, Exposition
-from streaming.engine.metrics import DIALECTS, LOOK_SECONDS, TABLE, LoopLag
+from streaming.engine.metrics import LOOK_SECONDS, LoopLag, MetricsService
+from streaming.engine.registry import all_dialects, all_measures
 from streaming.engine.runtime import Runtime
-from streaming.pages.views import from_this_machine
+from streaming.engine.views import from_this_machine
 from streaming.routing import websocket_urlpatterns
 from streaming.server.embedded_redis import RedisService
 from streaming.topics.messages import Message
+from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import PhoenixPeer
 from tests.dialects.redis_commands.peer import RedisPeer
 from tests.geo_peer import GeoPeer, point
 from tests.server_process import free_port
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "metrics.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
 
 
@@ -88,19 +90,20 @@ def test_every_metric_is_documented() -> None:
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in DOCUMENT.read_text().splitlines()]
     documented = [cells for cells in lines if len(cells) == 4 and cells[0].startswith("`geostream_")]
     assert documented == [
-        [f"`{measure.name}`", measure.kind, ", ".join(f"`{label}`" for label in measure.labels), measure.meaning] for measure in TABLE
+        [f"`{measure.name}`", measure.kind, ", ".join(f"`{label}`" for label in measure.labels), measure.documentation]
+        for measure in all_measures()
     ]
 
 
 def test_every_dialect_is_counted() -> None:
     connections = [route.callback.consumer_class for route in websocket_urlpatterns]
     sessions = [connection.session_class for connection in connections if hasattr(connection, "session_class")]
-    assert set(DIALECTS) == {session.dialect for session in sessions}
+    assert set(all_dialects()) == {session.dialect for session in sessions}
 
 
 async def test_every_metric_has_a_sample_from_the_start(runtime: Runtime) -> None:
     names = {sample.name for sample in (await scrape()).samples}
-    assert {measure.name for measure in TABLE} <= names
+    assert {measure.name for measure in all_measures()} <= names
     assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds"} <= names
 
 
@@ -130,7 +133,7 @@ async def test_what_the_server_closes_is_counted_once_by_its_reason(phoenix: Pho
     phoenix.connection.close(CloseCode.IDLE, "and idle")
     await phoenix.closed()
     await phoenix.close()
-    assert not runtime.connections
+    assert not runtime.connections.open
     told = await scrape()
     counts = {sample.labels["code"]: sample.value for sample in told.samples if sample.name == "geostream_closed_total" and sample.value}
     assert counts == {"disconnected": 1}
@@ -153,9 +156,9 @@ async def test_what_waits_for_clients_is_summed(runtime: Runtime) -> None:
 
 async def test_topics_are_counted_and_their_totals_stay_when_they_empty(phoenix: PhoenixPeer, runtime: Runtime) -> None:
     await phoenix.join("system", token=mint("alice", "system"))
-    room = runtime.topics.rooms.rooms["system"]
+    room = runtime.service(Topics).rooms.rooms["system"]
     said = room.said  # it tells the time
-    runtime.topics.rooms.deliver([Message("system", "a", b"1"), Message("system", "b", b"2")])
+    runtime.service(Topics).rooms.deliver([Message("system", "a", b"1"), Message("system", "b", b"2")])
     room.dropped += 3
     told = await scrape()
     assert (told["geostream_topics"], told["geostream_members"], told["geostream_topic_dropped_total"]) == (1, 1, 3)
@@ -216,7 +219,7 @@ async def test_openmetrics_is_spoken_with_those_who_ask_for_it(runtime: Runtime)
     assert answer["Content-Type"].startswith("application/openmetrics-text")
     assert answer["Cache-Control"] == "no-store"
     names = {family.name for family in parse_openmetrics(answer.content.decode())}
-    assert {measure.name.removesuffix("_total") for measure in TABLE} <= names
+    assert {measure.name.removesuffix("_total") for measure in all_measures()} <= names
 
 
 class Asked(NamedTuple):
@@ -274,7 +277,7 @@ def test_whoever_speaks_for_others_is_not_of_this_machine(address: str, headers:
 
 async def test_readiness_depends_on_the_bus(runtime: Runtime) -> None:
     assert (await get("/readyz")).json() == {"ready": True, "checks": {"redis": True, "database": True, "hub": True, "bus": True}}
-    runtime.topics.bus.connected = False
+    runtime.service(Topics).bus.connected = False
     answer = await get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["bus"]) == (503, False)
 
@@ -330,7 +333,7 @@ async def test_one_process_alone_can_be_asked_for(runtime: Runtime, other: Other
 
 
 async def test_a_process_shares_without_being_asked(runtime: Runtime, other: Other) -> None:
-    await runtime.exposition.share()
+    await runtime.service(MetricsService).exposition.share()
     assert runtime.hub.node in (await other.answer()).nodes
     assert 0 < await async_redis().ttl(METRICS_KEY + runtime.hub.node) <= 15
 

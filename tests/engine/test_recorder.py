@@ -19,7 +19,9 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
 from streaming import apublish
-from streaming.engine.runtime import Runtime, stop_runtime
+from streaming.engine.lifespan import stop_runtime
+from streaming.engine.recorder import Recorder
+from streaming.engine.runtime import Runtime
 from streaming.models import Connection, Layer, Node, Subscription
 from streaming.server.embedded_redis import RedisService
 from tests.geo_peer import GeoPeer, point
@@ -36,7 +38,7 @@ def rows(model: Any, *fields: str) -> list[Any]:
 async def test_connections_and_subscriptions_are_written(geo: Connect, runtime: Runtime) -> None:
     await apublish("l", [])
     await geo().subscribe(id="mine", bbox=[0, 0, 1, 1])
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Node, "pk") == [runtime.hub.node]
     assert await rows(Connection, "dialect", "user") == [("geo", "")]
     assert await rows(Subscription, "subscription_id", "feed", "filter") == [("mine", "layer:l", {"bbox": [0.0, 0.0, 1.0, 1.0]})]
@@ -47,12 +49,12 @@ async def test_what_ends_is_removed(geo: Connect, runtime: Runtime) -> None:
     peer = geo()
     await peer.subscribe(id="one")
     await peer.subscribe(id="two")
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     await peer.ask(type="unsubscribe", subscription_id="one")
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Subscription, "subscription_id") == ["two"]
     await peer.close()
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Connection, "pk") == []
     assert await rows(Subscription, "pk") == []
 
@@ -61,9 +63,9 @@ async def test_a_moved_view_is_written_anew(geo: Connect, runtime: Runtime) -> N
     await apublish("l", [])
     peer = geo()
     await peer.subscribe(bbox=[0, 0, 1, 1])
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     await peer.ask(type="update_subscription", subscription_id="s", bbox=[2, 2, 3, 3])
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Subscription, "filter") == [{"bbox": [2.0, 2.0, 3.0, 3.0]}]
 
 
@@ -71,23 +73,23 @@ async def test_counters_follow(geo: Connect, runtime: Runtime) -> None:
     await apublish("l", [])
     peer = geo()
     await peer.subscribe()
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     before = (await rows(Connection, "sent"))[0]
     await apublish("l", point("a", 1, 1))
     await peer.next()
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert (await rows(Connection, "sent"))[0] == before + 1
 
 
 async def test_counters_of_many_connections_are_written_in_turn(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streaming.engine.recorder.UPDATES", 1)
     peers = [await geo().connect() for _ in range(3)]
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     for peer in peers:
         await peer.ask(type="ping", id=1)
     written = []
     for _ in range(3):
-        await runtime.recorder.write()
+        await runtime.service(Recorder).write()
         written.append(sum(await rows(Connection, "received")))
     assert written == [1, 2, 3]
 
@@ -101,13 +103,13 @@ async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime:
     await leaving.subscribe(id="one")
     await staying.subscribe(id="two")
     await staying.subscribe(id="three")
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     await leaving.close()
     await staying.ask(type="unsubscribe", subscription_id="two")
     with monkeypatch.context() as broken, pytest.raises(OperationalError):
         broken.setattr("streaming.engine.recorder._write", locked)
-        await runtime.recorder.write()
-    await runtime.recorder.write()
+        await runtime.service(Recorder).write()
+    await runtime.service(Recorder).write()
     assert await rows(Subscription, "subscription_id") == ["three"]
     assert len(await rows(Connection, "pk")) == 1
 
@@ -117,7 +119,7 @@ async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -
     await apublish("l", [])
     await geo().subscribe(geometry={"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, bbox=[0, 0, 1, 1])
     await geo().ask(type="subscribe_events", subscription_id="e", event_types=["error"] * 10_000)
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Subscription, "filter") == [{"geometry": "…", "bbox": [0.0, 0.0, 1.0, 1.0]}, {"types": "error"}]
 
 
@@ -127,10 +129,10 @@ async def test_a_permission_that_was_taken_away_ends_the_subscription(geo: Conne
     await user.user_permissions.aadd(await Permission.objects.aget(codename="view_layer"))
     peer = geo(headers=[(b"authorization", f"Bearer {AccessToken.for_user(user)}".encode())])
     assert (await peer.subscribe("secret"))["success"]
-    await runtime.recorder._review_users()
+    await runtime.service(Recorder)._review_users()
     assert await peer.nothing()
     await user.user_permissions.aclear()
-    await runtime.recorder._review_users()
+    await runtime.service(Recorder)._review_users()
     refused = await peer.next()
     assert (refused["type"], refused["code"], refused["request_id"]) == ("error", "forbidden", "s")
 
@@ -139,9 +141,9 @@ async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_
     await apublish("l", [])
     peer = geo()
     await peer.subscribe()
-    await runtime.watch_layers()
+    await runtime.review_access()
     await Layer.objects.filter(name="l").aupdate(public=False)  # sends no signal
-    await runtime.watch_layers()
+    await runtime.review_access()
     assert (await peer.next())["code"] == "forbidden"
 
 
@@ -149,14 +151,14 @@ async def test_the_rows_of_a_dead_node_are_swept(runtime: Runtime) -> None:
     now = datetime.now(UTC)
     dead = await Node.objects.acreate(pk="dead", host="h", pid=1, started=now, seen=now)
     await Connection.objects.acreate(pk="dead.1", node=dead, dialect="geo", address="", since=now)
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     assert await rows(Node, "pk") == [runtime.hub.node]
     assert await rows(Connection, "pk") == []
 
 
 async def test_a_process_that_ends_leaves_no_rows(geo: Connect, runtime: Runtime) -> None:
     await geo().connect()
-    await runtime.recorder.write()
+    await runtime.service(Recorder).write()
     await stop_runtime()
     assert await rows(Node, "pk") == []
 

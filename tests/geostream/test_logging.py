@@ -15,6 +15,6 @@ def handlers(logger: logging.Logger | None) -> Iterator[logging.Handler]:
         logger = logger.parent if logger.propagate else None
 
 
-@pytest.mark.parametrize("name", ["django.request", "streaming.engine.connection", "daphne"])
+@pytest.mark.parametrize("name", ["django.request", "streaming.engine.websocket", "daphne"])
 def test_a_line_is_written_once(name: str) -> None:
     assert len(list(handlers(logging.getLogger(name)))) == 1

@@ -14,6 +14,8 @@ from django.contrib.auth.models import Permission, User
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.engine.runtime import Runtime
+from streaming.operators.service import Operators
+from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.backend import Backend
 from tests.dialects.phoenix.peer import PhoenixPeer
@@ -166,7 +168,7 @@ async def test_the_second_join_of_a_topic_does_not_add_it(root: PhoenixPeer, ope
 async def test_two_who_come_to_a_new_topic_at_once_add_it_once(runtime: Runtime, root: PhoenixPeer) -> None:
     await root.join("admin")
     await told_until(root, "channel.join", channel="admin")
-    joined = runtime.topics.presence.on_joined
+    joined = runtime.service(Topics).presence.on_joined
     assert joined is not None
     for agent in ("a:new:1", "b:new:1"):  # as presence tells of members that it wrote in one step
         joined("new", agent, "somebody", 2, ["a:new:1", "b:new:1"])
@@ -217,8 +219,8 @@ async def test_a_report_names_the_newest_connections_first(root: PhoenixPeer, op
 async def test_operators_are_told_that_redis_is_away(runtime: Runtime, root: PhoenixPeer) -> None:
     await root.join("admin")
     await root.receive_event("node.stats")
-    runtime.topics.bus.connected = False
-    runtime.topics.monitor.report()
+    runtime.service(Topics).bus.connected = False
+    runtime.service(Operators).monitor.report()
     assert (await root.receive_event("node.stats"))[4]["redis"] is False
 
 
@@ -226,8 +228,8 @@ async def test_messages_are_counted_also_of_connections_that_are_gone(runtime: R
     alice = await open_peer()
     await alice.join("room:1", token=mint("alice", "room:1"))
     await alice.close()
-    assert runtime.past_received.total() >= 1
-    assert runtime.past_sent.total() >= 1
+    assert runtime.connections.past_received.total() >= 1
+    assert runtime.connections.past_sent.total() >= 1
 
 
 # -- what they can do ------------------------------------------------------

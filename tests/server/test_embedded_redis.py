@@ -22,7 +22,7 @@ import redis
 from streaming.server import embedded_redis, redis_server
 from streaming.server.embedded_redis import RedisUnavailable, ensure_redis, resolve, start_redis
 
-PROJECT = Path(embedded_redis.__file__).parents[1]
+PROJECT = Path(embedded_redis.__file__).parents[2]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def port_of(url: str) -> int:
 @contextmanager
 def command(data_dir: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """What `python -m streaming.server.embedded_redis` runs, with `port` for 6379, in its own process; and the URL it prints."""
-    program = f"import sys; from geostream import embedded_redis as e; e.USUAL_PORT = {port}; sys.exit(e.main())"
+    program = f"import sys; from streaming.server import embedded_redis as e; e.USUAL_PORT = {port}; sys.exit(e.main())"
     environment = {key: value for key, value in os.environ.items() if key != "REDIS_URL"}
     arguments = [sys.executable, "-c", program, "--data-dir", str(data_dir)]
     with subprocess.Popen(arguments, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -16,7 +16,7 @@ from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 from rasterio.transform import from_bounds
 
-from streaming.tiles.service import close_tile_service
+from streaming.tiles.tile_service import close_tile_service
 from streaming.tiles.tilesets import tilesets
 
 EUROPE = (0.0, 40.0, 20.0, 60.0)

@@ -22,8 +22,8 @@ from streaming.api.tiles import transparent
 from streaming.features.publishing import publish
 from streaming.models import Tileset
 from streaming.tiles import images
-from streaming.tiles.service import tile_service
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
+from streaming.tiles.tile_service import tile_service
 from streaming.tiles.tilesets import tilesets
 from tests.geo_peer import point
 

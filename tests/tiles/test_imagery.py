@@ -23,11 +23,11 @@ from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, tiles_fe
 from streaming.tiles.grid import Tile, count
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.painted import painted_files
-from streaming.tiles.service import tile_service
 from streaming.tiles.source_factory import imagery_folder, open_source
 from streaming.tiles.sources.base import SourceClosed
 from streaming.tiles.sources.footprint import opaque
 from streaming.tiles.sources.raster import RasterSource
+from streaming.tiles.tile_service import tile_service
 from streaming.tiles.tilesets import TilesetSettings, settings_of
 
 from .conftest import EUROPE, damage, plain, truncate, write_raster

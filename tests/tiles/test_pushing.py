@@ -22,9 +22,9 @@ from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_
 from streaming.tiles.grid import Tile
 from streaming.tiles.mvt_check import check_mvt
 from streaming.tiles.pushing import push_sync, remove_sync
-from streaming.tiles.service import tile_service
 from streaming.tiles.source_factory import open_source, version_of
 from streaming.tiles.sources.pushed import pushed_keys
+from streaming.tiles.tile_service import tile_service
 from streaming.tiles.tilesets import TilesetSettings, settings_of
 
 PLACE = Tile(3, 4, 2)

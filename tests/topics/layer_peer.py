@@ -8,7 +8,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 
 from streaming.core.replica import Replica
-from streaming.engine.runtime import running
+from streaming.engine.lifespan import running
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
 from tests.dialects.phoenix.peer import PhoenixPeer

@@ -15,6 +15,7 @@ from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast, history_store
 from streaming.topics.history_store import keep, topic_feed
 from streaming.topics.messages import Message
+from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.core.restarting import RestartingRedis
 from tests.dialects.phoenix.conftest import Connect, phoenix, restarting
@@ -112,7 +113,7 @@ async def test_nor_can_the_project(runtime: Runtime, event: str) -> None:
     with pytest.raises(StreamError, match="the server itself"):
         await abroadcast(TOPIC, event, {})
     with pytest.raises(StreamError, match="the server itself"):
-        await runtime.topics.bridge.broadcast(TOPIC, event, b"{}", False)
+        await runtime.service(Topics).bridge.broadcast(TOPIC, event, b"{}", False)
 
 
 async def test_orders_to_clients_reach_who_is_there_and_are_not_kept(reader: Reader) -> None:
@@ -246,7 +247,7 @@ async def test_who_is_left_out_only_learns_where_it_is(reader: Reader, phoenix: 
     other = Reader(await phoenix(), name="bob")
     await other.join()
     await reader.peer.receive_event("presence_diff")
-    await runtime.topics.bridge.broadcast(TOPIC, "told", b"{}", False, without=f"{reader.peer.name}:room:1:1")
+    await runtime.service(Topics).bridge.broadcast(TOPIC, "told", b"{}", False, without=f"{reader.peer.name}:room:1:1")
     assert [event for event, _ in await other.hears("told")] == ["told"]
     while reader.last_id != other.last_id:
         reader.take(await reader.peer.receive())
@@ -275,14 +276,14 @@ async def test_what_a_slow_client_did_not_get_is_counted(short_queues: None, rea
     gaps = sum(payload["count"] for event, payload in told if event == "gap")
     messages = [event for event, _ in told if event != "gap"]
     assert gaps + len(messages) == 10 and gaps > 0
-    assert runtime.topics.rooms.rooms[TOPIC].dropped == gaps
+    assert runtime.service(Topics).rooms.rooms[TOPIC].dropped == gaps
     assert messages[-3:] == ["7", "8", "9"] and reader.last_id == watcher.last_id
     assert told[[event for event, _ in told].index("7") - 1][0] == "gap"
 
 
 async def test_what_waits_for_who_leaves_is_not_told(reader: Reader, runtime: Runtime) -> None:
     await reader.peer.receive_event("presence_diff")
-    member = next(iter(runtime.topics.rooms.rooms[TOPIC].members.values()))
+    member = next(iter(runtime.service(Topics).rooms.rooms[TOPIC].members.values()))
     assert member.channel is not None
     reader.peer.stop_reading()
     await publish("underway")
@@ -372,9 +373,9 @@ async def test_a_restarted_redis_loses_no_place(restarting: RestartingRedis, rea
     await reader.hears("before")
     place = reader.last_id
     restarting.stop()
-    await until(lambda: not runtime.topics.bus.connected)
+    await until(lambda: not runtime.service(Topics).bus.connected)
     restarting.start()
-    await until(lambda: runtime.topics.bus.connected)
+    await until(lambda: runtime.service(Topics).bus.connected)
     async with Redis.from_url(restarting.url) as backend:
         await backend.publish(f"to:{TOPIC}:after", b"{}")
     assert [event for event, _ in await reader.hears("after")] == ["after"]

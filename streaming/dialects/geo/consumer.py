@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from streaming.engine.connection import Connection
+from streaming.engine.websocket import WebSocketConnection
 
 from .session import GeoSession
 
 
-class GeoConnection(Connection):
+class GeoConnection(WebSocketConnection):
     """A WebSocket that speaks the geo protocol."""
 
     session_class = GeoSession

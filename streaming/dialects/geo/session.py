@@ -40,7 +40,7 @@ from .subscriptions import EventSubscription, FeatureSubscription
 from .tiles import TileSubscription
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Connection
+    from streaming.engine.websocket import WebSocketConnection
     from streaming.tiles.view import Allowance
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class GeoSession:
 
     dialect: ClassVar[str] = "geo"
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: WebSocketConnection) -> None:
         self.connection = connection
         self.outbox = connection.outbox
         self.framing = connection.sender.framing
@@ -139,7 +139,7 @@ class GeoSession:
     def tick(self, now: float) -> None:
         """Nothing here depends on the time."""
 
-    def layers_changed(self) -> None:
+    def access_changed(self) -> None:
         """Layers were created, changed or deleted, or somebody else is asking."""
         self._review_due = True
         if self.subscriptions and self._reviewing is None:
@@ -161,7 +161,7 @@ class GeoSession:
                     await subscription.review()
         except (DatabaseError, StreamError) as error:
             logger.warning("subscriptions could not be reviewed and will be: %s", error)
-            asyncio.get_running_loop().call_later(REVIEW_AGAIN_SECONDS, self.layers_changed)
+            asyncio.get_running_loop().call_later(REVIEW_AGAIN_SECONDS, self.access_changed)
         finally:
             self._reviewing = None
 
@@ -225,7 +225,7 @@ class GeoSession:
         await subscription.start()
         self.subscriptions[subscription.id] = subscription
         self.revision += 1
-        self.layers_changed()  # one may have come or gone while this was not yet listed
+        self.access_changed()  # one may have come or gone while this was not yet listed
 
     def _subscription(self, subscription_id: str) -> Subscription:
         subscription = self.subscriptions.get(subscription_id)
@@ -239,7 +239,7 @@ class GeoSession:
         self.revision += 1
 
     async def _authenticate(self, message: Authenticate) -> None:
-        self.connection.runtime.reassign(self.connection, await from_token(message.token))
+        self.connection.runtime.connections.reassign(self.connection, await from_token(message.token))
         self.revision += 1
         self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))
-        self.layers_changed()
+        self.access_changed()

@@ -37,7 +37,7 @@ from .tile_encoder import TileVariant, tile_encoder
 if TYPE_CHECKING:
     from streaming.tiles.live import LiveTileset
     from streaming.tiles.live_tilesets import LiveTilesets
-    from streaming.tiles.service import Opened
+    from streaming.tiles.tile_service import Opened
     from streaming.tiles.view import TileView
 
     from .session import GeoSession
@@ -75,7 +75,9 @@ class TileSubscription:
 
     @property
     def _tiles(self) -> LiveTilesets:
-        return self._session.connection.runtime.tiles
+        from streaming.tiles.live_tilesets import LiveTilesets  # what it needs takes a moment to import
+
+        return self._session.connection.runtime.service(LiveTilesets)
 
     @property
     def waiting(self) -> int:

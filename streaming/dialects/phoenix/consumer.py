@@ -15,8 +15,9 @@ from urllib.parse import parse_qs
 from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.auth import NOBODY, Principal, authenticate, from_token
 from streaming.engine.conf import conf
-from streaming.engine.connection import Connection, Refusal, Session, deny
 from streaming.engine.senders import AnySender
+from streaming.engine.session import Session
+from streaming.engine.websocket import WebSocketConnection, WebSocketDenied, deny
 
 from .frames import FrameError
 from .serializers import Serializer, version_of
@@ -38,7 +39,7 @@ CLOSE_CODES: Mapping[CloseCode, int] = {
 """What Phoenix's clients know. Never 1000: many of them would not come back."""
 
 
-class PhoenixConnection(Connection):
+class PhoenixConnection(WebSocketConnection):
     """A WebSocket that speaks Phoenix Channels."""
 
     session_class: ClassVar[type[Session]] = PhoenixSession
@@ -51,13 +52,13 @@ class PhoenixConnection(Connection):
         try:
             self.serializer = version_of(query["vsn"][0] if "vsn" in query else None)
         except FrameError as error:
-            raise Refusal(403, str(error)) from error
+            raise WebSocketDenied(403, str(error)) from error
         offered = self.scope.get("subprotocols") or []
         self.channel_token = offered_token(offered) or first_token(query)
         if PROTOCOL in offered:
             return {"subprotocol": PROTOCOL}
         if offered and self.channel_token is None:
-            raise Refusal(403, f"the subprotocol here is {PROTOCOL}")
+            raise WebSocketDenied(403, f"the subprotocol here is {PROTOCOL}")
         return {}
 
     async def authenticate(self) -> Principal:
@@ -69,7 +70,7 @@ class PhoenixConnection(Connection):
 
     async def refuse(self, send: Any, error: StreamError) -> None:
         """Before the upgrade."""
-        await deny(send, self.scope, Refusal(error.kind.status, error.message))
+        await deny(send, self.scope, WebSocketDenied(error.kind.status, error.message))
 
     def _open(self, sender: AnySender) -> None:
         super()._open(sender)
@@ -91,7 +92,7 @@ def offered_token(offered: list[str]) -> str | None:
             try:
                 return b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError) as error:
-                raise Refusal(403, "the token in the subprotocol is not base64") from error
+                raise WebSocketDenied(403, "the token in the subprotocol is not base64") from error
     return None
 
 

@@ -55,7 +55,7 @@ class Joining:
             session.answer(frame, Reply("error", {"reason": "join crashed"}))
             return
         if session.closed:
-            session.topics.spawn(session.topics.farewell(member))
+            session.topics.spawn(session.topics.notify_leave(member))
             return
         await self._enter(frame, member, channel, answer)
 
@@ -72,7 +72,7 @@ class Joining:
             logger.exception("the channel of %s failed", member.topic)
             await session.end(member, "phx_error", {"reason": "channel_crash"})
         if before is not None:
-            await session.topics.farewell(before)
+            await session.topics.notify_leave(before)
 
     def _check(self, topic: str) -> None:
         limited = self._limited()

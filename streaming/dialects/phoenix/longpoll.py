@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from streaming.core.errors import CloseCode
 from streaming.engine.auth import Principal
+from streaming.engine.client_connection import ClientConnection
 from streaming.engine.conf import conf
-from streaming.engine.connection import Pace, Peer, Session
+from streaming.engine.rate_limit import MessageRate
 from streaming.engine.senders import Framing
+from streaming.engine.session import Session
 
 from .consumer import CLOSE_CODES
 from .serializers import Serializer
@@ -128,7 +130,7 @@ class PollSender:
                 self._polling = None
 
 
-class PollPeer(Peer):
+class PollPeer(ClientConnection):
     """A client that polls."""
 
     session_class: ClassVar[type[Session]] = PhoenixSession
@@ -151,7 +153,7 @@ class PollPeer(Peer):
         self.channel_token = channel_token
         self._ended = ended
         self._turn = asyncio.Lock()
-        self._pace = Pace()
+        self._pace = MessageRate()
         self._polled = PollSender(self._end)
         self._open(self._polled)
 

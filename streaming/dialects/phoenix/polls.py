@@ -18,8 +18,10 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-from streaming.core.bus import Arrival, Bus
+from streaming.core.bus import Arrival
 from streaming.engine.auth import Principal
+from streaming.engine.service import Service
+from streaming.topics.service import Topics
 
 from .longpoll import GONE, POLL_SECONDS, PollPeer, new_token, node_of
 from .serializers import Serializer
@@ -49,12 +51,12 @@ class Answered(msgspec.Struct, array_like=True):
     messages: list[str]
 
 
-class Polls:
+class Polls(Service):
     """The pollers of one process by token."""
 
-    def __init__(self, runtime: Runtime, bus: Bus) -> None:
-        self._runtime = runtime
-        self._bus = bus
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        bus = self._bus = runtime.service(Topics).bus
         self._node = runtime.hub.node
         self._peers: dict[str, PollPeer] = {}
         self._numbers = count(1)
@@ -64,13 +66,13 @@ class Polls:
 
     def open(self, address: str, principal: Principal, serializer: Serializer, channel_token: str | None) -> str:
         """A new poller; returns its token. `StreamError("too_many_connections")`."""
-        self._runtime.admit(address, principal)
+        self.runtime.connections.admit(address, principal)
         token = new_token(self._node)
 
         def forget() -> None:
             self._peers.pop(token, None)
 
-        self._peers[token] = PollPeer(self._runtime, address, principal, serializer, channel_token, forget)
+        self._peers[token] = PollPeer(self.runtime, address, principal, serializer, channel_token, forget)
         return token
 
     async def ask(self, token: str, body: bytes | None) -> tuple[int, list[str]]:
@@ -80,7 +82,7 @@ class Polls:
             return GONE, []
         return await self._here(token, body) if node == self._node else await self._there(node, token, body)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Every poller is gone."""
         for peer in list(self._peers.values()):
             peer.leave()
@@ -110,7 +112,7 @@ class Polls:
         for arrival in arrivals:
             request = opened(arrival.payload, Passed)
             if request is not None:
-                self._runtime.topics.spawn(self._answer(request))
+                self.runtime.spawn(self._answer(request))
 
     async def _answer(self, request: Passed) -> None:
         status, messages = await self._here(request.token, request.body)

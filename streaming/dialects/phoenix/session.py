@@ -18,6 +18,7 @@ from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.conf import conf
 from streaming.topics.channel import Push, Refused, Reply, Stop
 from streaming.topics.rooms import Member
+from streaming.topics.service import Topics
 from streaming.topics.tokens import verify
 
 from .encoder import room_encoder
@@ -26,8 +27,7 @@ from .joining import Joining
 from .serializers import Serializer
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
-    from streaming.topics.service import Topics
+    from streaming.engine.client_connection import ClientConnection
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class PhoenixSession:
     dialect: ClassVar[str] = "phoenix"
     spare_pings = True
 
-    def __init__(self, connection: Peer) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.outbox = connection.outbox
         self.serializer: Serializer = connection.serializer  # type: ignore[attr-defined]  # of the peers that speak this dialect
@@ -51,13 +51,9 @@ class PhoenixSession:
         self.members: dict[str, Member] = {}
         self.revision = 0
         self.closed = False
+        self.topics = connection.runtime.service(Topics)
         self._joining = Joining(self)
         self._due = float("inf")
-
-    @property
-    def topics(self) -> Topics:
-        """The topics of this process."""
-        return self.connection.runtime.topics
 
     # -- frames ------------------------------------------------------------
 
@@ -178,7 +174,7 @@ class PhoenixSession:
         self.revision += 1
         self.topics.remove(member)
         self.say_ended(member, event, payload)
-        await self.topics.farewell(member)
+        await self.topics.notify_leave(member)
 
     # -- tokens ------------------------------------------------------------
 
@@ -236,7 +232,7 @@ class PhoenixSession:
             for member in self.members.values()
         ]
 
-    def layers_changed(self) -> None:
+    def access_changed(self) -> None:
         """What may be read may have changed."""
         for member in list(self.members.values()):
             try:
@@ -252,7 +248,7 @@ class PhoenixSession:
         members, self.members = self.members, {}
         for member in members.values():
             self.topics.remove(member)
-            self.topics.spawn(self.topics.farewell(member))
+            self.topics.spawn(self.topics.notify_leave(member))
 
 
 def _due(member: Member) -> float:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
 from streaming.core.errors import StreamError
 from streaming.engine.auth import NOBODY, authenticate, check_origin
 from streaming.engine.conf import conf
-from streaming.engine.runtime import get_runtime
+from streaming.engine.lifespan import get_runtime
 
 from .consumer import user_of
 from .frames import FrameError
 from .longpoll import BAD, GONE, node_of
-from .routing import prefixes
+from .polls import Polls
 from .serializers import text_version_of
 
 FORBIDDEN = 403
@@ -49,7 +47,7 @@ async def _poll(request: HttpRequest, given: str | None) -> HttpResponse:
     runtime = await get_runtime()
     try:
         if given is not None and node_of(given) is not None:
-            status, messages = await runtime.polls.ask(given, None)
+            status, messages = await runtime.service(Polls).ask(given, None)
             if status != GONE:
                 return _answer(request, status, token=given, messages=messages)
         return _answer(request, GONE, token=await _open(request), messages=[])
@@ -66,7 +64,7 @@ async def _say(request: HttpRequest, given: str | None) -> HttpResponse:
     if len(body) > conf.MAX_MESSAGE_BYTES:
         return _answer(request, BAD)
     try:
-        status, _ = await (await get_runtime()).polls.ask(given, body)
+        status, _ = await (await get_runtime()).service(Polls).ask(given, body)
     except StreamError as error:
         return _answer(request, error.kind.status)
     return _answer(request, status)
@@ -79,7 +77,7 @@ async def _open(request: HttpRequest) -> str:
     principal = await authenticate(_as_of_own_page(request))
     if principal is NOBODY and token:
         principal = await user_of(token)
-    return runtime.polls.open(request.META.get("REMOTE_ADDR", ""), principal, serializer, token or None)
+    return runtime.service(Polls).open(request.META.get("REMOTE_ADDR", ""), principal, serializer, token or None)
 
 
 def _application_token(request: HttpRequest) -> str | None:
@@ -110,8 +108,3 @@ def _allowed(request: HttpRequest) -> HttpResponse:
     response["Access-Control-Allow-Headers"] = request.headers.get("Access-Control-Request-Headers", "content-type")
     response["Access-Control-Max-Age"] = "3600"
     return response
-
-
-def longpoll_urlpatterns() -> Iterable[URLPattern]:
-    """Long polling, beside each WebSocket endpoint."""
-    return [path(f"{prefix}longpoll", longpoll) for prefix in prefixes()]

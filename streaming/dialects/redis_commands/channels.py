@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.redis_data.names import ANYBODY, Glob, Readable
 
 from .audiences import Audience
 from .batching import Message, Turn
 from .client_filters import BadValue, Value
 from .listeners import Listener
-from .names import ANYBODY, Glob, Readable
 
 logger = logging.getLogger(__name__)
 

@@ -52,7 +52,7 @@ from .grants import Grants
 from .listeners import Listener
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
+    from streaming.engine.client_connection import ClientConnection
 
     from .service import RedisService
 
@@ -83,7 +83,7 @@ class RedisCommands:
         methods = inspect.getmembers(cls, inspect.isfunction)
         cls.own = {name.removeprefix(PREFIX): method for name, method in methods if name.startswith(PREFIX)}
 
-    def __init__(self, connection: Peer, service: RedisService) -> None:
+    def __init__(self, connection: ClientConnection, service: RedisService) -> None:
         self.connection = connection
         self.service = service
         self.filters = Filters()

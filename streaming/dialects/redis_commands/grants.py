@@ -14,7 +14,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, InterfaceError
 
-from .names import AUTHENTICATED, STAFF
+from streaming.redis_data.names import AUTHENTICATED, STAFF
 
 logger = logging.getLogger(__name__)
 

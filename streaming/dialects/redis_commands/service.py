@@ -6,7 +6,7 @@ A name is a layer, if there is one that the user may read, or else a readable na
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
@@ -14,18 +14,20 @@ from django.utils.module_loading import import_string
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.feeding.hashes import Store, commands_url
+from streaming.engine.measures import Sample
+from streaming.engine.service import Service
+from streaming.redis_data.hashes import Store, commands_url
+from streaming.redis_data.names import readable
 
 from .channels import Channels
 from .client_filters import Filters
 from .commands import RedisCommands
 from .crs import CrsCatalogue
 from .layers import Layers
-from .names import readable
 from .policies import policies
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
+    from streaming.engine.client_connection import ClientConnection
     from streaming.engine.runtime import Runtime
 
 
@@ -37,11 +39,12 @@ async def _confirmed(subscription: asyncio.Future[list[bool]]) -> None:
     await asyncio.wait([subscription], timeout=CONFIRM_SECONDS)
 
 
-class RedisService:
-    """The Redis commands of one process."""
+class RedisService(Service):
+    """The Redis commands of one process. Made with the first client, for what it needs takes a moment to import."""
 
     def __init__(self, runtime: Runtime) -> None:
         """ImproperlyConfigured if a setting cannot be read."""
+        super().__init__(runtime)
         policies(conf.REDIS_SLOW)
         self._bus = Bus(commands_url())
         self._store = Store()
@@ -59,12 +62,22 @@ class RedisService:
         await self._bus.stop()
         await self._store.close()
 
+    def collect(self) -> Iterable[Sample]:
+        """Messages of channels, and what became of them."""
+        channels = self.channels
+        yield "geostream_redis_messages_total", (), channels.said
+        yield "geostream_redis_bad_total", (), channels.bad
+        yield "geostream_redis_deliveries_total", (), channels.delivered
+        yield "geostream_redis_dropped_total", (), channels.dropped
+        yield "geostream_redis_conflated_total", (), channels.conflated
+        yield "geostream_redis_capped_total", (), self.capped
+
     @property
     def capped(self) -> int:
         """How often there was more than one `GET` is answered with."""
         return self._store.capped + self.layers.capped
 
-    def commands(self, connection: Peer) -> RedisCommands:
+    def commands(self, connection: ClientConnection) -> RedisCommands:
         """The commands of a new client, as the project has them."""
         kind = import_string(conf.REDIS_COMMANDS) if conf.REDIS_COMMANDS else RedisCommands
         commands: RedisCommands = kind(connection, self)

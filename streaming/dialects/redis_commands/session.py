@@ -10,7 +10,7 @@ from streaming.core.errors import StreamError
 from .envelopes import error, greeting
 
 if TYPE_CHECKING:
-    from streaming.engine.connection import Peer
+    from streaming.engine.client_connection import ClientConnection
 
 
 class RedisSession:
@@ -19,8 +19,10 @@ class RedisSession:
     dialect: ClassVar[str] = "redis"
     spare_pings = False
 
-    def __init__(self, connection: Peer) -> None:
-        service = connection.runtime.redis_commands
+    def __init__(self, connection: ClientConnection) -> None:
+        from .service import RedisService  # what it needs takes a moment to import
+
+        service = connection.runtime.service(RedisService)
         self.commands = service.commands(connection)
         self.since = time.time()
         self.revision = 0
@@ -43,7 +45,7 @@ class RedisSession:
         """Who lost the right to something listens to less without having said anything."""
         self.revision = self.commands.listener.revision
 
-    def layers_changed(self) -> None:
+    def access_changed(self) -> None:
         """What may be read may have changed."""
         self.commands.service.review(self.commands)
 

@@ -14,6 +14,7 @@ from streaming.core.errors import StreamError
 from streaming.management.commands.serve import check_migrations, prepare_redis
 from streaming.management.staged_files import Copies
 from streaming.models import Tileset
+from streaming.tiles.source_check import check_tileset
 from streaming.tiles.source_factory import KINDS, confined, data_dir, detect_kind, open_source
 from streaming.tiles.tilesets import settings_of
 
@@ -54,6 +55,7 @@ class Command(BaseCommand):
             if tileset.kind in ("layer", "pushed"):
                 prepare_redis()
                 tileset.full_clean()
+                check_tileset(tileset)
                 tileset.save()
             else:
                 _save_with_files(tileset, options)
@@ -95,6 +97,7 @@ def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> None:
         paths = [_placed(text, copies if options["copy"] else None) for text in options["sources"]]
         tileset.source = "\n".join(map(str, paths))
         tileset.full_clean()
+        check_tileset(tileset)
         tileset.source = "\n".join(str(copies.places.get(path, path)) for path in paths)
         with transaction.atomic():
             tileset.save()

@@ -35,6 +35,7 @@ class OpenChannel(Channel):
     """A topic bridged to Redis: `from:<topic>:<event>` for backends, `to:<topic>:<event>` for clients."""
 
     presence = True
+    keeps_history = True
     _following: Following | None = None
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:

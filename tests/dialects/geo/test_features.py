@@ -366,7 +366,7 @@ async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
     geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def ends(condition: Any, items: Any) -> Any:
-        session: Any = next(iter(runtime.connections.values())).session
+        session: Any = next(iter(runtime.connections.open.values())).session
         if "s" in session.subscriptions:
             session.subscriptions["s"].stop()
             session.forget("s")

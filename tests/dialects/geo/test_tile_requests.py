@@ -9,8 +9,10 @@ from typing import Any
 import msgpack
 import pytest
 
-from streaming.engine.runtime import running
+from streaming.engine.lifespan import running
+from streaming.engine.recorder import Recorder
 from streaming.models import Subscription
+from streaming.tiles.live_tilesets import LiveTilesets
 from tests.geo_peer import GeoPeer
 
 from .tile_peers import add, burst, subscribe
@@ -80,16 +82,16 @@ async def test_a_source_outside_the_allowed_folders_is_not_read(geo: Geo, red: P
 async def test_a_refused_subscription_follows_nothing(geo: Geo, red: Path) -> None:
     await add("red", red, max_zoom=20)
     await subscribe(geo(), zooms=(15, 20))
-    assert running().tiles.live == {}  # type: ignore[union-attr]
+    assert running().service(LiveTilesets).live == {}  # type: ignore[union-attr]
 
 
 async def test_when_the_last_viewer_has_gone_nothing_is_followed(geo: Geo, red: Path) -> None:
     await add("red", red)
     peer = geo()
     await subscribe(peer)
-    assert len(running().tiles.live) == 1  # type: ignore[union-attr]
+    assert len(running().service(LiveTilesets).live) == 1  # type: ignore[union-attr]
     await peer.ask(type="unsubscribe", subscription_id="t")
-    assert running().tiles.live == {}  # type: ignore[union-attr]
+    assert running().service(LiveTilesets).live == {}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ async def test_of_a_request_no_more_is_kept_than_is_understood(geo: Geo, red: Pa
     await burst(peer)
     (info,) = (await peer.ask(type="list_subscriptions"))["subscriptions"]
     assert (info["tileset"], info["delta"]) == (["red"], ["xor+zstd"])
-    (connection,) = running().connections.values()  # type: ignore[union-attr]
+    (connection,) = running().connections.open.values()  # type: ignore[union-attr]
     assert connection.session.subscriptions["t"].message.have is None  # type: ignore[union-attr]
 
 
@@ -132,7 +134,7 @@ async def test_the_admin_s_row_of_many_tilesets_has_room(geo: Geo, red: Path) ->
         await add(name, red)
     peer = geo()
     assert (await subscribe(peer, tileset=names))["success"]
-    await running().recorder.write()  # type: ignore[union-attr]
+    await running().service(Recorder).write()  # type: ignore[union-attr]
     row = await Subscription.objects.aget(kind="tiles")
     assert row.feed.startswith("tiles:a-tileset")
     assert len(row.feed) <= Subscription._meta.get_field("feed").max_length  # type: ignore[attr-defined]

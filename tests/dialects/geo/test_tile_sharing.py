@@ -14,9 +14,9 @@ from streaming.core.errors import StreamError
 from streaming.tiles.bodies import Body, body
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile
-from streaming.tiles.service import close_tile_service
 from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.store import Rendered
+from streaming.tiles.tile_service import close_tile_service
 from streaming.tiles.view import AHEAD, TileView
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import plain, write_raster

@@ -271,9 +271,9 @@ async def test_a_tileset_that_is_not_public_any_more_ends_also_where_the_notice_
     peer = geo()
     await subscribe(peer)
     await burst(peer)
-    await runtime.watch_layers()
+    await runtime.review_access()
     await Tileset.objects.aupdate(public=False)
-    await runtime.watch_layers()
+    await runtime.review_access()
     end = await peer.next()
     assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
 

@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import pytest
 
 from streaming.core.redis import async_redis
-from streaming.dialects.phoenix.polls import Passed, opened, sealed
-from streaming.engine import connection as connections
+from streaming.dialects.phoenix.polls import Passed, Polls, opened, sealed
+from streaming.engine import client_connection
 from streaming.engine.conf import conf
 from streaming.engine.runtime import Runtime
 from streaming.operators import presence_announcer as announcing
 from streaming.topics import Channel, topic
 from streaming.topics import routes as topic_routes
+from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 
 from .backend import Backend
@@ -55,9 +56,9 @@ async def test_a_long_body_is_not_read_to_its_end(runtime: Runtime, caplog: pyte
 
 
 async def test_others_have_turns_between_the_frames_of_a_poller(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(client_connection, "TURN_SECONDS", 0.0)
     poller = await Poller().open()
-    (peer,) = runtime.connections.values()
+    (peer,) = runtime.connections.open.values()
     turns: list[None] = []
     other = asyncio.create_task(_take_turns(turns))
     heartbeat = json.dumps([None, "1", "phoenix", "heartbeat", {}])
@@ -78,7 +79,7 @@ async def test_no_token_is_passed_on_to_other_processes_in_clear(runtime: Runtim
     async with async_redis().pubsub() as listener:
         await listener.subscribe(f"geostream:poll:{'0' * 32}")
         await listener.get_message(timeout=5)
-        asking = asyncio.create_task(runtime.polls.ask(NOWHERE, join))
+        asking = asyncio.create_task(runtime.service(Polls).ask(NOWHERE, join))
         heard: Any = await listener.get_message(timeout=5)
         asking.cancel()
     request = opened(heard["data"], Passed)
@@ -115,7 +116,7 @@ async def test_of_very_many_topics_only_some_are_read(peer: PhoenixPeer, runtime
     for name in ("room:1", "room:2", "room:3"):
         await peer.join(name, token=mint("alice", "*"))
     await backend.hears("to:admin:channel.join", 3)
-    presence = runtime.topics.presence
+    presence = runtime.service(Topics).presence
     assert len(await presence.topics(2)) == 2
     assert await presence.topics(3) == ["room:1", "room:2", "room:3"]
 
@@ -163,7 +164,7 @@ async def test_a_channel_that_cannot_be_reviewed_ends_and_the_others_are(phoenix
     await first.join("fragile:bad")
     await second.join("fragile:good")
     Fragile.refreshed.clear()
-    runtime._layers_changed()
+    runtime.access_changed()
     assert Fragile.refreshed == ["fragile:bad", "fragile:good"]
     assert await first.receive() == ["1", "1", "fragile:bad", "phx_error", {"reason": "channel_crash"}]
     await second.receive_nothing()

@@ -11,6 +11,7 @@ import pytest
 
 from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast
+from streaming.topics.service import Topics
 
 from . import chat
 from .conftest import Connect
@@ -240,7 +241,7 @@ async def test_a_channel_that_fails_at_leaving_keeps_nobody(peer: PhoenixPeer, r
     await entered(peer, "chat:sad")
     assert await peer.ask("1", "2", "chat:sad", "phx_leave", {}) == ("ok", {})
     assert (await peer.receive())[3] == "phx_close"
-    assert runtime.topics.rooms.get("chat:sad") is None
+    assert runtime.service(Topics).rooms.get("chat:sad") is None
     await peer.receive_nothing()
 
 
@@ -249,7 +250,7 @@ async def test_a_channel_that_fails_at_leaving_keeps_nobody(peer: PhoenixPeer, r
 
 async def said(runtime: Runtime, topic: str, event: str, count: int) -> None:
     """So many messages, each in a turn of its own, have reached the room."""
-    room = runtime.topics.rooms.get(topic)
+    room = runtime.service(Topics).rooms.get(topic)
     assert room is not None
     for number in range(count):
         before = room.said
@@ -303,5 +304,5 @@ async def test_what_waits_for_a_topic_is_not_told_after_leaving_it(phoenix: Conn
     slow = await blocked(await phoenix(), "chat:1")
     await said(runtime, "chat:1", "said", 3)
     await slow.send("1", "2", "chat:1", "phx_leave", {})
-    await until(lambda: runtime.topics.rooms.get("chat:1") is None)
+    await until(lambda: runtime.service(Topics).rooms.get("chat:1") is None)
     assert [event for event, _ in await read_on(slow)] == ["phx_reply", "phx_close"]

@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from streaming.server.embedded_redis import RedisService
+from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.e2e.conftest import Serve
 from tests.server_process import ServerProcess
@@ -121,9 +122,9 @@ async def test_nobody_is_left_behind(phoenix: Connect) -> None:
     peer = await phoenix()
     await peer.join("room:1", token=mint("alice", "room:1"))
     await peer.join("room:2", "2", token=mint("alice", "room:2"))
-    topics = peer.connection.runtime.topics
+    topics = peer.connection.runtime.service(Topics)
     await peer.close()
-    assert topics.rooms.rooms == {} and list(topics.runtime.connections.values()) == [other.connection]
+    assert topics.rooms.rooms == {} and list(topics.runtime.connections.open.values()) == [other.connection]
 
 
 # -- on real sockets -----------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streaming.dialects.phoenix import longpoll
+from streaming.dialects.phoenix.polls import Polls
 from streaming.engine.runtime import Runtime
 from streaming.topics.tokens import mint
 
@@ -43,7 +44,7 @@ def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def polls(runtime: Runtime) -> None:
     """The only client's poll waits."""
-    (peer,) = runtime.connections.values()
+    (peer,) = runtime.connections.open.values()
     async with asyncio.timeout(TIMEOUT):
         while not peer.sender.polling:  # type: ignore[attr-defined]  # of those that poll
             await asyncio.sleep(0)
@@ -224,7 +225,7 @@ async def test_a_client_that_polls_no_more_is_gone(
 
 async def test_a_client_whose_poll_waits_is_there(poller: Poller, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(longpoll, "AWAY_SECONDS", 0.0)
-    (peer,) = runtime.connections.values()
+    (peer,) = runtime.connections.open.values()
     polling = asyncio.create_task(poller.poll())
     await polls(runtime)
     for _ in range(3):
@@ -243,7 +244,7 @@ async def test_who_is_sent_away_finds_no_session(poller: Poller) -> None:
 async def test_a_waiting_poll_is_answered_when_its_client_is_sent_away(poller: Poller, runtime: Runtime) -> None:
     polling = asyncio.create_task(poller.poll())
     await polls(runtime)
-    runtime.polls.stop()
+    await runtime.service(Polls).stop()
     assert (await polling)[0] == 410
 
 

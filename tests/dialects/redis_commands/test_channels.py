@@ -17,7 +17,7 @@ from streaming.core.redis import close_async_redis, sync_redis
 from streaming.dialects.redis_commands.channels import Channels
 from streaming.dialects.redis_commands.client_filters import Value
 from streaming.dialects.redis_commands.crs import build
-from streaming.dialects.redis_commands.names import readable
+from streaming.redis_data.names import readable
 from tests.core.restarting import RestartingRedis
 
 from .clients import LAST, Client

@@ -20,11 +20,11 @@ from streaming.dialects.redis_commands.channels import Channels
 from streaming.dialects.redis_commands.client_filters import Filters, Value
 from streaming.dialects.redis_commands.crs import build
 from streaming.dialects.redis_commands.layers import Layers
-from streaming.dialects.redis_commands.names import readable
 from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue, layer_feed
 from streaming.features.publishing import adelete, aensure_layer, apublish
 from streaming.models import Layer
+from streaming.redis_data.names import readable
 
 from .clients import Client, until
 

@@ -16,6 +16,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from streaming.core.redis import sync_redis
 from streaming.dialects.redis_commands import grants as grants_module
 from streaming.dialects.redis_commands.grants import Grants
+from streaming.dialects.redis_commands.service import RedisService
 from streaming.engine.runtime import Runtime
 
 from .clients import until
@@ -175,7 +176,7 @@ async def test_who_is_given_the_permission_hears_more_without_asking_again(conne
     peer = await connect(owner)
     await peer.ask("PSUB ops:* client_ref=mine")
     peer.connection.renew_user(await renewed(owner, "view_layer"))
-    service = peer.connection.runtime.redis_commands
+    service = peer.connection.runtime.service(RedisService)
     await until(lambda: service.channels.allows(peer.connection.session.commands.listener, "ops:a"))
     say("ops:a")
     told = await peer.receive()

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
-from streaming.feeding.hashes import PAGE, Store
+from streaming.redis_data.hashes import PAGE, Store
 from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
-from streaming.dialects.redis_commands.names import ANYBODY, Readable, readable_names
 from streaming.models import Layer
+from streaming.redis_data.names import ANYBODY, Readable, readable_names
 
 
 class Sources:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
-from streaming.dialects.redis_commands.names import MAX_GLOB, Glob, readable
+from streaming.redis_data.names import MAX_GLOB, Glob, readable
 from streaming.server.embedded_redis import RedisService
 
 

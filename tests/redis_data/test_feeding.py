@@ -17,11 +17,11 @@ from pytest_django import Settings
 
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.features.layers import catalogue, layer_feed
-from streaming.feeding import service as feeding_module
-from streaming.feeding.intake import Intake, identified
-from streaming.feeding.service import FEEDER, Feeding
-from streaming.feeding.sources import Sources
 from streaming.models import Layer
+from streaming.redis_data import feeding as feeding_module
+from streaming.redis_data.feeding import FEEDER, Feeding
+from streaming.redis_data.intake import Intake, identified
+from streaming.redis_data.sources import Sources
 from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 
@@ -135,8 +135,7 @@ def test_what_is_no_feature_is_left_to_be_refused(text: bytes) -> None:
 
 async def test_features_and_collections_are_in_the_layer_which_is_made(feeding: Feeding) -> None:
     publish("pub:fleet", feature("a", 1), collection(feature(2, 2), feature("c", 3, id="not this")))
-    await until(lambda: held("fleet") == {"a": 1, 2: 2, "c": 3})
-    assert feeding.intake.stored == 3
+    await until(lambda: held("fleet") == {"a": 1, 2: 2, "c": 3} and feeding.intake.stored == 3)
 
 
 async def test_channels_of_a_pattern_feed_one_layer_and_others_none(feeding: Feeding) -> None:

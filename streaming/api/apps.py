@@ -1,0 +1,15 @@
+"""REST and tiles over HTTP, as an installed part."""
+
+from __future__ import annotations
+
+from streaming.engine.registry import EngineApp
+
+
+class ApiConfig(EngineApp):
+    """REST API."""
+
+    name = "streaming.api"
+    label = "streaming_api"
+    verbose_name = "REST API"
+    requires = ("streaming.features", "streaming.tiles", "streaming.topics", "rest_framework", "drf_spectacular")
+    urlconf = "streaming.api.urls"

@@ -1,0 +1,46 @@
+"""The Redis commands as an installed part."""
+
+from __future__ import annotations
+
+from streaming.engine.measures import Measure
+from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
+
+
+class RedisCommandsConfig(EngineApp):
+    """Redis commands."""
+
+    name = "streaming.dialects.redis_commands"
+    label = "streaming_redis_commands"
+    verbose_name = "Redis commands"
+    dialect = "redis"
+    requires = ("streaming.features", "streaming.redis_data")
+    websocket_urlconf = "streaming.dialects.redis_commands.routing"
+    settings = (
+        Setting(
+            "REDIS_READABLE",
+            "pub:*",
+            "comma-separated names, and beginnings of names with `*`, of the hashes and channels of Redis that clients may read; "
+            "`ops:*=fleet.view_ops` is for users with this permission (or `is_staff`, `is_authenticated`)",
+        ),
+        Setting("REDIS_COMMANDS", "", "the class with this project's own commands, such as `fleet.commands.FleetCommands`"),
+        Setting("REDIS_COMMAND_BYTES", 8192, "size of one command"),
+        Setting("REDIS_SUBSCRIPTIONS", 256, "channels of Redis that one client may have subscribed to"),
+        Setting("REDIS_PATTERNS", 16, "patterns of channels of Redis that one client may have subscribed to"),
+        Setting(
+            "REDIS_SLOW",
+            "",
+            "comma-separated `channel=policy` (or, with `*`, for those that begin so) for what waits for a slow client: keep the `latest` of "
+            "each feature, `close` the client before it misses one, or `drop` the oldest (as without a policy)",
+        ),
+    )
+    measures = (
+        Measure("geostream_redis_messages_total", "counter", (), "messages on channels of Redis that clients of its commands listen to"),
+        Measure("geostream_redis_bad_total", "counter", (), "those of them that were no JSON, and were passed over"),
+        Measure("geostream_redis_deliveries_total", "counter", (), "messages that these clients were told"),
+        Measure("geostream_redis_dropped_total", "counter", (), "messages that slow ones among them missed"),
+        Measure(
+            "geostream_redis_conflated_total", "counter", (), "waiting messages that a newer one of the same feature took the place of"
+        ),
+        Measure("geostream_redis_capped_total", "counter", (), "times that there was more than one `GET` is answered with"),
+    )

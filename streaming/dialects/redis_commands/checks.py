@@ -1,0 +1,24 @@
+"""System check of the settings of the Redis commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming.engine.conf import conf
+from streaming.redis_data.names import readable
+
+from .policies import policies
+
+
+@register()
+def check_redis_commands(**kwargs: Any) -> list[CheckMessage]:
+    """What clients may read of Redis can be understood; else the first of them would find out."""
+    try:
+        readable(conf.REDIS_READABLE)
+        policies(conf.REDIS_SLOW)
+    except ImproperlyConfigured as error:
+        return [Error(f"GEOSTREAM_REDIS_READABLE or GEOSTREAM_REDIS_SLOW cannot be read: {error}", id="streaming.E005")]
+    return []

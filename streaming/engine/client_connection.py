@@ -1,0 +1,130 @@
+"""The life of one client's connection, once for all dialects: who it is, what waits for it, when it is slow, idle or expired."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from secrets import token_urlsafe
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from streaming.core.errors import CloseCode, StreamError
+from streaming.core.limits import OutboxLimits
+from streaming.core.outbox import Outbox
+
+from .auth import Principal
+from .conf import conf
+from .senders import AnySender
+from .session import Session
+
+if TYPE_CHECKING:
+    from .runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 0.005
+"""Time that one client's messages may take before others have a turn."""
+MOST_REST_SECONDS = 1.0
+
+
+class ClientConnection:
+    """One client, by whichever transport. Subclasses name the dialect's session, make a sender and read what comes.
+
+    Sending never waits here; that is the outbox.
+    """
+
+    session_class: ClassVar[type[Session]]
+    close_codes: ClassVar[Mapping[CloseCode, int]] = {}
+    """What this dialect's clients know instead of our close codes."""
+    channel_token: str | None = None
+    """A token for topics that came with the connection."""
+
+    address: str
+    runtime: Runtime
+    principal: Principal
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.closing = False
+        self.name = token_urlsafe(6)
+        """Eight characters that clients may know it by."""
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the connection; the reason reaches the client."""
+        if not self.closing:
+            self.closing = True
+            self.runtime.connections.ending(self, code)
+            self.sender.close(self.close_codes.get(code, code), reason[:120])
+
+    def tick(self, now: float, loop_time: float) -> None:
+        """Once a second: slow, silent, idle, expired?"""
+        if self.closing:
+            return
+        self.outbox.check(now)
+        self.session.tick(time.time())
+        if self.principal.expired:
+            self.expire(StreamError("token_expired", "the token has expired"))
+        else:
+            self._keep_alive(loop_time)
+        if self._is_idle(now, loop_time):
+            self.close(CloseCode.IDLE, "nothing was heard for too long")
+
+    def expire(self, reason: StreamError) -> None:
+        """The principal may no longer be here."""
+        self.session.expire(reason)
+        self.close(CloseCode.UNAUTHENTICATED, reason.message)
+
+    def renew_user(self, user: Any) -> None:
+        """The same user, without what was remembered of their permissions."""
+        self.principal = replace(self.principal, user=user)
+        self.session.access_changed()
+
+    def _open(self, sender: AnySender) -> None:
+        self.sender = sender
+        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why))
+        self.opened_at = time.time()
+        self.received_at = time.monotonic()
+        self.received = 0
+        self._taken = 0.0
+        self.session = type(self).session_class(self)
+        self.id = self.runtime.connections.add(self)
+
+    def _gone(self) -> None:
+        if not self.closing:
+            self.runtime.connections.ending(self, None)
+        self.closing = True
+        self.session.close()
+        self.runtime.connections.remove(self)
+        self.sender.detach()
+
+    def _keep_alive(self, loop_time: float) -> None:
+        """Find out whether the client is still there."""
+
+    def _is_idle(self, now: float, loop_time: float) -> bool:
+        """Whether it has been silent for too long."""
+        return False
+
+    async def _handle(self, data: str | bytes) -> None:
+        """Handle one message. If that took long, pause for as long: others have a turn before the next one."""
+        began = time.monotonic()
+        try:
+            await self.session.receive(data)
+        except Exception:
+            logger.exception("a %s message could not be handled", self.session.dialect)
+            self.session.expire(StreamError("internal", "the server failed to handle a message"))
+        self._taken += time.monotonic() - began
+        if self._taken > TURN_SECONDS:
+            taken, self._taken = self._taken, 0.0
+            await asyncio.sleep(min(taken, MOST_REST_SECONDS))
+
+
+def _outbox_limits() -> OutboxLimits:
+    return OutboxLimits(
+        messages=conf.OUTBOX_MESSAGES,
+        bytes=conf.OUTBOX_BYTES,
+        slow_seconds=conf.SLOW_SECONDS,
+        stalled_seconds=conf.STALLED_SECONDS,
+        events=conf.EVENTS_WAITING,
+    )

@@ -1,0 +1,115 @@
+"""The connection registry: who is connected to this process, within which limits, and how many were."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from streaming.core.errors import CloseCode, StreamError
+
+from .auth import Principal
+from .conf import conf
+
+if TYPE_CHECKING:
+    from .client_connection import ClientConnection
+
+LIMITS = ("process", "address", "user")
+"""Whose number of connections is limited."""
+CLOSED_BY_CLIENT = "client"
+"""What is counted instead of the name of a close code where the client left."""
+TICK_SLICE = 500
+"""Connections looked at before others have a turn."""
+
+
+class ConnectionRegistry:
+    """The open connections of one process by id, in the order in which they were opened."""
+
+    def __init__(self, node: str) -> None:
+        self.open: dict[str, ClientConnection] = {}
+        self.past_received: Counter[str] = Counter()  # messages of connections that are gone, by dialect
+        self.past_sent: Counter[str] = Counter()
+        self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
+        self.refused: Counter[str] = Counter()  # connections, by whose limit was reached
+        self._node = node
+        self._per_address: Counter[str] = Counter()
+        self._per_user: Counter[int] = Counter()
+        self._numbers = 0
+
+    def admit(self, address: str, principal: Principal | None = None) -> None:
+        """`StreamError("too_many_connections")` if there is no room for one more."""
+        if len(self.open) >= conf.MAX_CONNECTIONS:
+            raise self._full("process", "this server has as many connections as it may")
+        if self._per_address[address] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
+            raise self._full("address", "your address has as many connections as it may")
+        if principal is not None:
+            self._admit_user(principal)
+
+    def reassign(self, connection: ClientConnection, principal: Principal) -> None:
+        """An open connection acts for somebody else from now on. `StreamError("too_many_connections")`."""
+        before, now = connection.principal.user_id, principal.user_id
+        if before != now:
+            self._admit_user(principal)
+            _decrement(self._per_user, before)
+            if now is not None:
+                self._per_user[now] += 1
+        connection.principal = principal
+
+    def add(self, connection: ClientConnection) -> str:
+        """A connection was accepted; returns its id."""
+        self._numbers += 1
+        connection_id = f"{self._node}.{self._numbers}"
+        self.open[connection_id] = connection
+        self._per_address[connection.address] += 1
+        if connection.principal.user_id is not None:
+            self._per_user[connection.principal.user_id] += 1
+        return connection_id
+
+    def ending(self, connection: ClientConnection, code: CloseCode | None) -> None:
+        """A connection is closed with a code or, without one, by its client."""
+        self.endings[connection.session.dialect, CLOSED_BY_CLIENT if code is None else code.name.lower()] += 1
+
+    def remove(self, connection: ClientConnection) -> None:
+        """A connection is gone."""
+        del self.open[connection.id]
+        self.past_received[connection.session.dialect] += connection.received
+        self.past_sent[connection.session.dialect] += connection.outbox.sent
+        _decrement(self._per_address, connection.address)
+        _decrement(self._per_user, connection.principal.user_id)
+
+    def disconnect(self, connection_id: str) -> None:
+        """Close a connection for an operator, if it is one of this process."""
+        connection = self.open.get(connection_id)
+        if connection is not None:
+            connection.close(CloseCode.DISCONNECTED, "disconnected by an operator")
+
+    def access_changed(self) -> None:
+        """Every client is to find out anew what it may read."""
+        for connection in list(self.open.values()):
+            connection.session.access_changed()
+
+    async def tick(self) -> None:
+        """Once a second: close who is slow, silent, idle or expired."""
+        loop = asyncio.get_running_loop()
+        for count, connection in enumerate(list(self.open.values())):
+            if count % TICK_SLICE == TICK_SLICE - 1:
+                await asyncio.sleep(0)
+            connection.tick(time.monotonic(), loop.time())
+
+    def _admit_user(self, principal: Principal) -> None:
+        if principal.user_id is not None and self._per_user[principal.user_id] >= conf.MAX_CONNECTIONS_PER_USER:
+            raise self._full("user", "you have as many connections as you may")
+
+    def _full(self, limit: str, message: str) -> StreamError:
+        self.refused[limit] += 1
+        return StreamError("too_many_connections", message)
+
+
+def _decrement(counts: Counter[Any], key: Hashable) -> None:
+    """One fewer; what is down to none is forgotten."""
+    if counts[key] > 1:
+        counts[key] -= 1
+    else:
+        del counts[key]

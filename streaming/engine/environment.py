@@ -1,0 +1,41 @@
+"""Values of environment variables. Nothing here imports Django's settings: they are made with it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def read_boolean(name: str, text: str) -> bool:
+    """1, true, yes or on; 0, false, no or off; in any case. `ImproperlyConfigured` for all else."""
+    word = text.strip().lower()
+    if word not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name} must be 1/0, true/false, yes/no or on/off, not {text!r}")
+    return word in TRUE
+
+
+def read_value(name: str, text: str, kind: type) -> Any:
+    """The value of a variable. `ImproperlyConfigured` if it is not of this type."""
+    if kind is bool:
+        return read_boolean(name, text)
+    try:
+        return kind(text)
+    except ValueError as error:
+        names = {int: "a whole number", float: "a number"}
+        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r}") from error
+
+
+def env_boolean(name: str, default: bool) -> bool:
+    """A boolean variable of the environment; an empty one is as one that is not set."""
+    text = os.environ.get(name, "")
+    return read_boolean(name, text) if text.strip() else default
+
+
+def env_list(name: str) -> list[str]:
+    """A comma-separated variable of the environment."""
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]

@@ -1,0 +1,71 @@
+"""The one runtime of a process: started by the server's lifespan or, where there is none (daphne), by the first connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming.core.errors import StreamError
+
+from .runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_current: Runtime | None = None
+_starting: asyncio.Task[Runtime] | None = None
+
+
+def running() -> Runtime | None:
+    """The runtime of this process, if it has one. This is how threads find it."""
+    return _current
+
+
+async def get_runtime() -> Runtime:
+    """The runtime of this process and event loop, started if need be."""
+    global _starting
+    loop = asyncio.get_running_loop()
+    if _current is not None and _current.hub.loop is loop:
+        return _current
+    if _starting is None or _starting.get_loop() is not loop:
+        _starting = asyncio.create_task(_start())
+    try:
+        return await asyncio.shield(_starting)
+    finally:
+        if _starting is not None and _starting.done():
+            _starting = None
+
+
+async def _start() -> Runtime:
+    global _current
+    runtime = Runtime()
+    await runtime.start()
+    _current = runtime
+    return runtime
+
+
+async def stop_runtime() -> None:
+    """Stop this process's runtime."""
+    global _current
+    runtime, _current = _current, None
+    if runtime is not None:
+        await runtime.stop()
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """The ASGI lifespan: start before the first request, stop after the last."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await get_runtime()
+            except (StreamError, ImproperlyConfigured) as error:
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await stop_runtime()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,48 @@
+"""Measures: the metrics that a part of GeoStream declares, in Prometheus' terms.
+
+Labels never hold what clients choose (topics, layers, users, addresses), so that there is a small number of time series whoever comes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+Sample = tuple[str, tuple[str, ...], float]
+"""The name of a measure, the values of its labels, and its value."""
+
+
+class Measure(NamedTuple):
+    """One metric: its name, its type, the names of its labels, and its help text."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    labels: tuple[str, ...]
+    documentation: str
+
+    def family(self) -> GaugeMetricFamily | CounterMetricFamily:
+        """The metric without samples."""
+        family = GaugeMetricFamily if self.kind == "gauge" else CounterMetricFamily
+        return family(self.name, self.documentation, labels=self.labels)
+
+
+MEASURES = (
+    Measure("geostream_node_info", "gauge", ("host", "pid"), "1; where a process runs"),
+    Measure("geostream_connections", "gauge", ("dialect",), "open connections, pollers too"),
+    Measure(
+        "geostream_refused_total", "counter", ("limit",), "connections refused because of a limit: of the process, the address or the user"
+    ),
+    Measure("geostream_closed_total", "counter", ("dialect", "code"), "connections that ended, by the name of the close code, or `client`"),
+    Measure("geostream_messages_received_total", "counter", ("dialect",), "messages from clients"),
+    Measure("geostream_messages_sent_total", "counter", ("dialect",), "messages to clients"),
+    Measure("geostream_outbox_messages", "gauge", (), "messages that wait for clients"),
+    Measure("geostream_outbox_messages_max", "gauge", (), "messages that wait for the client with the most"),
+    Measure("geostream_outbox_bytes", "gauge", (), "bytes that wait for clients"),
+    Measure("geostream_outbox_bytes_max", "gauge", (), "bytes that wait for the client with the most"),
+    Measure("geostream_feeds", "gauge", (), "feeds that are followed: layers, events, tilesets, presence"),
+    Measure("geostream_views", "gauge", (), "subscriptions to feeds"),
+    Measure("geostream_feed_lag", "gauge", (), "changes announced and not read yet, of the feed with the most"),
+    Measure("geostream_loop_lag_seconds", "gauge", (), "the longest that the event loop was late in the last 30 seconds"),
+)
+"""What the engine itself measures."""

@@ -1,0 +1,105 @@
+"""The parts of GeoStream that are installed: each is a Django app, and its line in INSTALLED_APPS is its registration.
+
+An app says what it has (services, measures, settings, WebSocket routes, URLs) in its `AppConfig`; the engine collects that and names no
+part. Templates, static files, commands, checks and the admin are found as Django finds them in every app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any, ClassVar
+
+from django.apps import AppConfig, apps
+from django.core.checks import CheckMessage, Error, register
+from django.utils.module_loading import import_string, module_has_submodule
+
+from .measures import Measure
+from .service import Service
+from .settings import Setting
+
+
+class EngineApp(AppConfig):
+    """Base class of the `AppConfig` of a part. Dotted paths are imported when they are needed, not when Django starts."""
+
+    default = False  # a module that imports this class to subclass it does not offer it to Django
+    dialect: ClassVar[str | None] = None
+    """What its clients' connections are called in metrics, in the admin and in logs."""
+    requires: ClassVar[Sequence[str]] = ()
+    """Apps that have to be installed as well."""
+    settings: ClassVar[Sequence[Setting]] = ()
+    """The settings `GEOSTREAM_<NAME>` that it reads."""
+    measures: ClassVar[Sequence[Measure]] = ()
+    """The metrics that its services collect."""
+    services: ClassVar[Sequence[str]] = ()
+    """Dotted paths of the `Service` classes that start with the process. One that is costly to import is left out here and made when
+    somebody first asks the runtime for its class."""
+    websocket_urlconf: ClassVar[str | None] = None
+    """A module with `websocket_urlpatterns`."""
+    urlconf: ClassVar[str | None] = None
+    """A module with `urlpatterns`, as paths from the root of the site."""
+    topics: ClassVar[str | None] = None
+    """A module with `topicpatterns`; the ones of the project come before them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.default = True
+
+    def ready(self) -> None:
+        """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
+        for name in ("checks", "signals"):
+            if module_has_submodule(self.module, name):
+                import_module(f"{self.name}.{name}")
+
+
+def engine_apps() -> Iterator[EngineApp]:
+    """The installed parts, in the order of INSTALLED_APPS."""
+    return (config for config in apps.get_app_configs() if isinstance(config, EngineApp))
+
+
+def all_settings() -> list[Setting]:
+    """The settings of all installed parts."""
+    return [setting for app in engine_apps() for setting in app.settings]
+
+
+def all_measures() -> list[Measure]:
+    """The measures of all installed parts."""
+    return [measure for app in engine_apps() for measure in app.measures]
+
+
+def all_services() -> list[type[Service]]:
+    """The services that start with a process."""
+    return [import_string(path) for app in engine_apps() for path in app.services]
+
+
+def all_dialects() -> list[str]:
+    """What the connections of all installed dialects are called."""
+    return [app.dialect for app in engine_apps() if app.dialect is not None]
+
+
+def all_urlpatterns() -> list[Any]:
+    """The URLs of all installed parts."""
+    return [pattern for app in engine_apps() if app.urlconf for pattern in import_module(app.urlconf).urlpatterns]
+
+
+def all_websocket_urlpatterns() -> list[Any]:
+    """The WebSocket routes of all installed parts."""
+    return [
+        pattern for app in engine_apps() if app.websocket_urlconf for pattern in import_module(app.websocket_urlconf).websocket_urlpatterns
+    ]
+
+
+def all_topicpatterns() -> list[Any]:
+    """The topics of all installed parts."""
+    return [pattern for app in engine_apps() if app.topics for pattern in import_module(app.topics).topicpatterns]
+
+
+@register()
+def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
+    """A part whose own parts are missing would fail at its first client."""
+    return [
+        Error(f"{app.name} needs {name}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
+        for app in engine_apps()
+        for name in app.requires
+        if not apps.is_installed(name)
+    ]

@@ -1,0 +1,38 @@
+"""What a dialect implements: one client as its dialect sees it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Protocol
+
+from streaming.core.errors import StreamError
+
+
+class Session(Protocol):
+    """One client as its dialect sees it: it is given frames and owns the subscriptions."""
+
+    dialect: ClassVar[str]
+    spare_pings: bool
+    """Whether the client cannot bear WebSocket pings."""
+    revision: int
+    """Grows whenever what `describe` says has changed in more than numbers."""
+
+    def __init__(self, connection: Any) -> None:
+        """Begin with a connection that was just accepted."""
+
+    async def receive(self, data: str | bytes) -> None:
+        """Handle one frame. Refusals are answered, not raised."""
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The subscriptions, for the admin: id, kind, feed, filter, since, waiting, dropped."""
+
+    def tick(self, now: float) -> None:
+        """Called once a second. `now` is seconds since 1970."""
+
+    def access_changed(self) -> None:
+        """Find out anew what may be read: layers, tilesets or the user have changed."""
+
+    def expire(self, reason: StreamError) -> None:
+        """Say that the connection will be closed because it may no longer be here."""
+
+    def close(self) -> None:
+        """Leave everything; the connection is gone."""

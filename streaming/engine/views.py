@@ -1,0 +1,91 @@
+"""The two questions that a load balancer asks, and the one of monitoring."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from secrets import compare_digest
+
+from channels.db import database_sync_to_async
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import async_redis, refusing
+
+from .auth import bearer_token
+from .conf import conf
+from .lifespan import get_runtime, running
+from .metrics import MetricsService
+from .responses import refusal
+
+OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+
+async def alive(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+async def ready(request: HttpRequest) -> HttpResponse:
+    """200 when the process can serve: Redis and the database answer, the hub runs, and every service is well. 503 says what is not."""
+    runtime = running()
+    checks = {"redis": await _redis_answers(), "database": await _database_answers(), "hub": runtime is not None}
+    for service in [] if runtime is None else runtime.services:
+        checks |= service.health()
+    return JsonResponse({"ready": all(checks.values()), "checks": checks}, status=200 if all(checks.values()) else 503)
+
+
+@require_safe
+async def metrics(request: HttpRequest) -> HttpResponse:
+    """The metrics of all live processes; with `?scope=process`, of the one that answers."""
+    if not await _may_scrape(request):
+        return refusal(
+            StreamError("forbidden", "metrics are for whoever has GEOSTREAM_METRICS_TOKEN; without one, for staff and this machine")
+        )
+    try:
+        runtime = await get_runtime()
+    except StreamError as error:
+        return refusal(error)
+    text, content_type = await runtime.service(MetricsService).exposition.answer(
+        request.headers.get("Accept", ""), request.GET.get("scope") != "process"
+    )
+    return HttpResponse(text, content_type=content_type, headers={"Cache-Control": "no-store"})
+
+
+async def _may_scrape(request: HttpRequest) -> bool:
+    if conf.METRICS_TOKEN:
+        return compare_digest((bearer_token(request) or "").encode(), conf.METRICS_TOKEN.encode())
+    if from_this_machine(request):
+        return True
+    user = await request.auser()
+    return user.is_active and user.is_staff
+
+
+def from_this_machine(request: HttpRequest) -> bool:
+    """Whether the peer is on this machine, and does not speak for somebody else as proxies do."""
+    if any(header in request.headers for header in OF_PROXIES):
+        return False
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:  # a name, or the socket of a proxy
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped.is_loopback
+    return address.is_loopback
+
+
+async def _redis_answers() -> bool:
+    try:
+        with refusing():
+            await async_redis().ping()
+    except StreamError:
+        return False
+    return True
+
+
+@database_sync_to_async
+def _database_answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return bool(cursor.fetchone() == (1,))

@@ -1,0 +1,162 @@
+"""The life of one WebSocket: negotiate, accept, authenticate, read, keep alive, refuse.
+
+A WebSocket is a Channels consumer without a channel layer of its own (the process's hub has one) and without Channels' thread hop for
+every message: `__call__` is the read loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+from django.db import DatabaseError
+
+from streaming.core.errors import CloseCode, StreamError
+
+from .auth import Principal, authenticate
+from .client_connection import ClientConnection
+from .conf import conf
+from .lifespan import get_runtime
+from .rate_limit import MessageRate
+from .senders import RAW_EXTENSION, AnySender, AsgiSender, RawSender
+
+logger = logging.getLogger(__name__)
+
+
+class WebSocketDenied(Exception):
+    """A WebSocket that is not opened at all: an HTTP status instead."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc]  # untyped upstream
+    """One WebSocket."""
+
+    channel_layer_alias = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
+        self.scope = scope
+        client = scope.get("client")
+        self.address = client[0] if client else ""
+        await receive()  # websocket.connect
+        try:
+            accept = {"type": "websocket.accept", **self.negotiate()}
+            self.runtime = await get_runtime()
+            self.runtime.connections.admit(self.address)
+            self.principal = await self.authenticate()
+            self.runtime.connections.admit(self.address, self.principal)  # again: others came meanwhile
+        except WebSocketDenied as refusal:
+            await deny(send, scope, refusal)
+            return
+        except StreamError as error:
+            await self.refuse(send, error)
+            return
+        except DatabaseError as error:
+            logger.error("a WebSocket could not be authenticated: %s", error)
+            await self.refuse(send, StreamError("internal", "the database does not answer; try again"))
+            return
+        await send(accept)
+        raw = scope.get("extensions", {}).get(RAW_EXTENSION)
+        self._open(RawSender(raw) if raw is not None else AsgiSender(send))
+        try:
+            await self._read(receive)
+        finally:
+            self._gone()
+
+    # -- what dialects may do otherwise -----------------------------------
+
+    @property
+    def most_bytes(self) -> int:
+        """Of one message."""
+        return int(conf.MAX_MESSAGE_BYTES)
+
+    def negotiate(self) -> dict[str, Any]:
+        """What is said when accepting. `WebSocketDenied` if this cannot become a connection of the dialect."""
+        return {}
+
+    async def authenticate(self) -> Principal:
+        """Who asks. `StreamError` or `WebSocketDenied`."""
+        return await authenticate(self.scope)
+
+    async def refuse(self, send: Any, error: StreamError) -> None:
+        """Accept, so that the client can read the code, and close."""
+        logger.info("WebSocket refused: %s", error)
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": _CLOSE_CODES.get(error.code, CloseCode.OVERLOADED), "reason": error.message[:120]})
+
+    # -- the socket --------------------------------------------------------
+
+    def _open(self, sender: AnySender) -> None:
+        self._pinged_at: float | None = None
+        self._ping_seconds, self._ping_timeout, self._idle_seconds = conf.PING_SECONDS, conf.PING_TIMEOUT_SECONDS, conf.IDLE_SECONDS
+        super()._open(sender)
+
+    async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        pace, most = MessageRate(), self.most_bytes
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            if self.closing:
+                continue
+            data = message.get("text")
+            if data is None:
+                data = message["bytes"]
+            self.received += 1
+            self.received_at = time.monotonic()
+            await pace.wait(len(data))
+            if len(data) > most:
+                self.close(CloseCode.TOO_BIG, f"messages may have {most} bytes")
+                continue
+            await self._handle(data)
+
+    def _keep_alive(self, loop_time: float) -> None:
+        if not isinstance(self.sender, RawSender) or self.session.spare_pings:
+            return
+        heard = self.sender.heard_at
+        answered = self._pinged_at is not None and heard >= self._pinged_at  # the clock counts milliseconds
+        if answered or not self._ping_seconds or not self.sender.writable:
+            self._pinged_at = None
+        elif self._pinged_at is None and loop_time - heard > self._ping_seconds:
+            self._pinged_at = loop_time
+            self.sender.ping()
+        elif self._pinged_at is not None and loop_time - self._pinged_at > self._ping_timeout:
+            self.close(CloseCode.UNRESPONSIVE, "no answer to a ping")
+
+    def _is_idle(self, now: float, loop_time: float) -> bool:
+        silent = bool(self._idle_seconds) and now - self.received_at > self._idle_seconds
+        return silent and not self.session.describe()
+
+
+_CLOSE_CODES = {
+    "forbidden": CloseCode.FORBIDDEN,
+    "token_invalid": CloseCode.UNAUTHENTICATED,
+    "token_expired": CloseCode.UNAUTHENTICATED,
+}
+
+
+async def deny(send: Any, scope: dict[str, Any], refusal: WebSocketDenied) -> None:
+    """Do not open a WebSocket: an HTTP status, where the server can send one other than 403."""
+    logger.info("WebSocket denied with HTTP %s: %s", refusal.status, refusal)
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": CloseCode.FORBIDDEN})  # the server answers 403
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": f"{refusal}\n".encode()})
+
+
+class UnknownEndpoint(AsyncConsumer):  # type: ignore[misc]
+    """For paths without an endpoint: a readable close code instead of a server error."""
+
+    channel_layer_alias = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": CloseCode.NOT_FOUND, "reason": f"no endpoint at {scope['path']}"[:120]})

@@ -1,0 +1,65 @@
+"""The admin of feature layers. Nothing on these pages fails because Redis is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from streaming.models import Layer
+
+from .layers import feature_counts
+
+
+class LayerChangeList(ChangeList):
+    """Counts the features of all layers of a page in one go."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows, each with `live_count`."""
+        super().get_results(request)
+        counts = feature_counts([layer.name for layer in self.result_list])
+        for layer in self.result_list:
+            layer.live_count = counts.get(layer.name)
+
+
+@admin.register(Layer)
+class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
+    """Layers; what is saved here holds at once, in every process."""
+
+    list_display = ("name", "title", "public", "ttl_seconds", "features", "map")
+    list_filter = ("public",)
+    search_fields = ("name", "title")
+    fieldsets = (
+        (None, {"fields": ("name", "title"), "description": "A layer is created by publishing to it, or here."}),
+        ("Who may read it", {"fields": ("public", "permission"), "description": "Publishing needs the permission to change layers."}),
+        (
+            "Features",
+            {
+                "fields": ("time_property", "ttl_seconds", "max_features", "log_length"),
+                "description": "How much the layer keeps. The log lets a client that was away catch up.",
+            },
+        ),
+    )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """The list with live counts."""
+        return LayerChangeList
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Layer | None = None) -> tuple[str, ...]:
+        """The features are stored under the name: it stays."""
+        return () if obj is None else ("name",)
+
+    @admin.display(description="features now")
+    def features(self, layer: Layer) -> str:
+        """How many features it holds."""
+        count = getattr(layer, "live_count", None)
+        return "unknown: Redis does not answer" if count is None else f"{count:,}"
+
+    @admin.display(description="map")
+    def map(self, layer: Layer) -> str:
+        """A link to the live map."""
+        return format_html('<a href="{}?layer={}">show</a>', reverse("map"), layer.name)

@@ -1,0 +1,25 @@
+"""Feature layers and events as an installed part."""
+
+from __future__ import annotations
+
+from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
+
+
+class FeaturesConfig(EngineApp):
+    """Feature layers."""
+
+    name = "streaming.features"
+    label = "streaming_features"
+    verbose_name = "Feature layers"
+    services = ("streaming.features.service.FeatureService",)
+    settings = (
+        Setting("EVENTS_LOG", 10_000, "events kept for replay"),
+        Setting(
+            "MAX_BODY_BYTES",
+            64 * 1024 * 1024,
+            "size of one GeoJSON document over REST (lines and text sequences that come with a token are read as a stream, without limit)",
+        ),
+        Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
+        Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
+    )

@@ -1,0 +1,17 @@
+"""What operators see and do, as an installed part."""
+
+from __future__ import annotations
+
+from streaming.engine.registry import EngineApp
+
+
+class OperatorsConfig(EngineApp):
+    """Operators."""
+
+    name = "streaming.operators"
+    label = "streaming_operators"
+    verbose_name = "Operators"
+    requires = ("streaming.topics",)
+    services = ("streaming.operators.service.Operators",)
+    topics = "streaming.operators.topics"
+    urlconf = "streaming.operators.urls"

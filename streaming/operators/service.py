@@ -1,0 +1,30 @@
+"""What one process does for operators: it announces who comes and goes, reports how it is, and obeys their commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streaming.engine.service import Service
+from streaming.topics.service import Topics
+
+from .commands import kick
+from .monitor import Monitor
+from .presence_announcer import PresenceAnnouncer
+
+if TYPE_CHECKING:
+    from streaming.engine.runtime import Runtime
+
+
+class Operators(Service):
+    """The operators' side of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self.topics = runtime.service(Topics)
+        self.announcer = PresenceAnnouncer(self.topics)
+        self.monitor = Monitor(self.topics)
+
+    async def start(self) -> None:
+        """Report, and obey."""
+        self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
+        self.monitor.start()

@@ -1,0 +1,15 @@
+"""The live map and the page for trying topics out, as an installed part."""
+
+from __future__ import annotations
+
+from streaming.engine.registry import EngineApp
+
+
+class PagesConfig(EngineApp):
+    """Pages."""
+
+    name = "streaming.pages"
+    label = "streaming_pages"
+    verbose_name = "Pages"
+    requires = ("streaming.features", "streaming.tiles", "streaming.api")
+    urlconf = "streaming.pages.urls"

@@ -1,0 +1,22 @@
+"""System check of `GEOSTREAM_REDIS_LAYERS`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming.engine.conf import conf
+
+from .sources import Sources
+
+
+@register()
+def check_redis_layers(**kwargs: Any) -> list[CheckMessage]:
+    """Which names feed which layers can be understood; else the server would not start."""
+    try:
+        Sources(conf.REDIS_LAYERS)
+    except ImproperlyConfigured as error:
+        return [Error(f"GEOSTREAM_REDIS_LAYERS cannot be read: {error}", id="streaming.E009")]
+    return []
