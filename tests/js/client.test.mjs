@@ -362,6 +362,20 @@ test("MessagePack is spoken when asked for", async () => {
   assert.equal(subscription.features.size, 2);
 });
 
+test("a library may be given as a function, which is called when it is needed", async () => {
+  let loads = 0;
+  const load = async () => {
+    loads += 1;
+    return msgpack;
+  };
+  await connect({ msgpack: load });
+  assert.equal(loads, 0);
+  client.close();
+  await connect({ format: "MessagePack", msgpack: load });
+  assert.equal((await vehicles()).features.size, 2);
+  assert.equal(loads, 1);
+});
+
 test("zstd frames are unwrapped", async () => {
   await connect({ compression: "Zstd", fzstd });
   server.socket.send(zstdStored(JSON.stringify({ type: "ping", id: 9 })));

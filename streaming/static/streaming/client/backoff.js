@@ -1,9 +1,11 @@
 /**
  * Exponential backoff with full jitter: the wait is uniform between zero and a ceiling that doubles, so that the
  * clients of a restarted server do not all come back in the same instant.
+ *
+ * @typedef {{initial?: number, max?: number, random?: () => number}} BackoffOptions milliseconds
  */
 export class Backoff {
-  /** @param {{initial?: number, max?: number, random?: () => number}} [settings] milliseconds */
+  /** @param {BackoffOptions} [options] */
   constructor({ initial = 500, max = 30_000, random = Math.random } = {}) {
     this.initial = initial;
     this.max = max;

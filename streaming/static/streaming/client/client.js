@@ -3,6 +3,7 @@
  * connection: whatever happens to the network, they are asked for again and continue where they were.
  */
 import { Codec, loadModule } from "./codecs.js";
+import { DetailTarget } from "./detail-target.js";
 import { GeoStreamError } from "./errors.js";
 import { EventSubscription } from "./event-subscription.js";
 import { FeatureSubscription } from "./feature-subscription.js";
@@ -10,11 +11,21 @@ import { Heartbeat } from "./heartbeat.js";
 import { Link } from "./link.js";
 import { TileSubscription } from "./tile-subscription.js";
 
+/** @import { BackoffOptions } from "./backoff.js" */
+/** @import { Fzstd, ModuleSource, Msgpack } from "./codecs.js" */
+/** @import { EventOptions } from "./event-subscription.js" */
+/** @import { FeatureOptions } from "./feature-subscription.js" */
+/** @import { State, StateChange, WebSocketClass } from "./link.js" */
+/** @import { Ack, EventType, SubscriptionInfo } from "./messages.js" */
+/** @import { Channel, Subscription } from "./subscription.js" */
+/** @import { TileOptions } from "./tile-subscription.js" */
+
 const VERSION = 1;
 const UNAUTHENTICATED = 4401;
+/** @satisfies {ClientOptions} */
 const DEFAULTS = {
-  format: "Json",
-  compression: "None",
+  format: /** @type {"Json" | "MessagePack"} */ ("Json"),
+  compression: /** @type {"None" | "Zstd"} */ ("None"),
   backoff: { initial: 500, max: 30_000 },
   connectTimeout: 10_000,
   stableAfter: 5_000,
@@ -29,33 +40,47 @@ const DEFAULTS = {
  * @property {string} [token] a JWT, sent as an `authenticate` message
  * @property {() => string | Promise<string>} [getToken] asked before every connection; wins over `token`
  * @property {() => string | Promise<string>} [getTicket] a one-time ticket, asked before every connection
- * @property {typeof WebSocket} [WebSocket] the class to use (Node has none of its own)
- * @property {object | string} [msgpack] `@msgpack/msgpack` or its URL; needed for MessagePack
- * @property {object | string} [fzstd] `fzstd` or its URL; needed for Zstd, and for zstd deltas of tiles
- * @property {{initial?: number, max?: number, random?: () => number}} [backoff] milliseconds
+ * @property {WebSocketClass} [WebSocket] the class to use (Node before version 22 has none of its own)
+ * @property {ModuleSource<Msgpack> | null} [msgpack] `@msgpack/msgpack`, its URL, or a function that loads it; needed for MessagePack
+ * @property {ModuleSource<Fzstd> | null} [fzstd] `fzstd`, in the same ways; needed for Zstd, and for zstd deltas of tiles
+ * @property {BackoffOptions} [backoff] milliseconds
  * @property {number} [connectTimeout] milliseconds until a connection that does not answer is given up
  * @property {number} [stableAfter] milliseconds after which a connection is good enough to forget earlier failures
  * @property {number} [pingInterval] milliseconds
  * @property {number} [pingTimeout] milliseconds of silence after a ping that mean "dead"
+ *
+ * @typedef {object} ClientEvents by name, what `detail` holds
+ * @property {StateChange} state
+ * @property {{code: number, reason: string}} closed the server will not have this client back unchanged, or `close()` was called
+ * @property {number} latency the round trip in milliseconds
+ * @property {GeoStreamError} error
+ *
+ * @typedef {FeatureSubscription | TileSubscription | EventSubscription} AnySubscription
  */
 
 /**
- * Events (`CustomEvent`, value in `detail`): `state` (`{state, retryAt?, delay?, attempt?, code?, reason?}`), `closed` (`{code, reason}`,
- * the server will not have this client back unchanged, or `close()` was called), `latency` (milliseconds), `error` (GeoStreamError).
+ * Events (`CustomEvent`, value in `detail`): `state`, `closed`, `latency`, `error`; see {@link ClientEvents}.
+ * @extends {DetailTarget<ClientEvents>}
  */
-export class GeoStreamClient extends EventTarget {
+export class GeoStreamClient extends DetailTarget {
   #options;
-  #codec;
+  /** Made anew for every connection. */
+  #codec = new Codec(DEFAULTS);
   #link;
   #heartbeat;
+  /** @type {Map<string, Subscription<any, any>>} */
   #subscriptions = new Map();
+  /** @type {Map<string, {resolve: (answer: any) => void, reject: (error: GeoStreamError) => void}>} */
   #waiting = new Map();
   #counters = { subscription: 0, request: 0 };
   #admitted = false;
   #mayRenew = true;
+  /** @type {Promise<Fzstd | null> | null} */
   #zstd = null;
   /** What went over the wire so far. */
   stats = { messages: 0, bytes: 0, connections: 0 };
+  /** The latest round trip in milliseconds. @type {number | undefined} */
+  latency;
 
   /** @param {string | URL} url absolute, or relative to the page @param {ClientOptions} [options] */
   constructor(url, options = {}) {
@@ -74,7 +99,7 @@ export class GeoStreamClient extends EventTarget {
     });
   }
 
-  /** @returns {"connecting" | "open" | "reconnecting" | "closed"} */
+  /** @returns {State} */
   get state() {
     return this.#link.state;
   }
@@ -84,7 +109,9 @@ export class GeoStreamClient extends EventTarget {
    * @returns {Promise<void>}
    */
   connect() {
+    /** @type {Promise<void>} */
     const opened = new Promise((resolve, reject) => {
+      /** @param {CustomEvent<StateChange>} event */
       const watch = ({ detail }) => {
         if (detail.state !== "open" && detail.state !== "closed") return;
         this.removeEventListener("state", watch);
@@ -104,27 +131,30 @@ export class GeoStreamClient extends EventTarget {
     this.#link.close();
   }
 
-  /** Follow a layer, or with null every readable layer. Before or after `connect()`. */
+  /**
+   * Follow a layer, or with null every readable layer. Before or after `connect()`.
+   * @param {string | null} layer @param {FeatureOptions} [options] @returns {FeatureSubscription}
+   */
   subscribeFeatures(layer, options = {}) {
     const id = options.id ?? `features-${++this.#counters.subscription}`;
     return this.#register(new FeatureSubscription(id, this.#channel(), layer, options));
   }
 
-  /** Follow the tiles of a box. @param {ConstructorParameters<typeof TileSubscription>[2]} options */
+  /** Follow the tiles of a box. @param {TileOptions} options @returns {TileSubscription} */
   subscribeTiles(options) {
     const id = options.id ?? `tiles-${++this.#counters.subscription}`;
     return this.#register(new TileSubscription(id, this.#channel(), options, () => (this.#zstd ??= this.#loadZstd())));
   }
 
-  /** Follow events of these types. @param {string[]} types */
+  /** Follow events of these types. @param {readonly EventType[]} types @param {EventOptions} [options] @returns {EventSubscription} */
   subscribeEvents(types, options = {}) {
     const id = options.id ?? `events-${++this.#counters.subscription}`;
     return this.#register(new EventSubscription(id, this.#channel(), types, options));
   }
 
-  /** End a subscription, given itself or its id; an unknown one is ended already. @returns {Promise<void>} */
+  /** End a subscription, given itself or its id; an unknown one is ended already. @param {AnySubscription | string} subscription */
   async unsubscribe(subscription) {
-    await this.#subscriptions.get(subscription.id ?? subscription)?.unsubscribe();
+    await this.#subscriptions.get(typeof subscription === "string" ? subscription : subscription.id)?.unsubscribe();
   }
 
   /** @returns {Promise<number>} the round trip in milliseconds */
@@ -133,12 +163,12 @@ export class GeoStreamClient extends EventTarget {
     return this.#heartbeat.ping();
   }
 
-  /** What the server knows of this connection's subscriptions. @returns {Promise<object[]>} */
+  /** What the server knows of this connection's subscriptions. @returns {Promise<SubscriptionInfo[]>} */
   async listSubscriptions() {
     return (await this.#ask("list_subscriptions", {})).subscriptions;
   }
 
-  /** Log in, or renew the token. Later connections use it too. @param {string} token */
+  /** Log in, or renew the token. Later connections use it too. @param {string} token @returns {Promise<void>} */
   async authenticate(token) {
     this.#options.token = token;
     await this.#ask("authenticate", { token });
@@ -173,6 +203,7 @@ export class GeoStreamClient extends EventTarget {
     this.#send({ type: "handshake", version: VERSION, format, compression });
   }
 
+  /** @param {{format: string}} ack */
   async #established({ format }) {
     this.#codec.format = format;
     this.stats.connections += 1;
@@ -195,7 +226,7 @@ export class GeoStreamClient extends EventTarget {
     }
   }
 
-  /** A refused login is worth another try only with something new to show. */
+  /** A refused login is worth another try only with something new to show. @param {number} code */
   #mayRetry(code) {
     const renewable = code === UNAUTHENTICATED && (this.#options.getToken || this.#options.getTicket) && this.#mayRenew;
     this.#mayRenew = false;
@@ -210,6 +241,7 @@ export class GeoStreamClient extends EventTarget {
     for (const subscription of this.#subscriptions.values()) subscription.lost();
   }
 
+  /** @template {AnySubscription} Kind @param {Kind} subscription @returns {Kind} */
   #register(subscription) {
     if (this.#subscriptions.has(subscription.id))
       throw new GeoStreamError("duplicate_subscription", `there is a subscription "${subscription.id}"`);
@@ -218,7 +250,7 @@ export class GeoStreamClient extends EventTarget {
     return subscription;
   }
 
-  /** Null if there is none: then nothing is asked for that needs it. */
+  /** Null if there is none: then nothing is asked for that needs it. @returns {Promise<Fzstd | null>} */
   async #loadZstd() {
     if (!this.#options.fzstd) return null;
     try {
@@ -229,6 +261,7 @@ export class GeoStreamClient extends EventTarget {
     }
   }
 
+  /** @returns {Channel} */
   #channel() {
     const format = () => this.#codec.format;
     return {
@@ -240,6 +273,7 @@ export class GeoStreamClient extends EventTarget {
     };
   }
 
+  /** @param {string} type @param {object} fields @returns {Promise<any>} */
   #ask(type, fields) {
     const request_id = `${type}-${++this.#counters.request}`;
     return new Promise((resolve, reject) => {
@@ -250,18 +284,21 @@ export class GeoStreamClient extends EventTarget {
     });
   }
 
+  /** @param {object} message */
   #send(message) {
     return this.#link.send(this.#codec.encode(message));
   }
 
+  /** @param {string | ArrayBuffer} data */
   #frame(data) {
     this.#heartbeat.heard();
     this.stats.messages += 1;
-    this.stats.bytes += data.byteLength ?? data.length;
+    this.stats.bytes += typeof data === "string" ? data.length : data.byteLength;
     const message = this.#decode(data);
     if (message) this.#receive(message);
   }
 
+  /** @param {string | ArrayBuffer} data */
   #decode(data) {
     try {
       return this.#codec.decode(data);
@@ -271,6 +308,7 @@ export class GeoStreamClient extends EventTarget {
     }
   }
 
+  /** @param {any} message */
   #receive(message) {
     switch (message.type) {
       case "handshake_ack":
@@ -293,11 +331,13 @@ export class GeoStreamClient extends EventTarget {
     }
   }
 
+  /** @param {Ack} ack */
   #acknowledge(ack) {
     if (this.#waiting.has(ack.request_id)) this.#settle(ack.request_id, ack);
     else this.#subscriptions.get(ack.request_id)?.acknowledge(ack);
   }
 
+  /** @param {string} id @param {any} answer */
   #settle(id, answer) {
     const request = this.#waiting.get(id);
     this.#waiting.delete(id);
@@ -305,6 +345,7 @@ export class GeoStreamClient extends EventTarget {
     else request?.resolve(answer);
   }
 
+  /** @param {{code: string, message: string, request_id: string}} error */
   #reportError({ code, message, request_id: id }) {
     const error = new GeoStreamError(String(code), message);
     if (this.#waiting.has(id)) return this.#settle(id, { success: false, code, message });
@@ -313,6 +354,7 @@ export class GeoStreamClient extends EventTarget {
     else this.#emit("error", error);
   }
 
+  /** @template {keyof ClientEvents} Name @param {Name} type @param {ClientEvents[Name]} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

@@ -9,24 +9,38 @@ const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 const JSON_STARTS = new Set([0x7b, 0x20, 0x09, 0x0a, 0x0d]);
 const utf8 = new TextDecoder();
 
-/** A module given as it is, or as a URL to import. */
-export async function loadModule(moduleOrUrl, option) {
-  if (!moduleOrUrl) throw new TypeError(`this encoding needs the option "${option}": a module or its URL`);
-  if (typeof moduleOrUrl !== "string" && !(moduleOrUrl instanceof URL)) return moduleOrUrl;
-  return import(String(moduleOrUrl));
+/**
+ * @typedef {{encode: (message: unknown) => Uint8Array, decode: (bytes: Uint8Array) => unknown}} Msgpack what is used of `@msgpack/msgpack`
+ * @typedef {{decompress: (bytes: Uint8Array) => Uint8Array}} Fzstd what is used of `fzstd`
+ */
+
+/**
+ * @template {object} Module
+ * @typedef {Module | string | URL | (() => Module | Promise<Module>)} ModuleSource a module, its URL, or a function that loads it
+ */
+
+/** @template {object} Module @param {ModuleSource<Module> | null | undefined} source @param {string} option @returns {Promise<Module>} */
+export async function loadModule(source, option) {
+  if (!source) throw new TypeError(`this encoding needs the option "${option}": a module or its URL`);
+  if (typeof source === "function") return source();
+  if (typeof source !== "string" && !(source instanceof URL)) return source;
+  return import(/* @vite-ignore */ /* webpackIgnore: true */ String(source));
 }
 
 /** The bytes of a tile: binary, a base64 text, or a list of numbers. @param {Uint8Array | string | number[]} data @returns {Uint8Array} */
 export function bytesOf(data) {
-  if (typeof data === "string") return Uint8Array.fromBase64?.(data) ?? Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const { fromBase64 } = /** @type {any} */ (Uint8Array); // of newer browsers
+  if (typeof data === "string") return fromBase64?.call(Uint8Array, data) ?? Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   return data instanceof Uint8Array ? data : Uint8Array.from(data);
 }
 
 export class Codec {
+  /** @type {Msgpack | null} */
   #msgpack = null;
+  /** @type {Fzstd | null} */
   #fzstd = null;
 
-  /** @param {{format: string, compression: string, msgpack?: unknown, fzstd?: unknown}} options */
+  /** @param {{format: string, compression: string, msgpack?: ModuleSource<Msgpack> | null, fzstd?: ModuleSource<Fzstd> | null}} options */
   constructor({ format, compression, msgpack, fzstd }) {
     this.format = format;
     this.compression = compression;
@@ -39,9 +53,9 @@ export class Codec {
     if (this.compression === "Zstd") this.#fzstd ??= await loadModule(this.sources.fzstd, "fzstd");
   }
 
-  /** @returns {string | Uint8Array} */
+  /** @param {object} message @returns {string | Uint8Array} */
   encode(message) {
-    return this.format === "Json" ? JSON.stringify(message) : this.#msgpack.encode(message);
+    return this.format === "Json" ? JSON.stringify(message) : /** @type {Msgpack} */ (this.#msgpack).encode(message);
   }
 
   /** @param {string | ArrayBuffer | Uint8Array} data @returns {Record<string, any>} */
@@ -51,9 +65,10 @@ export class Codec {
     if (ZSTD_MAGIC.every((byte, place) => bytes[place] === byte)) bytes = this.#decompress(bytes);
     if (JSON_STARTS.has(bytes[0])) return JSON.parse(utf8.decode(bytes));
     if (!this.#msgpack) throw new TypeError("a MessagePack frame arrived, but this client speaks Json");
-    return this.#msgpack.decode(bytes);
+    return /** @type {Record<string, any>} */ (this.#msgpack.decode(bytes));
   }
 
+  /** @param {Uint8Array} bytes */
   #decompress(bytes) {
     if (!this.#fzstd) throw new TypeError("a zstd frame arrived, but this client asked for no compression");
     return this.#fzstd.decompress(bytes);

@@ -10,7 +10,11 @@
 import { Collection } from "./collection.js";
 import { Subscription } from "./subscription.js";
 
-/** Option of this library → key of the protocol. */
+/** @import { Change } from "./collection.js" */
+/** @import { Ack, BBox, Cursor, Feature, FeatureData } from "./messages.js" */
+/** @import { Channel, Kind, Ready, SubscriptionEvents } from "./subscription.js" */
+
+/** Option of this library → key of the protocol. @type {Record<string, string>} */
 const CONDITIONS = {
   bbox: "bbox",
   geometry: "geometry",
@@ -23,22 +27,34 @@ const CONDITIONS = {
   maxRate: "max_rate",
 };
 
-/** @typedef {import("./collection.js").Change} Change */
-
 /**
  * @typedef {object} FeatureConditions
- * @property {[number, number, number, number] | null} [bbox] west, south, east, north in degrees
+ * @property {BBox | null} [bbox]
  * @property {object | null} [geometry] a GeoJSON Polygon or MultiPolygon
- * @property {Record<string, string> | [string, string][] | null} [filters] properties that must be equal
+ * @property {Record<string, string | number | boolean> | [string, string][] | null} [filters] properties that must be equal
  * @property {string | null} [datetime] an OGC interval
  * @property {string | object | null} [filter] CQL2
  * @property {"cql2-text" | "cql2-json" | null} [filterLang]
  * @property {number | string | null} [crs] output CRS
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
+ *
+ * @typedef {object} FeaturePresentation
+ * @property {boolean} [batch] false: one message a change
+ * @property {boolean} [snapshot] false: leave out what is there already
+ * @property {Cursor | null} [cursor] of an earlier subscription: go on from there
+ * @property {number} [queueSize] entries kept for a loop that is too slow
+ * @property {string} [id] the name of the subscription; made up if absent
+ *
+ * @typedef {FeatureConditions & FeaturePresentation} FeatureOptions
+ *
+ * @typedef {SubscriptionEvents & {change: Change, changes: Change[]}} FeatureEvents
  */
+
+/** @param {FeatureConditions} conditions @returns {Record<string, any>} */
 function toWire(conditions) {
   const known = Object.entries(conditions).filter(([name, value]) => name in CONDITIONS && value !== undefined);
+  /** @type {Record<string, any>} */
   const wire = Object.fromEntries(known.map(([name, value]) => [CONDITIONS[name], value]));
   if (wire.filters && !Array.isArray(wire.filters)) {
     wire.filters = Object.entries(wire.filters).map(([key, value]) => [key, String(value)]);
@@ -46,28 +62,31 @@ function toWire(conditions) {
   return wire;
 }
 
+/** @extends {Subscription<FeatureEvents, Change & {gap?: number}>} */
 export class FeatureSubscription extends Subscription {
   #collection;
   #replacing = false;
+  /** @internal @type {{batch?: boolean, snapshot?: boolean}} */
+  presentation;
 
-  /**
-   * @param {string | null} layer
-   * @param {FeatureConditions & {batch?: boolean, snapshot?: boolean, cursor?: unknown, queueSize?: number}} options
-   */
+  /** @param {string} id @param {Channel} channel @param {string | null} layer @param {FeatureOptions} [options] */
   constructor(id, channel, layer, options = {}) {
     super(id, channel, { perLayer: layer === null, cursor: options.cursor, queueSize: options.queueSize });
     this.layer = layer;
     this.conditions = toWire(options);
-    this.presentation = Object.fromEntries(["batch", "snapshot"].filter((name) => name in options).map((name) => [name, options[name]]));
+    this.presentation = Object.fromEntries(Object.entries(options).filter(([name]) => name === "batch" || name === "snapshot"));
     this.#collection = new Collection(layer === null);
   }
 
-  /** The features that match now, by id (of all layers: by the JSON text of `[layer, id]`). @returns {Map<string | number, object>} */
+  /** The features that match now, by id (of all layers: by the JSON text of `[layer, id]`). @returns {Map<string | number, Feature>} */
   get features() {
     return this.#collection.features;
   }
 
-  /** The feature of this id. @param {string | number} id @param {string} [layer] needed in a subscription to all layers */
+  /**
+   * The feature of this id.
+   * @param {string | number} id @param {string} [layer] needed in a subscription to all layers @returns {Feature | undefined}
+   */
   get(id, layer) {
     return this.features.get(this.#collection.key(id, layer));
   }
@@ -83,10 +102,12 @@ export class FeatureSubscription extends Subscription {
     this.ask("update", { type: "update_subscription", subscription_id: this.id, ...wire }, wire);
   }
 
+  /** @internal */
   request() {
     return { type: "subscribe_features", bbox: null, filters: null, layer: this.layer, ...this.presentation, ...this.conditions };
   }
 
+  /** @internal @param {Kind} kind @param {Ack} ack */
   begin(kind, ack) {
     const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
     const withheld = this.presentation.snapshot === false && !this.resumed;
@@ -95,6 +116,7 @@ export class FeatureSubscription extends Subscription {
     this.#collection.beginReplacement();
   }
 
+  /** @internal @param {FeatureData} message */
   receive(message) {
     if (this.closed) return;
     const { count, changes } = this.#collection.apply(message);
@@ -104,11 +126,13 @@ export class FeatureSubscription extends Subscription {
     if (complete) super.settled({ count });
   }
 
+  /** @internal @param {Ready} ack */
   settled(ack) {
     this.#publish(this.#replaced());
     super.settled(ack);
   }
 
+  /** @internal */
   lost() {
     super.lost();
     this.#replacing = false;
@@ -121,6 +145,7 @@ export class FeatureSubscription extends Subscription {
     return this.#collection.finishReplacement();
   }
 
+  /** @param {Change[]} changes */
   #publish(changes) {
     if (changes.length === 0) return;
     for (const change of changes) {

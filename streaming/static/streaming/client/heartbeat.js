@@ -6,9 +6,12 @@ import { GeoStreamError } from "./errors.js";
 
 export class Heartbeat {
   #nextId = 1;
+  /** @type {Map<number, {resolve: (ms: number) => void, reject: (error: GeoStreamError) => void, sent: number}>} */
   #waiting = new Map();
-  #interval = null;
-  #deadline = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #interval;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #deadline;
 
   /**
    * @param {{interval: number, timeout: number, send: (id: number) => void, dead: () => void, latency: (ms: number) => void}} options
@@ -48,9 +51,10 @@ export class Heartbeat {
   /** Anything arrived. */
   heard() {
     clearTimeout(this.#deadline);
-    this.#deadline = null;
+    this.#deadline = undefined;
   }
 
+  /** @param {number} id */
   pong(id) {
     const ping = this.#waiting.get(id);
     if (!ping) return;

@@ -5,57 +5,73 @@
 import { GeoStreamError } from "./errors.js";
 import { PIXEL_DELTAS, applyToBytes, applyXor, readPatch } from "./tile-deltas.js";
 
+/** @import { Fzstd } from "./codecs.js" */
+/** @import { TileData } from "./messages.js" */
+/** @import { Picture, Pictures } from "./pictures.js" */
+
+/** @typedef {{tileset: string, x: number, y: number, z: number}} Place */
+
+/** @param {Place} place */
 export const keyOf = ({ tileset, z, x, y }) => `${tileset}/${z}/${x}/${y}`;
 
 /**
  * @typedef {object} Means what a subscription can decode
  * @property {string[]} delta the delta encodings it asks for
- * @property {object | null} fzstd
- * @property {import("./pictures.js").Pictures | null} pictures
+ * @property {Fzstd | null} fzstd
+ * @property {Pictures | null} pictures
  */
 
 export class HeldTile {
   #means;
+  /** @type {Promise<unknown>} */
   #work = Promise.resolve();
   #wholeSize = 0;
   version = "";
   mimeType = "";
+  /** @internal */
   broken = false;
-  /** Whether the server may have forgotten that this is held. */
+  /** Whether the server may have forgotten that this is held. @internal */
   doubtful = false;
-  /** @type {Uint8Array | null} */
+  /** The tile's file; null of a tile that is held as pixels. @type {Uint8Array | null} */
   bytes = null;
-  /** @type {import("./pictures.js").Picture | null} */
+  /** In browsers, of images. @type {Picture | null} */
   picture = null;
 
-  /** @param {{tileset: string, x: number, y: number, z: number}} place @param {Means} means */
+  /** @param {Place} place @param {Means} means */
   constructor({ tileset, x, y, z }, means) {
-    Object.assign(this, { tileset, x, y, z });
+    this.tileset = tileset;
+    this.x = x;
+    this.y = y;
+    this.z = z;
     this.#means = means;
   }
 
+  /** Nothing is there any more. */
   get empty() {
     return this.version === "";
   }
 
-  /** Whether this can be applied to what is held, or will be once all has been decoded. */
+  /** Whether this can be applied to what is held, or will be once all has been decoded. @internal @param {TileData} message */
   accepts({ encoding, base_version: base }) {
     return !encoding || (!this.broken && !this.empty && base === this.version);
   }
 
   /**
    * Take a message that is accepted. Resolves when the tile is as it says.
-   * @param {Uint8Array} data @returns {Promise<{received: number, whole: number}>} the bytes received, and those of the whole tile
+   * @internal @param {TileData} message @param {Uint8Array} data
+   * @returns {Promise<{received: number, whole: number}>} the bytes received, and those of the whole tile
    */
   take({ encoding, version, mime_type: mimeType }, data) {
     this.version = version ?? "";
     this.doubtful = false;
     if (!encoding) this.broken = false;
     const apply = () => (encoding ? this.#change(encoding, data) : this.#replace(mimeType, data));
-    this.#work = this.#work.then(apply, apply).then(() => ({ received: data.length, whole: Math.max(this.#wholeSize, data.length) }));
-    return this.#work;
+    const work = this.#work.then(apply, apply).then(() => ({ received: data.length, whole: Math.max(this.#wholeSize, data.length) }));
+    this.#work = work;
+    return work;
   }
 
+  /** @param {string} mimeType @param {Uint8Array} data */
   async #replace(mimeType, data) {
     const pixels = mimeType === "image/png" && this.#means.delta.some((name) => PIXEL_DELTAS.includes(name));
     this.mimeType = mimeType;
@@ -64,6 +80,7 @@ export class HeldTile {
     this.bytes = pixels || data.length === 0 ? null : data;
   }
 
+  /** @param {string} encoding @param {Uint8Array} delta */
   async #change(encoding, delta) {
     if (this.broken) throw new GeoStreamError("bad_frame", "the version before could not be read");
     if (PIXEL_DELTAS.includes(encoding)) return this.#paint(encoding, delta);
@@ -74,13 +91,16 @@ export class HeldTile {
     this.bytes = bytes;
   }
 
+  /** @param {string} encoding @param {Uint8Array} delta @returns {Promise<void>} */
   async #paint(encoding, delta) {
     if (!this.picture || this.bytes) throw new GeoStreamError("bad_frame", `a delta of pixels (${encoding}) for a tile held as bytes`);
-    if (encoding === "xor+zstd") return this.picture.change((pixels) => applyXor(pixels, delta, this.#means.fzstd));
+    const fzstd = /** @type {Fzstd} */ (this.#means.fzstd); // nobody asks for `xor+zstd` without
+    if (encoding === "xor+zstd") return this.picture.change((pixels) => applyXor(pixels, delta, fzstd));
     const { x, y, image } = readPatch(delta);
     return this.picture.patch(x, y, image);
   }
 
+  /** @param {Uint8Array} data */
   async #show(data) {
     const { pictures } = this.#means;
     this.picture = pictures && data.length > 0 && this.mimeType.startsWith("image/") ? await pictures.open(data, this.mimeType) : null;

@@ -6,22 +6,48 @@
  */
 import { Backoff } from "./backoff.js";
 
+/** @import { BackoffOptions } from "./backoff.js" */
+
+/**
+ * @typedef {"connecting" | "open" | "reconnecting" | "closed"} State
+ *
+ * @typedef {{state: "connecting", attempt: number} | {state: "open"} | {state: "closed", code: number, reason: string}
+ *   | {state: "reconnecting", delay: number, retryAt: number, attempt: number, code: number, reason: string}} StateChange `delay` in
+ *   milliseconds, `retryAt` as of `Date.now()`; `code` and `reason` say how the connection before ended
+ *
+ * @typedef {object} SocketLike what is used of a WebSocket
+ * @property {string} binaryType
+ * @property {number} readyState
+ * @property {((event: any) => void) | null} onopen
+ * @property {((event: any) => void) | null} onmessage
+ * @property {((event: any) => void) | null} onerror
+ * @property {((event: any) => void) | null} onclose
+ * @property {(data: any) => void} send
+ * @property {(code?: number, reason?: string) => void} close
+ *
+ * @typedef {new (url: string) => SocketLike} WebSocketClass the browser's, or `ws`
+ */
+
+/** @param {number} code */
 const PERMANENT = (code) => code >= 4400 && code <= 4499;
 
 export class Link {
   #handlers;
   #settings;
   #backoff;
+  /** @type {SocketLike | null} */
   #socket = null;
   #dialling = 0;
-  #timers = { connect: null, stable: null, retry: null };
+  /** @type {Record<"connect" | "stable" | "retry", ReturnType<typeof setTimeout> | undefined>} */
+  #timers = { connect: undefined, stable: undefined, retry: undefined };
   #unwatch = () => {};
+  /** @type {State} */
   state = "closed";
 
   /**
-   * @param {{WebSocket: typeof WebSocket, backoff: object, connectTimeout: number, stableAfter: number}} settings
-   * @param {{address: () => Promise<string>, connected: () => void, frame: (data: unknown) => void, state: (detail: object) => void,
-   *   lost: () => void, mayRetry: (code: number) => boolean, awake: () => void}} handlers
+   * @param {{WebSocket: WebSocketClass, backoff: BackoffOptions, connectTimeout: number, stableAfter: number}} settings
+   * @param {{address: () => Promise<string>, connected: () => void, frame: (data: string | ArrayBuffer) => void,
+   *   state: (detail: StateChange) => void, lost: () => void, mayRetry: (code: number) => boolean, awake: () => void}} handlers
    */
   constructor(settings, handlers) {
     this.#settings = settings;
@@ -39,17 +65,17 @@ export class Link {
   established() {
     clearTimeout(this.#timers.connect);
     this.#timers.stable = setTimeout(() => this.#backoff.reset(), this.#settings.stableAfter);
-    this.#enter("open");
+    this.#enter({ state: "open" });
   }
 
-  /** @returns {boolean} whether there was a connection to send on */
+  /** @param {string | Uint8Array} data @returns {boolean} whether there was a connection to send on */
   send(data) {
     if (this.#socket?.readyState !== 1) return false;
     this.#socket.send(data);
     return true;
   }
 
-  /** Give the connection up as dead and dial again. */
+  /** Give the connection up as dead and dial again. @param {string} reason */
   drop(reason) {
     this.#abandon();
     this.#lost(1006, reason);
@@ -63,13 +89,13 @@ export class Link {
     this.#abandon(code, reason);
     if (this.state === "closed") return;
     this.#handlers.lost();
-    this.#enter("closed", { code, reason });
+    this.#enter({ state: "closed", code, reason });
   }
 
   async #dial() {
     const dialling = ++this.#dialling;
     this.#clearTimers();
-    this.#enter("connecting", { attempt: this.#backoff.attempt });
+    this.#enter({ state: "connecting", attempt: this.#backoff.attempt });
     this.#timers.connect = setTimeout(() => this.drop("the server did not answer in time"), this.#settings.connectTimeout);
     try {
       const address = await this.#handlers.address();
@@ -79,6 +105,7 @@ export class Link {
     }
   }
 
+  /** @param {string} address */
   #open(address) {
     const socket = new this.#settings.WebSocket(address);
     socket.binaryType = "arraybuffer";
@@ -100,24 +127,26 @@ export class Link {
     socket.close(code, reason);
   }
 
+  /** @param {number} code @param {string} reason */
   #lost(code, reason) {
     this.#dialling += 1;
     this.#clearTimers();
     if (PERMANENT(code) && !this.#handlers.mayRetry(code)) {
       this.#unwatch();
       this.#handlers.lost();
-      this.#enter("closed", { code, reason });
+      this.#enter({ state: "closed", code, reason });
       return;
     }
     this.#handlers.lost();
     const delay = this.#backoff.next();
     this.#timers.retry = setTimeout(() => this.#dial(), delay);
-    this.#enter("reconnecting", { delay, retryAt: Date.now() + delay, attempt: this.#backoff.attempt, code, reason });
+    this.#enter({ state: "reconnecting", delay, retryAt: Date.now() + delay, attempt: this.#backoff.attempt, code, reason });
   }
 
-  #enter(state, detail = {}) {
-    this.state = state;
-    this.#handlers.state({ state, ...detail });
+  /** @param {StateChange} change */
+  #enter(change) {
+    this.state = change.state;
+    this.#handlers.state(change);
   }
 
   #clearTimers() {

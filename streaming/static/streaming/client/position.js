@@ -1,3 +1,5 @@
+/** @import { Ack, Cursor } from "./messages.js" */
+
 /**
  * Where a subscription stands in its feed: the rules of the protocol for cursors, and nothing else.
  *
@@ -9,24 +11,29 @@
  */
 export class Position {
   #perLayer;
+  /** @type {Map<string, string | null>} */
   #places = new Map();
+  /** @type {Map<string, string | null>} */
   #fresh = new Map();
+  /** @type {Map<string, string | null> | null} */
   #promised = null;
   #remaining = 0;
   #partial = false;
   #awaited = 0;
 
-  /** @param {boolean} perLayer @param {string | Record<string, string> | null} [cursor] to resume from */
+  /** @param {boolean} perLayer @param {Cursor | null} [cursor] to resume from */
   constructor(perLayer, cursor = null) {
     this.#perLayer = perLayer;
     this.#places = this.#asMap(cursor);
   }
 
-  /** The cursor to resume from, or null if only the whole state would do. */
+  /** The cursor to resume from, or null if only the whole state would do. @returns {Cursor | null} */
   get cursor() {
     if (this.#partial || this.#places.size === 0) return null;
     if ([...this.#places.values()].includes(null)) return null;
-    return this.#perLayer ? Object.fromEntries(this.#places) : this.#places.get("");
+    return this.#perLayer
+      ? Object.fromEntries(/** @type {Map<string, string>} */ (this.#places))
+      : /** @type {string} */ (this.#places.get(""));
   }
 
   /** True while what an ack announced is still arriving. */
@@ -50,7 +57,10 @@ export class Position {
     this.#awaited -= 1;
   }
 
-  /** @returns {boolean} true if nothing more is to arrive for this ack */
+  /**
+   * @param {Pick<Ack, "cursor" | "snapshot_count" | "recovered">} ack
+   * @returns {boolean} true if nothing more is to arrive for this ack
+   */
   acknowledged({ cursor = null, snapshot_count: count = 0, recovered }) {
     this.#awaited -= 1;
     if (this.#awaited > 0) return false;
@@ -64,11 +74,12 @@ export class Position {
 
   /**
    * A data message with `count` features or events was applied.
+   * @param {number} count @param {string | null} [cursor] @param {string | null} [layer]
    * @returns {boolean} true if it was the last of what the ack announced
    */
   received(count, cursor, layer) {
     if (this.#awaited > 0) return false;
-    const place = this.#perLayer ? layer : "";
+    const place = this.#perLayer ? /** @type {string} */ (layer) : "";
     if (!this.arriving) {
       this.#places.set(place, cursor ?? null);
       return false;
@@ -92,15 +103,17 @@ export class Position {
   }
 
   #settle() {
-    const placed = this.#promised.size > 0 && [...this.#promised.keys()].every((place) => this.#fresh.has(place));
+    const promised = /** @type {Map<string, string | null>} */ (this.#promised);
+    const placed = promised.size > 0 && [...promised.keys()].every((place) => this.#fresh.has(place));
     if (this.#remaining > 0 && !placed) return false;
-    this.#places = new Map([...this.#promised, ...this.#fresh]);
+    this.#places = new Map([...promised, ...this.#fresh]);
     this.#interrupt();
     return true;
   }
 
+  /** @param {Cursor | null} cursor @returns {Map<string, string | null>} */
   #asMap(cursor) {
     if (cursor == null) return new Map();
-    return new Map(this.#perLayer ? Object.entries(cursor) : [["", cursor]]);
+    return new Map(this.#perLayer ? Object.entries(cursor) : [["", /** @type {string} */ (cursor)]]);
   }
 }

@@ -1,9 +1,13 @@
 /**
  * A bounded queue between a subscription and one `for await` loop. A consumer that is too slow loses the oldest
  * entries, never silently: the next entry it gets says how many went before it (`gap`).
+ * @template {{gap?: number | null}} Entry
+ * @implements {AsyncIterableIterator<Entry>}
  */
 export class BoundedQueue {
+  /** @type {Entry[]} */
   #entries = [];
+  /** @type {((result: IteratorResult<Entry>) => void) | null} */
   #waiting = null;
   #ended = false;
   #dropped = 0;
@@ -15,6 +19,7 @@ export class BoundedQueue {
     this.#onReturn = onReturn;
   }
 
+  /** @param {Entry} entry */
   push(entry) {
     if (this.#ended) return;
     if (this.#waiting) {
@@ -39,12 +44,14 @@ export class BoundedQueue {
     return this;
   }
 
+  /** @returns {Promise<IteratorResult<Entry>>} */
   async next() {
     if (this.#entries.length > 0) return { value: this.#take(), done: false };
     if (this.#ended) return { value: undefined, done: true };
     return new Promise((resolve) => (this.#waiting = resolve));
   }
 
+  /** @returns {Promise<IteratorResult<Entry>>} */
   async return() {
     this.end();
     this.#entries = [];
@@ -53,7 +60,7 @@ export class BoundedQueue {
   }
 
   #take() {
-    const entry = this.#entries.shift();
+    const entry = /** @type {Entry} */ (this.#entries.shift());
     if (this.#dropped === 0) return entry;
     const gap = this.#dropped + (entry.gap ?? 0);
     this.#dropped = 0;

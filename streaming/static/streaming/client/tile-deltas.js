@@ -4,22 +4,30 @@
  */
 import { GeoStreamError } from "./errors.js";
 
-/** Deltas between decoded pixels (of PNG tiles), and between the bytes of tiles. */
+/** @import { Fzstd } from "./codecs.js" */
+
+/** Deltas between decoded pixels (of PNG tiles), and between the bytes of tiles. @type {readonly string[]} */
 export const PIXEL_DELTAS = Object.freeze(["patch+webp", "xor+zstd"]);
+/** @type {readonly string[]} */
 export const BYTE_DELTAS = Object.freeze(["prefix+zstd", "upstream"]);
-/** Those that need `fzstd`. */
+/** Those that need `fzstd`. @param {string} encoding */
 export const needsZstd = (encoding) => encoding.endsWith("+zstd");
 
 const MAX_SIZE = 16 << 20;
 const MAX_BLOCK = 128 << 10;
 const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 
+/** @param {string} reason */
 const bad = (reason) => new GeoStreamError("bad_frame", `the delta cannot be applied: ${reason}`);
+/** @param {Uint8Array} bytes */
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** The new version of a tile held as bytes; the old one stays as it is. @param {Uint8Array} base @param {Uint8Array} delta */
+/**
+ * The new version of a tile held as bytes; the old one stays as it is.
+ * @param {string} encoding @param {Uint8Array} base @param {Uint8Array} delta @param {Fzstd | null} fzstd needed for zstd
+ */
 export function applyToBytes(encoding, base, delta, fzstd) {
-  if (encoding === "prefix+zstd") return applyPrefix(base, delta, fzstd);
+  if (encoding === "prefix+zstd") return applyPrefix(base, delta, /** @type {Fzstd} */ (fzstd));
   if (encoding === "upstream") return applyUpstream(base, delta);
   throw bad(`"${encoding}" does not apply to bytes`);
 }
@@ -45,7 +53,8 @@ export function applyUpstream(base, delta) {
 
 /**
  * `xor+zstd`: what to XOR pixels with, once it is certain that it has their size.
- * @param {ArrayLike<number>} pixels 8-bit RGBA @param {Uint8Array} delta @returns {Uint8ClampedArray} the new pixels
+ * @param {ArrayLike<number>} pixels 8-bit RGBA @param {Uint8Array} delta @param {Fzstd} fzstd
+ * @returns {Uint8ClampedArray} the new pixels
  */
 export function applyXor(pixels, delta, fzstd) {
   const { contentSize } = readFrameHeader(delta);
@@ -57,7 +66,7 @@ export function applyXor(pixels, delta, fzstd) {
   return next;
 }
 
-/** `patch+webp`: where the image belongs, and the image. @returns {{x: number, y: number, image: Uint8Array}} */
+/** `patch+webp`: where the image belongs, and the image. @param {Uint8Array} delta @returns {{x: number, y: number, image: Uint8Array}} */
 export function readPatch(delta) {
   if (delta.length <= 4) throw bad("there is no image in it");
   const view = viewOf(delta);
@@ -68,7 +77,7 @@ export function readPatch(delta) {
  * `prefix+zstd`: a zstd frame whose dictionary is the old version, as raw content. `fzstd` knows no dictionaries; but a dictionary of raw
  * content is nothing else than data that went before. So it gets a frame that begins with the old version, in raw blocks (RFC 8878, 3.1.1),
  * and the new one is what comes behind. The checksum, which is only of the new one, is cut off; `fzstd` looks at none.
- * @param {Uint8Array} base @param {Uint8Array} delta @returns {Uint8Array}
+ * @param {Uint8Array} base @param {Uint8Array} delta @param {Fzstd} fzstd @returns {Uint8Array}
  */
 export function applyPrefix(base, delta, fzstd) {
   const { headerSize, contentSize, checksum } = readFrameHeader(delta);
@@ -80,7 +89,10 @@ export function applyPrefix(base, delta, fzstd) {
   return whole.slice(base.length);
 }
 
-/** @returns {{headerSize: number, contentSize: number | null, checksum: number}} `checksum`: how many bytes it takes at the end */
+/**
+ * @param {Uint8Array} frame
+ * @returns {{headerSize: number, contentSize: number | null, checksum: number}} `checksum`: how many bytes it takes at the end
+ */
 function readFrameHeader(frame) {
   if (frame.length < 6 || ZSTD_MAGIC.some((byte, place) => frame[place] !== byte)) throw bad("it is no zstd frame");
   const descriptor = frame[4];
@@ -90,19 +102,23 @@ function readFrameHeader(frame) {
   const sizeBytes = sizeFlag ? 1 << sizeFlag : single;
   const place = 6 - single + idBytes;
   if (frame.length < place + sizeBytes) throw bad("the frame ends in its header");
-  let contentSize = sizeBytes ? 0 : null;
+  let contentSize = 0;
   for (let byte = sizeBytes - 1; byte >= 0; byte -= 1) contentSize = contentSize * 256 + frame[place + byte];
   if (sizeFlag === 1) contentSize += 256;
-  return { headerSize: place + sizeBytes, contentSize, checksum: (descriptor >> 2) & 1 ? 4 : 0 };
+  return { headerSize: place + sizeBytes, contentSize: sizeBytes ? contentSize : null, checksum: (descriptor >> 2) & 1 ? 4 : 0 };
 }
 
-/** Of a frame in one segment, whose window is therefore all that it holds, with a size of four bytes and no checksum. */
+/**
+ * Of a frame in one segment, whose window is therefore all that it holds, with a size of four bytes and no checksum.
+ * @param {number} contentSize
+ */
 function frameHeader(contentSize) {
   const header = new Uint8Array([...ZSTD_MAGIC, 0xa0, 0, 0, 0, 0]);
   viewOf(header).setUint32(5, contentSize, true);
   return header;
 }
 
+/** @param {Uint8Array} content */
 function rawBlocks(content) {
   const blocks = [];
   for (let start = 0; start < content.length; start += MAX_BLOCK) {
@@ -113,6 +129,7 @@ function rawBlocks(content) {
   return joined(...blocks);
 }
 
+/** @param {...Uint8Array} parts */
 function joined(...parts) {
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let place = 0;

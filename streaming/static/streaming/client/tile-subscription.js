@@ -19,10 +19,28 @@ import { Subscription } from "./subscription.js";
 import { BYTE_DELTAS, PIXEL_DELTAS, needsZstd } from "./tile-deltas.js";
 import { inView } from "./tile-view.js";
 
+/** @import { Fzstd } from "./codecs.js" */
+/** @import { Means } from "./held-tile.js" */
+/** @import { Ack, BBox, TileData, TilesReady, TilesetInfo, ZoomRange } from "./messages.js" */
+/** @import { Picture, Pictures } from "./pictures.js" */
+/** @import { Channel, Kind, Ready, SubscriptionEvents } from "./subscription.js" */
+
 /**
  * @typedef {object} TileView
- * @property {[number, number, number, number]} [bbox] west, south, east, north in degrees
- * @property {{start: number, end: number}} [zoomRange] without `end`
+ * @property {BBox} [bbox]
+ * @property {ZoomRange} [zoomRange]
+ *
+ * @typedef {object} TilePresentation
+ * @property {string | string[]} [tileset] a name, or a list of names; the site's default if absent
+ * @property {number} [tileSize] 256 or 512, for rasters
+ * @property {string[]} [delta] the delta encodings to ask for, as far as they can be applied here
+ * @property {Pictures | null} [pictures] what decodes images; null: nothing, keep bytes
+ * @property {"base64" | "bin" | "list"} [dataEncoding]
+ * @property {boolean} [progress] whether `ready` waits until everything in view has arrived
+ * @property {number} [queueSize] entries kept for a loop that is too slow
+ * @property {string} [id] the name of the subscription; made up if absent
+ *
+ * @typedef {Required<TileView> & TilePresentation} TileOptions
  *
  * @typedef {object} TileChange
  * @property {string} tileset
@@ -33,43 +51,45 @@ import { inView } from "./tile-view.js";
  * @property {string} mimeType
  * @property {boolean} empty nothing is there any more
  * @property {Uint8Array | null} bytes the tile's file; null of a tile that is held as pixels
- * @property {import("./pictures.js").Picture | null} picture in browsers, of images
+ * @property {Picture | null} picture in browsers, of images
  * @property {string | null} encoding null if the tile came whole, else the delta encoding
  * @property {number} received the bytes of `data` in the message
  * @property {number} whole the bytes of the whole tile; after a delta of pixels those it had when it last came whole
+ *
+ * @typedef {SubscriptionEvents & {tile: TileChange, view: Ack}} TileEvents
  */
-const CONDITIONS = { bbox: "bbox", zoomRange: "zoom_range" };
 
+/** @param {TileView} view @returns {Record<string, any>} */
 function toWire(view) {
-  return Object.fromEntries(
-    Object.entries(CONDITIONS)
-      .filter(([name]) => view[name] !== undefined)
-      .map(([name, key]) => [key, view[name]]),
-  );
+  return { ...(view.bbox !== undefined && { bbox: view.bbox }), ...(view.zoomRange !== undefined && { zoom_range: view.zoomRange }) };
 }
 
+/** @extends {Subscription<TileEvents, TileChange & {gap?: number}>} */
 export class TileSubscription extends Subscription {
   #options;
   #loadZstd;
-  #means = null;
+  /** Known once the subscription has been asked for. */
+  #means = /** @type {Means} */ (/** @type {unknown} */ (null));
+  /** @type {Set<Promise<void>>} */
   #pending = new Set();
   #attempt = 0;
   #asked = false;
   #listening = false;
-  #mending = { timer: null, backoff: new Backoff({ initial: 250, max: 30_000 }) };
+  #mending = {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    timer: undefined,
+    backoff: new Backoff({ initial: 250, max: 30_000 }),
+  };
   /** By `tileset/z/x/y`. @type {Map<string, HeldTile>} */
   tiles = new Map();
-  /** What the server says of each tileset: format, tile size, zooms, bounds, attribution. */
+  /** What the server says of each tileset: format, tile size, zooms, bounds, attribution. @type {Record<string, TilesetInfo>} */
   tilesets = {};
   /** Whether everything in view is here as it is. */
   ready = false;
+  /** What has come: tiles, deltas among them, bytes, and those they would have taken as whole tiles. */
   stats = { tiles: 0, deltas: 0, received: 0, whole: 0 };
 
-  /**
-   * @param {TileView & {tileset?: string | string[], tileSize?: number, delta?: string[], dataEncoding?: "base64" | "bin" | "list", progress?: boolean,
-   *   pictures?: import("./pictures.js").Pictures | null, queueSize?: number}} options
-   * @param {() => Promise<object | null>} loadZstd
-   */
+  /** @param {string} id @param {Channel} channel @param {TileOptions} options @param {() => Promise<Fzstd | null>} loadZstd */
   constructor(id, channel, options, loadZstd) {
     super(id, channel, { perLayer: false, queueSize: options.queueSize });
     this.#options = { progress: true, ...options };
@@ -77,7 +97,11 @@ export class TileSubscription extends Subscription {
     this.conditions = toWire(options);
   }
 
-  /** The tile that is held of a place. @returns {HeldTile | undefined} */
+  /**
+   * The tile that is held of a place.
+   * @param {string} tileset @param {number} z @param {number} x @param {number} y
+   * @returns {HeldTile | undefined}
+   */
   get(tileset, z, x, y) {
     return this.tiles.get(keyOf({ tileset, z, x, y }));
   }
@@ -90,7 +114,7 @@ export class TileSubscription extends Subscription {
     if (this.#asked) this.ask("update", { type: "update_subscription", subscription_id: this.id, ...wire }, wire);
   }
 
-  /** What can be decoded has to be known, and what has arrived to be decoded, before it is said what is wanted and held. */
+  /** What can be decoded has to be known, and what has arrived to be decoded, before it is said what is wanted and held. @internal */
   async open() {
     const attempt = this.#pause();
     this.#means ??= await this.#findMeans();
@@ -100,11 +124,13 @@ export class TileSubscription extends Subscription {
     super.open();
   }
 
+  /** @internal */
   lost() {
     this.#pause();
     super.lost();
   }
 
+  /** @internal */
   request() {
     const { tileset, tileSize = null, dataEncoding, progress } = this.#options;
     return {
@@ -119,6 +145,7 @@ export class TileSubscription extends Subscription {
     };
   }
 
+  /** @internal @param {Kind} kind @param {Ack} ack @param {Record<string, any>} conditions */
   begin(kind, ack, conditions) {
     if (kind === "subscribe") {
       this.#listening = true;
@@ -129,13 +156,14 @@ export class TileSubscription extends Subscription {
     this.emit("view", ack);
   }
 
+  /** @internal @param {TileData | TilesReady} message */
   receive(message) {
     if (this.closed || !this.#listening) return;
     if (message.type === "tiles_ready") this.#arrived();
     else this.#take(message);
   }
 
-  /** An ack is not the end of what it announces: `tiles_ready` is. */
+  /** An ack is not the end of what it announces: `tiles_ready` is. @internal @param {Ready} ack */
   settled(ack) {
     if (!this.#options.progress) super.settled(ack);
   }
@@ -143,6 +171,7 @@ export class TileSubscription extends Subscription {
   /**
    * What left the view is forgotten by both sides. If it is on its way back into a view that was asked for since, it may also have been sent
    * again already, ahead of this ack: it is kept, in doubt until it comes, or until the server is asked.
+   * @param {Record<string, any>} conditions those that hold now
    */
   #drop(conditions) {
     for (const [key, tile] of this.tiles) {
@@ -152,9 +181,10 @@ export class TileSubscription extends Subscription {
     }
   }
 
+  /** @param {TileData} message */
   #take(message) {
     const [x, y, z] = message.tile;
-    const place = { tileset: message.tileset ?? this.#options.tileset ?? "", z, x, y };
+    const place = { tileset: message.tileset ?? String(this.#options.tileset ?? ""), z, x, y };
     const key = keyOf(place);
     const tile = this.tiles.get(key) ?? new HeldTile(place, this.#means);
     if (!tile.accepts(message)) return this.#mend(tile);
@@ -167,6 +197,7 @@ export class TileSubscription extends Subscription {
     work.finally(() => this.#pending.delete(work));
   }
 
+  /** @param {string} key @param {HeldTile} tile @param {TileData} message @param {{received: number, whole: number}} sizes */
   #show(key, tile, { encoding = null }, { received, whole }) {
     if (this.closed || this.tiles.get(key) !== tile) return;
     if (tile.empty) this.tiles.delete(key);
@@ -177,6 +208,7 @@ export class TileSubscription extends Subscription {
     this.enqueue(change);
   }
 
+  /** @param {Pick<TileChange, "encoding" | "received" | "whole">} change */
   #count({ encoding, received, whole }) {
     this.stats.tiles += 1;
     if (encoding) this.stats.deltas += 1;
@@ -184,7 +216,10 @@ export class TileSubscription extends Subscription {
     this.stats.whole += whole;
   }
 
-  /** A whole tile that cannot be read would be no better if it came again. */
+  /**
+   * A whole tile that cannot be read would be no better if it came again.
+   * @param {string} key @param {HeldTile} tile @param {TileData} message @param {Error} error
+   */
   #failed(key, tile, { encoding }, error) {
     if (this.closed || this.tiles.get(key) !== tile) return;
     tile.broken = true;
@@ -192,7 +227,7 @@ export class TileSubscription extends Subscription {
     else this.emit("error", new GeoStreamError("bad_tile", `tile ${key}: ${error.message}`));
   }
 
-  /** This tile is not what the server takes it for. It stays as it was until, asked for anew, it comes whole. */
+  /** This tile is not what the server takes it for. It stays as it was until, asked for anew, it comes whole. @param {HeldTile} tile */
   #mend(tile) {
     tile.broken = true;
     this.#askAnew();
@@ -201,7 +236,7 @@ export class TileSubscription extends Subscription {
   /** Subscribe again, naming what is held. */
   #askAnew() {
     this.#mending.timer ??= setTimeout(() => {
-      this.#mending.timer = null;
+      this.#mending.timer = undefined;
       if (this.#listening && this.ask("pause", { type: "unsubscribe", subscription_id: this.id })) this.open();
     }, this.#mending.backoff.next());
   }
@@ -221,12 +256,13 @@ export class TileSubscription extends Subscription {
   /** From now on until the next subscription is confirmed, what arrives belongs to the one before. */
   #pause() {
     clearTimeout(this.#mending.timer);
-    this.#mending.timer = null;
+    this.#mending.timer = undefined;
     this.#asked = this.#listening = this.ready = false;
     return ++this.#attempt;
   }
 
   #held() {
+    /** @type {Record<string, [number, number, number, string][]>} */
     const have = {};
     for (const tile of this.tiles.values()) {
       if (!tile.broken && !tile.empty && inView(this.conditions, tile))
@@ -235,6 +271,7 @@ export class TileSubscription extends Subscription {
     return Object.keys(have).length > 0 ? { have } : {};
   }
 
+  /** @returns {Promise<Means>} */
   async #findMeans() {
     const { delta: wanted = ["patch+webp", "xor+zstd", "prefix+zstd"], pictures: given } = this.#options;
     const pictures = given === undefined ? await browserPictures() : given;

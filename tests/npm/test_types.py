@@ -1,0 +1,105 @@
+"""The types of the npm package, as a TypeScript program sees them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streaming.dialects.geo import messages
+
+from .packed import ROOT, SOURCE, tool
+
+TYPES = Path(__file__).parent / "types"
+RESOLUTIONS = {"node": ("--module", "nodenext"), "bundler": ("--module", "preserve", "--moduleResolution", "bundler")}
+INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation")
+"""What public types consist of, without being exported themselves."""
+MESSAGES = (
+    messages.Ack,
+    messages.TilesetInfo,
+    messages.SubscriptionInfo,
+    messages.FeatureData,
+    messages.Event,
+    messages.TileData,
+    messages.ZoomRange,
+)
+
+
+def compile_(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Declarations of libraries are checked as well, in the strictest way."""
+    strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--target", "es2022")
+    command = [tool("node"), str(ROOT / "node_modules" / ".bin" / "tsc"), *strict, "--lib", "es2023,dom,dom.asynciterable", *arguments]
+    return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def project(installed: Path) -> Path:
+    """A project with the package and the programs of `types/`."""
+    folder = installed.parent.parent
+    shutil.copytree(TYPES, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_every_use_compiles(project: Path, resolution: str) -> None:
+    done = compile_(project, *RESOLUTIONS[resolution], "uses.ts")
+    assert done.returncode == 0, done.stdout
+
+
+def test_mistakes_do_not_compile(project: Path) -> None:
+    done = compile_(project, *RESOLUTIONS["bundler"], "refused.ts")
+    assert done.returncode == 0, done.stdout
+
+
+def declarations(package: Path) -> dict[str, str]:
+    """Each class and type that the package declares, by name, without comments."""
+    text = "".join(path.read_text() for path in sorted((package / "types" / "client").glob("*.d.ts")))
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    return {
+        found[1]: found[0] for found in re.finditer(r"^export (?:declare class|type) (\w+).*?(?=^export |^import |\Z)", text, re.M | re.S)
+    }
+
+
+def test_the_program_that_has_to_compile_uses_every_public_member(installed: Path) -> None:
+    entry = (installed / "types" / "geostream.d.ts").read_text()
+    exported = re.findall(r"^export type (\w+) =", entry, re.M) + re.findall(r"\w+", " ".join(re.findall(r"^export \{(.*)\}", entry, re.M)))
+    declared, program = declarations(installed), (TYPES / "uses.ts").read_text()
+    members = {
+        (name, member)
+        for name in {*exported, *INHERITED} & declared.keys()
+        for member in re.findall(r"^    (?:get )?(\w+)\??[(:<]", declared[name], re.M)
+        if member != "constructor"
+    }
+    assert len(members) > 100
+    used = set(re.findall(r"\w+", program))
+    assert sorted(name for name in exported if name not in used) == []
+    assert sorted(f"{name}.{member}" for name, member in members if member not in used) == []
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.__name__)
+def test_messages_have_the_fields_that_the_server_declares(message: type[msgspec.Struct]) -> None:
+    source = (SOURCE / "client" / "messages.js").read_text()
+    declared = re.search(rf"@typedef \{{object\}} {message.__name__}\b(.*?)(?:@typedef|\*/)", source, re.S)
+    assert declared is not None
+    names = set(re.findall(r"@property \{.*\} \[?(\w+)\]?", declared[1])) - {"type"}
+    assert names == {field.name for field in msgspec.structs.fields(message)}
+
+
+def test_types_of_events_are_those_of_the_server() -> None:
+    source = (SOURCE / "client" / "messages.js").read_text()
+    (declared,) = re.findall(r"@typedef \{(.*)\} EventType", source)
+    assert re.findall(r"\w+", declared) == [kind.value for kind in messages.EventType]
+
+
+@pytest.mark.parametrize(("document", "language"), [("docs/clients.md", "ts"), ("streaming/static/streaming/README.md", "js")])
+def test_examples_compile(project: Path, document: str, language: str) -> None:
+    examples = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.M | re.S)
+    assert len(examples) == 1
+    program = project / f"example.{language}"
+    program.write_text(examples[0])
+    done = compile_(project, *RESOLUTIONS["bundler"], "--allowJs", "--checkJs", program.name)
+    assert done.returncode == 0, done.stdout
