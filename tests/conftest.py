@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,10 @@ from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.server.embedded_redis import RedisService, start_redis
 
+from . import processes
 from .geo_peer import GeoPeer
 from .server_process import ServerProcess
+from .time_limits import pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown
 
 # Timings are no test: the first text that Hypothesis draws on a fresh clone takes a second, for it makes its tables of characters.
 settings.register_profile("geostream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,6 +34,19 @@ def missing(what: str) -> None:
     if REQUIRE_OPTIONAL:
         pytest.fail(f"{what} is required here (GEOSTREAM_REQUIRE_OPTIONAL)")
     pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def default_signals() -> Iterator[None]:
+    with processes.default_signals():
+        yield
+
+
+@pytest.fixture
+def start_process() -> Iterator[processes.Start]:
+    """Starts processes that are gone when the test ends."""
+    with processes.starting() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
@@ -75,39 +89,26 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file with a superuser admin/admin, to be copied."""
-
     folder = tmp_path_factory.mktemp("migrated")
-    environment = {
-        **os.environ,
-        "GEOSTREAM_DATA_DIR": str(folder),
-        "DJANGO_SUPERUSER_PASSWORD": "admin",
-        "DJANGO_SETTINGS_MODULE": "geostream.settings",
-    }
-    environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
-    environment.pop("DATABASE_URL", None)
-    for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
-        subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+    environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
+    processes.manage("migrate", "-v", "0", env=environment)
+    processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
     return folder / "geostream.sqlite3"
 
 
 @pytest.fixture
 def make_server(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., ServerProcess]]:
     """Makes `manage.py serve` processes. Those with the same `data` share a database, those with the same `redis_url` a Redis."""
-    servers: list[ServerProcess] = []
+    with ExitStack() as servers:
 
-    def make(redis_url: str, data: str = "data", **environment: str) -> ServerProcess:
-        folder = tmp_path / data
-        if not folder.exists():
-            folder.mkdir()
-            shutil.copy(migrated_database, folder / "geostream.sqlite3")
-        server = ServerProcess(folder, redis_url, environment)
-        servers.append(server)
-        server.start()
-        return server
+        def make(redis_url: str, data: str = "data", **environment: str) -> ServerProcess:
+            folder = tmp_path / data
+            if not folder.exists():
+                folder.mkdir()
+                shutil.copy(migrated_database, folder / "geostream.sqlite3")
+            return servers.enter_context(ServerProcess(folder, redis_url, environment))
 
-    yield make
-    for server in servers:
-        server.stop()
+        yield make
 
 
 @pytest.fixture
@@ -123,4 +124,4 @@ def server(own_redis: RedisService, make_server: Callable[..., ServerProcess]) -
     return make_server(own_redis.url)
 
 
-__all__ = ["missing"]
+__all__ = ["missing", "pytest_configure", "pytest_runtest_protocol", "pytest_runtest_teardown"]

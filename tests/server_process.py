@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-START_SECONDS = 60.0
+from .processes import MANAGE, Process, TimeoutExpired, site_environment
+
+START_SECONDS = 40.0
 STOP_SECONDS = 20.0
 
 
@@ -25,7 +24,7 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """Starts, stops, kills and restarts one server on a port of its own."""
+    """Starts, stops, kills and restarts one server on a port of its own. In a `with` statement, it runs from the beginning to the end."""
 
     options: tuple[str, ...] = ()
 
@@ -33,17 +32,17 @@ class ServerProcess:
         self.data_dir = data_dir
         self.port = free_port()
         self.command = command
-        self.environment = {
-            **os.environ,
-            "GEOSTREAM_DATA_DIR": str(data_dir),
-            "REDIS_URL": redis_url,
-            "DJANGO_SETTINGS_MODULE": "geostream.settings",
-            "GEOSTREAM_LOG_LEVEL": "WARNING",
-            **environment,
-        }
+        self.environment = site_environment(data_dir, redis_url, **{"GEOSTREAM_LOG_LEVEL": "WARNING", **environment})
         self.log = data_dir / f"server-{self.port}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self._token = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:
@@ -61,16 +60,11 @@ class ServerProcess:
     def start(self) -> None:
         listen = [f"127.0.0.1:{self.port}", "--noreload"] if self.command == "runserver" else ["--port", str(self.port)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", self.command, *listen, *self.options],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+            self.process = Process(*MANAGE, self.command, *listen, *self.options, env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.end()
                 raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
             time.sleep(0.05)
 
@@ -84,14 +78,13 @@ class ServerProcess:
     def _end(self, sign: signal.Signals) -> int | None:
         if self.process is None:
             return None
-        self.process.send_signal(sign)
-        try:
-            return self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"the server did not stop:\n{self.log.read_text()}") from None
-        finally:
-            self.process = None
+        process, self.process = self.process, None
+        with process:
+            process.send_signal(sign)
+            try:
+                return process.wait(STOP_SECONDS)
+            except TimeoutExpired:
+                raise AssertionError(f"the server did not stop:\n{self.log.read_text()}") from None
 
     def _ready(self) -> bool:
         # Daphne starts the engine with its first WebSocket, so there being alive is all one can ask.

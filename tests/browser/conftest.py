@@ -58,11 +58,8 @@ def chromium() -> Iterator[Browser]:
 def shared_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("browser")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    with start_redis(folder) as redis:
-        server = ServerProcess(folder, redis.url, {})
-        server.start()
+    with start_redis(folder) as redis, ServerProcess(folder, redis.url, {}) as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ from playwright.sync_api import expect
 
 import streaming
 
+from ..processes import DEVNULL, MANAGE, Process, manage
 from ..server_process import ServerProcess
 from .fleet import aircraft, fleet
 from .map_page import Box, MapPage, inside
@@ -22,22 +20,10 @@ RECORDING = Path(streaming.__file__).parent / "demo" / "flights-switzerland.geoj
 BOX: Box = (7.4, 46.5, 8.9, 47.4)
 
 
-@contextmanager
-def replaying(server: ServerProcess) -> Iterator[subprocess.Popen[bytes]]:
+def replaying(server: ServerProcess) -> Process:
     """The recorded flights, in a process of its own that does not notice what happens to the server."""
     pace = ["--start", "2018-08-01T06:10:00Z", "--speed", "30", "--drop-after", "120", "--multiply", "3", "--loop"]
-    command = [sys.executable, "manage.py", "replay", str(RECORDING), "--layer", "flights", *pace]
-    process = subprocess.Popen(command, env=server.environment, stdout=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def manage(server: ServerProcess, *arguments: str) -> None:
-    """A management command beside the server: it needs only Redis and the database."""
-    subprocess.run([sys.executable, "manage.py", *arguments], env=server.environment, check=True, stdout=subprocess.DEVNULL)
+    return Process(*MANAGE, "replay", RECORDING, "--layer", "flights", *pace, env=server.environment, stdout=DEVNULL)
 
 
 def stored(server: ServerProcess, box: Box) -> dict[str, Any]:
@@ -76,8 +62,9 @@ def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_serve
             screenshot(live, "server-killed")
             file = tmp_path / "meanwhile.geojsonl"
             file.write_text("\n".join(map(json.dumps, (aircraft("moves", 8.5, 47.1), aircraft("comes", 8.1, 46.9)))))
-            manage(server, "publish", str(file), "--layer", "flights")
-            manage(server, "shell", "-v", "0", "-c", "from streaming.features.publishing import delete; assert delete('flights', 'goes')")
+            manage("publish", file, "--layer", "flights", env=server.environment)
+            delete = "from streaming.features.publishing import delete; assert delete('flights', 'goes')"
+            manage("shell", "-v", "0", "-c", delete, env=server.environment)
             server.start()
             live.wait_for(lambda: live.state == "open", within=60)
 

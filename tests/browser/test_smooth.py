@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import pytest
 
+from ..processes import DEVNULL, MANAGE, Start
 from ..server_process import ServerProcess
 from .fleet import aircraft
 from .map_page import MapPage
@@ -47,14 +46,11 @@ def recording(folder: Path) -> Path:
 
 
 @pytest.fixture
-def circling(site: ServerProcess, tmp_path: Path) -> Iterator[ServerProcess]:
+def circling(site: ServerProcess, tmp_path: Path, start_process: Start) -> ServerProcess:
     file = recording(tmp_path)
     site.publish("flights", aircraft("c0", 8, 46.8))
-    command = [sys.executable, "manage.py", "replay", str(file), "--layer", "flights", "--loop"]
-    process = subprocess.Popen(command, env=site.environment, stdout=subprocess.DEVNULL)
-    yield site
-    process.terminate()
-    process.wait(20)
+    start_process(*MANAGE, "replay", file, "--layer", "flights", "--loop", env=site.environment, stdout=DEVNULL)
+    return site
 
 
 @pytest.mark.slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from playwright.sync_api import BrowserContext, Request, expect
 import streaming
 from streaming.tiles.sources.raster import RasterSource
 
+from .. import processes
 from ..server_process import ServerProcess
 from ..tiles.conftest import plain, write_raster
 from .map_page import MapPage
@@ -86,7 +85,7 @@ def rendered(places: dict[str, Any], *files: Path) -> dict[str, str]:
 
 
 def manage(server: ServerProcess, *arguments: str) -> None:
-    subprocess.run([sys.executable, "manage.py", *arguments], env=server.environment, check=True, stdout=subprocess.DEVNULL)
+    processes.manage(*arguments, env=server.environment)
 
 
 def paint(server: ServerProcess, *images: Path) -> None:

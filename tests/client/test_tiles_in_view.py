@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
 from itertools import product
 from math import atan, degrees, pi, sinh
 from pathlib import Path
@@ -17,6 +16,7 @@ from streaming.client.tiles import Coords
 from streaming.core.items import Box
 from streaming.tiles.grid import Tile, tile_box, view
 from tests.conftest import missing
+from tests.processes import run
 
 MODULE = Path(__file__).parents[2] / "streaming" / "static" / "streaming" / "client" / "tile-view.js"
 SCRIPT = """
@@ -74,7 +74,6 @@ def test_the_javascript_client_agrees_with_the_server() -> None:
         missing("Node.js")
     asked = [(box, z, around(box, z)) for box, z in boxes()]
     told = json.dumps([{"bbox": box, "z": z, "tiles": [[tile.x, tile.y] for tile in tiles]} for box, z, tiles in asked])
-    command = [str(node), "--input-type=module", "-e", SCRIPT, MODULE.as_uri()]
-    run = subprocess.run(command, input=told, capture_output=True, text=True, timeout=60, check=True)
-    for (box, z, _), held in zip(asked, json.loads(run.stdout), strict=True):
+    done = run(node, "--input-type=module", "-e", SCRIPT, MODULE.as_uri(), input=told)
+    for (box, z, _), held in zip(asked, json.loads(done.stdout), strict=True):
         assert {Tile(z, x, y) for x, y in held} == set(view(box, range(z, z + 1), 4096)), (box, z)

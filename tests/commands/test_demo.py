@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import redis
 from streaming.client import GeoStreamClient
 from streaming.management.commands.demo import flight_event
 from streaming.server.embedded_redis import RedisService
+from tests.processes import PIPE, STDOUT, Start, site_environment
 from tests.server_process import free_port
 
 from .conftest import feature
@@ -29,7 +30,7 @@ from .conftest import feature
 # 6379 may be in use on this machine, so it is not looked at.
 PROGRAM = """
 import sys
-from geostream import embedded_redis
+from streaming.server import embedded_redis
 embedded_redis.USUAL_PORT = int(sys.argv.pop(1))
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
@@ -39,17 +40,11 @@ execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
 class Demo:
     """A demo with a data directory, a port and (unless one is given) a Redis of its own."""
 
-    def __init__(self, data_dir: Path, redis_url: str | None, *arguments: str) -> None:
+    def __init__(self, start: Start, data_dir: Path, redis_url: str | None, *arguments: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
-        environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "geostream.settings"}
-        environment.pop("REDIS_URL", None)
-        if redis_url:
-            environment["REDIS_URL"] = redis_url
-        command = [sys.executable, "-c", PROGRAM, str(free_port()), "--port", str(self.port), *arguments]
-        self.process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-        )
+        command = (sys.executable, "-c", PROGRAM, free_port(), "--port", self.port, *arguments)
+        self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT)
 
     def wait_until_ready(self) -> str:
         """What it printed up to the last line of the banner."""
@@ -70,20 +65,16 @@ class Demo:
 
 
 @pytest.fixture
-def start_demo(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., Demo]]:
-    demos: list[Demo] = []
+def start_demo(start_process: Start, tmp_path: Path, migrated_database: Path) -> Callable[..., Demo]:
+    numbers = count()
 
     def start(*arguments: str, redis_url: str | None = None) -> Demo:
-        folder = tmp_path / f"demo-{len(demos)}"
+        folder = tmp_path / f"demo-{next(numbers)}"
         folder.mkdir()
         shutil.copy(migrated_database, folder / "geostream.sqlite3")
-        demos.append(Demo(folder, redis_url, *arguments))
-        return demos[-1]
+        return Demo(start_process, folder, redis_url, *arguments)
 
-    yield start
-    for demo in demos:
-        demo.process.terminate()
-        demo.process.communicate(timeout=20)
+    return start
 
 
 def gone(url: str) -> bool:

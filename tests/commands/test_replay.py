@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +25,7 @@ from streaming.features.recordings import Recording
 from streaming.features.replaying import Listener, Pace, Replay
 from streaming.models import Layer
 from streaming.server.embedded_redis import RedisService
+from tests.processes import MANAGE, PIPE, Process, site_environment
 
 from .conftest import feature, held
 
@@ -180,11 +178,9 @@ def test_a_looping_replay_ends_cleanly(
 ) -> None:
     shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
     path = lines_file(*(car("a", second, lon=second) for second in range(100)))
-    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(tmp_path), "REDIS_URL": own_redis.url}
-    environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
-    command = [sys.executable, "manage.py", "replay", path, "--layer", "cars", "--speed", "100", "--loop"]
+    command = (*MANAGE, "replay", path, "--layer", "cars", "--speed", "100", "--loop")
     with (
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process,
+        Process(*command, env=site_environment(tmp_path, own_redis.url), stdout=PIPE) as process,
         redis.Redis.from_url(own_redis.url) as client,
     ):
         deadline = time.monotonic() + 30

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +18,7 @@ from django.core.management.base import CommandError
 
 from streaming.server.embedded_redis import start_redis
 from tests.conftest import missing
+from tests.processes import manage, run, site_environment
 from tests.server_process import ServerProcess
 
 KEY = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
@@ -42,9 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
             *("--workers", "2", "--redis-url", redis.url, f"--jwt-secret={KEY}", "--jwt-expiration-secs", "600"),
             *("--static-path", str(folder / "front end")),
         )
-        serving.start()
-        yield serving
-        serving.stop()
+        with serving:
+            yield serving
 
 
 def workers(server: ServerProcess) -> list[dict[str, str]]:
@@ -101,8 +98,7 @@ def test_the_usual_request_of_a_token_works_as_printed(server: ServerProcess) ->
     if shutil.which("curl") is None:
         missing("curl")
     command = SEED.replace("HOST", f"127.0.0.1:{server.port}").replace("curl", "curl --silent --show-error --fail")
-    run = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
-    answer = json.loads(run.stdout)
+    answer = json.loads(run("sh", "-c", command).stdout)
     assert (answer["id"], answer["channel"]) == ("client1", "system")
     assert jwt.decode(answer["token"], KEY, algorithms=["HS256"])["id"] == "client1"
 
@@ -123,11 +119,9 @@ def test_neither_keys_nor_tokens_are_in_the_log(server: ServerProcess) -> None:
     ids=["key", "folder", "seconds"],
 )
 def test_it_refuses_to_start(tmp_path: Path, options: list[str], reason: str) -> None:
-    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "geostream.settings"}
-    command = [sys.executable, "manage.py", "serve", "--workers", "2", *options]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode != 0
-    assert reason in run.stderr
+    done = manage("serve", "--workers", "2", *options, env=site_environment(tmp_path), check=False)
+    assert done.returncode != 0
+    assert reason in done.stderr
 
 
 def test_options_that_come_too_late_are_refused() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -15,15 +13,15 @@ from django.core.management.color import no_style
 
 from streaming.client import FeatureChange
 from streaming.management.change_output import Human
+from tests.processes import MANAGE, PIPE, Process
 from tests.server_process import ServerProcess, free_port
 
 from .conftest import feature
 
 
-def tail(url: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+def tail(url: str, *arguments: str) -> Process:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "geostream.settings"}
-    command = [sys.executable, "manage.py", "tail", "--url", url, *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return Process(*MANAGE, "tail", "--url", url, *arguments, env=environment, stdout=PIPE, stderr=PIPE)
 
 
 def lines_of(server: ServerProcess, *arguments: str) -> list[Any]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +14,10 @@ from streaming.management.commands.watch import described
 from streaming.server.embedded_redis import RedisService
 from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, touched_tiles
 from streaming.tiles.grid import Tile
+from tests.processes import MANAGE, PIPE, Process, Start, site_environment
 from tests.tiles.conftest import PNG, plain, write_raster
 
-GIVEN_UP_SECONDS = 60.0
-Manage = Callable[..., "subprocess.Popen[str]"]
+Manage = Callable[..., Process]
 
 
 @pytest.fixture
@@ -33,33 +29,13 @@ def site(tmp_path: Path, migrated_database: Path) -> Path:
 
 
 @pytest.fixture
-def manage(site: Path, own_redis: RedisService) -> Iterator[Manage]:
+def manage(site: Path, own_redis: RedisService, start_process: Start) -> Manage:
     """Starts commands on a site of the test's own."""
-    environment = {
-        **os.environ,
-        "GEOSTREAM_DATA_DIR": str(site),
-        "REDIS_URL": own_redis.url,
-        "DJANGO_SETTINGS_MODULE": "geostream.settings",
-    }
-    started: list[subprocess.Popen[str]] = []
-    watchdogs: list[threading.Timer] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "manage.py", *arguments]
-        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        watchdogs.append(threading.Timer(GIVEN_UP_SECONDS, started[-1].kill))
-        watchdogs[-1].start()
-        return started[-1]
-
-    yield start
-    for watchdog in watchdogs:
-        watchdog.cancel()
-    for process in started:
-        process.kill()
-        process.communicate()
+    environment = site_environment(site, own_redis.url)
+    return lambda *arguments: start_process(*MANAGE, *arguments, env=environment, stdout=PIPE, stderr=PIPE)
 
 
-def line(process: subprocess.Popen[str]) -> str:
+def line(process: Process) -> str:
     """The next line without its time."""
     assert process.stdout is not None
     return process.stdout.readline()[9:].strip()

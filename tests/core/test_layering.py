@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import streaming.core
+from tests.processes import run
 
 CORE = Path(streaming.core.__path__[0])
 MODULES = sorted(CORE.glob("*.py"))
@@ -36,5 +36,5 @@ def test_a_module_of_the_core_imports_only_the_core_and_libraries(path: Path) ->
 def test_the_core_runs_without_django() -> None:
     imports = "; ".join(f"import streaming.core.{path.stem}" for path in MODULES if path.stem != "__init__")
     program = f"import sys; {imports}; print(*sorted({{name.split('.')[0] for name in sys.modules}} & set({OUTSIDE!r})))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=CORE.parent.parent, capture_output=True, text=True, check=True)
+    done = run(sys.executable, "-c", program, cwd=CORE.parent.parent)
     assert done.stdout.split() == []

@@ -26,11 +26,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
     """A server with the layer `flights`, the tileset `relief` and a superuser admin/admin."""
     folder = tmp_path_factory.mktemp("documents")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    with start_redis(folder / "redis") as redis:
-        running = ServerProcess(folder, redis.url, {})
-        running.start()
+    with start_redis(folder / "redis") as redis, ServerProcess(folder, redis.url, {}) as running:
         running.publish("flights", FLIGHT)
         status, answer = running.post("/api/tilesets/", {"name": "relief", "kind": "raster", "source": str(RELIEF), "max_zoom": 7})
         assert status == 201, answer
         yield running
-        running.stop()

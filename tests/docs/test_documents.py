@@ -7,7 +7,6 @@ import asyncio
 import inspect
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from streaming.core.errors import CLOSE_MEANINGS, ERRORS
 from streaming.dialects.geo.messages import BASE_FIELDS, TYPES
 from streaming.engine.registry import all_settings
 from tests.conftest import missing
+from tests.processes import PIPE, STDOUT, Process, run
 from tests.server_process import ServerProcess
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -146,15 +146,14 @@ def test_python_code_compiles(document: str, code: str) -> None:
 @pytest.mark.parametrize(("document", "code"), [block for block in blocks("python") if "localhost:8000" in block[1]])
 def test_python_programs_receive_what_they_ask_for(document: str, code: str, server: ServerProcess) -> None:
     expected = "Coords(" if "subscribe_tiles" in code else "AFR123"
-    command = [sys.executable, "-u", "-c", code.replace("ws://localhost:8000/ws", server.ws_url)]
-    with subprocess.Popen(command, cwd=DOCS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+    command = (sys.executable, "-u", "-c", code.replace("ws://localhost:8000/ws", server.ws_url))
+    with Process(*command, cwd=DOCS.parent, stdout=PIPE, stderr=STDOUT) as program:
         assert program.stdout is not None
         lines = []
         for line in program.stdout:
             lines.append(line)
             if expected in line:
                 break
-        program.kill()
     assert lines and expected in lines[-1], "".join(lines)
 
 
@@ -181,11 +180,9 @@ def test_javascript_snippets_of_the_clients_run(server: ServerProcess) -> None:
     program = "\n".join(code for document, code in blocks("js") if document == "clients.md").replace(
         "ws://localhost:8000/ws", server.ws_url
     )
-    run = subprocess.run(
-        [str(node), "--input-type=module", "-e", program], cwd=DOCS.parent, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert run.returncode == 0 and run.stderr == "", run.stdout + run.stderr
-    assert "AFR123" in run.stdout
+    done = run(node, "--input-type=module", "-e", program, cwd=DOCS.parent)
+    assert done.stderr == ""
+    assert "AFR123" in done.stdout
 
 
 def test_curl_examples_of_the_http_api_work(server: ServerProcess) -> None:
@@ -193,6 +190,6 @@ def test_curl_examples_of_the_http_api_work(server: ServerProcess) -> None:
         missing("curl")
     examples = "\n".join(code for document, code in blocks("sh") if document == "http-api.md").replace("http://localhost:8000", server.url)
     script = 'set -e\ncurl() { command curl --fail --show-error "$@" && echo; }\n' + examples
-    run = subprocess.run(["sh"], input=script, capture_output=True, text=True, timeout=60, check=False)
-    assert run.returncode == 0 and run.stderr == "", run.stdout + run.stderr
-    assert '"added":1' in run.stdout and '"refused":1' in run.stdout
+    done = run("sh", input=script)
+    assert done.stderr == ""
+    assert '"added":1' in done.stdout and '"refused":1' in done.stdout

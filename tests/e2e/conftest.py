@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,20 +28,16 @@ def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[Serve]:
     """Starts servers that share the module's Redis and, if they name the same `data`, a database."""
     base = tmp_path_factory.mktemp("servers")
-    servers: list[ServerProcess] = []
+    with ExitStack() as servers:
 
-    def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
-        folder = base / data
-        if not folder.exists():
-            folder.mkdir()
-            shutil.copy(migrated_database, folder / "geostream.sqlite3")
-        servers.append(ServerProcess(folder, redis_url or module_redis.url, environment, command))
-        servers[-1].start()
-        return servers[-1]
+        def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
+            folder = base / data
+            if not folder.exists():
+                folder.mkdir()
+                shutil.copy(migrated_database, folder / "geostream.sqlite3")
+            return servers.enter_context(ServerProcess(folder, redis_url or module_redis.url, environment, command))
 
-    yield start
-    for server in servers:
-        server.stop()
+        yield start
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.conftest import missing
+from tests.processes import PIPE, Process
 
 ROOT = Path(__file__).parent.parent.parent
 TIMEOUT = 10.0
@@ -35,9 +35,7 @@ class NodeProcess:
     """What a happening can be about."""
 
     def __init__(self, package: str, script: str, *arguments: str) -> None:
-        self._process = subprocess.Popen(
-            [node(package), script, *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = Process(node(package), script, *arguments, cwd=ROOT, stdin=PIPE, stdout=PIPE)
         self._numbers = count(1)
         self._answers: dict[int, Any] = {}
         self._happened: list[Happening] = []
@@ -47,11 +45,12 @@ class NodeProcess:
         self._thread.start()
 
     def stop(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(TIMEOUT)
+        """End its input, which ends a script that is done; whatever it does, it is gone afterwards."""
+        assert self._process.stdin is not None
+        with self._process:
+            self._process.stdin.close()
+            self._process.wait(TIMEOUT)
         self._thread.join()
-        self._process.stdout.close()
 
     def connected(self, url: str, **options: Any) -> str:
         """Open a socket; its name."""

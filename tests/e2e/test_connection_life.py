@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -24,6 +21,7 @@ from streaming.dialects.geo.messages import Ack, Authenticate, Error, Ping, Pong
 from streaming.server.embedded_redis import RedisService, start_redis
 from tests.dialects.geo.vectors import RUST_FIRST_FRAME
 from tests.geo_peer import point
+from tests.processes import manage, site_environment
 from tests.server_process import ServerProcess, free_port
 
 from .conftest import Serve
@@ -310,19 +308,14 @@ def test_readyz_says_what_is_missing(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_serving_is_refused_on_a_database_that_is_behind(tmp_path: Path, module_redis: RedisService) -> None:
-    environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(tmp_path), "REDIS_URL": module_redis.url}
-    environment["DJANGO_SETTINGS_MODULE"] = "geostream.settings"
-    command = [sys.executable, "manage.py", "serve", "--port", str(free_port())]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = manage("serve", "--port", free_port(), env=site_environment(tmp_path, module_redis.url), check=False)
     assert done.returncode == 1
     assert "python manage.py migrate" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_several_workers_share_the_port(tmp_path: Path, migrated_database: Path, module_redis: RedisService) -> None:
     shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
-    server = WorkersProcess(tmp_path, module_redis.url, {})
-    server.start()
-    try:
+    with WorkersProcess(tmp_path, module_redis.url, {}) as server:
         server.publish("w", point("a", 1, 2))
         peers = [GeoSocket(server.ws_url) for _ in range(6)]
         for peer in peers:
@@ -332,8 +325,6 @@ def test_several_workers_share_the_port(tmp_path: Path, migrated_database: Path,
         assert server.process is not None
         server.process.send_signal(signal.SIGTERM)
         assert {peer.closed() for peer in peers} == {1012}
-    finally:
-        server.stop()
 
 
 class WorkersProcess(ServerProcess):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +13,10 @@ import pytest
 from websockets.sync.client import connect
 
 from streaming.server.embedded_redis import RedisService
+from tests import processes
 from tests.conftest import missing
 from tests.geo_peer import point
+from tests.processes import site_environment
 from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.postgres
@@ -31,14 +31,8 @@ def database_url() -> str:
 
 
 def manage(tmp_path: Path, database_url: str, *command: str) -> None:
-    environment = {
-        **os.environ,
-        "GEOSTREAM_DATA_DIR": str(tmp_path / "data"),
-        "DATABASE_URL": database_url,
-        "DJANGO_SETTINGS_MODULE": "geostream.settings",
-        "DJANGO_SUPERUSER_PASSWORD": "admin",
-    }
-    subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+    environment = site_environment(tmp_path / "data", DATABASE_URL=database_url, DJANGO_SUPERUSER_PASSWORD="admin")
+    processes.manage(*command, env=environment)
 
 
 def test_it_migrates_serves_and_records(

@@ -32,6 +32,7 @@ def publish_round(server: ServerProcess, number: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 60)  # it waits as long as that
 def test_a_subscriber_that_reads_nothing_for_a_minute(serve: Serve) -> None:
     with_slow, without = serve(), serve()
     publish_round(without, 0)

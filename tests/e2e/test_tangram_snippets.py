@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ import redis as redis_client
 
 from streaming.server.embedded_redis import RedisService
 from tests.conftest import missing
+from tests.processes import PIPE, Process, run
 from tests.server_process import ServerProcess
 
 from .node_process import ROOT, TIMEOUT, node
@@ -49,17 +49,14 @@ for message in p.listen():
 @contextmanager
 def running(*command: str) -> Iterator[Iterator[str]]:
     """What a program prints, line by line; it has a few seconds."""
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    end = threading.Timer(TIMEOUT, process.kill)
-    end.start()
-    try:
-        yield iter(process.stdout.readline, "")
-    finally:
-        end.cancel()
-        process.kill()
-        process.wait(TIMEOUT)
-        process.stdout.close()
+    with Process(*command, cwd=ROOT, stdout=PIPE) as process:
+        assert process.stdout is not None
+        end = threading.Timer(TIMEOUT, process.kill)
+        end.start()
+        try:
+            yield iter(process.stdout.readline, "")
+        finally:
+            end.cancel()
 
 
 @contextmanager
@@ -83,7 +80,7 @@ def answered(usual: ServerProcess) -> dict[str, str]:
     if shutil.which("curl") is None:
         missing("curl")
     command = CURL.replace("localhost:2025", f"localhost:{usual.port}").replace("curl", "curl --silent", 1)
-    answer: dict[str, str] = json.loads(subprocess.run(command, shell=True, check=True, capture_output=True, timeout=TIMEOUT).stdout)
+    answer: dict[str, str] = json.loads(run("sh", "-c", command, timeout=TIMEOUT).stdout)
     return answer
 
 

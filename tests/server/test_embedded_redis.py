@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ import redis
 
 from streaming.server import embedded_redis, redis_server
 from streaming.server.embedded_redis import RedisUnavailable, ensure_redis, resolve, start_redis
+from tests.processes import PIPE, Process
 
 PROJECT = Path(embedded_redis.__file__).parents[2]
 
@@ -62,17 +62,13 @@ def port_of(url: str) -> int:
 
 
 @contextmanager
-def command(data_dir: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def command(data_dir: Path, port: int) -> Iterator[tuple[Process, str]]:
     """What `python -m streaming.server.embedded_redis` runs, with `port` for 6379, in its own process; and the URL it prints."""
     program = f"import sys; from streaming.server import embedded_redis as e; e.USUAL_PORT = {port}; sys.exit(e.main())"
     environment = {key: value for key, value in os.environ.items() if key != "REDIS_URL"}
-    arguments = [sys.executable, "-c", program, "--data-dir", str(data_dir)]
-    with subprocess.Popen(arguments, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with Process(sys.executable, "-c", program, "--data-dir", data_dir, cwd=PROJECT, env=environment, stdout=PIPE) as process:
         assert process.stdout is not None
-        try:
-            yield process, process.stdout.readline().strip()
-        finally:
-            process.terminate()
+        yield process, process.stdout.readline().strip()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from streaming.core.errors import StreamError
 from streaming.tiles import deltas
 from streaming.tiles.deltas import ENCODINGS, MAX_SIZE, PIXEL_ENCODINGS, apply, encode, smallest
 from streaming.tiles.images import lossless_webp, pixels
+from tests.processes import run
 
 VECTORS = json.loads((Path(__file__).parents[1] / "dialects" / "geo" / "vectors.json").read_text(encoding="utf-8"))["tile_delta"]
 BYTES = ("prefix+zstd", "upstream")
@@ -353,4 +353,4 @@ def test_threads_do_not_share_a_compressor() -> None:
 
 def test_clients_can_use_it_without_django() -> None:
     code = "import sys; sys.modules['django'] = None; import streaming.tiles.deltas"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run(sys.executable, "-c", code)

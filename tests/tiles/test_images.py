@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
 import sys
 import tracemalloc
 import warnings
@@ -19,6 +18,7 @@ from PIL import Image
 
 from streaming.core.errors import StreamError
 from streaming.tiles.images import FORMATS, keeps_on_canvas, lossless_webp, pixels, plain_png, size_of, sniff
+from tests.processes import run
 
 SLOPES = np.dstack([np.add.outer(np.arange(20) * k, np.arange(30)).astype(np.uint8) for k in (1, 2, 3)])
 GREY = SLOPES[..., 0]
@@ -211,4 +211,4 @@ def test_a_png_of_16_bits_and_what_is_no_whole_png_is_not_plain(data: bytes) -> 
 
 def test_clients_can_use_it_without_django_and_sizes_without_pillow() -> None:
     code = f"import sys; sys.modules['django'] = sys.modules['PIL'] = None; from streaming.tiles.images import size_of; size_of({png()!r})"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run(sys.executable, "-c", code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from mapbox_vector_tile.Mapbox.vector_tile_pb2 import tile as Tile
 
 from streaming.tiles import deltas, mvt
 from streaming.tiles.mvt import SLOTS_FROM, Shape, encode_layer, written
+from tests.processes import run
 
 Properties = dict[str, Any]
 VALUES = st.text(max_size=5) | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.booleans()
@@ -116,10 +116,7 @@ def test_equal_features_are_equal_bytes_in_every_process() -> None:
         "shapes = [Shape((n, n), written({f'key {n % 7}': n, 'text': f'{n}'}), n) for n in range(600)];"
         "print(hashlib.sha256(encode_layer('things', shapes)).hexdigest())"
     )
-    found = {
-        subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
-        for seed in ("1", "2")
-    }
+    found = {run(sys.executable, "-c", program, env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in ("1", "2")}
     assert len(found) == 1
 
 

@@ -1,0 +1,100 @@
+"""What tests rely on when one of them hangs, fails or is killed: nothing goes on for ever, and nothing is left running."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .processes import PIPE, Process, TimeoutExpired, default_signals, run, starting
+
+HERE = Path(__file__).parent
+FAMILY = """
+import os, sys, time
+if os.fork():
+    print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def alive(group: int) -> bool:
+    """Whether a process of the group runs; those that have ended and were not waited for do not count."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, its_group, *_ = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(its_group) == group and state != "Z":
+            return True
+    return False
+
+
+def until_gone(group: int) -> None:
+    deadline = time.monotonic() + 10
+    while alive(group):
+        assert time.monotonic() < deadline, f"a process of the group {group} still runs"
+        time.sleep(0.01)
+
+
+def test_a_process_ends_with_its_group_whatever_happens() -> None:
+    with pytest.raises(ZeroDivisionError), Process(sys.executable, "-c", FAMILY, stdout=PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert alive(process.pid)
+        raise ZeroDivisionError
+    assert process.returncode == -signal.SIGKILL
+    until_gone(process.pid)
+
+
+def test_the_group_of_a_process_that_has_ended_ends_too() -> None:
+    with starting() as start:
+        process = start("sh", "-c", "sleep 60 & echo", stdout=PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.wait()
+        assert alive(process.pid)
+    until_gone(process.pid)
+
+
+def test_a_wait_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.processes.WAIT_SECONDS", 0.05)
+    with Process("sleep", 60, stdout=PIPE) as process:
+        with pytest.raises(TimeoutExpired):
+            process.wait()
+        with pytest.raises(TimeoutExpired):
+            process.communicate()
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_what_is_ignored_here_is_not_ignored_by_what_is_started(sign: signal.Signals) -> None:
+    before = signal.signal(sign, signal.SIG_IGN)
+    try:
+        with default_signals():
+            os.kill(os.getpid(), sign)  # is nothing to this process, as before
+            assert int(run("sh", "-c", "grep SigIgn /proc/$$/status").stdout.split()[1], 16) & 1 << sign - 1 == 0
+        assert signal.getsignal(sign) is signal.SIG_IGN
+    finally:
+        signal.signal(sign, before)
+
+
+def test_nothing_is_left_when_the_tests_are_killed() -> None:
+    program = "import os; from tests.processes import Process; print(Process('sleep', 60).pid, flush=True); os.abort()"
+    group = int(run(sys.executable, "-c", program, cwd=HERE.parent, check=False).stdout)
+    until_gone(group)
+
+
+def test_a_failure_shows_what_was_printed() -> None:
+    with pytest.raises(AssertionError, match="ended with 3\nsaid\ncomplained"):
+        run("sh", "-c", "echo said; echo complained >&2; exit 3")
+
+
+def test_no_other_module_starts_processes() -> None:
+    starting = re.compile(r"^\s*(import|from) (subprocess|multiprocessing)\b", re.MULTILINE)
+    modules = [path for path in HERE.rglob("*.py") if starting.search(path.read_text())]
+    assert modules == [HERE / "processes.py"]
