@@ -33,6 +33,10 @@ lint: $(VENV)/.installed-dev ## ruff and mypy
 	@echo 'ruff check' && $(PY) -m ruff check .
 	@echo 'ruff format --check' && $(PY) -m ruff format --check .
 	@echo 'mypy' && $(PY) -m mypy
+	@echo 'lint-imports' && $(VENV)/bin/lint-imports --no-cache
+
+graph: $(VENV)/.installed-dev ## draw the rooms of the code and their imports into docs/design.md
+	@exec $(PY) -m tests.import_graph
 
 bench: $(VENV)/.installed ## the benchmarks behind the figures in the README
 	@exec $(PY) -m benchmarks $(ARGS)

@@ -38,8 +38,6 @@ class EngineApp(AppConfig):
     """A module with `websocket_urlpatterns`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
-    topics: ClassVar[str | None] = None
-    """A module with `topicpatterns`; the ones of the project come before them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,11 +85,6 @@ def all_websocket_urlpatterns() -> list[Any]:
     return [
         pattern for app in engine_apps() if app.websocket_urlconf for pattern in import_module(app.websocket_urlconf).websocket_urlpatterns
     ]
-
-
-def all_topicpatterns() -> list[Any]:
-    """The topics of all installed parts."""
-    return [pattern for app in engine_apps() if app.topics for pattern in import_module(app.topics).topicpatterns]
 
 
 @register()

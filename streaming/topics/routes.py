@@ -5,17 +5,17 @@ The project's own, in the module that `GEOSTREAM_TOPICS` names, come before the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.engine.registry import all_topicpatterns
 
 from .names import check_pattern, is_pattern, matches
 
@@ -60,8 +60,15 @@ def topic_patterns(module: str, open_topics: bool) -> Sequence[TopicPattern]:
     own = import_module(module).topicpatterns if module else []
     if not all(isinstance(entry, TopicPattern) for entry in own):
         raise ImproperlyConfigured(f"topicpatterns of {module} (GEOSTREAM_TOPICS) must be made with streaming.topics.topic()")
-    installed = [entry for entry in all_topicpatterns() if open_topics or entry.pattern != EVERYTHING]
+    installed = [entry for entry in _installed_patterns() if open_topics or entry.pattern != EVERYTHING]
     return (*own, *sorted(installed, key=_generality))
+
+
+def _installed_patterns() -> Iterator[TopicPattern]:
+    """Those of the modules that apps name: the attribute `topics` of an `AppConfig` is the dotted path of one with `topicpatterns`."""
+    for config in apps.get_app_configs():
+        if module := getattr(config, "topics", None):
+            yield from import_module(module).topicpatterns
 
 
 def _generality(entry: TopicPattern) -> tuple[bool, int]:

@@ -1,0 +1,58 @@
+"""The whole dialect: a service on the bus, a session, and a route."""
+
+from django.urls import path
+
+from streaming.core.bus import Bus
+from streaming.engine.conf import conf
+from streaming.engine.service import Service
+from streaming.engine.websocket import WebSocketConnection
+
+
+class Echo(Service):
+    def __init__(self, runtime):
+        super().__init__(runtime)
+        self.bus, self.messages, self.sessions = Bus(), 0, set()
+        self.bus.on_channel(conf.ECHO_CHANNEL, self.deliver)
+
+    async def start(self):
+        await self.bus.start()
+
+    async def stop(self):
+        await self.bus.stop()
+
+    def collect(self):
+        yield "geostream_echo_messages_total", (), self.messages
+
+    def deliver(self, arrivals):
+        self.messages += len(arrivals)
+        for session in self.sessions:
+            frames = session.connection.sender.framing.pack([arrival.payload for arrival in arrivals], True)
+            session.connection.outbox.send(*frames)
+
+
+class EchoSession:
+    dialect, spare_pings, revision = "echo", False, 0
+
+    def __init__(self, connection):
+        self.connection, self.echo = connection, connection.runtime.service(Echo)
+        self.echo.sessions.add(self)
+
+    async def receive(self, data):
+        self.echo.bus.publish(conf.ECHO_CHANNEL, data.encode())
+
+    def describe(self):
+        return []
+
+    def tick(self, now): ...
+    def access_changed(self): ...
+    def expire(self, reason): ...
+
+    def close(self):
+        self.echo.sessions.discard(self)
+
+
+class EchoConnection(WebSocketConnection):
+    session_class = EchoSession
+
+
+websocket_urlpatterns = [path("ws/echo", EchoConnection.as_asgi())]
