@@ -12,7 +12,12 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError as error:
         raise SystemExit("Django is not installed here. `make install` makes .venv; then use `.venv/bin/python manage.py`.") from error
-    execute_from_command_line(sys.argv)
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:  # of an environment variable, mostly: what is wrong with it is said in one line
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

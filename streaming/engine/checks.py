@@ -10,9 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework_simplejwt import settings as simplejwt
 
+from .conf import conf
 from .redis import redis_is_configured
+from .registry import all_settings
 
 KEY_BYTES = 32
 """What HS256 needs (RFC 7518, 3.2)."""
@@ -53,6 +56,18 @@ def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
         for variable, value in keys.items()
         if is_well_known(value)
     ]
+
+
+@register()
+def check_settings(**kwargs: Any) -> list[CheckMessage]:
+    """Every `GEOSTREAM_…` of the environment can be read; else whoever needs it first would find out."""
+    errors = list[CheckMessage]()
+    for setting in all_settings():
+        try:
+            getattr(conf, setting.name)
+        except ImproperlyConfigured as error:
+            errors.append(Error(str(error), id="streaming.E010"))
+    return errors
 
 
 @register()

@@ -30,8 +30,8 @@ class RedisCommandsConfig(EngineApp):
         Setting(
             "REDIS_SLOW",
             "",
-            "comma-separated `channel=policy` (or, with `*`, for those that begin so) for what waits for a slow client: keep the `latest` of "
-            "each feature, `close` the client before it misses one, or `drop` the oldest (as without a policy)",
+            "comma-separated `channel=policy` (or, with `*`, for those that begin so) for what waits for a slow client: keep the `latest` "
+            "of each feature, `close` the client before it misses one, or `drop` the oldest (as without a policy)",
         ),
     )
     measures = (

@@ -1,0 +1,90 @@
+"""Values of environment variables: all booleans are written alike, and a wrong value is told in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from streaming.engine.checks import check_settings
+from streaming.engine.conf import conf
+from streaming.engine.environment import env_boolean, env_list
+from streaming.engine.registry import all_settings
+from tests.processes import site_environment
+
+BOOLEANS = [setting.name for setting in all_settings() if isinstance(setting.default, bool)]
+
+
+@pytest.fixture
+def variable(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets a variable of the environment, and has settings read it."""
+
+    def set_(name: str, value: str) -> None:
+        monkeypatch.setenv(name, value)
+        conf.forget()
+
+    yield set_
+    monkeypatch.undo()
+    conf.forget()
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", "TRUE", "yes", "YES", "on", "On", " 1 "])
+def test_true(variable: Any, text: str) -> None:
+    variable("GEOSTREAM_ANY", text)
+    assert env_boolean("GEOSTREAM_ANY", False) is True
+
+
+@pytest.mark.parametrize("text", ["0", "false", "False", "FALSE", "no", "No", "off", "OFF"])
+def test_false(variable: Any, text: str) -> None:
+    variable("GEOSTREAM_ANY", text)
+    assert env_boolean("GEOSTREAM_ANY", True) is False
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_an_empty_one_is_as_one_that_is_not_set(variable: Any, default: bool) -> None:
+    variable("GEOSTREAM_ANY", "")
+    assert env_boolean("GEOSTREAM_ANY", default) is default
+
+
+@pytest.mark.parametrize("text", ["2", "maybe", "tru", "nope", "yes please"])
+def test_anything_else_is_refused(variable: Any, text: str) -> None:
+    variable("GEOSTREAM_ANY", text)
+    with pytest.raises(ImproperlyConfigured, match="GEOSTREAM_ANY must be 1/0, true/false, yes/no or on/off"):
+        env_boolean("GEOSTREAM_ANY", True)
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_settings_of_parts_are_read_alike(variable: Any, name: str) -> None:
+    values = []
+    for text in ("yes", "OFF", "1", "false"):
+        variable(f"GEOSTREAM_{name}", text)
+        values.append(getattr(conf, name))
+    assert values == [True, False, True, False]
+
+
+def test_a_list(variable: Any) -> None:
+    variable("GEOSTREAM_ANY", " a, b ,,c")
+    assert env_list("GEOSTREAM_ANY") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [("MAX_CONNECTIONS", "many", "a whole number"), ("SLOW_SECONDS", "soon", "a number"), ("TILE_WATCH", "?", "1/0")],
+)
+def test_a_value_that_cannot_be_read_is_a_system_check(variable: Any, name: str, text: str, kind: str) -> None:
+    variable(f"GEOSTREAM_{name}", text)
+    (found,) = check_settings()
+    assert found.id == "streaming.E010" and found.msg.startswith(f"GEOSTREAM_{name} must be {kind}")
+
+
+@pytest.mark.parametrize(("name", "text"), [("GEOSTREAM_DEBUG", "maybe"), ("GEOSTREAM_STATIC_PATH", "/no/such/folder")])
+def test_commands_say_in_one_line_what_is_wrong(tmp_path: Path, name: str, text: str) -> None:
+    environment = site_environment(tmp_path, "redis://127.0.0.1:1", **{name: text})
+    done = subprocess.run([sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name} ") and repr(text) in line
