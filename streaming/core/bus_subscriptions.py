@@ -1,4 +1,4 @@
-"""What a bus listens to, and which of it Redis has: names and handlers, without any connection.
+"""The subscriptions of a bus: channels, patterns and their handlers, and which of them Redis has confirmed. No connection is needed here.
 
 Redis answers commands in their order, which is how each answer, a refusal too, finds whom it is for. A message that matches several names
 of one handler is handed to it once: Redis says it for all of them in a row, and always in the same order.

@@ -1,4 +1,4 @@
-"""Which CQL2 operators are understood here, and of what kinds their arguments are.
+"""Checks CQL2 expressions: which operators are supported, and of what types their arguments must be.
 
 The evaluator answers an unknown function or a wrong argument with "cannot decide", for each feature anew; a client would see an
 empty map and never learn why. So a parsed expression is checked once against this table. A property may stand for any kind.

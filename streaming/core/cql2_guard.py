@@ -1,4 +1,4 @@
-"""Is it safe to give this text to the CQL2 parser?
+"""Guards the CQL2 parser: refuses text that it could not parse in bounded depth and time.
 
 The parser of `cql2` 0.6 recurses without bound: some kilobytes of nested operators overflow the stack and end the process. And where a
 text is wrong it tries each enclosing parenthesis in two ways: twenty of them take seconds, forty for ever. Both are bounded here, from

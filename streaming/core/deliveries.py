@@ -1,4 +1,4 @@
-"""What a view is to be told, and how it waits.
+"""Deliveries: the changes that a view is sent, and the queues in which they wait.
 
 A delivery is one message-worth of change for one view: shared by all views that are told the same. Waiting deliveries conflate by key
 (`KeyedQueue`) or drop the oldest and count what was lost (`LogQueue`); both are bounded and neither ever breaks the promise of a cursor.

@@ -1,4 +1,4 @@
-"""What a client wants to see: space x time x attributes, compiled once into closures, shared by all who ask for the same.
+"""Filters: space x time x attributes, compiled once into closures, and shared by all views that ask for the same.
 
 A filter is asked for every change that its index lets through, so what can be decided is decided when it is compiled: a filter of a box
 is one function with four comparisons. Its key is canonical: views whose filters have equal keys form one audience.

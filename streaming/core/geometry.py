@@ -1,4 +1,4 @@
-"""Is this a GeoJSON geometry (RFC 7946), and if not, where is it wrong?
+"""Validates GeoJSON geometries (RFC 7946), and says where one is wrong.
 
 Checks decoded JSON in place and turns whole coordinates into floats, so that equal geometries encode to equal bytes. The shape and
 the types of coordinates are checked by msgspec's C code; a point, the most frequent geometry of a stream, by a few comparisons.

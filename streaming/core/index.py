@@ -1,4 +1,4 @@
-"""Which entries (filters, viewports) can a change at this place concern?
+"""A spatial index of boxes: which filters or viewports a change at a place may concern.
 
 A grid of several levels, each twice as fine as the one above. A box is stored at the finest level whose cells are at least as large as
 the box, so it covers at most 2 x 2 cells; a query looks at its own cells of each level in use. A candidate only *may* touch the queried

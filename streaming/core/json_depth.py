@@ -1,4 +1,4 @@
-"""How deeply JSON text is nested, told without decoding it.
+"""The nesting depth of JSON text, found without decoding it.
 
 What reads JSON recurses, here and in every peer: text that is nested beyond all use must not get as far as one that fails over it.
 """

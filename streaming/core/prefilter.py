@@ -1,4 +1,4 @@
-"""Verdicts found beforehand, in a thread.
+"""A prefilter: the verdicts of a costly filter on many items, found in a thread before they are needed.
 
 Between taking a snapshot and joining nothing may wait, so every item is judged in one go. With a CQL2 expression of a thousand
 operators and a thousand items that takes a second, in which nobody is served. Judged beforehand, only what has changed since is left.

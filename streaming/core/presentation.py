@@ -1,4 +1,4 @@
-"""What a view wants features to look like: in which coordinate reference system, with which properties.
+"""How a view presents features: in which coordinate reference system, with which properties.
 
 A presentation is made once per item, however many views ask for it. Filters never see it: they work in degrees. Coordinates come out as
 easting, northing (or longitude, latitude) whatever the CRS says about its axes; heights stay as they are. A feature that has a position
