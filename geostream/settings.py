@@ -161,6 +161,7 @@ STATICFILES_DIRS = [
 ]
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = DEBUG
+SERVESTATIC_MIMETYPES = {".geojson": "application/geo+json"}  # proxies compress what they know to be text
 # A folder of one's own, such as a front end, whose files are served at `/`.
 if static_path := os.environ.get("GEOSTREAM_STATIC_PATH"):
     if not Path(static_path).is_dir():
