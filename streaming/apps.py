@@ -16,6 +16,7 @@ class StreamingConfig(EngineApp):
     verbose_name = "Live layers"
     default_auto_field = "django.db.models.BigAutoField"
     services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService")
+    requires = ("django.contrib.auth", "django.contrib.contenttypes")
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"
@@ -29,3 +30,4 @@ class StreamingConfig(EngineApp):
 
         configure(find_redis)
         doorbell.configure(get_channel_layer)
+        super().ready()

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from .engine.registry import all_urlpatterns
 
+app_name = "streaming"
 urlpatterns = all_urlpatterns()

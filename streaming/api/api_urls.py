@@ -34,6 +34,6 @@ urlpatterns = [
     re_path(r"^token/refresh/?$", RefreshView.as_view(), name="token-refresh"),
     re_path(r"^ticket/?$", TicketView.as_view(), name="ticket"),
     re_path(r"^schema/?$", SpectacularAPIView.as_view(), name="schema"),
-    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="streaming:schema"), name="docs"),
     re_path(r"", NowhereView.as_view()),
 ]

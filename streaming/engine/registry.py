@@ -45,14 +45,20 @@ class EngineApp(AppConfig):
 
     def ready(self) -> None:
         """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
+        if self.missing():  # they might not even load; a check tells it
+            return
         for name in ("checks", "signals"):
             if module_has_submodule(self.module, name):
                 import_module(f"{self.name}.{name}")
 
+    def missing(self) -> list[str]:
+        """The required apps that are not installed. Models and migrations of all parts are in `streaming`."""
+        return [name for name in ("streaming", *self.requires) if not apps.is_installed(name)]
+
 
 def engine_apps() -> Iterator[EngineApp]:
-    """The installed parts, in the order of INSTALLED_APPS."""
-    return (config for config in apps.get_app_configs() if isinstance(config, EngineApp))
+    """The installed parts, in the order of INSTALLED_APPS, but for those that lack a required app."""
+    return (config for config in apps.get_app_configs() if isinstance(config, EngineApp) and not config.missing())
 
 
 def all_settings() -> list[Setting]:
@@ -89,10 +95,10 @@ def all_websocket_urlpatterns() -> list[Any]:
 
 @register()
 def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
-    """A part whose own parts are missing would fail at its first client."""
+    """A part without an app that it requires is left out; that has to be said."""
     return [
         Error(f"{app.name} needs {name}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
-        for app in engine_apps()
-        for name in app.requires
-        if not apps.is_installed(name)
+        for app in apps.get_app_configs()
+        if isinstance(app, EngineApp)
+        for name in app.missing()
     ]

@@ -62,4 +62,4 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
     @admin.display(description="map")
     def map(self, layer: Layer) -> str:
         """A link to the live map."""
-        return format_html('<a href="{}?layer={}">show</a>', reverse("map"), layer.name)
+        return format_html('<a href="{}?layer={}">show</a>', reverse("streaming:map"), layer.name)

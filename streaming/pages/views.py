@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from django.conf import global_settings, settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
@@ -32,18 +33,27 @@ def live_map(request: HttpRequest) -> HttpResponse:
             if tileset.readable_by(request.user)
         ],
         "countries_url": static(COUNTRIES),
-        "login_url": "/admin/login/?next=/",
+        "login_url": login_url(),
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
     }
     return render(request, "streaming/map.html", {"config": config})
 
 
+def login_url() -> str | None:
+    """Where a visitor of the map logs in: the project's own page or, where none is named, the admin's."""
+    named = settings.LOGIN_URL if settings.LOGIN_URL != global_settings.LOGIN_URL else "admin:login"
+    try:
+        return f"{resolve_url(named)}?next={reverse('streaming:map')}"
+    except NoReverseMatch:
+        return None
+
+
 def channels_test(request: HttpRequest) -> HttpResponse:
     """A page for trying topics out, as far as whoever looks at it is given tokens: `?name=alice&topic=room:1`."""
     config = {
         "socket_url": PHOENIX_SOCKET,
-        "token_url": reverse("channel-token"),
+        "token_url": reverse("streaming:channel-token"),
         "name": request.GET.get("name", "").strip() or request.user.get_username() or "anonymous",
         "topic": request.GET.get("topic", "").strip() or "room:1",
         "csrf": get_token(request),

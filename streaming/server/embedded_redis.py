@@ -71,9 +71,10 @@ def _home(data_dir: Path) -> Path:
 
 def resolve() -> str:
     """The URL that this Django project uses; a server that is started for it ends with this process."""
-    from django.conf import settings  # here, so that this module works without Django
+    from streaming.engine.conf import data_dir  # here, so that this module works without Django
+    from streaming.engine.redis import configured_url
 
-    return ensure_redis(os.environ.get("REDIS_URL"), Path(settings.DATA_DIR)).url
+    return ensure_redis(configured_url(), data_dir()).url
 
 
 def _demand_answer(url: str) -> None:
@@ -165,7 +166,7 @@ def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> int:
     """`python -m streaming.server.embedded_redis`: print the URL, and keep a server that was started here until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m streaming.server.embedded_redis", description=main.__doc__)
-    default = os.environ.get("GEOSTREAM_DATA_DIR") or Path(__file__).resolve().parent.parent / "var"
+    default = os.environ.get("GEOSTREAM_DATA_DIR") or "var"
     parser.add_argument("--data-dir", type=Path, default=default, help="default: GEOSTREAM_DATA_DIR or var/")
     data_dir = parser.parse_args().data_dir
     signal.signal(signal.SIGTERM, _exit)

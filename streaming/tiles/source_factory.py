@@ -11,12 +11,10 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from django.conf import settings as django_settings
-
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
-from streaming.engine.conf import conf
+from streaming.engine.conf import conf, data_dir
 
 from .painted import painted_files
 from .sources.base import Source, file_version, readable
@@ -86,11 +84,6 @@ def allowed_roots() -> list[Path]:
     return [path.resolve() for path in (data_dir(), DEMO, *configured)]
 
 
-def data_dir() -> Path:
-    """Where the site keeps what it stores; paths that are not absolute begin here."""
-    return Path(getattr(django_settings, "DATA_DIR", "var"))
-
-
 def imagery_folder(tileset: str) -> Path:
     """Where the images painted over a raster tileset are; it may not exist. `StreamError("invalid_source")` for a name that is no name."""
     if not tileset or tileset[0] == "." or "/" in tileset or "\0" in tileset:
@@ -101,7 +94,7 @@ def imagery_folder(tileset: str) -> Path:
 def confined(text: str) -> Path:
     """The real path of a source. `StreamError("invalid_source")` if there is nothing or if it lies elsewhere.
 
-    Of other folders it is not told what is there.
+    A path that is not absolute begins in the data folder. Of other folders it is not told what is there.
     """
     name = Path(text).name[:200]
     try:

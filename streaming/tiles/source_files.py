@@ -15,11 +15,12 @@ from pathlib import Path
 
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
+from streaming.engine.conf import data_dir
 
 from .changes import EVERYTHING, Touched, touched_tiles
 from .grid import Tile, exists, tile_box
 from .painted import painted_files
-from .source_factory import allowed_roots, data_dir, imagery_folder, open_source
+from .source_factory import allowed_roots, imagery_folder, open_source
 from .sources.base import FORMAT_NAMES
 from .tilesets import TilesetSettings
 

@@ -11,11 +11,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from streaming.core.errors import StreamError
+from streaming.engine.conf import data_dir
 from streaming.management.commands.serve import check_migrations, prepare_redis
 from streaming.management.staged_files import Copies
 from streaming.models import Tileset
 from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_factory import KINDS, confined, data_dir, detect_kind, open_source
+from streaming.tiles.source_factory import KINDS, confined, detect_kind, open_source
 from streaming.tiles.tilesets import settings_of
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")

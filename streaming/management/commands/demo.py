@@ -33,7 +33,7 @@ from streaming.features.reading import FeatureFile
 from streaming.features.recordings import Recording, TimedFeature
 from streaming.features.replaying import Listener, Pace, Replay
 from streaming.management.arguments import at_least_one, positive, set_up_layer
-from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.commands.serve import check_application, check_migrations, prepare_redis
 from streaming.management.demo_imagery import Acquisition
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
@@ -79,6 +79,7 @@ class Command(BaseCommand):
         from streaming.server import uvicorn_server as server
 
         with claimed(options["host"], options["port"]) as listener:
+            check_application()
             check_migrations()
             prepare_redis()
             os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that know nothing of names

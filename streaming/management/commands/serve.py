@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -13,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from streaming.core.redis import redis_url
 from streaming.engine.conf import conf
 from streaming.management.environment_options import add_environment_arguments, refuse_ineffective, restart_with_environment
+from streaming.server.application import load_application
 from streaming.server.embedded_redis import RedisUnavailable
 from streaming.topics.tokens import announce_open_tokens
 
@@ -26,6 +28,14 @@ def check_migrations() -> None:
         raise CommandError(f"The database cannot be used: {error}") from error
     if behind:
         raise CommandError(f"{len(behind)} migrations have not been applied. Run: python manage.py migrate")
+
+
+def check_application() -> None:
+    """Refuse to serve an application without the WebSocket routes."""
+    try:
+        load_application()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
 
 
 def prepare_redis() -> str:
@@ -57,6 +67,7 @@ class Command(BaseCommand):
         from streaming.server import uvicorn_server as server
 
         refuse_ineffective(options)
+        check_application()
         check_migrations()
         url = prepare_redis()
         if settings.DEBUG and options["host"] not in {"127.0.0.1", "localhost", "::1"}:
