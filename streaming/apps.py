@@ -16,7 +16,6 @@ class StreamingConfig(EngineApp):
     verbose_name = "Live layers"
     default_auto_field = "django.db.models.BigAutoField"
     services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService")
-    requires = ("django.contrib.auth", "django.contrib.contenttypes")
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string, module_has_submodule
 
 from .measures import Measure
@@ -43,6 +44,13 @@ class EngineApp(AppConfig):
         super().__init_subclass__(**kwargs)
         cls.default = True
 
+    def import_models(self) -> None:
+        """Also refuse to start without the apps that the models, which are all in `streaming`, need: a check would come too late."""
+        for name in ("django.contrib.contenttypes", "django.contrib.auth", "streaming"):
+            if not apps.is_installed(name):
+                raise ImproperlyConfigured(f"{self.name} needs {name}: put {name!r} into INSTALLED_APPS.")
+        super().import_models()
+
     def ready(self) -> None:
         """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
         if self.missing():  # they might not even load; a check tells it
@@ -52,8 +60,8 @@ class EngineApp(AppConfig):
                 import_module(f"{self.name}.{name}")
 
     def missing(self) -> list[str]:
-        """The required apps that are not installed. Models and migrations of all parts are in `streaming`."""
-        return [name for name in ("streaming", *self.requires) if not apps.is_installed(name)]
+        """The required apps that are not installed."""
+        return [name for name in self.requires if not apps.is_installed(name)]
 
 
 def engine_apps() -> Iterator[EngineApp]:
@@ -96,9 +104,11 @@ def all_websocket_urlpatterns() -> list[Any]:
 @register()
 def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
     """A part without an app that it requires is left out; that has to be said."""
+    needed: dict[str, list[str]] = {}
+    for app in apps.get_app_configs():
+        for name in app.missing() if isinstance(app, EngineApp) else ():
+            needed.setdefault(name, []).append(app.name)
     return [
-        Error(f"{app.name} needs {name}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
-        for app in apps.get_app_configs()
-        if isinstance(app, EngineApp)
-        for name in app.missing()
+        Error(f"{name} is needed by {', '.join(by)}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
+        for name, by in needed.items()
     ]

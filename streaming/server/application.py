@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 STATIC_MIDDLEWARE = ("servestatic.", "whitenoise.")
-HOW = "application = with_streams(get_asgi_application())"
+HOW = "from streaming.asgi import with_streams; application = with_streams(get_asgi_application())"
 
 
 def load_application() -> Any:
@@ -25,7 +25,7 @@ def load_application() -> Any:
     except ImportError as error:
         raise ImproperlyConfigured(f"ASGI_APPLICATION is {path!r}, which cannot be imported: {error}") from error
     if "streaming.routing" not in sys.modules:  # `with_streams` loads it
-        raise ImproperlyConfigured(f"{path} has no WebSocket routes of GeoStream: {HOW}, where with_streams is of streaming.asgi.")
+        raise ImproperlyConfigured(f"{path} has no WebSocket routes of GeoStream. In its module: {HOW}")
     return ASGIStaticFilesHandler(application) if _needs_static_files() else application
 
 

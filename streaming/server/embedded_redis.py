@@ -35,7 +35,7 @@ from .redis_server import (
     try_lock,
 )
 
-__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "resolve", "start_redis"]
+__all__ = ["RedisService", "RedisUnavailable", "demand_answer", "ensure_redis", "resolve", "start_redis"]
 
 USUAL_PORT = 6379
 ANSWER_WITHIN = 5.0  # seconds for a server that is said to run
@@ -44,7 +44,7 @@ ANSWER_WITHIN = 5.0  # seconds for a server that is said to run
 def ensure_redis(url: str | None, data_dir: Path) -> RedisService:
     """The Redis at `url`; without one, a running or newly started one. Blocks for seconds at most; RedisUnavailable if none."""
     if url:
-        _demand_answer(url)
+        demand_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
         return RedisService(url)
     home = _home(data_dir)
     running = _recorded_url(home)
@@ -77,7 +77,8 @@ def resolve() -> str:
     return ensure_redis(configured_url(), data_dir()).url
 
 
-def _demand_answer(url: str) -> None:
+def demand_answer(url: str, otherwise: str = "") -> None:
+    """Wait a few seconds for the Redis at `url`. RedisUnavailable if it does not answer; `otherwise` is what else could be done."""
     deadline = time.monotonic() + ANSWER_WITHIN
     while True:
         try:
@@ -89,7 +90,7 @@ def _demand_answer(url: str) -> None:
             if hopeless or time.monotonic() > deadline:
                 raise RedisUnavailable(
                     f"REDIS_URL is {_without_password(url)}, and that does not answer PING: {error} "
-                    "Start that server or correct REDIS_URL; without REDIS_URL, GeoStream starts a Redis of its own."
+                    f"Start that server or correct REDIS_URL{otherwise}."
                 ) from error
         time.sleep(0.1)
 

@@ -15,7 +15,7 @@ from streaming.core.redis import redis_url
 from streaming.engine.conf import conf
 from streaming.management.environment_options import add_environment_arguments, refuse_ineffective, restart_with_environment
 from streaming.server.application import load_application
-from streaming.server.embedded_redis import RedisUnavailable
+from streaming.server.embedded_redis import RedisUnavailable, demand_answer
 from streaming.topics.tokens import announce_open_tokens
 
 
@@ -39,9 +39,10 @@ def check_application() -> None:
 
 
 def prepare_redis() -> str:
-    """Find or start Redis, once for all workers."""
+    """Find or start Redis, once for all workers, and have it answer."""
     try:
         url = redis_url()
+        demand_answer(url)
     except RedisUnavailable as error:
         raise CommandError(str(error)) from error
     os.environ["REDIS_URL"] = url
