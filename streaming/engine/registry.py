@@ -64,9 +64,14 @@ class EngineApp(AppConfig):
         return [name for name in self.requires if not apps.is_installed(name)]
 
 
+def complete_apps() -> Iterator[AppConfig]:
+    """The installed apps, in the order of INSTALLED_APPS, but for parts that lack a required app."""
+    return (config for config in apps.get_app_configs() if not (isinstance(config, EngineApp) and config.missing()))
+
+
 def engine_apps() -> Iterator[EngineApp]:
-    """The installed parts, in the order of INSTALLED_APPS, but for those that lack a required app."""
-    return (config for config in apps.get_app_configs() if isinstance(config, EngineApp) and not config.missing())
+    """The parts among them."""
+    return (config for config in complete_apps() if isinstance(config, EngineApp))
 
 
 def all_settings() -> list[Setting]:
