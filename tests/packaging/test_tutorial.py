@@ -192,5 +192,6 @@ def test_an_embedded_redis(tmp_path: Path, host: Environment) -> None:
 
 def test_commands_of_production_exist(site: Site) -> None:
     (commands,) = tutorial.section("Production")
+    known = site.project.manage("help").stdout.split()
     for line in lines(commands):
-        site.project.manage(*line.removeprefix("python manage.py ").split()[:1], "--help")
+        assert line.removeprefix("python manage.py ").split()[0] in known
