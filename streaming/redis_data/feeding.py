@@ -43,7 +43,7 @@ class Feeding:
     def __init__(self, node: str) -> None:
         self.intake = Intake()
         self.dropped = 0
-        """Values that came faster than they could be stored."""
+        """Values that came faster than this process could store them, while it fed."""
         self._node = node
         self._sources = Sources(conf.REDIS_LAYERS)
         self._bus = Bus(commands_url())
@@ -64,6 +64,21 @@ class Feeding:
     def feeding(self) -> bool:
         """Whether this is the process that stores."""
         return time.monotonic() < self._until
+
+    @property
+    def stored(self) -> int:
+        """Features that this process has put into layers, changed or not, those of a hash each time it is read ..."""
+        return self.intake.stored
+
+    @property
+    def refused(self) -> int:
+        """... those that were not valid, had no id or found no room ..."""
+        return self.intake.refused
+
+    @property
+    def bad(self) -> int:
+        """... and values that were no GeoJSON at all."""
+        return self.intake.bad
 
     async def start(self) -> None:
         """Listen, and feed if no other process does."""
@@ -148,6 +163,7 @@ class Feeding:
             self._worker.wake()
 
     def _forget(self, before: float) -> None:
+        self._batch = [heard for heard in self._batch if heard.at >= before]
         while self._heard and self._heard[0].at < before:
             self._pop()
 

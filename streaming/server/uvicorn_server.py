@@ -163,6 +163,17 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
     def handle_close(self, event: Frame) -> None:
         self.raw.ended = True
         super().handle_close(event)
+        self._abort_soon()
+
+    def handle_parser_exception(self) -> None:
+        self.raw.ended = True
+        super().handle_parser_exception()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        """Give up what a client that has said goodbye does not take: the transport would keep it, and its socket, for ever."""
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(ABORT_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.raw.ended = True

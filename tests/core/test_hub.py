@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -91,6 +92,31 @@ async def test_a_lost_doorbell_costs_about_a_second(hub: Hub, feed: Feed, deaf: 
     sender = watch(await hub.replica(feed))
     await feed.put([item("a")])
     await until(lambda: sender.told, seconds=2.5)
+
+
+async def test_feeds_without_a_doorbell_are_looked_at_in_turn(
+    redis: None, layer: OneProcessLayer, deaf: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(hub_module, "POLL_COUNT", 2)
+    hub = Hub(lambda: layer)
+    await hub.start()
+    try:
+        feeds = [Feed(f"layer:{number}") for number in range(5)]
+        senders = [watch(await hub.replica(feed)) for feed in feeds]
+        for feed in feeds:
+            await feed.put([item("a")])
+        await until(lambda: all(sender.told for sender in senders))
+    finally:
+        await hub.stop()
+
+
+async def test_no_feed_waits_longer_for_its_turn_than_others(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "POLL_COUNT", 2)
+    hub.followers = dict.fromkeys("abcde", cast(Any, None))
+    turns = [hub._in_turn() for _ in range(5)]
+    hub.followers.clear()
+    assert Counter(name for turn in turns for name in turn) == dict.fromkeys("abcde", 2)
 
 
 async def test_a_follower_shows_what_was_there_before(hub: Hub, feed: Feed) -> None:

@@ -183,6 +183,58 @@ async def test_what_waits_is_dropped_when_the_server_stops(opened: Open, protoco
     assert (await reader.readexactly(4))[2:] == (1012).to_bytes(2, "big")
 
 
+GOODBYE = b"\x88\x80\0\0\0\0"
+NONSENSE = b"\xff\xff"
+
+
+async def full(opened: Open, protocols: list[server.HttpProtocol]) -> tuple[asyncio.StreamWriter, Any]:
+    """A WebSocket whose client does not read, so that frames wait for it, and the server's side of it."""
+    reader, writer = await opened()
+    writer.write(UPGRADE)
+    await reader.readuntil(b"\r\n\r\n")
+    protocol: Any = protocols[-1].transport.get_protocol()
+    while protocol.raw.writable:
+        protocol.raw.write(b"\x82\x7f" + (1 << 20).to_bytes(8, "big") + bytes(1 << 20))
+        await asyncio.sleep(0)
+    return writer, protocol
+
+
+@pytest.mark.parametrize("farewell", [GOODBYE, NONSENSE, None], ids=["a close frame", "nonsense", "none"])
+async def test_a_client_that_leaves_has_ended_though_frames_wait_for_it(
+    opened: Open, protocols: list[server.HttpProtocol], farewell: bytes | None
+) -> None:
+    writer, protocol = await full(opened, protocols)
+    assert not protocol.raw.ended
+    if farewell is None:
+        writer.transport.abort()
+    else:
+        writer.write(farewell)
+    async with asyncio.timeout(5):
+        while not protocol.raw.ended:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_socket_that_is_closed_has_ended(opened: Open, protocols: list[server.HttpProtocol]) -> None:
+    _, protocol = await full(opened, protocols)
+    protocol.raw.close(1000, "an operator")
+    assert protocol.raw.ended
+
+
+@pytest.mark.parametrize("farewell", [GOODBYE, NONSENSE], ids=["a close frame", "nonsense"])
+@pytest.mark.parametrize("asked", [False, True], ids=["by itself", "answering ours"])
+async def test_whoever_says_goodbye_and_does_not_read_is_cut(
+    opened: Open, protocols: list[server.HttpProtocol], monkeypatch: pytest.MonkeyPatch, farewell: bytes, asked: bool
+) -> None:
+    monkeypatch.setattr(server, "ABORT_SECONDS", 0.05)
+    writer, protocol = await full(opened, protocols)
+    if asked:
+        protocol.raw.close(1000, "an operator")
+    writer.write(farewell)
+    async with asyncio.timeout(5):
+        while not protocol.disconnected:
+            await asyncio.sleep(0.005)
+
+
 async def test_a_refusal_is_no_error_of_the_log(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = await opened()
     writer.write(UPGRADE.replace(b"/ws", b"/refused"))

@@ -67,6 +67,8 @@ class KeepingProcess:
 
     def __init__(self, name: str) -> None:
         self.bus = Bus()
+        self.bus_heard = 0
+        """Messages that have come from backends."""
         self.bus.on_pattern("to:*", self._hear)
         self._tasks: set[asyncio.Task[None]] = set()
         self.keeper = Keeper(self.bus, name, self._spawn)
@@ -93,6 +95,7 @@ class KeepingProcess:
     def _hear(self, arrivals: list[Arrival]) -> None:
         for channel, payload in arrivals:
             topic, _, event = channel[3:].decode().rpartition(":")
+            self.bus_heard += 1
             self.keeper.hear(Message(topic, event, payload))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

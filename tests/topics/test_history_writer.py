@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from streaming.core.redis import async_redis, close_async_redis
+from streaming.core.redis import async_redis, close_async_redis, sync_redis
 from streaming.topics import history_writer as history_keeper
 from streaming.topics.history_store import KEEPER, keep
 from streaming.topics.messages import Message
@@ -115,6 +116,46 @@ async def test_the_keeper_goes_on_when_its_lease_was_lost(start: Start) -> None:
     await publish("ev")
     assert await kept(1) == ["ev"]
     await until(lambda: first.keeper.keeping)
+
+
+@contextmanager
+def nothing_stored() -> Iterator[None]:
+    """Meanwhile Redis refuses to write, for want of a replica; what is published still reaches everybody."""
+    sync_redis().config_set("min-replicas-to-write", 1)
+    try:
+        yield
+    finally:
+        sync_redis().config_set("min-replicas-to-write", 0)
+
+
+async def miss_something(process: KeepingProcess) -> None:
+    """The process loses its connection, and hears again: it cannot know what it has missed."""
+    gaps = process.bus.gaps
+    sync_redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await until(lambda: process.bus.gaps > gaps and process.bus.connected)
+
+
+async def test_the_keeper_keeps_what_it_holds_though_it_missed_something(start: Start) -> None:
+    first = await start("b")
+    await until(lambda: first.keeper.keeping)
+    with nothing_stored():
+        await publish("a", "b")
+        await until(lambda: first.waiting == 2)
+        await miss_something(first)
+        await publish("c")
+        await until(lambda: first.bus_heard == 3)
+    assert await kept(3) == ["a", "b", "c"]
+
+
+async def test_who_does_not_keep_forgets_what_it_holds_when_it_missed_something(start: Start) -> None:
+    _, second = await two(start)
+    with nothing_stored():
+        await publish("a", "b")
+        await until(lambda: second.waiting == 2)
+        await miss_something(second)
+        await publish("c")
+        await until(lambda: second.bus_heard == 3)
+        assert second.waiting == 1
 
 
 async def test_more_than_can_wait_is_forgotten(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
