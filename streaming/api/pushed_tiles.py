@@ -10,7 +10,7 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.responses import answer
 from streaming.tiles.grid import Tile
-from streaming.tiles.pushing import push_sync, remove_sync
+from streaming.tiles.pushed_tiles import push_sync, remove_sync
 from streaming.tiles.sources.base import FORMAT_NAMES
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 

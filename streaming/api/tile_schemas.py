@@ -11,7 +11,7 @@ from rest_framework import serializers
 
 from streaming.models import Tileset
 from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_factory import KINDS
+from streaming.tiles.source_kinds import KIND_NAMES
 from streaming.tiles.sources.base import MIME
 
 from .schemas import ErrorSerializer, InvalidSerializer, LinkSerializer
@@ -50,7 +50,7 @@ class TilesetInfoSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     title = serializers.CharField()
-    kind = serializers.ChoiceField(KINDS)
+    kind = serializers.ChoiceField(KIND_NAMES)
     public = serializers.BooleanField()
     format = serializers.ChoiceField(sorted(MIME))
     min_zoom = serializers.IntegerField()

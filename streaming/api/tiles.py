@@ -23,8 +23,8 @@ from streaming.core.errors import StreamError
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
-from streaming.tiles.store import Rendered, stamped
-from streaming.tiles.tile_service import tile_service
+from streaming.tiles.tile_cache import RenderedTile, rendered_tile
+from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
@@ -58,10 +58,10 @@ class TileView(PublicView):
     async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
         """The tile as it is now."""
         settings = _shown_as(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
-        has = (await tile_service().opened(settings)).metadata
+        has = (await tile_renderer().opened(settings)).metadata
         if FORMAT_NAMES[ending] != has.format:
             raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {has.format}, not {ending}")
-        tile = await tile_service().tile(settings, Tile(int(z), int(x), int(y)))
+        tile = await tile_renderer().tile(settings, Tile(int(z), int(x), int(y)))
         if tile is None and has.format == "mvt":
             return _shared(_empty(204), settings)
         return _shared(_conditional(tile or transparent(has.tile_size), request), settings)
@@ -74,7 +74,7 @@ class TileJsonView(PublicView):
     async def get(self, request: Request, tileset: str) -> HttpResponse:
         """TileJSON 3.0.0."""
         settings = await readable_tileset(tileset, request.user)
-        has = (await tile_service().opened(settings)).metadata
+        has = (await tile_renderer().opened(settings)).metadata
         document: dict[str, Any] = {
             "tilejson": "3.0.0",
             "name": settings.title,
@@ -93,12 +93,12 @@ class TileJsonView(PublicView):
 
 
 @lru_cache(4)
-def transparent(size: int) -> Rendered:
+def transparent(size: int) -> RenderedTile:
     """A PNG of so many pixels in which nothing is to be seen: one bit a pixel, of a palette of one transparent colour."""
     rows = zlib.compress((b"\0" + bytes(size // 8)) * size, 9)
     head = struct.pack(">IIBBBBB", size, size, 1, 3, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"PLTE", b"\0\0\0"), (b"tRNS", b"\0"), (b"IDAT", rows), (b"IEND", b""))
-    return stamped(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
+    return rendered_tile(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
@@ -112,7 +112,7 @@ def _shown_as(format: str, tileset: TilesetSettings) -> TilesetSettings:
     return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
 
 
-def _conditional(tile: Rendered, request: Request) -> HttpResponse:
+def _conditional(tile: RenderedTile, request: Request) -> HttpResponse:
     tag = f'"{tile.etag}"'
     known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
     unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)

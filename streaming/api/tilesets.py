@@ -15,9 +15,9 @@ from streaming.engine.catalogue import readable
 from streaming.engine.responses import answer
 from streaming.features.layers import catalogue
 from streaming.models import Tileset
-from streaming.tiles.sources.base import MIME, Metadata
-from streaming.tiles.tile_service import tile_service
-from streaming.tiles.tilesets import TilesetSettings, settings_of, tilesets
+from streaming.tiles.sources.base import MIME, TileMetadata
+from streaming.tiles.tile_renderer import tile_renderer
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings, tilesets
 
 from . import tile_schemas
 from .base import AsyncApiView
@@ -57,7 +57,7 @@ class TilesetView(AsyncApiView):
     async def get(self, request: Request, tileset: str) -> HttpResponse:
         """What it has."""
         settings = await readable_tileset(tileset, request.user)
-        has = (await tile_service().opened(settings)).metadata
+        has = (await tile_renderer().opened(settings)).metadata
         return answer(_described(settings, has, request, await _shown_settings(request.user, tileset)))
 
     @extend_schema(**tile_schemas.UPDATE_TILESET)
@@ -92,7 +92,7 @@ def _saved(name: str | None, request: Request) -> TilesetSettings:
     serializer = TilesetSerializer(row, data=request.data, partial=row is not None)
     serializer.is_valid(raise_exception=True)
     _require_readable_layer(row, serializer.validated_data, request.user)
-    return settings_of(serializer.save())
+    return tileset_settings(serializer.save())
 
 
 def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: Any) -> None:
@@ -123,13 +123,13 @@ async def _shown_settings(user: Any, *names: str) -> Shown:
 
 async def _described_anyway(tileset: TilesetSettings, request: Request, shown: Shown) -> dict[str, Any]:
     try:
-        return _described(tileset, (await tile_service().opened(tileset)).metadata, request, shown)
+        return _described(tileset, (await tile_renderer().opened(tileset)).metadata, request, shown)
     except StreamError as error:
         refusal = {"code": error.code, "message": error.message}
         return {**_identity(tileset), **shown.get(tileset.name, {}), "error": refusal, "links": []}
 
 
-def _described(tileset: TilesetSettings, has: Metadata, request: Request, shown: Shown) -> dict[str, Any]:
+def _described(tileset: TilesetSettings, has: TileMetadata, request: Request, shown: Shown) -> dict[str, Any]:
     return {
         **_identity(tileset),
         **shown.get(tileset.name, {}),
@@ -153,4 +153,4 @@ def _identity(tileset: TilesetSettings) -> dict[str, Any]:
 
 def _settings(row: Tileset) -> dict[str, Any]:
     shown = {name: getattr(row, name) for name in TILESET_SETTINGS}
-    return {**shown, "permission": row.permission or "streaming.view_tileset", "source": "\n".join(settings_of(row, {}).sources)}
+    return {**shown, "permission": row.permission or "streaming.view_tileset", "source": "\n".join(tileset_settings(row, {}).sources)}

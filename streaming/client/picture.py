@@ -22,14 +22,14 @@ class View:
 
     def __init__(self, bbox: Sequence[float], zooms: range) -> None:
         from streaming.core.spatial import compile_bbox
-        from streaming.tiles.grid import ranges
+        from streaming.tiles.grid import tile_ranges
 
         try:
             compile_bbox(bbox)
         except StreamError as error:
             raise RequestRefused(error.code, error.message) from error
         west, south, east, north = bbox
-        self._parts = {zoom: ranges((west, south, east, north), zoom) for zoom in zooms}
+        self._parts = {zoom: tile_ranges((west, south, east, north), zoom) for zoom in zooms}
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords

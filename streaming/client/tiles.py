@@ -84,9 +84,9 @@ class Tile:
             return self.content
         if self.empty or not self.mime_type.startswith("image/"):
             return None
-        from streaming.tiles.images import pixels
+        from streaming.tiles.images import decode_pixels
 
-        return _frozen(pixels(self.content))
+        return _frozen(decode_pixels(self.content))
 
 
 def read(message: TileData, held: Tile | None) -> Tile:

@@ -16,7 +16,7 @@ from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 from rasterio.transform import from_bounds
 
-from streaming.tiles.tile_service import close_tile_service
+from streaming.tiles.tile_renderer import close_tile_renderer
 from streaming.tiles.tilesets import tilesets
 
 EUROPE = (0.0, 40.0, 20.0, 60.0)
@@ -105,9 +105,9 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "data"
     folder.mkdir()
     before, settings.DATA_DIR = settings.DATA_DIR, folder
-    close_tile_service()
+    close_tile_renderer()
     tilesets.clear()
     yield folder
-    close_tile_service()
+    close_tile_renderer()
     tilesets.clear()
     settings.DATA_DIR = before

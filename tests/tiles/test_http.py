@@ -23,7 +23,7 @@ from streaming.features.publishing import publish
 from streaming.models import Tileset
 from streaming.tiles import images
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
-from streaming.tiles.tile_service import tile_service
+from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import tilesets
 from tests.geo_peer import point
 
@@ -312,7 +312,7 @@ def test_an_open_database_is_let_go_when_the_service_closes(mbtiles: Write, data
     path = path.rename(data_dir / path.name)
     add("mb", path)
     client.get("/tiles/mb/0/0/0.png")
-    tile_service().close()
+    tile_renderer().close()
     with sqlite3.connect(path) as database:
         database.execute("DELETE FROM tiles")
     database.close()

@@ -37,7 +37,7 @@ from streaming.management.commands.serve import check_migrations, prepare_redis
 from streaming.management.demo_imagery import Acquisition
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
-from streaming.tiles.tilesets import TilesetSettings, settings_of
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ def _prepare_layers() -> LayerSettings:
 def _prepare_relief() -> TilesetSettings:
     """The relief as a tileset, with the settings an earlier demo gave it or somebody chose since, but without its imagery."""
     row, _ = Tileset.objects.get_or_create(name="relief", defaults=RELIEF)
-    relief = settings_of(row)
+    relief = tileset_settings(row)
     try:
         clear_imagery_sync(relief)
     except StreamError as error:

@@ -10,16 +10,16 @@ from hashlib import blake2b
 import pytest
 
 from streaming.core.errors import StreamError
-from streaming.tiles.changes import Touched
+from streaming.tiles.change_feed import ChangedArea
 from streaming.tiles.grid import WORLD, Tile
-from streaming.tiles.sources.base import Metadata
-from streaming.tiles.store import ENTRY_BYTES, TileStore
+from streaming.tiles.sources.base import TileMetadata
+from streaming.tiles.tile_cache import ENTRY_BYTES, TileCache
 
 
 class Press:
     """A source that counts what it renders and can be held back."""
 
-    metadata = Metadata(WORLD, 0, 20, "png")
+    metadata = TileMetadata(WORLD, 0, 20, "png")
 
     def __init__(self) -> None:
         self.rendered: list[Tile] = []
@@ -49,8 +49,8 @@ def press() -> Iterator[Press]:
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[TileStore]:
-    made = TileStore(threads=1, cache_bytes=10_000)
+async def store() -> AsyncIterator[TileCache]:
+    made = TileCache(threads=1, cache_bytes=10_000)
     yield made
     made.close()
 
@@ -62,12 +62,12 @@ async def entered(press: Press) -> None:
     assert await asyncio.to_thread(press.entered.wait, 10)
 
 
-async def test_a_tile_is_known_by_the_hash_of_its_bytes(store: TileStore, press: Press) -> None:
+async def test_a_tile_is_known_by_the_hash_of_its_bytes(store: TileCache, press: Press) -> None:
     tile = await store.get("t", lambda: press, ROOT)
     assert tile == (b"first", "image/png", blake2b(b"first", digest_size=16).hexdigest())
 
 
-async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileStore, press: Press) -> None:
+async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileCache, press: Press) -> None:
     press.open.clear()
     waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(20)]
     await entered(press)
@@ -77,19 +77,19 @@ async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileStore, press:
     assert all(tile is tiles[0] for tile in tiles)
 
 
-async def test_a_rendered_tile_is_kept(store: TileStore, press: Press) -> None:
+async def test_a_rendered_tile_is_kept(store: TileCache, press: Press) -> None:
     assert await store.get("t", lambda: press, ROOT) is await store.get("t", lambda: press, ROOT)
     assert press.rendered == [ROOT]
 
 
-async def test_an_empty_tile_is_kept_too(store: TileStore, press: Press) -> None:
+async def test_an_empty_tile_is_kept_too(store: TileCache, press: Press) -> None:
     press.content = b"nothing"
     assert await store.get("t", lambda: press, ROOT) is None
     assert await store.get("t", lambda: press, ROOT) is None
     assert press.rendered == [ROOT]
 
 
-async def test_the_tiles_asked_for_longest_ago_make_room(store: TileStore, press: Press) -> None:
+async def test_the_tiles_asked_for_longest_ago_make_room(store: TileCache, press: Press) -> None:
     press.content = bytes(1000)
     tiles = [Tile(10, x, 0) for x in range(20)]
     for tile in tiles:
@@ -100,27 +100,27 @@ async def test_the_tiles_asked_for_longest_ago_make_room(store: TileStore, press
     assert store.kept("t", tiles[0]) and store.kept("t", tiles[-1]) and not store.kept("t", tiles[1])
 
 
-async def test_a_tile_larger_than_the_limit_is_not_kept(store: TileStore, press: Press) -> None:
+async def test_a_tile_larger_than_the_limit_is_not_kept(store: TileCache, press: Press) -> None:
     press.content = bytes(20_000)
     assert await store.get("t", lambda: press, ROOT)
     assert store.kept_bytes == len(store) == 0
 
 
-async def test_what_touches_an_area_is_forgotten(store: TileStore, press: Press) -> None:
+async def test_what_touches_an_area_is_forgotten(store: TileCache, press: Press) -> None:
     tiles = [Tile(1, x, y) for x in (0, 1) for y in (0, 1)] + [ROOT]
     for tile in tiles:
         await store.get("t", lambda: press, tile)
         await store.get("other", lambda: press, tile)
-    assert set(store.invalidate("t", Touched((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
-    assert store.invalidate("t", Touched((10, 10, 20, 20))) == []
+    assert set(store.invalidate("t", ChangedArea((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
+    assert store.invalidate("t", ChangedArea((10, 10, 20, 20))) == []
     assert store.kept("t", Tile(1, 0, 0)) and store.kept("other", ROOT)
 
 
-async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: TileStore, press: Press) -> None:
+async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: TileCache, press: Press) -> None:
     await store.get("t", lambda: press, ROOT)
 
-    class Slow(Touched):
-        def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+    class Slow(ChangedArea):
+        def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
             looking.set()
             assert had.wait(10)
             return tiles
@@ -133,13 +133,13 @@ async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: Til
     assert await invalidating == [ROOT]
 
 
-async def test_only_the_zooms_that_are_named_are_forgotten(store: TileStore, press: Press) -> None:
+async def test_only_the_zooms_that_are_named_are_forgotten(store: TileCache, press: Press) -> None:
     for tile in (ROOT, Tile(1, 0, 0)):
         await store.get("t", lambda: press, tile)
-    assert store.invalidate("t", Touched(zooms=range(1, 9))) == [Tile(1, 0, 0)]
+    assert store.invalidate("t", ChangedArea(zooms=range(1, 9))) == [Tile(1, 0, 0)]
 
 
-async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileStore, press: Press) -> None:
+async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileCache, press: Press) -> None:
     press.open.clear()
     early = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
@@ -152,7 +152,7 @@ async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileSt
     assert kept is not None and kept.data == b"second"
 
 
-async def test_what_nobody_waits_for_any_more_is_not_rendered(store: TileStore, press: Press) -> None:
+async def test_what_nobody_waits_for_any_more_is_not_rendered(store: TileCache, press: Press) -> None:
     press.open.clear()
     first = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
@@ -167,7 +167,7 @@ async def test_what_nobody_waits_for_any_more_is_not_rendered(store: TileStore, 
     assert len(store.flights) == 0
 
 
-async def test_others_get_it_although_one_went_away(store: TileStore, press: Press) -> None:
+async def test_others_get_it_although_one_went_away(store: TileCache, press: Press) -> None:
     press.open.clear()
     blocking = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
@@ -179,7 +179,7 @@ async def test_others_get_it_although_one_went_away(store: TileStore, press: Pre
     assert await other
 
 
-async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileStore, press: Press) -> None:
+async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileCache, press: Press) -> None:
     press.open.clear()
     waiting = asyncio.create_task(store.get("t", lambda: press, ROOT))
     await entered(press)
@@ -190,7 +190,7 @@ async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileStore, press
     assert await waiting
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept(store: TileStore, press: Press) -> None:
+async def test_a_failure_reaches_all_who_wait_and_is_not_kept(store: TileCache, press: Press) -> None:
     press.content = b"broken"
     press.open.clear()
     waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(3)]
@@ -203,7 +203,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_not_kept(store: TileStore, 
 
 
 def test_several_event_loops_share_a_rendering(press: Press) -> None:
-    store = TileStore(threads=2, cache_bytes=10_000)
+    store = TileCache(threads=2, cache_bytes=10_000)
     press.open.clear()
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(asyncio.run(store.get("t", lambda: press, ROOT)))) for _ in range(3)]

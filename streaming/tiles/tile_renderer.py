@@ -15,12 +15,12 @@ from threading import Lock
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from .changes import Places
-from .grid import Tile, exists, touches
-from .single_flight import Flights
-from .source_factory import open_source, version_of
-from .sources.base import Metadata, Source, SourceClosed
-from .store import Rendered, TileStore
+from .change_feed import ChangedTiles
+from .grid import Tile, tile_exists, touches
+from .single_flight import SingleFlightPool
+from .source_kinds import open_source, version_of
+from .sources.base import SourceClosed, TileMetadata, TileSource
+from .tile_cache import RenderedTile, TileCache
 from .tilesets import TilesetSettings
 
 OPENING_THREADS = 2
@@ -30,29 +30,29 @@ UNBOUNDED = ("layer", "directory")
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenTileset:
     """A tileset that is open. `metadata` is the source's, with what the settings say instead."""
 
     settings: TilesetSettings
-    source: Source
-    metadata: Metadata
+    source: TileSource
+    metadata: TileMetadata
     version: Hashable
     checked: float
 
 
-class TileService:
+class TileRenderer:
     """All tilesets of a process."""
 
     def __init__(self) -> None:
-        self.store = TileStore(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
-        self._opened: dict[str, Opened] = {}
+        self.store = TileCache(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
+        self._opened: dict[str, OpenTileset] = {}
         self._lock = Lock()
         self._opening: defaultdict[str, Lock] = defaultdict(Lock)
-        self._openings = Flights(OPENING_THREADS)
+        self._openings = SingleFlightPool(OPENING_THREADS)
 
-    async def tile(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
+    async def tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
         """One tile, None if it is empty. `StreamError` unknown_tile where the tileset has none, or invalid_source."""
-        if not exists(*tile):
+        if not tile_exists(*tile):
             raise StreamError("unknown_tile", f"there is no tile {tile.z}/{tile.x}/{tile.y} in the grid")
         try:
             return await self._rendered(tileset, tile)
@@ -60,21 +60,21 @@ class TileService:
             self.reopen(tileset.name)
             return await self._rendered(tileset, tile)
 
-    async def opened(self, tileset: TilesetSettings) -> Opened:
+    async def opened(self, tileset: TilesetSettings) -> OpenTileset:
         """The tileset, opened. `StreamError("invalid_source")`."""
         opened = self._opened.get(tileset.key)
         if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
             return opened
         return await self._openings.join(("open", tileset), lambda: self._current(tileset))
 
-    async def refresh(self, tileset: TilesetSettings, touched: Places) -> Opened:
+    async def refresh(self, tileset: TilesetSettings, touched: ChangedTiles) -> OpenTileset:
         """Read the source again if it has changed, and forget these tiles, whether it has or not. `StreamError("invalid_source")`."""
         return await self._openings.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
 
-    async def replace(self, tileset: TilesetSettings, source: Source, touched: Places) -> Opened:
+    async def replace(self, tileset: TilesetSettings, source: TileSource, touched: ChangedTiles) -> OpenTileset:
         """Show another source from now on, in which these tiles are different. It is believed until the next `replace` or `reopen`."""
 
-        def swap() -> Opened:
+        def swap() -> OpenTileset:
             with self._opening[tileset.key]:
                 return self._swap(tileset, source, None, touched, checked=float("inf"))
 
@@ -94,7 +94,7 @@ class TileService:
             opened.source.close()
         self._opened.clear()
 
-    async def _rendered(self, tileset: TilesetSettings, tile: Tile) -> Rendered | None:
+    async def _rendered(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
         opened = await self.opened(tileset)
         has = opened.metadata
         if not has.min_zoom <= tile.z <= has.max_zoom:
@@ -103,7 +103,7 @@ class TileService:
             raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
         return await self.store.get(tileset.key, lambda: self._opened[tileset.key].source, tile)
 
-    def _current(self, tileset: TilesetSettings, touched: Places | None = None) -> Opened:
+    def _current(self, tileset: TilesetSettings, touched: ChangedTiles | None = None) -> OpenTileset:
         with self._opening[tileset.key]:  # or an older source could take the place of a newer one
             opened = self._opened.get(tileset.key)
             now, version = time.monotonic(), version_of(tileset)
@@ -115,8 +115,10 @@ class TileService:
             known = touched if opened and opened.settings == tileset else None
             return self._swap(tileset, open_source(tileset), version, known, now)
 
-    def _swap(self, tileset: TilesetSettings, source: Source, version: Hashable, touched: Places | None, checked: float) -> Opened:
-        found = Opened(tileset, source, tileset.described(source.metadata), version, checked)
+    def _swap(
+        self, tileset: TilesetSettings, source: TileSource, version: Hashable, touched: ChangedTiles | None, checked: float
+    ) -> OpenTileset:
+        found = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked)
         with self._lock:
             replaced = self._opened.get(tileset.key)
             self._opened[tileset.key] = found
@@ -126,23 +128,23 @@ class TileService:
         return found
 
 
-_service: TileService | None = None
+_service: TileRenderer | None = None
 
 
-def tile_service() -> TileService:
+def tile_renderer() -> TileRenderer:
     """The one of this process."""
     global _service
     if _service is None:
-        _service = TileService()
+        _service = TileRenderer()
     return _service
 
 
-def running_tile_service() -> TileService | None:
+def running_tile_renderer() -> TileRenderer | None:
     """The one of this process, if somebody has asked for it."""
     return _service
 
 
-def close_tile_service() -> None:
+def close_tile_renderer() -> None:
     """Close it; the next one asked for is new."""
     global _service
     if _service is not None:

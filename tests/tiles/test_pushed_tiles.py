@@ -18,14 +18,14 @@ from PIL import Image
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
 from streaming.models import Tileset
-from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_tiles
+from streaming.tiles.change_feed import ChangedArea, changed_tiles, parse_change, tiles_feed
 from streaming.tiles.grid import Tile
 from streaming.tiles.mvt_check import check_mvt
-from streaming.tiles.pushing import push_sync, remove_sync
-from streaming.tiles.source_factory import open_source, version_of
+from streaming.tiles.pushed_tiles import push_sync, remove_sync
+from streaming.tiles.source_kinds import open_source, version_of
 from streaming.tiles.sources.pushed import pushed_keys
-from streaming.tiles.tile_service import tile_service
-from streaming.tiles.tilesets import TilesetSettings, settings_of
+from streaming.tiles.tile_renderer import tile_renderer
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 
 PLACE = Tile(3, 4, 2)
 ROADS = {"name": "roads", "features": [{"geometry": "LINESTRING (0 0, 100 100)", "properties": {"lanes": 2, "name": "A1"}}]}
@@ -90,12 +90,12 @@ def shape(commands: list[int]) -> bytes:
 
 
 def pushed(**options: Any) -> TilesetSettings:
-    return settings_of(Tileset.objects.create(name="radar", kind="pushed", **options))
+    return tileset_settings(Tileset.objects.create(name="radar", kind="pushed", **options))
 
 
-def told() -> list[Touched]:
+def told() -> list[ChangedArea]:
     """The lines of the tileset's feed."""
-    return [parse_touched(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("radar").log_key)]
+    return [parse_change(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("radar").log_key)]
 
 
 def nothing_happened() -> bool:
@@ -111,19 +111,19 @@ def refused(tileset: TilesetSettings, data: bytes, tile: Tile = PLACE) -> Stream
 
 async def test_a_tile_is_shown_as_it_was_pushed() -> None:
     data = picture(200, 0, 0)
-    tileset = settings_of(await Tileset.objects.acreate(name="radar", kind="pushed"))
+    tileset = tileset_settings(await Tileset.objects.acreate(name="radar", kind="pushed"))
     version = push_sync(tileset, PLACE, data).version
-    shown = await tile_service().tile(tileset, PLACE)
+    shown = await tile_renderer().tile(tileset, PLACE)
     assert shown is not None
     assert (shown.data, shown.mime, shown.etag) == (data, "image/png", version)
-    assert await tile_service().tile(tileset, Tile(3, 0, 0)) is None
+    assert await tile_renderer().tile(tileset, Tile(3, 0, 0)) is None
 
 
 def test_only_what_changes_is_told() -> None:
     tileset = pushed()
     outcomes = [push_sync(tileset, PLACE, data).outcome for data in (picture(1), picture(1), picture(2))]
     assert outcomes == ["added", "unchanged", "updated"]
-    assert told() == [touched_tiles([PLACE])] * 2
+    assert told() == [changed_tiles([PLACE])] * 2
 
 
 def test_a_removed_tile_is_told_too() -> None:
@@ -131,7 +131,7 @@ def test_a_removed_tile_is_told_too() -> None:
     push_sync(tileset, PLACE, picture(1))
     remove_sync(tileset, PLACE)
     assert open_source(tileset).render(*PLACE) is None
-    assert told() == [touched_tiles([PLACE])] * 2
+    assert told() == [changed_tiles([PLACE])] * 2
 
 
 def test_what_is_not_there_cannot_be_removed() -> None:
@@ -167,9 +167,9 @@ def test_vector_tiles_are_stored_unpacked(packed: bool) -> None:
 
 
 def test_the_zooms_are_those_of_the_settings() -> None:
-    assert (open_source(pushed()).metadata.min_zoom, open_source(settings_of(Tileset.objects.get())).metadata.max_zoom) == (0, 22)
+    assert (open_source(pushed()).metadata.min_zoom, open_source(tileset_settings(Tileset.objects.get())).metadata.max_zoom) == (0, 22)
     Tileset.objects.update(min_zoom=24, max_zoom=30)
-    tileset = settings_of(Tileset.objects.get())
+    tileset = tileset_settings(Tileset.objects.get())
     assert push_sync(tileset, Tile(30, (1 << 30) - 1, 0), picture(1)).outcome == "added"
 
 
@@ -179,7 +179,7 @@ def test_a_place_that_the_tileset_does_not_have(place: Tile) -> None:
 
 
 def test_tiles_are_only_pushed_to_tilesets_of_pushed_tiles(data_dir: Path) -> None:
-    tileset = settings_of(Tileset(name="radar", kind="raster", source="a.tif"))
+    tileset = tileset_settings(Tileset(name="radar", kind="raster", source="a.tif"))
     assert refused(tileset, picture(1)).code == "wrong_tileset_kind"
 
 
@@ -202,7 +202,7 @@ def test_the_last_byte_that_may_be_there_is_taken(interlaced: bool) -> None:
     passes = [(32, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128), (128, 256)] if interlaced else [(256, 256)]  # rows, columns
     whole = sum(rows * (1 + columns) for rows, columns in passes)
     assert refused(pushed(), png(pixels=bytes(whole + 1), interlaced=interlaced)).code == "invalid_tile"
-    tileset = settings_of(Tileset.objects.get())
+    tileset = tileset_settings(Tileset.objects.get())
     assert push_sync(tileset, PLACE, png(pixels=bytes(whole), interlaced=interlaced)).outcome == "added"
 
 
@@ -310,7 +310,7 @@ def test_a_tile_is_too_large_packed_or_unpacked(settings: Any) -> None:
     packed = gzip.compress(vector(many))
     assert len(packed) < 3000
     assert refused(pushed(format="mvt"), packed).code == "too_large"
-    assert refused(settings_of(Tileset.objects.get()), b"\0" * 3001).code == "too_large"
+    assert refused(tileset_settings(Tileset.objects.get()), b"\0" * 3001).code == "too_large"
 
 
 def test_a_tileset_takes_so_many_tiles(settings: Any) -> None:
@@ -328,7 +328,7 @@ def test_a_tileset_takes_so_many_tiles(settings: Any) -> None:
 def test_tiles_of_a_format_that_is_not_the_tilesets_any_more_are_not_shown() -> None:
     push_sync(pushed(), PLACE, picture(1))
     Tileset.objects.update(format="webp")
-    assert open_source(settings_of(Tileset.objects.get())).render(*PLACE) is None
+    assert open_source(tileset_settings(Tileset.objects.get())).render(*PLACE) is None
 
 
 def test_a_removed_tileset_takes_its_tiles_along() -> None:
@@ -366,4 +366,4 @@ def test_other_settings_are_told() -> None:
     row = Tileset.objects.get()
     row.attribution = "us"
     row.save()
-    assert told() == [Touched()]
+    assert told() == [ChangedArea()]

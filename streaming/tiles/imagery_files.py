@@ -43,7 +43,7 @@ def painted_files(folder: Path) -> list[PaintedFile]:
 
 
 @contextmanager
-def incoming(folder: Path, image: str) -> Iterator[Path]:
+def temporary_image(folder: Path, image: str) -> Iterator[Path]:
     """Where an image can be written; nothing is left there in the end."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f"{_INCOMING}*"):
@@ -54,7 +54,7 @@ def incoming(folder: Path, image: str) -> Iterator[Path]:
         yield Path(own) / f"{image}{SUFFIX}"
 
 
-def write(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
+def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
     """Write the image to the file; returns the hash of its bytes. `StreamError("too_large")`."""
     digest, size = blake2b(digest_size=16), 0
     with path.open("wb") as file:
@@ -68,7 +68,7 @@ def write(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """No other process or thread changes the folder meanwhile. `StreamError("unknown_tileset")` if it is not there any more."""
     try:
         lock = (folder / ".lock").open("w")
@@ -79,19 +79,19 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def place(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
-    """Give a file its name, above all others; those it replaces go. To be done `alone`. `StreamError("tileset_full")`."""
+def add_image(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
+    """Give a file its name, above all others; those it replaces go. To be done `locked`. `StreamError("tileset_full")`."""
     present = painted_files(folder)
     if len(present) - len(instead_of) >= conf.MAX_IMAGERY:
         raise StreamError("tileset_full", f"{conf.MAX_IMAGERY} images are painted over it, as many as may be; take some away, or all")
     stamp = max([time.time_ns(), *(each.stamp + 1 for each in present)])
     placed = PaintedFile(stamp, version, image, folder / f"{stamp:020d}-{version}-{image}{SUFFIX}")
     path.rename(placed.path)
-    remove(instead_of)
+    remove_images(instead_of)
     return placed
 
 
-def remove(files: Iterable[PaintedFile]) -> None:
+def remove_images(files: Iterable[PaintedFile]) -> None:
     """Remove images. Who has them open can read on."""
     for each in files:
         each.path.unlink(missing_ok=True)

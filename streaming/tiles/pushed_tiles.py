@@ -17,13 +17,13 @@ from streaming.core.redis import refusing, sync_redis
 from streaming.engine.conf import conf
 
 from . import images
-from .changes import tiles_feed, touched_tiles
-from .grid import Tile, exists
+from .change_feed import changed_tiles, tiles_feed
+from .grid import Tile, tile_exists
 from .image_check import check_image
 from .mvt_check import check_mvt
-from .sources.base import MIME, unpacked
+from .sources.base import MIME, decompressed
 from .sources.pushed import PushedSource, pushed_keys
-from .store import stamped
+from .tile_cache import rendered_tile
 from .tilesets import TilesetSettings
 
 Outcome = Literal["added", "updated", "unchanged", "deleted"]
@@ -49,7 +49,7 @@ redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n',
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """What became of a tile. `version` is the hash of its bytes, as everywhere."""
 
     tile: Tile
@@ -57,7 +57,7 @@ class Pushed:
     outcome: Outcome
 
 
-def push_sync(tileset: TilesetSettings, tile: Tile, data: bytes) -> Pushed:
+def push_sync(tileset: TilesetSettings, tile: Tile, data: bytes) -> PushResult:
     """Store a tile and tell everybody who looks at it.
 
     `StreamError`: wrong_tileset_kind, unknown_tile (outside the zooms), invalid_tile, too_large, tileset_full, redis_unavailable.
@@ -65,7 +65,7 @@ def push_sync(tileset: TilesetSettings, tile: Tile, data: bytes) -> Pushed:
     format = _place(tileset, tile)
     checked = _checked(data, format, tileset.tile_size)
     outcome = _store(tileset.name, tile, format.encode() + b"\n" + checked)
-    return Pushed(tile, stamped(checked, MIME[format]).etag, outcome)
+    return PushResult(tile, rendered_tile(checked, MIME[format]).etag, outcome)
 
 
 def remove_sync(tileset: TilesetSettings, tile: Tile) -> None:
@@ -84,8 +84,8 @@ def drop_pushed_sync(tileset: str) -> None:
 def _place(tileset: TilesetSettings, tile: Tile) -> str:
     """The format of what may be there."""
     tileset.require_kind("pushed")
-    has = tileset.described(PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom).metadata)
-    if not exists(*tile):
+    has = tileset.override(PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom).metadata)
+    if not tile_exists(*tile):
         raise StreamError("unknown_tile", f"there is no tile {tile.z}/{tile.x}/{tile.y} in the grid")
     if not has.min_zoom <= tile.z <= has.max_zoom:
         raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
@@ -96,7 +96,7 @@ def _checked(data: bytes, format: str, size: int) -> bytes:
     """The bytes to store, if they are a whole tile."""
     try:
         if format == "mvt":
-            data = unpacked(data, "the tile")
+            data = decompressed(data, "the tile")
         if len(data) > conf.MAX_TILE_BYTES:
             raise StreamError("too_large", f"the tile is larger than the {conf.MAX_TILE_BYTES} bytes allowed")
         if format == "mvt":
@@ -112,11 +112,11 @@ def _check_image(data: bytes, format: str, size: int) -> None:
     found = images.sniff(data)
     if found != format:
         raise StreamError("invalid_tile", f"the tileset has tiles of the format {format}, and this is {found or 'no image that is known'}")
-    width, height = images.size_of(data)
+    width, height = images.image_size(data)
     if (width, height) not in ((size, size), (2 * size, 2 * size)):
         raise StreamError("invalid_tile", f"the tile has {width} x {height} pixels; {size} x {size} are expected, or twice as many")
     check_image(data, format)
-    images.pixels(data, max_side=2 * size)
+    images.decode_pixels(data, max_side=2 * size)
 
 
 def _store(tileset: str, tile: Tile, value: bytes) -> Outcome:
@@ -124,7 +124,7 @@ def _store(tileset: str, tile: Tile, value: bytes) -> Outcome:
     arguments = (
         secrets.token_hex(4),
         feed.options.log_length,
-        touched_tiles([tile]).stored(),
+        changed_tiles([tile]).encode(),
         conf.MAX_PUSHED_TILES,
         f"{tile.z}/{tile.x}/{tile.y}",
         value,

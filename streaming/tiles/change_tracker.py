@@ -15,17 +15,17 @@ from streaming.core.items import Box, Change, Item
 from streaming.core.replica import Replica
 from streaming.features.layers import catalogue, layer_feed
 
-from .affected_tiles import TouchedByItems
-from .changes import EVERYTHING, Places, Touched, parse_touched, tiles_feed
+from .change_feed import EVERYTHING, ChangedArea, ChangedTiles, parse_change, tiles_feed
+from .changed_boxes import ChangedBoxes
 from .grid import Tile
-from .tile_service import TileService
+from .tile_renderer import TileRenderer
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
     from .sources.layer import LayerSource
 
 
-class Changes(Protocol):
+class ChangeTracker(Protocol):
     """Gathers the changes of one tileset."""
 
     async def follow(self, tileset: TilesetSettings, stir: Callable[[], None]) -> None:
@@ -34,17 +34,17 @@ class Changes(Protocol):
     def leave(self) -> None:
         """Tell nothing any more."""
 
-    def add(self, touched: Touched) -> None:
+    def add(self, touched: ChangedArea) -> None:
         """Something else noticed a change."""
 
-    async def take(self, tileset: TilesetSettings) -> Places | None:
+    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Show what has changed. What may be different now, None if nothing. After a `StreamError` nothing is lost: take again."""
 
 
-class _Any:
+class _Union:
     """Tiles that are in any of the parts. Any number of parts that name tiles cost as much as one."""
 
-    def __init__(self, parts: Iterable[Touched]) -> None:
+    def __init__(self, parts: Iterable[ChangedArea]) -> None:
         different = list(dict.fromkeys(parts))
         self._tiles = frozenset[Tile]().union(*(part.tiles for part in different if part.tiles is not None))
         self._others = [part for part in different if part.tiles is None]
@@ -52,18 +52,18 @@ class _Any:
     def __contains__(self, tile: Tile, /) -> bool:
         return tile in self._tiles or any(tile in part for part in self._others)
 
-    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+    def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
         """Those of the tiles that are in any."""
-        return self._tiles.intersection(tiles).union(*(part.among(tiles) for part in self._others))
+        return self._tiles.intersection(tiles).union(*(part.intersection(tiles) for part in self._others))
 
 
-class AnnouncedChanges:
+class AnnouncedChangeTracker:
     """What is told on `tiles:<name>`."""
 
-    def __init__(self, hub: Hub, service: TileService) -> None:
+    def __init__(self, hub: Hub, service: TileRenderer) -> None:
         self._hub = hub
         self._service = service
-        self._parts: list[Touched] = []
+        self._parts: list[ChangedArea] = []
         self._follower: Follower | None = None
         self._stir: Callable[[], None] = lambda: None
 
@@ -79,13 +79,13 @@ class AnnouncedChanges:
         if self._follower is not None:
             self._follower.unobserve(self)
 
-    def add(self, touched: Touched) -> None:
+    def add(self, touched: ChangedArea) -> None:
         """Take it with the others."""
         self._parts.append(touched)
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Lines of the feed."""
-        self._parts += [parse_touched(change.new.value) for change in changes if change.new is not None]
+        self._parts += [parse_change(change.new.value) for change in changes if change.new is not None]
         self._stir()
 
     def replaced(self) -> None:
@@ -93,12 +93,12 @@ class AnnouncedChanges:
         self._parts.append(EVERYTHING)
         self._stir()
 
-    async def take(self, tileset: TilesetSettings) -> Places | None:
+    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Read the source again."""
         parts, self._parts = self._parts, []
         if not parts:
             return None
-        touched = EVERYTHING if EVERYTHING in parts else _Any(parts)
+        touched = EVERYTHING if EVERYTHING in parts else _Union(parts)
         try:
             await self._service.refresh(tileset, touched)
         except BaseException:
@@ -107,10 +107,10 @@ class AnnouncedChanges:
         return touched
 
 
-class LayerChanges:
+class LayerChangeTracker:
     """What happens on the feed of a feature layer. The service shows what the replica has; the layer is never read again."""
 
-    def __init__(self, hub: Hub, service: TileService) -> None:
+    def __init__(self, hub: Hub, service: TileRenderer) -> None:
         self._hub = hub
         self._service = service
         self._changed: dict[str, Item | None] = {}
@@ -131,7 +131,7 @@ class LayerChanges:
         if self._replica is not None:
             self._replica.unobserve(self)
 
-    def add(self, touched: Touched) -> None:
+    def add(self, touched: ChangedArea) -> None:
         """Nobody else knows better than the feed."""
 
     def changed(self, changes: Sequence[Change]) -> None:
@@ -144,17 +144,17 @@ class LayerChanges:
         self._anew = True
         self._stir()
 
-    async def take(self, tileset: TilesetSettings) -> Places | None:
+    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Make the next source out of the last one."""
         changed, self._changed = self._changed, {}
         before, self._source = self._source, None  # until the next one is shown: made anew, should that fail
-        touched: Places = EVERYTHING
+        touched: ChangedTiles = EVERYTHING
         if before is None or self._anew:
             self._anew = False
             source = await self._made(tileset)
         elif changed:
             source, boxes = await self._updated(before, changed)
-            touched = TouchedByItems(boxes)
+            touched = ChangedBoxes(boxes)
         else:
             self._source = before
             return None
@@ -173,6 +173,6 @@ class LayerChanges:
         return await self._service.store.flights.join(object(), lambda: source.updated(changed))
 
 
-def changes_of(tileset: TilesetSettings, hub: Hub, service: TileService) -> Changes:
+def change_tracker(tileset: TilesetSettings, hub: Hub, service: TileRenderer) -> ChangeTracker:
     """What tells of this tileset's changes."""
-    return LayerChanges(hub, service) if tileset.kind == "layer" else AnnouncedChanges(hub, service)
+    return LayerChangeTracker(hub, service) if tileset.kind == "layer" else AnnouncedChangeTracker(hub, service)

@@ -15,15 +15,15 @@ from collections.abc import Callable, Collection
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from .bodies import Body, Versions, body, full
-from .changes import EVERYTHING, Touched
+from .change_feed import EVERYTHING, ChangedArea
+from .change_tracker import ChangeTracker
 from .grid import Tile
-from .source_changes import Changes
 from .sources.base import MIME
-from .store import Rendered
-from .tile_service import Opened, TileService
+from .tile_cache import RenderedTile
+from .tile_renderer import OpenTileset, TileRenderer
+from .tile_updates import TileHistory, TileUpdate, smallest_update, whole_tile
+from .tile_viewport import TileViewport
 from .tilesets import TilesetSettings
-from .view import TileView
 
 logger = logging.getLogger(__name__)
 
@@ -31,22 +31,22 @@ RETRY_SECONDS = 2.0
 KEPT_DELTAS = 64
 
 
-class _Job:
+class _RenderJob:
     """One tile that is being brought to those who wait for it."""
 
     __slots__ = ("task", "waiters")
 
     def __init__(self) -> None:
-        self.waiters: dict[TileView, None] = {}
+        self.waiters: dict[TileViewport, None] = {}
         self.task: asyncio.Task[None] | None = None
 
-    def cancel(self, view: TileView) -> None:
+    def cancel(self, view: TileViewport) -> None:
         """The view wants it no more; what nobody waits for is not rendered."""
         self.waiters.pop(view, None)
         if not self.waiters and self.task is not None:
             self.task.cancel()
 
-    def answer(self, tile: Tile, answers: Callable[[TileView], Body | StreamError]) -> None:
+    def answer(self, tile: Tile, answers: Callable[[TileViewport], TileUpdate | StreamError]) -> None:
         """Hand it over."""
         waiters, self.waiters = self.waiters, {}
         for view in waiters:
@@ -56,46 +56,46 @@ class _Job:
 class LiveTileset:
     """One tileset of this process. Everything is called on the event loop."""
 
-    def __init__(self, settings: TilesetSettings, changes: Changes, versions: Versions, service: TileService) -> None:
+    def __init__(self, settings: TilesetSettings, changes: ChangeTracker, versions: TileHistory, service: TileRenderer) -> None:
         self.settings = settings
         self._changes = changes
         self._versions = versions
         self._service = service
-        self._watchers: defaultdict[Tile, dict[TileView, None]] = defaultdict(dict)
-        self._jobs: dict[Tile, _Job] = {}
-        self._deltas: OrderedDict[tuple[Tile, str, str, frozenset[str]], Body] = OrderedDict()
+        self._watchers: defaultdict[Tile, dict[TileViewport, None]] = defaultdict(dict)
+        self._jobs: dict[Tile, _RenderJob] = {}
+        self._deltas: OrderedDict[tuple[Tile, str, str, frozenset[str]], TileUpdate] = OrderedDict()
         self._refreshing: asyncio.Task[None] | None = None
         self._stirred = False
         self._refreshed_at = float("-inf")
 
     # -- who looks --------------------------------------------------------
 
-    async def start(self) -> Opened:
+    async def start(self) -> OpenTileset:
         """Follow the changes, then open the source as it is. `StreamError`."""
         await self._changes.follow(self.settings, self.stir)
         return await self.opened()
 
-    async def opened(self) -> Opened:
+    async def opened(self) -> OpenTileset:
         """The source as it is. `StreamError("invalid_source")`."""
         return await self._service.opened(self.settings)
 
-    def join(self, view: TileView) -> None:
+    def attach(self, view: TileViewport) -> None:
         """The view is brought what it wants, and whatever changes."""
         view.supply = self
-        self.wanted_changed(view, ())
+        self.viewport_moved(view, ())
 
-    def wanted_changed(self, view: TileView, before: Collection[Tile]) -> None:
+    def viewport_moved(self, view: TileViewport, before: Collection[Tile]) -> None:
         """A view has moved; `before` are the tiles it wanted until now."""
-        now = set(view.wanted)
+        now = set(view.tiles)
         for tile in set(before) - now:
             self._unwatch(tile, view)
         for tile in now.difference(before):
             self._watchers[tile][view] = None
         view.pump()
 
-    def leave(self, view: TileView) -> None:
+    def detach(self, view: TileViewport) -> None:
         """The view wants nothing any more."""
-        for tile in view.wanted:
+        for tile in view.tiles:
             self._unwatch(tile, view)
         view.stop()
 
@@ -117,7 +117,7 @@ class LiveTileset:
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh())
 
-    def touched(self, touched: Touched) -> None:
+    def touched(self, touched: ChangedArea) -> None:
         """Part of the source has changed, as noticed in this process."""
         self._changes.add(touched)
         self.stir()
@@ -151,22 +151,22 @@ class LiveTileset:
                     continue
                 self._refreshed_at = time.monotonic()
                 if touched is not None:
-                    self._touch(touched.among(self._watchers))
+                    self._touch(touched.intersection(self._watchers))
         finally:
             self._refreshing = None
 
     def _touch(self, tiles: Collection[Tile]) -> None:
-        views: defaultdict[TileView, list[Tile]] = defaultdict(list)
+        views: defaultdict[TileViewport, list[Tile]] = defaultdict(list)
         for tile in tiles:
             self._jobs.pop(tile, None)  # those who wait get what is under way, and then what is asked for now
             for view in self._watchers[tile]:
                 views[view].append(tile)
         for view, touched in views.items():
-            view.touch(touched)
+            view.mark_changed(touched)
         for view in views:
             view.pump()
 
-    def _unwatch(self, tile: Tile, view: TileView) -> None:
+    def _unwatch(self, tile: Tile, view: TileViewport) -> None:
         watchers = self._watchers.get(tile)
         if watchers is not None:
             watchers.pop(view, None)
@@ -175,19 +175,19 @@ class LiveTileset:
 
     # -- bringing tiles ---------------------------------------------------
 
-    def request(self, tile: Tile, view: TileView) -> _Job:
+    def request(self, tile: Tile, view: TileViewport) -> _RenderJob:
         """Bring a view a tile as it is now."""
         job = self._jobs.get(tile)
         if job is None or not job.waiters:  # one without waiters has been cancelled
-            job = self._jobs[tile] = _Job()
+            job = self._jobs[tile] = _RenderJob()
             job.task = asyncio.create_task(self._bring(tile, job))
         job.waiters[view] = None
         return job
 
-    async def _bring(self, tile: Tile, job: _Job) -> None:
+    async def _bring(self, tile: Tile, job: _RenderJob) -> None:
         try:
             rendered = await self._rendered(tile)
-            whole = full(rendered, MIME[(await self.opened()).metadata.format])
+            whole = whole_tile(rendered, MIME[(await self.opened()).metadata.format])
             bodies = await self._bodies(tile, rendered, job)
         except StreamError as error:
             refusal = error
@@ -202,7 +202,7 @@ class LiveTileset:
                 del self._jobs[tile]
         job.answer(tile, lambda view: refusal)
 
-    async def _rendered(self, tile: Tile) -> Rendered | None:
+    async def _rendered(self, tile: Tile) -> RenderedTile | None:
         try:
             rendered = await self._service.tile(self.settings, tile)
         except StreamError as error:
@@ -213,9 +213,11 @@ class LiveTileset:
             raise StreamError("too_large", f"tile {tile.z}/{tile.x}/{tile.y} has {len(rendered.data):,} bytes: too many to be sent")
         return rendered
 
-    async def _bodies(self, tile: Tile, rendered: Rendered | None, job: _Job) -> dict[tuple[str | None, frozenset[str]], Body | None]:
+    async def _bodies(
+        self, tile: Tile, rendered: RenderedTile | None, job: _RenderJob
+    ) -> dict[tuple[str | None, frozenset[str]], TileUpdate | None]:
         """The delta for each kind of waiter, by the version it holds and what it can apply. Some may come while this waits."""
-        made: dict[tuple[str | None, frozenset[str]], Body | None] = {}
+        made: dict[tuple[str | None, frozenset[str]], TileUpdate | None] = {}
         while missing := {(view.base(tile), view.offered) for view in job.waiters} - made.keys():
             for base, offered in missing:
                 made[base, offered] = await self._body(tile, rendered, base, offered)
@@ -223,7 +225,7 @@ class LiveTileset:
             self._versions.keep(self.settings.key, tile, rendered)
         return made
 
-    async def _body(self, tile: Tile, rendered: Rendered | None, base: str | None, offered: frozenset[str]) -> Body | None:
+    async def _body(self, tile: Tile, rendered: RenderedTile | None, base: str | None, offered: frozenset[str]) -> TileUpdate | None:
         """The delta, if there is one that is smaller than the whole tile."""
         if rendered is None or base is None or not offered or base == rendered.etag:
             return None
@@ -233,7 +235,9 @@ class LiveTileset:
             old = self._versions.find(self.settings.key, tile, base)
             if old is None:
                 return None
-            found = await self._service.store.flights.join(("delta", self.settings.key, *key), lambda: body(old, rendered, offered))
+            found = await self._service.store.flights.join(
+                ("delta", self.settings.key, *key), lambda: smallest_update(old, rendered, offered)
+            )
             if found.encoding is None:
                 return None
             self._deltas[key] = found

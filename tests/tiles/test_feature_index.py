@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.core.items import Item
-from streaming.tiles.affected_tiles import TouchedByItems
+from streaming.tiles.changed_boxes import ChangedBoxes
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.layer import LayerSource
 
@@ -54,7 +54,7 @@ def test_it_renders_what_a_new_one_would_and_only_touched_tiles_differ(history: 
         state = {key: value for key, value in {**state, **changes}.items() if value}
         after = rendered(source)
         assert after == rendered(LayerSource("things", state.values()))
-        assert {tile for tile in TILES if before[tile] != after[tile]} <= TouchedByItems(boxes).among(TILES)
+        assert {tile for tile in TILES if before[tile] != after[tile]} <= ChangedBoxes(boxes).intersection(TILES)
         before = after
 
 

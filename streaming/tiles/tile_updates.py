@@ -16,7 +16,7 @@ from streaming.core.errors import StreamError
 
 from . import deltas, images
 from .grid import Tile
-from .store import ENTRY_BYTES, Rendered
+from .tile_cache import ENTRY_BYTES, RenderedTile
 
 DECODED_BYTES = 32 << 20
 """Pixels kept so that a series of updates decodes each version once: of 128 tiles of 256 x 256 pixels."""
@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class TileUpdate:
     """Bytes for a client. `encoding` None: the whole tile; `version` is its etag, "" of an empty one; `base_version` is that of a delta.
 
     `frames` is room for what encoders make of it, by encoder.
@@ -40,28 +40,28 @@ class Body:
     frames: dict[Any, list[Any]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def full(rendered: Rendered | None, mime: str = "") -> Body:
+def whole_tile(rendered: RenderedTile | None, mime: str = "") -> TileUpdate:
     """The whole tile; `mime` is for an empty one."""
     if rendered is None:
-        return Body(b"", None, "", None, mime)
-    return Body(rendered.data, None, rendered.etag, None, rendered.mime)
+        return TileUpdate(b"", None, "", None, mime)
+    return TileUpdate(rendered.data, None, rendered.etag, None, rendered.mime)
 
 
-def body(old: Rendered, new: Rendered, offered: frozenset[str]) -> Body:
+def smallest_update(old: RenderedTile, new: RenderedTile, offered: frozenset[str]) -> TileUpdate:
     """The smallest of the whole tile and the deltas offered. Blocks for some milliseconds.
 
     Of a PNG, whoever can apply pixel deltas keeps pixels, and has no bytes to apply another delta to.
     """
     if old.mime != new.mime:
-        return full(new)
+        return whole_tile(new)
     if new.mime == "image/png" and offered & deltas.PIXEL_ENCODINGS:
         base, pixels = _decoded.pixels(old), _decoded.pixels(new)
         if base is None or pixels is None:
-            return full(new)
+            return whole_tile(new)
         encoding, data = deltas.smallest(offered, base, pixels, new.data)
     else:
         encoding, data = deltas.smallest(offered, old.data, new.data, new.data)
-    return full(new) if encoding is None else Body(data, encoding, new.etag, old.etag, new.mime)
+    return whole_tile(new) if encoding is None else TileUpdate(data, encoding, new.etag, old.etag, new.mime)
 
 
 class _Bounded(Generic[K, V]):
@@ -103,11 +103,11 @@ class _Bounded(Generic[K, V]):
             return found[:1]
 
 
-class Versions:
+class TileHistory:
     """Versions of tiles that clients may hold, those used last, in at most so many bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._kept: _Bounded[tuple[str, Tile, str], Rendered] = _Bounded(limit)
+        self._kept: _Bounded[tuple[str, Tile, str], RenderedTile] = _Bounded(limit)
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -117,23 +117,23 @@ class Versions:
         """What they cost, never more than the limit."""
         return self._kept.kept_bytes
 
-    def keep(self, tileset: str, tile: Tile, rendered: Rendered) -> None:
+    def keep(self, tileset: str, tile: Tile, rendered: RenderedTile) -> None:
         """Remember a version."""
         self._kept.put((tileset, tile, rendered.etag), rendered, len(rendered.data))
 
-    def find(self, tileset: str, tile: Tile, etag: str) -> Rendered | None:
+    def find(self, tileset: str, tile: Tile, etag: str) -> RenderedTile | None:
         """The version, if it is still there."""
         found = self._kept.get((tileset, tile, etag))
         return found[0] if found else None
 
 
-class _Decoded:
+class _DecodedPixels:
     """Pixels of PNGs by their hash."""
 
     def __init__(self, limit: int) -> None:
         self._kept: _Bounded[str, images.Pixels | None] = _Bounded(limit)
 
-    def pixels(self, rendered: Rendered) -> images.Pixels | None:
+    def pixels(self, rendered: RenderedTile) -> images.Pixels | None:
         """The pixels that every client holds who was sent this PNG; None if clients may hold others."""
         found = self._kept.get(rendered.etag)
         if found is None:
@@ -143,13 +143,13 @@ class _Decoded:
 
 
 def _exact_pixels(data: bytes) -> images.Pixels | None:
-    if not images.plain_png(data):
+    if not images.is_plain_png(data):
         return None
     try:
-        pixels = images.pixels(data)
+        pixels = images.decode_pixels(data)
     except StreamError:  # a tile of somebody else's making that is damaged, or huge: clients get it as it is
         return None
-    return pixels if images.keeps_on_canvas(pixels) else None
+    return pixels if images.survives_canvas(pixels) else None
 
 
-_decoded = _Decoded(DECODED_BYTES)
+_decoded = _DecodedPixels(DECODED_BYTES)

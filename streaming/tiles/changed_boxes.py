@@ -20,14 +20,14 @@ _REACH = (MARGIN + 1) / EXTENT
 """In tiles. One unit more than is shown: the boxes are projected here by themselves, and must not miss by the last digit."""
 
 
-def touched_by(old: Item | None, new: Item | None) -> list[Box]:
+def boxes_of_change(old: Item | None, new: Item | None) -> list[Box]:
     """The boxes in degrees in which a step from one item to the next can be seen: where it was and where it is; none if all stayed."""
     if old is not None and new is not None and old.value == new.value:
         return []
     return list(dict.fromkeys(item.box for item in (old, new) if item is not None and item.box is not None))
 
 
-class TouchedByItems:
+class ChangedBoxes:
     """The tiles of all zooms in which a change of features with these boxes can be seen. A box may cross the antimeridian."""
 
     def __init__(self, boxes: Iterable[Box]) -> None:
@@ -42,7 +42,7 @@ class TouchedByItems:
     def __bool__(self) -> bool:
         return len(self._squares) > 0
 
-    def among(self, tiles: Collection[Tile]) -> set[Tile]:
+    def intersection(self, tiles: Collection[Tile]) -> set[Tile]:
         """Those of the tiles that are touched."""
         by_zoom: dict[int, set[Tile]] = {}
         for tile in tiles:

@@ -1,7 +1,7 @@
 """The features of a layer as tiles need them, so that a few of them change without touching the many others.
 
 Features are kept in batches: those that were added together, projected to the Web Mercator square, with a tree to find them. Whoever
-changes some gets new `Batches` with one small batch more; what it replaces is masked out of the batches it was in. Batches are merged
+changes some gets new `FeatureIndex` with one small batch more; what it replaces is masked out of the batches it was in. Batches are merged
 when they are too many, so that each feature is moved to a larger one rarely (a log-structured merge tree). Nothing that a thread may be
 reading is ever modified, but for labels and boxes, made when first needed and the same whoever makes them.
 """
@@ -18,36 +18,36 @@ import shapely
 from numpy.typing import NDArray
 
 from streaming.core.items import Box, Item
-from streaming.tiles.affected_tiles import touched_by
+from streaming.tiles.changed_boxes import boxes_of_change
 from streaming.tiles.grid import MAX_LATITUDE
-from streaming.tiles.mvt import Words, written
+from streaming.tiles.mvt import EncodedProperties, encode_properties
 
 Positions = NDArray[np.float64]
 GROWTH = 4
 """Each batch is at least so many times as large as all after it together."""
 
 
-class Label(NamedTuple):
+class FeatureAttributes(NamedTuple):
     """What a tile says of a feature, beside its geometry."""
 
     key: str
-    words: Words
+    words: EncodedProperties
     id: int | None
 
 
-class Batches:
+class FeatureIndex:
     """All features of one moment."""
 
     def __init__(self, items: Iterable[Item]) -> None:
         self._parts: tuple[_Part, ...] = _appended((), items)
 
-    def updated(self, changes: Mapping[str, Item | None]) -> tuple[Batches, list[Box]]:
+    def updated(self, changes: Mapping[str, Item | None]) -> tuple[FeatureIndex, list[Box]]:
         """With other items for these keys (None: without), and the boxes in which that can be seen."""
         parts, boxes, new = list(self._parts), list[Box](), list[Item]()
         gone: dict[int, list[int]] = {}
         for key, item in changes.items():
             place = self._place(key)
-            touched = touched_by(place and self._parts[place[0]].batch.items[place[1]], item)
+            touched = boxes_of_change(place and self._parts[place[0]].batch.items[place[1]], item)
             if not touched:
                 continue
             boxes += touched
@@ -57,11 +57,11 @@ class Batches:
                 new.append(item)
         for number, indexes in gone.items():
             parts[number] = parts[number].without(indexes)
-        batches = Batches(())
+        batches = FeatureIndex(())
         batches._parts = _appended(parts, new)
         return batches, boxes
 
-    def found(self, square: Box) -> tuple[Any, list[Label]]:
+    def found(self, square: Box) -> tuple[Any, list[FeatureAttributes]]:
         """Geometries and labels of those whose bounds touch this part of the Web Mercator square, in the order of their keys."""
         found = [(part.batch, part.found(square)) for part in self._parts]
         geometries = np.concatenate([_objects(()), *(batch.geometries[where] for batch, where in found)])
@@ -91,12 +91,12 @@ class Batches:
 class _Batch:
     """Features in the order of their keys."""
 
-    def __init__(self, items: Sequence[Item], geometries: Any, labels: list[Label | None]) -> None:
+    def __init__(self, items: Sequence[Item], geometries: Any, labels: list[FeatureAttributes | None]) -> None:
         self.items, self.geometries, self.labels = items, geometries, labels
         self.places = {item.key: index for index, item in enumerate(items)}
         self.tree = shapely.STRtree(geometries)
 
-    def label(self, index: int) -> Label:
+    def label(self, index: int) -> FeatureAttributes:
         """Of one feature."""
         label = self.labels[index]
         if label is None:
@@ -150,7 +150,7 @@ def _merged(parts: Sequence[_Part]) -> _Part:
     return _part([items[index] for index in order], geometries, [alive[index][0].labels[alive[index][1]] for index in order])
 
 
-def _part(items: Sequence[Item], geometries: Any, labels: list[Label | None]) -> _Part:
+def _part(items: Sequence[Item], geometries: Any, labels: list[FeatureAttributes | None]) -> _Part:
     return _Part(_Batch(items, geometries, labels), np.ones(len(items), bool), len(items))
 
 
@@ -187,10 +187,10 @@ class _Described(msgspec.Struct):
 _read = msgspec.json.Decoder(_Described).decode
 
 
-def _label(item: Item) -> Label:
+def _label(item: Item) -> FeatureAttributes:
     """Read anew, so that the item does not keep for ever what only tiles need."""
     feature = _read(item.value)
     id, properties = feature.id, feature.properties or {}
     if isinstance(id, int) and not isinstance(id, bool) and 0 <= id < 1 << 64:
-        return Label(item.key, written(properties), id)
-    return Label(item.key, written({"id": id, **properties} if id is not None else properties), None)
+        return FeatureAttributes(item.key, encode_properties(properties), id)
+    return FeatureAttributes(item.key, encode_properties({"id": id, **properties} if id is not None else properties), None)

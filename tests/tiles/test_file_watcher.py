@@ -16,8 +16,8 @@ import pytest
 import watchfiles
 
 from streaming.tiles import file_watcher as watching
-from streaming.tiles.changes import EVERYTHING, Touched, touched_tiles
-from streaming.tiles.file_watcher import TileWatcher
+from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles
+from streaming.tiles.file_watcher import SourceWatcher
 from streaming.tiles.grid import Tile
 from streaming.tiles.tilesets import TilesetSettings
 
@@ -29,17 +29,17 @@ WITHIN = 10.0
 
 
 class Told:
-    """What a watcher said."""
+    """What a watcher reported."""
 
     def __init__(self, *wanted: TilesetSettings, poll_seconds: float | None = None) -> None:
         self.wanted = {one.name: one for one in wanted}
-        self.watcher = TileWatcher(poll_seconds)
-        self._told: asyncio.Queue[tuple[str, Touched]] = asyncio.Queue()
+        self.watcher = SourceWatcher(poll_seconds)
+        self._told: asyncio.Queue[tuple[str, ChangedArea]] = asyncio.Queue()
 
-    async def __call__(self, name: str, touched: Touched) -> None:
+    async def __call__(self, name: str, touched: ChangedArea) -> None:
         await self._told.put((name, touched))
 
-    async def next(self) -> tuple[str, Touched]:
+    async def next(self) -> tuple[str, ChangedArea]:
         return await asyncio.wait_for(self._told.get(), WITHIN)
 
     async def want(self, *wanted: TilesetSettings) -> None:
@@ -173,9 +173,9 @@ async def test_another_end_of_a_link_is_told(data_dir: Path) -> None:
 async def test_tiles_of_a_directory_are_told_one_by_one(tree: Path) -> None:
     async with told(tileset("directory", "tree")) as changes:
         (tree / "3" / "4" / "5.png").write_bytes(PNG + b"!")
-        assert await changes.next() == ("some", touched_tiles([Tile(3, 4, 5)]))
+        assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
         (tree / "3" / "4" / "6.png").unlink()
-        assert await changes.next() == ("some", touched_tiles([Tile(3, 4, 6)]))
+        assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 6)]))
 
 
 async def test_a_new_column_of_a_directory_is_told(tree: Path) -> None:
@@ -261,7 +261,7 @@ async def test_polling_finds_tiles_of_a_directory(tree: Path) -> None:
     async with told(tileset("directory", "tree"), poll_seconds=0.1) as changes:
         for more in (b"!", b"??"):  # twice in a second, which is as fine as the library polls
             (tree / "3" / "4" / "5.png").write_bytes(PNG + more)
-            assert await changes.next() == ("some", touched_tiles([Tile(3, 4, 5)]))
+            assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
 
 
 async def test_where_the_system_cannot_watch_it_polls(tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
@@ -276,5 +276,5 @@ async def test_where_the_system_cannot_watch_it_polls(tree: Path, monkeypatch: p
     monkeypatch.setattr(watchfiles, "watch", refusing)
     async with told(tileset("directory", "tree")) as changes:
         (tree / "3" / "4" / "5.png").write_bytes(PNG + b"!")
-        assert await changes.next() == ("some", touched_tiles([Tile(3, 4, 5)]))
+        assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
     assert "OS file watch limit reached" in caplog.text

@@ -15,24 +15,24 @@ from streaming.core.feed import Feed, FeedOptions
 from streaming.core.items import Box
 from streaming.engine.conf import conf
 
-from .grid import Tile, reaches
+from .grid import Tile, is_near
 
 _MIXED = 3 / 256
 """So much of a tile beyond its edge is mixed into it."""
 
 
-class Places(Protocol):
+class ChangedTiles(Protocol):
     """Tiles that may have changed."""
 
     def __contains__(self, tile: Any, /) -> bool:
         """Whether this one is among them."""
 
-    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+    def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
         """Those of the tiles that are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class ChangedArea:
     """Part of a tileset: these tiles; or those that show the box (degrees; None: the world) in the zooms (None: all).
 
     Without anything: all of it. Resampling mixes neighbours, so a tile also shows what is a few pixels beyond its edge.
@@ -45,22 +45,22 @@ class Touched:
     def __contains__(self, tile: Tile, /) -> bool:
         if self.tiles is not None:
             return tile in self.tiles
-        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or reaches(self.box, *tile, margin=_MIXED))
+        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or is_near(self.box, *tile, margin=_MIXED))
 
-    def among(self, tiles: Collection[Tile]) -> Collection[Tile]:
+    def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
         """Those of the tiles that are touched."""
         if self.tiles is not None:
             return self.tiles.intersection(tiles)
         return [*tiles] if self == EVERYTHING else [tile for tile in tiles if tile in self]
 
-    def stored(self) -> bytes:
+    def encode(self) -> bytes:
         """As a line of the feed."""
         zooms = None if self.zooms is None else [self.zooms.start, self.zooms.stop]
         tiles = None if self.tiles is None else sorted(self.tiles)
         return msgspec.json.encode({"bbox": self.box, "zooms": zooms, "tiles": tiles})
 
 
-EVERYTHING = Touched()
+EVERYTHING = ChangedArea()
 
 
 class _Line(msgspec.Struct):
@@ -72,19 +72,19 @@ class _Line(msgspec.Struct):
 _read = msgspec.json.Decoder(_Line).decode
 
 
-def parse_touched(line: bytes) -> Touched:
+def parse_change(line: bytes) -> ChangedArea:
     """What a line of the feed says. A line of another version of this program says that everything may have changed."""
     try:
         found = _read(line)
     except msgspec.DecodeError:
         return EVERYTHING
     zooms = None if found.zooms is None else range(*found.zooms)
-    return Touched(found.bbox, zooms, None if found.tiles is None else frozenset(found.tiles))
+    return ChangedArea(found.bbox, zooms, None if found.tiles is None else frozenset(found.tiles))
 
 
-def touched_tiles(tiles: Iterable[Tile]) -> Touched:
+def changed_tiles(tiles: Iterable[Tile]) -> ChangedArea:
     """These tiles and no others."""
-    return Touched(tiles=frozenset(tiles))
+    return ChangedArea(tiles=frozenset(tiles))
 
 
 def tiles_feed(tileset: str) -> Feed:
@@ -92,11 +92,11 @@ def tiles_feed(tileset: str) -> Feed:
     return Feed(f"tiles:{tileset}", FeedOptions(log_length=conf.TILE_CHANGES_LOG))
 
 
-def announce_sync(tileset: str, touched: Touched) -> None:
+def announce_sync(tileset: str, touched: ChangedArea) -> None:
     """Tell every process that part of a tileset has changed. `StreamError("redis_unavailable")`."""
-    tiles_feed(tileset).append_sync([touched.stored()])
+    tiles_feed(tileset).append_sync([touched.encode()])
 
 
-async def announce(tileset: str, touched: Touched) -> None:
+async def announce(tileset: str, touched: ChangedArea) -> None:
     """The same on the event loop."""
-    await tiles_feed(tileset).append([touched.stored()])
+    await tiles_feed(tileset).append([touched.encode()])

@@ -18,8 +18,8 @@ from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 from streaming.engine.conf import conf
 
-from .painted import painted_files
-from .sources.base import Source, file_version, readable
+from .imagery_files import painted_files
+from .sources.base import TileSource, file_version, source_errors
 from .sources.pushed import PushedSource, pushed_keys
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from .tilesets import TilesetSettings
 
 DEMO = Path(__file__).parents[1] / "demo"
-KINDS = ("raster", "mbtiles", "pmtiles", "directory", "layer", "pushed")
+KIND_NAMES = ("raster", "mbtiles", "pmtiles", "directory", "layer", "pushed")
 _BY_SUFFIX = {".tif": "raster", ".tiff": "raster", ".mbtiles": "mbtiles", ".pmtiles": "pmtiles"}
 
 
-def open_source(tileset: TilesetSettings) -> Source:
+def open_source(tileset: TilesetSettings) -> TileSource:
     """Opens it, which may take a while. `StreamError("invalid_source")` if it cannot be, or may not be read."""
     if tileset.kind == "layer":
         return _layer(tileset)
     if tileset.kind == "pushed":
         return PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom)
-    paths = [confined(text) for text in tileset.sources]
+    paths = [resolve_source(text) for text in tileset.sources]
     if tileset.kind == "raster":
         return _raster(tileset, paths)
     if len(paths) != 1:
@@ -56,9 +56,9 @@ def version_of(tileset: TilesetSettings) -> Hashable:
         with refusing():
             found: Hashable = tuple(sync_redis().hmget(Feed(f"layer:{tileset.sources[0]}").meta_key, "epoch", "seq"))
             return found
-    paths = [confined(text) for text in tileset.sources]
+    paths = [resolve_source(text) for text in tileset.sources]
     if tileset.kind == "directory":
-        with readable(paths[0], OSError):
+        with source_errors(paths[0], OSError):
             paths += [path for path in sorted(paths[0].iterdir()) if path.name.isdecimal()]
     if tileset.kind == "raster":
         paths += [painted.path for painted in painted_files(imagery_folder(tileset.name))]
@@ -98,7 +98,7 @@ def imagery_folder(tileset: str) -> Path:
     return data_dir() / "imagery" / tileset
 
 
-def confined(text: str) -> Path:
+def resolve_source(text: str) -> Path:
     """The real path of a source. `StreamError("invalid_source")` if there is nothing or if it lies elsewhere.
 
     Of other folders it is not told what is there.
@@ -133,7 +133,7 @@ def raster_options(tileset: TilesetSettings) -> RasterOptions:
     return RasterOptions(tileset.format or "png", tileset.tile_size, parse_rescale(tileset.rescale), tileset.colormap)
 
 
-def _raster(tileset: TilesetSettings, paths: list[Path]) -> Source:
+def _raster(tileset: TilesetSettings, paths: list[Path]) -> TileSource:
     from .sources.raster import RasterSource
 
     if not paths:
@@ -148,7 +148,7 @@ def _raster(tileset: TilesetSettings, paths: list[Path]) -> Source:
                 raise  # else an image was taken away just now
 
 
-def _finished(kind: str, path: Path) -> Source:
+def _finished(kind: str, path: Path) -> TileSource:
     if kind == "mbtiles":
         from .sources.mbtiles import MBTilesSource
 
@@ -162,7 +162,7 @@ def _finished(kind: str, path: Path) -> Source:
     return DirectorySource(path)
 
 
-def _layer(tileset: TilesetSettings) -> Source:
+def _layer(tileset: TilesetSettings) -> TileSource:
     from streaming.features.layers import catalogue, layer_feed
 
     from .sources.layer import LayerSource
