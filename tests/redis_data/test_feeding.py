@@ -15,6 +15,7 @@ import redis as redis_client
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from streaming.core import leader as leader_module
 from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.features.layers import catalogue, layer_feed
@@ -35,7 +36,7 @@ Start = Callable[[str], Awaitable[Feeding]]
 async def start(redis: None, transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Starts processes that feed `fleet` from `pub:fleet` and `flights` from `flights:*`; they look after each other often."""
     settings.GEOSTREAM_REDIS_LAYERS = "pub:fleet=fleet, flights:*=flights"
-    monkeypatch.setattr(feeding_module, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(leader_module, "RENEW_SECONDS", 0.02)
     processes: list[Feeding] = []
 
     async def start_one(node: str) -> Feeding:
@@ -252,7 +253,7 @@ async def test_hashes_of_the_same_names_are_read_at_the_start(start: Start) -> N
 async def test_hashes_are_not_read_again_unless_the_setting_says_so(feeding: Feeding) -> None:
     await until(lambda: feeding._pages is None)
     sync_redis().hset("pub:fleet", "x", json.dumps(feature("late", 1)))
-    await feeding._renew()
+    await feeding._leader.renew()
     publish("pub:fleet", feature("a", 1))
     await until(lambda: held("fleet"))
     assert held("fleet") == {"a": 1}
@@ -361,7 +362,7 @@ async def test_whoever_only_holds_what_another_one_stores_drops_nothing(
 async def test_a_feeder_whose_time_is_up_stores_nothing(feeding: Feeding, start: Start) -> None:
     await start("two")
     await freeze(feeding)
-    feeding._until = 0.0
+    feeding._leader._until = 0.0
     sync_redis().delete(FEEDER)
     publish("pub:fleet", feature("a", 1))
     await until(lambda: feeding._heard)
@@ -385,14 +386,11 @@ async def test_values_are_taken_again_when_redis_did_not_take_them(feeding: Feed
 
 async def freeze(process: Feeding) -> None:
     """It renews nothing any more."""
-    while process._renewing is not None and not process._renewing.done():
-        # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
-        process._renewing.cancel()
-        await asyncio.wait([process._renewing], timeout=0.2)
+    await process._leader.stop()
 
 
 async def die(process: Feeding) -> None:
     """It does nothing any more, as a process that was killed."""
     await freeze(process)
     await process._worker.stop()
-    process._until = 0.0
+    process._leader._until = 0.0
