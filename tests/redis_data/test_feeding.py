@@ -18,6 +18,7 @@ from pytest_django import Settings
 from streaming.core import leader as leader_module
 from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis, sync_redis
+from streaming.core.tasks import cancel
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
 from streaming.redis_data import feeding as feeding_module
@@ -328,18 +329,18 @@ async def test_what_a_feeder_could_not_store_is_not_stored_when_it_feeds_again(
     publish("pub:fleet", feature("a", 1))
     await until(lambda: feeding._batch)
     await freeze(feeding)
-    feeding._until = 0.0
+    feeding._leader._until = 0.0
     sync_redis().delete(FEEDER)
     other = await start("two")
     await until(lambda: other.feeding)
     publish("pub:fleet", feature("a", 2))
     await until(lambda: held("fleet") == {"a": 2})
     monkeypatch.setattr(feeding_module, "HOLD_SECONDS", 0.0)
-    await feeding._renew()
+    await feeding._leader.renew()
     assert not feeding.feeding
     await other.stop()
     feeding.intake = usual
-    await feeding._renew()
+    await feeding._leader.renew()
     assert feeding.feeding
     publish("pub:fleet", feature("b", 3))
     await until(lambda: "b" in held("fleet"))
@@ -386,7 +387,8 @@ async def test_values_are_taken_again_when_redis_did_not_take_them(feeding: Feed
 
 async def freeze(process: Feeding) -> None:
     """It renews nothing any more."""
-    await process._leader.stop()
+    assert process._leader._renewals is not None
+    await cancel([process._leader._renewals])
 
 
 async def die(process: Feeding) -> None:
