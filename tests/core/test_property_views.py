@@ -328,9 +328,7 @@ class World:
 
     def _release(self) -> None:
         for hub in self.hubs:
-            for follower in hub.followers.values():
-                for view in list(follower.throttled):
-                    view.release(self.clock.now)
+            hub.releases.release(self.clock.now)
 
 
 def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
