@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.rooms import Room
 
 from .presence_announcer import ADMIN
@@ -97,7 +97,7 @@ class Monitor:
         if topics.bus.connected:
             topics.bridge.announce(ADMIN, "node.stats", self.stats())
         else:
-            topics.rooms.deliver([Message(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
+            topics.rooms.deliver([TopicMessage(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
 
     def _asked(self) -> None:
         self._unwatched = 0
@@ -152,7 +152,7 @@ class Monitor:
     def _busiest(self) -> list[dict[str, Any]]:
         rooms = self._topics.rooms.rooms
         rates = self._topic_rates
-        rates.look({topic: (room.said, room.delivered) for topic, room in rooms.items()}, time.monotonic())
+        rates.look({topic: (room.published, room.delivered) for topic, room in rooms.items()}, time.monotonic())
 
         def weight(room: Room) -> tuple[float, int]:
             return rates.of(room.topic)[1] or 0.0, len(room.members)

@@ -15,9 +15,9 @@ from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 from streaming.engine.conf import conf
 
-from .messages import Message
+from .messages import TopicMessage
 from .presence_diff import Picture, difference, encoded_state
-from .rooms import Member, Rooms, Shared
+from .rooms import Encoded, Member, Rooms
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ class PresenceRoom:
             self._tell(self._count_listeners, "presence_count", _encoded_count(count))
 
     def _tell(self, members: Mapping[str, Member], event: str, payload: bytes) -> None:
-        run, shared = [Message(self.topic, event, payload)], Shared()
+        run, shared = [TopicMessage(self.topic, event, payload)], Encoded()
         for member in list(members.values()):
             try:
                 member.deliver(run, shared)
@@ -236,7 +236,7 @@ class PresenceRoom:
                 member.outbox.on_slow("presence could not be told; reconnect")
         room = self._rooms.get(self.topic)
         if room is not None:
-            room.said += 1
+            room.published += 1
             room.delivered += len(members)
 
     def _after(self, seconds: float, job: Callable[[], None]) -> None:

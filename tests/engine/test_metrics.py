@@ -28,7 +28,7 @@ from streaming.engine.runtime import Runtime
 from streaming.engine.views import from_this_machine
 from streaming.routing import websocket_urlpatterns
 from streaming.server.embedded_redis import RedisService
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import PhoenixPeer
@@ -158,8 +158,8 @@ async def test_what_waits_for_clients_is_summed(runtime: Runtime) -> None:
 async def test_topics_are_counted_and_their_totals_stay_when_they_empty(phoenix: PhoenixPeer, runtime: Runtime) -> None:
     await phoenix.join("system", token=mint("alice", "system"))
     room = runtime.service(Topics).rooms.rooms["system"]
-    said = room.said  # it tells the time
-    runtime.service(Topics).rooms.deliver([Message("system", "a", b"1"), Message("system", "b", b"2")])
+    said = room.published  # it tells the time
+    runtime.service(Topics).rooms.deliver([TopicMessage("system", "a", b"1"), TopicMessage("system", "b", b"2")])
     room.dropped += 3
     told = await scrape()
     assert (told["geostream_topics"], told["geostream_members"], told["geostream_topic_dropped_total"]) == (1, 1, 3)

@@ -17,7 +17,7 @@ from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.redis import async_redis
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.presence import Presence
 from streaming.topics.presence_store import presence_feed
 from streaming.topics.rooms import Member, Rooms
@@ -44,11 +44,11 @@ class ToldEncoder:
     def __init__(self) -> None:
         self.broadcasts = 0
 
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
+    def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         self.broadcasts += 1
         return [Told(message.event, json.loads(message.payload), False) for message in run]
 
-    def push(self, member: Member, message: Message) -> list[Any]:
+    def push(self, member: Member, message: TopicMessage) -> list[Any]:
         return [Told(message.event, json.loads(message.payload), True)]
 
 
