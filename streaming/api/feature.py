@@ -18,7 +18,7 @@ from streaming.core.feed import Feed
 from streaming.core.items import Item
 from streaming.engine.conf import conf
 from streaming.engine.responses import geojson, refusal
-from streaming.features.geojson import key_of, keys_of, parse_feature
+from streaming.features.geojson import candidate_keys, key_of, parse_feature
 from streaming.features.layers import catalogue, layer_feed
 
 from . import schemas
@@ -40,7 +40,7 @@ class FeatureView(ApiView):
         """The feature as it is now."""
         feed = layer_feed(require_readable(catalogue.get_sync(layer), request.user))
         presentation = read_presentation(request.GET)
-        for key in _keys_of(feature_id):
+        for key in _candidate_keys(feature_id):
             value = feed.get_sync(key)
             if value is not None:
                 return geojson(presentation.geojson(Item(key, value, 0)))
@@ -67,16 +67,16 @@ class FeatureView(ApiView):
     def delete(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Remove the feature."""
         feed = layer_feed(catalogue.get_sync(layer))
-        for key in _keys_of(feature_id):
+        for key in _candidate_keys(feature_id):
             if feed.delete_sync([key]).count("deleted"):
                 return HttpResponse(status=204)
         raise _unknown(feature_id)
 
 
-def _keys_of(text: str) -> list[str]:
+def _candidate_keys(text: str) -> list[str]:
     """The keys that an id in a URL may mean."""
     try:
-        return keys_of(text)
+        return candidate_keys(text)
     except StreamError as error:
         raise _unknown(text) from error
 
@@ -93,7 +93,7 @@ def _decoded(body: bytes) -> dict[str, Any]:
 
 def _identified(feature: dict[str, Any], text: str, feed: Feed) -> dict[str, Any]:
     """The feature with the id of the URL."""
-    keys = _keys_of(text)
+    keys = _candidate_keys(text)
     if "id" not in feature:
         key = next((key for key in keys if feed.get_sync(key) is not None), keys[0])
         return {**feature, "id": msgspec.json.decode(key)}

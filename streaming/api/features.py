@@ -22,10 +22,10 @@ from streaming.core.feed import Feed
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
-from streaming.features.geojson import LineCutter, split_features
-from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, aingest_stream, ingest
+from streaming.features.ingest import SLICE, IngestResult, Record, Slices, aingest_slices, ingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import ensure_layer
+from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
 from .base import AsyncApiView
@@ -91,14 +91,9 @@ async def _writable(name: str, user: Any) -> LayerSettings:
         return settings
 
 
-Slices = Iterable[Iterable[Record]] | AsyncIterable[Iterable[Record] | None]
-
-
 async def _store(feed: Feed, slices: Slices, result: IngestResult) -> None:
     runtime = running()
-    if isinstance(slices, AsyncIterable):
-        await aingest_stream(feed, slices, result)
-    elif runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+    if isinstance(slices, AsyncIterable) or (runtime is not None and runtime.hub.loop is asyncio.get_running_loop()):
         await aingest_slices(feed, slices, result)
     else:  # no server: a test client, or a process before its first WebSocket
         await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
@@ -128,21 +123,14 @@ def _features(request: Request) -> list[bytes]:
 async def _lines(request: Request) -> Slices:
     """The features of a stream of lines, chunk by chunk."""
     arriving: Arriving | None = getattr(request._request, "arriving", None)
-    return _cut(body_chunks(request)) if arriving is None else _cut_arriving(arriving)
+    return split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES) if arriving is None else _split_arriving(arriving)
 
 
-async def _cut_arriving(arriving: Arriving) -> AsyncIterator[Iterable[Record] | None]:
-    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
+async def _split_arriving(arriving: Arriving) -> AsyncIterator[Iterable[Record] | None]:
+    splitter = LineSplitter(conf.MAX_FEATURE_BYTES)
     async for chunk in arriving:
-        yield None if chunk is None else cutter.feed(chunk)
-    yield cutter.end()
-
-
-def _cut(chunks: Iterable[bytes]) -> Iterator[Iterable[Record]]:
-    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
-    for chunk in chunks:
-        yield cutter.feed(chunk)
-    yield cutter.end()
+        yield None if chunk is None else splitter.feed(chunk)
+    yield splitter.end()
 
 
 def _counts(result: IngestResult) -> dict[str, Any]:

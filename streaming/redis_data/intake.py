@@ -15,10 +15,10 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.features.geojson import split_features
 from streaming.features.ingest import IngestResult, aingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import aensure_layer
+from streaming.features.splitting import split_features
 
 logger = logging.getLogger(__name__)
 

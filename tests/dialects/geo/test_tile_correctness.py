@@ -22,7 +22,7 @@ from streaming.client.picture import Picture, View
 from streaming.client.tiles import Tile as HeldTile
 from streaming.client.tiles import read
 from streaming.dialects.geo.messages import TileData
-from streaming.features.layers import layer_feed, settings_of
+from streaming.features.layers import LayerSettings, layer_feed
 from streaming.models import Layer, Tileset
 from streaming.tiles.changes import Touched, announce
 from streaming.tiles.grid import Tile, view
@@ -186,7 +186,7 @@ async def test_a_raster_that_is_painted_again_and_again(
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("delta", [[], ["prefix+zstd"], ["upstream"]], ids=",".join)
 async def test_a_layer_whose_features_come_move_and_go(geo: Callable[..., GeoPeer], quick: None, seed: int, delta: list[str]) -> None:
-    layer = settings_of(await Layer.objects.acreate(name="cars"))
+    layer = LayerSettings.from_row(await Layer.objects.acreate(name="cars"))
     await Tileset.objects.acreate(name="v", kind="layer", source="cars")
     feed, chance = layer_feed(layer), random.Random(seed)
     viewer = Viewer(geo, "v", delta, seed)

@@ -1,7 +1,8 @@
-"""Replaying recordings: each feature is published when its time has come, as fast or slow as one likes.
+"""Replays recordings into a layer: each feature is published when its time has come, at any speed.
 
-A replay publishes from a thread or a command, in batches of what is due. It knows which features it brought, so it can take
-those away that fell silent; a Redis that is gone for a while makes it late, and never ends it.
+A replay runs on a thread or in a command and publishes what is due in batches. It remembers the features it published,
+so that it can delete those that are not reported any more. If Redis is away for a while, the replay is late; it does
+not end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TypeVar
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Feed
 
-from .recordings import TimedFeature, retimed
+from .recordings import TimedFeature, with_time
 
 logger = logging.getLogger(__name__)
 
@@ -27,73 +28,83 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How time passes: data seconds a second; the longest pause in real seconds; data seconds of silence after which a feature goes."""
+class ReplayOptions:
+    """How time passes: recorded seconds per second, the longest pause in real seconds, and the recorded seconds without
+    a report after which a feature is deleted.
+    """
 
     speed: float = 1.0
     max_gap: float = 10.0
     drop_after: float | None = None
 
 
-class Listener:
-    """Is told what a replay does; override what is of interest. Called on the replay's thread."""
+class ReplayObserver:
+    """Base class of observers of a replay, whose methods do nothing. They are called on the replay's thread."""
 
     def published(self, replay: Replay) -> None:
-        """A batch was published, or a moment passed."""
+        """A batch was published, or some time passed."""
 
     def appeared(self, features: Sequence[TimedFeature]) -> None:
-        """These are new in the layer."""
+        """These features are new in the layer."""
 
     def left(self, features: Sequence[TimedFeature]) -> None:
-        """These were taken away; each as it was last."""
+        """These features were deleted; each as it was last."""
 
 
 class _Clock:
-    """Data time (microseconds) as a function of real time (seconds)."""
+    """Maps real time (seconds) to recorded time (microseconds)."""
 
-    def __init__(self, first: int, pace: Pace) -> None:
-        self._pace = pace
+    def __init__(self, first: int, options: ReplayOptions) -> None:
+        self._options = options
         self._first = first
         self._began = time.monotonic()
 
     def now(self) -> int:
-        return self._first + round((time.monotonic() - self._began) * self._pace.speed * 1e6)
+        return self._first + round((time.monotonic() - self._began) * self._options.speed * 1e6)
 
     def wait(self, moment: int) -> float:
-        """Real seconds until then, negative if it is past. A pause that would be too long is cut short for good."""
-        wait = self._began + (moment - self._first) / 1e6 / self._pace.speed - time.monotonic()
-        if wait > self._pace.max_gap:
-            self._began -= wait - self._pace.max_gap
-            return self._pace.max_gap
+        """Real seconds until a recorded time, negative if it is past.
+
+        A pause that would be too long is left out of the mapping for good.
+        """
+        wait = self._began + (moment - self._first) / 1e6 / self._options.speed - time.monotonic()
+        if wait > self._options.max_gap:
+            self._began -= wait - self._options.max_gap
+            return self._options.max_gap
         return wait
 
 
 class Replay:
     """Publishes recordings, one after the other, to a feed.
 
-    When a recording follows another one, what is left of the one before has `drop_after` to report again; without that, it goes at once.
-    `now_property` names the property to be rewritten so that features appear to be recorded now.
+    When the next recording begins, features of the one before have `drop_after` seconds to be reported again; without
+    `drop_after` they are deleted at once. `now_property` names the property to be rewritten, so that features appear to
+    be recorded now.
     """
 
     def __init__(
-        self, feed: Feed, pace: Pace, listener: Listener | None = None, now_property: Callable[[], str | None] | None = None
+        self,
+        feed: Feed,
+        options: ReplayOptions,
+        observer: ReplayObserver | None = None,
+        now_property: Callable[[], str | None] | None = None,
     ) -> None:
         self._feed = feed
-        self._pace = pace
-        self._listener = listener or Listener()
+        self._options = options
+        self._observer = observer or ReplayObserver()
         self._now_property = now_property
         self._present: OrderedDict[str, tuple[int, TimedFeature]] = OrderedDict()  # by the time of the last report
         self._stop = threading.Event()
         self.published = 0
         self.refused = 0
         self.time: int | None = None
-        """The data time reached, microseconds since 1970."""
+        """The recorded time reached, microseconds since 1970."""
         self.late = 0.0
         """Real seconds by which the last batch was stored too late."""
 
     @property
     def present(self) -> int:
-        """How many features the replay has brought and not taken away."""
+        """How many features the replay has published and not deleted."""
         return len(self._present)
 
     def run(self, recordings: Iterable[Iterable[TimedFeature]], stop: threading.Event) -> None:
@@ -108,8 +119,8 @@ class Replay:
                 raise StreamError("bad_request", "there is no feature with a time to replay")
 
     def clear(self) -> None:
-        """Take away every feature that the replay brought."""
-        self._take_away(list(self._present))
+        """Delete every feature that the replay published."""
+        self._delete(list(self._present))
 
     def _play(self, recording: Iterable[TimedFeature]) -> None:
         due: list[TimedFeature] = []
@@ -117,7 +128,7 @@ class Replay:
         flushed = time.monotonic()
         for feature in recording:
             if clock is None:
-                clock = _Clock(feature.time, self._pace)
+                clock = _Clock(feature.time, self._options)
                 self._begin(feature.time)
             wait = clock.wait(feature.time)
             if wait > 0 or len(due) >= MAX_BATCH:
@@ -131,18 +142,18 @@ class Replay:
             self._publish(due, clock)
 
     def _begin(self, first: int) -> None:
-        if self._pace.drop_after is None:
+        if self._options.drop_after is None:
             self.clear()
         for key, (_, feature) in self._present.items():
             self._present[key] = (first, feature)
 
     def _pass_time(self, clock: _Clock, moment: int, flushed: float) -> float:
-        """Wait until a moment, and for the next tick at least, if there is time."""
+        """Wait until a recorded time, or longer if the next tick is later; do not wait if it is past."""
         while (wait := clock.wait(moment)) > 0 and not self._stop.is_set():
             pause = max(wait, TICK_SECONDS - (time.monotonic() - flushed))
             self._stop.wait(min(pause, 1.0))
             self._drop_silent(min(clock.now(), moment))  # later reports may be due already
-            self._listener.published(self)
+            self._observer.published(self)
         return time.monotonic()
 
     def _publish(self, features: list[TimedFeature], clock: _Clock) -> None:
@@ -150,7 +161,7 @@ class Replay:
             return
         self.time = features[-1].time
         items = [(feature.key, self._value(feature)) for feature in features]
-        result = self._insist(lambda: self._feed.put_sync(items))
+        result = self._retrying(lambda: self._feed.put_sync(items))
         self.late = max(0.0, -clock.wait(features[0].time) - TICK_SECONDS)
         new = [feature for feature, outcome in zip(features, result.outcomes, strict=True) if outcome == "added"]
         self.refused += result.count("refused")
@@ -158,8 +169,8 @@ class Replay:
         self._remember(features, result.outcomes)
         self._drop_silent(features[-1].time)
         if new:
-            self._listener.appeared(new)
-        self._listener.published(self)
+            self._observer.appeared(new)
+        self._observer.published(self)
 
     def _remember(self, features: list[TimedFeature], outcomes: list[str]) -> None:
         for feature, outcome in zip(features, outcomes, strict=True):
@@ -168,36 +179,36 @@ class Replay:
                 self._present.move_to_end(feature.key)
 
     def _drop_silent(self, now: int) -> None:
-        if self._pace.drop_after is None:
+        if self._options.drop_after is None:
             return
-        horizon = now - self._pace.drop_after * 1e6
+        horizon = now - self._options.drop_after * 1e6
         silent = []
-        for key, (heard, _) in self._present.items():
-            if heard >= horizon:
+        for key, (last_report, _) in self._present.items():
+            if last_report >= horizon:
                 break
             silent.append(key)
-        self._take_away(silent)
+        self._delete(silent)
 
-    def _take_away(self, keys: list[str]) -> None:
+    def _delete(self, keys: list[str]) -> None:
         if not keys:
             return
-        self._insist(lambda: self._feed.delete_sync(keys))
-        self._listener.left([self._present.pop(key)[1] for key in keys])
+        self._retrying(lambda: self._feed.delete_sync(keys))
+        self._observer.left([self._present.pop(key)[1] for key in keys])
 
     def _value(self, feature: TimedFeature) -> bytes:
         name = self._now_property() if self._now_property else None
-        return retimed(feature.value, name, time.time_ns() // 1000) if name else feature.value
+        return with_time(feature.value, name, time.time_ns() // 1000) if name else feature.value
 
-    def _insist(self, action: Callable[[], T]) -> T:
-        """Do it, if need be again until Redis answers; once stopped, fail like anything else."""
-        told = False
+    def _retrying(self, action: Callable[[], T]) -> T:
+        """Run an action, again and again until Redis answers. Once the replay is stopped, its error is raised."""
+        warned = False
         while True:
             try:
                 return action()
             except StreamError as error:
                 if not error.kind.retry or self._stop.is_set():
                     raise
-                if not told:
+                if not warned:
                     logger.warning("the replay waits: %s", error.message)
-                told = True
+                warned = True
                 self._stop.wait(RETRY_SECONDS)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
-from streaming.features.records import LineCutter, iter_lines, split_features
+from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 
 def cut(*chunks: bytes, max_line: int = 1000) -> list[bytes | str]:
-    return [record.code if isinstance(record, StreamError) else record for record in iter_lines(chunks, max_line)]
+    return [record.code if isinstance(record, StreamError) else record for records in split_lines(chunks, max_line) for record in records]
 
 
 def test_a_feature_is_its_own_only_record() -> None:
@@ -63,10 +63,10 @@ def test_too_long_a_record_is_refused_in_its_place() -> None:
 
 
 def test_of_too_long_a_record_no_more_than_the_limit_is_held() -> None:
-    cutter = LineCutter(100)
+    splitter = LineSplitter(100)
     for _ in range(1000):
-        assert list(cutter.feed(b"x" * 64)) == []
-        assert len(cutter._pending) <= 100
+        assert splitter.feed(b"x" * 64) == []
+        assert len(splitter._pending) <= 100
 
 
 def pieces(body: bytes, cuts: Iterable[int]) -> list[bytes]:

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from streaming.core.errors import StreamError
-from streaming.features import reading
-from streaming.features.documents import iter_documents
-from streaming.features.reading import FeatureFile, with_id_from
-
-from .conftest import collection, feature
+from streaming.features import feature_file
+from streaming.features.feature_file import FeatureFile, with_id_from
+from streaming.features.splitting import split_documents
+from tests.commands.conftest import collection, feature
 
 THREE = [feature("a"), feature("b", name="é…"), feature(3, size=1.5)]
 
@@ -56,7 +55,7 @@ def test_any_shape_is_recognised_by_its_content(tmp_path: Path, shape: str, pack
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_small_chunks_make_no_difference(tmp_path: Path, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "CHUNK", 7)
+    monkeypatch.setattr(feature_file, "CHUNK", 7)
     path = tmp_path / "file"
     path.write_text(SHAPES[shape])
     assert read(path) == THREE
@@ -119,7 +118,7 @@ def test_what_precedes_the_end_of_a_cut_gzip_file_is_read(tmp_path: Path) -> Non
     "text", ["[1]", "7", '{"type":"Topology"}', '{"type":"FeatureCollection","features":{}}', '{"type":"FeatureCollection"', "{]"]
 )
 def test_what_is_no_geojson_is_one_refusal(text: str) -> None:
-    (error,) = iter_documents([text.encode()], 1000)
+    (error,) = split_documents([text.encode()], 1000)
     assert isinstance(error, StreamError)
 
 
@@ -130,7 +129,7 @@ def test_a_feature_without_end_is_not_read_for_ever() -> None:
             yield b"x" * 1000
         raise AssertionError("all of it was read")
 
-    (error,) = iter_documents(chunks(), 10_000)  # type: ignore[arg-type]
+    (error,) = split_documents(chunks(), 10_000)  # type: ignore[arg-type]
     assert isinstance(error, StreamError)
 
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from streaming.core.errors import StreamError
-from streaming.features.recordings import Recording, moment, retimed
-
-from .conftest import feature
+from streaming.features.recordings import Recording, parse_time, with_time
+from tests.commands.conftest import feature
 
 NOON = 1_533_124_800_000_000  # 2018-08-01T12:00:00Z
 
@@ -28,12 +27,12 @@ NOON = 1_533_124_800_000_000  # 2018-08-01T12:00:00Z
     ],
 )
 def test_times_are_read_as_people_write_them(value: object) -> None:
-    assert moment(value) == NOON
+    assert parse_time(value) == NOON
 
 
 @pytest.mark.parametrize("value", [None, True, "", "noon", float("nan"), [1]])
 def test_what_is_no_time_is_none(value: object) -> None:
-    assert moment(value) is None
+    assert parse_time(value) is None
 
 
 def test_features_come_in_the_order_of_their_times(lines_file: Callable[..., str]) -> None:
@@ -94,5 +93,5 @@ def test_copies_of_every_geometry_are_moved(lines_file: Callable[..., str]) -> N
     "before, after", [("2018", "2018-08-01T12:00:00.000Z"), (1_000_000_000_000, NOON // 1000), (1_000_000_000, NOON / 1e6)]
 )
 def test_a_rewritten_time_is_written_as_it_was(before: object, after: object) -> None:
-    value = retimed(json.dumps(feature("a", time=before)).encode(), "time", NOON)
+    value = with_time(json.dumps(feature("a", time=before)).encode(), "time", NOON)
     assert json.loads(value)["properties"]["time"] == after

@@ -1,7 +1,7 @@
-"""Features from a file or a pipe, whatever it is called: GeoJSON documents, lines or text sequences, gzipped or not.
+"""Reads features from a file or a pipe: GeoJSON documents, lines or text sequences, gzipped or not.
 
-The content decides, never the name. Memory is bounded by a chunk and the largest feature. A file that is damaged half-way
-yields what precedes the damage, and then the StreamError that says so.
+The content decides which of them it is, never the name. Memory is bounded by a chunk and the largest feature. A file
+that is damaged half-way gives what precedes the damage, then a StreamError.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH
 from streaming.engine.conf import conf
 
-from .documents import iter_documents
-from .records import LineCutter
+from .splitting import RawFeature, split_documents, split_lines
 
 CHUNK = 1 << 18
 _GZIP = b"\x1f\x8b"
@@ -33,11 +32,9 @@ _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 _COLLECTION = re.compile(rb'"FeatureCollection"|"features"')
 
-FileRecord = bytes | StreamError
-
 
 class FeatureFile:
-    """A source of features, to be read once. OSError if there is no such file.
+    """A file or a pipe of features, to be read once. OSError if there is no such file.
 
     `position` of `size` bytes have been read; `size` is None for a pipe.
     """
@@ -59,17 +56,20 @@ class FeatureFile:
         """How many bytes of the file have been read, compressed if it is."""
         return self._counted.position
 
-    def batches(self) -> Iterator[list[FileRecord]]:
+    def batches(self) -> Iterator[list[RawFeature]]:
         """The features, undecoded, in lists of about a thousand; of lines that come from a pipe, as soon as they come."""
         chunks = self._chunks()
         head, complete = _head(chunks)
         rest = chain(head, chunks)
         try:
-            yield from _lines(rest) if _is_lines(b"".join(head), complete) else _grouped(iter_documents(rest, conf.MAX_BODY_BYTES))
+            if _is_lines(b"".join(head), complete):
+                yield from filter(None, split_lines(rest, conf.MAX_FEATURE_BYTES))
+            else:
+                yield from _grouped(split_documents(rest, conf.MAX_BODY_BYTES))
         except _DAMAGED as error:
             yield [StreamError("invalid_feature", f"the file is damaged from here on: {error}")]
 
-    def records(self) -> Iterator[FileRecord]:
+    def records(self) -> Iterator[RawFeature]:
         """The same, one by one."""
         return chain.from_iterable(self.batches())
 
@@ -81,7 +81,7 @@ class FeatureFile:
 
 
 class _Counted(io.RawIOBase):
-    """A binary stream that knows how far it was read; a pipe gives what it has."""
+    """A binary stream that counts the bytes read. Reading a pipe returns what there is, and does not wait for more."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -103,13 +103,15 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-def with_id_from(records: Iterable[FileRecord], name: str) -> Iterator[FileRecord]:
-    """Features whose id is the value of a property; a StreamError in place of those that lack it."""
+def with_id_from(records: Iterable[RawFeature], name: str) -> Iterator[RawFeature]:
+    """The features, each with the value of a property as its id; a StreamError in place of those that lack the
+    property.
+    """
     for record in records:
         yield record if isinstance(record, StreamError) else _with_id(record, name)
 
 
-def _with_id(record: bytes, name: str) -> FileRecord:
+def _with_id(record: bytes, name: str) -> RawFeature:
     try:
         feature = msgspec.json.decode(record, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -130,13 +132,13 @@ def _size(source: BinaryIO) -> int | None:
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[list[bytes], bool]:
-    """Chunks with the whole first line, if it is no longer than a feature may be; and whether that is all there is."""
+    """Chunks up to the end of the first line, at most as long as a feature may be; and whether they are the whole file."""
     head: list[bytes] = []
     size = 0
     while size <= conf.MAX_FEATURE_BYTES:
         try:
             chunk = next(chunks, b"")
-        except _DAMAGED:  # comes again when the chunks are read
+        except _DAMAGED:  # raised again when the chunks are read
             return head, True
         if not chunk:
             return head, True
@@ -148,7 +150,10 @@ def _head(chunks: Iterator[bytes]) -> tuple[list[bytes], bool]:
 
 
 def _is_lines(head: bytes, complete: bool) -> bool:
-    """Whether each line is a feature. A document, too, may begin with what looks like one, or have no line breaks at all."""
+    """Whether each line is a feature.
+
+    A document may also begin with a line that looks like one, or have no line breaks at all.
+    """
     start = head.lstrip(_BEFORE_JSON)
     if start.startswith(b"\x1e"):
         return True
@@ -161,14 +166,6 @@ def _is_lines(head: bytes, complete: bool) -> bool:
     return (bool(line_break) or complete) and isinstance(document, dict) and document.get("type") != "FeatureCollection"
 
 
-def _lines(chunks: Iterable[bytes]) -> Iterator[list[FileRecord]]:
-    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
-    for chunk in chunks:
-        if records := list(cutter.feed(chunk)):
-            yield records
-    yield list(cutter.end())
-
-
-def _grouped(records: Iterator[FileRecord]) -> Iterator[list[FileRecord]]:
+def _grouped(records: Iterator[RawFeature]) -> Iterator[list[RawFeature]]:
     while batch := list(islice(records, MAX_BATCH)):
         yield batch
