@@ -15,9 +15,9 @@ from rest_framework.views import APIView
 
 from streaming.engine.auth import bearer_token
 
-from .authentication import BearerAuthentication, PageSession, known_users
+from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
 from .permissions import Needed
-from .request_body import JsonBody
+from .request_body import LimitedJsonParser
 
 
 class AlwaysJson(BaseContentNegotiation):
@@ -38,11 +38,13 @@ class ApiView(APIView):
     """A view of the API. `needs` says which permission a method asks for; methods that are not in it are open to everybody."""
 
     renderer_classes = [JSONRenderer]
-    parser_classes = [JsonBody]
-    authentication_classes = [BearerAuthentication, PageSession]
+    parser_classes = [LimitedJsonParser]
+    authentication_classes = [BearerAuthentication, PageSessionAuthentication]
     content_negotiation_class = AlwaysJson
     permission_classes = [Needed]
     needs: ClassVar[dict[str, str]] = {}
+    skips_middleware: ClassVar[bool] = False
+    """Whether a POST with a bearer token goes past the project's middleware (`fast_publish`)."""
 
 
 class AsyncApiView(ApiView):
@@ -54,7 +56,7 @@ class AsyncApiView(ApiView):
         self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            if known_users.get(bearer_token(request) or ""):
+            if user_cache.get(bearer_token(request) or ""):
                 self.initial(self.request, *args, **kwargs)
             else:
                 await database_sync_to_async(self.initial)(self.request, *args, **kwargs)

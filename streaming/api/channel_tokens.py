@@ -19,7 +19,7 @@ from streaming.topics.tokens import issue
 
 from .base import AsyncApiView
 from .channel_schemas import POST_CHANNEL_TOKEN
-from .request_body import JsonBody
+from .request_body import LimitedJsonParser
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
@@ -28,14 +28,14 @@ PREFLIGHT = {
 }
 
 
-class Wanted(msgspec.Struct):
-    """The body of a request. Further fields mean nothing."""
+class ChannelTokenRequest(msgspec.Struct):
+    """The body of a request. Further fields are ignored."""
 
     channel: str
     id: str | None = None
 
 
-class SmallBody(JsonBody):
+class SmallJsonParser(LimitedJsonParser):
     """A JSON body from anybody."""
 
     limit = 16 * 1024
@@ -44,7 +44,7 @@ class SmallBody(JsonBody):
 class ChannelTokenView(AsyncApiView):
     """Channel tokens."""
 
-    parser_classes = [SmallBody]
+    parser_classes = [SmallJsonParser]
     session_refused: PermissionDenied | None = None
 
     def perform_authentication(self, request: Request) -> None:
@@ -68,7 +68,7 @@ class ChannelTokenView(AsyncApiView):
         """A token for one channel."""
         body = request.data
         try:
-            wanted = msgspec.convert(body, Wanted)
+            wanted = msgspec.convert(body, ChannelTokenRequest)
             issued = await issue(request.user, wanted.channel, wanted.id)
         except msgspec.ValidationError as error:
             return refusal(StreamError("bad_request", str(error)), 422)

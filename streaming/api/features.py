@@ -33,8 +33,7 @@ from .errors import UnsupportedMediaType
 from .pages import current_items, pick
 from .permissions import ADD, CHANGE, require_readable
 from .queries import read_query
-from .request_body import LINES, body_chunks, declared_length, media_type, read_body
-from .request_stream import Arriving
+from .request_body import LINES, StreamedBody, body_chunks, declared_length, media_type, read_body
 
 DOCUMENTS = ("application/json", "application/geo+json")
 INLINE_BYTES = 512 * 1024
@@ -45,6 +44,7 @@ class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
     needs = {"POST": CHANGE}
+    skips_middleware = True
 
     @extend_schema(**schemas.LIST_FEATURES)
     async def get(self, request: Request, layer: str) -> HttpResponse:
@@ -122,13 +122,13 @@ def _features(request: Request) -> list[bytes]:
 
 async def _lines(request: Request) -> Slices:
     """The features of a stream of lines, chunk by chunk."""
-    arriving: Arriving | None = getattr(request._request, "arriving", None)
-    return split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES) if arriving is None else _split_arriving(arriving)
+    streamed: StreamedBody | None = getattr(request._request, "streamed_body", None)
+    return split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES) if streamed is None else _split_streamed(streamed)
 
 
-async def _split_arriving(arriving: Arriving) -> AsyncIterator[Iterable[Record] | None]:
+async def _split_streamed(streamed: StreamedBody) -> AsyncIterator[Iterable[Record] | None]:
     splitter = LineSplitter(conf.MAX_FEATURE_BYTES)
-    async for chunk in arriving:
+    async for chunk in streamed:
         yield None if chunk is None else splitter.feed(chunk)
     yield splitter.end()
 

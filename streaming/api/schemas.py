@@ -35,7 +35,7 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
     """The session cookie of a page."""
 
-    target_class = "streaming.api.authentication.PageSession"
+    target_class = "streaming.api.authentication.PageSessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

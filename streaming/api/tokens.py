@@ -16,14 +16,14 @@ from streaming.engine.responses import answer
 
 from . import schemas
 from .base import AlwaysJson, ApiView
-from .request_body import JsonBody
+from .request_body import LimitedJsonParser
 
 
 class TokenView(TokenObtainPairView):
     """A pair of tokens for a username and a password."""
 
     renderer_classes = ApiView.renderer_classes
-    parser_classes = [JsonBody]
+    parser_classes = [LimitedJsonParser]
     content_negotiation_class = AlwaysJson
 
     @extend_schema(**schemas.POST_TOKEN)
@@ -36,7 +36,7 @@ class RefreshView(TokenRefreshView):
     """A new access token for a refresh token."""
 
     renderer_classes = ApiView.renderer_classes
-    parser_classes = [JsonBody]
+    parser_classes = [LimitedJsonParser]
     content_negotiation_class = AlwaysJson
 
     @extend_schema(**schemas.POST_REFRESH)
