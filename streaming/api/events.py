@@ -1,9 +1,8 @@
-"""/api/events: publishing an event to everybody who subscribed to its type."""
+"""/api/events: publishing an event to all subscribers of its type."""
 
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
@@ -12,13 +11,14 @@ from streaming.features.events import publish_event
 
 from . import schemas
 from .base import ApiView
-from .permissions import CHANGE
+from .openapi import extend_schema
+from .permissions import CHANGE_LAYER
 
 
 class EventsView(ApiView):
     """Events."""
 
-    needs = {"POST": CHANGE}
+    needs = {"POST": CHANGE_LAYER}
 
     @extend_schema(**schemas.POST_EVENT)
     def post(self, request: Request) -> HttpResponse:

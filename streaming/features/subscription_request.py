@@ -1,7 +1,7 @@
-"""What a client wants of feature layers, understood once for all dialects: conditions, presentation, rate.
+"""Requests of clients to subscribe to feature layers, the same for all dialects: conditions, presentation and rate.
 
-A dialect reads its own messages into `Asked`, whose types are checked; `understood` checks what they say. Nothing here
-touches a connection or a layer.
+A dialect reads its own messages into a `SubscriptionRequest`, whose types are checked; `check_request` checks the
+values. Nothing here uses a connection or a layer.
 """
 
 from __future__ import annotations

@@ -71,4 +71,4 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
     @admin.display(description="tiles")
     def tiles(self, tileset: Tileset) -> str:
         """A link for maps."""
-        return format_html('<a href="{}">TileJSON</a>', reverse("tilejson", args=[tileset.name]))
+        return format_html('<a href="{}">TileJSON</a>', reverse("streaming:tilejson", args=[tileset.name]))

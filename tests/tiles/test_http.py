@@ -17,7 +17,7 @@ from django.test import Client
 from rasterio.io import MemoryFile
 from rest_framework_simplejwt.tokens import AccessToken
 
-from streaming.api.authentication import known_users
+from streaming.api.authentication import user_cache
 from streaming.api.tiles import transparent
 from streaming.features.publishing import publish
 from streaming.models import Tileset
@@ -35,7 +35,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def engine(transactional_db: None, redis: None, data_dir: Path) -> None:
-    known_users.clear()
+    user_cache.clear()
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_tileset_that_is_not_public(client: Client, blue: Path) -> None:
     assert [client.get(path).status_code for path in paths] == [401] * 3
     assert [client.get(path, headers=headers).status_code for path in paths] == [403] * 3
     user.user_permissions.add(Permission.objects.get(codename="view_tileset"))
-    known_users.clear()
+    user_cache.clear()
     answers = [client.get(path, headers=headers) for path in paths]
     assert [answer.status_code for answer in answers] == [200] * 3
     assert answers[0]["Cache-Control"] == "private, no-cache"

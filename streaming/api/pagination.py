@@ -1,7 +1,7 @@
-"""Pages of a layer's features, in the order of their keys, which no change between two pages can disturb.
+"""Pages of a layer's features in the order of their keys, which no change between two pages can disturb.
 
-Features come from this process's live copy of the layer, brought up to date first, or from Redis where no engine runs. Picking a page looks
-at every feature once, off the event loop.
+Features come from this process's replica of the layer, brought up to date first, or from Redis where no engine runs.
+`page_of` examines every feature once, so it runs off the event loop.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from streaming.engine.responses import GEOJSON
 from .queries import PageQuery, after_parameter
 
 MAX_PAGE_BYTES = 16 * 1024 * 1024
-"""A page ends early when it is as large as this."""
+"""A page ends early when it would be larger."""
 
 
 @dataclass(slots=True)
 class Page:
-    """Features as GeoJSON, how many match in all, and behind which key the next page begins (None: this was the last)."""
+    """Features as GeoJSON, how many match in all, and the key behind which the next page begins (None: this is the
+    last).
+    """
 
     features: list[bytes]
     matched: int
@@ -56,7 +58,7 @@ async def current_items(feed: Feed) -> Sequence[Item]:
     return list(replica.items.values())
 
 
-def pick(items: Sequence[Item], query: PageQuery) -> Page:
+def page_of(items: Sequence[Item], query: PageQuery) -> Page:
     """One page of the features that match."""
     matching = _Matching(items, query)
     found = nsmallest(query.limit + 1, matching, key=_key)
@@ -73,7 +75,7 @@ def pick(items: Sequence[Item], query: PageQuery) -> Page:
 
 
 class _Matching:
-    """The matching features behind `after`; counts all that match as it goes."""
+    """Iterates over the matching features behind `after`, and counts all that match."""
 
     def __init__(self, items: Sequence[Item], query: PageQuery) -> None:
         self._items = items
