@@ -15,9 +15,21 @@ from typing import Any
 
 import uvloop
 
-from . import deltas, fanout, ingest, latency, machine, phoenix, phoenix_bursts, redis_commands, rendering, soak, tile_latency, tiles
+from . import deltas, fanout, idle, ingest, latency, machine, phoenix, phoenix_bursts, redis_commands, rendering, soak, tile_latency, tiles
 
-USUAL = ("fanout", "latency", "ingest", "deltas", "rendering", "tiles", "tile_latency", "phoenix", "phoenix_bursts", "redis_commands")
+USUAL = (
+    "idle",
+    "fanout",
+    "latency",
+    "ingest",
+    "deltas",
+    "rendering",
+    "tiles",
+    "tile_latency",
+    "phoenix",
+    "phoenix_bursts",
+    "redis_commands",
+)
 
 
 def main() -> None:
@@ -37,7 +49,9 @@ def main() -> None:
     subscribers = tuple(options.subscribers or (100, 1_000, 10_000))
     for what in options.what or USUAL:
         print(f"{what}: {sys.modules[f'benchmarks.{what}'].__doc__}")
-        if what == "fanout":
+        if what == "idle":
+            _print(idle.run(share))
+        elif what == "fanout":
             _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
         elif what == "latency":
             _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))

@@ -32,12 +32,12 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from streaming.tiles import bodies, deltas, images, prefix_deltas
-from streaming.tiles.grid import Tile, place, view
-from streaming.tiles.mvt import EXTENT, Shape, encode_layer, written
+from streaming.tiles import deltas, images, prefix_deltas, tile_updates
+from streaming.tiles.grid import Tile, tile_position, viewport_tiles
+from streaming.tiles.mvt import EXTENT, TileFeature, encode_layer, encode_properties
 from streaming.tiles.sources.base import MIME
-from streaming.tiles.sources.raster import RasterSource, encode
-from streaming.tiles.store import stamped
+from streaming.tiles.sources.raster import RasterSource, encode_image
+from streaming.tiles.tile_cache import rendered_tile
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -97,7 +97,7 @@ class Row:
 
     def sent(self, mime: str, old: bytes, new: bytes) -> None:
         """What a server would send."""
-        body = bodies.body(stamped(old, mime), stamped(new, mime), OFFERED)
+        body = tile_updates.smallest_update(rendered_tile(old, mime), rendered_tile(new, mime), OFFERED)
         self.size("sent", body.data)
         self._encodings[body.encoding or "full"] += 1
 
@@ -181,11 +181,11 @@ def _region(where: Mask, wanted: int, seed: int) -> Mask:
 
 
 def _png(pixels: Pixels) -> bytes:
-    return encode(np.moveaxis(pixels, 2, 0), "png")
+    return encode_image(np.moveaxis(pixels, 2, 0), "png")
 
 
 def _lossy(pixels: Pixels) -> bytes:
-    return encode(np.moveaxis(pixels, 2, 0), "webp")
+    return encode_image(np.moveaxis(pixels, 2, 0), "webp")
 
 
 def _relief(zoom: int, count: int) -> list[Pair]:
@@ -199,7 +199,7 @@ def _relief(zoom: int, count: int) -> list[Pair]:
 def _arriving(zoom: int, count: int) -> list[Pair]:
     """Tiles of the relief, which can show the hurricane where it was."""
     relief, imagery, both = RasterSource([RELIEF]), RasterSource([HURRICANE]), RasterSource([RELIEF, HURRICANE])
-    tiles = view(imagery.metadata.bounds, range(zoom, zoom + 1), 1000)[:count]
+    tiles = viewport_tiles(imagery.metadata.bounds, range(zoom, zoom + 1), 1000)[:count]
     pairs = [(_pixels(relief, tile), _pixels(both, tile), _pixels(imagery, tile)[..., 3] == 255) for tile in tiles]
     return [Pair(*pair) for pair in pairs]
 
@@ -241,13 +241,15 @@ def _geojson(records: list[Any]) -> bytes:
 
 
 def _mvt(records: list[Any]) -> bytes:
-    return encode_layer("flights", [Shape(_within(record), written(record["properties"]), index) for index, record in enumerate(records)])
+    return encode_layer(
+        "flights", [TileFeature(_within(record), encode_properties(record["properties"]), index) for index, record in enumerate(records)]
+    )
 
 
 def _within(record: Any) -> tuple[int, int]:
     """The position in units of the tile."""
     longitude, latitude = record["geometry"]["coordinates"][:2]
-    x, y = place(longitude, latitude, VECTOR_TILE.z)
+    x, y = tile_position(longitude, latitude, VECTOR_TILE.z)
     return int((x - VECTOR_TILE.x) * EXTENT), int((y - VECTOR_TILE.y) * EXTENT)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from streaming.core.items import Item
-from streaming.tiles.grid import WORLD, Tile, ranges
-from streaming.tiles.sources.base import Source
+from streaming.tiles.grid import WORLD, Tile, tile_ranges
+from streaming.tiles.sources.base import TileSource
 from streaming.tiles.sources.layer import LayerSource
 from streaming.tiles.sources.raster import RasterOptions, RasterSource
 
@@ -70,7 +70,7 @@ def _updated(source: LayerSource, count: int, moved: Callable[[int], Item], time
     return f"{median(found):.2f} / {sum(found) / len(found):.2f} / {max(found):.1f}"
 
 
-def _rates(source: Source, tiles: list[Tile], seconds: float) -> dict[str, Any]:
+def _rates(source: TileSource, tiles: list[Tile], seconds: float) -> dict[str, Any]:
     """The mean over rounds of all tiles that are not empty; the first round, in which files are read and labels made, does not count."""
     shown = [tile for tile in tiles if source.render(*tile) is not None]
     rendered, size, started = 0, 0, time.thread_time()
@@ -90,7 +90,7 @@ def _row(source: str, zoom: int, rates: dict[str, Any], opened: int | None = Non
 
 
 def _spread(box: tuple[float, float, float, float], z: int) -> list[Tile]:
-    tiles = [tile for part in ranges(box, z) for tile in part.tiles()]
+    tiles = [tile for part in tile_ranges(box, z) for tile in part.tiles()]
     return tiles[:: -(-len(tiles) // MOST_TILES)]
 
 

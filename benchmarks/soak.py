@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streaming.tiles.changes import announce_sync, touched_tiles
-from streaming.tiles.sources.raster import encode
+from streaming.tiles.change_feed import announce_sync, changed_tiles
+from streaming.tiles.sources.raster import encode_image
 
 from .stack import Server, stack
 from .tile_clients import TileClient, connect, frame
@@ -67,7 +67,7 @@ class Changes:
         while not stop.wait(CHANGE_SECONDS):
             for number in range(first, first + AT_ONCE):
                 self._paint(number)
-            announce_sync(self._folder.name, touched_tiles(TILES[first : first + AT_ONCE]))
+            announce_sync(self._folder.name, changed_tiles(TILES[first : first + AT_ONCE]))
             self._layer.change(())
             first = (first + AT_ONCE) % len(TILES)
 
@@ -76,7 +76,7 @@ class Changes:
         pixels = self._pictures[number].copy()
         here, there = random_square(self._random, SHARE), random_square(self._random, SHARE)
         pixels[here] = self._pictures[self._random.integers(len(TILES))][there]
-        write(self._folder, TILES[number], encode(pixels, "png"))
+        write(self._folder, TILES[number], encode_image(pixels, "png"))
 
 
 class Crowd:

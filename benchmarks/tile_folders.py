@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.tiles.changes import announce_sync, touched_tiles
+from streaming.tiles.change_feed import announce_sync, changed_tiles
 from streaming.tiles.grid import Tile
-from streaming.tiles.sources.raster import RasterSource, encode
+from streaming.tiles.sources.raster import RasterSource, encode_image
 
 Pixels = NDArray[np.uint8]
 RELIEF = Path(__file__).parents[1] / "streaming" / "demo" / "relief.tif"
@@ -67,7 +67,7 @@ class TileFolder:
     def change(self, tiles: Collection[Tile]) -> None:
         """Give these tiles their next versions, and tell."""
         self._write(tiles)
-        announce_sync(self.name, touched_tiles(tiles))
+        announce_sync(self.name, changed_tiles(tiles))
 
     def _write(self, tiles: Collection[Tile]) -> None:
         for tile in tiles:
@@ -134,7 +134,7 @@ def relief(root: Path, share: float) -> TileFolder:
     made = {}
     for number, tile in enumerate(TILES):
         square = random_square(np.random.default_rng(number), share)
-        made[tile] = [encode(_patched(pictures, number, number + 1 + version, square), "png") for version in range(VERSIONS)]
+        made[tile] = [encode_image(_patched(pictures, number, number + 1 + version, square), "png") for version in range(VERSIONS)]
     return TileFolder(root, f"relief, {share:.0%}", made)
 
 

@@ -79,14 +79,14 @@ class PushedNoise:
     def add(self) -> None:
         """Let the server show it."""
         from streaming.models import Tileset
-        from streaming.tiles.tilesets import settings_of
+        from streaming.tiles.tilesets import tileset_settings
 
-        self._settings = settings_of(Tileset.objects.create(name=self.name, kind="pushed", min_zoom=ZOOM, max_zoom=ZOOM))
+        self._settings = tileset_settings(Tileset.objects.create(name=self.name, kind="pushed", min_zoom=ZOOM, max_zoom=ZOOM))
         self.change(self.tiles)
 
     def change(self, tiles: Collection[Tile]) -> None:
         """Push a new version of these."""
-        from streaming.tiles.pushing import push_sync
+        from streaming.tiles.pushed_tiles import push_sync
 
         assert self._settings is not None
         for tile in tiles:

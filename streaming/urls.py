@@ -1,4 +1,4 @@
-"""Everything that the installed parts have over HTTP."""
+"""The URLs of all installed parts. A project includes them at any path; their names are in the namespace `streaming`."""
 
 from __future__ import annotations
 

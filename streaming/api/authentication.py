@@ -1,7 +1,8 @@
-"""Bearer tokens over HTTP, believed for a few seconds, so that a publisher's requests do not wait for the database.
+"""Authentication over HTTP: bearer tokens, whose users are cached for a few seconds, and the sessions of pages.
 
-Only tokens are cached (`GEOSTREAM_AUTH_CACHE_SECONDS`), never sessions: that a user was deactivated or lost a permission takes effect
-within that time. No token is believed beyond its own expiry.
+The cache spares a publisher's requests the database and the verification of the token. It holds only users of tokens,
+never of sessions, and for `GEOSTREAM_AUTH_CACHE_SECONDS`: a user who is deactivated or loses a permission is refused
+after that time. No token is accepted after its own expiry.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from streaming.engine.auth import bearer_token, verify_token
 from streaming.engine.conf import conf
 from streaming.engine.responses import CHALLENGE
 
-MAX_REMEMBERED = 4096
+MAX_TOKENS = 4096
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -29,33 +30,33 @@ class BearerAuthentication(BaseAuthentication):
         token = bearer_token(request)
         if token is None:
             return None
-        return known_users.get(token) or known_users.look_up(token), token
+        return user_cache.get(token) or user_cache.look_up(token), token
 
     def authenticate_header(self, request: Request) -> str:
         """What `WWW-Authenticate` says."""
         return CHALLENGE
 
 
-class PageSession(SessionAuthentication):
+class PageSessionAuthentication(SessionAuthentication):
     """The session cookie of a page of this site, with its CSRF token in the header `X-CSRFToken`."""
 
     def enforce_csrf(self, request: Request) -> None:
-        """Check the token without looking for it in the body, which is not a form and has to be left for the view to read."""
-        super().enforce_csrf(request._request)  # type: ignore[arg-type]  # a plain request will do
+        """Check the CSRF token of the header only, because the body is not a form and the view has to read it."""
+        super().enforce_csrf(request._request)  # type: ignore[arg-type]  # only its headers are read
 
 
-class KnownUsers:
-    """The users of the tokens that were seen lately, with their permissions loaded."""
+class UserCache:
+    """Users by token, with their permissions loaded, kept for a few seconds."""
 
     def __init__(self) -> None:
         self._users: dict[str, tuple[float, float, Any]] = {}
 
     def get(self, token: str) -> Any | None:
-        """The user of a token that was looked up a moment ago."""
-        known = self._users.get(token)
-        if known is None or time.monotonic() >= known[0] or time.time() >= known[1]:
+        """The user of a token that was looked up a moment ago and has not expired since."""
+        entry = self._users.get(token)
+        if entry is None or time.monotonic() >= entry[0] or time.time() >= entry[1]:
             return None
-        return known[2]
+        return entry[2]
 
     def look_up(self, token: str) -> Any:
         """Verify a token and ask the database for its user and permissions."""
@@ -65,15 +66,30 @@ class KnownUsers:
             raise StreamError("token_invalid", "the token's user does not exist or is not active")
         if conf.AUTH_CACHE_SECONDS > 0:
             if not user.is_superuser:
-                user.get_all_permissions()  # kept on the user from now on
-            if len(self._users) >= MAX_REMEMBERED:
+                user.get_all_permissions()  # the user object keeps them
+            if len(self._users) >= MAX_TOKENS:
                 self._users.clear()
             self._users[token] = (time.monotonic() + conf.AUTH_CACHE_SECONDS, float(claims["exp"]), user)
         return user
 
     def clear(self) -> None:
-        """Ask the database next time."""
+        """Drop every user, so that the database is asked again."""
         self._users.clear()
 
 
-known_users = KnownUsers()
+user_cache = UserCache()
+
+
+def is_valid_token(token: str) -> bool:
+    """Whether this server has signed a token and it has not expired; whether its user is active is asked by
+    `BearerAuthentication`.
+
+    A token whose user is cached was verified then, and is not verified again.
+    """
+    if user_cache.get(token) is not None:
+        return True
+    try:
+        verify_token(token)
+    except StreamError:
+        return False
+    return True

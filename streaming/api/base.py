@@ -1,13 +1,23 @@
-"""What all views of the API have in common: JSON only, one way of being refused, and handlers that may be coroutines."""
+"""Base classes of the API's views: JSON only, one shape of refusals, handlers that may be coroutines.
+
+Every policy of the REST framework is set here, so that the project's own REST_FRAMEWORK setting changes nothing in this
+API, and this API changes nothing in the project's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from inspect import isawaitable
 from typing import Any, ClassVar
 
 from channels.db import database_sync_to_async
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponseBase
+from django.urls import reverse
+from drf_spectacular.openapi import AutoSchema
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotFound
+from rest_framework.metadata import SimpleMetadata
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -15,16 +25,17 @@ from rest_framework.views import APIView
 
 from streaming.engine.auth import bearer_token
 
-from .authentication import BearerAuthentication, PageSession, known_users
-from .permissions import Needed
-from .request_body import JsonBody
+from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
+from .errors import exception_handler
+from .permissions import NeededPermission
+from .request_body import LimitedJsonParser
 
 
-class AlwaysJson(BaseContentNegotiation):
-    """Answers in JSON whatever a browser would rather have."""
+class JsonNegotiation(BaseContentNegotiation):
+    """Content negotiation that always answers in JSON, whatever a browser prefers."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
-        """The parser of JSON, also for bodies that do not say what they are."""
+        """The parser of JSON, also for a body without a Content-Type."""
         declared = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if not declared or declared in (parser.media_type, "text/json")), None)
 
@@ -34,19 +45,52 @@ class AlwaysJson(BaseContentNegotiation):
         return renderer, renderer.media_type
 
 
-class ApiView(APIView):
-    """A view of the API. `needs` says which permission a method asks for; methods that are not in it are open to everybody."""
+class ApiRequest(Request):
+    """A request whose user is Django's `AnonymousUser` if it carries no credentials."""
 
-    renderer_classes = [JSONRenderer]
-    parser_classes = [JsonBody]
-    authentication_classes = [BearerAuthentication, PageSession]
-    content_negotiation_class = AlwaysJson
-    permission_classes = [Needed]
+    def _not_authenticated(self) -> None:
+        self._authenticator = None
+        self.user = AnonymousUser()
+        self.auth = None
+
+
+class ApiView(APIView):
+    """A view of the API.
+
+    `needs` names the permission that a method needs; methods that are not in it are open to everybody.
+    """
+
     needs: ClassVar[dict[str, str]] = {}
+    skips_middleware: ClassVar[bool] = False
+    """Whether a POST with a bearer token goes past the project's middleware (`fast_publish`)."""
+
+    authentication_classes: Sequence[type[BaseAuthentication]] = [BearerAuthentication, PageSessionAuthentication]
+    permission_classes: Sequence[Any] = [NeededPermission]
+    throttle_classes = []
+    versioning_class = None
+    parser_classes = [LimitedJsonParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class: type[BaseContentNegotiation] = JsonNegotiation
+    metadata_class = SimpleMetadata
+    schema: Any = AutoSchema()
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """The framework's request, for this API."""
+        return ApiRequest(
+            request,
+            parsers=self.get_parsers(),
+            authenticators=self.get_authenticators(),
+            negotiator=self.get_content_negotiator(),
+            parser_context=self.get_parser_context(request),
+        )
+
+    def get_exception_handler(self) -> Any:
+        """What turns an exception into a response."""
+        return exception_handler
 
 
 class AsyncApiView(ApiView):
-    """A view whose handlers are coroutines. Who is asking is found out without a thread where that is already known."""
+    """A view whose handlers are coroutines. A user in the cache is authenticated without a thread."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """The framework's `dispatch`, awaiting the handler."""
@@ -54,7 +98,7 @@ class AsyncApiView(ApiView):
         self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers
         try:
-            if known_users.get(bearer_token(request) or ""):
+            if user_cache.get(bearer_token(request) or ""):
                 self.initial(self.request, *args, **kwargs)
             else:
                 await database_sync_to_async(self.initial)(self.request, *args, **kwargs)
@@ -63,7 +107,17 @@ class AsyncApiView(ApiView):
             response = (handler or self.http_method_not_allowed)(self.request, *args, **kwargs)
             if isawaitable(response):
                 response = await response
-        except Exception as error:  # noqa: BLE001 (every refusal and every failure is answered by `errors.handle`)
+        except Exception as error:  # noqa: BLE001 (every refusal and every failure is answered by `exception_handler`)
             response = self.handle_exception(error)
         self.response = self.finalize_response(self.request, response, *args, **kwargs)
         return self.response
+
+
+class NotFoundView(ApiView):
+    """Answers 404 in the shape of all refusals, whatever the method."""
+
+    schema = None
+
+    def initial(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        """Refuse."""
+        raise NotFound(f"there is nothing at {request.path[:200]}; see {reverse('streaming:docs')}/")

@@ -1,6 +1,8 @@
-"""/token: tokens to join topics with, asked for and answered as Tangram does. Who may have one is decided in `streaming.topics.tokens`.
+"""/token: tokens to join topics, requested and answered as Tangram does. `streaming.topics.tokens` decides who may have
+one.
 
-Pages of any origin may ask, but never with the cookies of this site: a session without its CSRF token is nobody.
+Pages of any origin may request one, but never with the cookies of this site: a session without its CSRF token counts as
+anonymous.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from typing import Any
 
 import msgspec
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 
@@ -17,9 +18,10 @@ from streaming.core.errors import StreamError
 from streaming.engine.responses import answer, refusal
 from streaming.topics.tokens import issue
 
+from . import token_schemas
 from .base import AsyncApiView
-from .channel_schemas import POST_CHANNEL_TOKEN
-from .request_body import JsonBody
+from .openapi import extend_schema
+from .request_body import LimitedJsonParser
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
@@ -28,15 +30,15 @@ PREFLIGHT = {
 }
 
 
-class Wanted(msgspec.Struct):
-    """The body of a request. Further fields mean nothing."""
+class ChannelTokenRequest(msgspec.Struct):
+    """The body of a request. Further fields are ignored."""
 
     channel: str
     id: str | None = None
 
 
-class SmallBody(JsonBody):
-    """A JSON body from anybody."""
+class SmallJsonParser(LimitedJsonParser):
+    """A JSON body that anonymous clients may send."""
 
     limit = 16 * 1024
 
@@ -44,11 +46,13 @@ class SmallBody(JsonBody):
 class ChannelTokenView(AsyncApiView):
     """Channel tokens."""
 
-    parser_classes = [SmallBody]
+    parser_classes = [SmallJsonParser]
     session_refused: PermissionDenied | None = None
 
     def perform_authentication(self, request: Request) -> None:
-        """Find out who asks; a session without its CSRF token is nobody, as a front end of Tangram's on this site may have it."""
+        """Authenticate; a session without its CSRF token is anonymous, because a Tangram front end on this site may
+        have one.
+        """
         try:
             super().perform_authentication(request)
         except PermissionDenied as refused:
@@ -56,20 +60,20 @@ class ChannelTokenView(AsyncApiView):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """Headers of every answer: any page may read it, nobody keeps it."""
+        """Headers of every answer: pages of any origin may read it, and it is not cached."""
         return {**super().default_response_headers, "Access-Control-Allow-Origin": "*", "Cache-Control": "no-store"}
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """What pages of other origins may send."""
+        """Answer a CORS preflight: what pages of other origins may send."""
         return HttpResponse(status=204, headers=PREFLIGHT)
 
-    @extend_schema(**POST_CHANNEL_TOKEN)
+    @extend_schema(**token_schemas.POST_CHANNEL_TOKEN)
     async def post(self, request: Request) -> HttpResponse:
         """A token for one channel."""
         body = request.data
         try:
-            wanted = msgspec.convert(body, Wanted)
-            issued = await issue(request.user, wanted.channel, wanted.id)
+            parsed = msgspec.convert(body, ChannelTokenRequest)
+            issued = await issue(request.user, parsed.channel, parsed.id)
         except msgspec.ValidationError as error:
             return refusal(StreamError("bad_request", str(error)), 422)
         except StreamError as error:

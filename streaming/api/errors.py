@@ -1,7 +1,7 @@
-"""Every refusal over HTTP has one shape: {"code", "message"} and, where there are several reasons, "errors".
+"""Refusals over HTTP, all of one shape: {"code", "message"} and, where there are several reasons, "errors".
 
-Codes and statuses are those of `streaming.core.errors`, also for what the REST framework refuses by itself. Nothing under /api/
-ever answers with a page of HTML.
+Codes and statuses are those of `streaming.core.errors`, also for what the REST framework refuses by itself. Nothing
+under `api/` ever answers with a page of HTML.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404, HttpResponse
 from rest_framework.exceptions import APIException, NotFound, PermissionDenied, ValidationError
+from rest_framework.settings import api_settings
 
 from streaming.core.errors import StreamError
 from streaming.engine.responses import CHALLENGE, answer, refusal
 
 logger = logging.getLogger(__name__)
 
-CODES_OF_FRAMEWORK = {
+FRAMEWORK_CODES = {
     400: "bad_request",
     401: "unauthenticated",
     403: "forbidden",
@@ -32,7 +33,7 @@ CODES_OF_FRAMEWORK = {
 
 
 class UnsupportedMediaType(APIException):
-    """415, with what would be accepted. `header` is the response header that says so to programs."""
+    """Refusal 415. `accepted` are the types that are accepted, and `header` is the response header that lists them."""
 
     status_code = 415
 
@@ -41,8 +42,8 @@ class UnsupportedMediaType(APIException):
         self.headers = {header: ", ".join(accepted)}
 
 
-def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
-    """The REST framework's exception handler."""
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
+    """The response to any exception in a view: the REST framework's exception handler of this API."""
     if isinstance(exc, StreamError):
         return refusal(exc)
     if isinstance(exc, Http404):
@@ -50,16 +51,16 @@ def handle(exc: Exception, context: dict[str, Any]) -> HttpResponse:
     elif isinstance(exc, DjangoPermissionDenied):
         exc = PermissionDenied()
     if isinstance(exc, APIException):
-        return _of_framework(exc)
+        return _framework_refusal(exc)
     logger.error("a request failed: %s", context["request"].path, exc_info=exc)
     return refusal(StreamError("internal", "something went wrong in the server; it is in the log"))
 
 
-def _of_framework(exc: APIException) -> HttpResponse:
-    code = CODES_OF_FRAMEWORK.get(exc.status_code, "internal" if exc.status_code >= 500 else "bad_request")
+def _framework_refusal(exc: APIException) -> HttpResponse:
+    code = FRAMEWORK_CODES.get(exc.status_code, "internal" if exc.status_code >= 500 else "bad_request")
     if isinstance(exc.detail, dict) and getattr(exc.detail.get("code"), "code", "") == "token_not_valid":
         code = "token_invalid"
-    errors = [{"field": field, "message": message} for field, message in _reasons(exc.detail)]
+    errors = [{"field": field, "message": message} for field, message in _field_errors(exc.detail)]
     body: dict[str, Any] = {"code": code, "message": _summary(exc, errors)}
     if isinstance(exc, ValidationError):
         body["errors"] = errors
@@ -81,12 +82,12 @@ def _summary(exc: APIException, errors: list[dict[str, str]]) -> str:
     return "; ".join(error["message"] for error in errors)
 
 
-def _reasons(detail: Any, field: str = "") -> Iterator[tuple[str, str]]:
+def _field_errors(detail: Any, field: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            yield from _reasons(inner, "" if name == "non_field_errors" else f"{field}.{name}" if field else str(name))
+            yield from _field_errors(inner, "" if name == api_settings.NON_FIELD_ERRORS_KEY else f"{field}.{name}" if field else str(name))
     elif isinstance(detail, list | tuple):
         for inner in detail:
-            yield from _reasons(inner, field)
+            yield from _field_errors(inner, field)
     else:
         yield field, str(detail)

@@ -1,24 +1,24 @@
-"""/api/events: publishing an event to everybody who subscribed to its type."""
+"""/api/events: publishing an event to all subscribers of its type."""
 
 from __future__ import annotations
 
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.responses import answer
-from streaming.features.events import append_event_sync
+from streaming.features.events import publish_event
 
 from . import schemas
 from .base import ApiView
-from .permissions import CHANGE
+from .openapi import extend_schema
+from .permissions import CHANGE_LAYER
 
 
 class EventsView(ApiView):
     """Events."""
 
-    needs = {"POST": CHANGE}
+    needs = {"POST": CHANGE_LAYER}
 
     @extend_schema(**schemas.POST_EVENT)
     def post(self, request: Request) -> HttpResponse:
@@ -28,4 +28,4 @@ class EventsView(ApiView):
             raise StreamError("bad_request", "an event is an object with event_type and payload")
         if unknown := event.keys() - {"event_type", "payload"}:
             raise StreamError("bad_request", f"an event has event_type and payload, not {', '.join(sorted(unknown))[:100]}")
-        return answer({"cursor": append_event_sync(event["event_type"], event["payload"])}, 201)
+        return answer({"cursor": publish_event(event["event_type"], event["payload"])}, 201)

@@ -1,7 +1,7 @@
 """/api/layers/{layer}/features/{id}: one feature.
 
-An id is a string or an integer, a URL is text. `7` means the feature whose id is the string "7" if there is one, else the integer 7; a new
-one gets the string. In double quotes (`%227%22`) it is always the string.
+An id is a string or an integer, a URL is text. `7` is the feature whose id is the string "7" if there is one, else the
+integer 7; a new one gets the string. In double quotes (`%227%22`) it is always the string.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
@@ -18,14 +17,15 @@ from streaming.core.feed import Feed
 from streaming.core.items import Item
 from streaming.engine.conf import conf
 from streaming.engine.responses import geojson, refusal
-from streaming.features.geojson import key_of, keys_of, parse_feature
+from streaming.features.geojson import candidate_keys, key_of, parse_feature
 from streaming.features.layers import catalogue, layer_feed
 
 from . import schemas
 from .base import ApiView
 from .errors import UnsupportedMediaType
-from .features import DOCUMENTS, writable
-from .permissions import CHANGE, require_readable
+from .features import DOCUMENTS, writable_layer
+from .openapi import extend_schema
+from .permissions import CHANGE_LAYER, require_readable
 from .queries import read_presentation
 from .request_body import media_type, read_body
 
@@ -33,14 +33,14 @@ from .request_body import media_type, read_body
 class FeatureView(ApiView):
     """One feature of a layer."""
 
-    needs = {"PUT": CHANGE, "DELETE": CHANGE}
+    needs = {"PUT": CHANGE_LAYER, "DELETE": CHANGE_LAYER}
 
     @extend_schema(**schemas.GET_FEATURE)
     def get(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """The feature as it is now."""
         feed = layer_feed(require_readable(catalogue.get_sync(layer), request.user))
         presentation = read_presentation(request.GET)
-        for key in _keys_of(feature_id):
+        for key in _candidate_keys(feature_id):
             value = feed.get_sync(key)
             if value is not None:
                 return geojson(presentation.geojson(Item(key, value, 0)))
@@ -52,10 +52,10 @@ class FeatureView(ApiView):
         kind = media_type(request)
         if kind not in DOCUMENTS:
             raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS, "Accept")
-        feed = layer_feed(writable(layer, request.user))
-        feature = _decoded(read_body(request, conf.MAX_FEATURE_BYTES))
+        feed = layer_feed(writable_layer(layer, request.user))
+        feature = _decode_feature(read_body(request, conf.MAX_FEATURE_BYTES))
         try:
-            key, value = parse_feature(_identified(feature, feature_id, feed), conf.MAX_FEATURE_BYTES)
+            key, value = parse_feature(_with_id_of_url(feature, feature_id, feed), conf.MAX_FEATURE_BYTES)
         except StreamError as error:
             return refusal(error, 422 if error.code == "invalid_feature" else None)
         outcome = feed.put_sync([(key, value)]).outcomes[0]
@@ -67,21 +67,21 @@ class FeatureView(ApiView):
     def delete(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Remove the feature."""
         feed = layer_feed(catalogue.get_sync(layer))
-        for key in _keys_of(feature_id):
+        for key in _candidate_keys(feature_id):
             if feed.delete_sync([key]).count("deleted"):
                 return HttpResponse(status=204)
         raise _unknown(feature_id)
 
 
-def _keys_of(text: str) -> list[str]:
-    """The keys that an id in a URL may mean."""
+def _candidate_keys(text: str) -> list[str]:
+    """The keys that an id in a URL may have. `StreamError("unknown_feature")` if it cannot be an id."""
     try:
-        return keys_of(text)
+        return candidate_keys(text)
     except StreamError as error:
         raise _unknown(text) from error
 
 
-def _decoded(body: bytes) -> dict[str, Any]:
+def _decode_feature(body: bytes) -> dict[str, Any]:
     try:
         feature = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -91,9 +91,9 @@ def _decoded(body: bytes) -> dict[str, Any]:
     return feature
 
 
-def _identified(feature: dict[str, Any], text: str, feed: Feed) -> dict[str, Any]:
+def _with_id_of_url(feature: dict[str, Any], text: str, feed: Feed) -> dict[str, Any]:
     """The feature with the id of the URL."""
-    keys = _keys_of(text)
+    keys = _candidate_keys(text)
     if "id" not in feature:
         key = next((key for key in keys if feed.get_sync(key) is not None), keys[0])
         return {**feature, "id": msgspec.json.decode(key)}

@@ -1,6 +1,7 @@
 """/api/layers/{layer}/features: publishing, which is the hot path, and reading page by page.
 
-Publishing runs on the server's event loop: in the steady state no thread, no database query and one call to Redis for a thousand features.
+Publishing runs on the server's event loop: in the steady state no thread, no database query and one call to Redis for a
+thousand features.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import msgspec
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
@@ -22,19 +22,19 @@ from streaming.core.feed import Feed
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
-from streaming.features.geojson import LineCutter, split_features
-from streaming.features.ingest import SLICE, IngestResult, Record, aingest_slices, aingest_stream, ingest
+from streaming.features.ingest import SLICE, IngestResult, Record, Slices, aingest_slices, ingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import ensure_layer
+from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
 from .base import AsyncApiView
 from .errors import UnsupportedMediaType
-from .pages import current_items, pick
-from .permissions import ADD, CHANGE, require_readable
+from .openapi import extend_schema
+from .pagination import current_items, page_of
+from .permissions import ADD_LAYER, CHANGE_LAYER, require_readable
 from .queries import read_query
-from .request_body import LINES, body_chunks, declared_length, media_type, read_body
-from .request_stream import Arriving
+from .request_body import LINES, StreamedBody, body_chunks, declared_length, media_type, read_body
 
 DOCUMENTS = ("application/json", "application/geo+json")
 INLINE_BYTES = 512 * 1024
@@ -44,7 +44,8 @@ INLINE_BYTES = 512 * 1024
 class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
-    needs = {"POST": CHANGE}
+    needs = {"POST": CHANGE_LAYER}
+    skips_middleware = True
 
     @extend_schema(**schemas.LIST_FEATURES)
     async def get(self, request: Request, layer: str) -> HttpResponse:
@@ -54,14 +55,14 @@ class FeaturesView(AsyncApiView):
             await database_sync_to_async(require_readable)(settings, request.user)
         query = await sync_to_async(read_query, thread_sensitive=False)(request.GET, settings.time_property)
         items = await current_items(layer_feed(settings))
-        page = await sync_to_async(pick, thread_sensitive=False)(items, query)
+        page = await sync_to_async(page_of, thread_sensitive=False)(items, query)
         return geojson(page.body(request._request))
 
     @extend_schema(**schemas.POST_FEATURES)
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))
-        feed = layer_feed(await _writable(layer, request.user))
+        feed = layer_feed(await _awritable_layer(layer, request.user))
         result = IngestResult()
         try:
             await _store(feed, await read(request), result)
@@ -73,32 +74,30 @@ class FeaturesView(AsyncApiView):
         return answer(_counts(result))
 
 
-def writable(name: str, user: Any) -> LayerSettings:
-    """The settings of a layer somebody publishes to; created if it does not exist and the user may add layers. Asks the database."""
+def writable_layer(name: str, user: Any) -> LayerSettings:
+    """The settings of a layer to publish to; it is created if it does not exist and the user may add layers.
+
+    Asks the database.
+    """
     try:
         return catalogue.get_sync(name)
     except StreamError:
-        if not user.has_perm(ADD):
+        if not user.has_perm(ADD_LAYER):
             raise
         return ensure_layer(name)
 
 
-async def _writable(name: str, user: Any) -> LayerSettings:
+async def _awritable_layer(name: str, user: Any) -> LayerSettings:
     try:
         return await catalogue.get(name)
     except StreamError:
-        settings: LayerSettings = await database_sync_to_async(writable)(name, user)
+        settings: LayerSettings = await database_sync_to_async(writable_layer)(name, user)
         return settings
-
-
-Slices = Iterable[Iterable[Record]] | AsyncIterable[Iterable[Record] | None]
 
 
 async def _store(feed: Feed, slices: Slices, result: IngestResult) -> None:
     runtime = running()
-    if isinstance(slices, AsyncIterable):
-        await aingest_stream(feed, slices, result)
-    elif runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+    if isinstance(slices, AsyncIterable) or (runtime is not None and runtime.hub.loop is asyncio.get_running_loop()):
         await aingest_slices(feed, slices, result)
     else:  # no server: a test client, or a process before its first WebSocket
         await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
@@ -113,7 +112,7 @@ def _reader(kind: str) -> Any:
 
 
 async def _document(request: Request) -> Iterator[Iterable[Record]]:
-    """The features of a document, some at a time."""
+    """The features of a document, in slices."""
     if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
         features = await sync_to_async(_features, thread_sensitive=False)(request)
     else:
@@ -127,22 +126,15 @@ def _features(request: Request) -> list[bytes]:
 
 async def _lines(request: Request) -> Slices:
     """The features of a stream of lines, chunk by chunk."""
-    arriving: Arriving | None = getattr(request._request, "arriving", None)
-    return _cut(body_chunks(request)) if arriving is None else _cut_arriving(arriving)
+    streamed: StreamedBody | None = getattr(request._request, "streamed_body", None)
+    return split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES) if streamed is None else _split_streamed(streamed)
 
 
-async def _cut_arriving(arriving: Arriving) -> AsyncIterator[Iterable[Record] | None]:
-    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
-    async for chunk in arriving:
-        yield None if chunk is None else cutter.feed(chunk)
-    yield cutter.end()
-
-
-def _cut(chunks: Iterable[bytes]) -> Iterator[Iterable[Record]]:
-    cutter = LineCutter(conf.MAX_FEATURE_BYTES)
-    for chunk in chunks:
-        yield cutter.feed(chunk)
-    yield cutter.end()
+async def _split_streamed(streamed: StreamedBody) -> AsyncIterator[Iterable[Record] | None]:
+    splitter = LineSplitter(conf.MAX_FEATURE_BYTES)
+    async for chunk in streamed:
+        yield None if chunk is None else splitter.feed(chunk)
+    yield splitter.end()
 
 
 def _counts(result: IngestResult) -> dict[str, Any]:

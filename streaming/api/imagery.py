@@ -1,4 +1,7 @@
-"""/api/tilesets/{tileset}/imagery: georeferenced images, painted over a raster tileset. They go to disk in pieces."""
+"""/api/tilesets/{tileset}/imagery: georeferenced images, painted over a raster tileset.
+
+They are written to disk in chunks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from collections.abc import Iterable
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpResponse
 from django.http.multipartparser import MultiPartParserError
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
@@ -19,35 +21,36 @@ from streaming.tiles.tilesets import tilesets
 from . import tile_schemas
 from .base import ApiView
 from .errors import UnsupportedMediaType
+from .openapi import extend_schema
+from .permissions import CHANGE_TILESET
 from .request_body import body_chunks, declared_length, media_type, too_large
-from .tilesets import CHANGE
 
 RAW = ("image/tiff", "application/octet-stream")
 FORM = "multipart/form-data"
 FORM_OVERHEAD = 64 * 1024
-"""What a form adds to its file, at most."""
+"""Bytes that a form adds to its file, at most."""
 
 
 class ImageryView(ApiView):
     """All images of a tileset."""
 
-    needs = {"GET": CHANGE, "POST": CHANGE, "DELETE": CHANGE}
+    needs = {"GET": CHANGE_TILESET, "POST": CHANGE_TILESET, "DELETE": CHANGE_TILESET}
 
     @extend_schema(**tile_schemas.LIST_IMAGERY)
     def get(self, request: Request, tileset: str) -> HttpResponse:
-        """What is painted, from the lowest to the highest."""
+        """The painted images, from the lowest to the highest."""
         return answer(imagery_sync(tilesets.get_sync(tileset)))
 
     @extend_schema(**tile_schemas.PAINT_IMAGERY)
     def post(self, request: Request, tileset: str) -> HttpResponse:
-        """Paint an image over all there is."""
+        """Paint an image above all others."""
         settings = tilesets.get_sync(tileset)
         settings.require_kind("raster")
-        return answer(paint_sync(settings, _image(request), request.GET.get("name")), 201)
+        return answer(paint_sync(settings, _image_chunks(request), request.GET.get("name")), 201)
 
     @extend_schema(**tile_schemas.CLEAR_IMAGERY)
     def delete(self, request: Request, tileset: str) -> HttpResponse:
-        """Take all images away."""
+        """Remove all images."""
         clear_imagery_sync(tilesets.get_sync(tileset))
         return HttpResponse(status=204)
 
@@ -55,18 +58,18 @@ class ImageryView(ApiView):
 class ImageView(ApiView):
     """One image."""
 
-    needs = {"DELETE": CHANGE}
+    needs = {"DELETE": CHANGE_TILESET}
 
     @extend_schema(**tile_schemas.DELETE_IMAGE)
     def delete(self, request: Request, tileset: str, image: str) -> HttpResponse:
-        """Take it away."""
+        """Remove it."""
         if not clear_imagery_sync(tilesets.get_sync(tileset), image):
             raise StreamError("not_found", f"no image {image[:100]!r} is painted over tileset {tileset!r}")
         return HttpResponse(status=204)
 
 
-def _image(request: Request) -> Iterable[bytes]:
-    """The image in pieces, from the body or from a form's field `file`."""
+def _image_chunks(request: Request) -> Iterable[bytes]:
+    """The image in chunks, from the body or from a form's field `file`."""
     if declared_length(request) > conf.MAX_IMAGERY_BYTES + FORM_OVERHEAD:
         raise too_large(conf.MAX_IMAGERY_BYTES, advice="")
     kind = media_type(request)

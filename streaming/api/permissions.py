@@ -1,23 +1,27 @@
-"""Which permission a method needs, as a table in its view."""
+"""Permissions of the API's methods."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.features.layers import LayerSettings
 
-CHANGE, ADD, DELETE = "streaming.change_layer", "streaming.add_layer", "streaming.delete_layer"
+ADD_LAYER, CHANGE_LAYER, DELETE_LAYER = "streaming.add_layer", "streaming.change_layer", "streaming.delete_layer"
+ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
 
 
-class Needed(BasePermission):
-    """Grants a method to users with the permission that the view's `needs` names; "" stands for any user who is logged in."""
+class NeededPermission(BasePermission):
+    """Allows a method to users with the permission that the view's `needs` names; "" stands for any user who is logged
+    in.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Refuses with an error of its own, which says what is missing."""
+        """True, or `StreamError` with what is missing."""
         needed = view.needs.get(request.method)
         if needed is not None:
             require(request.user, needed)
@@ -27,7 +31,10 @@ class Needed(BasePermission):
 def require(user: Any, permission: str) -> None:
     """`StreamError("unauthenticated")` or `forbidden` unless the user has the permission."""
     if not user.is_authenticated:
-        raise StreamError("unauthenticated", "this needs a logged-in user: send a token of /api/token/ as 'Authorization: Bearer <token>'")
+        raise StreamError(
+            "unauthenticated",
+            f"this needs a logged-in user: send a token of {reverse('streaming:token')}/ as 'Authorization: Bearer <token>'",
+        )
     if permission and not user.has_perm(permission):
         raise StreamError("forbidden", f"this needs the permission {permission}")
 

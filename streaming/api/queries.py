@@ -1,6 +1,5 @@
-"""What a request for features asks for: the query parameters of OGC API Features, understood once and strictly.
-
-An unknown parameter is refused: a misspelt filter must not return everything.
+"""Query parameters of OGC API Features, parsed strictly: an unknown one is refused, because a misspelt filter must not
+return everything.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ PRESENTATION = ("crs", "properties")
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """One page: at most `limit` features that match, in the order of their keys, from behind the key `after`."""
+    """A query for one page: at most `limit` matching features, in the order of their keys, from behind the key `after`."""
 
     condition: Filter
     presentation: Presentation
@@ -33,11 +32,11 @@ class PageQuery:
 
 
 def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
-    """`StreamError` with what is wrong."""
+    """The query of a request. `StreamError` with what is wrong."""
     given = _single(parameters, PARAMETERS)
     bbox = given.get("bbox")
     spec = FilterSpec(
-        bbox=None if bbox is None else _numbers(bbox),
+        bbox=None if bbox is None else _bbox(bbox),
         datetime=given.get("datetime"),
         filter=given.get("filter"),
         filter_lang=given.get("filter-lang"),
@@ -53,12 +52,12 @@ def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
 
 
 def read_presentation(parameters: QueryDict) -> Presentation:
-    """How one feature is to be shown."""
+    """The presentation of one feature. `StreamError`."""
     return _presentation(_single(parameters, PRESENTATION))
 
 
 def after_parameter(key: str) -> str:
-    """The `after` of the page behind a key."""
+    """The value of `after` for the page behind a key."""
     return urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
@@ -77,7 +76,7 @@ def _presentation(given: dict[str, str]) -> Presentation:
     return compile_presentation(given.get("crs"), kept)
 
 
-def _numbers(text: str) -> list[float]:
+def _bbox(text: str) -> list[float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:

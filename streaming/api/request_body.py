@@ -1,13 +1,16 @@
-"""The body of a request: read in chunks, inflated if it is gzip, and never more of it in memory than is allowed.
+"""The body of a request: how much of it is accepted, and reading it in chunks.
 
-What arrives is already spooled by Django (in memory while it is small, else in a temporary file), so reading does not wait for the
-client.
+Django stores a whole body, in memory or in a temporary file, before a view runs. So the body of a client that shows no
+valid token is limited while it arrives (`LimitedReceive`), because otherwise anybody could fill the disk. A view reads
+what Django stored (`body_chunks`, `read_body`), inflating gzip, and never holds more of it in memory than is allowed.
+Lines that are published with a token are not stored: they are read while they arrive (`StreamedBody`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,17 +20,21 @@ from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.responses import refusal
 
 from .errors import UnsupportedMediaType
 
 CHUNK = 16 * 1024
+QUIET_SECONDS = 0.1
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 ENCODINGS = ("gzip", "identity")
 LINES_ADVICE = "; send lines (application/x-ndjson)"
 LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
 
 
 def body_chunks(request: HttpRequest | Request) -> Iterator[bytes]:
-    """The body in pieces of at most 16 KiB, decompressed."""
+    """The body in chunks of at most 16 KiB, decompressed."""
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() or "identity"
     if encoding not in (*ENCODINGS, "x-gzip"):
         raise UnsupportedMediaType("Content-Encoding", encoding, ENCODINGS, "Accept-Encoding")
@@ -59,12 +66,12 @@ def media_type(request: HttpRequest | Request) -> str:
     return declared.partition(";")[0].strip().lower()
 
 
-class JsonBody(BaseParser):
-    """A JSON body for the REST framework, within the limits of all bodies."""
+class LimitedJsonParser(BaseParser):
+    """Parser of the REST framework for JSON bodies of limited size."""
 
     media_type = "application/json"
     limit: int | None = None
-    """Bytes, where it is less than that of all bodies."""
+    """Bytes; None for the limit of all bodies, GEOSTREAM_MAX_BODY_BYTES."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         """The decoded body; an empty one is an empty object."""
@@ -82,7 +89,7 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             pending = chunk
             while pending:
-                if inflate.eof:  # gzip files may stand one after the other
+                if inflate.eof:  # a body may be several gzip files in a row
                     inflate = zlib.decompressobj(wbits=31)
                 piece = inflate.decompress(pending, CHUNK)
                 if piece:
@@ -95,5 +102,66 @@ def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def too_large(limit: int, advice: str = LINES_ADVICE) -> StreamError:
-    """The refusal of a body that is larger than it may be."""
+    """The refusal of a body that is larger than `limit` bytes."""
     return StreamError("too_large", f"the body is larger than the {limit} bytes allowed{advice}")
+
+
+class StreamedBody:
+    """A body that is read while it arrives, once: `async for` gives its chunks, none of which is kept."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def __aiter__(self) -> AsyncIterator[bytes | None]:
+        """Chunks of at most 16 KiB; None when none came for a moment.
+
+        `StreamError` if the client leaves before the end.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                yield None
+                continue
+            if message["type"] == "http.disconnect":
+                raise StreamError("bad_request", "the client left before the end of the body")
+            body = message.get("body", b"")
+            for start in range(0, len(body), CHUNK):
+                yield body[start : start + CHUNK]
+            if not message.get("more_body"):
+                return
+
+
+class LimitedReceive:
+    """The ASGI `receive` of one request whose body may have GEOSTREAM_MAX_BODY_BYTES; a longer one is answered with
+    413.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._limit = self._left = conf.MAX_BODY_BYTES
+
+    async def __call__(self) -> dict[str, Any]:
+        """The next message; after a refusal, that the client is gone."""
+        if self._left >= 0:
+            message = await self._receive()
+            self._left -= len(message.get("body", b""))
+            if self._left >= 0:
+                return message
+            await self.refuse()
+        return {"type": "http.disconnect"}
+
+    def allows(self, content_length: bytes) -> bool:
+        """Whether a body of this Content-Length is allowed. One that is not a number is counted as it arrives."""
+        return not content_length.isdigit() or int(content_length[:18]) <= self._limit
+
+    async def refuse(self) -> None:
+        """Answer 413 and close the connection, because the rest of the body is not read."""
+        response = refusal(too_large(self._limit))
+        headers = [(name.encode(), value.encode()) for name, value in response.items()]
+        length = str(len(response.content)).encode()
+        headers += [(b"Content-Length", length), (b"Connection", b"close")]
+        await self._send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await self._send({"type": "http.response.body", "body": response.content})

@@ -1,122 +1,24 @@
-"""What the OpenAPI document says of each operation. The views are short because this is here."""
+"""Operations on layers, features and events in the OpenAPI document. The views are short because this is here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, inline_serializer
 from rest_framework import serializers
-from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
 
-from streaming.core.errors import ERRORS
 from streaming.engine.responses import GEOJSON
 from streaming.features.events import EVENT_TYPES
-from streaming.models import Layer
 
 from .queries import DEFAULT_LIMIT, MAX_LIMIT
-
-LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
-"""Shown to those who may change them."""
-
-
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
-    """Bearer tokens."""
-
-    target_class = "streaming.api.authentication.BearerAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """The security scheme object."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-
-
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # untyped upstream
-    """The session cookie of a page."""
-
-    target_class = "streaming.api.authentication.PageSession"
-    name = "session"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        """The security scheme object."""
-        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
-
-
-class ErrorSerializer(serializers.Serializer[Any]):
-    """A refusal."""
-
-    code = serializers.CharField(help_text=f"Stable; one of {', '.join(ERRORS)}, or not_found, method_not_allowed, unsupported_media_type.")
-    message = serializers.CharField(help_text="For people: what is wrong and what to do about it.")
-
-
-class FieldErrorSerializer(serializers.Serializer[Any]):
-    """What is wrong with one field."""
-
-    field = serializers.CharField()
-    message = serializers.CharField()
-
-
-class InvalidSerializer(ErrorSerializer):
-    """A refusal with a reason for each field."""
-
-    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
-
-
-class RefusedFeatureSerializer(ErrorSerializer):
-    """Why one feature was refused."""
-
-    index = serializers.IntegerField(help_text="Its place in the input, from 0.")
-
-
-class CountsSerializer(serializers.Serializer[Any]):
-    """What became of the features."""
-
-    added = serializers.IntegerField()
-    updated = serializers.IntegerField()
-    unchanged = serializers.IntegerField()
-    refused = serializers.IntegerField()
-    errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")  # type: ignore[assignment]
-
-
-class AllRefusedSerializer(CountsSerializer, ErrorSerializer):
-    """Nothing was stored; code and message are those of the first feature."""
-
-
-class LinkSerializer(serializers.Serializer[Any]):
-    """A link."""
-
-    rel = serializers.CharField()
-    type = serializers.CharField()
-    href = serializers.URLField()
-
-
-class LayerSerializer(serializers.ModelSerializer[Layer]):
-    """What can be set of a layer. Its name is chosen once: the features are stored under it."""
-
-    class Meta:
-        model = Layer
-        fields = ("name", "title", "public", "time_property", *LAYER_SETTINGS)
-
-    def validate_name(self, name: str) -> str:
-        """Refuse another name than the layer has."""
-        if self.instance is not None and name != self.instance.name:
-            raise serializers.ValidationError("a layer keeps its name")
-        return name
-
-
-class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
-    """A layer. The settings behind `count` are shown to users who may change them."""
-
-    time_property = serializers.CharField(allow_null=True)
-    count = serializers.IntegerField(allow_null=True, help_text="Features in it now; null while Redis does not answer.")
-    links = LinkSerializer(many=True)
-
-    class Meta:
-        model = Layer
-        fields = ("name", "title", "public", "time_property", "count", *LAYER_SETTINGS, "links")
-        extra_kwargs = {name: {"required": False} for name in LAYER_SETTINGS}
-
+from .serializers import (
+    AllRefusedSerializer,
+    CountsSerializer,
+    ErrorSerializer,
+    InvalidSerializer,
+    LayerInfoSerializer,
+    LayerSerializer,
+)
 
 _FEATURE: dict[str, Any] = {
     "type": "object",
@@ -174,13 +76,13 @@ _SHOWN = [
     _query("crs", "CRS of the answer: `3857`, `EPSG:3857` or an OGC URI; axis order is easting, northing. Filters stay in degrees."),
     _query("properties", "Comma-separated names of the properties to send."),
 ]
-_CAN_FAIL = {
+CAN_FAIL = {
     401: OpenApiResponse(ErrorSerializer, "A token is needed, or this one is not valid any more."),
     403: OpenApiResponse(ErrorSerializer, "The user may not do this."),
     404: OpenApiResponse(ErrorSerializer, "There is no such layer or feature."),
     503: OpenApiResponse(ErrorSerializer, "Redis does not answer; nothing was stored. Retry-After says when to try again."),
 }
-_BAD = {400: OpenApiResponse(InvalidSerializer, "Something in the request cannot be understood.")}
+BAD_REQUEST = {400: OpenApiResponse(InvalidSerializer, "Something in the request cannot be understood.")}
 _NO_BODY = OpenApiResponse(description="Done.")
 
 LIST_LAYERS: dict[str, Any] = {
@@ -194,14 +96,14 @@ CREATE_LAYER: dict[str, Any] = {
     "operation_id": "layer_create",
     "summary": "Create a layer",
     "request": LayerSerializer,
-    "responses": {201: LayerInfoSerializer, **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403]},
+    "responses": {201: LayerInfoSerializer, **BAD_REQUEST, 401: CAN_FAIL[401], 403: CAN_FAIL[403]},
 }
 GET_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_get",
     "summary": "A layer",
     "parameters": [_LAYER],
-    "responses": {200: LayerInfoSerializer, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403], 404: _CAN_FAIL[404]},
+    "responses": {200: LayerInfoSerializer, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
 }
 UPDATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
@@ -209,14 +111,14 @@ UPDATE_LAYER: dict[str, Any] = {
     "summary": "Change a layer's settings",
     "parameters": [_LAYER],
     "request": LayerSerializer,
-    "responses": {200: LayerInfoSerializer, **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403], 404: _CAN_FAIL[404]},
+    "responses": {200: LayerInfoSerializer, **BAD_REQUEST, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
 }
 DELETE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_delete",
     "summary": "Remove a layer and its features",
     "parameters": [_LAYER],
-    "responses": {204: _NO_BODY, **_CAN_FAIL},
+    "responses": {204: _NO_BODY, **CAN_FAIL},
 }
 LIST_FEATURES: dict[str, Any] = {
     "tags": ["features"],
@@ -236,7 +138,7 @@ LIST_FEATURES: dict[str, Any] = {
         ),
         _query("after", "Where the page begins; from a link `next`."),
     ],
-    "responses": {(200, GEOJSON): _PAGE, **_BAD, **_CAN_FAIL},
+    "responses": {(200, GEOJSON): _PAGE, **BAD_REQUEST, **CAN_FAIL},
 }
 POST_FEATURES: dict[str, Any] = {
     "tags": ["features"],
@@ -261,7 +163,7 @@ POST_FEATURES: dict[str, Any] = {
         413: OpenApiResponse(ErrorSerializer, "The document is larger than GEOSTREAM_MAX_BODY_BYTES; send lines instead."),
         415: OpenApiResponse(ErrorSerializer, "The Content-Type or Content-Encoding is unknown; the answer says which are accepted."),
         422: OpenApiResponse(AllRefusedSerializer, "Every feature was refused."),
-        **_CAN_FAIL,
+        **CAN_FAIL,
     },
     "examples": [OpenApiExample("A flight", _EXAMPLE, request_only=True, media_type=GEOJSON)],
 }
@@ -270,7 +172,7 @@ GET_FEATURE: dict[str, Any] = {
     "operation_id": "feature_get",
     "summary": "A feature",
     "parameters": [_LAYER, _ID, *_SHOWN],
-    "responses": {(200, GEOJSON): _FEATURE, **_BAD, **_CAN_FAIL},
+    "responses": {(200, GEOJSON): _FEATURE, **BAD_REQUEST, **CAN_FAIL},
 }
 PUT_FEATURE: dict[str, Any] = {
     "tags": ["features"],
@@ -281,12 +183,12 @@ PUT_FEATURE: dict[str, Any] = {
     "responses": {
         (200, GEOJSON): OpenApiResponse(_FEATURE, "It was there before."),
         (201, GEOJSON): OpenApiResponse(_FEATURE, "It is new."),
-        **_BAD,
+        **BAD_REQUEST,
         413: ErrorSerializer,
         415: ErrorSerializer,
         422: OpenApiResponse(ErrorSerializer, "It is not valid GeoJSON."),
         507: OpenApiResponse(ErrorSerializer, "The layer is full."),
-        **_CAN_FAIL,
+        **CAN_FAIL,
     },
 }
 DELETE_FEATURE: dict[str, Any] = {
@@ -294,7 +196,7 @@ DELETE_FEATURE: dict[str, Any] = {
     "operation_id": "feature_delete",
     "summary": "Remove a feature",
     "parameters": [_LAYER, _ID],
-    "responses": {204: _NO_BODY, **_CAN_FAIL},
+    "responses": {204: _NO_BODY, **CAN_FAIL},
 }
 POST_EVENT: dict[str, Any] = {
     "tags": ["events"],
@@ -303,41 +205,10 @@ POST_EVENT: dict[str, Any] = {
     "request": inline_serializer(
         "Event", {"event_type": serializers.ChoiceField(EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}
     ),
-    "responses": {201: inline_serializer("Cursor", {"cursor": serializers.CharField()}), **_BAD, 401: _CAN_FAIL[401], 403: _CAN_FAIL[403]},
-}
-POST_TOKEN: dict[str, Any] = {
-    "tags": ["access"],
-    "operation_id": "token_create",
-    "summary": "Log in: an access token and a refresh token",
-    "request": TokenObtainPairSerializer,
     "responses": {
-        200: inline_serializer("Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}),
-        **_BAD,
-        401: OpenApiResponse(ErrorSerializer, "Wrong username or password."),
-    },
-}
-POST_REFRESH: dict[str, Any] = {
-    "tags": ["access"],
-    "operation_id": "token_refresh",
-    "summary": "A new access token",
-    "request": TokenRefreshSerializer,
-    "responses": {200: inline_serializer("AccessToken", {"access": serializers.CharField()}), **_BAD, 401: _CAN_FAIL[401]},
-}
-POST_TICKET: dict[str, Any] = {
-    "tags": ["access"],
-    "operation_id": "ticket_create",
-    "summary": "A one-time ticket for a WebSocket",
-    "request": None,
-    "responses": {
-        200: inline_serializer(
-            "Ticket",
-            {
-                "ticket": serializers.CharField(),
-                "expires_in": serializers.IntegerField(help_text="Seconds."),
-                "url": serializers.URLField(help_text="Where to open the WebSocket."),
-            },
-        ),
-        401: _CAN_FAIL[401],
-        503: _CAN_FAIL[503],
+        201: inline_serializer("Cursor", {"cursor": serializers.CharField()}),
+        **BAD_REQUEST,
+        401: CAN_FAIL[401],
+        403: CAN_FAIL[403],
     },
 }

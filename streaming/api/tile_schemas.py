@@ -1,90 +1,21 @@
-"""What the OpenAPI document says of tilesets and tiles."""
+"""Operations on tilesets and tiles in the OpenAPI document."""
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
-from rest_framework import serializers
 
-from streaming.models import Tileset
-from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_factory import KINDS
 from streaming.tiles.sources.base import MIME
 
-from .schemas import ErrorSerializer, InvalidSerializer, LinkSerializer
-
-TILESET_SETTINGS = ("permission", "source", "rescale", "colormap")
-"""Shown to those who may change them."""
-
-
-class TilesetSerializer(serializers.ModelSerializer[Tileset]):
-    """What can be set of a tileset. Its name is chosen once: clients know it by it."""
-
-    class Meta:
-        model = Tileset
-        fields = ("name", "title", "kind", "format", "min_zoom", "max_zoom", "tile_size", "attribution", "public", *TILESET_SETTINGS)
-
-    def validate_name(self, name: str) -> str:
-        """Refuse another name than the tileset has."""
-        if self.instance is not None and name != self.instance.name:
-            raise serializers.ValidationError("a tileset keeps its name")
-        return name
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a source that cannot be read, by reading it."""
-        row = Tileset() if self.instance is None else copy(self.instance)
-        for name, value in attrs.items():
-            setattr(row, name, value)
-        try:
-            check_tileset(row)
-        except ValidationError as error:
-            raise serializers.ValidationError(error.message_dict) from error
-        return attrs
-
-
-class TilesetInfoSerializer(serializers.Serializer[Any]):
-    """A tileset."""
-
-    name = serializers.CharField()
-    title = serializers.CharField()
-    kind = serializers.ChoiceField(KINDS)
-    public = serializers.BooleanField()
-    format = serializers.ChoiceField(sorted(MIME))
-    min_zoom = serializers.IntegerField()
-    max_zoom = serializers.IntegerField()
-    tile_size = serializers.IntegerField(help_text="256 or 512 pixels")
-    bounds = serializers.ListField(child=serializers.FloatField(), help_text="west, south, east, north in degrees")
-    attribution = serializers.CharField(allow_blank=True)
-    permission = serializers.CharField(required=False, help_text="This and the next three are shown to users who may change them.")
-    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the framework's own name for something else
-    rescale = serializers.CharField(required=False)
-    colormap = serializers.CharField(required=False)
-    links = LinkSerializer(many=True)
-
-
-class PushedSerializer(serializers.Serializer[Any]):
-    """What became of a pushed tile."""
-
-    tile = serializers.ListField(child=serializers.IntegerField(), help_text="x, y, zoom")
-    version = serializers.CharField(help_text="The hash of its bytes, and its ETag.")
-    outcome = serializers.ChoiceField(["added", "updated", "unchanged"])
-
-
-class PaintedSerializer(serializers.Serializer[Any]):
-    """A painted image."""
-
-    image = serializers.CharField()
-    bounds = serializers.ListField(
-        child=serializers.FloatField(), allow_null=True, help_text="west, south, east, north in degrees; null if the file is damaged"
-    )
-    bytes = serializers.IntegerField()
-    painted = serializers.DateTimeField()
-    version = serializers.CharField(help_text="The hash of its bytes.")
-    tiles = serializers.IntegerField(help_text="How many tiles of the tileset's zooms it touches.")
-
+from .serializers import (
+    ErrorSerializer,
+    InvalidSerializer,
+    PaintedSerializer,
+    PushedSerializer,
+    TilesetInfoSerializer,
+    TilesetSerializer,
+)
 
 _REFUSALS = {401: ErrorSerializer, 403: ErrorSerializer, 404: ErrorSerializer, 422: ErrorSerializer}
 _TILESET = OpenApiParameter("tileset", str, OpenApiParameter.PATH, description="The tileset's name.")

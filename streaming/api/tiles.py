@@ -1,7 +1,8 @@
-"""/tiles/: tiles for every map that takes `{z}/{x}/{y}`, and the TileJSON that tells maps of them.
+"""/tiles/: tiles for every map that takes `{z}/{x}/{y}`, and the TileJSON that describes them.
 
-An entity tag is the hash of a tile's bytes; browsers ask again each time (`no-cache`) and are told 304 while it is the same. Where a raster
-has nothing, a transparent image is sent, because browsers take anything else for an error; an empty vector tile is 204.
+The entity tag of a tile is the hash of its bytes. Browsers ask again each time (`no-cache`) and receive 304 while the
+tile is the same. Where a raster has no data, a transparent image is sent, because browsers take anything else for an
+error; an empty vector tile is 204.
 """
 
 from __future__ import annotations
@@ -16,103 +17,107 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
-from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
-from streaming.tiles.store import Rendered, stamped
-from streaming.tiles.tile_service import tile_service
+from streaming.tiles.tile_cache import RenderedTile, rendered_tile
+from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
-from .base import AsyncApiView
-from .tilesets import readable_tileset, tile_template
+from .base import ApiRequest, AsyncApiView
+from .links import tile_template
+from .openapi import extend_schema
+from .tilesets import readable_tileset
 
 
-class PublicView(AsyncApiView):
-    """A view of a tileset. Who asks for a public one is not asked who they are: that would cost more than the tile."""
+class PublicTilesetView(AsyncApiView):
+    """A view of a tileset.
+
+    A request for a public one is not authenticated, because that would cost more than the tile.
+    """
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        """The short way where nothing depends on the user, else the usual one."""
+        """Answer without authentication where nothing depends on the user, else as usual."""
         public = False
         try:
             public = (await tilesets.get(kwargs["tileset"])).public
             if public and request.method in ("GET", "HEAD") and "HTTP_AUTHORIZATION" not in request.META:
-                response: HttpResponseBase = await self.get(Request(request), **kwargs)  # type: ignore[attr-defined]  # of each view
+                response: HttpResponseBase = await self.get(ApiRequest(request), **kwargs)  # type: ignore[attr-defined]  # of each view
             else:
                 response = await super().dispatch(request, *args, **kwargs)
         except StreamError as error:
             response = refusal(error)
-        if public:  # pages of other sites may show it, and read why not
+        if public:  # pages of other sites may show it, and read a refusal
             response["Access-Control-Allow-Origin"] = "*"
         return response
 
 
-class TileView(PublicView):
+class TileView(PublicTilesetView):
     """One tile."""
 
     @extend_schema(**tile_schemas.GET_TILE)
     async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
         """The tile as it is now."""
-        settings = _shown_as(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
-        has = (await tile_service().opened(settings)).metadata
-        if FORMAT_NAMES[ending] != has.format:
-            raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {has.format}, not {ending}")
-        tile = await tile_service().tile(settings, Tile(int(z), int(x), int(y)))
-        if tile is None and has.format == "mvt":
-            return _shared(_empty(204), settings)
-        return _shared(_conditional(tile or transparent(has.tile_size), request), settings)
+        settings = _in_format(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
+        metadata = (await tile_renderer().opened(settings)).metadata
+        if FORMAT_NAMES[ending] != metadata.format:
+            raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {metadata.format}, not {ending}")
+        tile = await tile_renderer().tile(settings, Tile(int(z), int(x), int(y)))
+        if tile is None and metadata.format == "mvt":
+            return _with_cache_headers(_empty(204), settings)
+        return _with_cache_headers(_tile_response(tile or transparent(metadata.tile_size), request), settings)
 
 
-class TileJsonView(PublicView):
-    """What a map needs to know of a tileset."""
+class TileJsonView(PublicTilesetView):
+    """The TileJSON of a tileset."""
 
     @extend_schema(**tile_schemas.GET_TILEJSON)
     async def get(self, request: Request, tileset: str) -> HttpResponse:
         """TileJSON 3.0.0."""
         settings = await readable_tileset(tileset, request.user)
-        has = (await tile_service().opened(settings)).metadata
+        metadata = (await tile_renderer().opened(settings)).metadata
         document: dict[str, Any] = {
             "tilejson": "3.0.0",
             "name": settings.title,
             "scheme": "xyz",
-            "tiles": [tile_template(tileset, has.format, request)],
-            "minzoom": has.min_zoom,
-            "maxzoom": has.max_zoom,
-            "bounds": has.bounds,
-            "attribution": has.attribution,
-            "format": "pbf" if has.format == "mvt" else has.format,
-            "tileSize": has.tile_size,
+            "tiles": [tile_template(request, tileset, metadata.format)],
+            "minzoom": metadata.min_zoom,
+            "maxzoom": metadata.max_zoom,
+            "bounds": metadata.bounds,
+            "attribution": metadata.attribution,
+            "format": "pbf" if metadata.format == "mvt" else metadata.format,
+            "tileSize": metadata.tile_size,
         }
-        if has.format == "mvt":
-            document["vector_layers"] = [{"id": name, "fields": {}} for name in has.vector_layers]
-        return _shared(answer(document), settings)
+        if metadata.format == "mvt":
+            document["vector_layers"] = [{"id": name, "fields": {}} for name in metadata.vector_layers]
+        return _with_cache_headers(answer(document), settings)
 
 
 @lru_cache(4)
-def transparent(size: int) -> Rendered:
-    """A PNG of so many pixels in which nothing is to be seen: one bit a pixel, of a palette of one transparent colour."""
+def transparent(size: int) -> RenderedTile:
+    """A transparent PNG of `size` by `size` pixels: one bit a pixel, of a palette of one transparent colour."""
     rows = zlib.compress((b"\0" + bytes(size // 8)) * size, 9)
     head = struct.pack(">IIBBBBB", size, size, 1, 3, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"PLTE", b"\0\0\0"), (b"tRNS", b"\0"), (b"IDAT", rows), (b"IEND", b""))
-    return stamped(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
+    return rendered_tile(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _shown_as(format: str, tileset: TilesetSettings) -> TilesetSettings:
-    """A raster in the format that is asked for; other tilesets have the one they have."""
+def _in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
+    """A raster tileset with another format; other tilesets have only their own."""
     if tileset.kind != "raster" or format == "mvt" or format == (tileset.format or "png"):
         return tileset
     return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
 
 
-def _conditional(tile: Rendered, request: Request) -> HttpResponse:
+def _tile_response(tile: RenderedTile, request: Request) -> HttpResponse:
     tag = f'"{tile.etag}"'
     known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
     unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)
@@ -123,12 +128,12 @@ def _conditional(tile: Rendered, request: Request) -> HttpResponse:
 
 def _empty(status: int) -> HttpResponse:
     response = HttpResponse(status=status)
-    del response["Content-Type"]  # of nothing
+    del response["Content-Type"]  # there is no content
     return response
 
 
-def _shared(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
-    """Say who may keep it."""
+def _with_cache_headers(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
+    """The response with the headers that say who may cache it."""
     if tileset.public:
         response["Cache-Control"] = "public, no-cache"
     else:

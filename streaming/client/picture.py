@@ -12,7 +12,7 @@ from types import MappingProxyType
 from ..core.bbox import check_bbox
 from ..core.errors import StreamError
 from ..dialects.geo.messages import HeldTile
-from ..tiles.grid import ranges
+from ..tiles.grid import tile_ranges
 from .errors import RequestRefused
 from .tiles import Coords, Tile, TileKey
 
@@ -27,7 +27,7 @@ class View:
             box = check_bbox(bbox)
         except StreamError as error:
             raise RequestRefused(error.code, error.message) from error
-        self._parts = {zoom: ranges(box, zoom) for zoom in zooms}
+        self._parts = {zoom: tile_ranges(box, zoom) for zoom in zooms}
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords

@@ -100,9 +100,9 @@ class Tile:
             return None
         if not has_pixels():
             raise PixelsUnavailable
-        from ..tiles.images import pixels
+        from ..tiles.images import decode_pixels
 
-        return _frozen(pixels(self.content))
+        return _frozen(decode_pixels(self.content))
 
 
 def read(message: TileData, held: Tile | None) -> Tile:

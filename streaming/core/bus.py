@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -48,10 +49,11 @@ Saying = tuple[bytes, bytes, asyncio.Future[int]]
 class Bus:
     """One process's way to hear and say what has no state, over the Redis in use or, with a URL, over another one."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.connected = False
         self.gaps = 0
         self._url = url
+        self._clock = clock
         self._listening = Listening()
         self._changed = asyncio.Event()
         self._arrived: list[tuple[Handler, list[Arrival]]] = []
@@ -237,8 +239,7 @@ class Bus:
             commands = self._listening.commands()
 
     async def _read(self, pubsub: PubSub, connection: Any, asking: asyncio.Task[None]) -> None:
-        clock = asyncio.get_running_loop().time
-        heard, count = clock(), 0
+        heard, count = self._clock(), 0
         while not asking.done():
             try:
                 message: Any = await pubsub.get_message(timeout=PING_SECONDS)
@@ -246,11 +247,11 @@ class Bus:
                 self._refused(str(error))
                 message = {"type": "refused"}
             if message is None:
-                if clock() - heard > SILENCE_SECONDS:
+                if self._clock() - heard > SILENCE_SECONDS:
                     raise RedisConnectionError("no answer to a ping")
                 await connection.send_command(*self._listening.ping(), check_health=False)
                 continue
-            heard = clock()
+            heard = self._clock()
             self._heard(message)
             count += 1
             if count % TURN == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,6 +21,7 @@ from .follower import Follower
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
 from .tail import Tail
+from .view import Releases
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,6 @@ PULL_COUNT = 2000
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
-RELEASE_SECONDS = 0.025
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
@@ -74,9 +75,10 @@ class Hub:
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
-        self._throttling: set[Follower] = set()
+        self.releases = Releases()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._began = 0.0
         self._handlers: dict[str, Handler] = {}
         self._redis_down = False
 
@@ -85,18 +87,20 @@ class Hub:
     async def start(self) -> None:
         """Join the channel layer and begin to pull. `StreamError` if Redis does not answer."""
         self.loop = asyncio.get_running_loop()
+        self._began = self.loop.time()
         layer = self._get_layer()
         with refusing():
             self._channel = await layer.new_channel()
             await layer.group_add(CONTROL_GROUP, self._channel)
         doorbell.attach(self.loop, self.heard)
-        for body in (self._listen, self._pull_for_ever, self._release_for_ever):
+        for body in (self._listen, self._pull_for_ever):
             self._tasks.append(asyncio.create_task(body()))
         self.every(LINGER_SECONDS / 4, self._drop_idle)
 
     async def stop(self) -> None:
         """End all tasks and connections."""
         doorbell.detach()
+        self.releases.stop()
         while self._tasks:
             # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
             for task in self._tasks:
@@ -107,9 +111,13 @@ class Hub:
         await self._get_layer().flush()
         await close_async_redis()
 
-    def every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-        """Run a job again and again until the hub stops; what goes wrong is logged and tried again."""
-        self._tasks.append(asyncio.create_task(_repeat(seconds, job)))
+    def every(self, seconds: float | Callable[[], float], job: Callable[[], Awaitable[None]]) -> None:
+        """Run a job again and again until the hub stops; what goes wrong is logged and tried again.
+
+        All jobs keep one beat, so that one wake-up of the process serves all that are due, and a job rests for at least half of its
+        period. Of a job whose pace changes `seconds` is a function, which is asked after each run and kept to exactly.
+        """
+        self._tasks.append(asyncio.create_task(self._repeat(seconds, job)))
 
     # -- control messages between processes -------------------------------
 
@@ -173,8 +181,9 @@ class Hub:
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
             follower = kind(feed, await (await feed.read()).parse())
             follower.idle_since = time.monotonic()
-            follower.on_throttled = self._throttling.add
+            follower.on_held = self.releases.hold
             self.followers[feed.name] = follower
+            self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
             return follower
         finally:
@@ -218,7 +227,7 @@ class Hub:
         polled = time.monotonic()
         while True:
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(POLL_SECONDS if self.followers else None):
                     await self._bell.wait()
             except TimeoutError:
                 pass
@@ -300,16 +309,6 @@ class Hub:
             follower.apply(entries[start : start + SLICE])
         return len(entries) >= PULL_COUNT
 
-    async def _release_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(RELEASE_SECONDS)
-            now = time.monotonic()
-            for follower in list(self._throttling):
-                for view in list(follower.throttled):
-                    view.release(now)
-                if not follower.throttled:
-                    self._throttling.discard(follower)
-
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):
             if not follower.idle:
@@ -321,13 +320,17 @@ class Hub:
                 self._announced.pop(name, None)
                 await self._get_layer().group_discard(feed_group(name), self._channel)
 
+    async def _repeat(self, seconds: float | Callable[[], float], job: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds() if callable(seconds) else self._until_beat(seconds))
+            try:
+                await job()
+            except StreamError as error:
+                logger.warning("%s: %s", job.__qualname__, error)
+            except Exception:
+                logger.exception("%s failed and will be tried again", job.__qualname__)
 
-async def _repeat(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await job()
-        except StreamError as error:
-            logger.warning("%s: %s", job.__qualname__, error)
-        except Exception:
-            logger.exception("%s failed and will be tried again", job.__qualname__)
+    def _until_beat(self, seconds: float) -> float:
+        """Seconds to the next beat of this period, or to the one after it: half a period to one and a half."""
+        passed = asyncio.get_running_loop().time() - self._began
+        return (math.floor(passed / seconds + 0.5) + 1) * seconds - passed

@@ -85,9 +85,7 @@ class Runtime:
             self._started.push_async_callback(self._stop_tasks)
             for kind in all_services():
                 self.service(kind)
-            for service in self.services:
-                self._started.push_async_callback(self._stop_service, service)
-                await service.start()
+            await self._start_services()
             self._running = True
         except BaseException:
             await self.stop()
@@ -105,6 +103,14 @@ class Runtime:
         self.hub.every(max(conf.AUTH_CACHE_SECONDS, TICK_SECONDS), self.review_access)
         self.hub.on("connection.close", lambda message: self.connections.disconnect(message["connection"]))
         self.hub.on(ACCESS_CHANGED, lambda message: self.access_changed())
+
+    async def _start_services(self) -> None:
+        started = 0
+        while started < len(self._services):  # one that starts may ask for another one
+            service = self.services[started]
+            started += 1
+            self._started.push_async_callback(self._stop_service, service)
+            await service.start()
 
     async def _start_late(self, service: Service) -> None:
         try:
@@ -137,8 +143,8 @@ class Runtime:
         self.connections.access_changed()
 
     async def review_access(self) -> None:
-        """Notice changed rows also where the notice was lost."""
-        rows = [await catalogue.all() for catalogue in self._catalogues]
-        if self._seen is not None and rows != self._seen:
+        """Notice changed rows also where the notice was lost, while there is somebody who may read them."""
+        rows = [await catalogue.all() for catalogue in self._catalogues] if self.connections.open else None
+        if rows is not None and rows != self._seen:
             self.access_changed()
         self._seen = rows

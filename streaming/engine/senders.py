@@ -21,6 +21,7 @@ class RawSocket(Protocol):
     """What `streaming/server/uvicorn_server.py` offers in the scope: the transport itself."""
 
     writable: bool
+    ended: bool
     heard_at: float
     on_writable: Callable[[], None]
 
@@ -43,6 +44,10 @@ class AnySender(Protocol):
     @property
     def writable(self) -> bool:
         """Whether it takes more now."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the client has left, or `close` was called: what is written from now on reaches nobody."""
 
     @property
     def heard_at(self) -> float:
@@ -117,6 +122,10 @@ class RawSender:
     def writable(self) -> bool:
         return self._socket.writable
 
+    @property
+    def ended(self) -> bool:
+        return self._socket.ended
+
     def write(self, frames: list[bytes]) -> None:
         self._socket.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
@@ -152,6 +161,7 @@ class AsgiSender:
     def __init__(self, send: ASGISend) -> None:
         self._send = send
         self.writable = True
+        self.ended = False
         self.on_writable: Callable[[], None] = _nothing
         self.heard_at = asyncio.get_running_loop().time()
         self._waiting: list[Any] = []
@@ -172,6 +182,7 @@ class AsgiSender:
 
     def close(self, code: int, reason: str) -> None:
         """Close once what was written before is sent, or after a moment."""
+        self.ended = True
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(code, reason))
 
@@ -209,7 +220,8 @@ class AsgiSender:
                 try:
                     await self._send({"type": "websocket.send", kind: frame})
                 except (OSError, RuntimeError):
-                    return  # the client left; the read side says so
+                    self.ended = True  # the client left; the read side says so
+                    return
             self.writable = True
             self._idle.set()
             self.on_writable()

@@ -1,4 +1,4 @@
-"""The admin of feature layers. Nothing on these pages fails because Redis is away."""
+"""The admin of feature layers. Its pages work while Redis is away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .layers import feature_counts
 
 
 class LayerChangeList(ChangeList):
-    """Counts the features of all layers of a page in one go."""
+    """A list of layers that counts the features of all layers of a page in one round trip."""
 
     def get_results(self, request: HttpRequest) -> None:
         """The rows, each with `live_count`."""
@@ -28,7 +28,7 @@ class LayerChangeList(ChangeList):
 
 @admin.register(Layer)
 class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
-    """Layers; what is saved here holds at once, in every process."""
+    """The admin of layers. What is saved here applies at once, in every process."""
 
     list_display = ("name", "title", "public", "ttl_seconds", "features", "map")
     list_filter = ("public",)
@@ -46,11 +46,11 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """The list with live counts."""
+        """The list with counts."""
         return LayerChangeList
 
     def get_readonly_fields(self, request: HttpRequest, obj: Layer | None = None) -> tuple[str, ...]:
-        """The features are stored under the name: it stays."""
+        """The name of an existing layer, because its features are stored under it."""
         return () if obj is None else ("name",)
 
     @admin.display(description="features now")

@@ -1,4 +1,4 @@
-"""Events: a log without state, one feed for all of them."""
+"""Events: their feed, which is a log without state, and publishing to it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,18 @@ def event_feed() -> Feed:
     return Feed("events", FeedOptions(log_length=conf.EVENTS_LOG))
 
 
-def event_value(event_type: str, payload: Any) -> bytes:
-    """The stored form of an event that happens now. `StreamError` if the type is unknown or the payload is not JSON."""
+def publish_event(event_type: str, payload: Any) -> str:
+    """Publish an event of one of the five types with any JSON payload; returns its cursor."""
+    return str(event_feed().append_sync([_encode_event(event_type, payload)]))
+
+
+async def apublish_event(event_type: str, payload: Any) -> str:
+    """`publish_event` for coroutines."""
+    return str(await event_feed().append([_encode_event(event_type, payload)]))
+
+
+def _encode_event(event_type: str, payload: Any) -> bytes:
+    """The stored form of an event that happens now. `StreamError` for an unknown type or a payload that is not JSON."""
     if event_type not in EVENT_TYPES:
         raise StreamError("bad_request", f"event_type must be one of {', '.join(EVENT_TYPES)}, not {str(event_type)[:40]!r}")
     timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -32,13 +42,3 @@ def event_value(event_type: str, payload: Any) -> bytes:
     if len(value) > MAX_EVENT_BYTES:
         raise StreamError("too_large", f"an event may have {MAX_EVENT_BYTES} bytes")
     return value
-
-
-def append_event_sync(event_type: str, payload: Any) -> str:
-    """Publish an event; returns its cursor."""
-    return str(event_feed().append_sync([event_value(event_type, payload)]))
-
-
-async def append_event(event_type: str, payload: Any) -> str:
-    """The same on the event loop."""
-    return str(await event_feed().append([event_value(event_type, payload)]))

@@ -1,8 +1,8 @@
-"""GeoJSON coming in: split, checked (RFC 7946) and made canonical.
+"""Checks one GeoJSON feature (RFC 7946) and encodes it canonically.
 
-Canonical means that equal features are equal bytes: sorted keys, no white space, UTF-8, coordinates as floats. The feed compares
-bytes to see whether a feature changed, so nothing may be stored that did not pass `parse_feature`. Every published feature
-goes through here; each microsecond counts.
+Canonical means that equal features are equal bytes: sorted keys, no white space, UTF-8, coordinates as floats. The feed
+compares bytes to find out whether a feature changed, so only what `parse_feature` returned may be stored. Every
+published feature passes here; each microsecond counts.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
 from streaming.core.json_values import MAX_DEPTH, NotPlain, check_depth, plain
-from streaming.features.records import LineCutter, iter_lines, split_features
-
-__all__ = ["MAX_BYTES", "LineCutter", "deletion", "feature_id", "iter_lines", "parse_feature", "split_features"]
 
 MAX_BYTES = 1 << 20
 MAX_ID = 256
@@ -48,13 +45,13 @@ def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tu
 
 
 def feature_id(key: str) -> str | int:
-    """The id a key stands for, of the type it was published with."""
+    """The id of a key, of the type it was published with."""
     value: str | int = _decode(key)
     return value
 
 
 def deletion(key: str) -> bytes:
-    """The GeoJSON that stands for a feature that is gone."""
+    """The GeoJSON that is sent for a deleted feature."""
     return f'{{"geometry":null,"id":{key},"properties":{{}},"type":"Feature"}}'.encode()
 
 
@@ -78,7 +75,7 @@ def _plain_feature(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_members_depth(feature: dict[str, Any]) -> None:
-    """Bounds the nesting of what `check_geometry` does not look at."""
+    """Bound the nesting of the members that `check_geometry` does not check."""
     for name, member in feature.items():
         if isinstance(member, dict) and name == "geometry" and member.get("type") != "GeometryCollection":
             member = {key: inner for key, inner in member.items() if key != "coordinates"}
@@ -101,7 +98,7 @@ def _checked_key(feature: dict[str, Any]) -> str:
 
 
 def key_of(identity: Any) -> str:
-    """The key that a feature of this id is stored under: the JSON text of the id. StreamError invalid_feature."""
+    """The key under which a feature of this id is stored: the JSON text of the id. StreamError invalid_feature."""
     if type(identity) is str:
         if not 0 < len(identity) <= MAX_ID:
             raise StreamError("invalid_feature", f"id: must have 1 to {MAX_ID} characters")
@@ -114,8 +111,12 @@ def key_of(identity: Any) -> str:
     return _encode(identity).decode()
 
 
-def keys_of(text: str) -> list[str]:
-    """The keys that an id may mean where all is text, the likeliest first; quoted it is no integer. StreamError invalid_feature."""
+def candidate_keys(text: str) -> list[str]:
+    """The keys that an id given as plain text may have, the likeliest first: a string's, then an integer's. In quotes
+    it is a string only.
+
+    StreamError invalid_feature.
+    """
     if len(text) > 2 and text[0] == text[-1] == '"':
         try:
             return [key_of(msgspec.json.decode(text.encode(), type=str))]

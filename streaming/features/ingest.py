@@ -1,7 +1,8 @@
-"""Features into a layer: checked one by one, stored batch by batch, counted.
+"""Stores features in a layer: checks them one by one, stores them batch by batch, and counts the outcomes.
 
-A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one batch, however long
-the input is. On the event loop the work is done in slices of about half a millisecond, so that a long input does not keep others waiting.
+A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one
+batch, however long the input is. On the event loop the work is done in slices of about half a millisecond, so that
+other tasks do not wait for a long input.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from .geojson import parse_feature
 MAX_ERRORS = 100
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 SLICE = 100
+
 Record = bytes | dict[str, Any] | StreamError
+"""The text of a feature, a feature as a dict, or the refusal of what cannot be one."""
+Slices = Iterable[Iterable[Record]] | AsyncIterable[Iterable[Record] | None]
 
 
 @dataclass(slots=True)
 class IngestResult:
-    """How many features were added, updated, unchanged and refused; the reasons of the first hundred refusals by index."""
+    """Counts of features that were added, updated, unchanged and refused; the reasons of the first hundred refusals."""
 
     added: int = 0
     updated: int = 0
@@ -36,7 +40,7 @@ class IngestResult:
 
     @property
     def total(self) -> int:
-        """How many features were seen."""
+        """How many features there were."""
         return self.added + self.updated + self.unchanged + self.refused
 
     def refuse(self, index: int, code: str, message: str) -> None:
@@ -47,57 +51,57 @@ class IngestResult:
 
 
 def ingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
-    """Store features; records are GeoJSON texts, dicts, or the error a record was already refused with.
+    """Store features; records are GeoJSON texts, dicts, or the error that a record was already refused with.
 
     A `result` that is given counts what was stored even if Redis fails halfway.
     """
-    batch = _Batch(IngestResult() if result is None else result)
+    batch = _Batch(result)
     for record in records:
         if batch.add(record):
-            batch.note(feed.put_sync(batch.items))
+            batch.stored(feed.put_sync(batch.items))
     if batch.items:
-        batch.note(feed.put_sync(batch.items))
+        batch.stored(feed.put_sync(batch.items))
     return batch.result
 
 
-async def aingest(feed: Feed, records: Iterable[Record]) -> IngestResult:
-    """The same on the event loop."""
-    return await aingest_slices(feed, _slices(records))
+async def aingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+    """`ingest` on the event loop, in slices of `SLICE` records."""
+    return await aingest_slices(feed, _slices(records), result)
 
 
-async def aingest_slices(feed: Feed, slices: Iterable[Iterable[Record]], result: IngestResult | None = None) -> IngestResult:
-    """The same for records that come in pieces; between two pieces others have their turn."""
-    batch = _Batch(IngestResult() if result is None else result)
-    for count, records in enumerate(slices):
-        if count:
-            await asyncio.sleep(0)
-        for record in records:
-            if batch.add(record):
-                batch.note(await feed.put(batch.items))
-    if batch.items:
-        batch.note(await feed.put(batch.items))
-    return batch.result
+async def aingest_slices(feed: Feed, slices: Slices, result: IngestResult | None = None) -> IngestResult:
+    """`ingest` on the event loop for records that come in slices; between two slices other tasks run.
 
-
-async def aingest_stream(feed: Feed, slices: AsyncIterable[Iterable[Record] | None], result: IngestResult) -> None:
-    """The same for records that are still arriving; at None, when none came for a moment, what waits is stored."""
+    A slice that is None means that none came for a moment: then the records that wait for their batch are stored.
+    """
     batch = _Batch(result)
-    async for records in slices:
-        for record in records or ():
-            if batch.add(record):
-                batch.note(await feed.put(batch.items))
-        if records is None and batch.items:
-            batch.note(await feed.put(batch.items))
-        await asyncio.sleep(0)
+    if isinstance(slices, AsyncIterable):
+        async for some in slices:
+            await _ingest_slice(feed, batch, some)
+            await asyncio.sleep(0)
+    else:
+        for number, records in enumerate(slices):
+            if number:
+                await asyncio.sleep(0)
+            await _ingest_slice(feed, batch, records)
     if batch.items:
-        batch.note(await feed.put(batch.items))
+        batch.stored(await feed.put(batch.items))
+    return batch.result
+
+
+async def _ingest_slice(feed: Feed, batch: _Batch, records: Iterable[Record] | None) -> None:
+    for record in records or ():
+        if batch.add(record):
+            batch.stored(await feed.put(batch.items))
+    if records is None and batch.items:
+        batch.stored(await feed.put(batch.items))
 
 
 class _Batch:
-    """What waits to be stored together; counts into `result` what became of it."""
+    """Checked features that wait to be stored together; `result` counts the outcomes."""
 
-    def __init__(self, result: IngestResult) -> None:
-        self.result = result
+    def __init__(self, result: IngestResult | None) -> None:
+        self.result = IngestResult() if result is None else result
         self.items: list[tuple[str, bytes]] = []
         self._indexes: list[int] = []
         self._bytes = 0
@@ -105,7 +109,7 @@ class _Batch:
         self._max_feature = conf.MAX_FEATURE_BYTES
 
     def add(self, record: Record) -> bool:
-        """Check a record and take it in, or refuse it; whether the batch is complete."""
+        """Check a record and add it, or refuse it; returns whether the batch is complete."""
         index = self._seen
         self._seen += 1
         try:
@@ -120,8 +124,8 @@ class _Batch:
         self._bytes += len(item[1])
         return len(self.items) == MAX_BATCH or self._bytes >= MAX_BATCH_BYTES
 
-    def note(self, put: PutResult) -> None:
-        """The batch was stored; begin the next one."""
+    def stored(self, put: PutResult) -> None:
+        """Count the outcomes of the batch, which was stored, and begin the next one."""
         self.result.added += put.count("added")
         self.result.updated += put.count("updated")
         self.result.unchanged += put.count("unchanged")

@@ -1,5 +1,6 @@
-"""Layers as the engine sees them: `catalogue` has the settings of all of them, so that no message waits for the database.
-A saved layer clears it in every process at once.
+"""The settings of feature layers, in the memory of each process, so that no message waits for the database.
+
+A saved layer clears the `catalogue` of every process at once.
 """
 
 from __future__ import annotations
@@ -12,17 +13,15 @@ from typing import Any
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.redis import refusing, sync_redis
-from streaming.engine.catalogue import Catalogue, readable
+from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer
-
-__all__ = ["Catalogue", "LayerSettings", "catalogue", "feature_counts", "layer_feed", "readable", "settings_of"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSettings:
-    """One layer's settings, detached from the database."""
+    """One layer's settings, read from its row."""
 
     name: str
     title: str
@@ -35,17 +34,17 @@ class LayerSettings:
         """Whether the user may read it. May ask the database for permissions."""
         return self.public or bool(user.is_authenticated and user.has_perm(self.permission))
 
-
-def settings_of(layer: Layer) -> LayerSettings:
-    """A row's settings."""
-    return LayerSettings(
-        name=layer.name,
-        title=layer.title or layer.name,
-        public=layer.public,
-        permission=layer.permission or "streaming.view_layer",
-        time_property=layer.time_property or None,
-        options=FeedOptions(layer.log_length, layer.max_features, layer.ttl_seconds),
-    )
+    @classmethod
+    def from_row(cls, layer: Layer) -> LayerSettings:
+        """The settings of a row."""
+        return cls(
+            name=layer.name,
+            title=layer.title or layer.name,
+            public=layer.public,
+            permission=layer.permission or "streaming.view_layer",
+            time_property=layer.time_property or None,
+            options=FeedOptions(layer.log_length, layer.max_features, layer.ttl_seconds),
+        )
 
 
 def layer_feed(layer: LayerSettings) -> Feed:
@@ -54,7 +53,7 @@ def layer_feed(layer: LayerSettings) -> Feed:
 
 
 def feature_counts(names: Sequence[str]) -> dict[str, int]:
-    """How many features each of the layers holds, in one round trip; nothing while Redis does not answer."""
+    """How many features each of the layers holds, in one round trip; empty while Redis does not answer."""
     try:
         with refusing():
             pipe = sync_redis().pipeline(transaction=False)
@@ -67,7 +66,7 @@ def feature_counts(names: Sequence[str]) -> dict[str, int]:
 
 
 def _read_layers() -> dict[str, LayerSettings]:
-    return {layer.name: settings_of(layer) for layer in Layer.objects.all()}
+    return {layer.name: LayerSettings.from_row(layer) for layer in Layer.objects.all()}
 
 
 catalogue = Catalogue("layer", _read_layers)

@@ -1,4 +1,4 @@
-"""Publishing from Python, for a Django project that has something to show.
+"""Publishing from the Python code of a Django project.
 
     from django.db.models.signals import post_save
     from django.dispatch import receiver
@@ -13,7 +13,8 @@
             "properties": {"name": instance.name, "speed_kmh": instance.speed},
         })
 
-The functions with an `a` are for coroutines. A refused feature raises, unless many are published at once: then the result says which.
+The functions that begin with `a` are for coroutines. A refused feature raises `StreamError`; when several are published
+together, the result lists the refused ones instead.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from django.core.exceptions import ValidationError
 from streaming.core.errors import StreamError
 from streaming.models import Layer
 
-from .events import append_event, append_event_sync
+from .events import apublish_event, publish_event
 from .geojson import key_of
 from .ingest import IngestResult, aingest, ingest
 from .layers import LayerSettings, catalogue, layer_feed
+
+__all__ = ["adelete", "apublish", "apublish_event", "delete", "publish", "publish_event"]
 
 Feature = dict[str, Any]
 
@@ -38,8 +41,8 @@ Feature = dict[str, Any]
 def publish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
     """Add or update features of a layer, which is created if it does not exist.
 
-    `features` is one GeoJSON Feature, a FeatureCollection, or any iterable of Features (degrees, longitude first). A single Feature
-    that is not valid raises `StreamError`; of several, each refusal is in the result.
+    `features` is one GeoJSON Feature, a FeatureCollection, or any iterable of Features (degrees, longitude first). A
+    single Feature that is not valid raises `StreamError`; of several, each refusal is in the result.
     """
     return _checked(features, ingest(layer_feed(ensure_layer(layer)), _records(features)))
 
@@ -53,27 +56,17 @@ async def apublish(layer: str, features: Feature | Iterable[Feature]) -> IngestR
 def delete(layer: str, *ids: str | int) -> int:
     """Delete features by id; returns how many there were. `StreamError("unknown_layer")`."""
     feed = layer_feed(catalogue.get_sync(layer))
-    return feed.delete_sync([key_of(one) for one in ids]).count("deleted")
+    return feed.delete_sync([key_of(id) for id in ids]).count("deleted")
 
 
 async def adelete(layer: str, *ids: str | int) -> int:
     """`delete` for coroutines."""
     feed = layer_feed(await catalogue.get(layer))
-    return (await feed.delete([key_of(one) for one in ids])).count("deleted")
-
-
-def publish_event(event_type: str, payload: Any) -> str:
-    """Publish an event of one of the five types with any JSON payload; returns its cursor."""
-    return append_event_sync(event_type, payload)
-
-
-async def apublish_event(event_type: str, payload: Any) -> str:
-    """`publish_event` for coroutines."""
-    return await append_event(event_type, payload)
+    return (await feed.delete([key_of(id) for id in ids])).count("deleted")
 
 
 def ensure_layer(name: str) -> LayerSettings:
-    """A layer's settings; the layer is created if need be."""
+    """A layer's settings; the layer is created if it does not exist."""
     try:
         return catalogue.get_sync(name)
     except StreamError:
@@ -82,7 +75,7 @@ def ensure_layer(name: str) -> LayerSettings:
 
 
 def create_layer(name: str) -> None:
-    """Create a layer with the default settings. `StreamError("bad_request")` if that is no name."""
+    """Create a layer with the default settings. `StreamError("bad_request")` if it cannot have this name."""
     layer = Layer(name=name)
     try:
         layer.full_clean(validate_unique=False, validate_constraints=False)

@@ -1,11 +1,13 @@
-"""Recordings: files of features that have a time, in the order of their times.
+"""Recordings: files of features with a time, read in the order of their times.
 
-A file of up to `WINDOW` features may be in any order; in a longer one, which is never in memory whole, no feature may come later than that.
+A file of up to `WINDOW` features may be in any order. A longer one is never in memory whole: there a feature may stand
+at most `WINDOW` features behind its place.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,18 +20,22 @@ from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from .geojson import parse_feature
+from .feature_file import FeatureFile, with_id_from
+from .geojson import key_of, parse_feature
 from .ingest import IngestResult
-from .reading import FeatureFile, with_id_from
-from .replication import replicate
 
 WINDOW = 100_000
 TIME_PROPERTIES = ("datetime", "time", "timestamp", "date")
 _SECONDS_BELOW = 1e11  # as seconds the year 5138, as milliseconds 1973
+_SPACING = 0.15  # degrees from the original to its first copy
+_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
 class TimedFeature(NamedTuple):
-    """A feature and its time in microseconds since 1970. `order` keeps features of the same time in the order of the file."""
+    """A feature and its time in microseconds since 1970.
+
+    `order` keeps features of the same time in the order of the file.
+    """
 
     time: int
     order: int
@@ -37,18 +43,20 @@ class TimedFeature(NamedTuple):
     value: bytes
 
 
-class _Timed(msgspec.Struct):
+class _Properties(msgspec.Struct):
     properties: dict[str, Any] | None = None
 
 
-_decode_timed = msgspec.json.Decoder(_Timed).decode
+_decode_properties = msgspec.json.Decoder(_Properties).decode
 
 
 @dataclass(slots=True)
 class Recording:
-    """One file, read anew each time it is iterated over. Times are microseconds since 1970; `multiply` puts copies beside each feature.
+    """One file, read again each time it is iterated over. Times are microseconds since 1970; `multiply` adds copies of
+    each feature.
 
-    `time_property` and `refused` are known once reading has begun. StreamError if the order or the time property is not usable; OSError.
+    `time_property` and `refused` are known once reading has begun. Iterating raises StreamError if the order or the
+    time property cannot be used, and OSError.
     """
 
     path: str
@@ -65,7 +73,7 @@ class Recording:
         with FeatureFile(self.path) as file:
             for feature in _in_order(self._features(file), self.window):
                 if self.start <= feature.time <= self.until:
-                    yield from replicate(feature, self.multiply) if self.multiply > 1 else (feature,)
+                    yield from _with_copies(feature, self.multiply) if self.multiply > 1 else (feature,)
 
     def _features(self, file: FeatureFile) -> Iterator[TimedFeature]:
         records = with_id_from(file.records(), self.id_property) if self.id_property else file.records()
@@ -79,18 +87,21 @@ class Recording:
                 self.refused.refuse(index, error.code, error.message)
 
     def _time(self, value: bytes) -> int:
-        properties = _decode_timed(value).properties or {}
+        properties = _decode_properties(value).properties or {}
         if self.time_property is None:
             self.time_property = _detect(properties)
-        time = moment(properties.get(self.time_property)) if self.time_property else None
+        time = parse_time(properties.get(self.time_property)) if self.time_property else None
         if time is None:
             where = f"in the property {self.time_property!r}" if self.time_property else f"in any of {', '.join(TIME_PROPERTIES)}"
             raise StreamError("invalid_feature", f"there is no time {where} (name it with --time-property)")
         return time
 
 
-def moment(value: object) -> int | None:
-    """Microseconds since 1970 of a text (without a zone: UTC) or of seconds or milliseconds since 1970; None if it is no time."""
+def parse_time(value: object) -> int | None:
+    """Microseconds since 1970 of a time: a text (UTC if it names no zone), or seconds or milliseconds since 1970.
+
+    None for anything else.
+    """
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _SECONDS_BELOW:
         value = value * 1000
     exact = microseconds(value)
@@ -103,8 +114,8 @@ def moment(value: object) -> int | None:
     return microseconds((read if read.tzinfo else read.replace(tzinfo=UTC)).isoformat())
 
 
-def retimed(value: bytes, time_property: str, time: int) -> bytes:
-    """A feature's canonical bytes with another time, written as it was: as text, seconds or milliseconds."""
+def with_time(value: bytes, time_property: str, time: int) -> bytes:
+    """A feature's canonical bytes with another time, in the form of the old one: text, seconds or milliseconds."""
     feature = msgspec.json.decode(value)
     before = feature["properties"][time_property]
     after: Any = datetime.fromtimestamp(time / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -115,7 +126,7 @@ def retimed(value: bytes, time_property: str, time: int) -> bytes:
 
 
 def _detect(properties: dict[str, Any]) -> str | None:
-    return next((name for name in TIME_PROPERTIES if moment(properties.get(name)) is not None), None)
+    return next((name for name in TIME_PROPERTIES if parse_time(properties.get(name)) is not None), None)
 
 
 def _in_order(features: Iterator[TimedFeature], window: int) -> Iterator[TimedFeature]:
@@ -133,3 +144,41 @@ def _in_order(features: Iterator[TimedFeature], window: int) -> Iterator[TimedFe
         if feature is None or len(waiting) > window:
             last = heapq.heappop(waiting)
             yield last
+
+
+def _with_copies(feature: TimedFeature, times: int) -> Iterator[TimedFeature]:
+    """The feature and `times - 1` copies on a spiral around it, with `-1`, `-2`, ... at the end of the id, for shows
+    and load tests.
+
+    Copy `n` always has the same id and the same place relative to the original, so copies move as the original does.
+    """
+    yield feature
+    original = msgspec.json.decode(feature.value)
+    original.pop("bbox", None)
+    original_id, geometry = original["id"], original["geometry"]
+    for number in range(1, times):
+        copy = {**original, "id": f"{original_id}-{number}", "geometry": geometry and _moved(geometry, *_offset(number))}
+        yield feature._replace(key=key_of(copy["id"]), value=msgspec.json.encode(copy, order="sorted"))
+
+
+def _offset(number: int) -> tuple[float, float]:
+    distance, angle = _SPACING * math.sqrt(number), number * _GOLDEN_ANGLE
+    return distance * math.cos(angle), distance * math.sin(angle)
+
+
+def _moved(geometry: dict[str, Any], east: float, north: float) -> dict[str, Any]:
+    moved = {name: member for name, member in geometry.items() if name != "bbox"}
+    if "geometries" in moved:
+        moved["geometries"] = [_moved(part, east, north) for part in moved["geometries"]]
+    else:
+        moved["coordinates"] = _shifted(moved["coordinates"], east, north)
+    return moved
+
+
+def _shifted(coordinates: list[Any], east: float, north: float) -> list[Any]:
+    if coordinates and isinstance(coordinates[0], list):
+        return [_shifted(part, east, north) for part in coordinates]
+    if not coordinates:
+        return coordinates
+    longitude, latitude, *rest = coordinates
+    return [round(min(180.0, max(-180.0, longitude + east)), 6), round(min(90.0, max(-90.0, latitude + north)), 6), *rest]

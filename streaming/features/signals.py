@@ -1,4 +1,4 @@
-"""A saved or deleted layer is told to every server process, and Redis is brought in line with it."""
+"""Signal receivers: a saved or deleted layer is announced to every server process, and Redis is changed to match."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from django.dispatch import receiver
 from streaming.engine.access import announce_access_changed, apply_to_redis
 from streaming.models import Layer
 
-from .layers import catalogue, layer_feed, settings_of
+from .layers import LayerSettings, catalogue, layer_feed
 
 
 @receiver(post_save, sender=Layer)
 def layer_saved(instance: Layer, **kwargs: Any) -> None:
-    """New settings hold at once here, and within a moment elsewhere."""
+    """Apply new settings: at once in this process, a moment later in the others."""
     catalogue.clear()
     transaction.on_commit(_committed)
     if instance.ttl_seconds is None:
-        transaction.on_commit(partial(apply_to_redis, layer_feed(settings_of(instance)).forget_silence_sync, instance))
+        transaction.on_commit(partial(apply_to_redis, layer_feed(LayerSettings.from_row(instance)).forget_silence_sync, instance))
 
 
 @receiver(post_delete, sender=Layer)
 def layer_deleted(instance: Layer, **kwargs: Any) -> None:
-    """The features go with their layer."""
+    """Delete the features of the layer."""
     catalogue.clear()
-    feed = layer_feed(settings_of(instance))
+    feed = layer_feed(LayerSettings.from_row(instance))
     transaction.on_commit(partial(apply_to_redis, feed.drop_sync, instance))
     transaction.on_commit(_committed)
 

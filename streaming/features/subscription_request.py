@@ -1,7 +1,7 @@
-"""What a client wants of feature layers, understood once for all dialects: conditions, presentation, rate.
+"""Requests of clients to subscribe to feature layers, the same for all dialects: conditions, presentation and rate.
 
-A dialect reads its own messages into `Asked`, whose types are checked; `understood` checks what they say. Nothing here touches a
-connection or a layer.
+A dialect reads its own messages into a `SubscriptionRequest`, whose types are checked; `check_request` checks the
+values. Nothing here uses a connection or a layer.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from streaming.engine.conf import conf
 CONDITIONS = ("bbox", "geometry", "filters", "datetime", "filter", "filter_lang")
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What was asked for, of the right types but not yet understood. None: no such condition."""
+class SubscriptionRequest(msgspec.Struct, frozen=True):
+    """What a client asks for, of the right types but not yet checked. None stands for no such condition."""
 
     bbox: Box | None = None
     geometry: dict[str, Any] | None = None
@@ -36,47 +36,58 @@ class Asked(msgspec.Struct, frozen=True):
     max_rate: Annotated[float, Meta(gt=0)] | None = None
 
 
-A = TypeVar("A", bound=Asked)
+R = TypeVar("R", bound=SubscriptionRequest)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What was asked for, and the presentation that follows from it."""
+class CheckedRequest:
+    """A request whose presentation is compiled. Its conditions are compiled for each layer, by `filter_for`."""
 
-    asked: Asked
+    request: SubscriptionRequest
     presentation: Presentation
 
     def filter_for(self, time_property: str | None) -> Filter:
-        """The compiled conditions for a layer with this time property. `StreamError` if one cannot be."""
-        conditions = {name: getattr(self.asked, name) for name in CONDITIONS}
+        """The compiled conditions for a layer with this time property.
+
+        `StreamError` for one that cannot be compiled.
+        """
+        conditions = {name: getattr(self.request, name) for name in CONDITIONS}
         return compile_filter(FilterSpec(**conditions, time_property=time_property), conf.MAX_POLYGON_VERTICES)
 
-    def described(self) -> dict[str, Any]:
-        """What was given, for people."""
-        return {name: value for name in Asked.__struct_fields__ if (value := getattr(self.asked, name)) is not None}
+    def describe(self) -> dict[str, Any]:
+        """The members that were given, for the admin."""
+        names = SubscriptionRequest.__struct_fields__
+        return {name: value for name in names if (value := getattr(self.request, name)) is not None}
 
 
-async def presented(asked: Asked) -> Presentation:
-    """The presentation that was asked for. `StreamError`."""
-    if asked.crs is None:
-        return compile_presentation(None, asked.properties)
-    # The first use of a CRS reads a database: off the event loop.
-    return await asyncio.to_thread(compile_presentation, asked.crs, asked.properties)
-
-
-async def understood(asked: Asked) -> Wanted:
+async def check_request(request: SubscriptionRequest) -> CheckedRequest:
     """Check what can be checked without a layer. `StreamError`."""
-    return Wanted(asked, await presented(asked))
+    return CheckedRequest(request, await presentation_of(request))
 
 
-def read_asked(given: dict[str, Any], kind: type[A]) -> A:
-    """What a JSON object asks for; members that `kind` does not have mean nothing. `StreamError("bad_request")` for a wrong type."""
+async def presentation_of(request: SubscriptionRequest) -> Presentation:
+    """The compiled presentation of a request. `StreamError`."""
+    if request.crs is None:
+        return compile_presentation(None, request.properties)
+    # In a thread, because the first use of a CRS reads a database.
+    return await asyncio.to_thread(compile_presentation, request.crs, request.properties)
+
+
+def parse_request(members: dict[str, Any], kind: type[R]) -> R:
+    """The request in a JSON object; members that `kind` does not have are ignored.
+
+    `StreamError("bad_request")` for a wrong type.
+    """
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(members, kind)
     except (msgspec.ValidationError, OverflowError) as error:
         raise StreamError("bad_request", str(error)) from None
 
 
-def changed(before: Asked, given: dict[str, Any]) -> Asked:
-    """The same with the members of a JSON object: absent ones stay as they were, null removes one. `StreamError("bad_request")`."""
-    return read_asked({name: getattr(before, name) for name in Asked.__struct_fields__} | given, Asked)
+def updated_request(before: SubscriptionRequest, changes: dict[str, Any]) -> SubscriptionRequest:
+    """A request changed by a JSON object: absent members stay as they were, null removes one.
+
+    `StreamError("bad_request")`.
+    """
+    members = {name: getattr(before, name) for name in SubscriptionRequest.__struct_fields__}
+    return parse_request(members | changes, SubscriptionRequest)

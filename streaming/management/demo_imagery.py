@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from streaming.core.errors import StreamError
-from streaming.features.events import append_event_sync
+from streaming.features.events import publish_event
 from streaming.tiles.imagery import clear_imagery_sync, paint_sync
 from streaming.tiles.tilesets import TilesetSettings
 
@@ -60,7 +60,7 @@ class Acquisition:
         percent = round(100 * number / self.strips)
         progress = {"task_id": self.title, "current": number, "total": self.strips, "progress_percent": percent, "message": message}
         with suppress(StreamError):  # worth telling now or not at all
-            append_event_sync("progress", progress)
+            publish_event("progress", progress)
 
 
 def cut(image: Path, strips: int) -> Iterator[bytes]:

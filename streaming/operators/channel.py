@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from streaming.core.errors import StreamError
 from streaming.topics.channel import Channel, Reply
-from streaming.topics.rooms import Policy
+from streaming.topics.rooms import SlowPolicy
 
 from .commands import COMMANDS, may_operate, operate
 from .monitor import REPORT
@@ -29,7 +29,7 @@ class AdminChannel(Channel):
     """One operator."""
 
     presence = True
-    slow: ClassVar[dict[str, Policy]] = {"node.stats": "drop"}
+    slow: ClassVar[dict[str, SlowPolicy]] = {"node.stats": "drop"}
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:
         """Staff, or a token for this topic. `operate`: whether commands will be obeyed."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.rooms import Room
 
 from .presence_announcer import ADMIN
@@ -31,6 +31,8 @@ REPORT = "topics.report"
 """The control message that has every process report now."""
 REPORT_SECONDS = 2.0
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 5 * REPORT_SECONDS
+LEAVE_OUT_AFTER, LOOK_EVERY = 5, 15
+"""After so many times that no operator was anywhere, it is looked only every so many times: who comes asks, which may get lost."""
 BUSIEST = 50
 """Topics of a process that are reported."""
 NEWEST = 200
@@ -81,11 +83,12 @@ class Monitor:
         self._started = time.time()
         self._process_rates = Rates()
         self._topic_rates = Rates()
+        self._unwatched = 0  # times in a row that no operator was anywhere
 
     def start(self) -> None:
         """Report from now on, when it is time and when somebody asks (`REPORT`)."""
         hub = self._runtime.hub
-        hub.on(REPORT, lambda message: self.report())
+        hub.on(REPORT, lambda message: self._asked())
         hub.every(REPORT_SECONDS, self._report_if_watched)
 
     def report(self) -> None:
@@ -94,7 +97,11 @@ class Monitor:
         if topics.bus.connected:
             topics.bridge.announce(ADMIN, "node.stats", self.stats())
         else:
-            topics.rooms.deliver([Message(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
+            topics.rooms.deliver([TopicMessage(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
+
+    def _asked(self) -> None:
+        self._unwatched = 0
+        self.report()
 
     async def _report_if_watched(self) -> None:
         if await self._watched():
@@ -103,10 +110,16 @@ class Monitor:
     async def _watched(self) -> bool:
         if self._topics.rooms.get(ADMIN) is not None:
             return True
+        self._unwatched += 1
+        if self._unwatched > LEAVE_OUT_AFTER and self._unwatched % LOOK_EVERY:
+            return False
         try:
-            return await self._topics.presence.count(ADMIN) > 0
+            watched = await self._topics.presence.count(ADMIN) > 0
         except StreamError:
             return False
+        if watched:
+            self._unwatched = 0
+        return watched
 
     def stats(self) -> dict[str, Any]:
         """The process as it is now."""
@@ -139,7 +152,7 @@ class Monitor:
     def _busiest(self) -> list[dict[str, Any]]:
         rooms = self._topics.rooms.rooms
         rates = self._topic_rates
-        rates.look({topic: (room.said, room.delivered) for topic, room in rooms.items()}, time.monotonic())
+        rates.look({topic: (room.published, room.delivered) for topic, room in rooms.items()}, time.monotonic())
 
         def weight(room: Room) -> tuple[float, int]:
             return rates.of(room.topic)[1] or 0.0, len(room.members)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
+from django.conf import global_settings, settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, get_script_prefix, reverse
 
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
-PHOENIX_SOCKET = "/socket"
 
 
 def live_map(request: HttpRequest) -> HttpResponse:
@@ -24,7 +27,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         if layer.readable_by(request.user)
     ]
     config = {
-        "ws_path": "/ws",
+        "ws_path": _websocket_path("ws"),
         "layers": layers,
         "tilesets": [
             {"name": tileset.name, "title": tileset.title, "vector": tileset.kind == "layer" or tileset.format == "mvt"}
@@ -32,7 +35,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
             if tileset.readable_by(request.user)
         ],
         "countries_url": static(COUNTRIES),
-        "login_url": "/admin/login/?next=/",
+        "login_url": _login_url(request),
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
     }
@@ -40,9 +43,9 @@ def live_map(request: HttpRequest) -> HttpResponse:
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:
-    """A page for trying topics out, as far as whoever looks at it is given tokens: `?name=alice&topic=room:1`."""
+    """A page for trying topics out, with the tokens that its user may have: `?name=alice&topic=room:1`."""
     config = {
-        "socket_url": PHOENIX_SOCKET,
+        "socket_url": _websocket_path("socket"),
         "token_url": reverse("streaming:channel-token"),
         "name": request.GET.get("name", "").strip() or request.user.get_username() or "anonymous",
         "topic": request.GET.get("topic", "").strip() or "room:1",
@@ -54,3 +57,21 @@ def channels_test(request: HttpRequest) -> HttpResponse:
 async def favicon(request: HttpRequest) -> HttpResponse:
     """Browsers ask for it on pages that name no icon."""
     return HttpResponseRedirect(static("streaming/favicon.svg"))
+
+
+def _websocket_path(name: str) -> str:
+    """The path of a WebSocket endpoint: WebSocket routes are not in the URLconf but at the root, behind the script
+    name.
+    """
+    return f"{get_script_prefix()}{name}"
+
+
+def _login_url(request: HttpRequest) -> str:
+    """The project's login page, which leads back here: LOGIN_URL where the project sets it, else the admin's."""
+    try:
+        url = reverse("admin:login")
+    except NoReverseMatch:  # there is no admin
+        url = ""
+    if not url or settings.LOGIN_URL != global_settings.LOGIN_URL:
+        url = resolve_url(settings.LOGIN_URL)
+    return f"{url}?{urlencode({REDIRECT_FIELD_NAME: request.path}, safe='/')}"

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
-from streaming.core.leader import claim, resign
+from streaming.core.leader import LEASE_SECONDS, RENEW_SECONDS, Leader
 from streaming.core.worker import Worker
 from streaming.engine.conf import conf
 
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 FEEDER = "geostream:redis:feeder"
 """The key that says which node feeds."""
-RENEW_SECONDS, LEASE_SECONDS = 1.0, 3.0
 HOLD_SECONDS = LEASE_SECONDS + RENEW_SECONDS
 """What is older was stored by a feeder that is alive."""
 BATCH = 500
@@ -43,8 +42,7 @@ class Feeding:
     def __init__(self, node: str) -> None:
         self.intake = Intake()
         self.dropped = 0
-        """Values that came faster than they could be stored."""
-        self._node = node
+        """Values that came faster than this process could store them, while it fed."""
         self._sources = Sources(conf.REDIS_LAYERS)
         self._bus = Bus(commands_url())
         self._store = Store()
@@ -55,15 +53,29 @@ class Feeding:
         self._pages: AsyncGenerator[list[Heard], None] | None = None
         self._read_at = 0.0
         self._gaps = 0
-        self._until = 0.0
         self._worker = Worker(self._step, self._waiting, "what feeds layers")
         self._settled = asyncio.Event()
-        self._renewing: asyncio.Task[None] | None = None
+        self._leader = Leader(FEEDER, node, "feeds layers", able=lambda: self._bus.connected, on_lead=self._lead, on_follow=self._follow)
 
     @property
     def feeding(self) -> bool:
         """Whether this is the process that stores."""
-        return time.monotonic() < self._until
+        return self._leader.leading
+
+    @property
+    def stored(self) -> int:
+        """Features that this process has put into layers, changed or not, those of a hash each time it is read ..."""
+        return self.intake.stored
+
+    @property
+    def refused(self) -> int:
+        """... those that were not valid, had no id or found no room ..."""
+        return self.intake.refused
+
+    @property
+    def bad(self) -> int:
+        """... and values that were no GeoJSON at all."""
+        return self.intake.bad
 
     async def start(self) -> None:
         """Listen, and feed if no other process does."""
@@ -72,7 +84,7 @@ class Feeding:
         for name in self._sources.names.exact:
             self._bus.on_channel(name, self._arrived)
         await self._bus.start()
-        self._renewing = asyncio.create_task(self._renew_for_ever())
+        self._leader.start()
 
     async def stop(self) -> None:
         """Store what was heard, and let another process go on."""
@@ -84,52 +96,29 @@ class Feeding:
                     await self._settled.wait()
         except TimeoutError:
             logger.info("another process goes on feeding layers in a few seconds")
-        while self._renewing is not None and not self._renewing.done():
-            # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
-            self._renewing.cancel()
-            await asyncio.wait([self._renewing], timeout=0.2)
+        await self._leader.stop()
         await self._worker.stop()
         if self._pages is not None:
             await self._pages.aclose()
         await self._store.close()
-        await self._resign()
+        await self._leader.resign()
 
     # -- who feeds ---------------------------------------------------------
 
-    async def _renew_for_ever(self) -> None:
-        while True:
-            try:
-                await self._renew()
-            except StreamError as error:
-                logger.warning("nobody feeds layers for a moment: %s", error)
-            await asyncio.sleep(RENEW_SECONDS)
-
-    async def _renew(self) -> None:
-        """Be the feeder, or remain it, if nobody else is. Whoever hears nothing leaves it to others."""
-        now, known = time.monotonic(), self.feeding
-        if not self._bus.connected:
-            return
-        if not await claim(FEEDER, self._node, LEASE_SECONDS, known):
-            self._until = 0.0
-            self._forget(now - HOLD_SECONDS)
-            return
-        self._until = now + LEASE_SECONDS
-        self._begins = self._begins or not known
-        if not known or self._is_due(now):
+    def _lead(self, began: bool) -> None:
+        now = time.monotonic()
+        self._begins = self._begins or began
+        if began or self._is_due(now):
             self._pages, self._read_at, self._gaps = self._stored(), now, self._bus.gaps
         self._worker.wake()
+
+    def _follow(self, tried_at: float) -> None:
+        self._forget(tried_at - HOLD_SECONDS)
 
     def _is_due(self, now: float) -> bool:
         """Whether hashes have to be read again: it is time, or messages were missed."""
         every = conf.REDIS_LAYERS_SECONDS
         return self._gaps != self._bus.gaps or bool(every and self._pages is None and now - self._read_at >= every)
-
-    async def _resign(self) -> None:
-        self._until = 0.0
-        try:
-            await resign(FEEDER, self._node)
-        except StreamError as error:
-            logger.info("another process goes on feeding layers in a few seconds: %s", error)
 
     # -- what is heard -----------------------------------------------------
 
@@ -148,6 +137,7 @@ class Feeding:
             self._worker.wake()
 
     def _forget(self, before: float) -> None:
+        self._batch = [heard for heard in self._batch if heard.at >= before]
         while self._heard and self._heard[0].at < before:
             self._pop()
 

@@ -15,10 +15,10 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.features.geojson import split_features
-from streaming.features.ingest import aingest
+from streaming.features.ingest import IngestResult, aingest
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.features.publishing import aensure_layer
+from streaming.features.splitting import split_features
 
 logger = logging.getLogger(__name__)
 
@@ -80,20 +80,23 @@ class Intake:
                 bad.append((one.name, error.message))
             if number % TURN == 0:
                 await asyncio.sleep(0)
+        results: dict[str, IngestResult] = {}
         for layer, features in layers.items():
-            await self._store(layer, [*dict(features).values()] if latest_only else [feature for _, feature in features])
+            texts = _latest(features) if latest_only else [feature for _, feature in features]
+            if texts:
+                results[layer] = await aingest(layer_feed(await _settings(layer)), texts)
+        self._count(results, bad)
+
+    def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
+        """Once all is stored: what is taken again is counted once."""
+        for layer, result in results.items():
+            self.stored += result.total - result.refused
+            if result.refused:
+                self.refused += result.refused
+                self._complain(result.refused, f"layer {layer}", result.errors[-1]["message"])
         if bad:
             self.bad += len(bad)
             self._complain(len(bad), *bad[-1])
-
-    async def _store(self, layer: str, features: list[bytes]) -> None:
-        if not features:
-            return
-        result = await aingest(layer_feed(await _settings(layer)), features)
-        self.stored += result.total - result.refused
-        if result.refused:
-            self.refused += result.refused
-            self._complain(result.refused, f"layer {layer}", result.errors[-1]["message"])
 
     def _complain(self, count: int, where: str, reason: str) -> None:
         self._unsaid += count
@@ -101,6 +104,11 @@ class Intake:
         if now - self._said_at >= COMPLAIN_SECONDS:
             logger.warning("%d values or features of Redis cannot be in a layer; the last one, %s: %s", self._unsaid, where, reason)
             self._unsaid, self._said_at = 0, now
+
+
+def _latest(features: list[Identified]) -> list[bytes]:
+    """The last of each feature, and all that have no id."""
+    return [*{identity or number: feature for number, (identity, feature) in enumerate(features)}.values()]
 
 
 async def _settings(layer: str) -> LayerSettings:

@@ -34,8 +34,7 @@ class FeedingService(Service):
     def collect(self) -> Iterable[Sample]:
         """What became of the values."""
         if self.feeding is not None:
-            intake = self.feeding.intake
-            yield "geostream_feeding_stored_total", (), intake.stored
-            yield "geostream_feeding_refused_total", (), intake.refused
-            yield "geostream_feeding_bad_total", (), intake.bad
+            yield "geostream_feeding_stored_total", (), self.feeding.stored
+            yield "geostream_feeding_refused_total", (), self.feeding.refused
+            yield "geostream_feeding_bad_total", (), self.feeding.bad
             yield "geostream_feeding_dropped_total", (), self.feeding.dropped

@@ -6,16 +6,19 @@ stays uvicorn's.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from asyncio import TimerHandle
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import multiprocess
 from websockets.frames import Frame
 
 from streaming.engine.senders import RAW_EXTENSION
@@ -27,6 +30,8 @@ HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
+TICK_SECONDS = 1.0
+"""How often the header `Date` is made anew."""
 PIECE = 4096
 """Bytes that are parsed at a time: seven hundred frames, if they are empty."""
 TURN_SECONDS = 0.005
@@ -163,6 +168,17 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
     def handle_close(self, event: Frame) -> None:
         self.raw.ended = True
         super().handle_close(event)
+        self._abort_soon()
+
+    def handle_parser_exception(self) -> None:
+        self.raw.ended = True
+        super().handle_parser_exception()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        """Give up what a client that has said goodbye does not take: the transport would keep it, and its socket, for ever."""
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(ABORT_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.raw.ended = True
@@ -273,11 +289,51 @@ def config(*, host: str, port: int, workers: int, max_message_bytes: int, **opti
     )
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which is told that it is to end. uvicorn's own looks ten times a second whether it is."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it is to end; set by signals and from other threads."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def main_loop(self) -> None:
+        """Tick once a second, for the header `Date`, until it is to end."""
+        self._loop = asyncio.get_running_loop()
+        tenths = 0  # in which uvicorn counts
+        while not await self.on_tick(tenths):
+            tenths = (tenths + 10) % 864_000
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._ending.wait()
+
+
+class Worker(multiprocess.Process):
+    """One of several server processes."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """What the process runs."""
+        if self._server is None:
+            self._server = Server(self.config)
+        return self._server
+
+
 def run(config: uvicorn.Config) -> None:
     """Serve until SIGINT or SIGTERM; with several workers, supervise them."""
     if config.workers > 1:
-        from uvicorn.supervisors import Multiprocess
-
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
+        multiprocess.Multiprocess(config, sockets=[config.bind_socket()]).run()
     else:
-        uvicorn.Server(config).run()
+        Server(config).run()

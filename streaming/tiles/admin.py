@@ -14,10 +14,10 @@ from streaming.core.errors import StreamError
 from streaming.models import Tileset
 
 from .imagery import clear_imagery_sync
-from .painted import painted_files
+from .imagery_files import painted_files
 from .source_check import check_tileset
-from .source_factory import imagery_folder
-from .tilesets import settings_of
+from .source_kinds import imagery_folder
+from .tilesets import tileset_settings
 
 
 class TilesetForm(ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
@@ -62,7 +62,7 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
     def clear_imagery(self, request: HttpRequest, tilesets: QuerySet[Tileset]) -> None:
         """Show the selected rasters as their files are."""
         try:
-            count = sum(clear_imagery_sync(settings_of(tileset)) for tileset in tilesets.filter(kind="raster"))
+            count = sum(clear_imagery_sync(tileset_settings(tileset)) for tileset in tilesets.filter(kind="raster"))
         except StreamError as error:
             self.message_user(request, f"Not all could be taken away: {error.message}", messages.ERROR)
         else:

@@ -107,11 +107,11 @@ def _apply_patch(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     patch = delta[_PLACE.size :]
     if images.sniff(patch) != "webp":
         raise not_applicable("it holds no WebP image")
-    width, height = images.size_of(patch)
+    width, height = images.image_size(patch)
     if x + width > base.shape[1] or y + height > base.shape[0]:
         raise not_applicable(f"it changes {width} x {height} pixels at {x}, {y} of a tile of {base.shape[1]} x {base.shape[0]}")
     new = base.copy()
-    new[y : y + height, x : x + width] = images.pixels(patch, max_side=max(width, height))
+    new[y : y + height, x : x + width] = images.decode_pixels(patch, max_side=max(width, height))
     return new
 
 

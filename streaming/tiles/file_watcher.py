@@ -17,7 +17,7 @@ from pathlib import Path
 
 import watchfiles
 
-from .changes import Touched
+from .change_feed import ChangedArea
 from .source_files import SourceFiles
 from .tilesets import TilesetSettings
 
@@ -34,12 +34,12 @@ SWEEP_SECONDS = 2.0
 _DEBOUNCE_MS, _STEP_MS, _ROUND_MS = 150, 50, 250
 
 Wanted = Callable[[], Mapping[str, TilesetSettings]]
-Changed = Callable[[str, Touched], Awaitable[None]]
+Changed = Callable[[str, ChangedArea], Awaitable[None]]
 Folders = frozenset[tuple[Path, int]]
 """Folders and their inodes: one that was replaced is another one."""
 
 
-class TileWatcher:
+class SourceWatcher:
     """Watches the files of the tilesets that are wanted at the moment. `poll_seconds` is for file systems that do not tell of changes."""
 
     def __init__(self, poll_seconds: float | None = None) -> None:

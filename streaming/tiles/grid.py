@@ -52,7 +52,7 @@ class TileRange(NamedTuple):
                 yield Tile(self.z, x, y)
 
 
-def exists(z: int, x: int, y: int) -> bool:
+def tile_exists(z: int, x: int, y: int) -> bool:
     """Whether the grid has this tile."""
     return 0 <= z <= MAX_ZOOM and 0 <= x < 1 << z and 0 <= y < 1 << z
 
@@ -63,13 +63,13 @@ def tile_box(z: int, x: int, y: int) -> Box:
     return (x / size * 360 - 180, _latitude(y + 1, size), (x + 1) / size * 360 - 180, _latitude(y, size))
 
 
-def ranges(box: Box, z: int) -> list[TileRange]:
+def tile_ranges(box: Box, z: int) -> list[TileRange]:
     """The tiles of one zoom that the box touches: one rectangle, or two at the antimeridian, with no tile in both."""
     west, south, east, north = box
     if south > MAX_LATITUDE + EDGE or north < -MAX_LATITUDE - EDGE or not 0 <= z <= MAX_ZOOM:
         return []
-    left, top = _inside(place(west - EDGE, north + EDGE, z), z)
-    right, bottom = _inside(place(east + EDGE, south - EDGE, z), z)
+    left, top = _inside(tile_position(west - EDGE, north + EDGE, z), z)
+    right, bottom = _inside(tile_position(east + EDGE, south - EDGE, z), z)
     last = (1 << z) - 1
     if west <= east:
         return [TileRange(z, left, top, right, bottom)]
@@ -78,18 +78,18 @@ def ranges(box: Box, z: int) -> list[TileRange]:
     return [TileRange(z, left, top, last, bottom), TileRange(z, 0, top, right, bottom)]
 
 
-def count(box: Box, zooms: range) -> int:
+def count_tiles(box: Box, zooms: range) -> int:
     """How many tiles of these zooms the box touches."""
-    return sum(len(part) for z in _zooms(zooms) for part in ranges(box, z))
+    return sum(len(part) for z in _zooms(zooms) for part in tile_ranges(box, z))
 
 
-def view(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile]:
+def viewport_tiles(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile]:
     """The tiles of a viewport in the order in which a viewer wants them: lowest zoom first, then nearest the centre.
 
     `StreamError` invalid_bbox, or too_many_tiles if there are more than `limit`.
     """
     box = check_bbox(bbox)
-    wanted = count(box, zooms)
+    wanted = count_tiles(box, zooms)
     if wanted > limit:
         raise StreamError("too_many_tiles", f"the box holds {wanted:,} tiles of these zooms, more than {limit:,}: ask for fewer")
     return [tile for z in _zooms(zooms) for tile in _from_centre(box, z)]
@@ -97,19 +97,19 @@ def view(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile]:
 
 def touches(box: Box, z: int, x: int, y: int) -> bool:
     """Whether the tile is one of those that the box touches."""
-    return any(part.holds(x, y) for part in ranges(box, z))
+    return any(part.holds(x, y) for part in tile_ranges(box, z))
 
 
-def reaches(box: Box, z: int, x: int, y: int, margin: float) -> bool:
+def is_near(box: Box, z: int, x: int, y: int, margin: float) -> bool:
     """Whether the tile and the box are closer than so many tiles, or touch."""
-    (left, top), (right, bottom) = place(box[0], box[3], z), place(box[2], box[1], z)
+    (left, top), (right, bottom) = tile_position(box[0], box[3], z), tile_position(box[2], box[1], z)
     if top > y + 1 + margin or bottom < y - margin:
         return False
     after_west, before_east = left <= x + 1 + margin, right >= x - margin
     return (after_west or before_east) if box[0] > box[2] else (after_west and before_east)
 
 
-def place(lon: float, lat: float, z: int) -> tuple[float, float]:
+def tile_position(lon: float, lat: float, z: int) -> tuple[float, float]:
     """A position in units of tiles from the north-west corner."""
     lat = min(max(lat, -MAX_LATITUDE), MAX_LATITUDE)
     size = 1 << z
@@ -131,7 +131,7 @@ def _zooms(zooms: range) -> range:
 
 
 def _from_centre(box: Box, z: int) -> list[Tile]:
-    (left, top), (right, bottom) = place(box[0], box[3], z), place(box[2], box[1], z)
+    (left, top), (right, bottom) = tile_position(box[0], box[3], z), tile_position(box[2], box[1], z)
     world = 1 << z
     middle_x = (left + right + (world if left > right else 0)) / 2 % world
     middle_y = (top + bottom) / 2
@@ -142,4 +142,4 @@ def _from_centre(box: Box, z: int) -> list[Tile]:
             across = min(across, world - across)
         return float(across**2 + (tile.y + 0.5 - middle_y) ** 2)
 
-    return sorted((tile for part in ranges(box, z) for tile in part.tiles()), key=distance)
+    return sorted((tile for part in tile_ranges(box, z) for tile in part.tiles()), key=distance)

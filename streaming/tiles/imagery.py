@@ -21,11 +21,11 @@ from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
 from streaming.core.redis import refusing, sync_redis
 
-from .changes import EVERYTHING, Touched, tiles_feed
-from .grid import WORLD, count
-from .painted import PaintedFile, alone, incoming, painted_files, place, remove, write
-from .source_factory import confined, imagery_folder, raster_options
-from .sources.base import Metadata
+from .change_feed import EVERYTHING, ChangedArea, tiles_feed
+from .grid import WORLD, count_tiles
+from .imagery_files import PaintedFile, add_image, locked, painted_files, remove_images, temporary_image, write_image
+from .source_kinds import imagery_folder, raster_options, resolve_source
+from .sources.base import TileMetadata
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
-class Painted:
+class PaintedImage:
     """A painted image. `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them."""
 
     image: str
@@ -48,7 +48,7 @@ class Painted:
     tiles: int
 
 
-def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> Painted:
+def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> PaintedImage:
     """Paint a GeoTIFF over the tileset and tell everybody who looks at what it touches. It replaces the image of the same name.
 
     `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full, redis_unavailable.
@@ -56,20 +56,20 @@ def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], 
     tileset.require_kind("raster")
     name = _checked_name(name)
     folder = imagery_folder(tileset.name)
-    with incoming(folder, name) as path:
-        version = write(path, image)
+    with temporary_image(folder, name) as path:
+        version = write_image(path, image)
         footprint, hides = _examined(path, tileset)
         _require_redis()
-        with alone(folder):
+        with locked(folder):
             replaced = [each for each in painted_files(folder) if each.image == name]
             hidden = [each for each in painted_files(folder) if hides and each.image != name and _hidden(each, footprint)]
             boxes = [footprint.box, *_boxes(replaced)]
-            placed = place(path, folder, name, version, [*replaced, *hidden])
+            placed = add_image(path, folder, name, version, [*replaced, *hidden])
     _tell(tileset, boxes)
     return _described([placed], tileset)[0]
 
 
-def imagery_sync(tileset: TilesetSettings) -> list[Painted]:
+def imagery_sync(tileset: TilesetSettings) -> list[PaintedImage]:
     """The painted images, from the lowest to the highest. `StreamError("wrong_tileset_kind")`."""
     tileset.require_kind("raster")
     return _described(painted_files(imagery_folder(tileset.name)), tileset)
@@ -85,10 +85,10 @@ def clear_imagery_sync(tileset: TilesetSettings, name: str | None = None) -> int
     if not folder.is_dir():
         return 0
     _require_redis()
-    with alone(folder):
+    with locked(folder):
         gone = [each for each in painted_files(folder) if name is None or each.image == name]
         boxes = _boxes(gone)
-        remove(gone)
+        remove_images(gone)
     if gone:
         _tell(tileset, boxes)
     return len(gone)
@@ -144,19 +144,19 @@ def _boxes(files: Iterable[PaintedFile]) -> list[Box | None]:
 
 
 def _tell(tileset: TilesetSettings, boxes: Iterable[Box | None]) -> None:
-    lines = dict.fromkeys(EVERYTHING.stored() if box is None else Touched(box=box).stored() for box in boxes)
+    lines = dict.fromkeys(EVERYTHING.encode() if box is None else ChangedArea(box=box).encode() for box in boxes)
     tiles_feed(tileset.name).append_sync(list(lines))
 
 
-def _described(files: Iterable[PaintedFile], tileset: TilesetSettings) -> list[Painted]:
+def _described(files: Iterable[PaintedFile], tileset: TilesetSettings) -> list[PaintedImage]:
     zooms = _zooms(tileset)
     return [_painted(each, _footprint(each.path), zooms) for each in files]
 
 
-def _painted(file: PaintedFile, found: Footprint | None, zooms: range) -> Painted:
+def _painted(file: PaintedFile, found: Footprint | None, zooms: range) -> PaintedImage:
     size = file.path.stat().st_size if file.path.exists() else 0
     when = datetime.fromtimestamp(file.stamp / 1e9, UTC)
-    return Painted(file.image, found.box if found else None, size, when, file.version, count(found.box, zooms) if found else 0)
+    return PaintedImage(file.image, found.box if found else None, size, when, file.version, count_tiles(found.box, zooms) if found else 0)
 
 
 def _zooms(tileset: TilesetSettings) -> range:
@@ -165,7 +165,7 @@ def _zooms(tileset: TilesetSettings) -> range:
     if tileset.max_zoom is None:
         footprints += [_source_footprint(text) for text in tileset.sources]
     highest = max((found.zoom for found in footprints if found), default=0)
-    has = tileset.described(Metadata(WORLD, 0, highest, tileset.format or "png"))
+    has = tileset.override(TileMetadata(WORLD, 0, highest, tileset.format or "png"))
     return range(has.min_zoom, has.max_zoom + 1)
 
 
@@ -182,7 +182,7 @@ def _source_footprint(text: str) -> Footprint | None:
     from .sources.footprint import read_footprint
 
     try:
-        return read_footprint(confined(text))
+        return read_footprint(resolve_source(text))
     except StreamError:
         return None
 

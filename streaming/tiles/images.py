@@ -41,7 +41,7 @@ def sniff(data: bytes) -> str | None:
     return "jpg" if data.startswith(b"\xff\xd8\xff") else None
 
 
-def size_of(data: bytes) -> tuple[int, int]:
+def image_size(data: bytes) -> tuple[int, int]:
     """Width and height, as the image says; nothing is decoded. `StreamError("bad_frame")`."""
     try:
         width, height = _SIZES[sniff(data)](data)
@@ -54,12 +54,12 @@ def size_of(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
+def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
     """A PNG, WebP or JPEG, decoded; of an animation the first picture.
 
     `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off.
     """
-    width, height = size_of(data)
+    width, height = image_size(data)
     if max(width, height) > max_side:
         raise StreamError("too_large", f"the image has {width} x {height} pixels; at most {max_side} x {max_side} are taken")
     from PIL import Image
@@ -85,7 +85,7 @@ def lossless_webp(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def keeps_on_canvas(pixels: Pixels) -> bool:
+def survives_canvas(pixels: Pixels) -> bool:
     """Whether a browser's canvas gives back what was painted: every pixel is opaque, or transparent black.
 
     Canvases hold colours multiplied with alpha, and round.
@@ -97,7 +97,7 @@ def keeps_on_canvas(pixels: Pixels) -> bool:
     return bool(((alpha == 255) | (words == 0)).all())
 
 
-def plain_png(data: bytes) -> bool:
+def is_plain_png(data: bytes) -> bool:
     """Whether this is a PNG that everybody decodes to the same pixels: 8 bits at most, no colour profile, no orientation, no animation."""
     if not data.startswith(_PNG) or len(data) < 33 or data[24] > 8:
         return False

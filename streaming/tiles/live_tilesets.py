@@ -13,17 +13,17 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.service import Service
 
-from .bodies import Versions
-from .changes import Touched
-from .live import LiveTileset
-from .source_changes import changes_of
-from .tile_service import tile_service
+from .change_feed import ChangedArea
+from .change_tracker import change_tracker
+from .live_tileset import LiveTileset
+from .tile_renderer import tile_renderer
+from .tile_updates import TileHistory
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
 
-    from .file_watcher import TileWatcher
+    from .file_watcher import SourceWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ class LiveTilesets(Service):
         self._live: dict[str, LiveTileset] = {}
         self._holders: Counter[str] = Counter()
         self._starting: dict[str, asyncio.Task[LiveTileset]] = {}
-        self._versions = Versions(conf.TILE_HISTORY_BYTES)
-        self._watcher: TileWatcher | None = None
+        self._versions = TileHistory(conf.TILE_HISTORY_BYTES)
+        self._watcher: SourceWatcher | None = None
         self._watching: asyncio.Task[None] | None = None
         self._verifying: set[asyncio.Task[None]] = set()
 
@@ -49,8 +49,8 @@ class LiveTilesets(Service):
         """Those that somebody looks at, by `TilesetSettings.key`."""
         return self._live
 
-    async def hold(self, settings: TilesetSettings) -> LiveTileset:
-        """The live tileset, followed from now on. Each `hold` is to be ended with a `release`. `StreamError`."""
+    async def acquire(self, settings: TilesetSettings) -> LiveTileset:
+        """The live tileset, followed from now on. Each `acquire` is to be ended with a `release`. `StreamError`."""
         key = settings.key
         live = self._live.get(key)
         self._holders[key] += 1
@@ -94,12 +94,12 @@ class LiveTilesets(Service):
         if self._watcher is not None:
             self._watcher.refresh()
         elif conf.TILE_WATCH:
-            from .file_watcher import TileWatcher
+            from .file_watcher import SourceWatcher
 
-            self._watcher = TileWatcher()
+            self._watcher = SourceWatcher()
             self._watching = asyncio.create_task(self._keep_watching(self._watcher))
 
-    async def _keep_watching(self, watcher: TileWatcher) -> None:
+    async def _keep_watching(self, watcher: SourceWatcher) -> None:
         while True:
             try:
                 await watcher.run(self._watched, self._noticed)
@@ -117,15 +117,15 @@ class LiveTilesets(Service):
     def _watched(self) -> dict[str, TilesetSettings]:
         return {live.settings.name: live.settings for live in self._live.values()}
 
-    async def _noticed(self, name: str, touched: Touched) -> None:
+    async def _noticed(self, name: str, touched: ChangedArea) -> None:
         for live in list(self._live.values()):
             if live.settings.name == name:
                 live.touched(touched)
 
     async def _start(self, settings: TilesetSettings) -> LiveTileset:
         try:
-            service = tile_service()
-            live = LiveTileset(settings, changes_of(settings, self._hub, service), self._versions, service)
+            service = tile_renderer()
+            live = LiveTileset(settings, change_tracker(settings, self._hub, service), self._versions, service)
             try:
                 await live.start()
             except BaseException:

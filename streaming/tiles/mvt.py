@@ -37,27 +37,27 @@ _GAP = b"\x22\x02\x38\x00"
 Position = tuple[int, int]
 """Across and down."""
 
-Words = tuple[tuple[str, bytes], ...]
+EncodedProperties = tuple[tuple[str, bytes], ...]
 """Properties as tiles have them: keys, and values as the bytes that name them in a layer."""
 
 
-class Shape(NamedTuple):
+class TileFeature(NamedTuple):
     """One feature of a layer. Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point."""
 
     geometry: BaseGeometry | Position
-    words: Words
+    words: EncodedProperties
     id: int | None = None
 
 
-def written(properties: Mapping[str, Any]) -> Words:
+def encode_properties(properties: Mapping[str, Any]) -> EncodedProperties:
     """Made once for a feature that many tiles show. Null is left out; lists and objects become JSON."""
     return tuple((key, _field(4, _value(value))) for key, value in properties.items() if value is not None)
 
 
-def encode_layer(name: str, shapes: Iterable[Shape]) -> bytes:
+def encode_layer(name: str, shapes: Iterable[TileFeature]) -> bytes:
     """A tile with one layer; empty bytes if no shape is left of any size."""
     ids: list[bytes] = []  # side by side, not as tuples: the garbage collector would visit those, a quarter of a second for 100,000
-    used: list[Words] = []
+    used: list[EncodedProperties] = []
     drawings: list[bytes] = []
     for geometry, words, id in shapes:
         for drawing in _drawn(geometry):
@@ -71,7 +71,7 @@ def encode_layer(name: str, shapes: Iterable[Shape]) -> bytes:
     return _field(3, b"\x78\x02" + _field(1, name.encode()) + features + lists + b"\x28" + _varint(EXTENT))
 
 
-def _numbered(ids: Sequence[bytes], used: Sequence[Words]) -> tuple[bytes, Iterator[bytes]]:
+def _numbered(ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> tuple[bytes, Iterator[bytes]]:
     """The keys and values of a layer, each written once, and for each feature the field with their numbers."""
     keys = {key: _varint(number) for number, key in enumerate(sorted({key for words in used for key, _ in words}))}
     values = {value: key for words in used for key, value in words}
@@ -84,7 +84,7 @@ def _numbered(ids: Sequence[bytes], used: Sequence[Words]) -> tuple[bytes, Itera
     return b"".join([_field(3, key.encode()) for key in keys] + table), (_field(2, tag) if tag else b"" for tag in tags)
 
 
-def _homes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[Words]) -> list[int]:
+def _homes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> list[int]:
     """For each value a hash: of its feature where most features have one of their own (names, heights), else of the value itself.
 
     So the values of one feature are neighbours, and a new one comes to stand where the old one was, under the same number: that halves

@@ -12,7 +12,7 @@ from streaming.engine.service import Service
 from .tilesets import tilesets
 
 if TYPE_CHECKING:
-    from .tile_service import TileService
+    from .tile_renderer import TileRenderer
 
 
 class TilesetService(Service):
@@ -25,9 +25,9 @@ class TilesetService(Service):
     async def stop(self) -> None:
         """Close all sources."""
         if _running_tile_service() is not None:
-            from .tile_service import close_tile_service
+            from .tile_renderer import close_tile_renderer
 
-            close_tile_service()
+            close_tile_renderer()
 
     def collect(self) -> Iterable[Sample]:
         """The cache of rendered tiles."""
@@ -37,10 +37,10 @@ class TilesetService(Service):
             yield "geostream_tile_cache_bytes", (), service.store.kept_bytes
 
 
-def _running_tile_service() -> TileService | None:
+def _running_tile_service() -> TileRenderer | None:
     """The tile service, if anybody has asked for a tile: importing it takes a moment."""
     if f"{__package__}.tile_service" not in sys.modules:
         return None
-    from .tile_service import running_tile_service
+    from .tile_renderer import running_tile_renderer
 
-    return running_tile_service()
+    return running_tile_renderer()

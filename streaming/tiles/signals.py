@@ -12,9 +12,9 @@ from django.dispatch import receiver
 from streaming.engine.access import announce_access_changed, apply_to_redis
 from streaming.models import Tileset
 
-from .changes import EVERYTHING, announce_sync, tiles_feed
+from .change_feed import EVERYTHING, announce_sync, tiles_feed
 from .imagery import drop_imagery
-from .pushing import drop_pushed_sync
+from .pushed_tiles import drop_pushed_sync
 from .tilesets import tilesets
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Flight:
+class _Call:
     """One piece of work under way, and who waits for it."""
 
     def __init__(self, future: Future[Any]) -> None:
@@ -23,13 +23,13 @@ class _Flight:
         self.waiters: set[asyncio.Future[Any]] = set()
 
 
-class Flights:
+class SingleFlightPool:
     """Pieces of work by key."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tiles")
         self._lock = threading.RLock()  # a future calls back in the thread that cancels or asks it
-        self._flights: dict[Hashable, _Flight] = {}
+        self._flights: dict[Hashable, _Call] = {}
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -57,23 +57,23 @@ class Flights:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, key: Hashable, work: Callable[[], Any]) -> _Flight:
-        flight = self._flights[key] = _Flight(self._pool.submit(work))
+    def _start(self, key: Hashable, work: Callable[[], Any]) -> _Call:
+        flight = self._flights[key] = _Call(self._pool.submit(work))
         flight.future.add_done_callback(lambda _: self._landed(key, flight))
         return flight
 
-    def _landed(self, key: Hashable, flight: _Flight) -> None:
+    def _landed(self, key: Hashable, flight: _Call) -> None:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
 
-    def _leave(self, key: Hashable, flight: _Flight, waiter: asyncio.Future[Any]) -> None:
+    def _leave(self, key: Hashable, flight: _Call, waiter: asyncio.Future[Any]) -> None:
         with self._lock:
             flight.waiters.discard(waiter)
             if not flight.waiters and flight.future.cancel():
                 self._landed(key, flight)
 
-    def _wake(self, flight: _Flight, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[Any], done: Future[Any]) -> None:
+    def _wake(self, flight: _Call, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[Any], done: Future[Any]) -> None:
         with self._lock:
             waiting = waiter in flight.waiters
         if waiting and not loop.is_closed():

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from streaming.core.errors import StreamError
 from streaming.models import Tileset
 
-from .source_factory import open_source
-from .tilesets import settings_of
+from .source_kinds import open_source
+from .tilesets import tileset_settings
 
 
 def check_tileset(tileset: Tileset) -> None:
@@ -16,6 +16,6 @@ def check_tileset(tileset: Tileset) -> None:
     tileset.clean()
     if tileset.kind:
         try:
-            open_source(settings_of(tileset)).close()
+            open_source(tileset_settings(tileset)).close()
         except StreamError as error:
             raise ValidationError({"source": error.message}, code=error.code) from error

@@ -17,17 +17,17 @@ from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
 from streaming.engine.conf import data_dir
 
-from .changes import EVERYTHING, Touched, touched_tiles
-from .grid import Tile, exists, tile_box
-from .painted import painted_files
-from .source_factory import allowed_roots, imagery_folder, open_source
+from .change_feed import EVERYTHING, ChangedArea, changed_tiles
+from .grid import Tile, tile_box, tile_exists
+from .imagery_files import painted_files
+from .source_kinds import allowed_roots, imagery_folder, open_source
 from .sources.base import FORMAT_NAMES
 from .tilesets import TilesetSettings
 
 FILE_KINDS = ("raster", "mbtiles", "pmtiles")
-MOST_TILES = 1000
+MAX_TILES = 1000
 """More changed tiles of a directory are told as a box around them."""
-LATELY_SECONDS = 2.0
+RECENT_SECONDS = 2.0
 
 Stamp = tuple[int, int, int]
 """Time of the last change in nanoseconds, size, inode."""
@@ -93,24 +93,24 @@ class SourceFiles:
             return False
         return True
 
-    def take(self, changed: Collection[Path]) -> Touched | None:
+    def take(self, changed: Collection[Path]) -> ChangedArea | None:
         """What is touched by what happened since the last time, and in a directory of tiles by these changes; None if nothing is."""
         before, self._stamps = self._stamps, self.stamps()
         different = {path for path in before.keys() | self._stamps.keys() if before.get(path) != self._stamps.get(path)}
         if self._tree:
             self._remember(changed)
-            return EVERYTHING if different else touched_in_tree(source_paths(self.tileset), changed)
+            return EVERYTHING if different else changes_in_directory(source_paths(self.tileset), changed)
         if not different:
             return None
         boxes, self._boxes = self._boxes, self._boxes_of(self._stamps, self._boxes, different)
         around = [known.get(path) for known, there in ((boxes, before), (self._boxes, self._stamps)) for path in different & there.keys()]
         box = _around(around) if boxes or self._boxes else None
-        return EVERYTHING if box is None else Touched(box=box)
+        return EVERYTHING if box is None else ChangedArea(box=box)
 
     def _remember(self, changed: Collection[Path]) -> None:
         now = time.monotonic()
-        lately = {path: taken for path, taken in self._taken.items() if now - taken[1] < LATELY_SECONDS}
-        self._taken = lately | {path: (_stamp(path), now) for path in changed if len(changed) <= MOST_TILES}
+        lately = {path: taken for path, taken in self._taken.items() if now - taken[1] < RECENT_SECONDS}
+        self._taken = lately | {path: (_stamp(path), now) for path in changed if len(changed) <= MAX_TILES}
 
     def _files(self) -> Iterator[Path]:
         for path in source_paths(self.tileset):
@@ -132,19 +132,19 @@ class SourceFiles:
         return {path: box for path, box in found.items() if box}
 
 
-def touched_in_tree(roots: Collection[Path], changed: Iterable[Path]) -> Touched | None:
+def changes_in_directory(roots: Collection[Path], changed: Iterable[Path]) -> ChangedArea | None:
     """What changed files and folders mean to a directory of tiles; None if nothing. A folder stands for all that was or is in it."""
     places = [place for path in changed for root in roots if path.is_relative_to(root) and (place := _place(path.relative_to(root)))]
     if any(place == ("/",) for place in places):
         return EVERYTHING
     numbers = [tuple(map(int, place)) for place in places]
-    tiles = {Tile(*place) for place in numbers if len(place) == 3 and exists(*place)}
-    folders = [place for place in numbers if len(place) < 3 and exists(*place, *(0, 0)[len(place) - 1 :])]
-    if not folders and len(tiles) <= MOST_TILES:
-        return touched_tiles(tiles) if tiles else None
+    tiles = {Tile(*place) for place in numbers if len(place) == 3 and tile_exists(*place)}
+    folders = [place for place in numbers if len(place) < 3 and tile_exists(*place, *(0, 0)[len(place) - 1 :])]
+    if not folders and len(tiles) <= MAX_TILES:
+        return changed_tiles(tiles) if tiles else None
     zooms = [place[0] for place in (*tiles, *folders)]
     boxes = [tile_box(*tile) for tile in tiles] + [_column(*place) for place in folders]
-    return Touched(_around(boxes), range(min(zooms), max(zooms) + 1))
+    return ChangedArea(_around(boxes), range(min(zooms), max(zooms) + 1))
 
 
 def _place(path: Path) -> tuple[str, ...] | None:

@@ -13,7 +13,7 @@ from streaming.core.errors import StreamError
 from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer, Tileset
 
-from .sources.base import Metadata
+from .sources.base import TileMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class TilesetSettings:
     attribution: str = ""
     rescale: str = ""
     colormap: str = ""
-    needs: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
     """The permissions that reading it needs: its own, if it is not public, and that of its layer, if that is not."""
     variant: str = ""
     """What tells apart several ways to show one tileset, such as the size of its tiles."""
@@ -44,11 +44,11 @@ class TilesetSettings:
     @property
     def public(self) -> bool:
         """Whether anybody may read it."""
-        return not self.needs
+        return not self.permissions
 
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
-        return self.public or bool(user.is_authenticated and user.has_perms(self.needs))
+        return self.public or bool(user.is_authenticated and user.has_perms(self.permissions))
 
     def require_kind(self, kind: str) -> None:
         """`StreamError("wrong_tileset_kind")` unless it is of this kind."""
@@ -57,7 +57,7 @@ class TilesetSettings:
                 "wrong_tileset_kind", f"this needs a tileset of the kind {kind}, and {self.name!r} is of the kind {self.kind}"
             )
 
-    def described(self, source: Metadata) -> Metadata:
+    def override(self, source: TileMetadata) -> TileMetadata:
         """What the source has, with what the settings say instead. Fewer zooms of finished tiles can be shown, not more."""
         low = source.min_zoom if self.min_zoom is None else self.min_zoom
         high = source.max_zoom if self.max_zoom is None else self.max_zoom
@@ -67,7 +67,7 @@ class TilesetSettings:
         return replace(source, min_zoom=low, max_zoom=high, tile_size=size, attribution=self.attribution or source.attribution)
 
 
-def settings_of(tileset: Tileset, layers: Mapping[str, Layer] | None = None) -> TilesetSettings:
+def tileset_settings(tileset: Tileset, layers: Mapping[str, Layer] | None = None) -> TilesetSettings:
     """A row's settings. `layers` saves asking for its layer."""
     if layers is None and tileset.kind == "layer":
         layers = {layer.name: layer for layer in Layer.objects.filter(name=tileset.source.strip())}
@@ -83,11 +83,11 @@ def settings_of(tileset: Tileset, layers: Mapping[str, Layer] | None = None) -> 
         attribution=tileset.attribution,
         rescale=tileset.rescale,
         colormap=tileset.colormap,
-        needs=tuple(_needs(tileset, layers or {})),
+        permissions=tuple(_permissions(tileset, layers or {})),
     )
 
 
-def _needs(tileset: Tileset, layers: Mapping[str, Layer]) -> Iterator[str]:
+def _permissions(tileset: Tileset, layers: Mapping[str, Layer]) -> Iterator[str]:
     if not tileset.public:
         yield tileset.permission or "streaming.view_tileset"
     layer = layers.get(tileset.source.strip()) if tileset.kind == "layer" else None
@@ -97,7 +97,7 @@ def _needs(tileset: Tileset, layers: Mapping[str, Layer]) -> Iterator[str]:
 
 def _read_tilesets() -> dict[str, TilesetSettings]:
     layers = {layer.name: layer for layer in Layer.objects.all()}
-    return {tileset.name: settings_of(tileset, layers) for tileset in Tileset.objects.all()}
+    return {tileset.name: tileset_settings(tileset, layers) for tileset in Tileset.objects.all()}
 
 
 tilesets = Catalogue("tileset", _read_tilesets)

@@ -19,8 +19,8 @@ from streaming.engine.conf import conf
 
 from .channel import Channel, Push, Reply
 from .history_store import is_command
-from .messages import Message
-from .names import check_event, matches_any
+from .messages import TopicMessage
+from .names import check_event, is_allowed_event, matches_any
 from .push_replies import Envelopes
 from .rooms import Member, Rooms
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BROADCAST_CHANNEL = "geostream:broadcast"
-_PRESENCE_EVENTS = {"presence_state", "presence_diff", "presence_count"}
 _unpack = msgspec.msgpack.Decoder(tuple[str, str, bytes, bool, str | None]).decode
 _is_json = msgspec.json.Decoder().decode
 
@@ -58,7 +57,7 @@ class Bridge:
     def _arrived(self, arrivals: Sequence[Arrival]) -> None:
         self._rooms.deliver(list(self._messages(arrivals)))
 
-    def _messages(self, arrivals: Sequence[Arrival]) -> Iterable[Message]:
+    def _messages(self, arrivals: Sequence[Arrival]) -> Iterable[TopicMessage]:
         rooms, history = self._rooms.rooms, self._history
         for channel, payload in arrivals:
             try:
@@ -67,8 +66,8 @@ class Bridge:
                 continue
             if history is not None and history.takes(topic, event, payload):
                 continue
-            if payload and topic in rooms and sayable(event):
-                yield Message(topic, event, payload, not is_json(payload))
+            if payload and topic in rooms and is_allowed_event(event):
+                yield TopicMessage(topic, event, payload, not is_json(payload))
 
     def _broadcasts(self, arrivals: Sequence[Arrival]) -> None:
         messages = []
@@ -78,14 +77,14 @@ class Bridge:
             except msgspec.MsgspecError:
                 logger.warning("not a broadcast of GeoStream on %s", BROADCAST_CHANNEL)
                 continue
-            messages.append(Message(topic, event, payload, binary, without))
+            messages.append(TopicMessage(topic, event, payload, binary, without))
         self._rooms.deliver(messages)
 
     async def broadcast(self, topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> None:
         """Tell everybody on a topic, in every process. `StreamError` if Redis does not take it."""
         check_event(event)
         if self._history is not None and self._history.keeps(topic) and not is_command(event):
-            await self._history.say(Message(topic, event, payload, binary, without))
+            await self._history.publish(TopicMessage(topic, event, payload, binary, without))
             return
         await self._bus.publish(BROADCAST_CHANNEL, packed_broadcast(topic, event, payload, binary, without))
 
@@ -123,17 +122,6 @@ def is_json(payload: bytes) -> bool:
     try:
         _is_json(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
-
-
-def sayable(event: str) -> bool:
-    """Whether backends may say this."""
-    if event in _PRESENCE_EVENTS:
-        return False
-    try:
-        check_event(event)
-    except StreamError:
         return False
     return True
 

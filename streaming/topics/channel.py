@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 
-from .rooms import Member, Policy
+from .rooms import Member, SlowPolicy
 from .tokens import Claims, verify
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Channel:
 
     presence: ClassVar[bool | Literal["count"]] = False
     """Whether members are tracked and told of each other; "count": only how many there are."""
-    slow: ClassVar[Policy | dict[str, Policy]] = "close"
+    slow: ClassVar[SlowPolicy | dict[str, SlowPolicy]] = "close"
     """What happens to a client that reads too slowly: "close" it, "drop" the oldest, keep the "latest"; one for all, or for each event."""
 
     keeps_history: ClassVar[bool] = False
@@ -161,7 +161,7 @@ class Channel:
         """A push as it came; the answer may take its time. `handle_in` is enough for most."""
         return await self.handle_in(push.event, push.payload)
 
-    def policy(self, event: str) -> Policy:
+    def policy(self, event: str) -> SlowPolicy:
         """What becomes of an event that a slow client cannot take."""
         return self.slow if isinstance(self.slow, str) else self.slow.get(event, "close")
 

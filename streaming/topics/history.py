@@ -1,7 +1,7 @@
-"""Topics with a short history: a client that comes back is told what it missed.
+"""Topics with a short history: a client that comes back receives what it missed.
 
-What is said on such a topic is a feed, and members are told from the feed only, so that there is one order and nothing comes twice. Other
-topics are not touched by this at all.
+The messages of such a topic are a feed, and members receive them from the feed only, so that there is one order and nothing comes twice.
+Other topics are not touched by this at all.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ from streaming.core.feed import Cursor
 from streaming.core.hub import Hub
 from streaming.engine.conf import conf
 
-from .bridge import sayable
-from .history_store import AFTERLIFE_SECONDS, OWN_EVENTS, PREFIX, check_said, is_command, keep, kept, prepare, topic_feed
+from .history_store import (
+    AFTERLIFE_SECONDS,
+    PREFIX,
+    RESERVED_EVENTS,
+    check_reserved_event,
+    is_command,
+    keep,
+    kept,
+    prepare,
+    topic_feed,
+)
 from .history_view import EVERYTHING, HistoryView
-from .history_writer import RENEW_SECONDS, Keeper, Spawn
-from .messages import Message
+from .history_writer import RENEW_SECONDS, HistoryWriter, Spawn
+from .messages import TopicMessage
+from .names import is_allowed_event
 
 if TYPE_CHECKING:
     from .rooms import Member
@@ -28,19 +38,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Following:
-    """A member that is told from the feed. `reply` is what it learns by joining; `missed` is told after that."""
+    """A member that receives messages from the feed. `reply` belongs to the answer to its join; `missed` is sent after that."""
 
     view: HistoryView
     missed: list[Delivery]
     reply: dict[str, Any]
 
-    def tell_missed(self) -> None:
+    def deliver_missed(self) -> None:
         """The client has the reply."""
         self.view.bulk(self.missed)
         self.missed = []
 
     def end(self) -> None:
-        """Nothing is told any more, not even what waits."""
+        """The member receives nothing any more, not even what waits."""
         if self.view.follows is not None:
             self.view.follows.leave(self.view)
         self.view.outbox.forget(self.view)
@@ -55,25 +65,25 @@ class History:
 
     def __init__(self, bus: Bus, hub: Hub, spawn: Spawn) -> None:
         self.keeps = partial(kept, conf.TOPIC_HISTORY, conf.TOPICS, bool(conf.OPEN_TOPICS))
-        self.keeper = Keeper(bus, hub.node, spawn)
+        self.writer = HistoryWriter(bus, hub.node, spawn)
         self._hub = hub
 
     async def start(self) -> None:
-        """Take part in keeping. `StreamError` if Redis does not answer."""
-        await self.keeper.renew()
-        self._hub.every(RENEW_SECONDS, self.keeper.renew)
+        """Take part in writing. `StreamError` if Redis does not answer."""
+        await self.writer.renew()
+        self._hub.every(RENEW_SECONDS, self.writer.renew)
         self._hub.every(AFTERLIFE_SECONDS / 10, self._hold)
 
     def takes(self, topic: str, event: str, payload: bytes) -> bool:
         """Whether what a backend has published is for this, not for the rooms. It is kept if it can be said."""
         if not self.keeps(topic) or is_command(event):
             return False
-        if payload and event not in OWN_EVENTS and sayable(event):
-            self.keeper.hear(Message(topic, event, payload))
+        if payload and event not in RESERVED_EVENTS and is_allowed_event(event):
+            self.writer.add(TopicMessage(topic, event, payload))
         return True
 
     async def follow(self, member: Member, last_id: str | None) -> Following:
-        """Tell a member what is said from now on, or from a cursor on. `StreamError`: invalid_cursor, redis_unavailable."""
+        """Send a member what is published from now on, or from a cursor on. `StreamError`: invalid_cursor, redis_unavailable."""
         since = None if last_id is None else Cursor.parse(last_id)
         feed = topic_feed(member.topic)
         if feed.name not in self._hub.followers:
@@ -89,9 +99,9 @@ class History:
         place = last_id if missed else view.cursor
         return Following(view, missed, {"last_id": place, "recovered": recovered, "missed": len(missed)})
 
-    async def say(self, message: Message) -> None:
-        """Say something as this server. `StreamError`: bad_request, redis_unavailable."""
-        check_said(message)
+    async def publish(self, message: TopicMessage) -> None:
+        """Publish a message of this server. `StreamError`: bad_request, redis_unavailable."""
+        check_reserved_event(message)
         await keep([message])
 
     async def _hold(self) -> None:

@@ -19,13 +19,13 @@ from streaming.core.feed import Feed, FeedOptions
 from streaming.core.redis import async_redis, refusing, sync_redis
 from streaming.engine.conf import conf
 
-from .messages import Message
+from .messages import TopicMessage
 from .names import check_topic, matches_any
 from .routes import resolve
 
-KEEPER = "geostream:history:keeper"
+WRITER = "geostream:history:keeper"
 """The key that says which node is the keeper; also the channel on which a new one is announced."""
-KEPT = "geostream:history:kept"
+WRITTEN = "geostream:history:kept"
 """The channel that says how many of the messages of backends were written down."""
 PREFIX = "topic:"
 AFTERLIFE_SECONDS = 600
@@ -34,7 +34,7 @@ GRACE_SECONDS = 5
 """What is younger is not removed from a log, that no process misses a part of a burst ..."""
 MOST_IN_GRACE = 20_000
 """... unless there is so much more of it than is to be kept."""
-OWN_EVENTS = frozenset(("last_id", "gap"))
+RESERVED_EVENTS = frozenset(("last_id", "gap"))
 """What members of a topic with history are told besides what is said there."""
 
 _unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
@@ -106,9 +106,9 @@ def is_command(event: str) -> bool:
     return event.startswith("phx_")
 
 
-def check_said(message: Message) -> None:
+def check_reserved_event(message: TopicMessage) -> None:
     """`StreamError("bad_request")` if it looks like what the server itself says."""
-    if message.event in OWN_EVENTS:
+    if message.event in RESERVED_EVENTS:
         raise StreamError("bad_request", f"{message.event!r} is what the server itself says on a topic with history")
 
 
@@ -117,13 +117,13 @@ def topic_feed(topic: str) -> Feed:
     return Feed(PREFIX + topic, FeedOptions(log_length=conf.TOPIC_HISTORY_LENGTH))
 
 
-def said(topic: str, value: bytes) -> Message:
+def stored_message(topic: str, value: bytes) -> TopicMessage:
     """The message of a stored value."""
     event, payload, binary, without = _unpack(value)
-    return Message(topic, event, payload, binary, without)
+    return TopicMessage(topic, event, payload, binary, without)
 
 
-async def keep(messages: Sequence[Message], node: str = "") -> bool:
+async def keep(messages: Sequence[TopicMessage], node: str = "") -> bool:
     """Write down what was said, in one step; as the keeper, if a node is named. False if that is not the keeper. Else at least once."""
     keys, arguments = _call(dict.fromkeys(message.topic for message in messages), messages, node)
     with refusing():
@@ -131,7 +131,7 @@ async def keep(messages: Sequence[Message], node: str = "") -> bool:
     return _kept(messages, seqs)
 
 
-def keep_sync(message: Message) -> None:
+def keep_sync(message: TopicMessage) -> None:
     """The same from a thread or a command, which is never the keeper."""
     keys, arguments = _call([message.topic], [message], "")
     with refusing():
@@ -147,21 +147,21 @@ async def prepare(topics: Sequence[str]) -> None:
             await async_redis().register_script(_KEEP)(keys, arguments)
 
 
-def _call(topics: Iterable[str], messages: Sequence[Message], node: str) -> tuple[list[str], list[Any]]:
+def _call(topics: Iterable[str], messages: Sequence[TopicMessage], node: str) -> tuple[list[str], list[Any]]:
     numbers = {topic: number for number, topic in enumerate(topics, 1)}
-    keys = [KEEPER]
+    keys = [WRITER]
     for topic in numbers:
         feed = topic_feed(topic)
         keys += feed.log_key, feed.meta_key
     life = max(int(conf.TOPIC_HISTORY_SECONDS), 1)
-    arguments: list[Any] = [node, secrets.token_hex(4), conf.TOPIC_HISTORY_LENGTH, life, life + AFTERLIFE_SECONDS, KEPT]
+    arguments: list[Any] = [node, secrets.token_hex(4), conf.TOPIC_HISTORY_LENGTH, life, life + AFTERLIFE_SECONDS, WRITTEN]
     arguments += GRACE_SECONDS * 1000, MOST_IN_GRACE
     for message in messages:
         arguments += numbers[message.topic], msgspec.msgpack.encode((message.event, message.payload, message.binary, message.without))
     return keys, arguments
 
 
-def _kept(messages: Sequence[Message], seqs: Any) -> bool:
+def _kept(messages: Sequence[TopicMessage], seqs: Any) -> bool:
     if seqs is None:
         return False
     for topic, seq in zip(dict.fromkeys(message.topic for message in messages), seqs, strict=True):

@@ -15,9 +15,9 @@ from streaming.core.deliveries import Delivery, LogQueue
 from streaming.core.items import Item
 from streaming.core.view import View
 
-from .history_store import said
-from .messages import Encoder, Message
-from .rooms import Member
+from .history_store import stored_message
+from .messages import TopicMessage
+from .rooms import Member, TopicEncoder
 
 
 class Everything:
@@ -39,7 +39,7 @@ class Variant(NamedTuple):
     """All that the frames of a message depend on, besides the message."""
 
     topic: str
-    encoder: Encoder
+    encoder: TopicEncoder
 
 
 class HistoryEncoder:
@@ -51,10 +51,10 @@ class HistoryEncoder:
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """What was said, a gap before it, and where that leads."""
         topic, encoder = self.variant
-        run = [Message(topic, "gap", b'{"count":%d}' % gap)] if gap else []
+        run = [TopicMessage(topic, "gap", b'{"count":%d}' % gap)] if gap else []
         run += [spoken(topic, delivery.item) for delivery in deliveries if delivery.item is not None]
         if deliveries:
-            run.append(Message(topic, "last_id", f'{{"id":"{deliveries[-1].cursor}"}}'.encode()))
+            run.append(TopicMessage(topic, "last_id", f'{{"id":"{deliveries[-1].cursor}"}}'.encode()))
         return encoder.broadcast(run)
 
 
@@ -69,11 +69,11 @@ def history_encoder(variant: Variant) -> HistoryEncoder:
     return encoder
 
 
-def spoken(topic: str, item: Item) -> Message:
+def spoken(topic: str, item: Item) -> TopicMessage:
     """What an item of a topic's feed says; read once."""
-    message: Message | None = item.forms.get(Message)
+    message: TopicMessage | None = item.forms.get(TopicMessage)
     if message is None:
-        message = item.forms[Message] = said(topic, item.value)
+        message = item.forms[TopicMessage] = stored_message(topic, item.value)
     return message
 
 
@@ -116,4 +116,4 @@ class HistoryView(View):
             room.delivered += told
             room.dropped += dropped
             if next(iter(room.members.values())) is self._member:
-                room.said += told
+                room.published += told

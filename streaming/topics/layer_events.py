@@ -13,14 +13,15 @@ from weakref import WeakValueDictionary
 from streaming.core.deliveries import Delivery
 from streaming.core.presentation import Presentation
 
-from .messages import Encoder, Message
+from .messages import TopicMessage
+from .rooms import TopicEncoder
 
 
 class LayerVariant(NamedTuple):
     """All that the frame of a change depends on, besides the change."""
 
     topic: str
-    encoder: Encoder
+    encoder: TopicEncoder
     presentation: Presentation
 
 
@@ -41,7 +42,7 @@ class LayerEncoder:
         frames: list[Any] | None = delivery.frames.get(self)
         if frames is None:
             topic, encoder, presentation = self.variant
-            message = Message(topic, delivery.kind, event_payload(delivery, presentation))
+            message = TopicMessage(topic, delivery.kind, event_payload(delivery, presentation))
             frames = delivery.frames[self] = encoder.broadcast([message])
         return frames
 

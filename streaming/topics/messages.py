@@ -1,16 +1,10 @@
-"""One thing said on a topic, as it travels from whoever said it to everybody who is there."""
+"""Messages on a topic, from where they were published to every member of the topic."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from .rooms import Member
-
-
-class Message:
-    """An event with its payload: JSON text or, if `binary`, any bytes. `without` is the member that is not told."""
+class TopicMessage:
+    """An event with its payload: JSON text or, if `binary`, any bytes. The member `without` does not receive it."""
 
     __slots__ = ("binary", "event", "payload", "topic", "without")
 
@@ -22,17 +16,7 @@ class Message:
         self.without = without
 
 
-class Private(Message):
-    """For one member only. It waits among what is for all, so that everything is told in the order in which it was said."""
+class PrivateMessage(TopicMessage):
+    """A message for one member only. It waits among those for all, so that a member receives everything in order."""
 
     __slots__ = ()
-
-
-class Encoder(Protocol):
-    """Turns messages into what a sender writes. There is one of each variant, so that it can stand for what it has made."""
-
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
-        """The finished frames of a run, the same for every member."""
-
-    def push(self, member: Member, message: Message) -> list[Any]:
-        """The finished frames of a message for one member."""

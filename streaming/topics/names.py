@@ -12,6 +12,8 @@ from streaming.core.errors import StreamError
 MAX_BYTES = 255
 """Binary frames carry the length of a name in one byte."""
 
+PRESENCE_EVENTS = frozenset(["presence_state", "presence_diff", "presence_count"])
+
 _NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NOT_IN_TOPICS = re.compile(r"[*?\[\]\\]")
 
@@ -28,6 +30,15 @@ def check_topic(topic: str) -> None:
 def check_event(event: str) -> None:
     """`StreamError("bad_request")` if it cannot be the name of an event. An empty name is one."""
     _check(event, "an event")
+
+
+def is_allowed_event(event: str) -> bool:
+    """Whether backends may publish an event of this name: it is one, and not what the server itself says of presence."""
+    try:
+        check_event(event)
+    except StreamError:
+        return False
+    return event not in PRESENCE_EVENTS
 
 
 def check_pattern(pattern: str) -> None:

@@ -22,7 +22,7 @@ from streaming.core.worker import Worker
 
 from .presence_diff import metas_by_key
 from .presence_entry import checked_key, checked_meta, first_meta, next_meta, stored_entry
-from .presence_room import PresenceRoom
+from .presence_room import Clock, PresenceRoom
 from .presence_store import OWNED, Answer, Operation, PresenceStore, presence_feed
 from .rooms import Member, Rooms
 
@@ -58,13 +58,14 @@ class Tracked:
 class Presence:
     """One process's side of presence."""
 
-    def __init__(self, hub: Hub, rooms: Rooms, leases: Leases) -> None:
+    def __init__(self, hub: Hub, rooms: Rooms, leases: Leases, clock: Clock | None = None) -> None:
         self.tracked: dict[str, Tracked] = {}
         """The members of this process that are shown, by id."""
         self.on_joined: Told | None = None
         self.on_left: Told | None = None
         self._hub = hub
         self._rooms = rooms
+        self._clock = clock
         self._store = PresenceStore(hub.node)
         self._topics: dict[str, PresenceRoom] = {}
         self._unwritten: dict[str, Tracked] = {}
@@ -173,7 +174,7 @@ class Presence:
     def _room(self, topic: str) -> PresenceRoom:
         room = self._topics.get(topic)
         if room is None:
-            room = self._topics[topic] = PresenceRoom(topic, self._rooms, self._missing)
+            room = self._topics[topic] = PresenceRoom(topic, self._rooms, self._missing, self._clock)
         return room
 
     def _set(self, tracked: Tracked, key: str, meta: dict[str, Any]) -> None:

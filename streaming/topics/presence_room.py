@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 from streaming.engine.conf import conf
 
-from .messages import Message
+from .messages import TopicMessage
 from .presence_diff import Picture, difference, encoded_state
-from .rooms import Member, Rooms, Shared
+from .rooms import Encoded, Member, Rooms
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +29,37 @@ CALMER = 0.8
 Missing = Callable[[str, list[str]], None]
 
 
+class Timer(Protocol):
+    """Something that is to be done later."""
+
+    def cancel(self) -> None:
+        """Do not do it."""
+
+
+class Clock(Protocol):
+    """The time of rooms: that of the event loop, or one that tests turn by hand."""
+
+    def time(self) -> float:
+        """Seconds since some moment."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call after so many seconds."""
+
+
 class PresenceRoom:
     """Observes the feed of a topic while somebody here is told of it.
 
     `missing` is called with members of this process that should be in it and are not.
     """
 
-    def __init__(self, topic: str, rooms: Rooms, missing: Missing) -> None:
+    def __init__(self, topic: str, rooms: Rooms, missing: Missing, clock: Clock | None = None) -> None:
         self.topic = topic
         self.tracked: set[str] = set()
         self.replica: Replica | None = None
         self.closed = False
         self._rooms = rooms
         self._missing = missing
+        self._clock = clock or asyncio.get_running_loop()
         self._waiting: dict[str, Member] = {}  # without a state yet
         self._listing: dict[str, Member] = {}
         self._counting: dict[str, Member] = {}
@@ -50,7 +69,7 @@ class PresenceRoom:
         self._fresh: list[tuple[set[str], Picture]] = []  # who was told otherwise: their state was newer than what is shown
         self._told_count = -1
         self._counted_at = 0.0
-        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._timers: dict[Callable[[], None], Timer] = {}
 
     # -- who is told -------------------------------------------------------
 
@@ -132,7 +151,7 @@ class PresenceRoom:
         elif self._changed:
             self._after(conf.PRESENCE_BATCH_SECONDS, self._tell_changes)
         if self._count_listeners and len(self._items) != self._told_count:
-            since = asyncio.get_running_loop().time() - self._counted_at
+            since = self._clock.time() - self._counted_at
             self._after(max(conf.PRESENCE_BATCH_SECONDS, COUNT_SECONDS - since), self._tell_count)
 
     def _choose_mode(self) -> None:
@@ -204,11 +223,11 @@ class PresenceRoom:
         count = len(self._items)
         if count != self._told_count:
             self._told_count = count
-            self._counted_at = asyncio.get_running_loop().time()
+            self._counted_at = self._clock.time()
             self._tell(self._count_listeners, "presence_count", _encoded_count(count))
 
     def _tell(self, members: Mapping[str, Member], event: str, payload: bytes) -> None:
-        run, shared = [Message(self.topic, event, payload)], Shared()
+        run, shared = [TopicMessage(self.topic, event, payload)], Encoded()
         for member in list(members.values()):
             try:
                 member.deliver(run, shared)
@@ -217,7 +236,7 @@ class PresenceRoom:
                 member.outbox.on_slow("presence could not be told; reconnect")
         room = self._rooms.get(self.topic)
         if room is not None:
-            room.said += 1
+            room.published += 1
             room.delivered += len(members)
 
     def _after(self, seconds: float, job: Callable[[], None]) -> None:
@@ -228,7 +247,7 @@ class PresenceRoom:
             job()
 
         if job not in self._timers:
-            self._timers[job] = asyncio.get_running_loop().call_later(max(seconds, 0), due)
+            self._timers[job] = self._clock.call_later(max(seconds, 0), due)
 
 
 def _wants_count(member: Member) -> bool:

@@ -8,8 +8,8 @@ from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .bridge import BROADCAST_CHANNEL, packed_broadcast
 from .channel import packed
-from .history_store import check_said, is_command, keep, keep_sync, keeps_history
-from .messages import Message
+from .history_store import check_reserved_event, is_command, keep, keep_sync, keeps_history
+from .messages import TopicMessage
 from .names import check_event, check_topic
 
 
@@ -37,18 +37,18 @@ async def abroadcast(topic: str, event: str, payload: Any) -> int:
         return int(await async_redis().publish(BROADCAST_CHANNEL, _packed(message)))
 
 
-def _message(topic: str, event: str, payload: Any) -> Message:
+def _message(topic: str, event: str, payload: Any) -> TopicMessage:
     check_topic(topic)
     check_event(event)
-    return Message(topic, event, *packed(payload))
+    return TopicMessage(topic, event, *packed(payload))
 
 
-def _is_kept(message: Message) -> bool:
+def _is_kept(message: TopicMessage) -> bool:
     if not keeps_history(message.topic) or is_command(message.event):
         return False
-    check_said(message)
+    check_reserved_event(message)
     return True
 
 
-def _packed(message: Message) -> bytes:
+def _packed(message: TopicMessage) -> bytes:
     return packed_broadcast(message.topic, message.event, message.payload, message.binary)

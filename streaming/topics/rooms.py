@@ -1,7 +1,7 @@
-"""Rooms: who of this process is on which topic, and how everybody there is told.
+"""Rooms: the members that this process has on each topic, and how messages are delivered to them.
 
-A run of messages is encoded once for all members that speak alike. Whoever reads slowly has a queue of their own, which holds nothing but
-references to what all share; what happens when it is full is the channel's policy.
+A batch of messages is encoded once for all members with the same encoder. A member that reads slowly has a queue of its own, which holds
+nothing but references to what all share; what happens when the queue is full is the policy of the channel.
 """
 
 from __future__ import annotations
@@ -11,21 +11,35 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from streaming.core.outbox import Outbox
 
-from .messages import Encoder, Message, Private
+from .messages import PrivateMessage, TopicMessage
 
 if TYPE_CHECKING:
     from .channel import Channel
 
 logger = logging.getLogger(__name__)
 
-Policy = Literal["close", "drop", "latest"]
-Shared = dict[Encoder, list[Any]]
-_ALWAYS: dict[str, Policy] = {"presence_state": "close", "presence_diff": "close", "presence_count": "latest"}
+SlowPolicy = Literal["close", "drop", "latest"]
+"""What happens when a member reads too slowly: it is closed, or its oldest messages are dropped, or all but the latest."""
+_ALWAYS: dict[str, SlowPolicy] = {"presence_state": "close", "presence_diff": "close", "presence_count": "latest"}
 """A lost difference would spoil the client's list."""
+
+
+class TopicEncoder(Protocol):
+    """Turns messages into what a sender writes. There is one of each variant, so that it can stand for what it has encoded."""
+
+    def broadcast(self, batch: Sequence[TopicMessage]) -> list[Any]:
+        """The finished frames of a batch, the same for every member."""
+
+    def push(self, member: Member, message: TopicMessage) -> list[Any]:
+        """The finished frames of a message for one member."""
+
+
+Encoded = dict[TopicEncoder, list[Any]]
+"""The frames of a batch, by encoder."""
 
 
 class Member:
@@ -33,7 +47,9 @@ class Member:
 
     __slots__ = ("channel", "delivered", "encoder", "id", "join_ref", "key", "outbox", "queue", "room", "since")
 
-    def __init__(self, member_id: str, topic: str, outbox: Outbox, encoder: Encoder, join_ref: Any, channel: Channel | None = None) -> None:
+    def __init__(
+        self, member_id: str, topic: str, outbox: Outbox, encoder: TopicEncoder, join_ref: Any, channel: Channel | None = None
+    ) -> None:
         self.id = member_id
         self.join_ref = join_ref
         self.outbox = outbox
@@ -51,24 +67,24 @@ class Member:
         return self.queue.topic
 
     def push(self, event: str, payload: bytes, binary: bool = False) -> None:
-        """Tell this member alone, behind what waits."""
-        message = Private(self.topic, event, payload, binary)
+        """Send a message to this member alone, behind what waits."""
+        message = PrivateMessage(self.topic, event, payload, binary)
         if len(self.queue):
             self.queue.add(message)
         else:
             self.outbox.send(*self.encoder.push(self, message))
 
-    def deliver(self, run: Sequence[Message], shared: Shared) -> None:
-        """Tell what was said in one turn, now or when the socket takes it."""
+    def deliver(self, batch: Sequence[TopicMessage], encoded: Encoded) -> None:
+        """Send the messages of one turn, now or when the socket takes them."""
         outbox = self.outbox
         if not outbox.idle:
-            self.queue.push(run)
+            self.queue.push(batch)
             return
-        frames = shared.get(self.encoder)
+        frames = encoded.get(self.encoder)
         if frames is None:
-            frames = shared[self.encoder] = self.encoder.broadcast(run)
-        self.delivered += len(run)
-        outbox.sent += len(run)
+            frames = encoded[self.encoder] = self.encoder.broadcast(batch)
+        self.delivered += len(batch)
+        outbox.sent += len(batch)
         if frames:
             outbox.sender.write(frames)
 
@@ -84,7 +100,7 @@ class MemberQueue:
         self._member = member
         self.topic = topic
         self.owner: object = member
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[TopicMessage] = deque()
         self._size = 0
         self.dropped = 0
 
@@ -96,11 +112,11 @@ class MemberQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def push(self, run: Iterable[Message]) -> None:
+    def push(self, batch: Iterable[TopicMessage]) -> None:
         """Add messages, newest last; those that their policy lets go are counted."""
         was_waiting = bool(self._waiting)
         channel = self._member.channel
-        for message in run:
+        for message in batch:
             policy = _ALWAYS.get(message.event) or ("close" if channel is None else channel.policy(message.event))
             if policy == "latest":
                 self._drop_earlier(message.event)
@@ -110,14 +126,14 @@ class MemberQueue:
         if self._waiting and not was_waiting:
             self._member.outbox.put(self)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: TopicMessage) -> None:
         """Add a message that no policy lets go, behind others that wait."""
         self._waiting.append(message)
         self._size += self.MESSAGE_BYTES + len(message.payload)
 
     def take(self, limit: int) -> list[Any]:
         """Remove and encode about `limit` bytes' worth from the front."""
-        piece: list[Message] = []
+        piece: list[TopicMessage] = []
         while self._waiting and limit > 0:
             message = self._waiting.popleft()
             self._size -= self.MESSAGE_BYTES + len(message.payload)
@@ -126,7 +142,7 @@ class MemberQueue:
         self._member.delivered += len(piece)
         return self._encoded(piece)
 
-    def _encoded(self, piece: list[Message]) -> list[Any]:
+    def _encoded(self, piece: list[TopicMessage]) -> list[Any]:
         member, frames = self._member, []
         for private, group in groupby(piece, key=_is_private):
             if private:
@@ -157,45 +173,45 @@ class MemberQueue:
             self._member.room.dropped += count
 
 
-def _is_private(message: Message) -> bool:
-    return type(message) is Private
+def _is_private(message: TopicMessage) -> bool:
+    return type(message) is PrivateMessage
 
 
 class Room:
     """The members that this process has on one topic."""
 
-    __slots__ = ("delivered", "dropped", "members", "said", "topic")
+    __slots__ = ("delivered", "dropped", "members", "published", "topic")
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
         self.members: dict[str, Member] = {}
-        self.said = 0
+        self.published = 0
         self.delivered = 0
         self.dropped = 0
 
-    def deliver(self, run: Sequence[Message]) -> None:
-        """Tell everybody here what was said in one turn."""
-        shared: Shared = {}
-        everybody = all(message.without is None for message in run)
-        self.said += len(run)
-        self.delivered += len(run) * len(self.members)
+    def deliver(self, batch: Sequence[TopicMessage]) -> None:
+        """Send the messages of one turn to every member."""
+        encoded: Encoded = {}
+        everybody = all(message.without is None for message in batch)
+        self.published += len(batch)
+        self.delivered += len(batch) * len(self.members)
         for member in list(self.members.values()):
             try:
                 if everybody:
-                    member.deliver(run, shared)
+                    member.deliver(batch, encoded)
                 else:
-                    self._deliver_except(member, run, shared)
+                    self._deliver_except(member, batch, encoded)
             except Exception:
-                logger.exception("a message on %s could not be told", self.topic)
-                member.outbox.on_slow("a message could not be told; reconnect")
+                logger.exception("a message on %s could not be delivered", self.topic)
+                member.outbox.on_slow("a message could not be delivered; reconnect")
 
     @staticmethod
-    def _deliver_except(member: Member, run: Sequence[Message], shared: Shared) -> None:
-        wanted = [message for message in run if message.without != member.id]
-        if len(wanted) == len(run):
-            member.deliver(run, shared)
-        elif wanted:
-            member.deliver(wanted, {})
+    def _deliver_except(member: Member, batch: Sequence[TopicMessage], encoded: Encoded) -> None:
+        others = [message for message in batch if message.without != member.id]
+        if len(others) == len(batch):
+            member.deliver(batch, encoded)
+        elif others:
+            member.deliver(others, {})
 
 
 class Rooms:
@@ -203,7 +219,7 @@ class Rooms:
 
     def __init__(self) -> None:
         self.rooms: dict[str, Room] = {}
-        self.past_said = self.past_delivered = self.past_dropped = 0
+        self.past_published = self.past_delivered = self.past_dropped = 0
         """Messages of rooms that are gone."""
 
     def get(self, topic: str) -> Room | None:
@@ -211,7 +227,7 @@ class Rooms:
         return self.rooms.get(topic)
 
     def add(self, member: Member) -> Room:
-        """From now on the member is told."""
+        """The member receives messages from now on."""
         room = self.rooms.get(member.topic)
         if room is None:
             room = self.rooms[member.topic] = Room(member.topic)
@@ -220,7 +236,7 @@ class Rooms:
         return room
 
     def remove(self, member: Member) -> None:
-        """The member is told nothing any more, not even what waits."""
+        """The member receives nothing any more, not even what waits."""
         room = member.room
         if room is None:
             return
@@ -229,20 +245,20 @@ class Rooms:
         member.outbox.forget(member)
         if not room.members:
             del self.rooms[room.topic]
-            self.past_said += room.said
+            self.past_published += room.published
             self.past_delivered += room.delivered
             self.past_dropped += room.dropped
 
-    def deliver(self, messages: Sequence[Message]) -> None:
-        """Tell each room what was said there, in order."""
-        runs: dict[str, list[Message]] = {}
+    def deliver(self, messages: Sequence[TopicMessage]) -> None:
+        """Deliver messages to their rooms, in order."""
+        batches: dict[str, list[TopicMessage]] = {}
         for message in messages:
             if message.topic in self.rooms:
-                runs.setdefault(message.topic, []).append(message)
-        for topic, run in runs.items():
+                batches.setdefault(message.topic, []).append(message)
+        for topic, batch in batches.items():
             room = self.rooms.get(topic)
             if room is not None:
-                room.deliver(run)
+                room.deliver(batch)
 
     def member(self, member_id: str) -> Member | None:
         """A member of this process by id (`<connection>:<topic>:<join_ref>`)."""

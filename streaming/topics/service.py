@@ -51,7 +51,7 @@ class Topics(Service):
         """Everybody here has left."""
         self._tasks.cancel()
         if self.history is not None:
-            await self.history.keeper.stop()
+            await self.history.writer.stop()
         await self.presence.stop()
         await self._tasks.wait(1.0)
         await self.bus.stop()
@@ -59,10 +59,10 @@ class Topics(Service):
     def collect(self) -> Iterable[Sample]:
         """Topics, members, messages and the bus."""
         rooms = self.rooms
-        members, published, delivered, dropped = 0, rooms.past_said, rooms.past_delivered, rooms.past_dropped
+        members, published, delivered, dropped = 0, rooms.past_published, rooms.past_delivered, rooms.past_dropped
         for room in rooms.rooms.values():
             members += len(room.members)
-            published += room.said
+            published += room.published
             delivered += room.delivered
             dropped += room.dropped
         yield "geostream_topics", (), len(rooms.rooms)

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from streaming.api.authentication import known_users
+from streaming.api.authentication import user_cache
 from streaming.features.publishing import publish
 from tests.geo_peer import point
 
@@ -24,7 +24,7 @@ def with_token(user: User) -> APIClient:
 @pytest.fixture(autouse=True)
 def engine(transactional_db: None, redis: None) -> None:
     """The database (shared between threads: views run in several) and an empty Redis."""
-    known_users.clear()
+    user_cache.clear()
 
 
 @pytest.fixture

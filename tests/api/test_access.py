@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
-from streaming.api.authentication import known_users
+from streaming.api.authentication import user_cache
 from streaming.core.redis import sync_redis
 from tests.geo_peer import point
 
@@ -95,10 +95,10 @@ def test_a_user_is_believed_for_a_while_and_no_longer(nobody: APIClient, alice: 
 def test_a_believed_token_still_expires(alice: User, settings: Any, monkeypatch: Any) -> None:
     settings.GEOSTREAM_AUTH_CACHE_SECONDS = 3600.0
     token = AccessToken.for_user(alice)
-    known_users.look_up(str(token))
-    assert known_users.get(str(token)) == alice
+    user_cache.look_up(str(token))
+    assert user_cache.get(str(token)) == alice
     monkeypatch.setattr("streaming.api.authentication.time.time", lambda: float(token["exp"]) + 1)
-    assert known_users.get(str(token)) is None
+    assert user_cache.get(str(token)) is None
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/x-ndjson"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,10 @@ from django.core.asgi import get_asgi_application
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import apublish
+from streaming.api.authentication import user_cache
 from streaming.api.fast_publish import HttpApplication
+from streaming.core.errors import StreamError
+from streaming.engine.auth import verify_token
 from streaming.engine.runtime import Runtime
 from tests.geo_peer import GeoPeer, point
 
@@ -32,7 +36,7 @@ class Answer:
         return "x-frame-options" in self.headers
 
 
-async def request(method: str, path: str, body: bytes = b"", host: str = "testserver", **headers: str) -> Answer:
+async def request(method: str, path: str, body: bytes = b"", host: str = "testserver", root_path: str = "", **headers: str) -> Answer:
     """One request of the whole HTTP application; the body comes in two pieces."""
     given = {"host": host, "content-type": "application/geo+json", **{name.replace("_", "-"): value for name, value in headers.items()}}
     scope = {
@@ -40,6 +44,7 @@ async def request(method: str, path: str, body: bytes = b"", host: str = "testse
         "http_version": "1.1",
         "method": method,
         "path": path,
+        "root_path": root_path,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
@@ -54,6 +59,7 @@ async def request(method: str, path: str, body: bytes = b"", host: str = "testse
 
 @pytest.fixture
 async def token(runtime: Runtime) -> str:
+    user_cache.clear()
     admin = await User.objects.acreate(username="admin", is_superuser=True)
     return f"Bearer {AccessToken.for_user(admin)}"
 
@@ -67,6 +73,61 @@ async def test_a_publisher_with_a_token_takes_the_short_way(token: str, path: st
     assert not answer.through_middleware
     assert (answer.status, answer.body["added"]) == (200, 1)
     assert int(answer.headers["content-length"]) == answer.length
+
+
+@pytest.mark.parametrize("path", ["/live" + PATH, "/live" + PATH + "/"])
+async def test_the_short_way_is_found_under_a_prefix(token: str, settings: Any, path: str) -> None:
+    settings.ROOT_URLCONF = "tests.other_project.urls"
+    answer = await request("POST", path, BODY, authorization=token)
+    assert not answer.through_middleware
+    assert (answer.status, answer.body["added"]) == (200, 1)
+    assert (await request("POST", PATH, BODY, authorization=token)).through_middleware
+
+
+@pytest.mark.parametrize("forced", [True, False], ids=["a setting", "the server"])
+async def test_the_short_way_is_found_behind_a_script_name(token: str, settings: Any, forced: bool) -> None:
+    if forced:
+        settings.FORCE_SCRIPT_NAME = "/maps"
+    root_path = "" if forced else "/maps"
+    answer = await request("POST", "/maps" + PATH, BODY, authorization=token, root_path=root_path)
+    assert not answer.through_middleware
+    assert (answer.status, answer.body["added"]) == (200, 1)
+
+
+async def test_a_path_too_long_for_the_cache_goes_to_django(token: str) -> None:
+    answer = await request("POST", f"/api/layers/{'l' * 500}/features", BODY, authorization=token)
+    assert answer.through_middleware
+
+
+async def test_the_token_of_a_cached_user_is_not_verified_again(token: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.GEOSTREAM_AUTH_CACHE_SECONDS = 60.0
+    verified: list[str] = []
+
+    def verify(given: str) -> Any:
+        verified.append(given)
+        return verify_token(given)
+
+    monkeypatch.setattr("streaming.api.authentication.verify_token", verify)
+    await request("POST", PATH, BODY, authorization=token)
+    verified.clear()
+    assert (await request("POST", PATH, BODY, authorization=token)).status == 200
+    assert verified == []
+
+
+async def test_a_cached_token_that_has_expired_may_not_send_without_limit(
+    token: str, small: int, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GEOSTREAM_AUTH_CACHE_SECONDS = 3600.0
+    assert (await request("POST", PATH, BODY, authorization=token)).status == 200
+    later = time.time() + 3600
+    monkeypatch.setattr("streaming.api.authentication.time.time", lambda: later)
+    monkeypatch.setattr("streaming.api.authentication.verify_token", expired)
+    answer = await request("POST", PATH, b"x" * 2 * small, authorization=token)
+    assert (answer.status, answer.headers.get("connection")) == (413, "close")
+
+
+def expired(token: str) -> Any:
+    raise StreamError("token_expired", "the token has expired")
 
 
 async def test_refusals_are_the_same(token: str) -> None:

@@ -100,3 +100,15 @@ def test_a_layer_that_is_not_public(nobody: APIClient, user_with: Callable[..., 
 def test_an_unknown_layer(admin: APIClient, method: str) -> None:
     answer = getattr(admin, method)("/api/layers/nowhere/")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_layer")
+
+
+def test_a_body_that_is_no_object_is_refused(admin: APIClient) -> None:
+    answer = admin.post("/api/layers/", [], format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert [error["field"] for error in answer.json()["errors"]] == [""]
+
+
+def test_options_name_the_types_of_bodies(nobody: APIClient) -> None:
+    answer = nobody.options("/api/layers/")
+    assert (answer.status_code, answer["Allow"]) == (200, "GET, POST, HEAD, OPTIONS")
+    assert (answer.json()["parses"], answer.json()["renders"]) == (["application/json"], ["application/json"])

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.test import AsyncClient
 from rest_framework.test import APIClient
 
-from streaming.api import pages
+from streaming.api import pagination
 from streaming.api.queries import read_query
 from streaming.engine.runtime import Runtime
 from streaming.features.publishing import apublish, delete, publish
@@ -95,7 +95,7 @@ def test_what_comes_and_goes_between_two_pages_disturbs_no_other(nobody: APIClie
 
 
 def test_a_page_of_large_features_ends_early(cities: list[Any], nobody: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "MAX_PAGE_BYTES", 300)
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 300)
     page = nobody.get(PATH).json()
     assert 0 < page["numberReturned"] < 4
     following = next(link["href"] for link in page["links"] if link["rel"] == "next")

@@ -13,14 +13,14 @@ from rest_framework.test import APIClient
 
 from streaming.core.redis import sync_redis
 from streaming.models import Layer, Tileset
-from streaming.tiles.changes import Touched, parse_touched, tiles_feed, touched_tiles
+from streaming.tiles.change_feed import ChangedArea, changed_tiles, parse_change, tiles_feed
 from streaming.tiles.grid import Tile
-from streaming.tiles.source_factory import imagery_folder
+from streaming.tiles.source_kinds import imagery_folder
 from streaming.tiles.sources.pushed import pushed_keys
-from streaming.tiles.tile_service import close_tile_service
+from streaming.tiles.tile_renderer import close_tile_renderer
 from streaming.tiles.tilesets import tilesets
 from tests.tiles.conftest import plain, write_raster
-from tests.tiles.test_pushing import picture, vector
+from tests.tiles.test_pushed_tiles import picture, vector
 
 RADAR = "/api/tilesets/radar/"
 TILE = f"{RADAR}tiles/3/4/2"
@@ -33,10 +33,10 @@ def data_dir(tmp_path: Path, settings: Any) -> Iterator[Path]:
     folder = tmp_path / "data"
     folder.mkdir()
     settings.GEOSTREAM_DATA_DIR = folder
-    close_tile_service()
+    close_tile_renderer()
     tilesets.clear()
     yield folder
-    close_tile_service()
+    close_tile_renderer()
     tilesets.clear()
 
 
@@ -61,8 +61,8 @@ def strip(tmp_path: Path) -> bytes:
     return write_raster(tmp_path / "strip.tif", plain(200, 0, 0), WEST).read_bytes()
 
 
-def told(tileset: str) -> list[Touched]:
-    return [parse_touched(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed(tileset).log_key)]
+def told(tileset: str) -> list[ChangedArea]:
+    return [parse_change(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed(tileset).log_key)]
 
 
 def put(client: APIClient, data: bytes, path: str = TILE, **more: Any) -> Any:
@@ -119,7 +119,7 @@ def test_settings_that_cannot_be_are_refused_by_field(admin: APIClient, data_dir
 def test_settings_are_changed_and_told(publisher: APIClient, radar: Tileset) -> None:
     answer = publisher.patch(RADAR, {"title": "Radar", "max_zoom": 5}, format="json")
     assert (answer.status_code, answer.json()["title"], answer.json()["max_zoom"]) == (200, "Radar", 5)
-    assert told("radar") == [Touched()]
+    assert told("radar") == [ChangedArea()]
 
 
 def test_a_change_that_cannot_be_changes_nothing(publisher: APIClient, relief: Tileset) -> None:
@@ -201,7 +201,7 @@ def test_a_tile_is_pushed_whatever_it_is_called(
     assert (answer.status_code, answer.json()) == (201, {"tile": [4, 2, 3], "version": version, "outcome": "added"})
     shown = nobody.get("/tiles/radar/3/4/2.png")
     assert (shown.content, shown["ETag"]) == (picture(200, 0, 0), f'"{version}"')
-    assert told("radar") == [touched_tiles([Tile(3, 4, 2)])]
+    assert told("radar") == [changed_tiles([Tile(3, 4, 2)])]
 
 
 def test_a_tile_that_was_there_is_updated_or_unchanged(publisher: APIClient, radar: Tileset) -> None:
@@ -263,7 +263,7 @@ def test_an_image_is_painted(publisher: APIClient, relief: Tileset, strip: bytes
     painted = answer.json()
     assert (answer.status_code, painted["image"], painted["bytes"]) == (201, "strip", len(strip))
     assert painted["bounds"] == pytest.approx(WEST)
-    assert told("relief") == [Touched(box=tuple(painted["bounds"]))]
+    assert told("relief") == [ChangedArea(box=tuple(painted["bounds"]))]
     assert publisher.get(PAINTING).json() == [painted]
 
 

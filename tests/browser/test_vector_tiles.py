@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Route, expect
 
-from streaming.tiles.mvt import Shape, encode_layer
+from streaming.tiles.mvt import TileFeature, encode_layer
 
 from ..server_process import ServerProcess
 from .map_page import MapPage
@@ -215,7 +215,7 @@ def test_files_that_turn_out_to_be_of_vector_tiles_are_shown_to_who_asks_for_the
     folder = tmp_path / "tiles" / "0" / "0"
     folder.mkdir(parents=True)
     middle = [(2048, 2048)]
-    (folder / "0.mvt").write_bytes(b"".join(encode_layer(name, [Shape(point, ()) for point in middle]) for name in ("land", "sea")))
+    (folder / "0.mvt").write_bytes(b"".join(encode_layer(name, [TileFeature(point, ()) for point in middle]) for name in ("land", "sea")))
     manage(server, "add_tiles", "places", str(folder.parent.parent), "--copy")
     live = open_vectors(server, "map=4/0/0&layers=")
     expect(live.by_id("tiles-places-toggle")).not_to_be_checked()
@@ -232,7 +232,7 @@ def test_tiles_that_cannot_be_read_are_told_and_the_others_shown(
     server: ServerProcess, open_vectors: Callable[..., VectorMap], tmp_path: Path
 ) -> None:
     folder = tmp_path / "tiles" / "1"
-    for column, tile in ((0, b"<html>no tile</html>"), (1, encode_layer("land", [Shape((2048, 2048), ())]))):
+    for column, tile in ((0, b"<html>no tile</html>"), (1, encode_layer("land", [TileFeature((2048, 2048), ())]))):
         (folder / str(column)).mkdir(parents=True)
         (folder / str(column) / "0.mvt").write_bytes(tile)
     manage(server, "add_tiles", "places", str(folder.parent), "--copy")

@@ -14,7 +14,7 @@ import pytest
 from streaming.client.picture import View
 from streaming.client.tiles import Coords
 from streaming.core.bbox import Box
-from streaming.tiles.grid import Tile, tile_box, view
+from streaming.tiles.grid import Tile, tile_box, viewport_tiles
 from tests.conftest import missing
 from tests.processes import run
 
@@ -50,7 +50,11 @@ def small_box(chance: random.Random, z: int) -> Box:
 def around(box: Box, z: int) -> list[Tile]:
     """The tiles in view and all next to them."""
     last = (1 << z) - 1
-    near = {(tile.x + right, tile.y + down) for tile in view(box, range(z, z + 1), 4096) for right, down in product((-1, 0, 1), repeat=2)}
+    near = {
+        (tile.x + right, tile.y + down)
+        for tile in viewport_tiles(box, range(z, z + 1), 4096)
+        for right, down in product((-1, 0, 1), repeat=2)
+    }
     return sorted(Tile(z, x, y) for x, y in near if 0 <= x <= last and 0 <= y <= last)
 
 
@@ -64,7 +68,7 @@ def test_the_python_client_agrees_with_the_server() -> None:
     for box, z in boxes():
         in_view = View(box, range(z, z + 1))
         held = {tile for tile in around(box, z) if Coords(tile.x, tile.y, tile.z) in in_view}
-        assert held == set(view(box, range(z, z + 1), 4096))
+        assert held == set(viewport_tiles(box, range(z, z + 1), 4096))
 
 
 @pytest.mark.node
@@ -76,4 +80,4 @@ def test_the_javascript_client_agrees_with_the_server() -> None:
     told = json.dumps([{"bbox": box, "z": z, "tiles": [[tile.x, tile.y] for tile in tiles]} for box, z, tiles in asked])
     done = run(node, "--input-type=module", "-e", SCRIPT, MODULE.as_uri(), input=told)
     for (box, z, _), held in zip(asked, json.loads(done.stdout), strict=True):
-        assert {Tile(z, x, y) for x, y in held} == set(view(box, range(z, z + 1), 4096)), (box, z)
+        assert {Tile(z, x, y) for x, y in held} == set(viewport_tiles(box, range(z, z + 1), 4096)), (box, z)

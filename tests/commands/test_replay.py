@@ -20,9 +20,9 @@ from django.core.management import CommandError, call_command
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, parse_entries
 from streaming.core.redis import sync_redis
-from streaming.features import replaying
+from streaming.features import replay as replay_module
 from streaming.features.recordings import Recording
-from streaming.features.replaying import Listener, Pace, Replay
+from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
 from streaming.models import Layer
 from streaming.server.embedded_redis import RedisService
 from tests.processes import MANAGE, PIPE, Process, site_environment
@@ -45,7 +45,7 @@ def steps() -> list[tuple[str, str]]:
 
 
 def play(*recordings: Recording, speed: float = 1000.0, max_gap: float = 0.1, drop_after: float | None = None) -> Replay:
-    replay = Replay(FEED, Pace(speed, max_gap, drop_after))
+    replay = Replay(FEED, ReplayOptions(speed, max_gap, drop_after))
     replay.run(recordings, threading.Event())
     return replay
 
@@ -89,32 +89,32 @@ class TestReplay:
     def test_stopping_leaves_the_features(self, lines_file: Callable[..., str]) -> None:
         stop = threading.Event()
 
-        class StopAtOnce(Listener):
+        class StopAtOnce(ReplayObserver):
             def published(self, replay: Replay) -> None:
                 stop.set()
 
-        replay = Replay(FEED, Pace(), StopAtOnce())
+        replay = Replay(FEED, ReplayOptions(), StopAtOnce())
         replay.run([Recording(lines_file(car("a", 0), car("b", 3600)))], stop)
         assert set(held("cars")) == {"a"}
         replay.clear()
         assert held("cars") == {}
 
-    def test_a_listener_hears_who_appears_and_who_leaves(self, lines_file: Callable[..., str]) -> None:
-        heard: list[tuple[str, str]] = []
+    def test_an_observer_learns_what_appears_and_what_leaves(self, lines_file: Callable[..., str]) -> None:
+        seen: list[tuple[str, str]] = []
 
-        class Ear(Listener):
+        class Recorder(ReplayObserver):
             def appeared(self, features: Any) -> None:
-                heard.extend(("appeared", one.key) for one in features)
+                seen.extend(("appeared", one.key) for one in features)
 
             def left(self, features: Any) -> None:
-                heard.extend(("left", one.key) for one in features)
+                seen.extend(("left", one.key) for one in features)
 
         recording = Recording(lines_file(car("a", 0), car("b", 100)))
-        Replay(FEED, Pace(1000, 0.1, 60), Ear()).run([recording], threading.Event())
-        assert heard == [("appeared", '"a"'), ("left", '"a"'), ("appeared", '"b"')]
+        Replay(FEED, ReplayOptions(1000, 0.1, 60), Recorder()).run([recording], threading.Event())
+        assert seen == [("appeared", '"a"'), ("left", '"a"'), ("appeared", '"b"')]
 
     def test_a_redis_that_refuses_for_a_while_makes_it_late(self, lines_file: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(replaying, "RETRY_SECONDS", 0.05)
+        monkeypatch.setattr(replay_module, "RETRY_SECONDS", 0.05)
         sync_redis().config_set("maxmemory", 1)
         repair = threading.Timer(0.3, lambda: sync_redis().config_set("maxmemory", 0))
         repair.start()

@@ -12,7 +12,7 @@ import redis
 
 from streaming.management.commands.watch import described
 from streaming.server.embedded_redis import RedisService
-from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, touched_tiles
+from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles, parse_change
 from streaming.tiles.grid import Tile
 from tests.processes import MANAGE, PIPE, Process, Start, site_environment
 from tests.tiles.conftest import PNG, plain, write_raster
@@ -41,11 +41,11 @@ def line(process: Process) -> str:
     return process.stdout.readline()[9:].strip()
 
 
-def announced(own_redis: RedisService, tileset: str) -> list[Touched]:
+def announced(own_redis: RedisService, tileset: str) -> list[ChangedArea]:
     """The lines of a tileset's feed."""
     with redis.Redis.from_url(own_redis.url) as client:
         (key,) = [key for key in client.scan_iter() if f"tiles:{tileset}".encode() in key and client.type(key) == b"stream"]
-        return [parse_touched(next(value[13:] for value in fields.values() if value[13:14] == b"{")) for _, fields in client.xrange(key)]
+        return [parse_change(next(value[13:] for value in fields.values() if value[13:14] == b"{")) for _, fields in client.xrange(key)]
 
 
 def add(manage: Manage, *arguments: str) -> None:
@@ -72,7 +72,7 @@ def test_it_tells_the_servers_and_prints_a_line(manage: Manage, site: Path, tree
     assert announced(own_redis, "relief") == [EVERYTHING]
     (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
     assert line(process) == "tree: 1 tile changed (0/0/0)"
-    assert announced(own_redis, "tree") == [touched_tiles([Tile(0, 0, 0)])]
+    assert announced(own_redis, "tree") == [changed_tiles([Tile(0, 0, 0)])]
 
 
 def test_it_picks_up_tilesets_that_are_added(manage: Manage, site: Path, tree: Path) -> None:
@@ -114,9 +114,9 @@ def test_an_unknown_tileset_is_told(manage: Manage) -> None:
     ("touched", "text"),
     [
         (EVERYTHING, "everything may have changed"),
-        (Touched((1.0, 2.0, 3.5, 4.0), range(2, 5)), "from 1,2 to 3.5,4 in the zooms 2 to 4 may have changed"),
-        (touched_tiles(Tile(3, 0, y) for y in range(6)), "6 tiles changed (3/0/0, 3/0/1, 3/0/2, 3/0/3, 3/0/4, …)"),
+        (ChangedArea((1.0, 2.0, 3.5, 4.0), range(2, 5)), "from 1,2 to 3.5,4 in the zooms 2 to 4 may have changed"),
+        (changed_tiles(Tile(3, 0, y) for y in range(6)), "6 tiles changed (3/0/0, 3/0/1, 3/0/2, 3/0/3, 3/0/4, …)"),
     ],
 )
-def test_a_line_says_what_is_touched(touched: Touched, text: str) -> None:
+def test_a_line_says_what_is_touched(touched: ChangedArea, text: str) -> None:
     assert described(touched) == text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from streaming.server.embedded_redis import start_redis
-from streaming.server.redis_server import start, try_lock
+from streaming.server.redis_server import process_id, start, try_lock
 
 
 class RestartingRedis:
@@ -26,3 +30,14 @@ class RestartingRedis:
         with lock:
             self._service = start(self._home, lock, int(self.url.rsplit(":", 1)[1].split("/")[0]))
         assert self._service.url == self.url
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Meanwhile it answers nothing, though all its connections stay."""
+        pid = process_id(self.url)
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)

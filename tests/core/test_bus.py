@@ -309,6 +309,45 @@ async def test_a_redis_that_was_away_is_heard_again(away: RestartingRedis, liste
     await bus.stop()
 
 
+class Clock:
+    """Stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    clock = Clock()
+    bus = Bus(clock=clock)
+    await bus.start()
+    with away.silent():
+        clock.now += bus_module.SILENCE_SECONDS + 1
+        await until(lambda: not bus.connected)
+    await until(lambda: bus.connected)
+    assert bus.gaps == 1
+    await bus.stop()
+
+
+async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    clock = Clock()
+    bus = Bus(clock=clock)
+    pongs: list[object] = []
+    heard = bus._heard
+    monkeypatch.setattr(bus, "_heard", lambda message: (pongs.append(message), heard(message)))
+    await bus.start()
+    for _ in range(5):
+        clock.now += bus_module.SILENCE_SECONDS - 1
+        before = len(pongs)
+        await until(lambda: len(pongs) > before + 1)  # noqa: B023
+    assert bus.connected and bus.gaps == 0
+    await bus.stop()
+
+
 async def test_what_was_listened_to_while_redis_was_away_is_heard_once_it_is_back(away: RestartingRedis) -> None:
     bus, kept, left, later = Bus(), Listener(), Listener(), Listener()
     await bus.start()

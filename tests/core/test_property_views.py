@@ -28,9 +28,10 @@ from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.dialects.geo.session import GeoSession
+from streaming.engine.catalogue import Catalogue
 from streaming.engine.senders import ASGI
 from streaming.features.geojson import parse_feature
-from streaming.features.layers import Catalogue, LayerSettings, catalogue, layer_feed
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
 EXAMPLES = int(os.environ.get("GEOSTREAM_PROPERTY_EXAMPLES", "250"))
 OPTIONS = FeedOptions(log_length=1000, ttl_seconds=3600)
@@ -327,9 +328,7 @@ class World:
 
     def _release(self) -> None:
         for hub in self.hubs:
-            for follower in hub.followers.values():
-                for view in list(follower.throttled):
-                    view.release(self.clock.now)
+            hub.releases.release(self.clock.now)
 
 
 def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:

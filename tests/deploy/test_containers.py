@@ -30,7 +30,7 @@ import redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from geostream.redis_server import find_server
+from streaming.server.redis_server import find_server
 from tests.conftest import missing
 from tests.server_process import free_port
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from geostream.embedded_redis import start_redis
-from streaming.conf import conf
+from streaming.engine.conf import conf
+from streaming.server.embedded_redis import start_redis
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 

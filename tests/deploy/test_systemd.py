@@ -14,7 +14,7 @@ from string import Template
 
 import pytest
 
-from geostream.embedded_redis import RedisService
+from streaming.server.embedded_redis import RedisService
 from tests.conftest import missing
 from tests.server_process import free_port
 

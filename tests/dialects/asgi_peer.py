@@ -33,6 +33,7 @@ class AsgiPeer:
         self._received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._reads = asyncio.Event()
         self._reads.set()
+        self._broken = False
         self._task: asyncio.Task[None] | None = None
         self.name = ""
         """What the server calls this connection."""
@@ -94,6 +95,17 @@ class AsgiPeer:
             pass
         return message["code"], message.get("reason", "")
 
+    def break_off(self) -> None:
+        """The client is gone, with or without having read: the server can send it nothing more."""
+        self._broken = True
+        self._reads.set()
+        self._sent.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    async def released(self) -> None:
+        """Wait until the server is done with a client that has gone."""
+        assert self._task is not None
+        await asyncio.wait_for(asyncio.shield(self._task), TIMEOUT)
+
     async def close(self) -> None:
         """The client goes; the server is done with it when this returns."""
         task, self._task = self._task, None
@@ -104,6 +116,8 @@ class AsgiPeer:
 
     async def _hear(self, message: dict[str, Any]) -> None:
         await self._reads.wait()
+        if self._broken:
+            raise OSError("the client has gone")
         self._received.put_nowait(message)
         if message["type"] == "websocket.close":
             self._sent.put_nowait({"type": "websocket.disconnect", "code": message["code"]})

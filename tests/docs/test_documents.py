@@ -17,7 +17,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 import streaming.client
 from streaming.api.queries import PARAMETERS
-from streaming.api.schemas import LAYER_SETTINGS
+from streaming.api.serializers import LAYER_SETTINGS
 from streaming.client import GeoStreamClient
 from streaming.client.conditions import FeatureOptions
 from streaming.core.errors import CLOSE_MEANINGS, ERRORS

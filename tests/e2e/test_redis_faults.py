@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -335,6 +336,39 @@ def listening(server: ServerProcess, receive_buffer: int | None = None) -> BareS
     while b'"PONG"' not in socket.frame()[1]:
         pass
     return socket
+
+
+def connections(server: ServerProcess) -> int:
+    """How many clients of the Redis commands the server has."""
+    with urllib.request.urlopen(server.url + "/metrics", timeout=TIMEOUT) as answer:
+        return int(float(re.search(r'^geostream_connections\{.*dialect="redis".*\} (\S+)$', answer.read().decode(), re.MULTILINE)[1]))  # type: ignore[index]
+
+
+def until_connected(server: ServerProcess, count: int) -> None:
+    deadline = time.monotonic() + 5
+    while connections(server) != count:
+        assert time.monotonic() < deadline, connections(server)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("farewell", [b"", b"\x88\x80\0\0\0\0", b"\xff\xff"], ids=["none", "a close frame", "nonsense"])
+def test_clients_that_leave_while_they_are_sent_a_large_hash_are_gone_at_once(
+    server: ServerProcess, redis: redis_client.Redis, farewell: bytes
+) -> None:
+    redis.hset("pub:big", mapping={str(number): json.dumps("x" * 2000) for number in range(8000)})
+    clients = [BareSocket(server.port, receive_buffer=4096, path="/ws/redis") for _ in range(5)]
+    for client in clients:
+        client.send(b"GET pub:big", text=True)
+        while b"pub:big" not in client.frame()[1]:
+            pass
+    until_connected(server, len(clients))
+    for client in clients:
+        client.tcp.sendall(farewell)
+        if not farewell:
+            client.tcp.close()
+    until_connected(server, 0)
+    for client in clients:
+        client.tcp.close()
 
 
 def test_a_reader_that_stalls_costs_little_and_is_in_nobodys_way(server: ServerProcess, redis: redis_client.Redis) -> None:

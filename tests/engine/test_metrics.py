@@ -20,14 +20,15 @@ from streaming.core import redis as redis_connections
 from streaming.core.errors import CloseCode
 from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.redis import async_redis, close_async_redis
+from streaming.engine import metrics
 from streaming.engine.exposition import METRICS_KEY, Exposition
-from streaming.engine.metrics import LOOK_SECONDS, LoopLag, MetricsService
+from streaming.engine.metrics import LOOK_SECONDS, REST_LOOK_SECONDS, WORK_SECONDS, LoopLag, MetricsService
 from streaming.engine.registry import all_dialects, all_measures
 from streaming.engine.runtime import Runtime
 from streaming.engine.views import from_this_machine
 from streaming.routing import websocket_urlpatterns
 from streaming.server.embedded_redis import RedisService
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import PhoenixPeer
@@ -157,8 +158,8 @@ async def test_what_waits_for_clients_is_summed(runtime: Runtime) -> None:
 async def test_topics_are_counted_and_their_totals_stay_when_they_empty(phoenix: PhoenixPeer, runtime: Runtime) -> None:
     await phoenix.join("system", token=mint("alice", "system"))
     room = runtime.service(Topics).rooms.rooms["system"]
-    said = room.said  # it tells the time
-    runtime.service(Topics).rooms.deliver([Message("system", "a", b"1"), Message("system", "b", b"2")])
+    said = room.published  # it tells the time
+    runtime.service(Topics).rooms.deliver([TopicMessage("system", "a", b"1"), TopicMessage("system", "b", b"2")])
     room.dropped += 3
     told = await scrape()
     assert (told["geostream_topics"], told["geostream_members"], told["geostream_topic_dropped_total"]) == (1, 1, 3)
@@ -202,6 +203,62 @@ async def test_a_late_loop_is_seen() -> None:
     await lag.look()
     await lag.look()
     assert lag.longest >= 0.04
+
+
+async def test_the_loop_is_looked_at_often_while_there_are_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    clients = ["alice"]
+    lag = LoopLag(lambda: clients)
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS
+    clients.clear()
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS, "for as long as the metric looks back"
+
+
+async def test_the_loop_is_looked_at_seldom_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    lag = LoopLag()
+    await lag.look()
+    assert lag.pace == REST_LOOK_SECONDS
+
+
+async def test_a_loop_that_is_late_at_rest_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "REST_LOOK_SECONDS", 0.2)
+    lag = LoopLag()
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    time.sleep(0.3)
+    await lag.look()
+    assert lag.longest >= 0.09
+
+
+async def test_a_loop_that_begins_to_work_is_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    lag = LoopLag()
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    await lag.look()
+    assert lag.pace == REST_LOOK_SECONDS
+    began = time.thread_time()
+    while time.thread_time() - began < 1.1 * WORK_SECONDS:
+        pass
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS
+
+
+async def test_lags_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    lag = LoopLag()
+    for _ in range(3):
+        await lag.look()
+    assert len(lag._lags) == 2
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.01)
+    time.sleep(0.02)
+    await lag.look()
+    assert len(lag._lags) == 1
 
 
 async def test_the_loop_is_looked_at_while_the_engine_runs(runtime: Runtime) -> None:

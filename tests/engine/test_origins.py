@@ -19,7 +19,7 @@ def test_a_new_project_has_the_names_of_its_machine(settings: Any, host: str) ->
 @pytest.mark.parametrize(("debug", "hosts"), [(False, []), (True, ["maps.example.org"])])
 def test_these_names_are_for_nothing_else(settings: Any, debug: bool, hosts: list[str]) -> None:
     settings.DEBUG, settings.ALLOWED_HOSTS = debug, hosts
-    with pytest.raises(StreamError, match="127.0.0.1:8000 is not a name of this server"):
+    with pytest.raises(StreamError, match=r"127\.0\.0\.1:8000 is not a name of this server"):
         check_origin("http://127.0.0.1:8000", "127.0.0.1:8000")
 
 

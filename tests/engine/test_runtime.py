@@ -99,6 +99,18 @@ async def test_one_that_is_asked_for_later_starts_then_and_stops_first(monkeypat
     assert events[2:] == ["OnDemand stops", "Lower stops"]
 
 
+async def test_one_that_is_asked_for_during_the_start_starts_too(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
+    class Asking(Service):
+        async def start(self) -> None:
+            self.runtime.service(OnDemand)
+
+    installed(monkeypatch, Asking)
+    runtime = Runtime()
+    await runtime.start()
+    assert events == ["OnDemand starts"]
+    await runtime.stop()
+
+
 async def test_a_failed_start_stops_what_was_started(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
     installed(monkeypatch, Lower, Failing, Upper)
     before = asyncio.all_tasks()

@@ -15,12 +15,15 @@ import redis as redis_client
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
+from streaming.core import leader as leader_module
+from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis, sync_redis
+from streaming.core.tasks import cancel
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
 from streaming.redis_data import feeding as feeding_module
 from streaming.redis_data.feeding import FEEDER, Feeding
-from streaming.redis_data.intake import Intake, identified
+from streaming.redis_data.intake import Heard, Intake, identified
 from streaming.redis_data.sources import Sources
 from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
@@ -34,7 +37,7 @@ Start = Callable[[str], Awaitable[Feeding]]
 async def start(redis: None, transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Starts processes that feed `fleet` from `pub:fleet` and `flights` from `flights:*`; they look after each other often."""
     settings.GEOSTREAM_REDIS_LAYERS = "pub:fleet=fleet, flights:*=flights"
-    monkeypatch.setattr(feeding_module, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(leader_module, "RENEW_SECONDS", 0.02)
     processes: list[Feeding] = []
 
     async def start_one(node: str) -> Feeding:
@@ -82,6 +85,10 @@ def log(layer: str) -> list[Any]:
     """The places a layer was told, in order."""
     entries = sync_redis().xrange(layer_feed(catalogue._rows[layer]).log_key)
     return [msgspec.json.decode(fields[b"n"][13:])["geometry"]["coordinates"][0] for _, fields in entries]
+
+
+def heard(value: Any, layer: str) -> Heard:
+    return Heard(0.0, "name", layer, json.dumps(value).encode())
 
 
 # -- the setting ---------------------------------------------------------------
@@ -135,7 +142,8 @@ def test_what_is_no_feature_is_left_to_be_refused(text: bytes) -> None:
 
 async def test_features_and_collections_are_in_the_layer_which_is_made(feeding: Feeding) -> None:
     publish("pub:fleet", feature("a", 1), collection(feature(2, 2), feature("c", 3, id="not this")))
-    await until(lambda: held("fleet") == {"a": 1, 2: 2, "c": 3} and feeding.intake.stored == 3)
+    await until(lambda: feeding.stored == 3)
+    assert held("fleet") == {"a": 1, 2: 2, "c": 3}
 
 
 async def test_channels_of_a_pattern_feed_one_layer_and_others_none(feeding: Feeding) -> None:
@@ -155,8 +163,8 @@ async def test_bad_values_are_counted_and_cost_nothing_but_themselves(feeding: F
     bad = [b"no json", b"", b"\xff", {"type": "Point", "coordinates": [1, 2]}, [1], 7, b"[" * 100_000]
     refused = [feature(), feature(x=500.0, id="a"), feature(1.5), {**feature("b"), "geometry": {"type": "Round"}}]
     publish("pub:fleet", *bad, *refused[:2], collection(feature("good", 1), *refused[2:]), feature("last", 2))
-    await until(lambda: feeding.intake.bad == len(bad) and feeding.intake.stored == 2)
-    assert feeding.intake.refused == len(refused) and held("fleet") == {"good": 1, "last": 2}
+    await until(lambda: feeding.bad == len(bad) and feeding.stored == 2)
+    assert feeding.refused == len(refused) and held("fleet") == {"good": 1, "last": 2}
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
 
 
@@ -164,8 +172,33 @@ async def test_the_limits_of_the_layer_hold(feeding: Feeding, settings: Settings
     settings.GEOSTREAM_MAX_BODY_BYTES = 1000
     await asyncio.to_thread(Layer.objects.create, name="fleet", max_features=2)
     publish("pub:fleet", feature("huge", name="x" * 1000), *(feature(number, number) for number in range(4)))
-    await until(lambda: feeding.intake.refused == 2)
-    assert held("fleet") == {0: 0, 1: 1} and feeding.intake.bad == 1
+    await until(lambda: feeding.refused == 2)
+    assert held("fleet") == {0: 0, 1: 1} and feeding.bad == 1
+
+
+async def test_what_is_taken_again_is_counted_once(redis: None, transactional_db: None) -> None:
+    intake = Intake()
+    await intake.take([heard(feature("first", 1), layer) for layer in ("fleet", "flights")])
+    assert (intake.stored, intake.refused, intake.bad) == (2, 0, 0)
+    state = layer_feed(catalogue._rows["flights"]).keys[0]
+    sync_redis().rename(state, "aside")
+    sync_redis().set(state, "in the way")
+    both = [heard(collection(feature("second", 2), feature(1.5)), "fleet"), heard([], "fleet"), heard(feature("second", 2), "flights")]
+    with pytest.raises(StreamError):
+        await intake.take(both)
+    sync_redis().rename("aside", state)
+    await intake.take(both)
+    assert (intake.stored, intake.refused, intake.bad) == (4, 1, 1)
+    await close_async_redis()
+
+
+async def test_of_what_was_held_the_last_of_each_feature_is_stored_and_every_bad_one_counted(redis: None, transactional_db: None) -> None:
+    intake = Intake()
+    held_back = [feature("a", 1), feature(), feature("a", 2), feature(), feature("b", 1), 7, feature("a", 3)]
+    await intake.take([heard(value, "fleet") for value in held_back], latest_only=True)
+    assert log("fleet") == [3, 1]
+    assert (intake.stored, intake.refused, intake.bad) == (2, 2, 1)
+    await close_async_redis()
 
 
 async def test_a_large_collection_is_taken(feeding: Feeding) -> None:
@@ -173,8 +206,11 @@ async def test_a_large_collection_is_taken(feeding: Feeding) -> None:
     await until(lambda: len(held("fleet")) == 1500)
 
 
-async def test_of_too_much_the_oldest_is_dropped_and_counted(feeding: Feeding, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeding_module, "MOST_WAITING", 10)
+@pytest.mark.parametrize(("bound", "most"), [("MOST_WAITING", 10), ("MOST_WAITING_BYTES", 1000)])
+async def test_of_too_much_the_oldest_is_dropped_and_counted(
+    feeding: Feeding, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(feeding_module, bound, most)
     taking = asyncio.Event()
 
     class Stuck(Intake):
@@ -218,7 +254,7 @@ async def test_hashes_of_the_same_names_are_read_at_the_start(start: Start) -> N
 async def test_hashes_are_not_read_again_unless_the_setting_says_so(feeding: Feeding) -> None:
     await until(lambda: feeding._pages is None)
     sync_redis().hset("pub:fleet", "x", json.dumps(feature("late", 1)))
-    await feeding._renew()
+    await feeding._leader.renew()
     publish("pub:fleet", feature("a", 1))
     await until(lambda: held("fleet"))
     assert held("fleet") == {"a": 1}
@@ -254,7 +290,7 @@ async def test_one_process_stores_and_another_one_takes_over(feeding: Feeding, s
     other = await start("two")
     publish("pub:fleet", feature("a", 1))
     await until(lambda: held("fleet") == {"a": 1})
-    assert not other.feeding and other.intake.stored == 0
+    assert not other.feeding and other.stored == 0
     await feeding.stop()
     publish("pub:fleet", feature("a", 2))
     await until(lambda: held("fleet") == {"a": 2})
@@ -279,29 +315,71 @@ async def test_what_was_held_long_enough_is_forgotten(feeding: Feeding, start: S
     publish("pub:fleet", feature("a", 1))
     await until(lambda: held("fleet") == {"a": 1})
     await until(lambda: not other._heard)
-    assert other.intake.stored == 0
+    assert other.stored == 0
+
+
+async def test_what_a_feeder_could_not_store_is_not_stored_when_it_feeds_again(
+    feeding: Feeding, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Intake):
+        async def take(self, heard: Any, latest_only: bool = False) -> None:
+            raise StreamError("redis_unavailable", "not now")
+
+    usual, feeding.intake = feeding.intake, Refusing()
+    publish("pub:fleet", feature("a", 1))
+    await until(lambda: feeding._batch)
+    await freeze(feeding)
+    feeding._leader._until = 0.0
+    sync_redis().delete(FEEDER)
+    other = await start("two")
+    await until(lambda: other.feeding)
+    publish("pub:fleet", feature("a", 2))
+    await until(lambda: held("fleet") == {"a": 2})
+    monkeypatch.setattr(feeding_module, "HOLD_SECONDS", 0.0)
+    await feeding._leader.renew()
+    assert not feeding.feeding
+    await other.stop()
+    feeding.intake = usual
+    await feeding._leader.renew()
+    assert feeding.feeding
+    publish("pub:fleet", feature("b", 3))
+    await until(lambda: "b" in held("fleet"))
+    assert log("fleet") == [2, 3], "an old place came back"
+
+
+async def test_whoever_only_holds_what_another_one_stores_drops_nothing(
+    feeding: Feeding, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding_module, "MOST_WAITING", 3)
+    other = await start("two")
+    for number in range(6):
+        publish("pub:fleet", feature(number, number))
+        await until(lambda: feeding.stored > number)  # noqa: B023
+    await until(lambda: other._heard and b'"id": 5' in other._heard[-1].value)
+    assert len(other._heard) == 3
+    assert feeding.dropped == other.dropped == 0
 
 
 async def test_a_feeder_whose_time_is_up_stores_nothing(feeding: Feeding, start: Start) -> None:
     await start("two")
     await freeze(feeding)
-    feeding._until = 0.0
+    feeding._leader._until = 0.0
     sync_redis().delete(FEEDER)
     publish("pub:fleet", feature("a", 1))
     await until(lambda: feeding._heard)
     feeding._worker.wake()
     await until(lambda: held("fleet") == {"a": 1})
-    assert feeding.intake.stored == 0 and len(feeding._heard) == 1
+    assert feeding.stored == 0 and len(feeding._heard) == 1
 
 
 async def test_values_are_taken_again_when_redis_did_not_take_them(feeding: Feeding, caplog: pytest.LogCaptureFixture) -> None:
     publish("pub:fleet", feature("first", 1))
-    await until(lambda: feeding.intake.stored == 1)
+    await until(lambda: feeding.stored == 1)
     sync_redis().config_set("maxmemory", 1)
     try:
         publish("pub:fleet", feature("second", 2))
         await until(lambda: "what feeds layers waits" in caplog.text)
-        assert feeding.intake.stored == 1
+        assert feeding.stored == 1
     finally:
         sync_redis().config_set("maxmemory", 0)
     await until(lambda: held("fleet") == {"first": 1, "second": 2})
@@ -309,13 +387,12 @@ async def test_values_are_taken_again_when_redis_did_not_take_them(feeding: Feed
 
 async def freeze(process: Feeding) -> None:
     """It renews nothing any more."""
-    assert process._renewing is not None
-    process._renewing.cancel()
-    await asyncio.wait([process._renewing])
+    assert process._leader._renewals is not None
+    await cancel([process._leader._renewals])
 
 
 async def die(process: Feeding) -> None:
     """It does nothing any more, as a process that was killed."""
     await freeze(process)
     await process._worker.stop()
-    process._until = 0.0
+    process._leader._until = 0.0

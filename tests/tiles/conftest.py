@@ -16,7 +16,7 @@ from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 from rasterio.transform import from_bounds
 
-from streaming.tiles.tile_service import close_tile_service
+from streaming.tiles.tile_renderer import close_tile_renderer
 from streaming.tiles.tilesets import tilesets
 
 EUROPE = (0.0, 40.0, 20.0, 60.0)
@@ -104,9 +104,9 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     """The site's data folder, and tilesets that nobody has asked for yet."""
     folder = tmp_path / "data"
     folder.mkdir()
-    close_tile_service()
+    close_tile_renderer()
     tilesets.clear()
     with override_settings(GEOSTREAM_DATA_DIR=folder):
         yield folder
-        close_tile_service()
+        close_tile_renderer()
         tilesets.clear()

@@ -16,7 +16,7 @@ import zstandard
 from pmtiles.tile import Compression, TileType
 
 from streaming.core.errors import StreamError
-from streaming.tiles.sources.base import MAX_TILE_BYTES, Source
+from streaming.tiles.sources.base import MAX_TILE_BYTES, TileSource
 from streaming.tiles.sources.directory import DirectorySource
 from streaming.tiles.sources.mbtiles import MBTilesSource
 from streaming.tiles.sources.pmtiles import PMTilesSource
@@ -48,20 +48,20 @@ def source(request: pytest.FixtureRequest) -> Any:
     made.close()
 
 
-def test_every_tile_is_found(source: Source) -> None:
+def test_every_tile_is_found(source: TileSource) -> None:
     assert {place: source.render(*place) for place in TILES} == TILES
 
 
-def test_where_there_is_none_there_is_none(source: Source) -> None:
+def test_where_there_is_none_there_is_none(source: TileSource) -> None:
     assert source.render(1, 0, 0) is None
     assert source.render(9, 100, 100) is None
 
 
-def test_zooms_and_format_are_known(source: Source) -> None:
+def test_zooms_and_format_are_known(source: TileSource) -> None:
     assert (source.metadata.min_zoom, source.metadata.max_zoom, source.metadata.format) == (0, 1, "png")
 
 
-def test_several_threads_read_at_once(source: Source) -> None:
+def test_several_threads_read_at_once(source: TileSource) -> None:
     wrong: list[object] = []
 
     def read() -> None:

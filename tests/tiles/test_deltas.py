@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from streaming.core.errors import StreamError
 from streaming.tiles import deltas
 from streaming.tiles.deltas import ENCODINGS, PIXEL_ENCODINGS, apply, encode, smallest
-from streaming.tiles.images import lossless_webp, pixels
+from streaming.tiles.images import decode_pixels, lossless_webp
 from streaming.tiles.prefix_deltas import MAX_SIZE
 from tests.processes import run
 
@@ -110,7 +110,7 @@ def test_a_patch_holds_the_box_of_what_changed_and_no_more() -> None:
     new[10, 20], new[17, 22] = base[10, 20] ^ 1, base[17, 22] ^ 255
     delta = encode("patch+webp", base, new)
     assert delta[:4] == bytes((20, 0, 10, 0))
-    assert np.array_equal(pixels(delta[4:]), new[10:18, 20:23])
+    assert np.array_equal(decode_pixels(delta[4:]), new[10:18, 20:23])
 
 
 def test_a_patch_of_transparent_pixels_replaces_them_and_does_not_blend() -> None:

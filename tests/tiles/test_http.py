@@ -17,13 +17,13 @@ from django.test import Client
 from rasterio.io import MemoryFile
 from rest_framework_simplejwt.tokens import AccessToken
 
-from streaming.api.authentication import known_users
+from streaming.api.authentication import user_cache
 from streaming.api.tiles import transparent
 from streaming.features.publishing import publish
 from streaming.models import Tileset
 from streaming.tiles import images
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
-from streaming.tiles.tile_service import tile_service
+from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import tilesets
 from tests.geo_peer import point
 
@@ -35,7 +35,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture(autouse=True)
 def engine(transactional_db: None, redis: None, data_dir: Path) -> None:
-    known_users.clear()
+    user_cache.clear()
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_a_tileset_that_is_not_public(client: Client, blue: Path) -> None:
     assert [client.get(path).status_code for path in paths] == [401] * 3
     assert [client.get(path, headers=headers).status_code for path in paths] == [403] * 3
     user.user_permissions.add(Permission.objects.get(codename="view_tileset"))
-    known_users.clear()
+    user_cache.clear()
     answers = [client.get(path, headers=headers) for path in paths]
     assert [answer.status_code for answer in answers] == [200] * 3
     assert answers[0]["Cache-Control"] == "private, no-cache"
@@ -312,7 +312,7 @@ def test_an_open_database_is_let_go_when_the_service_closes(mbtiles: Write, data
     path = path.rename(data_dir / path.name)
     add("mb", path)
     client.get("/tiles/mb/0/0/0.png")
-    tile_service().close()
+    tile_renderer().close()
     with sqlite3.connect(path) as database:
         database.execute("DELETE FROM tiles")
     database.close()

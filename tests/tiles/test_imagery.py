@@ -19,16 +19,16 @@ from rasterio.transform import from_bounds
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
 from streaming.models import Tileset
-from streaming.tiles.changes import EVERYTHING, Touched, parse_touched, tiles_feed
-from streaming.tiles.grid import Tile, count
+from streaming.tiles.change_feed import EVERYTHING, ChangedArea, parse_change, tiles_feed
+from streaming.tiles.grid import Tile, count_tiles
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
-from streaming.tiles.painted import painted_files
-from streaming.tiles.source_factory import imagery_folder, open_source
+from streaming.tiles.imagery_files import painted_files
+from streaming.tiles.source_kinds import imagery_folder, open_source
 from streaming.tiles.sources.base import SourceClosed
 from streaming.tiles.sources.footprint import opaque
 from streaming.tiles.sources.raster import RasterSource
-from streaming.tiles.tile_service import tile_service
-from streaming.tiles.tilesets import TilesetSettings, settings_of
+from streaming.tiles.tile_renderer import tile_renderer
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 
 from .conftest import EUROPE, damage, plain, truncate, write_raster
 
@@ -45,7 +45,7 @@ def engine(transactional_db: None, redis: None, data_dir: Path) -> None:
 @pytest.fixture
 def blue(data_dir: Path) -> TilesetSettings:
     path = write_raster(data_dir / "blue.tif", plain(*BLUE))
-    return settings_of(Tileset.objects.create(name="blue", kind="raster", source=str(path)))
+    return tileset_settings(Tileset.objects.create(name="blue", kind="raster", source=str(path)))
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def colour(tileset: TilesetSettings, place: tuple[int, int, int], across: int = 
     return tuple(int(value) for value in pixels[:3, 128, across])
 
 
-def told() -> list[Touched]:
+def told() -> list[ChangedArea]:
     """The lines of the tileset's feed."""
-    return [parse_touched(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("blue").log_key)]
+    return [parse_change(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("blue").log_key)]
 
 
 def names(tileset: TilesetSettings) -> list[str]:
@@ -97,8 +97,8 @@ def test_an_image_is_shown_over_what_was_there(blue: TilesetSettings, image: Ima
 def test_exactly_what_it_touches_is_told(blue: TilesetSettings, image: Images) -> None:
     painted = paint_sync(blue, image(RED))
     assert painted.bounds == pytest.approx(WEST)
-    assert told() == [Touched(box=painted.bounds)]
-    assert painted.tiles == count(WEST, range(5))  # half as many degrees a pixel as the file below: one zoom more
+    assert told() == [ChangedArea(box=painted.bounds)]
+    assert painted.tiles == count_tiles(WEST, range(5))  # half as many degrees a pixel as the file below: one zoom more
     assert Tile(*IN_WEST) in told()[0] and Tile(*IN_EAST) not in told()[0]
 
 
@@ -110,7 +110,7 @@ def test_bytes_and_pieces_are_taken_too(blue: TilesetSettings, image: Images) ->
 
 def test_the_tiles_counted_are_those_of_the_tilesets_zooms(blue: TilesetSettings, image: Images) -> None:
     Tileset.objects.update(min_zoom=2, max_zoom=7)
-    assert paint_sync(settings_of(Tileset.objects.get()), image(RED)).tiles == count(WEST, range(2, 8))
+    assert paint_sync(tileset_settings(Tileset.objects.get()), image(RED)).tiles == count_tiles(WEST, range(2, 8))
 
 
 def test_later_images_are_on_top(blue: TilesetSettings, image: Images) -> None:
@@ -202,13 +202,13 @@ def test_across_the_antimeridian_only_the_two_sides_are_told(blue: TilesetSettin
 async def test_a_viewer_who_asks_meanwhile_gets_what_is_there(data_dir: Path, image: Images, settings: Any) -> None:
     settings.GEOSTREAM_TILE_CHECK_SECONDS = 3600.0
     path = write_raster(data_dir / "blue.tif", plain(*BLUE))
-    tileset = settings_of(await Tileset.objects.acreate(name="blue", kind="raster", source=str(path), max_zoom=8))
+    tileset = tileset_settings(await Tileset.objects.acreate(name="blue", kind="raster", source=str(path), max_zoom=8))
     paint_sync(tileset, image(RED))
-    opened = await tile_service().opened(tileset)
+    opened = await tile_renderer().opened(tileset)
     paint_sync(tileset, image(GREEN))  # takes the place of the other, which threads that come later cannot open any more
     with ThreadPoolExecutor(1) as another, pytest.raises(SourceClosed):
         another.submit(opened.source.render, *IN_WEST).result()
-    shown = await asyncio.gather(*(tile_service().tile(tileset, Tile(8, x, y)) for x in range(129, 134) for y in range(80, 85)))
+    shown = await asyncio.gather(*(tile_renderer().tile(tileset, Tile(8, x, y)) for x in range(129, 134) for y in range(80, 85)))
     assert all(shown)
 
 
@@ -293,7 +293,7 @@ def test_tilesets_whose_names_could_lead_elsewhere_are_refused(image: Images, na
 
 
 def test_only_rasters_are_painted_over(image: Images) -> None:
-    tileset = settings_of(Tileset.objects.create(name="blue", kind="pushed"))
+    tileset = tileset_settings(Tileset.objects.create(name="blue", kind="pushed"))
     for change in (lambda: paint_sync(tileset, image(RED)), lambda: clear_imagery_sync(tileset)):
         with pytest.raises(StreamError) as caught:
             change()
@@ -303,7 +303,7 @@ def test_only_rasters_are_painted_over(image: Images) -> None:
 def test_an_image_is_shown_with_the_tilesets_own_look(data_dir: Path, tmp_path: Path) -> None:
     heights = write_raster(data_dir / "heights.tif", np.full((1, 64, 64), 500, "float32"))
     row = Tileset.objects.create(name="blue", kind="raster", source=str(heights), rescale="0,1000")
-    tileset = settings_of(row)
+    tileset = tileset_settings(row)
     paint_sync(tileset, write_raster(tmp_path / "a.tif", np.full((1, 64, 64), 1000, "float32"), WEST))
     assert (colour(tileset, IN_WEST), colour(tileset, IN_EAST)) == ((255,) * 3, (128,) * 3)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from streaming.core.errors import StreamError
-from streaming.tiles.images import FORMATS, keeps_on_canvas, lossless_webp, pixels, plain_png, size_of, sniff
+from streaming.tiles.images import FORMATS, decode_pixels, image_size, is_plain_png, lossless_webp, sniff, survives_canvas
 from tests.processes import run
 
 SLOPES = np.dstack([np.add.outer(np.arange(20) * k, np.arange(30)).astype(np.uint8) for k in (1, 2, 3)])
@@ -60,7 +60,7 @@ SAMPLES = {
 def test_the_format_and_size_are_read_without_decoding(name: str) -> None:
     data = SAMPLES[name]
     assert sniff(data) == name.split()[-1 if name != "webp with alpha" else 0]
-    assert size_of(data[:-20]) == (30, 20)
+    assert image_size(data[:-20]) == (30, 20)
 
 
 def test_a_format_that_pillow_writes_is_found_by_its_bytes() -> None:
@@ -71,12 +71,12 @@ def test_a_format_that_pillow_writes_is_found_by_its_bytes() -> None:
 def test_other_bytes_are_no_image(data: bytes) -> None:
     assert sniff(data) is None
     with pytest.raises(StreamError, match="neither PNG nor WebP nor JPEG"):
-        size_of(data)
+        image_size(data)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_every_format_is_decoded_to_rgba(name: str) -> None:
-    decoded = pixels(SAMPLES[name])
+    decoded = decode_pixels(SAMPLES[name])
     assert (decoded.shape, decoded.dtype, decoded.flags.c_contiguous) == ((20, 30, 4), np.uint8, True)
     assert np.abs(decoded[..., 0].astype(int) - GREY).max() < 40
     assert (decoded[..., 3] == 255).all()
@@ -85,24 +85,24 @@ def test_every_format_is_decoded_to_rgba(name: str) -> None:
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_a_png_is_decoded_exactly(mode: str) -> None:
     image = Image.fromarray(SLOPES).convert(mode)
-    assert np.array_equal(pixels(written(image, "PNG")), np.asarray(image.convert("RGBA")))
+    assert np.array_equal(decode_pixels(written(image, "PNG")), np.asarray(image.convert("RGBA")))
 
 
 def test_a_palette_may_be_transparent() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
-    assert pixels(written(image, "PNG", transparency=0)).tolist() == [[[10, 20, 30, 0], [40, 50, 60, 255]]]
+    assert decode_pixels(written(image, "PNG", transparency=0)).tolist() == [[[10, 20, 30, 0], [40, 50, 60, 255]]]
 
 
 def test_of_16_bits_the_upper_8_are_shown() -> None:
     image = Image.fromarray(np.array([[0x1234, 0xFFFF]], np.uint16))
-    assert pixels(written(image, "PNG")).tolist() == [[[0x12, 0x12, 0x12, 255], [255, 255, 255, 255]]]
+    assert decode_pixels(written(image, "PNG")).tolist() == [[[0x12, 0x12, 0x12, 255], [255, 255, 255, 255]]]
 
 
 def test_of_an_animation_the_first_picture_is_shown() -> None:
     first, second = (Image.new("RGB", (4, 4), colour) for colour in ("red", "blue"))
-    decoded = pixels(written(first, "WEBP", save_all=True, append_images=[second], lossless=True))
+    decoded = decode_pixels(written(first, "WEBP", save_all=True, append_images=[second], lossless=True))
     assert (decoded == (255, 0, 0, 255)).all()
 
 
@@ -111,7 +111,7 @@ def test_an_image_that_is_cut_off_is_refused(name: str) -> None:
     data = SAMPLES[name]
     for length in range(0, len(data) - 24, 7):
         with pytest.raises(StreamError, match="the image cannot be decoded") as refused:
-            pixels(data[:length])
+            decode_pixels(data[:length])
         assert refused.value.code == "bad_frame"
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_image_is_refused_or_has_pixels_within_the_bound(name: str, da
     for _ in range(data.draw(st.integers(1, 5))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     try:
-        decoded = pixels(bytes(damaged), max_side=64)
+        decoded = decode_pixels(bytes(damaged), max_side=64)
     except StreamError as error:
         assert error.code in ("bad_frame", "too_large")
     else:
@@ -133,7 +133,7 @@ def test_a_damaged_image_is_refused_also_where_warnings_are_only_written_down() 
     broken = saved("PNG").replace(b"IDAT", b"acTL", 1)
     with warnings.catch_warnings(), pytest.raises(StreamError):
         warnings.simplefilter("ignore")
-        pixels(broken)
+        decode_pixels(broken)
 
 
 BOMBS = {
@@ -148,7 +148,7 @@ BOMBS = {
 def test_a_bomb_is_refused_by_what_it_says_of_itself(name: str) -> None:
     tracemalloc.start()
     with pytest.raises(StreamError, match="at most 1024 x 1024") as refused:
-        pixels(BOMBS[name])
+        decode_pixels(BOMBS[name])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert refused.value.code == "too_large"
@@ -157,15 +157,15 @@ def test_a_bomb_is_refused_by_what_it_says_of_itself(name: str) -> None:
 
 def test_the_largest_side_is_still_taken() -> None:
     data = written(Image.new("L", (64, 3)), "PNG")
-    assert pixels(data, max_side=64).shape == (3, 64, 4)
+    assert decode_pixels(data, max_side=64).shape == (3, 64, 4)
     with pytest.raises(StreamError, match="64 x 3 pixels; at most 63 x 63"):
-        pixels(data, max_side=63)
+        decode_pixels(data, max_side=63)
 
 
 @pytest.mark.parametrize("width, height", [(0, 1), (1, 0)])
 def test_an_image_without_pixels_is_refused(width: int, height: int) -> None:
     with pytest.raises(StreamError, match="no pixels"):
-        size_of(png(width=width, height=height))
+        image_size(png(width=width, height=height))
 
 
 @pytest.mark.parametrize("side", [1, 100, 200])
@@ -173,13 +173,13 @@ def test_lossless_webp_keeps_every_pixel_and_the_colours_of_transparent_ones(sid
     noise = np.random.default_rng(1).integers(0, 256, (side, side + 3, 4), np.uint8)
     noise[::2, :, 3] = 0
     data = lossless_webp(noise)
-    assert size_of(data) == (side + 3, side)
-    assert np.array_equal(pixels(data), noise)
+    assert image_size(data) == (side + 3, side)
+    assert np.array_equal(decode_pixels(data), noise)
 
 
 def test_part_of_an_array_can_be_written() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (20, 20, 4), np.uint8)
-    assert np.array_equal(pixels(lossless_webp(noise[3:9, ::-2])), noise[3:9, ::-2])
+    assert np.array_equal(decode_pixels(lossless_webp(noise[3:9, ::-2])), noise[3:9, ::-2])
 
 
 @pytest.mark.parametrize(
@@ -190,25 +190,26 @@ def test_canvases_keep_what_is_opaque_or_transparent_black(pixel: tuple[int, ...
     image = np.full((5, 5, 4), 255, np.uint8)
     image[2] = (0, 0, 0, 0)
     image[3, 3] = pixel
-    assert keeps_on_canvas(image) is keeps
+    assert survives_canvas(image) is keeps
 
 
 def test_a_plain_png_is_the_same_everywhere() -> None:
-    assert plain_png(png())
-    assert plain_png(png((b"sRGB", b"\0"), (b"pHYs", bytes(9)), (b"tEXt", b"a\0b")))
-    assert plain_png(SAMPLES["png"])
+    assert is_plain_png(png())
+    assert is_plain_png(png((b"sRGB", b"\0"), (b"pHYs", bytes(9)), (b"tEXt", b"a\0b")))
+    assert is_plain_png(SAMPLES["png"])
 
 
 @pytest.mark.parametrize("chunk", [b"gAMA", b"cHRM", b"iCCP", b"cICP", b"eXIf", b"acTL"])
 def test_a_png_with_colours_of_its_own_is_not_plain(chunk: bytes) -> None:
-    assert not plain_png(png((b"pHYs", bytes(9)), (chunk, bytes(8))))
+    assert not is_plain_png(png((b"pHYs", bytes(9)), (chunk, bytes(8))))
 
 
 @pytest.mark.parametrize("data", [png(depth=16), SAMPLES["jpg"], png()[:20], png()[:-20], b""])
 def test_a_png_of_16_bits_and_what_is_no_whole_png_is_not_plain(data: bytes) -> None:
-    assert not plain_png(data)
+    assert not is_plain_png(data)
 
 
 def test_clients_can_use_it_without_django_and_sizes_without_pillow() -> None:
-    code = f"import sys; sys.modules['django'] = sys.modules['PIL'] = None; from streaming.tiles.images import size_of; size_of({png()!r})"
+    blocked = "import sys; sys.modules['django'] = sys.modules['PIL'] = None"
+    code = f"{blocked}; from streaming.tiles.images import image_size; image_size({png()!r})"
     run(sys.executable, "-c", code)

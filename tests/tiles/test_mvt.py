@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mapbox_vector_tile.Mapbox.vector_tile_pb2 import tile as Tile
 
 from streaming.tiles import deltas, mvt
-from streaming.tiles.mvt import SLOTS_FROM, Shape, encode_layer, written
+from streaming.tiles.mvt import SLOTS_FROM, TileFeature, encode_layer, encode_properties
 from tests.processes import run
 
 Properties = dict[str, Any]
@@ -23,7 +23,9 @@ VALUES = st.text(max_size=5) | st.integers(-(2**63), 2**63 - 1) | st.floats(allo
 
 
 def encoded(features: Sequence[Properties]) -> bytes:
-    return encode_layer("things", [Shape((number % 4096, number // 4096), written(each), number) for number, each in enumerate(features)])
+    return encode_layer(
+        "things", [TileFeature((number % 4096, number // 4096), encode_properties(each), number) for number, each in enumerate(features)]
+    )
 
 
 def read(data: bytes) -> list[Properties]:
@@ -113,7 +115,7 @@ def test_less_than_two_thirds_of_the_slots_are_gaps() -> None:
 def test_equal_features_are_equal_bytes_in_every_process() -> None:
     program = (
         "import hashlib; from streaming.tiles.mvt import *;"
-        "shapes = [Shape((n, n), written({f'key {n % 7}': n, 'text': f'{n}'}), n) for n in range(600)];"
+        "shapes = [TileFeature((n, n), encode_properties({f'key {n % 7}': n, 'text': f'{n}'}), n) for n in range(600)];"
         "print(hashlib.sha256(encode_layer('things', shapes)).hexdigest())"
     )
     found = {run(sys.executable, "-c", program, env={**os.environ, "PYTHONHASHSEED": seed}).stdout for seed in ("1", "2")}
@@ -126,7 +128,7 @@ def test_a_tenth_of_many_features_changes_less_than_a_tenth_of_the_bytes() -> No
 
 
 def test_features_that_come_and_go_do_not_renumber_the_others() -> None:
-    features = [Shape((0, 0), written(each), number) for number, each in enumerate(vehicles(5000))]
+    features = [TileFeature((0, 0), encode_properties(each), number) for number, each in enumerate(vehicles(5000))]
     old, new = encode_layer("things", features[10:]), encode_layer("things", features[:-10])
     assert len(deltas.encode("prefix+zstd", old, new)) < len(new) / 50
 

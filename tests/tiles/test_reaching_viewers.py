@@ -13,12 +13,12 @@ import pytest
 from streaming.models import Tileset
 from streaming.tiles.grid import Tile
 from streaming.tiles.imagery import clear_imagery_sync, paint_sync
-from streaming.tiles.pushing import push_sync, remove_sync
-from streaming.tiles.tilesets import TilesetSettings, settings_of
+from streaming.tiles.pushed_tiles import push_sync, remove_sync
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 from tests.geo_peer import GeoPeer
 
 from .conftest import EUROPE, plain, write_raster
-from .test_pushing import picture
+from .test_pushed_tiles import picture
 
 Connect = Callable[..., GeoPeer]
 
@@ -59,7 +59,7 @@ async def next_tiles(peer: GeoPeer) -> dict[tuple[int, ...], str]:
 
 
 async def make(**fields: Any) -> TilesetSettings:
-    return settings_of(await Tileset.objects.acreate(name="seen", **fields))
+    return tileset_settings(await Tileset.objects.acreate(name="seen", **fields))
 
 
 async def test_a_pushed_tile_reaches_those_who_look_there(geo: Connect) -> None:

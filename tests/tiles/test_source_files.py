@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streaming.tiles.changes import EVERYTHING, Touched, touched_tiles
+from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles
 from streaming.tiles.grid import WORLD, Tile
-from streaming.tiles.source_files import MOST_TILES, SourceFiles, source_paths, touched_in_tree
+from streaming.tiles.source_files import MAX_TILES, SourceFiles, changes_in_directory, source_paths
 from streaming.tiles.tilesets import TilesetSettings
 
 from .conftest import PNG, plain, write_raster
@@ -30,7 +30,7 @@ def painted(data_dir: Path, stamp: int, bounds: tuple[float, ...], tileset: str 
     return write_raster(folder / f"{stamp:020d}-0123-image.tif", plain(1, 2, 3), bounds)
 
 
-def box_of(touched: Touched | None) -> Any:
+def box_of(touched: ChangedArea | None) -> Any:
     assert touched is not None and touched.box is not None
     return pytest.approx(touched.box)
 
@@ -126,20 +126,20 @@ def test_a_journal_counts_as_the_database(data_dir: Path, mbtiles: Callable[...,
 @pytest.mark.parametrize(
     ("changed", "touched"),
     [
-        (["3/4/5.png", "0/0/0.png"], touched_tiles([Tile(3, 4, 5), Tile(0, 0, 0)])),
-        (["3/4/5.png", "metadata.json", "4", "a/b/c/d.png"], Touched(WORLD, range(3, 5))),
+        (["3/4/5.png", "0/0/0.png"], changed_tiles([Tile(3, 4, 5), Tile(0, 0, 0)])),
+        (["3/4/5.png", "metadata.json", "4", "a/b/c/d.png"], ChangedArea(WORLD, range(3, 5))),
         (["3/4/5.png.part", "metadata.json", "3/9/1.png", "99/1/1.png", "-1/0/0.png", "²/0/0.png"], None),
-        (["2/3"], Touched((90.0, WORLD[1], 180.0, WORLD[3]), range(2, 3))),
+        (["2/3"], ChangedArea((90.0, WORLD[1], 180.0, WORLD[3]), range(2, 3))),
         ([""], EVERYTHING),
         (["../other/1/1/1.png"], None),
     ],
 )
-def test_paths_of_a_directory_are_tiles(changed: list[str], touched: Touched | None) -> None:
-    assert touched_in_tree([ROOT], [Path("/tiles", each) for each in changed]) == touched
+def test_paths_of_a_directory_are_tiles(changed: list[str], touched: ChangedArea | None) -> None:
+    assert changes_in_directory([ROOT], [Path("/tiles", each) for each in changed]) == touched
 
 
 def test_very_many_tiles_are_told_as_a_box() -> None:
-    touched = touched_in_tree([ROOT], [ROOT / "12" / str(2048 + n % 40) / f"{2048 + n // 40}.png" for n in range(MOST_TILES + 1)])
+    touched = changes_in_directory([ROOT], [ROOT / "12" / str(2048 + n % 40) / f"{2048 + n // 40}.png" for n in range(MAX_TILES + 1)])
     assert touched is not None and touched.tiles is None
     assert Tile(12, 2048, 2048) in touched and Tile(12, 2060, 2060) in touched
     assert Tile(12, 2010, 2048) not in touched and Tile(11, 1024, 1024) not in touched
@@ -148,7 +148,7 @@ def test_very_many_tiles_are_told_as_a_box() -> None:
 def test_another_folder_in_its_place_touches_everything(data_dir: Path) -> None:
     (data_dir / "tree" / "0").mkdir(parents=True)
     files = SourceFiles(tileset("directory", "tree"))
-    assert files.take([data_dir / "tree" / "0" / "0" / "0.png"]) == touched_tiles([Tile(0, 0, 0)])
+    assert files.take([data_dir / "tree" / "0" / "0" / "0.png"]) == changed_tiles([Tile(0, 0, 0)])
     (data_dir / "tree").rename(data_dir / "old")
     (data_dir / "tree").mkdir()
     assert files.take([]) == EVERYTHING

@@ -12,7 +12,7 @@ from streaming.engine.runtime import Runtime
 from tests.dialects.phoenix.peer import PhoenixPeer
 
 from .layer_peer import ConnectLayer, LayerPeer
-from .presence_scene import Process
+from .presence_scene import HandClock, Process
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ async def start_process(redis: None) -> AsyncIterator[Callable[..., Awaitable[Pr
 async def here(start_process: Callable[..., Awaitable[Process]]) -> Process:
     """This process."""
     return await start_process()
+
+
+@pytest.fixture
+async def by_hand(start_process: Callable[..., Awaitable[Process]]) -> Process:
+    """This process, if members are to be told nothing until the test turns its clock."""
+    return await start_process(clock=HandClock())
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.redis import async_redis
-from streaming.topics.history_store import said, topic_feed
-from streaming.topics.history_writer import Keeper
-from streaming.topics.messages import Message
+from streaming.topics.history_store import stored_message, topic_feed
+from streaming.topics.history_writer import HistoryWriter
+from streaming.topics.messages import TopicMessage
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import Binary, PhoenixPeer
 
@@ -67,33 +67,36 @@ class KeepingProcess:
 
     def __init__(self, name: str) -> None:
         self.bus = Bus()
+        self.bus_heard = 0
+        """Messages that have come from backends."""
         self.bus.on_pattern("to:*", self._hear)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.keeper = Keeper(self.bus, name, self._spawn)
+        self.writer = HistoryWriter(self.bus, name, self._spawn)
 
     async def start(self) -> KeepingProcess:
         await self.bus.start()
-        await self.keeper.renew()
+        await self.writer.renew()
         return self
 
     async def stop(self) -> None:
-        await self.keeper.stop()
+        await self.writer.stop()
         await self.die()
 
     async def die(self) -> None:
         """Without a farewell."""
-        await self.keeper._worker.stop()
+        await self.writer._worker.stop()
         await self.bus.stop()
 
     @property
     def waiting(self) -> int:
         """Messages not known to be kept."""
-        return len(self.keeper._heard)
+        return len(self.writer._pending)
 
     def _hear(self, arrivals: list[Arrival]) -> None:
         for channel, payload in arrivals:
             topic, _, event = channel[3:].decode().rpartition(":")
-            self.keeper.hear(Message(topic, event, payload))
+            self.bus_heard += 1
+            self.writer.add(TopicMessage(topic, event, payload))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -101,10 +104,10 @@ class KeepingProcess:
         task.add_done_callback(self._tasks.discard)
 
 
-async def history(topic: str = TOPIC) -> list[Message]:
+async def history(topic: str = TOPIC) -> list[TopicMessage]:
     """What Redis keeps of a topic."""
     lines: Any = await async_redis().xrange(topic_feed(topic).log_key)
-    return [said(topic, fields[b"n"][13:]) for _, fields in lines]
+    return [stored_message(topic, fields[b"n"][13:]) for _, fields in lines]
 
 
 async def publish(*events: str, topic: str = TOPIC, payload: bytes = b"{}") -> None:

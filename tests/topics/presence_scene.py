@@ -17,7 +17,7 @@ from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.redis import async_redis
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.presence import Presence
 from streaming.topics.presence_store import presence_feed
 from streaming.topics.rooms import Member, Rooms
@@ -26,6 +26,8 @@ from tests.core.doubles import RecordingSender
 from .phoenix_presence import PhoenixPresence
 
 TOPIC = "room:1"
+LONG = 3600.0
+"""Longer than anything waits to be told."""
 
 
 class Told(NamedTuple):
@@ -42,11 +44,11 @@ class ToldEncoder:
     def __init__(self) -> None:
         self.broadcasts = 0
 
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
+    def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         self.broadcasts += 1
         return [Told(message.event, json.loads(message.payload), False) for message in run]
 
-    def push(self, member: Member, message: Message) -> list[Any]:
+    def push(self, member: Member, message: TopicMessage) -> list[Any]:
         return [Told(message.event, json.loads(message.payload), True)]
 
 
@@ -87,13 +89,54 @@ class Client:
         self.process.presence.leave(self.member)
 
 
+class HandTimer:
+    """Something that is to be done at a time."""
+
+    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+        self.at = at
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class HandClock:
+    """Time that passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = LONG
+        self._timers: list[HandTimer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> HandTimer:
+        self._timers.append(HandTimer(self.now + delay, callback))
+        return self._timers[-1]
+
+    def turn(self, seconds: float) -> None:
+        """So much time passes; what was to be done meanwhile is done."""
+        until = self.now + seconds
+        while due := [timer for timer in self._timers if timer.at <= until]:
+            timer = min(due, key=lambda one: one.at)
+            self._timers.remove(timer)
+            self.now = timer.at
+            if not timer.cancelled:
+                timer.callback()
+        self.now = until
+
+
 class Process:
     """What a server process has for presence."""
 
-    def __init__(self, ttl_seconds: float = 10.0, get_layer: Callable[[], ChannelLayer] = get_channel_layer) -> None:
+    def __init__(
+        self, ttl_seconds: float = 10.0, get_layer: Callable[[], ChannelLayer] = get_channel_layer, clock: HandClock | None = None
+    ) -> None:
         hub, rooms = Hub(get_layer), Rooms()
         leases = Leases(hub.node, ttl_seconds)
-        self.serve(hub, rooms, leases, Presence(hub, rooms, leases))
+        self.clock = clock
+        self.serve(hub, rooms, leases, Presence(hub, rooms, leases, clock))
 
     def serve(self, hub: Hub, rooms: Rooms, leases: Leases, presence: Presence) -> None:
         self.hub, self.rooms, self.leases, self.presence = hub, rooms, leases, presence
@@ -145,15 +188,22 @@ async def written(process: Process) -> None:
     await until(lambda: not (presence._unwritten or presence._writing or presence._unopened))
 
 
-async def settled(*processes: Process) -> None:
-    """Everything that was wanted is stored, read by all, and told."""
+async def known(*processes: Process) -> None:
+    """Everything that was wanted is stored, and read by all. It may wait to be told."""
     for process in processes:
         await written(process)
     for process in processes:
         for room in process.presence._topics.values():
             if room.replica is not None:
                 await process.hub.refresh(room.replica)
+
+
+async def settled(*processes: Process) -> None:
+    """Everything that was wanted is stored, read by all, and told."""
+    await known(*processes)
     for process in processes:
+        if process.clock is not None:
+            process.clock.turn(LONG)
         await until(lambda: not any(room._timers for room in process.presence._topics.values()))  # noqa: B023
 
 

@@ -14,7 +14,7 @@ from streaming.core.redis import async_redis
 from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast, history_store
 from streaming.topics.history_store import keep, topic_feed
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.core.restarting import RestartingRedis
@@ -62,7 +62,7 @@ async def test_what_was_said_is_followed_by_where_that_leads(reader: Reader) -> 
 
 async def test_what_is_said_in_one_turn_leads_to_one_place(reader: Reader) -> None:
     await reader.peer.receive_event("presence_diff")
-    await keep([Message(TOPIC, f"ev{number}", b"{}") for number in range(3)])
+    await keep([TopicMessage(TOPIC, f"ev{number}", b"{}") for number in range(3)])
     assert [(await reader.peer.receive())[3] for _ in range(4)] == ["ev0", "ev1", "ev2", "last_id"]
     await reader.peer.receive_nothing()
 
@@ -321,18 +321,18 @@ async def test_topics_that_are_not_open_have_none(settings: Any, phoenix: Connec
 async def test_what_is_beyond_the_window_goes_when_nobody_can_miss_it(
     short_history: None, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = [Message(TOPIC, str(number), b"{}") for number in range(500)]
+    many = [TopicMessage(TOPIC, str(number), b"{}") for number in range(500)]
     await keep(many)
     assert len(await history()) == 500
     monkeypatch.setattr(history_store, "GRACE_SECONDS", -1)  # it has passed
     for _ in range(3):
-        await keep([Message(TOPIC, "ev", b"{}")])
+        await keep([TopicMessage(TOPIC, "ev", b"{}")])
     assert 5 <= len(await history()) < 200  # Redis removes about a hundred at a time
 
 
 async def test_a_flood_is_not_kept_whole(short_history: None, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history_store, "MOST_IN_GRACE", 100)
-    await keep([Message(TOPIC, str(number), b"{}") for number in range(1000)])
+    await keep([TopicMessage(TOPIC, str(number), b"{}") for number in range(1000)])
     messages = await history()
     assert 105 <= len(messages) < 400 and messages[-1].event == "999"
 

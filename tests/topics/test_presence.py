@@ -10,7 +10,7 @@ import pytest
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
 
-from .presence_scene import TOPIC, Client, Process, Told, feed_of, refs, settled, until, written
+from .presence_scene import TOPIC, Client, Process, Told, feed_of, known, refs, settled, until
 
 
 async def joined(process: Process, key: str, **meta: Any) -> Client:
@@ -62,45 +62,48 @@ async def test_an_update_is_a_join_and_a_leave_in_one_diff(here: Process, there:
     assert [entry["status"] for entry in bob.picture["alice"]] == ["away"]
 
 
-async def test_updates_in_one_batch_are_told_once_and_replace_what_was_shown(here: Process) -> None:
-    alice, bob = await joined(here, "alice"), await joined(here, "bob")
-    await settled(here)
+async def test_updates_in_one_batch_are_told_once_and_replace_what_was_shown(by_hand: Process) -> None:
+    alice, bob = by_hand.join("alice"), by_hand.join("bob")
+    await settled(by_hand)
     told = len(bob.told)
     for step in range(5):
         alice.update(step=step)
-        await written(here)
-    await settled(here)
+        await known(by_hand)
+    assert len(bob.told) == told
+    await settled(by_hand)
     assert len(bob.told) == told + 1
     meta = bob.told[-1].payload["joins"]["alice"]["metas"][0]
     assert (meta["step"], meta["phx_ref_prev"]) == (4, alice.member.id)
 
 
-async def test_an_update_before_the_own_diff_leaves_one_meta(here: Process) -> None:
-    alice = here.join("alice", status="here")
-    await until(lambda: alice.told)
+async def test_an_update_before_the_own_diff_leaves_one_meta(by_hand: Process) -> None:
+    alice = by_hand.join("alice", status="here")
+    await known(by_hand)
+    assert alice.events == ["presence_state"]
     alice.update(status="away")
-    await settled(here)
-    await until(lambda: [meta["status"] for meta in alice.picture["alice"]] == ["away"])
+    await settled(by_hand)
+    assert [meta["status"] for meta in alice.picture["alice"]] == ["away"]
 
 
-async def test_who_was_only_in_the_state_is_told_to_leave_it(here: Process) -> None:
-    passing, staying = here.join("passing"), here.join("staying")
-    await until(lambda: staying.told)
+async def test_who_was_only_in_the_state_is_told_to_leave_it(by_hand: Process) -> None:
+    passing, staying = by_hand.join("passing"), by_hand.join("staying")
+    await known(by_hand)
+    assert staying.events == ["presence_state"]
     assert set(staying.picture) == {"passing", "staying"}
     passing.leave()
-    await settled(here)
-    await until(lambda: "presence_diff" in staying.events)
+    await settled(by_hand)
     assert set(staying.picture) == {"staying"}
 
 
-async def test_who_comes_and_goes_within_a_batch_is_not_mentioned(here: Process) -> None:
-    alice = await joined(here, "alice")
-    await settled(here)
+async def test_who_comes_and_goes_within_a_batch_is_not_mentioned(by_hand: Process) -> None:
+    alice = by_hand.join("alice")
+    await settled(by_hand)
     told = len(alice.told)
-    passing = here.join("passing")
-    await until(lambda: passing.told)
+    passing = by_hand.join("passing")
+    await known(by_hand)
+    assert "presence_state" in passing.events
     passing.leave()
-    await settled(here)
+    await settled(by_hand)
     assert len(alice.told) == told
 
 
@@ -144,15 +147,15 @@ async def test_a_joiner_of_a_followed_topic_is_told_at_once(here: Process) -> No
     assert time.monotonic() - started < 0.5
 
 
-async def test_many_joins_in_one_turn_are_one_write_one_state_and_one_diff(here: Process) -> None:
-    alice = await joined(here, "alice")
-    await settled(here)
-    told, encoded = len(alice.told), here.encoder.broadcasts
-    others = [here.join(f"user {n}") for n in range(300)]
-    await until(lambda: all("presence_diff" in other.events for other in others))
+async def test_many_joins_in_one_batch_are_one_state_and_one_diff(by_hand: Process) -> None:
+    alice = by_hand.join("alice")
+    await settled(by_hand)
+    told, encoded = len(alice.told), by_hand.encoder.broadcasts
+    others = [by_hand.join(f"user {n}") for n in range(300)]
+    await settled(by_hand)
     assert [other.events for other in others] == [["presence_state", "presence_diff"]] * 300
     assert len(alice.told) == told + 1
-    assert here.encoder.broadcasts == encoded + 1
+    assert by_hand.encoder.broadcasts == encoded + 1
     assert alice.picture == others[7].picture
     assert len(alice.picture) == 301
 

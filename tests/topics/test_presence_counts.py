@@ -35,6 +35,14 @@ async def test_those_who_were_listed_are_told_the_number_instead(here: Process, 
     assert alice.picture == {}
 
 
+async def test_as_many_as_are_listed_are_no_crowd(here: Process) -> None:
+    clients = [here.join(f"user {n}") for n in range(5)]
+    await until(lambda: all(len(client.picture) == 5 for client in clients))
+    await settled(here)
+    assert [client.heard("presence_count") for client in clients] == [[]] * 5
+    assert [len(client.picture) for client in clients] == [5] * 5
+
+
 async def test_who_joins_a_crowd_is_given_an_empty_state_and_the_number(here: Process, there: Process) -> None:
     await crowd(here, there)
     late = here.join("late")

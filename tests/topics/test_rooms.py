@@ -9,8 +9,8 @@ import pytest
 
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
-from streaming.topics.messages import Message
-from streaming.topics.rooms import Member, Policy, Rooms
+from streaming.topics.messages import TopicMessage
+from streaming.topics.rooms import Member, Rooms, SlowPolicy
 from tests.core.doubles import RecordingSender
 
 
@@ -20,26 +20,26 @@ class Texts:
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
 
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
+    def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         self.runs.append([message.event for message in run])
         return [f"{message.topic} {message.event} {message.payload.decode()}" for message in run]
 
-    def push(self, member: Member, message: Message) -> list[Any]:
+    def push(self, member: Member, message: TopicMessage) -> list[Any]:
         return [f"{member.join_ref} {message.event} {message.payload.decode()}"]
 
 
 class Broken(Texts):
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
+    def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         raise LookupError
 
 
 class Policies:
     """A channel of which only the policies are asked for."""
 
-    def __init__(self, **policies: Policy) -> None:
+    def __init__(self, **policies: SlowPolicy) -> None:
         self.policies = policies
 
-    def policy(self, event: str) -> Policy:
+    def policy(self, event: str) -> SlowPolicy:
         return self.policies.get(event, "close")
 
 
@@ -52,7 +52,7 @@ class Client:
         self.slow: list[str] = []
         self.outbox = Outbox(self.sender, OutboxLimits(events=limit), self.slow.append)
 
-    def member(self, name: str, topic: str = "t", **policies: Policy) -> Member:
+    def member(self, name: str, topic: str = "t", **policies: SlowPolicy) -> Member:
         return Member(name, topic, self.outbox, self.encoder, "1", Policies(**policies))  # type: ignore[arg-type]
 
     @property
@@ -60,8 +60,8 @@ class Client:
         return self.sender.told
 
 
-def said(*events: str, topic: str = "t", without: str | None = None) -> list[Message]:
-    return [Message(topic, event, b"%d" % number, without=without) for number, event in enumerate(events)]
+def said(*events: str, topic: str = "t", without: str | None = None) -> list[TopicMessage]:
+    return [TopicMessage(topic, event, b"%d" % number, without=without) for number, event in enumerate(events)]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def rooms() -> Rooms:
     return Rooms()
 
 
-def enter(rooms: Rooms, client: Client, name: str = "m", topic: str = "t", **policies: Policy) -> Member:
+def enter(rooms: Rooms, client: Client, name: str = "m", topic: str = "t", **policies: SlowPolicy) -> Member:
     member = client.member(name, topic, **policies)
     rooms.add(member)
     return member
@@ -155,7 +155,7 @@ def test_rooms_count_what_was_said_and_delivered(rooms: Rooms, texts: Texts) -> 
     enter(rooms, Client(texts), "1")
     room = enter(rooms, Client(texts), "2").room
     rooms.deliver(said("a", "b"))
-    assert room is not None and (room.said, room.delivered, room.dropped) == (2, 4, 0)
+    assert room is not None and (room.published, room.delivered, room.dropped) == (2, 4, 0)
 
 
 # -- encoding ------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_a_push_is_never_dropped(rooms: Rooms, texts: Texts) -> None:
 def test_a_long_queue_is_written_in_pieces(rooms: Rooms, texts: Texts) -> None:
     client = blocked(texts)
     enter(rooms, client)
-    rooms.deliver([Message("t", "a", b"x" * 100_000) for _ in range(10)])
+    rooms.deliver([TopicMessage("t", "a", b"x" * 100_000) for _ in range(10)])
     client.sender.take(1)
     assert len(client.told) == 3
     client.sender.take(None)

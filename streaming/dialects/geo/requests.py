@@ -19,7 +19,7 @@ MAX_ID = 200
 
 
 @dataclass(frozen=True)
-class Wanted(features.Wanted):
+class Wanted(features.CheckedRequest):
     """A feature subscription as asked for; all but `message` is derived from it."""
 
     message: SubscribeFeatures
@@ -35,10 +35,10 @@ class Wanted(features.Wanted):
         text = given.get(layer) if isinstance(given, dict) else given
         return None if text is None else Cursor.parse(text)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What was given, for people."""
         batch = {} if self.message.batch is None else {"batch": self.message.batch}
-        return super().described() | batch
+        return super().describe() | batch
 
 
 async def wanted(message: SubscribeFeatures) -> Wanted:
@@ -48,8 +48,8 @@ async def wanted(message: SubscribeFeatures) -> Wanted:
         raise StreamError("invalid_cursor", "a subscription to one layer takes a text, one to all layers an object {layer: cursor}")
     for text in message.cursor.values() if isinstance(message.cursor, dict) else filter(None, [message.cursor]):
         Cursor.parse(text)
-    asked = features.Asked(**{name: getattr(message, name) for name in features.Asked.__struct_fields__})
-    return Wanted(asked, await features.presented(asked), message)
+    request = features.SubscriptionRequest(**{name: getattr(message, name) for name in features.SubscriptionRequest.__struct_fields__})
+    return Wanted(request, await features.presentation_of(request), message)
 
 
 async def updated(before: Wanted, message: UpdateSubscription) -> Wanted:

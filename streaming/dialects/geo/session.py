@@ -41,7 +41,7 @@ from .tiles import TileSubscription
 
 if TYPE_CHECKING:
     from streaming.engine.websocket import WebSocketConnection
-    from streaming.tiles.view import Allowance
+    from streaming.tiles.tile_viewport import SendWindow
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class GeoSession:
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
-        self.tile_allowance: Allowance | None = None
+        self.tile_window: SendWindow | None = None
         self._met = False
         self._bad_frames = 0
         self._reviewing: asyncio.Task[None] | None = None

@@ -18,8 +18,9 @@ from streaming.core.follower import Condition
 from streaming.core.prefilter import foreseen
 from streaming.core.replica import Replica
 from streaming.core.view import View
+from streaming.engine.catalogue import readable
 from streaming.features.events import event_feed
-from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
 from .encoder import EventVariant, FeatureVariant, event_encoder, feature_encoder
 from .messages import Ack, SubscribeEvents, SubscriptionInfo, UpdateSubscription
@@ -136,12 +137,12 @@ class FeatureSubscription:
             kind=self.kind,
             layer=only,
             cursor=cursor if only is None else cursor.get(only),
-            **self.wanted.described(),
+            **self.wanted.describe(),
         )
 
     def describe(self) -> dict[str, Any]:
         """For the admin."""
-        return {"feed": f"layer:{self.wanted.message.layer or '*'}", "filter": self.wanted.described()}
+        return {"feed": f"layer:{self.wanted.message.layer or '*'}", "filter": self.wanted.describe()}
 
     async def _layers(self) -> list[LayerSettings]:
         name = self.wanted.message.layer

@@ -19,7 +19,7 @@ from .messages import DataEncoding, TileData
 from .outbound import encode
 
 if TYPE_CHECKING:
-    from streaming.tiles.bodies import Body
+    from streaming.tiles.tile_updates import TileUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TileEncoder:
         self._text = is_text(variant.encoding)
         self._listed = variant.data_encoding is DataEncoding.LIST
 
-    def frames(self, tile: Tile, body: Body) -> list[Any]:
+    def frames(self, tile: Tile, body: TileUpdate) -> list[Any]:
         """One message."""
         found = body.frames.get(self)
         if found is None:
@@ -54,7 +54,7 @@ class TileEncoder:
             found = body.frames[self] = self.variant.framing.pack([encode(self._message(tile, body), self.variant.encoding)], self._text)
         return found
 
-    def _message(self, tile: Tile, body: Body) -> TileData:
+    def _message(self, tile: Tile, body: TileUpdate) -> TileData:
         return TileData(
             subscription_id=self.variant.subscription_id,
             tile=(tile.x, tile.y, tile.z),

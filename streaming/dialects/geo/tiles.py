@@ -16,7 +16,7 @@ from msgspec import UNSET, structs
 from streaming.core.errors import StreamError
 from streaming.engine.catalogue import readable
 from streaming.engine.conf import conf
-from streaming.tiles.grid import MAX_ZOOM, Tile, view
+from streaming.tiles.grid import MAX_ZOOM, Tile, viewport_tiles
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
@@ -35,10 +35,10 @@ from .requests import check_id
 from .tile_encoder import TileVariant, tile_encoder
 
 if TYPE_CHECKING:
-    from streaming.tiles.live import LiveTileset
+    from streaming.tiles.live_tileset import LiveTileset
     from streaming.tiles.live_tilesets import LiveTilesets
-    from streaming.tiles.tile_service import Opened
-    from streaming.tiles.view import TileView
+    from streaming.tiles.tile_renderer import OpenTileset
+    from streaming.tiles.tile_viewport import TileViewport
 
     from .session import GeoSession
 
@@ -52,7 +52,7 @@ class _Picture:
     """One tileset of a subscription."""
 
     live: LiveTileset
-    view: TileView
+    view: TileViewport
 
 
 class TileSubscription:
@@ -95,7 +95,7 @@ class TileSubscription:
         held: list[LiveTileset] = []
         try:
             for settings in found:
-                held.append(await self._tiles.hold(settings))
+                held.append(await self._tiles.acquire(settings))
             opened = {live.settings.name: await live.opened() for live in held}
             wanted = self._wanted(self.message, opened)
         except BaseException:
@@ -111,7 +111,7 @@ class TileSubscription:
         self._have = {}  # it may be much larger than the view
         with self._moving():
             for picture in self._pictures.values():
-                picture.live.join(picture.view)
+                picture.live.attach(picture.view)
 
     async def update(self, message: UpdateSubscription) -> None:
         """Another box, or other zooms: what came into view is sent, what left it is forgotten."""
@@ -144,7 +144,7 @@ class TileSubscription:
             if self._pictures:
                 self._end(error)
             return
-        if any(list(picture.view.wanted) != wanted[name] for name, picture in self._pictures.items()):
+        if any(list(picture.view.tiles) != wanted[name] for name, picture in self._pictures.items()):
             self._clear_beyond(wanted)
             self._move(wanted)
 
@@ -152,7 +152,7 @@ class TileSubscription:
         """Leave."""
         pictures, self._pictures = self._pictures, {}
         for picture in pictures.values():
-            picture.live.leave(picture.view)
+            picture.live.detach(picture.view)
             self._tiles.release(picture.live)
 
     def info(self) -> SubscriptionInfo:
@@ -178,29 +178,29 @@ class TileSubscription:
 
     async def _show_anew(self, name: str, settings: TilesetSettings) -> None:
         """The tileset has other settings."""
-        live = await self._tiles.hold(settings)
+        live = await self._tiles.acquire(settings)
         picture = self._pictures.get(name)
         if picture is None or live is picture.live:  # it has been told its new settings
             self._tiles.release(live)
             return
         view = self._view(live)
-        view.move(list(picture.view.wanted), picture.view.held)
-        picture.live.leave(picture.view)
+        view.move(list(picture.view.tiles), picture.view.held)
+        picture.live.detach(picture.view)
         self._tiles.release(picture.live)
         self._pictures[name] = _Picture(live, view)
-        live.join(view)
+        live.attach(view)
 
     def _clear_beyond(self, wanted: dict[str, list[Tile]]) -> None:
         """Tiles that the tileset does not have any more: the client still looks there."""
-        from streaming.tiles.bodies import full
+        from streaming.tiles.tile_updates import whole_tile
 
         for name, picture in self._pictures.items():
-            picture.view.empty(set(picture.view.wanted).difference(wanted[name]), full(None))
+            picture.view.clear(set(picture.view.tiles).difference(wanted[name]), whole_tile(None))
 
-    async def _opened(self) -> dict[str, Opened]:
+    async def _opened(self) -> dict[str, OpenTileset]:
         return {name: await picture.live.opened() for name, picture in list(self._pictures.items())}
 
-    def _wanted(self, message: SubscribeTiles, opened: dict[str, Opened]) -> dict[str, list[Tile]]:
+    def _wanted(self, message: SubscribeTiles, opened: dict[str, OpenTileset]) -> dict[str, list[Tile]]:
         """The tiles in view of each tileset, in the order in which they are sent. `StreamError`."""
         asked = message.zoom_range
         if asked.start > MAX_ZOOM:
@@ -209,16 +209,16 @@ class TileSubscription:
         wanted: dict[str, list[Tile]] = {}
         for name, has in opened.items():
             zooms = range(max(asked.start, has.metadata.min_zoom), min(asked.end, has.metadata.max_zoom + 1))
-            wanted[name] = view(message.bbox, zooms, left)
+            wanted[name] = viewport_tiles(message.bbox, zooms, left)
             left -= len(wanted[name])
         return wanted
 
     def _move(self, wanted: dict[str, list[Tile]]) -> None:
         with self._moving():
             for name, picture in self._pictures.items():
-                before = list(picture.view.wanted)
+                before = list(picture.view.tiles)
                 picture.view.move(wanted.get(name, ()))
-                picture.live.wanted_changed(picture.view, before)
+                picture.live.viewport_moved(picture.view, before)
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
@@ -230,24 +230,24 @@ class TileSubscription:
             self._settling = False
             self._current()
 
-    def _view(self, live: LiveTileset) -> TileView:
-        from streaming.tiles.view import Allowance, TileView
+    def _view(self, live: LiveTileset) -> TileViewport:
+        from streaming.tiles.tile_viewport import SendWindow, TileViewport
 
         session = self._session
-        session.tile_allowance = session.tile_allowance or Allowance()
+        session.tile_window = session.tile_window or SendWindow()
         variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._encoding)
         offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
-        made = TileView(session.outbox, tile_encoder(variant), offered, self._current, session.tile_allowance)
-        made.refused = self._refused
+        made = TileViewport(session.outbox, tile_encoder(variant), offered, self._current, session.tile_window)
+        made.on_refused = self._refused
         return made
 
     def _current(self) -> None:
         """One tileset's tiles have all been sent."""
         views = [picture.view for picture in self._pictures.values()]
-        if self._settling or not all(each.current for each in views) or not any(each.news for each in views):
+        if self._settling or not all(each.up_to_date for each in views) or not any(each.progressed for each in views):
             return
         for each in views:
-            each.news = False
+            each.progressed = False
         self._told_of_error = False
         if self.message.progress:
             self._session.send(TilesReady(self.id))
@@ -263,7 +263,7 @@ class TileSubscription:
         self._session.forget(self.id)
         self._session.refuse(StreamError(why.code, f"{why.message}; the subscription has ended"), self.id)
 
-    def _ack(self, text: str, wanted: dict[str, list[Tile]], opened: dict[str, Opened] | None) -> Ack:
+    def _ack(self, text: str, wanted: dict[str, list[Tile]], opened: dict[str, OpenTileset] | None) -> Ack:
         return Ack(
             request_id=self.id,
             success=True,
@@ -316,6 +316,6 @@ def _held(have: dict[str, list[HeldTile]], tileset: str) -> dict[Tile, str]:
     return {Tile(z, x, y): version for x, y, z, version in have.get(tileset, [])}
 
 
-def _info(opened: Opened) -> TilesetInfo:
+def _info(opened: OpenTileset) -> TilesetInfo:
     has = opened.metadata
     return TilesetInfo(has.format, MIME[has.format], has.tile_size, has.min_zoom, has.max_zoom, has.bounds, has.attribution)

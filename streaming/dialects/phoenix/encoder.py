@@ -14,7 +14,7 @@ from streaming.engine.senders import Framing
 from .serializers import Serializer
 
 if TYPE_CHECKING:
-    from streaming.topics.messages import Message
+    from streaming.topics.messages import TopicMessage
     from streaming.topics.rooms import Member
 
 
@@ -25,7 +25,7 @@ class RoomEncoder:
         self.serializer = serializer
         self._framing = framing
 
-    def broadcast(self, run: Sequence[Message]) -> list[Any]:
+    def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         """The same for every member: no references."""
         frames: list[Any] = []
         for binary, group in groupby(run, key=self._is_binary):
@@ -34,7 +34,7 @@ class RoomEncoder:
                 frames += self._framing.pack(payloads, not binary)
         return frames
 
-    def push(self, member: Member, message: Message) -> list[Any]:
+    def push(self, member: Member, message: TopicMessage) -> list[Any]:
         """With the reference of the member's join, which a client with several joins needs."""
         serializer = self.serializer
         payload: bytes | None
@@ -44,10 +44,10 @@ class RoomEncoder:
             payload = serializer.text(member.join_ref, None, message.topic, message.event, message.payload)
         return [] if payload is None else self._framing.pack([payload], not self._is_binary(message))
 
-    def _is_binary(self, message: Message) -> bool:
+    def _is_binary(self, message: TopicMessage) -> bool:
         return message.binary and self.serializer.binary_frames
 
-    def _broadcast(self, message: Message) -> bytes | None:
+    def _broadcast(self, message: TopicMessage) -> bytes | None:
         if message.binary:
             return self.serializer.binary_broadcast(message.topic, message.event, message.payload)
         return self.serializer.text(None, None, message.topic, message.event, message.payload)

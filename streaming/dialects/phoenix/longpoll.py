@@ -69,6 +69,7 @@ class PollSender:
     framing: Framing = POLL
 
     def __init__(self, ended: Callable[[], None]) -> None:
+        self.ended = False
         self.on_writable: Callable[[], None] = lambda: None
         self.heard_at = asyncio.get_running_loop().time()
         self._ended = ended
@@ -98,6 +99,7 @@ class PollSender:
 
     def close(self, code: int, reason: str) -> None:
         """The next request finds nobody here."""
+        self.ended = True
         if self._polling is not None:
             self._polling.set()
         self._ended()

@@ -178,6 +178,8 @@ class RedisCommands:
     # -- reading -----------------------------------------------------------
 
     async def _get(self, command: Get | PGet, filters: Filters) -> None:
+        if self.connection.sender.ended:  # what it asked before it left is not read: its answers would wait for nobody
+            return
         source = command.name if command.field is None else f"{command.name} {command.field}"
         if not await self.service.readable_by(command.name, self):
             raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
@@ -198,9 +200,10 @@ class RedisCommands:
 
     async def _has_room(self) -> bool:
         """Wait until the client has taken most of what it was sent: a hash may be larger than the memory. False if it has gone."""
-        while self.connection.outbox.bytes > MOST_WAITING_BYTES and not self.connection.closing:
+        sender = self.connection.sender
+        while self.connection.outbox.bytes > MOST_WAITING_BYTES and not sender.ended:
             await asyncio.sleep(LOOK_SECONDS)
-        return not self.connection.closing
+        return not sender.ended
 
     async def _one_off(self, crs: str | None) -> Filters:
         filters = Filters()

@@ -16,9 +16,10 @@ from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
+from streaming.engine.catalogue import readable
 from streaming.engine.conf import conf
-from streaming.features.geojson import keys_of
-from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
+from streaming.features.geojson import candidate_keys
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
 from .channels import Channels
 from .client_filters import Area, Filters, Value
@@ -62,7 +63,7 @@ class Layers:
         """The feature of this id, which may be a text or an integer. `StreamError`."""
         feed = layer_feed(await catalogue.get(name))
         try:
-            keys = keys_of(text)
+            keys = candidate_keys(text)
         except StreamError:
             return None
         for key in keys:

@@ -16,8 +16,8 @@ from streaming.management.commands.serve import check_migrations, prepare_redis
 from streaming.management.staged_files import Copies
 from streaming.models import Tileset
 from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_factory import KINDS, confined, detect_kind, open_source
-from streaming.tiles.tilesets import settings_of
+from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, resolve_source
+from streaming.tiles.tilesets import tileset_settings
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             metavar="SOURCE",
             help="a path (for a mosaic several, later ones on top) or a layer; for pushed tiles none",
         )
-        parser.add_argument("--kind", choices=KINDS, help="what the source is, if that cannot be seen from it")
+        parser.add_argument("--kind", choices=KIND_NAMES, help="what the source is, if that cannot be seen from it")
         parser.add_argument("--title", help="what people see")
         parser.add_argument("--min-zoom", type=int, metavar="Z", help="lowest zoom, instead of the source's")
         parser.add_argument("--max-zoom", type=int, metavar="Z", help="highest zoom, instead of the source's")
@@ -67,9 +67,9 @@ class Command(BaseCommand):
             raise CommandError(error.message) from error
 
     def _report(self, tileset: Tileset) -> None:
-        settings = settings_of(tileset)
+        settings = tileset_settings(tileset)
         source = open_source(settings)
-        has = settings.described(source.metadata)
+        has = settings.override(source.metadata)
         source.close()
         west, south, east, north = has.bounds
         self.stdout.write(
@@ -109,7 +109,7 @@ def _placed(text: str, copies: Copies | None) -> Path:
     """The absolute path, or that of a copy in the data folder. `CommandError` for what is elsewhere."""
     path = Path(text).absolute()
     try:
-        found = confined(str(path))
+        found = resolve_source(str(path))
     except StreamError as error:
         if not os.path.exists(path):
             raise CommandError(f"{path.name}: there is no such file or folder") from error

@@ -26,18 +26,18 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 import streaming
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.features.events import append_event_sync
+from streaming.features.events import publish_event
+from streaming.features.feature_file import FeatureFile
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
-from streaming.features.reading import FeatureFile
 from streaming.features.recordings import Recording, TimedFeature
-from streaming.features.replaying import Listener, Pace, Replay
+from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.commands.serve import check_application, check_migrations, prepare_redis
 from streaming.management.demo_imagery import Acquisition
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
-from streaming.tiles.tilesets import TilesetSettings, settings_of
+from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-class Narrator(Listener):
+class Narrator(ReplayObserver):
     """Makes an event of an aircraft that appears or leaves, at most one in two seconds."""
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class Narrator(Listener):
         if features and time.monotonic() - self._spoke >= SECONDS_BETWEEN_EVENTS:
             self._spoke = time.monotonic()
             with suppress(StreamError):  # Redis is away: the replay waits for it, and this event is not worth repeating
-                append_event_sync("custom", flight_event(msgspec.json.decode(features[0].value), change))
+                publish_event("custom", flight_event(msgspec.json.decode(features[0].value), change))
 
 
 def flight_event(feature: dict[str, Any], change: str) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _prepare_layers() -> LayerSettings:
 def _prepare_relief() -> TilesetSettings:
     """The relief as a tileset, with the settings an earlier demo gave it or somebody chose since, but without its imagery."""
     row, _ = Tileset.objects.get_or_create(name="relief", defaults=RELIEF)
-    relief = settings_of(row)
+    relief = tileset_settings(row)
     try:
         clear_imagery_sync(relief)
     except StreamError as error:
@@ -195,7 +195,7 @@ def _flying(flights: LayerSettings, options: dict[str, Any]) -> Iterator[None]:
     if not options["replay"]:
         yield
         return
-    replay = Replay(layer_feed(flights), Pace(options["speed"], drop_after=LANDED_AFTER), Narrator())
+    replay = Replay(layer_feed(flights), ReplayOptions(options["speed"], drop_after=LANDED_AFTER), Narrator())
     recording = Recording(str(FLIGHTS), flights.time_property or "datetime", multiply=options["multiply"])
     with _in_thread("demo-replay", lambda stop: _replay(replay, recording, stop)):
         yield

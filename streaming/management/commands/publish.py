@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
+from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import MAX_ERRORS, IngestResult, ingest
 from streaming.features.layers import layer_feed
-from streaming.features.reading import FeatureFile, FileRecord, with_id_from
+from streaming.features.splitting import RawFeature
 from streaming.management.arguments import add_layer_arguments, layer_of
 from streaming.management.commands.serve import check_migrations, prepare_redis
 
@@ -95,7 +96,7 @@ class _Progress:
         self._bar.close()
 
 
-def _identified(batches: Iterable[list[FileRecord]], id_property: str | None) -> Iterator[list[FileRecord]]:
+def _identified(batches: Iterable[list[RawFeature]], id_property: str | None) -> Iterator[list[RawFeature]]:
     for batch in batches:
         yield list(with_id_from(batch, id_property)) if id_property else batch
 

@@ -21,7 +21,7 @@ from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.layers import layer_feed
 from streaming.features.recordings import Recording
-from streaming.features.replaying import Listener, Pace, Replay
+from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
 from streaming.management.arguments import add_layer_arguments, at_least_one, layer_of, positive
 from streaming.management.commands.serve import check_migrations, prepare_redis
 
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         prepare_redis()
         layer = layer_of(options, options["time_property"])
         recording = _recording(options, options["time_property"] or layer.time_property)
-        pace = Pace(options["speed"], options["max_gap"], options["drop_after"])
+        pace = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
         now_property = (lambda: recording.time_property) if options["now"] else None
         with _Status(options["layer"]) as status, stop_on_signals() as stop:
             replay = Replay(layer_feed(layer), pace, status, now_property)
@@ -92,7 +92,7 @@ class Command(BaseCommand):
             self.stderr.write(f"  feature {error['index'] + 1:,}: {error['message']}")
 
 
-class _Status(Listener):
+class _Status(ReplayObserver):
     """A line with the recorded time, the rate and how late the replay is; on a terminal only."""
 
     def __init__(self, layer: str) -> None:

@@ -18,8 +18,8 @@ from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis
 from streaming.management.arguments import positive
 from streaming.management.commands.serve import check_migrations, prepare_redis
-from streaming.tiles.changes import Touched, announce
-from streaming.tiles.file_watcher import TileWatcher
+from streaming.tiles.change_feed import ChangedArea, announce
+from streaming.tiles.file_watcher import SourceWatcher
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 REREAD_SECONDS = 2.0
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         assert current is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, current.cancel)
-        watcher, watched = TileWatcher(poll_seconds), dict[str, TilesetSettings]()
+        watcher, watched = SourceWatcher(poll_seconds), dict[str, TilesetSettings]()
         with suppress(asyncio.CancelledError):
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -60,7 +60,7 @@ class Command(BaseCommand):
             finally:
                 await close_async_redis()
 
-    async def _reread(self, names: Collection[str], watched: dict[str, TilesetSettings], watcher: TileWatcher) -> None:
+    async def _reread(self, names: Collection[str], watched: dict[str, TilesetSettings], watcher: SourceWatcher) -> None:
         """Keep `watched` as the table is."""
         told: Collection[str] | None = None
         while True:
@@ -80,7 +80,7 @@ class Command(BaseCommand):
                     self._line(f"watching {', '.join(sorted(found)) or 'nothing yet: no tileset has files'}")
             await asyncio.sleep(REREAD_SECONDS)
 
-    async def _tell(self, name: str, touched: Touched) -> None:
+    async def _tell(self, name: str, touched: ChangedArea) -> None:
         """On the tileset's feed, however long that takes."""
         while True:
             try:
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def described(touched: Touched) -> str:
+def described(touched: ChangedArea) -> str:
     """What is touched, for people."""
     if touched.tiles is not None:
         shown = ", ".join(f"{tile.z}/{tile.x}/{tile.y}" for tile in sorted(touched.tiles)[:SHOWN_TILES])

@@ -42,7 +42,7 @@ class SourceClosed(StreamError):
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class TileMetadata:
     """What a source has. `bounds` in degrees; both zooms are included."""
 
     bounds: Box
@@ -56,11 +56,11 @@ class Metadata:
     """Whether rendered tiles are worth keeping; not where one may change without the source looking changed."""
 
 
-class Source(Protocol):
+class TileSource(Protocol):
     """One source of tiles."""
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has."""
         ...
 
@@ -122,15 +122,15 @@ class PerThread(Generic[H]):
 
 
 @contextmanager
-def readable(path: str | Path, *errors: type[BaseException]) -> Iterator[None]:
+def source_errors(path: str | Path, *errors: type[BaseException]) -> Iterator[None]:
     """Turn a library's errors about a file into `StreamError("invalid_source")`."""
     try:
         yield
     except errors as error:
-        raise invalid(path, reason(path, error)) from error
+        raise invalid_source(path, error_text(path, error)) from error
 
 
-def reason(path: str | Path, error: BaseException) -> str:
+def error_text(path: str | Path, error: BaseException) -> str:
     """What a library's error says of a file, without its name, which the refusal has already, and without its folder."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
@@ -145,7 +145,7 @@ def reason(path: str | Path, error: BaseException) -> str:
     return text.removeprefix(f"{name}: ").removeprefix(f"'{name}' ")
 
 
-def invalid(path: str | Path, why: str) -> StreamError:
+def invalid_source(path: str | Path, why: str) -> StreamError:
     """The refusal of a source; it names the file but not the folder."""
     return StreamError("invalid_source", f"{Path(path).name}: {why}")
 
@@ -155,20 +155,20 @@ def file_version(paths: Iterable[Path]) -> Hashable:
     return tuple(_stamp(path) for path in paths)
 
 
-def unpacked(data: bytes, name: str | Path) -> bytes:
+def decompressed(data: bytes, name: str | Path) -> bytes:
     """A stored vector tile without its gzip or zstd, so that equal content is equal bytes."""
-    with readable(name, zlib.error, zstandard.ZstdError):
+    with source_errors(name, zlib.error, zstandard.ZstdError):
         if data[:2] == b"\x1f\x8b":
             unzip = zlib.decompressobj(wbits=31)
             whole = unzip.decompress(data, MAX_TILE_BYTES)
             if unzip.unconsumed_tail:
-                raise invalid(name, "a tile is too large once it is unpacked")
+                raise invalid_source(name, "a tile is too large once it is unpacked")
             if not unzip.eof:
-                raise invalid(name, "a compressed tile is truncated")
+                raise invalid_source(name, "a compressed tile is truncated")
             return whole
         if data[:4] == _ZSTD_MAGIC:
             if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # decompressing allocates what the frame says, whatever the limit
-                raise invalid(name, "a tile is too large once it is unpacked")
+                raise invalid_source(name, "a tile is too large once it is unpacked")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
     return data
 

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from streaming.core.bbox import Box
-from streaming.tiles.grid import MAX_ZOOM, exists, tile_box
+from streaming.tiles.grid import MAX_ZOOM, tile_box, tile_exists
 
-from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, invalid, readable, reason, unpacked
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, TileMetadata, decompressed, error_text, invalid_source, source_errors
 
 MOST_COLUMNS = 1000
 """Of one zoom, that are looked into for its rows: from the first to the last, evenly."""
@@ -19,16 +19,16 @@ class DirectorySource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with readable(path, OSError):
+        with source_errors(path, OSError):
             self._root = path.resolve(strict=True)
             zooms = _numbers(self._root)
             if not zooms or zooms[-1] > MAX_ZOOM:
-                raise invalid(path, "it holds no tiles: z/x/y.png and the like are expected")
+                raise invalid_source(path, "it holds no tiles: z/x/y.png and the like are expected")
             self._suffix = self._find_suffix(zooms[-1])
             self._metadata = self._describe(zooms)
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has."""
         return self._metadata
 
@@ -43,16 +43,16 @@ class DirectorySource:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise invalid(path, reason(path, error)) from error
+            raise invalid_source(path, error_text(path, error)) from error
         if not real.is_relative_to(self._root):
-            raise invalid(path, "it is a link that leads out of the directory")
-        with readable(path, OSError):
+            raise invalid_source(path, "it is a link that leads out of the directory")
+        with source_errors(path, OSError):
             if not real.is_file():  # reading a pipe would take for ever
-                raise invalid(path, "it is no file")
+                raise invalid_source(path, "it is no file")
             if real.stat().st_size > MAX_TILE_BYTES:
-                raise invalid(path, "the tile is too large")
+                raise invalid_source(path, "the tile is too large")
             data = real.read_bytes()
-        return unpacked(data, path) if self._metadata.format == "mvt" else data
+        return decompressed(data, path) if self._metadata.format == "mvt" else data
 
     def _find_suffix(self, z: int) -> str:
         for x in _numbers(self._root / str(z)):
@@ -60,12 +60,12 @@ class DirectorySource:
                 stem, _, suffix = name.partition(".")
                 if stem.isdecimal() and suffix in FORMAT_NAMES:
                     return suffix
-        raise invalid(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
+        raise invalid_source(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
 
-    def _describe(self, zooms: list[int]) -> Metadata:
+    def _describe(self, zooms: list[int]) -> TileMetadata:
         boxes = [box for z in zooms for box in self._corners(z)]
         west, south, east, north = zip(*boxes, strict=True)
-        return Metadata((min(west), min(south), max(east), max(north)), zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], keep=False)
+        return TileMetadata((min(west), min(south), max(east), max(north)), zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], keep=False)
 
     def _corners(self, z: int) -> list[Box]:
         """The boxes of two tiles between which all of a zoom are; nothing if it has none."""
@@ -75,8 +75,8 @@ class DirectorySource:
         if not found:
             return []
         first, last = (found[0][0], min(each[0] for _, each in found)), (found[-1][0], max(each[-1] for _, each in found))
-        if not exists(z, *last):
-            raise invalid(self._path, f"zoom {z} has columns or rows that are not in the grid")
+        if not tile_exists(z, *last):
+            raise invalid_source(self._path, f"zoom {z} has columns or rows that are not in the grid")
         return [tile_box(z, *first), tile_box(z, *last)]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from streaming.core.bbox import Box
 
-from .base import invalid, readable
+from .base import invalid_source, source_errors
 from .geotiff import expect_warnings, library_errors, open_geotiff
-from .raster import around, full_zoom
+from .raster import around, native_zoom
 
 LOOKED_THROUGH = 64 * 1024 * 1024
 """An image of more pixels is not read only to find out whether all of them are opaque."""
@@ -37,12 +37,12 @@ class Footprint:
 def read_footprint(path: Path) -> Footprint:
     """From the file's header. `StreamError("invalid_source")` if it has no place on the map."""
     expect_warnings()
-    with open_geotiff(path) as dataset, readable(path, *library_errors()):
+    with open_geotiff(path) as dataset, source_errors(path, *library_errors()):
         left, bottom, right, top = dataset.bounds
         edges = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
         box = _degrees(path, dataset.crs, edges)
         upright = dataset.transform.b == dataset.transform.d == 0
-        return Footprint(box, dataset.crs, edges, upright, dataset.width, dataset.height, full_zoom(box, dataset))
+        return Footprint(box, dataset.crs, edges, upright, dataset.width, dataset.height, native_zoom(box, dataset))
 
 
 def covers(above: Footprint, below: Footprint) -> bool:
@@ -60,7 +60,7 @@ def covers(above: Footprint, below: Footprint) -> bool:
 
 def opaque(path: Path, colormap: str = "") -> bool:
     """Whether nothing below can be seen through it, shown with this colormap. Where that would take long to tell: no."""
-    with open_geotiff(path) as dataset, readable(path, *library_errors()):
+    with open_geotiff(path) as dataset, source_errors(path, *library_errors()):
         if not _opaque_palette(dataset, colormap):
             return False
         if dataset.width * dataset.height > LOOKED_THROUGH or _blocks(dataset) > MOST_BLOCKS:
@@ -98,7 +98,7 @@ def _degrees(path: Path, crs: Any, edges: Box) -> Box:
     west, south, east, north = around([box])
     crosses_antimeridian = box[0] > box[2]
     if not all(map(isfinite, box)) or south >= north or (west >= east and not crosses_antimeridian):
-        raise invalid(path, "the image is nowhere on the map")
+        raise invalid_source(path, "the image is nowhere on the map")
     return west, south, east, north
 
 

@@ -12,7 +12,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from .base import invalid, readable
+from .base import invalid_source, source_errors
 
 PROBED_BLOCKS = 64
 MAX_BLOCK_BYTES = 1024 * 1024 * 1024
@@ -30,20 +30,20 @@ def open_geotiff(path: Path) -> Any:
     """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it has no place on the earth."""
     import rasterio  # type: ignore[import-untyped]
 
-    with readable(path, *library_errors()):
+    with source_errors(path, *library_errors()):
         dataset = rasterio.open(path, driver="GTiff")
         if dataset.crs is None or dataset.transform.is_identity:
             dataset.close()
-            raise invalid(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
+            raise invalid_source(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
         if dataset.tags(ns="OVERVIEWS"):  # looked at before GDAL goes there
             dataset.close()
-            raise invalid(path, "it names another file or address as its overviews; gdaladdo makes some within it")
+            raise invalid_source(path, "it names another file or address as its overviews; gdaladdo makes some within it")
         return dataset
 
 
 def check_geotiff(path: Path, dataset: Any) -> None:
     """Refuse what is damaged, and what would take too long or too much memory to render. `StreamError("invalid_source")`."""
-    with readable(path, *library_errors()):
+    with source_errors(path, *library_errors()):
         _check_pictures(path)
         _check_overviews(path, dataset)
         _probe(dataset)
@@ -71,8 +71,10 @@ def _check_pictures(path: Path) -> None:
         with picture:
             height, width = max(picture.block_shapes, key=lambda shape: shape[0] * shape[1])
             if height * width * picture.count * 8 > MAX_BLOCK_BYTES:
-                raise invalid(path, f"its blocks of {width:,} x {height:,} pixels are too large; gdal_translate -of COG makes it better")
-    raise invalid(path, f"it holds more than {MAX_PICTURES} pictures; gdal_translate -of COG makes a file of one and its overviews")
+                raise invalid_source(
+                    path, f"its blocks of {width:,} x {height:,} pixels are too large; gdal_translate -of COG makes it better"
+                )
+    raise invalid_source(path, f"it holds more than {MAX_PICTURES} pictures; gdal_translate -of COG makes a file of one and its overviews")
 
 
 def _check_overviews(path: Path, dataset: Any) -> None:
@@ -81,9 +83,9 @@ def _check_overviews(path: Path, dataset: Any) -> None:
     width, height = _coarsest(path, dataset, len(factors) - 1)
     if width * height > MAX_COARSEST_PIXELS:
         what = "the coarsest of its overviews" if factors[1:] else "the image has no overviews, and it"
-        raise invalid(path, f"{what} has {width:,} x {height:,} pixels, too many to render low zooms; {_ADVICE}")
+        raise invalid_source(path, f"{what} has {width:,} x {height:,} pixels, too many to render low zooms; {_ADVICE}")
     if dataset.width * dataset.height > MAX_COARSEST_PIXELS and any(after > MAX_STEP * before for before, after in pairwise(factors)):
-        raise invalid(path, f"its overviews are more than {MAX_STEP} times as coarse, one as the other; {_ADVICE}")
+        raise invalid_source(path, f"its overviews are more than {MAX_STEP} times as coarse, one as the other; {_ADVICE}")
 
 
 def _coarsest(path: Path, dataset: Any, overviews: int) -> tuple[int, int]:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from streaming.core.bbox import Box
 from streaming.core.items import Item
 from streaming.tiles.grid import MAX_LATITUDE, WORLD
-from streaming.tiles.mvt import EXTENT, MARGIN, Shape, encode_layer
+from streaming.tiles.mvt import EXTENT, MARGIN, TileFeature, encode_layer
 
-from .base import Metadata
-from .batches import Batches
+from .base import TileMetadata
+from .feature_index import FeatureIndex
 
 DEFAULT_MAX_ZOOM = 14
 POINT = 0
@@ -33,14 +33,14 @@ SIMPLIFY_UNITS = 2.0
 class LayerSource:
     """The features of one layer at one moment. It never changes; `updated` makes the next one, which shares with it what stayed."""
 
-    def __init__(self, name: str, items: Iterable[Item] | Batches, max_zoom: int = DEFAULT_MAX_ZOOM) -> None:
+    def __init__(self, name: str, items: Iterable[Item] | FeatureIndex, max_zoom: int = DEFAULT_MAX_ZOOM) -> None:
         self._name, self._max_zoom = name, max_zoom
-        self._batches = items if isinstance(items, Batches) else Batches(items)
+        self._batches = items if isinstance(items, FeatureIndex) else FeatureIndex(items)
 
     @cached_property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has. Nominally of 512 pixels, as vector tiles are everywhere. The bounds are those of the features there are."""
-        return Metadata(_bounds(self._batches.bounds), 0, self._max_zoom, "mvt", 512, vector_layers=(self._name,))
+        return TileMetadata(_bounds(self._batches.bounds), 0, self._max_zoom, "mvt", 512, vector_layers=(self._name,))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -60,7 +60,7 @@ class LayerSource:
         square = (x - margin) / size, (y - margin) / size, (x + 1 + margin) / size, (y + 1 + margin) / size
         geometries, labels = self._batches.found(square)
         cut = _cut(geometries, square, z, x, y)
-        shapes = [Shape(geometry, label.words, label.id) for geometry, label in zip(cut, labels, strict=True)]
+        shapes = [TileFeature(geometry, label.words, label.id) for geometry, label in zip(cut, labels, strict=True)]
         return encode_layer(self._name, shapes) or None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, WORLD
 
-from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, PerThread, invalid, readable, unpacked
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, PerThread, TileMetadata, decompressed, invalid_source, source_errors
 
 CHECKED_WHOLE = 256 * 1024 * 1024
 """Files up to this size are checked page by page when they are opened."""
@@ -33,7 +33,7 @@ class MBTilesSource:
             self._metadata = self._read_metadata(connection)
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has."""
         return self._metadata
 
@@ -50,12 +50,12 @@ class MBTilesSource:
         if row is None or row[0] is None:
             return None
         if not isinstance(row[0], bytes) or len(row[0]) > MAX_TILE_BYTES:
-            raise invalid(self._path, f"tile {z}/{x}/{y} is not of bytes, or too large")
-        return unpacked(row[0], self._path) if self._metadata.format == "mvt" else row[0]
+            raise invalid_source(self._path, f"tile {z}/{x}/{y} is not of bytes, or too large")
+        return decompressed(row[0], self._path) if self._metadata.format == "mvt" else row[0]
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with readable(self._path, sqlite3.Error, OSError, OverflowError), self._connections.lease() as connection:
+        with source_errors(self._path, sqlite3.Error, OSError, OverflowError), self._connections.lease() as connection:
             end = time.monotonic() + QUERY_SECONDS
             connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
             yield connection
@@ -65,16 +65,16 @@ class MBTilesSource:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TILE_BYTES + 1024)  # of a value; a row is one while it is read
         return connection
 
-    def _read_metadata(self, connection: sqlite3.Connection) -> Metadata:
+    def _read_metadata(self, connection: sqlite3.Connection) -> TileMetadata:
         if self._path.stat().st_size <= CHECKED_WHOLE:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok":
-                raise invalid(self._path, f"the database is damaged ({state[:100]})")
+                raise invalid_source(self._path, f"the database is damaged ({state[:100]})")
         values = {str(name): str(value) for name, value in connection.execute("SELECT name, value FROM metadata")}
         low, high = connection.execute("SELECT min(zoom_level), max(zoom_level) FROM tiles").fetchone()
         if low is None or not 0 <= low <= high <= MAX_ZOOM:
-            raise invalid(self._path, "it has no tiles")
-        return Metadata(
+            raise invalid_source(self._path, "it has no tiles")
+        return TileMetadata(
             bounds=self._bounds(values.get("bounds")),
             min_zoom=low,
             max_zoom=high,
@@ -85,7 +85,7 @@ class MBTilesSource:
 
     def _format(self, name: str) -> str:
         if name not in FORMAT_NAMES:
-            raise invalid(self._path, f"tiles of the format {name[:20]!r} are not supported; use {', '.join(FORMAT_NAMES)}")
+            raise invalid_source(self._path, f"tiles of the format {name[:20]!r} are not supported; use {', '.join(FORMAT_NAMES)}")
         return FORMAT_NAMES[name]
 
     def _bounds(self, text: str | None) -> Box:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .base import MAX_TILE_BYTES, Metadata, PerThread, invalid, readable, unpacked
+from .base import MAX_TILE_BYTES, PerThread, TileMetadata, decompressed, invalid_source, source_errors
 
 MAX_DEPTH = 4
 CACHED_DIRECTORIES = 256
@@ -27,7 +27,7 @@ class PMTilesSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with readable(path, OSError):
+        with source_errors(path, OSError):
             self._file = PerThread(lambda: os.open(path, os.O_RDONLY), os.close)
             self._size = path.stat().st_size
         self._header = self._read_header()
@@ -36,7 +36,7 @@ class PMTilesSource:
         self._metadata = self._describe()
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has."""
         return self._metadata
 
@@ -48,7 +48,7 @@ class PMTilesSource:
         """The stored tile."""
         from pmtiles.tile import find_tile, zxy_to_tileid
 
-        with readable(self._path, ValueError, IndexError, EOFError):
+        with source_errors(self._path, ValueError, IndexError, EOFError):
             tile_id = zxy_to_tileid(z, x, y)
             offset, length = self._header["root_offset"], self._header["root_length"]
             for _ in range(MAX_DEPTH):
@@ -58,52 +58,52 @@ class PMTilesSource:
                 if entry.run_length:
                     return self._tile(self._header["tile_data_offset"] + entry.offset, entry.length)
                 offset, length = self._header["leaf_directory_offset"] + entry.offset, entry.length
-        raise invalid(self._path, "its directories are nested too deeply")
+        raise invalid_source(self._path, "its directories are nested too deeply")
 
     def _tile(self, offset: int, length: int) -> bytes:
         data = self._bytes(offset, length)
-        return unpacked(data, self._path) if self._metadata.format == "mvt" else data
+        return decompressed(data, self._path) if self._metadata.format == "mvt" else data
 
     def _bytes(self, offset: int, length: int) -> bytes:
         if length > MAX_TILE_BYTES:
-            raise invalid(self._path, "a tile or directory is too large")
-        with readable(self._path, OSError, OverflowError), self._file.lease() as descriptor:
+            raise invalid_source(self._path, "a tile or directory is too large")
+        with source_errors(self._path, OSError, OverflowError), self._file.lease() as descriptor:
             data = os.pread(descriptor, length, offset)
         if len(data) < length:
-            raise invalid(self._path, "the file is truncated")
+            raise invalid_source(self._path, "the file is truncated")
         return data
 
     def _read_header(self) -> dict[str, Any]:
         from pmtiles.tile import MagicNumberNotFound, SpecVersionUnsupported, deserialize_header
 
-        with readable(self._path, MagicNumberNotFound, SpecVersionUnsupported, ValueError, IndexError):
+        with source_errors(self._path, MagicNumberNotFound, SpecVersionUnsupported, ValueError, IndexError):
             header: dict[str, Any] = {**deserialize_header(self._bytes(0, _HEADER_BYTES))}
         for part in ("root", "metadata", "leaf_directory", "tile_data"):
             if header[f"{part}_offset"] + header[f"{part}_length"] > self._size:
-                raise invalid(self._path, "the file is truncated")
+                raise invalid_source(self._path, "the file is truncated")
         for what in ("internal_compression", "tile_compression"):
             if header[what].value not in _SUPPORTED_COMPRESSIONS and (what[0] == "i" or header["tile_type"].value == 1):
-                raise invalid(self._path, f"{what.replace('_', ' ')} {header[what].name} is not supported; use gzip or zstd")
+                raise invalid_source(self._path, f"{what.replace('_', ' ')} {header[what].name} is not supported; use gzip or zstd")
         if header["tile_type"].value not in _FORMATS:
-            raise invalid(self._path, f"tiles of the type {header['tile_type'].name} are not supported")
+            raise invalid_source(self._path, f"tiles of the type {header['tile_type'].name} are not supported")
         return header
 
     def _read_directory(self, offset: int, length: int) -> list[Any]:
         from pmtiles.tile import deserialize_directory
 
-        plain = unpacked(self._bytes(offset, length), self._path)
-        with readable(self._path, EOFError, ValueError, IndexError):
+        plain = decompressed(self._bytes(offset, length), self._path)
+        with source_errors(self._path, EOFError, ValueError, IndexError):
             return deserialize_directory(gzip.compress(plain, 0))  # it takes only gzip, and would unpack a bomb
 
-    def _describe(self) -> Metadata:
+    def _describe(self) -> TileMetadata:
         header = self._header
         west, south, east, north = (header[f"{name}_e7"] / 1e7 for name in ("min_lon", "min_lat", "max_lon", "max_lat"))
-        text = unpacked(self._bytes(header["metadata_offset"], header["metadata_length"]), self._path)
-        with readable(self._path, ValueError):
+        text = decompressed(self._bytes(header["metadata_offset"], header["metadata_length"]), self._path)
+        with source_errors(self._path, ValueError):
             described = json.loads(text or b"{}")
         described = described if isinstance(described, dict) else {}
         layers = described.get("vector_layers") or ()
-        return Metadata(
+        return TileMetadata(
             bounds=(west, south, east, north),
             min_zoom=header["min_zoom"],
             max_zoom=header["max_zoom"],

@@ -11,7 +11,7 @@ from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 from streaming.tiles.grid import WORLD
 
-from .base import Metadata
+from .base import TileMetadata
 
 MAX_ZOOM = 22
 """The highest zoom of a tileset that does not say."""
@@ -23,10 +23,10 @@ class PushedSource:
     def __init__(self, tileset: str, format: str = "", min_zoom: int | None = None, max_zoom: int | None = None) -> None:
         self._key = pushed_keys(tileset)[0]
         highest = max(MAX_ZOOM, min_zoom or 0) if max_zoom is None else max_zoom
-        self._metadata = Metadata(WORLD, min_zoom or 0, highest, format or "png")
+        self._metadata = TileMetadata(WORLD, min_zoom or 0, highest, format or "png")
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has: tiles anywhere."""
         return self._metadata
 

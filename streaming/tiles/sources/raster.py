@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_LATITUDE, MAX_ZOOM
 
-from .base import Metadata, PerThread, SourceClosed, invalid, readable
+from .base import PerThread, SourceClosed, TileMetadata, invalid_source, source_errors
 from .geotiff import check_geotiff, expect_warnings, library_errors, open_geotiff
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RasterOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Style:
     """How one file becomes red, green, blue and alpha."""
 
     bands: tuple[int, ...]
@@ -60,17 +60,17 @@ class RasterSource:
         self._paths = tuple(paths)
         self._options = options or RasterOptions()
         if self._options.format not in _ENCODING:
-            raise invalid(paths[0], f"a raster cannot be rendered as {self._options.format}; use {', '.join(_ENCODING)}")
+            raise invalid_source(paths[0], f"a raster cannot be rendered as {self._options.format}; use {', '.join(_ENCODING)}")
         expect_warnings()
         self._errors = library_errors()
         self._readers = PerThread(self._open, _close)
-        self._looks: list[_Look] = []
+        self._looks: list[_Style] = []
         with self._readers.lease() as readers:
             self._looks = [self._look(path, reader.dataset) for path, reader in zip(paths, readers, strict=True)]
             self._metadata = self._describe(readers)
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> TileMetadata:
         """What it has; the highest zoom is the one at which no detail is lost."""
         return self._metadata
 
@@ -81,7 +81,7 @@ class RasterSource:
     def render(self, z: int, x: int, y: int) -> bytes | None:
         """The tile as an image, None where all is transparent."""
         pixels = self.pixels(z, x, y)
-        return None if pixels is None else encode(pixels, self._options.format)
+        return None if pixels is None else encode_image(pixels, self._options.format)
 
     def pixels(self, z: int, x: int, y: int) -> Pixels | None:
         """The tile as an array (4, size, size) of red, green, blue, alpha; None where all is transparent."""
@@ -94,12 +94,12 @@ class RasterSource:
                     break
         return None if tile is None or not tile[3].any() else tile
 
-    def _read(self, path: Path, reader: Any, look: _Look, tile: tuple[int, int, int]) -> Pixels | None:
+    def _read(self, path: Path, reader: Any, look: _Style, tile: tuple[int, int, int]) -> Pixels | None:
         z, x, y = tile
         if not reader.tile_exists(x, y, z):
             return None
         method = "nearest" if look.nearest else "bilinear"
-        with readable(path, *self._errors):
+        with source_errors(path, *self._errors):
             image = reader.tile(
                 x, y, z, tilesize=self._options.tile_size, indexes=look.bands, resampling_method=method, reproject_method=method
             )
@@ -111,7 +111,7 @@ class RasterSource:
         readers: list[Any] = []
         try:
             for path in self._paths:
-                with readable(path, *self._errors):
+                with source_errors(path, *self._errors):
                     readers.append(Reader(input=None, dataset=open_geotiff(path)))
         except BaseException as error:
             _close(readers)
@@ -120,16 +120,16 @@ class RasterSource:
             raise
         return readers
 
-    def _look(self, path: Path, dataset: Any) -> _Look:
-        with readable(path, *self._errors):
+    def _look(self, path: Path, dataset: Any) -> _Style:
+        with source_errors(path, *self._errors):
             check_geotiff(path, dataset)
             bands = _shown_bands(dataset)
             palette = self._palette(dataset)
             embedded = palette is not None and not self._options.colormap
             stretch = () if embedded else self._options.rescale or _stretch(dataset, bands)
         if len(stretch) not in (0, 1, len(bands)):
-            raise invalid(path, f"rescale has {len(stretch)} ranges; give one, or one for each of the {len(bands)} bands")
-        return _Look(bands[:1] if palette is not None else bands, stretch, palette, embedded)
+            raise invalid_source(path, f"rescale has {len(stretch)} ranges; give one, or one for each of the {len(bands)} bands")
+        return _Style(bands[:1] if palette is not None else bands, stretch, palette, embedded)
 
     def _palette(self, dataset: Any) -> Pixels | None:
         import numpy as np
@@ -139,7 +139,9 @@ class RasterSource:
         colours: dict[int, Any] = {}
         if self._options.colormap:
             if self._options.colormap not in cmap.list():
-                raise invalid(dataset.name, f"there is no colormap {self._options.colormap[:50]!r}; viridis, terrain and blues are some")
+                raise invalid_source(
+                    dataset.name, f"there is no colormap {self._options.colormap[:50]!r}; viridis, terrain and blues are some"
+                )
             colours = dict(cmap.get(self._options.colormap))  # type: ignore[arg-type]
         elif dataset.colorinterp[0] == ColorInterp.palette:
             colours = dataset.colormap(1)
@@ -151,14 +153,14 @@ class RasterSource:
                 table[value] = colour
         return table
 
-    def _describe(self, readers: list[Any]) -> Metadata:
-        with readable(self._paths[0], *self._errors):
+    def _describe(self, readers: list[Any]) -> TileMetadata:
+        with source_errors(self._paths[0], *self._errors):
             boxes = [reader.get_geographic_bounds("epsg:4326") for reader in readers]
-            high = max(full_zoom(box, reader.dataset) for box, reader in zip(boxes, readers, strict=True))
-        return Metadata(around(boxes), 0, high, self._options.format, self._options.tile_size)
+            high = max(native_zoom(box, reader.dataset) for box, reader in zip(boxes, readers, strict=True))
+        return TileMetadata(around(boxes), 0, high, self._options.format, self._options.tile_size)
 
 
-def encode(pixels: Pixels, format: str) -> bytes:
+def encode_image(pixels: Pixels, format: str) -> bytes:
     """An array (4, height, width) of red, green, blue, alpha as an image; JPEG has white where it is transparent."""
     import numpy as np
     from rio_tiler.utils import render
@@ -172,7 +174,7 @@ def encode(pixels: Pixels, format: str) -> bytes:
     return render(colours, None if opaque else alpha, **_ENCODING[format])
 
 
-def _coloured(values: NDArray[Any], mask: NDArray[Any], look: _Look) -> Pixels:
+def _coloured(values: NDArray[Any], mask: NDArray[Any], look: _Style) -> Pixels:
     import numpy as np
 
     if mask.dtype != np.uint8:
@@ -239,7 +241,7 @@ def _stretch(dataset: Any, bands: tuple[int, ...]) -> tuple[tuple[float, float],
     return tuple(ranges)
 
 
-def full_zoom(box: Box, dataset: Any) -> int:
+def native_zoom(box: Box, dataset: Any) -> int:
     """The first zoom whose pixels (of tiles of 256) are no larger than the file's."""
     across = box[2] - box[0] if box[0] <= box[2] else box[2] - box[0] + 360  # the antimeridian
     degrees = min(across / dataset.width, (box[3] - box[1]) / dataset.height)

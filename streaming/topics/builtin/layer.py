@@ -22,8 +22,15 @@ from streaming.core.follower import Condition
 from streaming.core.prefilter import foreseen
 from streaming.core.replica import Replica
 from streaming.core.view import View
-from streaming.features.layers import LayerSettings, catalogue, layer_feed, readable
-from streaming.features.subscription_request import Asked, Wanted, changed, read_asked, understood
+from streaming.engine.catalogue import readable
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.subscription_request import (
+    CheckedRequest,
+    SubscriptionRequest,
+    check_request,
+    parse_request,
+    updated_request,
+)
 
 from ..channel import Channel, Reply
 from ..layer_events import LayerEncoder, LayerVariant, layer_encoder
@@ -36,7 +43,7 @@ REPLY_BYTES = 512 * 1024
 REVIEW_AGAIN_SECONDS = 5.0
 
 
-class LayerJoin(Asked, frozen=True):
+class LayerJoin(SubscriptionRequest, frozen=True):
     """The payload of a join."""
 
     cursor: str | None = None
@@ -47,7 +54,7 @@ class LayerChannel(Channel):
     """One client's picture of a layer. Who may have it is decided by the layer, not by a channel token."""
 
     _layer: LayerSettings
-    _wanted: Wanted
+    _wanted: CheckedRequest
     _filter: Filter
     _replica: Replica
     _view: View | None = None
@@ -57,10 +64,10 @@ class LayerChannel(Channel):
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any]:
         """What matches now or, with a cursor that still reaches, what was missed: then that follows as events."""
-        asked = read_asked(params, LayerJoin)
+        asked = parse_request(params, LayerJoin)
         cursor = None if asked.cursor is None else Cursor.parse(asked.cursor)
         self._layer = layer = await self._readable_layer()
-        self._wanted = await understood(asked)
+        self._wanted = await check_request(asked)
         self._filter = self._wanted.filter_for(layer.time_property)
         hub = self.topics.runtime.hub
         self._replica = replica = await hub.replica(layer_feed(layer))
@@ -102,7 +109,7 @@ class LayerChannel(Channel):
         """For the admin."""
         waiting = 0 if self._view is None else len(self._view.queue)
         feed = f"layer:{self._layer.name}"
-        return {"kind": "features", "feed": feed, "filter": self._wanted.described(), "waiting": waiting, "dropped": 0}
+        return {"kind": "features", "feed": feed, "filter": self._wanted.describe(), "waiting": waiting, "dropped": 0}
 
     # -- joining -----------------------------------------------------------
 
@@ -142,7 +149,7 @@ class LayerChannel(Channel):
             features.append(feature)
         return features, snapshot[len(features) :]
 
-    def _encoder(self, wanted: Wanted) -> LayerEncoder:
+    def _encoder(self, wanted: CheckedRequest) -> LayerEncoder:
         return layer_encoder(LayerVariant(self.topic, self.member.encoder, wanted.presentation))
 
     @staticmethod
@@ -153,7 +160,7 @@ class LayerChannel(Channel):
     # -- later -------------------------------------------------------------
 
     async def _update(self, changes: dict[str, Any]) -> Reply:
-        wanted = await understood(changed(self._wanted.asked, changes))
+        wanted = await check_request(updated_request(self._wanted.request, changes))
         condition = wanted.filter_for(self._layer.time_property)
         view, replica = self._view, self._replica
         items = replica.versions()
@@ -163,7 +170,7 @@ class LayerChannel(Channel):
         # Nothing awaits from here on, until the client has its answer.
         told = replica.difference(before, after, wanted.presentation != self._wanted.presentation)
         replica.leave(view)
-        view.reshape(self._encoder(wanted), condition, wanted.asked.max_rate)
+        view.reshape(self._encoder(wanted), condition, wanted.request.max_rate)
         replica.join(view)
         self._wanted, self._filter = wanted, condition
         self.connection.session.revision += 1

@@ -56,7 +56,7 @@ class OpenChannel(Channel):
     async def joined(self) -> None:
         """Others see who came; the client is told what it missed."""
         if self._following is not None:
-            self._following.tell_missed()
+            self._following.deliver_missed()
         self.track(self.member.key)
         self.topics.bridge.joined(self.member)
 

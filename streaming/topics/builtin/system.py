@@ -7,15 +7,15 @@ from typing import ClassVar
 
 import msgspec
 
-from ..messages import Message
-from ..rooms import Policy, Rooms
+from ..messages import TopicMessage
+from ..rooms import Rooms, SlowPolicy
 from .open import OpenChannel
 
 
 class SystemChannel(OpenChannel):
     """General information."""
 
-    slow: ClassVar[dict[str, Policy]] = {"datetime": "latest"}
+    slow: ClassVar[dict[str, SlowPolicy]] = {"datetime": "latest"}
 
 
 class Clock:
@@ -31,4 +31,4 @@ class Clock:
         if (room := self._rooms.get("system")) is not None:
             now = datetime.now().astimezone().isoformat(timespec="milliseconds")
             payload = {"status": "ok", "response": {"datetime": now, "counter": self._counter}}
-            room.deliver([Message("system", "datetime", msgspec.json.encode(payload))])
+            room.deliver([TopicMessage("system", "datetime", msgspec.json.encode(payload))])

@@ -22,10 +22,10 @@ from streaming.client.picture import Picture, View
 from streaming.client.tiles import Tile as HeldTile
 from streaming.client.tiles import read
 from streaming.dialects.geo.messages import TileData
-from streaming.features.layers import layer_feed, settings_of
+from streaming.features.layers import LayerSettings, layer_feed
 from streaming.models import Layer, Tileset
-from streaming.tiles.changes import Touched, announce
-from streaming.tiles.grid import Tile, view
+from streaming.tiles.change_feed import ChangedArea, announce
+from streaming.tiles.grid import Tile, viewport_tiles
 from streaming.tiles.sources.layer import LayerSource
 from streaming.tiles.sources.raster import RasterSource
 from tests.geo_peer import GeoPeer, point
@@ -103,7 +103,7 @@ class Viewer:
     def wrong(self, fresh: Fresh) -> list[Tile]:
         """The tiles that are not as they should be."""
         tiles: Mapping[Any, HeldTile] = self.picture.tiles
-        wanted = view(self.bbox, self.zooms, 1024)
+        wanted = viewport_tiles(self.bbox, self.zooms, 1024)
         assert {(tile.x, tile.y, tile.z) for tile in wanted} >= tiles.keys()
         return [tile for tile in wanted if not _same(tiles.get((tile.x, tile.y, tile.z)), fresh(tile))]
 
@@ -165,7 +165,7 @@ async def test_a_raster_that_is_painted_again_and_again(
         (tmp_path / "next.tif").replace(path)
         size = 20 / 128  # degrees; the bilinear resampling mixes neighbours
         box = ((column - 1) * size, 60 - (row + height + 1) * size, (column + width + 1) * size, 60 - (row - 1) * size)
-        await announce("r", Touched(box))
+        await announce("r", ChangedArea(box))
 
     await act(viewer, paint, seed)
     source = RasterSource([path])
@@ -186,7 +186,7 @@ async def test_a_raster_that_is_painted_again_and_again(
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("delta", [[], ["prefix+zstd"], ["upstream"]], ids=",".join)
 async def test_a_layer_whose_features_come_move_and_go(geo: Callable[..., GeoPeer], quick: None, seed: int, delta: list[str]) -> None:
-    layer = settings_of(await Layer.objects.acreate(name="cars"))
+    layer = LayerSettings.from_row(await Layer.objects.acreate(name="cars"))
     await Tileset.objects.acreate(name="v", kind="layer", source="cars")
     feed, chance = layer_feed(layer), random.Random(seed)
     viewer = Viewer(geo, "v", delta, seed)

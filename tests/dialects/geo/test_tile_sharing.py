@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from streaming.core.errors import StreamError
-from streaming.tiles.bodies import Body, body
-from streaming.tiles.changes import Touched, announce
+from streaming.tiles.change_feed import ChangedArea, announce
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.raster import RasterSource
-from streaming.tiles.store import Rendered
-from streaming.tiles.tile_service import close_tile_service
-from streaming.tiles.view import AHEAD, TileView
+from streaming.tiles.tile_cache import RenderedTile
+from streaming.tiles.tile_renderer import close_tile_renderer
+from streaming.tiles.tile_updates import TileUpdate, smallest_update
+from streaming.tiles.tile_viewport import MAX_REQUESTED, TileViewport
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import plain, write_raster
 
@@ -58,7 +58,7 @@ class Press:
 @pytest.fixture
 def press(monkeypatch: pytest.MonkeyPatch, red: Path, settings: object) -> Iterator[Press]:
     settings.GEOSTREAM_TILE_THREADS = 1  # type: ignore[attr-defined]
-    close_tile_service()
+    close_tile_renderer()
     made = Press(monkeypatch)
     yield made
     made.gate.set()
@@ -71,7 +71,7 @@ async def test_each_tile_is_rendered_once_for_all_viewers(geo: Geo, red: Path, p
         await subscribe(peer)
         await burst(peer)
     repaint(red, 0, 0, 255)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     for peer in peers:
         assert len(await burst(peer)) == 3
     assert set(press.rendered.values()) == {2}
@@ -80,18 +80,18 @@ async def test_each_tile_is_rendered_once_for_all_viewers(geo: Geo, red: Path, p
 async def test_delta_names_that_mean_nothing_make_no_deltas_of_their_own(geo: Geo, red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[frozenset[str]] = []
 
-    def counted(old: Rendered, new: Rendered, offered: frozenset[str]) -> Body:
+    def counted(old: RenderedTile, new: RenderedTile, offered: frozenset[str]) -> TileUpdate:
         made.append(offered)
-        return body(old, new, offered)
+        return smallest_update(old, new, offered)
 
-    monkeypatch.setattr("streaming.tiles.live.body", counted)
+    monkeypatch.setattr("streaming.tiles.live_tileset.smallest_update", counted)
     await add("red", red)
     peers = [geo() for _ in range(3)]
     for number, peer in enumerate(peers):
         await subscribe(peer, (0, 1), delta=["xor+zstd", f"unknown-{number}"])
         await burst(peer)
     repaint(red, 0, 255, 0)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     for peer in peers:
         (tile,) = await burst(peer)
         assert tile["encoding"] == "xor+zstd"
@@ -128,22 +128,22 @@ async def test_who_comes_after_a_change_does_not_get_what_was_rendered_before(
     geo: Geo, red: Path, press: Press, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.GEOSTREAM_TILE_THREADS = 2  # type: ignore[attr-defined]
-    close_tile_service()
+    close_tile_renderer()
     await add("red", red)
     early, late, fresh = geo(), geo(), geo()
     press.gate.clear()
     await subscribe(early, zooms=(0, 1))
     await press.at_work()
     refreshed = asyncio.Event()
-    touch = TileView.touch
+    mark_changed = TileViewport.mark_changed
 
-    def touched(view: TileView, tiles: Iterable[Tile]) -> None:
-        touch(view, tiles)
+    def touched(view: TileViewport, tiles: Iterable[Tile]) -> None:
+        mark_changed(view, tiles)
         refreshed.set()
 
-    monkeypatch.setattr(TileView, "touch", touched)
+    monkeypatch.setattr(TileViewport, "mark_changed", touched)
     repaint(red, 0, 0, 255)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     await asyncio.wait_for(refreshed.wait(), 10)
     await subscribe(late, zooms=(0, 1))
     press.gate.set()
@@ -162,7 +162,7 @@ async def test_a_tile_that_cannot_be_rendered_is_told_and_the_others_come(geo: G
     assert messages[1]["code"] == "invalid_source"
     assert messages[1]["request_id"] is None
     press.broken = set()
-    await announce("red", Touched(tiles=frozenset(press.rendered)))
+    await announce("red", ChangedArea(tiles=frozenset(press.rendered)))
     assert coords(await burst(peer)) == [(1, 1, 0)]
 
 
@@ -177,7 +177,7 @@ async def test_many_broken_tiles_are_told_once(geo: Geo, red: Path, press: Press
 
 async def test_a_tile_that_takes_long_does_not_keep_the_others_waiting(geo: Geo, red: Path, press: Press, settings: object) -> None:
     settings.GEOSTREAM_TILE_THREADS = 2  # type: ignore[attr-defined]
-    close_tile_service()
+    close_tile_renderer()
     await add("red", red)
     press.slow = {Tile(0, 0, 0)}
     press.gate.clear()
@@ -208,4 +208,4 @@ async def test_many_subscriptions_of_one_connection_ask_for_no_more_than_one(geo
     await subscribe(modest, zooms=(0, 1))
     press.gate.set()
     await burst(modest)
-    assert press.rendered.total() <= AHEAD + 2
+    assert press.rendered.total() <= MAX_REQUESTED + 2

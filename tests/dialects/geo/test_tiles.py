@@ -12,9 +12,9 @@ import pytest
 
 from streaming.engine.runtime import Runtime
 from streaming.models import Layer, Tileset
-from streaming.tiles.changes import Touched, announce
+from streaming.tiles.change_feed import ChangedArea, announce
 from streaming.tiles.grid import Tile
-from streaming.tiles.view import TileView
+from streaming.tiles.tile_viewport import TileViewport
 from tests.geo_peer import GeoPeer
 from tests.tiles.conftest import EUROPE, damage, plain, write_raster
 
@@ -57,7 +57,7 @@ async def test_a_replaced_source_is_sent_again(geo: Geo, red: Path) -> None:
     await subscribe(peer)
     before = await burst(peer)
     repaint(red, 0, 0, 255)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     after = await burst(peer)
     assert coords(after) == coords(before)
     assert not {tile["version"] for tile in after} & {tile["version"] for tile in before}
@@ -69,9 +69,9 @@ async def test_what_did_not_change_is_not_sent(geo: Geo, red: Path, monkeypatch:
     await subscribe(peer)
     await burst(peer)
     looked_at = asyncio.Queue[Tile]()
-    settle = TileView._settle
-    monkeypatch.setattr(TileView, "_settle", lambda view, tile, body: (settle(view, tile, body), looked_at.put_nowait(tile)))
-    await announce("red", Touched())
+    settle = TileViewport._settle
+    monkeypatch.setattr(TileViewport, "_settle", lambda view, tile, body: (settle(view, tile, body), looked_at.put_nowait(tile)))
+    await announce("red", ChangedArea())
     assert {await asyncio.wait_for(looked_at.get(), 10) for _ in range(3)} == {(0, 0, 0), (1, 1, 0), (2, 2, 1)}
     assert await peer.nothing()
 
@@ -82,7 +82,7 @@ async def test_only_touched_tiles_are_looked_at(geo: Geo, red: Path) -> None:
     await subscribe(peer, zooms=(3, 6))
     await burst(peer)
     repaint(red, 0, 0, 255)
-    await announce("red", Touched(tiles=frozenset({Tile(4, 8, 5)})))
+    await announce("red", ChangedArea(tiles=frozenset({Tile(4, 8, 5)})))
     assert coords(await burst(peer)) == [(4, 8, 5)]
 
 
@@ -94,7 +94,7 @@ async def test_nobody_else_gets_anything(geo: Geo, red: Path) -> None:
     await subscribe(elsewhere, bbox=[-60, -30, -50, -20], zooms=(2, 3))
     await burst(elsewhere)
     repaint(red, 0, 0, 255)
-    await announce("red", Touched(EUROPE))
+    await announce("red", ChangedArea(EUROPE))
     assert len(await burst(peer)) == 3
     assert await elsewhere.nothing()
 
@@ -155,7 +155,7 @@ async def test_a_delta_is_sent_to_who_can_apply_it(geo: Geo, red: Path) -> None:
     pixels = plain(255, 0, 0)
     pixels[:, :8, :8] = np.random.default_rng(1).integers(0, 255, (3, 8, 8))
     write_raster(red, pixels, EUROPE)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     (delta,) = await burst(peer)
     assert delta["encoding"] == "xor+zstd"
     assert delta["base_version"] == whole["version"]
@@ -168,7 +168,7 @@ async def test_who_did_not_ask_gets_whole_tiles_as_lists_of_their_bytes(geo: Geo
     (tile,) = await burst(peer)
     assert bytes(tile["data"]).startswith(b"\x89PNG")
     repaint(red, 254, 0, 0)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     (tile,) = await burst(peer)
     assert bytes(tile["data"]).startswith(b"\x89PNG")
     assert "encoding" not in tile
@@ -193,7 +193,7 @@ async def test_a_tile_that_became_empty_is_told_as_empty(geo: Geo, red: Path) ->
     await subscribe(peer, zooms=(4, 5), bbox=[2, 50, 3, 51])
     await burst(peer)
     write_raster(red, plain(255, 0, 0), (100.0, 0.0, 110.0, 10.0))
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     (tile,) = await burst(peer)
     assert (tile["data"], tile["version"]) == ("", "")
 
@@ -240,10 +240,10 @@ async def test_a_source_that_is_damaged_leaves_what_was_shown_and_recovers(geo: 
     await subscribe(peer)
     before = await burst(peer)
     damage(red)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     assert await peer.nothing()
     repaint(red, 0, 0, 255)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     assert coords(await burst(peer)) == coords(before)
 
 
@@ -259,7 +259,7 @@ async def test_who_may_not_read_a_tileset_any_more_is_told_and_gets_nothing(geo:
         end = await peer.next()
     assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
     repaint(red, 0, 0, 255)
-    await announce("red", Touched())
+    await announce("red", ChangedArea())
     assert await peer.nothing()
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from streaming.core.errors import StreamError
 from streaming.topics import Channel, Refused, Reply, Stop, topic
-from streaming.topics.rooms import Policy
+from streaming.topics.rooms import SlowPolicy
 
 happened: list[tuple[Any, ...]] = []
 
@@ -15,7 +15,7 @@ happened: list[tuple[Any, ...]] = []
 class Chat(Channel):
     """Does what it is told to."""
 
-    slow: ClassVar[Policy | dict[str, Policy]] = {"dropped": "drop", "position": "latest"}
+    slow: ClassVar[SlowPolicy | dict[str, SlowPolicy]] = {"dropped": "drop", "position": "latest"}
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:
         happened.append(("join", self.subtopic, params))
@@ -67,7 +67,7 @@ class Chat(Channel):
 class Patient(Chat):
     """Closes whoever is slow."""
 
-    slow: ClassVar[Policy] = "close"
+    slow: ClassVar[SlowPolicy] = "close"
 
 
 topicpatterns = [topic("chat:*", Chat), topic("patient", Patient), topic("chat:never", Patient)]

@@ -253,9 +253,9 @@ async def said(runtime: Runtime, topic: str, event: str, count: int) -> None:
     room = runtime.service(Topics).rooms.get(topic)
     assert room is not None
     for number in range(count):
-        before = room.said
+        before = room.published
         await abroadcast(topic, event, number)
-        await until(lambda before=before: room.said > before)  # type: ignore[misc]
+        await until(lambda before=before: room.published > before)  # type: ignore[misc]
 
 
 async def blocked(peer: PhoenixPeer, topic: str) -> PhoenixPeer:

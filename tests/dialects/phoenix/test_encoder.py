@@ -12,13 +12,13 @@ from streaming.core.outbox import Outbox
 from streaming.dialects.phoenix.encoder import room_encoder
 from streaming.dialects.phoenix.serializers import V1, V2, Serializer
 from streaming.engine.senders import ASGI, RAW
-from streaming.topics.messages import Message
+from streaming.topics.messages import TopicMessage
 from streaming.topics.rooms import Member
 from tests.core.doubles import RecordingSender
 
-SAID = Message("room:1", "shout", b'{"n":1}')
-BINARY = Message("room:1", "blob", b"\xff", binary=True)
-BINARY_TEXT = Message("room:1", "blob", b"abc", binary=True)
+SAID = TopicMessage("room:1", "shout", b'{"n":1}')
+BINARY = TopicMessage("room:1", "blob", b"\xff", binary=True)
+BINARY_TEXT = TopicMessage("room:1", "blob", b"abc", binary=True)
 
 
 def member(serializer: Serializer, join_ref: Any = "7") -> Member:
@@ -26,7 +26,7 @@ def member(serializer: Serializer, join_ref: Any = "7") -> Member:
     return Member("m", "room:1", outbox, room_encoder(serializer, ASGI), join_ref)
 
 
-def told(serializer: Serializer, *run: Message) -> list[Any]:
+def told(serializer: Serializer, *run: TopicMessage) -> list[Any]:
     return [json.loads(frame) if isinstance(frame, str) else frame for frame in room_encoder(serializer, ASGI).broadcast(run)]
 
 
@@ -73,6 +73,6 @@ def test_a_binary_push_carries_the_reference_of_the_join() -> None:
 
 
 @pytest.mark.parametrize(("message", "payloads"), [(BINARY_TEXT, ["abc"]), (BINARY, [])], ids=["text", "other bytes"])
-def test_a_binary_push_in_version_1(message: Message, payloads: list[str]) -> None:
+def test_a_binary_push_in_version_1(message: TopicMessage, payloads: list[str]) -> None:
     frames = room_encoder(V1, ASGI).push(member(V1), message)
     assert [json.loads(frame)["payload"] for frame in frames] == payloads

@@ -15,6 +15,7 @@ from django.contrib.auth.models import Permission, User
 from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
+from streaming.core.errors import CloseCode
 from streaming.core.redis import sync_redis
 from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
@@ -371,17 +372,53 @@ async def test_a_command_of_the_protocol_may_be_changed(settings: Settings, conn
     assert await (await connect()).contents("DEL pub:a") == ["never"]
 
 
-async def test_a_large_hash_is_read_no_faster_than_the_client_reads(peer: RedisPeer) -> None:
+# -- large hashes --------------------------------------------------------------
+
+
+async def read_half(peer: RedisPeer, *more: str) -> None:
+    """The client asked for a hash of 30 MB, and for what is given; it has stopped reading, and the server waits for it."""
     sync_redis().hset("pub:large", mapping={str(number): json.dumps("x" * 10_000) for number in range(3000)})
     peer.stop_reading()
-    await peer.send_text("GET pub:large")
-    outbox, most = peer.connection.outbox, 0
+    for command in ("GET pub:large", *more):
+        await peer.send_text(command)
     async with asyncio.timeout(10):
-        while outbox.bytes < 2_000_000:
+        while peer.connection.outbox.bytes < 2_000_000:
             await asyncio.sleep(0.01)
+
+
+def pages_read() -> int:
+    """How many pages of hashes Redis was asked for."""
+    return int(sync_redis().info("commandstats").get("cmdstat_hscan", {"calls": 0})["calls"])
+
+
+async def test_a_large_hash_is_read_no_faster_than_the_client_reads(peer: RedisPeer) -> None:
+    await read_half(peer)
+    outbox, most = peer.connection.outbox, 0
     for _ in range(20):
         await asyncio.sleep(0.01)
         most = max(most, outbox.bytes)
     assert most < 12_000_000
     peer.read_again()
     assert len(await peer.ask()) == 3000
+
+
+async def test_a_client_that_leaves_during_a_large_hash_is_gone_at_once(peer: RedisPeer, runtime: Runtime) -> None:
+    await read_half(peer)
+    peer.break_off()
+    await peer.released()
+    assert not runtime.connections.open
+
+
+async def test_what_a_client_asked_before_it_left_is_not_read(peer: RedisPeer) -> None:
+    await read_half(peer, *["GET pub:large"] * 10)
+    read = pages_read()
+    peer.break_off()
+    await peer.released()
+    assert pages_read() == read
+
+
+async def test_a_client_that_is_closed_during_a_large_hash_is_read_no_more(peer: RedisPeer, runtime: Runtime) -> None:
+    await read_half(peer)
+    peer.connection.close(CloseCode.DISCONNECTED, "an operator")
+    await peer.close()
+    assert not runtime.connections.open

@@ -133,6 +133,16 @@ async def test_a_client_that_left_is_told_nothing_more(client: Client) -> None:
     assert client.sender.writes == []
 
 
+async def test_nobody_can_have_more_bytes_gathered_than_there_is_room_for(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners_module, "MOST_GATHERED_BYTES", 5000)
+    client.listener.batch(1000, 3600)
+    client.listener.deliver(envelopes(*(f"{number}" + "x" * 2000 for number in range(4))), {})
+    assert [[one["content"][0] for one in content] for content in client.contents] == [["0", "1", "2"]]
+    client.listener.deliver(envelopes("4" + "x" * 2000), {})
+    assert len(client.told) == 1, "what is gathered anew begins at nothing"
+    client.listener.stop()
+
+
 async def test_nobody_can_have_more_gathered_than_there_is_room_for(client: Client) -> None:
     client.listener.batch(10**9, 10**6)
     for _ in range(3):

@@ -1,0 +1,65 @@
+"""/api/schema/ and /api/docs/: the OpenAPI document of GeoStream's own views, and the page that shows it.
+
+The project's other APIs are not in this document, because their views may not have the schema class that
+drf-spectacular needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from drf_spectacular import utils
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.negotiation import DefaultContentNegotiation
+
+from .base import ApiView
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def extend_schema(**operation: Any) -> Callable[[F], F]:
+    """drf-spectacular's decorator for the methods of views, independent of the project's DEFAULT_SCHEMA_CLASS."""
+
+    def decorate(method: F) -> F:
+        method.kwargs = {"schema": AutoSchema}  # type: ignore[attr-defined]  # the base class of the method's own schema
+        decorated: F = utils.extend_schema(**operation)(method)
+        return decorated
+
+    return decorate
+
+
+class OwnEndpoints(EndpointEnumerator):
+    """Enumerates the endpoints of this API, wherever the project has put them."""
+
+    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+        """Leave out the views of the project's other APIs."""
+        return issubclass(getattr(callback, "cls", object), ApiView) and bool(super().should_include_endpoint(path, callback))
+
+
+class OwnSchemaGenerator(SchemaGenerator):
+    """Generates the OpenAPI document of this API."""
+
+    endpoint_inspector_cls = OwnEndpoints
+
+
+class SchemaView(ApiView, SpectacularAPIView):
+    """The OpenAPI document, as YAML or JSON."""
+
+    schema = None
+    generator_class = OwnSchemaGenerator
+    renderer_classes = SpectacularAPIView.renderer_classes
+    content_negotiation_class = DefaultContentNegotiation
+    permission_classes = SpectacularAPIView.permission_classes
+
+
+class DocsView(ApiView, SpectacularSwaggerView):
+    """Swagger UI with the OpenAPI document."""
+
+    schema = None
+    url_name = "streaming:schema"
+    renderer_classes = SpectacularSwaggerView.renderer_classes
+    content_negotiation_class = DefaultContentNegotiation
+    permission_classes = SpectacularSwaggerView.permission_classes

@@ -1,0 +1,165 @@
+"""Serializers of the API: they check what is written to layers and tilesets, and describe the answers in the OpenAPI
+document.
+
+Answers themselves are encoded by msgspec (`streaming.engine.responses`).
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from rest_framework import serializers
+
+from streaming.core.errors import ERRORS
+from streaming.models import Layer, Tileset
+from streaming.tiles.source_check import check_tileset
+from streaming.tiles.source_kinds import KIND_NAMES
+from streaming.tiles.sources.base import MIME
+
+LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
+"""Settings of a layer that are shown only to users who may change them."""
+TILESET_SETTINGS = ("permission", "source", "rescale", "colormap")
+"""Settings of a tileset that are shown only to users who may change them."""
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """A refusal."""
+
+    code = serializers.CharField(help_text=f"Stable; one of {', '.join(ERRORS)}, or not_found, method_not_allowed, unsupported_media_type.")
+    message = serializers.CharField(help_text="For people: what is wrong and what to do about it.")
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    """What is wrong with one field."""
+
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class InvalidSerializer(ErrorSerializer):
+    """A refusal with a reason for each field."""
+
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
+
+
+class RefusedFeatureSerializer(ErrorSerializer):
+    """Why one feature was refused."""
+
+    index = serializers.IntegerField(help_text="Its place in the input, from 0.")
+
+
+class CountsSerializer(serializers.Serializer[Any]):
+    """What became of the features."""
+
+    added = serializers.IntegerField()
+    updated = serializers.IntegerField()
+    unchanged = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")  # type: ignore[assignment]
+
+
+class AllRefusedSerializer(CountsSerializer, ErrorSerializer):
+    """Nothing was stored; code and message are those of the first feature."""
+
+
+class LinkSerializer(serializers.Serializer[Any]):
+    """A link."""
+
+    rel = serializers.CharField()
+    type = serializers.CharField()
+    href = serializers.URLField()
+
+
+class LayerSerializer(serializers.ModelSerializer[Layer]):
+    """What can be set of a layer. Its name is chosen once: the features are stored under it."""
+
+    class Meta:
+        model = Layer
+        fields = ("name", "title", "public", "time_property", *LAYER_SETTINGS)
+
+    def validate_name(self, name: str) -> str:
+        """Refuse another name than the layer has."""
+        if self.instance is not None and name != self.instance.name:
+            raise serializers.ValidationError("a layer keeps its name")
+        return name
+
+
+class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
+    """A layer. The settings behind `count` are shown to users who may change them."""
+
+    time_property = serializers.CharField(allow_null=True)
+    count = serializers.IntegerField(allow_null=True, help_text="Features in it now; null while Redis does not answer.")
+    links = LinkSerializer(many=True)
+
+    class Meta:
+        model = Layer
+        fields = ("name", "title", "public", "time_property", "count", *LAYER_SETTINGS, "links")
+        extra_kwargs = {name: {"required": False} for name in LAYER_SETTINGS}
+
+
+class TilesetSerializer(serializers.ModelSerializer[Tileset]):
+    """What can be set of a tileset. Its name is chosen once: clients know it by it."""
+
+    class Meta:
+        model = Tileset
+        fields = ("name", "title", "kind", "format", "min_zoom", "max_zoom", "tile_size", "attribution", "public", *TILESET_SETTINGS)
+
+    def validate_name(self, name: str) -> str:
+        """Refuse another name than the tileset has."""
+        if self.instance is not None and name != self.instance.name:
+            raise serializers.ValidationError("a tileset keeps its name")
+        return name
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a source that cannot be read, by reading it."""
+        row = Tileset() if self.instance is None else copy(self.instance)
+        for name, value in attrs.items():
+            setattr(row, name, value)
+        try:
+            check_tileset(row)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+        return attrs
+
+
+class TilesetInfoSerializer(serializers.Serializer[Any]):
+    """A tileset."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    kind = serializers.ChoiceField(KIND_NAMES)
+    public = serializers.BooleanField()
+    format = serializers.ChoiceField(sorted(MIME))
+    min_zoom = serializers.IntegerField()
+    max_zoom = serializers.IntegerField()
+    tile_size = serializers.IntegerField(help_text="256 or 512 pixels")
+    bounds = serializers.ListField(child=serializers.FloatField(), help_text="west, south, east, north in degrees")
+    attribution = serializers.CharField(allow_blank=True)
+    permission = serializers.CharField(required=False, help_text="This and the next three are shown to users who may change them.")
+    source = serializers.CharField(required=False)  # type: ignore[assignment]  # the framework's own name for something else
+    rescale = serializers.CharField(required=False)
+    colormap = serializers.CharField(required=False)
+    links = LinkSerializer(many=True)
+
+
+class PushedSerializer(serializers.Serializer[Any]):
+    """What became of a pushed tile."""
+
+    tile = serializers.ListField(child=serializers.IntegerField(), help_text="x, y, zoom")
+    version = serializers.CharField(help_text="The hash of its bytes, and its ETag.")
+    outcome = serializers.ChoiceField(["added", "updated", "unchanged"])
+
+
+class PaintedSerializer(serializers.Serializer[Any]):
+    """A painted image."""
+
+    image = serializers.CharField()
+    bounds = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="west, south, east, north in degrees; null if the file is damaged"
+    )
+    bytes = serializers.IntegerField()
+    painted = serializers.DateTimeField()
+    version = serializers.CharField(help_text="The hash of its bytes.")
+    tiles = serializers.IntegerField(help_text="How many tiles of the tileset's zooms it touches.")

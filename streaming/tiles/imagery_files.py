@@ -1,0 +1,107 @@
+"""The images painted over a raster tileset, as the files they are.
+
+A file's name says all that is kept of an image: when it was painted, the hash of its bytes, and its own name. No file is ever written
+to: what replaces it is another file. It has its name only once it is whole, and the folder is changed by one process at a time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+
+SUFFIX = ".tif"
+STALE_SECONDS = 24 * 3600
+"""What was half written when its process died is removed after so long."""
+_INCOMING = ".incoming-"
+_NAME = re.compile(rf"([0-9]{{20}})-([0-9a-f]+)-(.+){re.escape(SUFFIX)}")
+
+
+class PaintedFile(NamedTuple):
+    """One image. `stamp` is when it was painted (nanoseconds since 1970); later ones are on top."""
+
+    stamp: int
+    version: str
+    image: str
+    path: Path
+
+
+def painted_files(folder: Path) -> list[PaintedFile]:
+    """The images of a folder, from the lowest to the highest; none if there is no such folder. Files of other names are not looked at."""
+    names = ((_NAME.fullmatch(path.name), path) for path in folder.glob(f"*{SUFFIX}"))
+    return sorted(PaintedFile(int(name[1]), name[2], name[3], path) for name, path in names if name)
+
+
+@contextmanager
+def temporary_image(folder: Path, image: str) -> Iterator[Path]:
+    """Where an image can be written; nothing is left there in the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(f"{_INCOMING}*"):
+        with suppress(FileNotFoundError):  # another one is done just now
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_INCOMING, ignore_cleanup_errors=True) as own:
+        yield Path(own) / f"{image}{SUFFIX}"
+
+
+def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
+    """Write the image to the file; returns the hash of its bytes. `StreamError("too_large")`."""
+    digest, size = blake2b(digest_size=16), 0
+    with path.open("wb") as file:
+        for chunk in _chunks(image):
+            size += len(chunk)
+            if size > conf.MAX_IMAGERY_BYTES:
+                raise StreamError("too_large", f"the image is larger than the {conf.MAX_IMAGERY_BYTES} bytes allowed")
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """No other process or thread changes the folder meanwhile. `StreamError("unknown_tileset")` if it is not there any more."""
+    try:
+        lock = (folder / ".lock").open("w")
+    except FileNotFoundError as error:
+        raise StreamError("unknown_tileset", f"tileset {folder.name!r} has just been removed") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def add_image(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
+    """Give a file its name, above all others; those it replaces go. To be done `locked`. `StreamError("tileset_full")`."""
+    present = painted_files(folder)
+    if len(present) - len(instead_of) >= conf.MAX_IMAGERY:
+        raise StreamError("tileset_full", f"{conf.MAX_IMAGERY} images are painted over it, as many as may be; take some away, or all")
+    stamp = max([time.time_ns(), *(each.stamp + 1 for each in present)])
+    placed = PaintedFile(stamp, version, image, folder / f"{stamp:020d}-{version}-{image}{SUFFIX}")
+    path.rename(placed.path)
+    remove_images(instead_of)
+    return placed
+
+
+def remove_images(files: Iterable[PaintedFile]) -> None:
+    """Remove images. Who has them open can read on."""
+    for each in files:
+        each.path.unlink(missing_ok=True)
+
+
+def _chunks(image: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
+    if isinstance(image, bytes):
+        yield image
+    elif isinstance(image, Path):
+        with image.open("rb") as file:
+            yield from iter(lambda: file.read(1 << 20), b"")
+    else:
+        yield from image

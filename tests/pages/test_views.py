@@ -1,0 +1,70 @@
+"""The pages, wherever the project has put them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import set_script_prefix
+
+from streaming.models import Layer
+
+
+@pytest.fixture(autouse=True)
+def engine(transactional_db: None, redis: None) -> Iterator[None]:
+    """The database and an empty Redis."""
+    yield
+    set_script_prefix("/")
+
+
+def config(path: str) -> Any:
+    """What a page's scripts are given."""
+    answer = Client().get(path)
+    assert answer.status_code == 200
+    found = re.search(r'<script id="[a-z]+-config" type="application/json">(.*?)</script>', answer.content.decode())
+    assert found
+    return json.loads(found[1])
+
+
+def test_the_map_knows_the_layers_that_its_user_may_read() -> None:
+    Layer.objects.create(name="open", title="Open")
+    Layer.objects.create(name="closed", public=False)
+    assert config("/")["layers"] == [{"name": "open", "title": "Open", "time_property": None}]
+
+
+def test_the_map_leads_to_the_admins_login_and_back() -> None:
+    assert config("/")["login_url"] == "/admin/login/?next=/"
+
+
+def test_a_project_that_sets_no_login_page_has_the_admins(settings: Any) -> None:
+    settings.LOGIN_URL = "/accounts/login/"  # Django's default
+    assert config("/")["login_url"] == "/admin/login/?next=/"
+
+
+def test_the_login_page_that_a_project_sets_is_used(settings: Any) -> None:
+    settings.LOGIN_URL = "/sign-in/"
+    assert config("/")["login_url"] == "/sign-in/?next=/"
+
+
+def test_a_project_without_the_admin_has_djangos_default(settings: Any) -> None:
+    settings.LOGIN_URL = "/accounts/login/"
+    settings.ROOT_URLCONF = "tests.other_project.urls"
+    assert config("/live/")["login_url"] == "/accounts/login/?next=/live/"
+
+
+@pytest.mark.parametrize("script_name", ["", "/maps"])
+def test_websockets_are_at_the_root_behind_the_script_name(settings: Any, script_name: str) -> None:
+    settings.LOGIN_URL = "/accounts/login/"
+    settings.ROOT_URLCONF = "tests.other_project.urls"
+    set_script_prefix(script_name)
+    assert config("/live/")["ws_path"] == f"{script_name}/ws"
+    assert config("/live/channels/test/")["socket_url"] == f"{script_name}/socket"
+
+
+def test_the_token_of_a_topic_is_given_under_the_prefix(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.other_project.urls"
+    assert config("/live/channels/test/")["token_url"] == "/live/token"
