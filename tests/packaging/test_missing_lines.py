@@ -61,19 +61,18 @@ def test_nothing_is_missing(project: Project) -> None:
 
 def test_each_line_that_is_missing_is_one_message(project: Project) -> None:
     """All at once: what is found does not hide what else there is to find."""
-    for line in ("^ASGI_APPLICATION = .*", "^CHANNEL_LAYERS = .*", "^REDIS_URL = .*", app("drf_spectacular"), app("streaming.redis_data")):
+    for line in ("^ASGI_APPLICATION = .*", "^CHANNEL_LAYERS = .*", "^REDIS_URL = .*", app("streaming.redis_data")):
         take_out(project, SETTINGS, line)
     take_out(project, SETTINGS, "'APP_DIRS': True", "'APP_DIRS': False")
     errors = told(project, "check")
     assert set(messages(errors)) == {
         "(streaming.E006) There is no channel layer.",
         "(streaming.E007) It is not said where Redis is.",
-        "(streaming.E008) drf_spectacular is needed by streaming.api.",
         "(streaming.E008) streaming.redis_data is needed by streaming.dialects.redis_commands.",
         "(streaming.E010) ASGI_APPLICATION is not set.",
         "(streaming.E014) The templates of GeoStream are not found.",
     }
-    assert errors.count("HINT: ") == 6
+    assert errors.count("HINT: ") == 5
 
 
 def test_an_app_that_many_need_is_one_message(project: Project) -> None:
