@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
-from streaming.client.errors import RequestRefused
-from streaming.client.position import Cursor
-from streaming.client.tiles import APPLICABLE, DELTAS
-from streaming.dialects.geo.messages import Message, type_of
+from ..dialects.geo.messages import Message, type_of
+from .errors import RequestRefused
+from .position import Cursor
+from .tiles import APPLICABLE, DELTAS
 
 
 class HasGeoInterface(Protocol):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from streaming.core.errors import ERRORS
+from ..core.errors import ERRORS
 
 
 class ClientError(Exception):

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from streaming.client.errors import RequestRefused
-from streaming.client.tiles import Coords, Tile, TileKey
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.messages import HeldTile
+from ..core.errors import StreamError
+from ..dialects.geo.messages import HeldTile
+from .errors import RequestRefused
+from .tiles import Coords, Tile, TileKey
 
 _IN_DOUBT = "?"
 
@@ -21,8 +21,8 @@ class View:
     """The tiles of a box for some zooms, counted as the server does. Raises RequestRefused if the box is none."""
 
     def __init__(self, bbox: Sequence[float], zooms: range) -> None:
-        from streaming.core.spatial import compile_bbox
-        from streaming.tiles.grid import ranges
+        from ..core.spatial import compile_bbox
+        from ..tiles.grid import ranges
 
         try:
             compile_bbox(bbox)

@@ -11,12 +11,12 @@ from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streaming.client.errors import ProtocolError
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.messages import TileData
+from ..core.errors import StreamError
+from ..dialects.geo.messages import TileData
+from .errors import ProtocolError
 
 if TYPE_CHECKING:
-    from streaming.tiles.deltas import Pixels
+    from ..tiles.deltas import Pixels
 
 DELTAS = ("xor+zstd", "patch+webp", "prefix+zstd")
 """The delta encodings that are worth asking for."""
@@ -84,7 +84,7 @@ class Tile:
             return self.content
         if self.empty or not self.mime_type.startswith("image/"):
             return None
-        from streaming.tiles.images import pixels
+        from ..tiles.images import pixels
 
         return _frozen(pixels(self.content))
 
@@ -105,7 +105,7 @@ def read(message: TileData, held: Tile | None) -> Tile:
 
 
 def _applied(encoding: str, delta: bytes, base_version: str | None, held: Tile | None) -> bytes | Pixels:
-    from streaming.tiles import deltas
+    from ..tiles import deltas
 
     if held is None or held.version is None or held.version != base_version:
         raise StreamError("bad_frame", f"the delta starts from version {base_version}, held is {held.version if held else 'nothing'}")

@@ -17,8 +17,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from streaming.core.errors import StreamError
-
+from ..core.errors import StreamError
 from . import images
 
 Pixels = NDArray[Any]

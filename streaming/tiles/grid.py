@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from math import asinh, atan, degrees, floor, pi, radians, sinh, tan
 from typing import NamedTuple
 
-from streaming.core.errors import StreamError
-from streaming.core.items import Box
-from streaming.core.spatial import compile_bbox
+from ..core.errors import StreamError
+from ..core.items import Box
+from ..core.spatial import compile_bbox
 
 MAX_LATITUDE = 85.0511287798066
 MAX_ZOOM = 30
