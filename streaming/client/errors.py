@@ -60,6 +60,13 @@ class ConnectionClosedByServer(ClientError):
         return 4400 <= self.code <= 4499
 
 
+class PixelsUnavailable(ClientError):
+    """The pixels of an image were asked for where nothing is installed that decodes it."""
+
+    def __init__(self) -> None:
+        super().__init__("pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'geostream[tiles]')")
+
+
 def is_permanent(error: BaseException | None) -> bool:
     """Whether a lost or failed connection is not worth another attempt."""
     return bool(getattr(error, "permanent", False))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
+from ..core.bbox import check_bbox
 from ..core.errors import StreamError
 from ..dialects.geo.messages import HeldTile
+from ..tiles.grid import ranges
 from .errors import RequestRefused
 from .tiles import Coords, Tile, TileKey
 
@@ -21,15 +23,11 @@ class View:
     """The tiles of a box for some zooms, counted as the server does. Raises RequestRefused if the box is none."""
 
     def __init__(self, bbox: Sequence[float], zooms: range) -> None:
-        from ..core.spatial import compile_bbox
-        from ..tiles.grid import ranges
-
         try:
-            compile_bbox(bbox)
+            box = check_bbox(bbox)
         except StreamError as error:
             raise RequestRefused(error.code, error.message) from error
-        west, south, east, north = bbox
-        self._parts = {zoom: ranges((west, south, east, north), zoom) for zoom in zooms}
+        self._parts = {zoom: ranges(box, zoom) for zoom in zooms}
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords

@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
-from streaming.core.items import Box
 
 from .changes import EVERYTHING, Touched, touched_tiles
 from .grid import Tile, exists, tile_box

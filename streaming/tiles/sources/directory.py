@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, exists, tile_box
 
 from .base import FORMAT_NAMES, MAX_TILE_BYTES, Metadata, invalid, readable, reason, unpacked
