@@ -32,7 +32,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from streaming.tiles import deltas, images, tile_updates
+from streaming.tiles import deltas, images, prefix_deltas, tile_updates
 from streaming.tiles.grid import Tile, tile_position, viewport_tiles
 from streaming.tiles.mvt import EXTENT, TileFeature, encode_layer, encode_properties
 from streaming.tiles.sources.base import MIME
@@ -139,7 +139,7 @@ def raster_row(name: str, pairs: list[Pair], way: str, share: float, repeat: int
         row.size("full", after)
         row.size("WebP lossless", images.lossless_webp(new))
         row.size("WebP lossy (85)", _lossy(new))
-        row.size("zstd", zstandard.compress(new.tobytes(), deltas.LEVEL))
+        row.size("zstd", zstandard.compress(new.tobytes(), prefix_deltas.LEVEL))
         row.delta("xor+zstd", old, new)
         row.delta("patch+webp", old, new)
         row.delta("prefix+zstd", before, after)
@@ -157,7 +157,7 @@ def vector_row(name: str, write: Callable[[list[Any]], bytes], pairs: list[Any],
         old = write([before for before, _ in pairs])
         new = row.timed("full make", write, [pair[index in chosen] for index, pair in enumerate(pairs)])
         row.size("full", new)
-        row.size("zstd", zstandard.compress(new, deltas.LEVEL))
+        row.size("zstd", zstandard.compress(new, prefix_deltas.LEVEL))
         row.delta("prefix+zstd", old, new)
         row.sent(MIME["mvt"], old, new)
     return row.cells(name, way, share)

@@ -56,7 +56,6 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
-    "leaflet",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",

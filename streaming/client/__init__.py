@@ -10,23 +10,24 @@ It needs nothing of Django: a script that only listens does not start a Django p
 
 from __future__ import annotations
 
-from streaming.client.backoff import Backoff
-from streaming.client.changes import Event, Feature, FeatureChange, FeatureId, FeatureKey
-from streaming.client.client import GeoStreamClient
-from streaming.client.errors import (
+from .backoff import Backoff
+from .changes import Event, Feature, FeatureChange, FeatureId, FeatureKey
+from .client import GeoStreamClient
+from .errors import (
     ClientError,
     ConnectionClosedByServer,
     ConnectionFailed,
     ConnectionLost,
+    PixelsUnavailable,
     ProtocolError,
     RequestRefused,
     RequestTimedOut,
 )
-from streaming.client.event_subscription import EventSubscription
-from streaming.client.feature_subscription import FeatureSubscription
-from streaming.client.state import ConnectionState
-from streaming.client.tile_subscription import TileSubscription
-from streaming.client.tiles import Coords, Tile, TileKey
+from .event_subscription import EventSubscription
+from .feature_subscription import FeatureSubscription
+from .state import ConnectionState
+from .tile_subscription import TileSubscription
+from .tiles import Coords, Tile, TileKey
 
 __all__ = [
     "Backoff",
@@ -44,6 +45,7 @@ __all__ = [
     "FeatureKey",
     "FeatureSubscription",
     "GeoStreamClient",
+    "PixelsUnavailable",
     "ProtocolError",
     "RequestRefused",
     "RequestTimedOut",

@@ -18,21 +18,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
-from streaming.client.backoff import Backoff
-from streaming.client.changes import Event, FeatureChange
-from streaming.client.conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, tiles_to_wire, to_wire
-from streaming.client.errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
-from streaming.client.event_subscription import EventSubscription
-from streaming.client.feature_subscription import FeatureSubscription
-from streaming.client.keeper import Heartbeat, Keeper
-from streaming.client.link import Endpoint
-from streaming.client.merging import merged
-from streaming.client.session import Answered, AnySubscription, Session, demand_success
-from streaming.client.state import ConnectionState, StateCallback
-from streaming.client.tile_subscription import TileSubscription
-from streaming.client.tiles import Tile
-from streaming.dialects.geo.codec import Encoding
-from streaming.dialects.geo.messages import (
+from ..dialects.geo.codec import Encoding
+from ..dialects.geo.messages import (
     Authenticate,
     Compression,
     ListSubscriptions,
@@ -41,6 +28,19 @@ from streaming.dialects.geo.messages import (
     SubscriptionInfo,
     Unsubscribe,
 )
+from .backoff import Backoff
+from .changes import Event, FeatureChange
+from .conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, tiles_to_wire, to_wire
+from .errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
+from .event_subscription import EventSubscription
+from .feature_subscription import FeatureSubscription
+from .keeper import Heartbeat, Keeper
+from .link import Endpoint
+from .merging import merged
+from .session import Answered, AnySubscription, Session, demand_success
+from .state import ConnectionState, StateCallback
+from .tile_subscription import TileSubscription
+from .tiles import Tile
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from streaming.client.changes import ChangeType, Feature, FeatureChange, FeatureId, FeatureKey
+from .changes import ChangeType, Feature, FeatureChange, FeatureId, FeatureKey
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 

@@ -8,10 +8,10 @@ from typing import Any, Protocol, TypedDict
 
 import msgspec
 
-from streaming.client.errors import RequestRefused
-from streaming.client.position import Cursor
-from streaming.client.tiles import APPLICABLE, DELTAS
-from streaming.dialects.geo.messages import Message, type_of
+from ..dialects.geo.messages import Message, type_of
+from .errors import RequestRefused
+from .position import Cursor
+from .tiles import DELTAS, applicable_deltas, has_pixels
 
 
 class HasGeoInterface(Protocol):
@@ -148,9 +148,11 @@ def _zoom_range(zooms: Zooms) -> dict[str, int]:
 
 
 def _deltas(delta: bool | Sequence[str]) -> list[str] | None:
-    names = list(DELTAS) if delta is True else list(delta or ())
-    if unknown := [name for name in names if name not in APPLICABLE]:
-        raise RequestRefused("bad_request", f"delta: this client cannot apply {unknown}; it can apply {', '.join(APPLICABLE)}")
+    applicable = applicable_deltas()
+    names = [name for name in DELTAS if name in applicable] if delta is True else list(delta or ())
+    if refused := [name for name in names if name not in applicable]:
+        more = "" if has_pixels() else "; others need numpy and Pillow"
+        raise RequestRefused("bad_request", f"delta: this client cannot apply {refused}; it can apply {', '.join(applicable)}{more}")
     return names or None
 
 

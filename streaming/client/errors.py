@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from streaming.core.errors import ERRORS
+from ..core.errors import ERRORS
 
 
 class ClientError(Exception):
@@ -58,6 +58,13 @@ class ConnectionClosedByServer(ClientError):
     def permanent(self) -> bool:
         """Whether reconnecting unchanged is useless."""
         return 4400 <= self.code <= 4499
+
+
+class PixelsUnavailable(ClientError):
+    """The pixels of an image were asked for where nothing is installed that decodes it."""
+
+    def __init__(self) -> None:
+        super().__init__("pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'geostream[tiles]')")
 
 
 def is_permanent(error: BaseException | None) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from streaming.client.changes import Event
-from streaming.client.conditions import build
-from streaming.client.errors import ProtocolError
-from streaming.client.subscription import Owner, Subscription
-from streaming.client.waiting import WaitingEvents
-from streaming.dialects.geo.messages import Ack, Message, SubscribeEvents
-from streaming.dialects.geo.messages import Event as EventMessage
+from ..dialects.geo.messages import Ack, Message, SubscribeEvents
+from ..dialects.geo.messages import Event as EventMessage
+from .changes import Event
+from .conditions import build
+from .errors import ProtocolError
+from .subscription import Owner, Subscription
+from .waiting import WaitingEvents
 
 
 class EventSubscription(Subscription[Event]):

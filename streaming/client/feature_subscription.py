@@ -8,13 +8,13 @@ from typing import Any, Literal, Unpack
 
 import msgspec
 
-from streaming.client.changes import Feature, FeatureChange, FeatureId, FeatureKey
-from streaming.client.collection import Collection
-from streaming.client.conditions import Conditions, build, to_wire
-from streaming.client.errors import ProtocolError
-from streaming.client.subscription import Owner, Subscription
-from streaming.client.waiting import WaitingChanges
-from streaming.dialects.geo.messages import Ack, ChangeType, FeatureData, Message, SubscribeFeatures, UpdateSubscription
+from ..dialects.geo.messages import Ack, ChangeType, FeatureData, Message, SubscribeFeatures, UpdateSubscription
+from .changes import Feature, FeatureChange, FeatureId, FeatureKey
+from .collection import Collection
+from .conditions import Conditions, build, to_wire
+from .errors import ProtocolError
+from .subscription import Owner, Subscription
+from .waiting import WaitingChanges
 
 _KINDS: dict[ChangeType, Literal["added", "updated", "deleted"]] = {
     ChangeType.ADDED: "added",

@@ -12,10 +12,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-from streaming.client.backoff import Backoff
-from streaming.client.errors import ClientError, ConnectionLost, is_permanent
-from streaming.client.session import Session
-from streaming.client.state import ConnectionState, StateCallback
+from .backoff import Backoff
+from .errors import ClientError, ConnectionLost, is_permanent
+from .session import Session
+from .state import ConnectionState, StateCallback
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from typing import Any, Literal
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from streaming.client.errors import ClientError, ConnectionClosedByServer, ConnectionFailed, ConnectionLost, ProtocolError
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.codec import PROTOCOL_VERSION, Encoding, decode, encode, is_text
-from streaming.dialects.geo.messages import Error, Handshake, HandshakeAck, Message
+from ..core.errors import StreamError
+from ..dialects.geo.codec import PROTOCOL_VERSION, Encoding, decode, encode, is_text
+from ..dialects.geo.messages import Error, Handshake, HandshakeAck, Message
+from .errors import ClientError, ConnectionClosedByServer, ConnectionFailed, ConnectionLost, ProtocolError
 
 _TRY_AGAIN = {408, 425, 429}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from streaming.client.errors import ClientError, RequestTimedOut
+from .errors import ClientError, RequestTimedOut
 
 
 @dataclass(slots=True, eq=False)

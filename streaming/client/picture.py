@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from streaming.client.errors import RequestRefused
-from streaming.client.tiles import Coords, Tile, TileKey
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.messages import HeldTile
+from ..core.bbox import check_bbox
+from ..core.errors import StreamError
+from ..dialects.geo.messages import HeldTile
+from ..tiles.grid import tile_ranges
+from .errors import RequestRefused
+from .tiles import Coords, Tile, TileKey
 
 _IN_DOUBT = "?"
 
@@ -21,15 +23,11 @@ class View:
     """The tiles of a box for some zooms, counted as the server does. Raises RequestRefused if the box is none."""
 
     def __init__(self, bbox: Sequence[float], zooms: range) -> None:
-        from streaming.core.spatial import compile_bbox
-        from streaming.tiles.grid import tile_ranges
-
         try:
-            compile_bbox(bbox)
+            box = check_bbox(bbox)
         except StreamError as error:
             raise RequestRefused(error.code, error.message) from error
-        west, south, east, north = bbox
-        self._parts = {zoom: tile_ranges((west, south, east, north), zoom) for zoom in zooms}
+        self._parts = {zoom: tile_ranges(box, zoom) for zoom in zooms}
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords

@@ -9,13 +9,7 @@ import logging
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from streaming.client.errors import ClientError, ConnectionLost, RequestRefused
-from streaming.client.event_subscription import EventSubscription
-from streaming.client.feature_subscription import FeatureSubscription
-from streaming.client.link import Link
-from streaming.client.pending import Pending, within
-from streaming.client.tile_subscription import TileSubscription
-from streaming.dialects.geo.messages import (
+from ..dialects.geo.messages import (
     Ack,
     Error,
     Event,
@@ -27,6 +21,12 @@ from streaming.dialects.geo.messages import (
     TileData,
     TilesReady,
 )
+from .errors import ClientError, ConnectionLost, RequestRefused
+from .event_subscription import EventSubscription
+from .feature_subscription import FeatureSubscription
+from .link import Link
+from .pending import Pending, within
+from .tile_subscription import TileSubscription
 
 logger = logging.getLogger(__name__)
 

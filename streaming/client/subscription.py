@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from streaming.client.position import Cursor, Position
-from streaming.client.waiting import Waiting
-from streaming.dialects.geo.messages import Ack, Message
+from ..dialects.geo.messages import Ack, Message
+from .position import Cursor, Position
+from .waiting import Waiting
 
 T = TypeVar("T")
 

@@ -7,14 +7,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from streaming.client.conditions import TileConditions, build, tiles_to_wire, zooms_of
-from streaming.client.errors import RequestRefused
-from streaming.client.picture import Picture, View
-from streaming.client.subscription import Owner, Subscription
-from streaming.client.tiles import Coords, Tile, TileKey, read
-from streaming.client.waiting import WaitingTiles
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.messages import Ack, Message, SubscribeTiles, TileData, TilesetInfo, UpdateSubscription
+from ..core.errors import StreamError
+from ..dialects.geo.messages import Ack, Message, SubscribeTiles, TileData, TilesetInfo, UpdateSubscription
+from .conditions import TileConditions, build, tiles_to_wire, zooms_of
+from .errors import RequestRefused
+from .picture import Picture, View
+from .subscription import Owner, Subscription
+from .tiles import Coords, Tile, TileKey, read
+from .waiting import WaitingTiles
 
 logger = logging.getLogger(__name__)
 

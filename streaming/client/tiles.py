@@ -7,22 +7,36 @@ off until somebody looks; the libraries for it are only loaded then.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streaming.client.errors import ProtocolError
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.messages import TileData
+from ..core.errors import StreamError
+from ..dialects.geo.messages import TileData
+from ..tiles.prefix_deltas import apply_prefix
+from .errors import PixelsUnavailable, ProtocolError
 
 if TYPE_CHECKING:
-    from streaming.tiles.deltas import Pixels
+    from ..tiles.deltas import Pixels
 
+PIXEL_LIBRARIES = ("numpy", "PIL")
 DELTAS = ("xor+zstd", "patch+webp", "prefix+zstd")
 """The delta encodings that are worth asking for."""
-APPLICABLE = (*DELTAS, "upstream")
 _OF_PIXELS = {"xor+zstd", "patch+webp"}
+_WITHOUT_LIBRARIES = ("prefix+zstd",)
 _FAST = 1
+
+
+@cache
+def has_pixels() -> bool:
+    """Whether the libraries are installed that images are decoded with."""
+    return all(find_spec(name) for name in PIXEL_LIBRARIES)
+
+
+def applicable_deltas() -> tuple[str, ...]:
+    """The delta encodings that can be applied here."""
+    return (*DELTAS, "upstream") if has_pixels() else _WITHOUT_LIBRARIES
 
 
 class Coords(NamedTuple):
@@ -72,7 +86,7 @@ class Tile:
     def array(self) -> Pixels | None:
         """The pixels: 8-bit RGBA, (height, width, 4), rows from the top, read-only; None if the tile is empty or no image.
 
-        Raises ProtocolError if the image is damaged.
+        Raises ProtocolError if the image is damaged, PixelsUnavailable without numpy and Pillow.
         """
         try:
             return self._pixels()
@@ -84,7 +98,9 @@ class Tile:
             return self.content
         if self.empty or not self.mime_type.startswith("image/"):
             return None
-        from streaming.tiles.images import decode_pixels
+        if not has_pixels():
+            raise PixelsUnavailable
+        from ..tiles.images import decode_pixels
 
         return _frozen(decode_pixels(self.content))
 
@@ -105,10 +121,14 @@ def read(message: TileData, held: Tile | None) -> Tile:
 
 
 def _applied(encoding: str, delta: bytes, base_version: str | None, held: Tile | None) -> bytes | Pixels:
-    from streaming.tiles import deltas
-
     if held is None or held.version is None or held.version != base_version:
         raise StreamError("bad_frame", f"the delta starts from version {base_version}, held is {held.version if held else 'nothing'}")
+    if encoding in _WITHOUT_LIBRARIES and isinstance(held.content, bytes):
+        return apply_prefix(held.content, delta)
+    if encoding not in applicable_deltas():
+        raise StreamError("bad_frame", f"{encoding} cannot be applied here")
+    from ..tiles import deltas
+
     base: Any = held._pixels() if encoding in _OF_PIXELS else held.content
     made: bytes | Pixels = deltas.apply(encoding, base, delta)
     return made if isinstance(made, bytes) else _frozen(made)

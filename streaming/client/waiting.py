@@ -12,9 +12,9 @@ from collections import OrderedDict, deque
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from streaming.client.changes import Event, FeatureChange, FeatureKey
-from streaming.client.picture import View
-from streaming.client.tiles import Coords, Tile
+from .changes import Event, FeatureChange, FeatureKey
+from .picture import View
+from .tiles import Coords, Tile
 
 T = TypeVar("T")
 

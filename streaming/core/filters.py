@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from streaming.core.attributes import canonical_pairs, join, pairs_condition
+from streaming.core.bbox import Box
 from streaming.core.datetimes import Interval, microseconds, parse_interval
 from streaming.core.expressions import Expression, compile_expression
-from streaming.core.items import Box, Item
+from streaming.core.items import Item
 from streaming.core.spatial import Region, compile_bbox, compile_geometry, intersect_boxes
 
 Predicate = Callable[[Item], bool]

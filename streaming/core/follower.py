@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Protocol
 
+from .bbox import Box
 from .deliveries import Delivery, Encoder
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
-from .items import Box, Change, Item
+from .items import Change, Item
 from .view import View
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 
 T = TypeVar("T", bound=Hashable)
 

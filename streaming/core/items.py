@@ -12,8 +12,7 @@ import msgspec
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-Box = tuple[float, float, float, float]
-"""(west, south, east, north) in degrees."""
+from .bbox import Box
 
 
 class _Geometry(msgspec.Struct):

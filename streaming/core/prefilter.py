@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Hashable, Iterable
 
+from .bbox import Box
 from .filters import Filter
-from .items import Box, Item
+from .items import Item
 
 
 class Foreseen:

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
 from itertools import chain
-from math import isfinite
 from typing import Any, NamedTuple
 
 import msgspec
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from streaming.core.bbox import Box, check_bbox
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
-from streaming.core.items import Box, Item
+from streaming.core.items import Item
 from streaming.core.json_values import NotPlain, plain
 
 CACHED_POLYGONS = 128
@@ -37,13 +37,13 @@ class Region(NamedTuple):
 
 def compile_bbox(bbox: Any) -> Region:
     """`[west, south, east, north]` in degrees; west > east crosses the antimeridian. StreamError invalid_bbox."""
-    west, south, east, north = _checked_bbox(bbox)
+    box = check_bbox(bbox)
+    west, south, east, north = box
     if west <= east:
-        box = (west, south, east, north)
         return Region(box, (box,), _in_box(box))
     boxes = ((west, south, 180.0, north), (-180.0, south, east, north))
     in_west, in_east = map(_in_box, boxes)
-    return Region((west, south, east, north), boxes, lambda item: in_west(item) or in_east(item))
+    return Region(box, boxes, lambda item: in_west(item) or in_east(item))
 
 
 def compile_geometry(geometry: Any, max_vertices: int) -> Region:
@@ -77,28 +77,6 @@ def intersect_boxes(ones: Iterable[Box], others: tuple[Box, ...]) -> tuple[Box, 
     pairs = ((one, other) for one in ones for other in others)
     common = ((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])) for a, b in pairs)
     return tuple(dict.fromkeys(box for box in common if box[0] <= box[2] and box[1] <= box[3]))
-
-
-def _checked_bbox(bbox: Any) -> list[float]:
-    if not isinstance(bbox, list | tuple):
-        raise _bad_box("must be a list of four numbers: [west, south, east, north]")
-    if len(bbox) == 6:
-        raise _bad_box("has six numbers; boxes with heights are not supported: leave out the third and the sixth")
-    if len(bbox) != 4:
-        raise _bad_box(f"has {len(bbox)} members, not four: [west, south, east, north]")
-    for name, number in zip(("west", "south", "east", "north"), bbox, strict=True):
-        if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):
-            raise _bad_box(f"{name} is {number!r:.40}, not a finite number")
-        limit = 90 if name in ("south", "north") else 180
-        if not -limit <= number <= limit:
-            raise _bad_box(f"{name} is {number}, outside -{limit} to {limit} degrees")
-    if bbox[1] > bbox[3]:
-        raise _bad_box(f"south ({bbox[1]}) is greater than north ({bbox[3]}); the order is [west, south, east, north]")
-    return [number + 0.0 for number in bbox]
-
-
-def _bad_box(reason: str) -> StreamError:
-    return StreamError("invalid_bbox", f"bbox: {reason}")
 
 
 def _in_box(box: Box) -> Callable[[Item], bool]:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
 from streaming.core.filters import Filter, FilterSpec, compile_filter
-from streaming.core.items import Box
 from streaming.core.presentation import Presentation, compile_presentation
 from streaming.engine.conf import conf
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from streaming.core.bbox import Box
 from streaming.core.feed import Feed, FeedOptions
-from streaming.core.items import Box
 from streaming.engine.conf import conf
 
 from .grid import Tile, is_near

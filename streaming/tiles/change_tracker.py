@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from streaming.core.bbox import Box
 from streaming.core.follower import Follower
 from streaming.core.hub import Hub
-from streaming.core.items import Box, Change, Item
+from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 from streaming.features.layers import catalogue, layer_feed
 

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.core.items import Box, Item
+from streaming.core.bbox import Box
+from streaming.core.items import Item
 
 from .grid import MAX_LATITUDE, Tile, TileRange
 from .mvt import EXTENT, MARGIN

@@ -17,19 +17,12 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from streaming.core.errors import StreamError
-
+from ..core.errors import StreamError
 from . import images
+from .prefix_deltas import LEVEL, MAX_SIZE, apply_prefix, decompress, encode_prefix, not_applicable, too_large
 
 Pixels = NDArray[Any]
 """Pixels, rows first: uint8 RGBA of shape (height, width, 4), or any shape of integers or floats."""
-MAX_SIZE = 8 << 20
-"""Bytes of the largest tile that a delta may make."""
-LEVEL = 3
-"""Higher levels save a few per cent and take two to five times as long."""
-LARGE = 1 << 20
-LARGE_LEVEL = 6
-"""Beyond a megabyte level 3 no longer finds what stayed the same."""
 PATCH_WORTH = 0.3
 """A patch is not tried if it would have to be smaller than this by its share of the tile: lossless WebP of a tile is 0.5-0.8 of its PNG."""
 _MAX_PATCH_SIDE = 16_383
@@ -76,9 +69,9 @@ def _encode_xor(base: Pixels, new: Pixels) -> bytes:
 
 def _apply_xor(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     before = _raw(base)
-    difference = _decompress(_engines.decompressor, delta, max_size)
+    difference = decompress(_engines.decompressor, delta, max_size)
     if len(difference) != before.size:
-        raise _garbage(f"it holds {len(difference)} bytes, the tile {before.size}")
+        raise not_applicable(f"it holds {len(difference)} bytes, the tile {before.size}")
     after = np.bitwise_xor(before, np.frombuffer(difference, np.uint8))
     return after.view(_little(base.dtype)).reshape(base.shape).astype(base.dtype, copy=False)
 
@@ -109,14 +102,14 @@ def _encode_patch(base: Pixels, new: Pixels) -> bytes:
 
 def _apply_patch(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     if base.nbytes > max_size:
-        raise _too_large(base.nbytes, max_size)
+        raise too_large(base.nbytes, max_size)
     x, y = _place(delta)
     patch = delta[_PLACE.size :]
     if images.sniff(patch) != "webp":
-        raise _garbage("it holds no WebP image")
+        raise not_applicable("it holds no WebP image")
     width, height = images.image_size(patch)
     if x + width > base.shape[1] or y + height > base.shape[0]:
-        raise _garbage(f"it changes {width} x {height} pixels at {x}, {y} of a tile of {base.shape[1]} x {base.shape[0]}")
+        raise not_applicable(f"it changes {width} x {height} pixels at {x}, {y} of a tile of {base.shape[1]} x {base.shape[0]}")
     new = base.copy()
     new[y : y + height, x : x + width] = images.decode_pixels(patch, max_side=max(width, height))
     return new
@@ -124,7 +117,7 @@ def _apply_patch(base: Pixels, delta: bytes, max_size: int) -> Pixels:
 
 def _place(delta: bytes) -> tuple[int, int]:
     if len(delta) < _PLACE.size:
-        raise _garbage("it does not say where it begins")
+        raise not_applicable("it does not say where it begins")
     x, y = _PLACE.unpack_from(delta)
     return x, y
 
@@ -134,33 +127,6 @@ def _patch_may_win(base: Pixels, new: Pixels, full: int, best: int) -> bool:
     rows, columns = _changed_box(base, new)
     share: float = (rows.stop - rows.start) * (columns.stop - columns.start) / (new.shape[0] * new.shape[1])
     return share * full * PATCH_WORTH < best
-
-
-def _encode_prefix(base: bytes, new: bytes) -> bytes:
-    """The frame ends with a checksum: it is how a reader notices that it held another version."""
-    level = LARGE_LEVEL if len(base) > LARGE else LEVEL
-    return zstandard.ZstdCompressor(level=level, dict_data=_prefix(base), write_checksum=True).compress(new)
-
-
-def _apply_prefix(base: bytes, delta: bytes, max_size: int) -> bytes:
-    return _decompress(zstandard.ZstdDecompressor(dict_data=_prefix(base)), delta, max_size)
-
-
-def _prefix(base: bytes) -> zstandard.ZstdCompressionDict:
-    return zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-
-
-def _decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes, max_size: int) -> bytes:
-    """Decompressing allocates what the frame says it holds, so that is read first."""
-    try:
-        size = zstandard.frame_content_size(frame)
-        if size > max_size:
-            raise _too_large(size, max_size)
-        if size < 0:
-            raise _garbage("the frame does not say how much it holds")
-        return decompressor.decompress(frame, allow_extra_data=False)
-    except zstandard.ZstdError as error:
-        raise _garbage(str(error)) from None
 
 
 def _encode_upstream(base: bytes, new: bytes) -> bytes:
@@ -176,13 +142,13 @@ def _encode_upstream(base: bytes, new: bytes) -> bytes:
 
 def _apply_upstream(base: bytes, delta: bytes, max_size: int) -> bytes:
     if len(delta) % _CHANGE.itemsize != 4:
-        raise _garbage("it is not a length and whole changes")
+        raise not_applicable("it is not a length and whole changes")
     size = int.from_bytes(delta[:4], "little")
     if size > max_size:
-        raise _too_large(size, max_size)
+        raise too_large(size, max_size)
     changes = np.frombuffer(delta, _CHANGE, offset=4)
     if (changes["index"] >= size).any():
-        raise _garbage("it changes a byte beyond the end")
+        raise not_applicable("it changes a byte beyond the end")
     new = np.zeros(size, np.uint8)
     kept = min(len(base), size)
     new[:kept] = np.frombuffer(base, np.uint8, kept)
@@ -202,7 +168,7 @@ class _Encoding(NamedTuple):
 _ENCODINGS = {
     "xor+zstd": _Encoding(_arrays, _encode_xor, _apply_xor),
     "patch+webp": _Encoding(_both_rgba, _encode_patch, _apply_patch, _patch_may_win),
-    "prefix+zstd": _Encoding(_bytes, _encode_prefix, _apply_prefix),
+    "prefix+zstd": _Encoding(_bytes, encode_prefix, apply_prefix),
     "upstream": _Encoding(_bytes, _encode_upstream, _apply_upstream),
 }
 ENCODINGS = tuple(_ENCODINGS)
@@ -259,11 +225,3 @@ def _find(encoding: str) -> _Encoding:
     if encoding not in _ENCODINGS:
         raise StreamError("bad_request", f"unknown delta encoding {encoding[:50]!r}; there are {', '.join(_ENCODINGS)}")
     return _ENCODINGS[encoding]
-
-
-def _garbage(reason: str) -> StreamError:
-    return StreamError("bad_frame", f"the delta cannot be applied: {reason}")
-
-
-def _too_large(size: int, max_size: int) -> StreamError:
-    return StreamError("too_large", f"the delta makes a tile of {size} bytes; at most {max_size} are taken")

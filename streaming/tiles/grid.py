@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from math import asinh, atan, degrees, floor, pi, radians, sinh, tan
 from typing import NamedTuple
 
-from streaming.core.errors import StreamError
-from streaming.core.items import Box
-from streaming.core.spatial import compile_bbox
+from ..core.bbox import Box, check_bbox
+from ..core.errors import StreamError
 
 MAX_LATITUDE = 85.0511287798066
 MAX_ZOOM = 30
@@ -89,9 +88,7 @@ def viewport_tiles(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile
 
     `StreamError` invalid_bbox, or too_many_tiles if there are more than `limit`.
     """
-    compile_bbox(bbox)
-    west, south, east, north = bbox
-    box = (float(west), float(south), float(east), float(north))
+    box = check_bbox(bbox)
     wanted = count_tiles(box, zooms)
     if wanted > limit:
         raise StreamError("too_many_tiles", f"the box holds {wanted:,} tiles of these zooms, more than {limit:,}: ask for fewer")

@@ -17,8 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
-from streaming.core.items import Box
 from streaming.core.redis import refusing, sync_redis
 
 from .change_feed import EVERYTHING, ChangedArea, tiles_feed

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.core.errors import StreamError
+from ..core.errors import StreamError
 
 if TYPE_CHECKING:
     from PIL import Image

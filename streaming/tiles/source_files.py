@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
-from streaming.core.items import Box
 
 from .change_feed import EVERYTHING, ChangedArea, changed_tiles
 from .grid import Tile, tile_box, tile_exists

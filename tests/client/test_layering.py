@@ -13,7 +13,13 @@ FOR_TILES = "streaming.tiles.deltas, streaming.tiles.grid, streaming.tiles.image
 
 @pytest.mark.parametrize(
     ("imported", "absent"),
-    [("streaming.client", "django"), (f"streaming.client, {FOR_TILES}", "django"), ("streaming.client", "numpy"), (FOR_TILES, "PIL")],
+    [
+        ("streaming.client", "django"),
+        (f"streaming.client, {FOR_TILES}", "django"),
+        ("streaming.client", "numpy"),
+        ("streaming.client", "shapely"),
+        (FOR_TILES, "PIL"),
+    ],
 )
 def test_the_client_imports_only_what_it_needs(imported: str, absent: str) -> None:
     program = f"import {imported}, sys; sys.exit({absent!r} in sys.modules)"

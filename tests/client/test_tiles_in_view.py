@@ -13,7 +13,7 @@ import pytest
 
 from streaming.client.picture import View
 from streaming.client.tiles import Coords
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.tiles.grid import Tile, tile_box, viewport_tiles
 from tests.conftest import missing
 from tests.processes import run

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming.core.bbox import Box
 from streaming.core.index import BoxIndex
-from streaming.core.items import Box
 
 WORLD = (-180.0, -90.0, 180.0, 90.0)
 xs = st.one_of(st.floats(-180, 180), st.sampled_from([-180.0, -0.0, 0.0, 90.0, 179.999999, 180.0]))

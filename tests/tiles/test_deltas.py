@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
 from streaming.tiles import deltas
-from streaming.tiles.deltas import ENCODINGS, MAX_SIZE, PIXEL_ENCODINGS, apply, encode, smallest
+from streaming.tiles.deltas import ENCODINGS, PIXEL_ENCODINGS, apply, encode, smallest
 from streaming.tiles.images import decode_pixels, lossless_webp
+from streaming.tiles.prefix_deltas import MAX_SIZE
 from tests.processes import run
 
 VECTORS = json.loads((Path(__file__).parents[1] / "dialects" / "geo" / "vectors.json").read_text(encoding="utf-8"))["tile_delta"]

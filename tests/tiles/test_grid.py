@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
-from streaming.core.items import Box
 from streaming.tiles.grid import EDGE, Tile, count_tiles, tile_box, tile_exists, tile_ranges, touches, viewport_tiles
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "dialects" / "geo" / "vectors.json").read_text())

@@ -6,11 +6,11 @@ handshake leads to. Nothing here does any I/O or knows of a connection.
 
 from __future__ import annotations
 
-from streaming.dialects.geo.encoding import JSON_TEXT, Encoding, is_text
-from streaming.dialects.geo.errors import DecodeError
-from streaming.dialects.geo.handshake import PROTOCOL_VERSION, negotiate
-from streaming.dialects.geo.inbound import decode
-from streaming.dialects.geo.outbound import encode, event_bytes, feature_data_bytes
+from .encoding import JSON_TEXT, Encoding, is_text
+from .errors import DecodeError
+from .handshake import PROTOCOL_VERSION, negotiate
+from .inbound import decode
+from .outbound import encode, event_bytes, feature_data_bytes
 
 __all__ = [
     "JSON_TEXT",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streaming.dialects.geo.messages import Compression, MessageFormat
+from .messages import Compression, MessageFormat
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.encoding import Encoding
+from ...core.errors import StreamError
+from .encoding import Encoding
 
 MAX_DEPTH = 126
 """Levels of arrays and objects inside a message, in every format, so that what came in one can go out in any other."""

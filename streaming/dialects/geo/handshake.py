@@ -6,9 +6,9 @@ from the next message on, both ways.
 
 from __future__ import annotations
 
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.encoding import Encoding
-from streaming.dialects.geo.messages import Compression, Handshake, HandshakeAck
+from ...core.errors import StreamError
+from .encoding import Encoding
+from .messages import Compression, Handshake, HandshakeAck
 
 PROTOCOL_VERSION = 1
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from streaming.core.errors import StreamError
-from streaming.core.json_depth import deeper_than
-from streaming.dialects.geo import zstd
-from streaming.dialects.geo.encoding import Encoding
-from streaming.dialects.geo.errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
-from streaming.dialects.geo.messages import BASE_FIELDS, INDEXED, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
-from streaming.dialects.geo.packed import as_text, declared_length, plain_field, unpack
-from streaming.dialects.geo.zstd_frame import MAGIC
+from ...core.errors import StreamError
+from ...core.json_depth import deeper_than
+from . import zstd
+from .encoding import Encoding
+from .errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
+from .messages import BASE_FIELDS, INDEXED, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
+from .packed import as_text, declared_length, plain_field, unpack
+from .zstd_frame import MAGIC
 
 _JSON_STARTS = b"{ \t\r\n"
 _ENUM_FIELDS = ("format", "compression", "change_type", "event_type")

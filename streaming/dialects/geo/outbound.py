@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from streaming.dialects.geo import zstd
-from streaming.dialects.geo.encoding import Encoding
-from streaming.dialects.geo.messages import (
+from . import zstd
+from .encoding import Encoding
+from .messages import (
     BASE_FIELDS,
     ChangeType,
     Compression,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgpack
 
-from streaming.dialects.geo.errors import MAX_DEPTH, DecodeError, too_deep, too_many
+from .errors import MAX_DEPTH, DecodeError, too_deep, too_many
 
 _NO_HEADERS = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 _SIMPLE = frozenset((str, int, bool, type(None)))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import zstandard
 
-from streaming.core.errors import StreamError
-from streaming.dialects.geo.zstd_dialect import decompress_frame
-from streaming.dialects.geo.zstd_frame import BLOCK_MAX, MAGIC, CorruptFrame, Frame, parse_frame
+from ...core.errors import StreamError
+from .zstd_dialect import decompress_frame
+from .zstd_frame import BLOCK_MAX, MAGIC, CorruptFrame, Frame, parse_frame
 
 LEVEL = 3
 WINDOW_MAX = 8 << 20

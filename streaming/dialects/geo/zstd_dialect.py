@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from streaming.dialects.geo.zstd_frame import BLOCK_MAX, COMPRESSED, RLE, CorruptFrame, Frame
+from .zstd_frame import BLOCK_MAX, COMPRESSED, RLE, CorruptFrame, Frame
 
 LENGTH_BASES = (*range(16), 16, 18, 20, 22, 24, 28, 32, 40, 48, *(1 << n for n in range(6, 17)))
 LENGTH_BITS = (*[0] * 16, 1, 1, 1, 1, 2, 2, 3, 3, 4, *range(6, 17))

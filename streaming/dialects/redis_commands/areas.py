@@ -13,7 +13,7 @@ from math import inf
 
 from shapely.geometry.base import BaseGeometry
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.core.spatial import rectangle
 
 from .crs import Crs

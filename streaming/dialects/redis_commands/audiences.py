@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from streaming.core.bbox import Box
 from streaming.core.index import BoxIndex
-from streaming.core.items import Box
 
 from .client_filters import Value
 from .crs import Crs

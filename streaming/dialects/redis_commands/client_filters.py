@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 
 from .areas import Area, area_of
 from .crs import WGS84, Crs

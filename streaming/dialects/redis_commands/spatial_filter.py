@@ -17,7 +17,7 @@ from pyproj import Transformer
 from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 
 from .areas import Area, drawn
 from .shapes import Place, bounds_of, drawings

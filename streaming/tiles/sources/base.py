@@ -16,8 +16,8 @@ from typing import Generic, Protocol, TypeVar
 
 import zstandard
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
-from streaming.core.items import Box
 
 MIME = {
     "png": "image/png",

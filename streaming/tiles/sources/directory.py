@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, tile_box, tile_exists
 
 from .base import FORMAT_NAMES, MAX_TILE_BYTES, TileMetadata, decompressed, error_text, invalid_source, source_errors

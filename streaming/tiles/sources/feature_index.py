@@ -17,7 +17,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from streaming.core.items import Box, Item
+from streaming.core.bbox import Box
+from streaming.core.items import Item
 from streaming.tiles.changed_boxes import boxes_of_change
 from streaming.tiles.grid import MAX_LATITUDE
 from streaming.tiles.mvt import EncodedProperties, encode_properties

@@ -7,7 +7,7 @@ from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 
 from .base import invalid_source, source_errors
 from .geotiff import expect_warnings, library_errors, open_geotiff

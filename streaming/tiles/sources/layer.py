@@ -15,7 +15,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from streaming.core.items import Box, Item
+from streaming.core.bbox import Box
+from streaming.core.items import Item
 from streaming.tiles.grid import MAX_LATITUDE, WORLD
 from streaming.tiles.mvt import EXTENT, MARGIN, TileFeature, encode_layer
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, WORLD
 
 from .base import FORMAT_NAMES, MAX_TILE_BYTES, PerThread, TileMetadata, decompressed, invalid_source, source_errors

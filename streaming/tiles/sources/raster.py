@@ -12,7 +12,7 @@ from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streaming.core.items import Box
+from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_LATITUDE, MAX_ZOOM
 
 from .base import PerThread, SourceClosed, TileMetadata, invalid_source, source_errors

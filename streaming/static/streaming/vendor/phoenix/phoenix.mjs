@@ -1908,4 +1908,4 @@ export {
   serializer_default as Serializer,
   Socket
 };
-//# sourceMappingURL=phoenix.mjs.map
+
