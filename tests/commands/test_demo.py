@@ -31,7 +31,7 @@ from .conftest import feature
 PROGRAM = """
 import sys
 from streaming.server import embedded_redis
-embedded_redis.USUAL_PORT = int(sys.argv.pop(1))
+embedded_redis.DEFAULT_PORT = int(sys.argv.pop(1))
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
 """
