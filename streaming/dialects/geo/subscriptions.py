@@ -22,7 +22,8 @@ from streaming.engine.catalogue import readable
 from streaming.features.events import event_feed
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
-from .encoder import EventVariant, FeatureVariant, event_encoder, feature_encoder
+from .event_encoder import EventEncoder, EventVariant
+from .feature_encoder import FeatureEncoder, FeatureVariant
 from .messages import Ack, SubscribeEvents, SubscriptionInfo, UpdateSubscription
 from .requests import EventCondition, Wanted, updated
 
@@ -200,10 +201,10 @@ class FeatureSubscription:
             self._session.forget(self.id)
             self._session.refuse(StreamError("forbidden", f"layer {name!r} may no longer be read; the subscription has ended"), self.id)
 
-    def _encoder(self, wanted: Wanted, layer: str) -> Any:
+    def _encoder(self, wanted: Wanted, layer: str) -> FeatureEncoder:
         session = self._session
         batch = wanted.batch and not session.encoding.positional
-        return feature_encoder(FeatureVariant(session.encoding, session.framing, self.id, layer, wanted.presentation, batch))
+        return FeatureEncoder.of(FeatureVariant(session.encoding, session.framing, self.id, layer, wanted.presentation, batch))
 
     def _ack(self, message: str, told: dict[str, list[Delivery]], recovered: bool | None) -> Ack:
         cursors = {name: view.cursor for name, (_, view) in self._views.items()}
@@ -232,7 +233,7 @@ class EventSubscription:
         self.since = time.time()
         self._session = session
         self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
-        encoder = event_encoder(EventVariant(session.encoding, session.framing, self.id))
+        encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
         self._queue = LogQueue(encoder, session.outbox.limits.events)
         self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue)
 

@@ -32,7 +32,7 @@ from .messages import (
     UpdateSubscription,
 )
 from .requests import check_id
-from .tile_encoder import TileVariant, tile_encoder
+from .tile_encoder import TileEncoder, TileVariant
 
 if TYPE_CHECKING:
     from streaming.tiles.live_tileset import LiveTileset
@@ -237,7 +237,7 @@ class TileSubscription:
         session.tile_window = session.tile_window or SendWindow()
         variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._encoding)
         offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
-        made = TileViewport(session.outbox, tile_encoder(variant), offered, self._current, session.tile_window)
+        made = TileViewport(session.outbox, TileEncoder.of(variant), offered, self._current, session.tile_window)
         made.on_refused = self._refused
         return made
 

@@ -33,7 +33,7 @@ from streaming.features.subscription_request import (
 )
 
 from ..channel import Channel, Reply
-from ..layer_events import LayerEncoder, LayerVariant, layer_encoder
+from ..layer_events import LayerEncoder, LayerVariant
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class LayerChannel(Channel):
         return features, snapshot[len(features) :]
 
     def _encoder(self, wanted: CheckedRequest) -> LayerEncoder:
-        return layer_encoder(LayerVariant(self.topic, self.member.encoder, wanted.presentation))
+        return LayerEncoder.of(LayerVariant(self.topic, self.member.encoder, wanted.presentation))
 
     @staticmethod
     def _promise(view: View, following: list[Delivery]) -> dict[str, str]:
