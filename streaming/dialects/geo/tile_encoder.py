@@ -1,6 +1,6 @@
 """Encodes tiles as `tile_data` messages.
 
-Encoded forms are kept on the tile's body, which lives as long as it is being delivered.
+Encoded forms are kept on the tile's update, which lives as long as it is being delivered.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class TileVariant:
 
 
 MAX_FORMS = 16
-"""Number of encoded forms kept of a body.
+"""Number of encoded forms kept of an update.
 
-Each subscription id makes one more, and bodies of deltas are kept for later clients.
+Each subscription id makes one more, and those of deltas are kept for later clients.
 """
 
 
@@ -48,23 +48,24 @@ class TileEncoder(Interned[TileVariant]):
         self._text = is_text(variant.encoding)
         self._as_list = variant.data_encoding is DataEncoding.LIST
 
-    def frames(self, tile: Tile, body: TileUpdate) -> list[Any]:
+    def frames(self, tile: Tile, update: TileUpdate) -> list[Any]:
         """One message."""
-        frames = body.frames.get(self)
+        frames = update.frames.get(self)
         if frames is None:
-            if len(body.frames) >= MAX_FORMS:
-                body.frames.clear()
-            frames = body.frames[self] = self.variant.framing.pack([encode(self._message(tile, body), self.variant.encoding)], self._text)
+            if len(update.frames) >= MAX_FORMS:
+                update.frames.clear()
+            payload = encode(self._message(tile, update), self.variant.encoding)
+            frames = update.frames[self] = self.variant.framing.pack([payload], self._text)
         return frames
 
-    def _message(self, tile: Tile, body: TileUpdate) -> TileData:
+    def _message(self, tile: Tile, update: TileUpdate) -> TileData:
         return TileData(
             subscription_id=self.variant.subscription_id,
             tile=(tile.x, tile.y, tile.z),
-            data=list(body.data) if self._as_list else body.data,
-            mime_type=body.mime,
+            data=list(update.data) if self._as_list else update.data,
+            mime_type=update.mime,
             tileset=self.variant.tileset,
-            version=body.version,
-            encoding=body.encoding or UNSET,
-            base_version=UNSET if body.base_version is None else body.base_version,
+            version=update.version,
+            encoding=update.encoding or UNSET,
+            base_version=UNSET if update.base_version is None else update.base_version,
         )

@@ -94,9 +94,7 @@ class LayerChannel(Channel):
         """Nothing is told any more, not even what waits."""
         view = self._view
         if view is not None:
-            if view.follows is not None:
-                view.follows.leave(view)
-            view.outbox.forget(view)
+            view.leave()
 
     def refresh(self) -> None:
         """Find out, in a task, whether the layer may still be read."""
