@@ -36,7 +36,7 @@ from .redis_server import (
     try_lock,
 )
 
-__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "resolve", "start_redis"]
+__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "resolve", "start_redis", "without_password"]
 
 DEFAULT_PORT = 6379
 ANSWER_SECONDS = 5.0
@@ -96,14 +96,15 @@ def _require_answer(url: str) -> None:
             permanent = isinstance(error, AuthenticationError | ValueError)
             if permanent or time.monotonic() > deadline:
                 raise RedisUnavailable(
-                    f"REDIS_URL is {_without_password(url)}, and that does not answer PING: {error} "
+                    f"REDIS_URL is {without_password(url)}, and that does not answer PING: {error} "
                     "Start that server or correct REDIS_URL; without REDIS_URL, GeoStream starts a Redis of its own."
                 ) from error
         time.sleep(0.1)
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^@/]*@|(?<=password=)[^&]*", lambda match: "//***@" if match[0][:2] == "//" else "***", url)
+def without_password(url: str) -> str:
+    """A Redis URL that can be shown."""
+    return re.sub(r"//.*@", "//***@", re.sub(r"(?<=password=)[^&]*", "***", url))
 
 
 def _default_port_is_usable() -> bool:

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from streaming.client import GeoStreamClient
-from streaming.management.commands.demo import flight_event
+from streaming.management.demo_flights import flight_event
 from streaming.server.embedded_redis import RedisService
 from tests.processes import PIPE, STDOUT, Start, site_environment
 from tests.server_process import free_port

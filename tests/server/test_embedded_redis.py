@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from streaming.server import embedded_redis, redis_server
-from streaming.server.embedded_redis import RedisUnavailable, ensure_redis, resolve, start_redis
+from streaming.server.embedded_redis import RedisUnavailable, ensure_redis, resolve, start_redis, without_password
 from tests.processes import PIPE, Process
 
 PROJECT = Path(embedded_redis.__file__).parents[2]
@@ -148,6 +148,18 @@ def test_a_password_in_the_query_is_not_shown_either(tmp_path: Path, default_por
     with pytest.raises(RedisUnavailable) as refusal:
         ensure_redis(f"redis://127.0.0.1:{default_port}?password=secret", tmp_path)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("rediss://user:sec/ret@localhost", "rediss://***@localhost"),
+        ("redis://localhost?password=sec@ret&db=1", "redis://localhost?password=***&db=1"),
+    ],
+)
+def test_a_url_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
 
 
 def test_a_given_url_of_no_redis_scheme_is_refused(tmp_path: Path) -> None:
