@@ -10,7 +10,7 @@ from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
 if TYPE_CHECKING:
-    from .feeding import Feeding
+    from .layer_feeder import Feeding
 
 
 class FeedingService(Service):
@@ -21,7 +21,7 @@ class FeedingService(Service):
     async def start(self) -> None:
         """Begin, if there is anything to feed. `ImproperlyConfigured` if the setting cannot be read."""
         if conf.REDIS_LAYERS:
-            from .feeding import Feeding  # what it needs takes a moment to import
+            from .layer_feeder import Feeding  # what it needs takes a moment to import
 
             self.feeding = Feeding(self.runtime.hub.node)
             await self.feeding.start()

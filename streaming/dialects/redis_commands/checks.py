@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from streaming.engine.conf import conf
 from streaming.redis_data.names import readable
 
-from .policies import policies
+from .delivery.policies import policies
 
 
 @register()

@@ -22,9 +22,10 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from .client_filters import BadValue, Filters, Value
-from .crs import Crs
+from .delivery.subscribers import Listener
 from .envelopes import envelope, error, notice, pong
+from .geojson.client_filters import BadValue, Filters, Value
+from .geojson.crs import Crs
 from .grammar import (
     COMMANDS,
     VERSION,
@@ -48,8 +49,7 @@ from .grammar import (
     refuse_binary,
     split,
 )
-from .grants import Grants
-from .listeners import Listener
+from .permissions import Grants
 
 if TYPE_CHECKING:
     from streaming.engine.client_connection import ClientConnection

@@ -19,12 +19,12 @@ from streaming.engine.service import Service
 from streaming.redis_data.hashes import Store, commands_url
 from streaming.redis_data.names import readable
 
-from .channels import Channels
-from .client_filters import Filters
 from .commands import RedisCommands
-from .crs import CrsCatalogue
-from .layers import Layers
-from .policies import policies
+from .delivery.channels import Channels
+from .delivery.layers import Layers
+from .delivery.policies import policies
+from .geojson.client_filters import Filters
+from .geojson.crs import CrsCatalogue
 
 if TYPE_CHECKING:
     from streaming.engine.client_connection import ClientConnection

@@ -9,8 +9,8 @@ from typing import Any
 
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
-from streaming.dialects.redis_commands.client_filters import Filters
-from streaming.dialects.redis_commands.listeners import Listener
+from streaming.dialects.redis_commands.delivery.subscribers import Listener
+from streaming.dialects.redis_commands.geojson.client_filters import Filters
 from streaming.engine.senders import AsgiFraming
 from tests.core.doubles import RecordingSender
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streaming.dialects.redis_commands.client_filters import Filters, Value
-from streaming.dialects.redis_commands.crs import Crs, build
+from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
+from streaming.dialects.redis_commands.geojson.crs import Crs, build
 
 Box = tuple[float, float, float, float]
 BOX: Box = (1.0, 2.0, 3.0, 4.0)

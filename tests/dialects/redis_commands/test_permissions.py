@@ -14,8 +14,8 @@ from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.redis import sync_redis
-from streaming.dialects.redis_commands import grants as grants_module
-from streaming.dialects.redis_commands.grants import Grants
+from streaming.dialects.redis_commands import permissions as grants_module
+from streaming.dialects.redis_commands.permissions import Grants
 from streaming.dialects.redis_commands.service import RedisService
 from streaming.engine.runtime import Runtime
 

@@ -21,9 +21,9 @@ from streaming.core.redis import close_async_redis, sync_redis
 from streaming.core.tasks import cancel
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
-from streaming.redis_data import feeding as feeding_module
-from streaming.redis_data.feeding import FEEDER, Feeding
-from streaming.redis_data.intake import Heard, Intake, identified
+from streaming.redis_data import layer_feeder as feeding_module
+from streaming.redis_data.layer_feeder import FEEDER, Feeding
+from streaming.redis_data.layer_writer import Heard, Intake, identified
 from streaming.redis_data.sources import Sources
 from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis

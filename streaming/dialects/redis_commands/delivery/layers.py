@@ -21,11 +21,11 @@ from streaming.engine.conf import conf
 from streaming.features.geojson import candidate_keys
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
+from ..geojson.client_filters import Area, Filters, Value
+from ..geojson.crs import WGS84
 from .channels import Channels
-from .client_filters import Area, Filters, Value
-from .crs import WGS84
 from .layer_changes import FollowedLayer
-from .listeners import Listener
+from .subscribers import Listener
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime

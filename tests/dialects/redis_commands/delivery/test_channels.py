@@ -14,13 +14,13 @@ from pytest_django import Settings
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis, sync_redis
-from streaming.dialects.redis_commands.channels import Channels
-from streaming.dialects.redis_commands.client_filters import Value
-from streaming.dialects.redis_commands.crs import build
+from streaming.dialects.redis_commands.delivery.channels import Channels
+from streaming.dialects.redis_commands.geojson.client_filters import Value
+from streaming.dialects.redis_commands.geojson.crs import build
 from streaming.redis_data.names import readable
 from tests.core.restarting import RestartingRedis
 
-from .clients import LAST, Client
+from ..clients import LAST, Client
 
 MERCATOR = build(3857)
 

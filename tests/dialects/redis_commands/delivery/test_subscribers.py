@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from streaming.dialects.redis_commands import listeners as listeners_module
+from streaming.dialects.redis_commands.delivery import subscribers as listeners_module
 from streaming.dialects.redis_commands.envelopes import envelope
 
-from .clients import Client
+from ..clients import Client
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.dialects.redis_commands.audiences import MANY, Audience
-from streaming.dialects.redis_commands.client_filters import Value
-from streaming.dialects.redis_commands.crs import WGS84, build
+from streaming.dialects.redis_commands.delivery.subscriber_index import MANY, Audience
+from streaming.dialects.redis_commands.geojson.client_filters import Value
+from streaming.dialects.redis_commands.geojson.crs import WGS84, build
 
-from .clients import Client
+from ..clients import Client
 
 CRSS = (WGS84, build(3857), build(32631), build(4258))
 SIDES = (0.0, 1.0, -1.0, 3.0, 89.0, 179.0, 180.0, -180.0, 181.0, 400.0, 111_319.0, 166_021.0, 500_000.0, 20_037_508.0, 3e7, 1e300)

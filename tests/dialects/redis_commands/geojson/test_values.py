@@ -11,9 +11,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.dialects.redis_commands.client_filters import BadValue, Value
-from streaming.dialects.redis_commands.crs import WGS84
-from streaming.dialects.redis_commands.values import MAX_DEPTH
+from streaming.dialects.redis_commands.geojson.client_filters import BadValue, Value
+from streaming.dialects.redis_commands.geojson.crs import WGS84
+from streaming.dialects.redis_commands.geojson.values import MAX_DEPTH
 from tests.dialects.redis_commands.documents import (
     BOX,
     ETRS89,

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from streaming.core.outbox import Outbox
 
-from .client_filters import Filters
-from .envelopes import batch
+from ..envelopes import batch
+from ..geojson.client_filters import Filters
 from .policies import Ruled, Subject
 
 if TYPE_CHECKING:
     from streaming.engine.senders import Framing
 
-    from .audiences import Audience
+    from .subscriber_index import Audience
 
 Shared = dict[tuple[Any, ...], list[Any]]
 MOST_GATHERED, MOST_GATHERED_BYTES, LONGEST_GATHERED = 1000, 1024 * 1024, 10.0

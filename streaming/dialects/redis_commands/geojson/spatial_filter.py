@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from streaming.core.items import Box
 
 from .areas import Area, drawn
-from .shapes import Place, bounds_of, drawings
+from .geometry import Place, bounds_of, drawings
 
 Flags = npt.NDArray[np.bool_]
 

@@ -15,10 +15,10 @@ from functools import cached_property
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
-from .audiences import Audience
-from .batching import Message, Turn
-from .client_filters import Filters, Value
-from .listeners import Listener
+from ..geojson.client_filters import Filters, Value
+from .messages import Message, Turn
+from .subscriber_index import Audience
+from .subscribers import Listener
 
 logger = logging.getLogger(__name__)
 

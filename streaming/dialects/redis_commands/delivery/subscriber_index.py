@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from streaming.core.index import BoxIndex
 from streaming.core.items import Box
 
-from .client_filters import Value
-from .crs import Crs
-from .spatial_filter import Placing
+from ..geojson.client_filters import Value
+from ..geojson.crs import Crs
+from ..geojson.spatial_filter import Placing
 
 if TYPE_CHECKING:
-    from .listeners import Listener
+    from .subscribers import Listener
 
 MANY = 64
 """A collection of more features than this is looked up by the bounds of them all."""

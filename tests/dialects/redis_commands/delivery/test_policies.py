@@ -9,13 +9,13 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from streaming.dialects.redis_commands import listeners as listeners_module
-from streaming.dialects.redis_commands.batching import Message
-from streaming.dialects.redis_commands.client_filters import Filters, Value
-from streaming.dialects.redis_commands.policies import policies, policy_of, subject_of
+from streaming.dialects.redis_commands.delivery import subscribers as listeners_module
+from streaming.dialects.redis_commands.delivery.messages import Message
+from streaming.dialects.redis_commands.delivery.policies import policies, policy_of, subject_of
+from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
 
-from .clients import Client
-from .documents import collection, geometry
+from ..clients import Client
+from ..documents import collection, geometry
 
 
 @pytest.fixture(autouse=True)

@@ -15,18 +15,18 @@ from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
 from streaming.core.redis import sync_redis
-from streaming.dialects.redis_commands import layer_changes
-from streaming.dialects.redis_commands.channels import Channels
-from streaming.dialects.redis_commands.client_filters import Filters, Value
-from streaming.dialects.redis_commands.crs import build
-from streaming.dialects.redis_commands.layers import Layers
+from streaming.dialects.redis_commands.delivery import layer_changes
+from streaming.dialects.redis_commands.delivery.channels import Channels
+from streaming.dialects.redis_commands.delivery.layers import Layers
+from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
+from streaming.dialects.redis_commands.geojson.crs import build
 from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue, layer_feed
 from streaming.features.publishing import adelete, aensure_layer, apublish
 from streaming.models import Layer
 from streaming.redis_data.names import readable
 
-from .clients import Client, until
+from ..clients import Client, until
 
 MERCATOR = build(3857)
 NOBODY = AnonymousUser()

@@ -21,7 +21,7 @@ from streaming.core.worker import Worker
 from streaming.engine.conf import conf
 
 from .hashes import Store, commands_url
-from .intake import Heard, Intake
+from .layer_writer import Heard, Intake
 from .sources import Sources
 
 logger = logging.getLogger(__name__)

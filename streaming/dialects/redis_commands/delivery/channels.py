@@ -15,10 +15,10 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.redis_data.names import ANYBODY, Glob, Readable
 
-from .audiences import Audience
-from .batching import Message, Turn
-from .client_filters import BadValue, Value
-from .listeners import Listener
+from ..geojson.client_filters import BadValue, Value
+from .messages import Message, Turn
+from .subscriber_index import Audience
+from .subscribers import Listener
 
 logger = logging.getLogger(__name__)
 

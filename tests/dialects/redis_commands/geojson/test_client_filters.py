@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from streaming.core.projection import epsg_code
-from streaming.dialects.redis_commands.client_filters import Filters, Value
-from streaming.dialects.redis_commands.crs import WGS84, Crs
+from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
+from streaming.dialects.redis_commands.geojson.crs import WGS84, Crs
 from streaming.dialects.redis_commands.grammar import Bbox, Command, Get, Hello, PGet, Projection, Sub, parse
 from tests.dialects.redis_commands.documents import (
     MERCATOR,

@@ -20,7 +20,7 @@ from streaming.core.json_depth import deeper_than
 
 from .areas import Area
 from .crs import WGS84, Crs
-from .shapes import KINDS, Place
+from .geometry import KINDS, Place
 from .spatial_filter import Placing
 
 MAX_DEPTH = 126

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from streaming.engine.conf import conf
 
-from .audiences import Audience
-from .client_filters import Filters, Value
-from .envelopes import envelope, for_reference
-from .listeners import Listener, Shared
+from ..envelopes import envelope, for_reference
+from ..geojson.client_filters import Filters, Value
 from .policies import Ruled, policy_of, subject_of
+from .subscriber_index import Audience
+from .subscribers import Listener, Shared
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from streaming.core.errors import StreamError
-from streaming.dialects.redis_commands import crs as crs_module
-from streaming.dialects.redis_commands.crs import MAX_LOOKUPS, WGS84, Crs, CrsCatalogue, build
+from streaming.dialects.redis_commands.geojson import crs as crs_module
+from streaming.dialects.redis_commands.geojson.crs import MAX_LOOKUPS, WGS84, Crs, CrsCatalogue, build
 
 
 @pytest.fixture
