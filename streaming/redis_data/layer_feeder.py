@@ -1,8 +1,8 @@
-"""Layers that are fed from Redis: whatever others publish there as GeoJSON is on the map, and in every dialect.
+"""Feeds layers from Redis: GeoJSON that others publish there is on the map, and in every dialect.
 
-All processes hear what is published, one of them stores it: a second one that lags would put old places back over new ones. Every process
-holds what it has heard for a few seconds, so that when the feeder dies the next one goes on where it stopped. Hashes of the same names are
-read when a process begins to feed, and again every `GEOSTREAM_REDIS_LAYERS_SECONDS`.
+All processes receive what is published, but only the leader stores it: a second process that lags would put old places back over new
+ones. Every process holds what it has received for a few seconds, so that when the leader dies the next one goes on where it stopped.
+Hashes of the same names are read when a process becomes the leader, and again every `GEOSTREAM_REDIS_LAYERS_SECONDS`.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ from streaming.core.leader import LEASE_SECONDS, RENEW_SECONDS, Leader
 from streaming.core.worker import Worker
 from streaming.engine.conf import conf
 
-from .hashes import Store, commands_url
-from .layer_writer import Heard, Intake
-from .sources import Sources
+from .hashes import HashReader, commands_url
+from .layer_writer import LayerWriter, ReceivedValue
+from .sources import LayerSources
 
 logger = logging.getLogger(__name__)
 
 FEEDER = "geostream:redis:feeder"
-"""The key that says which node feeds."""
+"""The key with the node that feeds."""
 HOLD_SECONDS = LEASE_SECONDS + RENEW_SECONDS
-"""What is older was stored by a feeder that is alive."""
+"""What is older was stored by a leader that is alive."""
 BATCH = 500
-MOST_WAITING, MOST_WAITING_BYTES = 20_000, 64 * 1024 * 1024
+MAX_WAITING, MAX_WAITING_BYTES = 20_000, 64 * 1024 * 1024
 """Values that wait to be stored, and their bytes; beyond, the oldest are dropped."""
 STOP_SECONDS = 2.0
 
 
-class Feeding:
-    """One process's part in this. ImproperlyConfigured if the setting cannot be read."""
+class LayerFeeder:
+    """One process's part in feeding layers. `ImproperlyConfigured` if the setting cannot be read."""
 
     def __init__(self, node: str) -> None:
-        self.intake = Intake()
+        self.writer = LayerWriter()
         self.dropped = 0
         """Values that came faster than this process could store them, while it fed."""
-        self._sources = Sources(conf.REDIS_LAYERS)
+        self._sources = LayerSources(conf.REDIS_LAYERS)
         self._bus = Bus(commands_url())
-        self._store = Store()
-        self._heard: deque[Heard] = deque()
-        self._heard_bytes = 0
-        self._batch: list[Heard] = []
+        self._hashes = HashReader()
+        self._received: deque[ReceivedValue] = deque()
+        self._received_bytes = 0
+        self._batch: list[ReceivedValue] = []
         self._begins = self._latest_only = False
-        self._pages: AsyncGenerator[list[Heard], None] | None = None
+        self._pages: AsyncGenerator[list[ReceivedValue], None] | None = None
         self._read_at = 0.0
         self._gaps = 0
         self._worker = Worker(self._step, self._waiting, "what feeds layers")
@@ -65,33 +65,33 @@ class Feeding:
     @property
     def stored(self) -> int:
         """Features that this process has put into layers, changed or not, those of a hash each time it is read ..."""
-        return self.intake.stored
+        return self.writer.stored
 
     @property
     def refused(self) -> int:
         """... those that were not valid, had no id or found no room ..."""
-        return self.intake.refused
+        return self.writer.refused
 
     @property
     def bad(self) -> int:
         """... and values that were no GeoJSON at all."""
-        return self.intake.bad
+        return self.writer.bad
 
     async def start(self) -> None:
-        """Listen, and feed if no other process does."""
+        """Subscribe, and feed if no other process does."""
         for pattern in self._sources.names.patterns:
-            self._bus.on_pattern(pattern, self._arrived)
+            self._bus.on_pattern(pattern, self._receive)
         for name in self._sources.names.exact:
-            self._bus.on_channel(name, self._arrived)
+            self._bus.on_channel(name, self._receive)
         await self._bus.start()
         self._leader.start()
 
     async def stop(self) -> None:
-        """Store what was heard, and let another process go on."""
+        """Store what was received, and let another process go on."""
         await self._bus.stop()
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                while self.feeding and (self._batch or self._heard):
+                while self.feeding and (self._batch or self._received):
                     self._settled.clear()
                     await self._settled.wait()
         except TimeoutError:
@@ -100,10 +100,10 @@ class Feeding:
         await self._worker.stop()
         if self._pages is not None:
             await self._pages.aclose()
-        await self._store.close()
+        await self._hashes.close()
         await self._leader.resign()
 
-    # -- who feeds ---------------------------------------------------------
+    # -- leading -----------------------------------------------------------
 
     def _lead(self, began: bool) -> None:
         now = time.monotonic()
@@ -120,50 +120,53 @@ class Feeding:
         every = conf.REDIS_LAYERS_SECONDS
         return self._gaps != self._bus.gaps or bool(every and self._pages is None and now - self._read_at >= every)
 
-    # -- what is heard -----------------------------------------------------
+    # -- receiving ---------------------------------------------------------
 
-    def _arrived(self, arrivals: Sequence[Arrival]) -> None:
+    def _receive(self, arrivals: Sequence[Arrival]) -> None:
         now = time.monotonic()
         for arrival in arrivals:
             name = arrival.channel.decode(errors="replace")
             layer = self._sources.layer_of(name)
             if layer is not None:
-                self._heard.append(Heard(now, name, layer, arrival.payload))
-                self._heard_bytes += len(arrival.payload)
-        while len(self._heard) > MOST_WAITING or self._heard_bytes > MOST_WAITING_BYTES:
+                self._received.append(ReceivedValue(now, name, layer, arrival.payload))
+                self._received_bytes += len(arrival.payload)
+        while len(self._received) > MAX_WAITING or self._received_bytes > MAX_WAITING_BYTES:
             self._pop()
             self.dropped += self.feeding
         if self.feeding:
             self._worker.wake()
 
     def _forget(self, before: float) -> None:
-        self._batch = [heard for heard in self._batch if heard.at >= before]
-        while self._heard and self._heard[0].at < before:
+        self._batch = [value for value in self._batch if value.received_at >= before]
+        while self._received and self._received[0].received_at < before:
             self._pop()
 
-    def _pop(self) -> Heard:
-        heard = self._heard.popleft()
-        self._heard_bytes -= len(heard.value)
-        return heard
+    def _pop(self) -> ReceivedValue:
+        oldest = self._received.popleft()
+        self._received_bytes -= len(oldest.value)
+        return oldest
 
     # -- storing -----------------------------------------------------------
 
     def _waiting(self) -> Collection[object]:
         if not self.feeding:
             return ()
-        return self._batch or self._heard or ([] if self._pages is None else [self._pages])
+        return self._batch or self._received or ([] if self._pages is None else [self._pages])
 
     async def _step(self) -> None:
-        """A batch of what was heard, then a page of the hashes. Of what was held while another one fed, nothing but the last is news."""
+        """Store a batch of what was received, then a page of the hashes.
+
+        A process that begins to lead stores all that it has held at once, and of each feature nothing but the last.
+        """
         if not self._batch:
             self._latest_only, self._begins = self._begins, False
-            count = len(self._heard)
+            count = len(self._received)
             self._batch = [self._pop() for _ in range(count if self._latest_only else min(BATCH, count))]
-        await self.intake.take(self._batch, self._latest_only)
+        await self.writer.write(self._batch, self._latest_only)
         self._batch = []
         if self._pages is not None:
             await self._read()
-        if not self._heard:
+        if not self._received:
             self._settled.set()
 
     async def _read(self) -> None:
@@ -172,26 +175,26 @@ class Feeding:
         try:
             page = await anext(pages, None)
             if page is not None:
-                await self.intake.take(page)
+                await self.writer.write(page)
         except StreamError:
-            self._pages = self._stored()  # from the beginning: what is there already costs little
+            self._pages = self._stored()  # from the beginning: what is stored already costs little
             raise
         if page is None and self._pages is pages:
             self._pages = None
 
-    async def _stored(self) -> AsyncGenerator[list[Heard], None]:
-        """What the hashes hold, page by page."""
+    async def _stored(self) -> AsyncGenerator[list[ReceivedValue], None]:
+        """The values in the hashes, page by page."""
         for name in self._sources.names.exact:
             async for page in self._hash(name):
                 yield page
         for pattern in self._sources.names.patterns:
-            async for names in self._store.hashes(pattern):
+            async for names in self._hashes.names(pattern):
                 for name in names:
                     async for page in self._hash(name):
                         yield page
 
-    async def _hash(self, name: str) -> AsyncGenerator[list[Heard], None]:
+    async def _hash(self, name: str) -> AsyncGenerator[list[ReceivedValue], None]:
         layer = self._sources.layer_of(name)
         if layer is not None:
-            async for values in self._store.values(name, most=sys.maxsize):
-                yield [Heard(0.0, name, layer, value) for value in values]
+            async for values in self._hashes.values(name, most=sys.maxsize):
+                yield [ReceivedValue(0.0, name, layer, value) for value in values]

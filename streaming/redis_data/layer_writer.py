@@ -1,4 +1,4 @@
-"""Values of Redis into layers: GeoJSON Features and FeatureCollections, checked and limited as everything that is published.
+"""Writes values of Redis into layers: GeoJSON Features and FeatureCollections, checked and limited like everything that is published.
 
 One bad value, or one bad feature, costs nothing but itself. It is counted, and at most once a minute something is logged about it.
 """
@@ -23,10 +23,10 @@ from streaming.features.splitting import split_features
 logger = logging.getLogger(__name__)
 
 INLINE_BYTES = 256 * 1024
-"""A longer value is cut into features in a thread."""
+"""A longer value is split into features in a thread."""
 TURN = 100
 """Values looked at before others have a turn."""
-COMPLAIN_SECONDS = 60.0
+LOG_SECONDS = 60.0
 
 Identified = tuple[bytes, bytes]
 """The id of a feature as it is written (nothing, if it has none), and the feature with it."""
@@ -34,10 +34,10 @@ _NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
-class Heard(NamedTuple):
-    """What came from Redis at a time: the name, the layer that is for, and the value."""
+class ReceivedValue(NamedTuple):
+    """A value from Redis: when it came, from which name, for which layer."""
 
-    at: float
+    received_at: float
     name: str
     layer: str
     value: bytes
@@ -56,8 +56,8 @@ _decode_feature = msgspec.json.Decoder(_Feature).decode
 _decode_properties = msgspec.json.Decoder(_Properties).decode
 
 
-class Intake:
-    """Stores features, and counts."""
+class LayerWriter:
+    """Stores features, and counts them."""
 
     def __init__(self) -> None:
         self.stored = 0
@@ -66,18 +66,18 @@ class Intake:
         """... those that are not valid, have no id or no room ..."""
         self.bad = 0
         """... and values that are not GeoJSON at all."""
-        self._unsaid = 0
-        self._said_at = float("-inf")
+        self._unlogged = 0
+        self._logged_at = float("-inf")
 
-    async def take(self, heard: Sequence[Heard], latest_only: bool = False) -> None:
-        """Store them in order; with `latest_only` nothing of a feature but the last. After a `StreamError` they may be taken again."""
+    async def write(self, values: Sequence[ReceivedValue], latest_only: bool = False) -> None:
+        """Store values in order; with `latest_only` nothing of a feature but the last. After a `StreamError` they may be written again."""
         layers: dict[str, list[Identified]] = {}
         bad: list[tuple[str, str]] = []
-        for number, one in enumerate(heard, 1):
+        for number, value in enumerate(values, 1):
             try:
-                layers.setdefault(one.layer, []).extend(await _features(one.value))
+                layers.setdefault(value.layer, []).extend(await _features(value.value))
             except StreamError as error:
-                bad.append((one.name, error.message))
+                bad.append((value.name, error.message))
             if number % TURN == 0:
                 await asyncio.sleep(0)
         results: dict[str, IngestResult] = {}
@@ -88,22 +88,22 @@ class Intake:
         self._count(results, bad)
 
     def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
-        """Once all is stored: what is taken again is counted once."""
+        """Count once everything is stored: what is written again counts once."""
         for layer, result in results.items():
             self.stored += result.total - result.refused
             if result.refused:
                 self.refused += result.refused
-                self._complain(result.refused, f"layer {layer}", result.errors[-1]["message"])
+                self._log(result.refused, f"layer {layer}", result.errors[-1]["message"])
         if bad:
             self.bad += len(bad)
-            self._complain(len(bad), *bad[-1])
+            self._log(len(bad), *bad[-1])
 
-    def _complain(self, count: int, where: str, reason: str) -> None:
-        self._unsaid += count
+    def _log(self, count: int, where: str, reason: str) -> None:
+        self._unlogged += count
         now = time.monotonic()
-        if now - self._said_at >= COMPLAIN_SECONDS:
-            logger.warning("%d values or features of Redis cannot be in a layer; the last one, %s: %s", self._unsaid, where, reason)
-            self._unsaid, self._said_at = 0, now
+        if now - self._logged_at >= LOG_SECONDS:
+            logger.warning("%d values or features of Redis cannot be in a layer; the last one, %s: %s", self._unlogged, where, reason)
+            self._unlogged, self._logged_at = 0, now
 
 
 def _latest(features: list[Identified]) -> list[bytes]:
@@ -123,15 +123,15 @@ async def _features(value: bytes) -> list[Identified]:
     """The features in a value. `StreamError` if it is not GeoJSON, or too much."""
     if len(value) > conf.MAX_BODY_BYTES:
         raise StreamError("too_large", f"a value has at most {conf.MAX_BODY_BYTES} bytes")
-    return await asyncio.to_thread(_cut, value) if len(value) > INLINE_BYTES else _cut(value)
+    return await asyncio.to_thread(_split, value) if len(value) > INLINE_BYTES else _split(value)
 
 
-def _cut(value: bytes) -> list[Identified]:
+def _split(value: bytes) -> list[Identified]:
     return [identified(feature) for feature in split_features(value)]
 
 
 def identified(feature: bytes) -> Identified:
-    """A feature whose id may be among its properties."""
+    """The id of a feature, which may be among its properties, and the feature with it."""
     try:
         found = _decode_feature(feature)
         if bytes(found.id) != b"null":
@@ -139,6 +139,6 @@ def identified(feature: bytes) -> Identified:
         inner = bytes(_decode_properties(found.properties).id)
         if inner != b"null":
             return inner, msgspec.json.encode({**msgspec.json.decode(feature), "id": msgspec.Raw(inner)})
-    except _UNREADABLE:  # what is wrong with it is found where it is refused
+    except _UNREADABLE:  # the reason is found where it is refused
         pass
     return b"", feature

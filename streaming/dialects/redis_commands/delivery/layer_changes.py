@@ -1,7 +1,7 @@
-"""The changes of one layer as its listeners are told of them.
+"""Changes of one layer as its subscribers are sent them.
 
-Whoever sees the new version of a feature is told it. Whoever saw only the old one is told a feature without geometry, whose properties
-say that it is `deleted`, and the `reason`: it has `left_view`, or was `deleted`, or is `expired`.
+A client that sees the new version of a feature is sent it. A client that saw only the old one is sent a feature without geometry, whose
+properties say that it is `deleted`, and the `reason`: it has `left_view`, or was `deleted`, or is `expired`.
 """
 
 from __future__ import annotations
@@ -15,57 +15,58 @@ from functools import cached_property
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
-from ..geojson.client_filters import Filters, Value
-from .messages import Message, Turn
-from .subscriber_index import Audience
-from .subscribers import Listener
+from ..geojson.client_filters import ClientFilters
+from ..geojson.values import Value
+from .messages import ChannelMessage, DeliveryBatch
+from .subscriber_index import SubscriberIndex
+from .subscribers import Subscriber
 
 logger = logging.getLogger(__name__)
 
 SLICE = 200
-"""Changes told before others have a turn."""
+"""Changes delivered before others have a turn."""
 
 
 class LayerChange:
-    """A step of one feature. The old version is looked into only if somebody has a box."""
+    """A change of one feature, to be published. The old version is parsed only if a subscriber has a box."""
 
     def __init__(self, layer: str, change: Change) -> None:
         self._layer = layer
         self._change = change
-        self._new = None if change.new is None else Message(layer, Value(change.new.value))
+        self._new = None if change.new is None else ChannelMessage(layer, Value(change.new.value))
 
-    def candidates(self, audience: Audience) -> Collection[Listener]:
-        """Those whose boxes are where it is or was."""
-        if not audience.boxed:
-            return list(audience.references)
-        now = () if self._new is None else audience.candidates(self._new.value)
-        before = () if self._change.old is None else audience.candidates(self._before)
-        return dict.fromkeys([*now, *before])
+    def candidates(self, index: SubscriberIndex) -> Collection[Subscriber]:
+        """The subscribers whose boxes are where the feature is or was."""
+        if not index.has_boxes:
+            return list(index.references)
+        new = () if self._new is None else index.candidates(self._new.value)
+        old = () if self._change.old is None else index.candidates(self._old)
+        return dict.fromkeys([*new, *old])
 
-    def told(self, filters: Filters, reference: str | None) -> bytes | None:
+    def encode_for(self, filters: ClientFilters, reference: str | None) -> bytes | None:
         """The feature, or that it is gone."""
         if self._new is not None and filters.passes(self._new.value):
             return self._new.envelope(filters, reference)
-        if self._change.old is None or not (filters.area is None or filters.passes(self._before)):
+        if self._change.old is None or not (filters.area is None or filters.passes(self._old)):
             return None
-        return self._gone.envelope(filters, reference)
+        return self._deletion.envelope(filters, reference)
 
     @cached_property
-    def _before(self) -> Value:
+    def _old(self) -> Value:
         assert self._change.old is not None
         return Value(self._change.old.value)
 
     @cached_property
-    def _gone(self) -> Message:
+    def _deletion(self) -> ChannelMessage:
         reason = "left_view" if self._new is not None else self._change.reason or "deleted"
-        return Message(self._layer, Value(_tombstone(self._change.key, reason)))
+        return ChannelMessage(self._layer, Value(_tombstone(self._change.key, reason)))
 
 
-class FollowedLayer:
-    """A layer that somebody here listens to: an observer of its replica."""
+class LayerObserver:
+    """Delivers the changes of a layer's replica to its subscribers."""
 
     def __init__(self, name: str, replica: Replica) -> None:
-        self.audience = Audience()
+        self.subscribers = SubscriberIndex()
         self._name = name
         self._replica = replica
         self._items = replica.items
@@ -74,40 +75,40 @@ class FollowedLayer:
         replica.observe(self)
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """What happened in one turn."""
+        """What happened in one turn of the event loop."""
         self._waiting.extend(changes)
         if self._next is None:
-            self._tell()
+            self._deliver()
 
     def replaced(self) -> None:
-        """Changes were missed: what is different now is told. The replica leaves the state it had as it was."""
+        """Changes were missed: the differences are delivered. The replica leaves its earlier state as it was."""
         before, self._items = self._items, self._replica.items
         self.changed(list(_differences(before, self._items)))
 
     def stop(self) -> None:
-        """Tell nothing any more."""
+        """Deliver nothing any more."""
         self._replica.unobserve(self)
         self._waiting.clear()
         if self._next is not None:
             self._next.cancel()
 
-    def _tell(self) -> None:
-        turn = Turn()
+    def _deliver(self) -> None:
+        batch = DeliveryBatch()
         for _ in range(min(SLICE, len(self._waiting))):
             change = self._waiting.popleft()
             try:
-                turn.add(LayerChange(self._name, change), [self.audience])
+                batch.add(LayerChange(self._name, change), [self.subscribers])
             except Exception:
                 logger.exception("a change of layer %s could not be told", self._name)
-        turn.deliver()
-        self._next = asyncio.get_running_loop().call_soon(self._tell) if self._waiting else None
+        batch.deliver()
+        self._next = asyncio.get_running_loop().call_soon(self._deliver) if self._waiting else None
 
 
 def _differences(before: dict[str, Item], after: dict[str, Item]) -> Iterator[Change]:
     for key, old in before.items():
-        now = after.get(key)
-        if now is None or now.value != old.value:
-            yield Change(0, key, old, now)
+        new = after.get(key)
+        if new is None or new.value != old.value:
+            yield Change(0, key, old, new)
     for key, new in after.items():
         if key not in before:
             yield Change(0, key, None, new)

@@ -1,7 +1,7 @@
-"""What is told in one turn of the loop, whoever says it: a channel of Redis or a layer.
+"""Messages for subscribers, from a channel of Redis or from a layer, and their delivery in one turn of the event loop.
 
-A message is framed once for all who are told the same, written at once with all else of its turn, and told once to each, however many
-audiences of it a listener is in.
+A message is framed once for all subscribers that are sent the same, written in one piece with the others of its turn, and sent to each
+subscriber once, however many of its subscriptions match.
 """
 
 from __future__ import annotations
@@ -13,79 +13,80 @@ from typing import Protocol
 from streaming.engine.conf import conf
 
 from ..envelopes import envelope, for_reference
-from ..geojson.client_filters import Filters, Value
-from .policies import Ruled, policy_of, subject_of
-from .subscriber_index import Audience
-from .subscribers import Listener, Shared
+from ..geojson.client_filters import ClientFilters
+from ..geojson.values import Value
+from .policies import PolicyEnvelope, conflation_key, slow_client_policy
+from .subscriber_index import SubscriberIndex
+from .subscribers import FrameCache, Subscriber
 
 logger = logging.getLogger(__name__)
 
 
-class Telling(Protocol):
-    """Something to be told."""
+class Publication(Protocol):
+    """A message as each subscriber sees it."""
 
-    def candidates(self, audience: Audience) -> Collection[Listener]:
-        """Those of an audience it may concern."""
+    def candidates(self, index: SubscriberIndex) -> Collection[Subscriber]:
+        """The subscribers that it may concern."""
 
-    def told(self, filters: Filters, reference: str | None) -> bytes | None:
-        """As a client with these filters and this reference is told, the same bytes for all of them; None if it is not."""
+    def encode_for(self, filters: ClientFilters, reference: str | None) -> bytes | None:
+        """The envelope for these filters and this reference, the same bytes each time; None if the filters keep it out."""
 
 
-class Message:
-    """A value, said on a channel or a layer."""
+class ChannelMessage:
+    """A value that was published on a channel."""
 
     __slots__ = ("_envelopes", "channel", "value")
 
     def __init__(self, channel: str, value: Value) -> None:
         self.channel = channel
         self.value = value
-        self._envelopes: dict[tuple[int, str | None], bytes] = {}  # by content: the value keeps its contents as long as it lives
+        self._envelopes: dict[tuple[int, str | None], bytes] = {}  # by the content's id: the value keeps its contents as long as it lives
 
-    def candidates(self, audience: Audience) -> Collection[Listener]:
-        """Those whose boxes are where it is."""
-        return audience.candidates(self.value)
+    def candidates(self, index: SubscriberIndex) -> Collection[Subscriber]:
+        """The subscribers whose boxes are where it is."""
+        return index.candidates(self.value)
 
-    def told(self, filters: Filters, reference: str | None) -> bytes | None:
+    def encode_for(self, filters: ClientFilters, reference: str | None) -> bytes | None:
         """The envelope, if the value passes."""
         return self.envelope(filters, reference) if filters.passes(self.value) else None
 
-    def envelope(self, filters: Filters, reference: str | None) -> bytes:
+    def envelope(self, filters: ClientFilters, reference: str | None) -> bytes:
         """The value as these filters show it."""
         content = filters.content(self.value)
         made = self._envelopes.get((id(content), reference))
         if made is None:
             made = envelope(self.channel, content) if reference is None else for_reference(self.envelope(filters, None), reference)
-            made = self._envelopes[id(content), reference] = self._ruled(made)
+            made = self._envelopes[id(content), reference] = self._with_policy(made)
         return made
 
-    def _ruled(self, made: bytes) -> bytes:
-        policy = policy_of(conf.REDIS_SLOW, self.channel)
-        return made if policy == "drop" else Ruled(made, policy, subject_of(self.channel, self.value.document))
+    def _with_policy(self, made: bytes) -> bytes:
+        policy = slow_client_policy(conf.REDIS_SLOW, self.channel)
+        return made if policy == "drop" else PolicyEnvelope(made, policy, conflation_key(self.channel, self.value.document))
 
 
-class Turn:
-    """What is to be told, by listener."""
+class DeliveryBatch:
+    """The envelopes of one turn of the event loop, by subscriber."""
 
     def __init__(self) -> None:
-        self._runs: dict[Listener, list[bytes]] = {}
+        self._envelopes: dict[Subscriber, list[bytes]] = {}
 
-    def add(self, telling: Telling, audiences: Sequence[Audience]) -> None:
-        """Something for those whose filters let it pass, with the reference of the first audience they are in."""
-        seen = set[Listener]()
-        for audience in audiences:
-            for listener in telling.candidates(audience):
-                if listener not in seen:
-                    seen.add(listener)
-                    told = telling.told(listener.filters, audience.references[listener])
-                    if told is not None:
-                        self._runs.setdefault(listener, []).append(told)
+    def add(self, publication: Publication, indexes: Sequence[SubscriberIndex]) -> None:
+        """Add a message for all whose filters let it pass, with the reference of the first index that a subscriber is in."""
+        seen = set[Subscriber]()
+        for index in indexes:
+            for subscriber in publication.candidates(index):
+                if subscriber not in seen:
+                    seen.add(subscriber)
+                    made = publication.encode_for(subscriber.filters, index.references[subscriber])
+                    if made is not None:
+                        self._envelopes.setdefault(subscriber, []).append(made)
 
     def deliver(self) -> None:
-        """Tell it. Whoever cannot be told must connect again."""
-        shared: Shared = {}
-        for listener, run in self._runs.items():
+        """Send or queue everything. A client for which that fails must connect again."""
+        cache: FrameCache = {}
+        for subscriber, envelopes in self._envelopes.items():
             try:
-                listener.deliver(run, shared)
+                subscriber.deliver(envelopes, cache)
             except Exception:
                 logger.exception("messages of Redis could not be told")
-                listener.outbox.on_slow("a message could not be told; reconnect")
+                subscriber.outbox.on_slow("a message could not be told; reconnect")

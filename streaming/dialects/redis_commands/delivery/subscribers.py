@@ -1,118 +1,136 @@
-"""A client that listens to channels of Redis: what it wants to see, and how what is published reaches it.
+"""A client that has subscribed to channels of Redis or to layers: what it wants to see, and how messages reach it.
 
-While its socket takes what it is given, frames go straight through, the same bytes for all who are told the same. While it does not, what
-is published waits, as references to what all share; beyond a bound the oldest is dropped and counted. Nobody waits for a slow reader.
-Channels may have another policy: only the newest of each feature waits, or the client is closed before it misses anything.
+While its socket takes them, frames are written at once, the same bytes for all subscribers that are sent the same. While it does not,
+envelopes wait in a bounded queue. A slow client costs the others nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.outbox import Outbox
+from streaming.redis_data.names import ANYBODY
 
 from ..envelopes import batch
-from ..geojson.client_filters import Filters
-from .policies import Ruled, Subject
+from ..geojson.client_filters import ClientFilters
+from .subscriber_queue import SubscriberQueue
 
 if TYPE_CHECKING:
     from streaming.engine.senders import Framing
 
-    from .subscriber_index import Audience
-
-Shared = dict[tuple[Any, ...], list[Any]]
-MOST_GATHERED, MOST_GATHERED_BYTES, LONGEST_GATHERED = 1000, 1024 * 1024, 10.0
-"""Of what a client asked to be told together: envelopes, bytes, seconds."""
-MAX_WAITING_BYTES = 4 * 1024 * 1024
-"""Of what is published for one client that does not read."""
+FrameCache = dict[tuple[Any, ...], list[Any]]
+"""Frames that were made in this turn of the event loop, by framing and envelopes."""
+MAX_BUFFERED, MAX_BUFFERED_BYTES, MAX_BUFFER_SECONDS = 1000, 1024 * 1024, 10.0
+"""Envelopes, bytes and seconds in the buffer of a client that wants several at once."""
 
 
-class Listener:
-    """One connection. Whoever changes its filters says so to `Channels.moved`."""
+class FilterIndex(Protocol):
+    """Where a subscriber is found by its filters."""
 
-    def __init__(self, outbox: Outbox, framing: Framing, filters: Filters) -> None:
+    def update(self, subscriber: Subscriber) -> None:
+        """The subscriber's filters have changed."""
+
+
+class Subscriber:
+    """One connection. After a change of its filters, `filters_changed` has to be called."""
+
+    def __init__(self, outbox: Outbox, framing: Framing, filters: ClientFilters) -> None:
         self.outbox = outbox
         self.framing = framing
         self.filters = filters
+        self.permissions: frozenset[str] = ANYBODY
+        """The permissions it has, of those that names need."""
         self.channels: dict[str, str | None] = {}
-        """The reference it gave for each channel it has subscribed to."""
+        """The client reference of each subscription: to a channel ..."""
         self.patterns: dict[str, str | None] = {}
+        """... to the channels of a pattern ..."""
         self.layers: dict[str, str | None] = {}
-        self.audiences: dict[Audience, None] = {}
-        """Those it is in, which they see to themselves."""
+        """... and to a layer."""
+        self.indexes: dict[FilterIndex, None] = {}
+        """The indexes it is in; they keep this up to date."""
         self.revision = 0
-        """Changes with what it listens to, and with its filters."""
+        """Grows with each change of its subscriptions and filters."""
         self.delivered = 0
-        self.dropped = 0
-        """Messages it missed because it was slow ..."""
-        self.conflated = 0
-        """... and those that a newer one of the same feature took the place of."""
-        self._waiting = Waiting(self)
-        self._batch: Batch | None = None
+        self.queue = SubscriberQueue(self, outbox, self._take, self.close)
+        self._buffer: EnvelopeBuffer | None = None
+        self._closed = False
 
     @property
     def waiting(self) -> int:
         """How many envelopes wait for its socket."""
-        return len(self._waiting)
+        return len(self.queue)
 
-    def batch(self, size: int, seconds: float) -> None:
-        """From now on tell so many at once, none of them later than after so many seconds; one at a time as they come if either is 0.
+    @property
+    def dropped(self) -> int:
+        """Messages that it missed because it was slow."""
+        return self.queue.dropped
 
-        More than `MOST_GATHERED`, more bytes than `MOST_GATHERED_BYTES` or longer than `LONGEST_GATHERED` seconds is never waited for.
+    @property
+    def conflated(self) -> int:
+        """Messages that were replaced by a newer one of the same feature while they waited."""
+        return self.queue.conflated
+
+    def filters_changed(self) -> None:
+        """Find it by its new filters from now on."""
+        self.revision += 1
+        for index in list(self.indexes):
+            index.update(self)
+
+    def set_buffer(self, size: int, seconds: float) -> None:
+        """From now on send so many envelopes at once, none of them later than after so many seconds; one by one if either is 0.
+
+        It never buffers more than `MAX_BUFFERED` envelopes or `MAX_BUFFERED_BYTES`, or for longer than `MAX_BUFFER_SECONDS`.
         """
-        if isinstance(self._batch, Silence):
-            return
-        self.flush()
-        gathers = size > 1 and seconds > 0
-        self._batch = Batch(self, min(size, MOST_GATHERED), min(seconds, LONGEST_GATHERED)) if gathers else None
-
-    def flush(self) -> None:
-        """Tell what is gathered now."""
-        if self._batch is not None:
-            self._batch.flush()
+        if self._buffer is not None:
+            self._buffer.flush()
+        buffers = size > 1 and seconds > 0
+        self._buffer = EnvelopeBuffer(self.send_together, min(size, MAX_BUFFERED), min(seconds, MAX_BUFFER_SECONDS)) if buffers else None
 
     def stop(self) -> None:
-        """Tell nothing any more, not even what waits."""
-        if self._batch is not None:
-            self._batch.take()
-        self._waiting.clear()
+        """Send nothing any more, not even what waits."""
+        if self._buffer is not None:
+            self._buffer.take()
+        self.queue.clear()
         self.outbox.forget(self)
 
-    def give_up(self, why: str) -> None:
-        """Close the connection. Until it is closed nothing more is told: what comes would come after a gap."""
+    def close(self, reason: str) -> None:
+        """Close the connection. Until it is closed nothing more is sent: it would come after a gap."""
         self.stop()
-        self._batch = Silence(self, 1, 0)
-        self.outbox.on_slow(why)
+        self._closed = True
+        self.outbox.on_slow(reason)
 
-    def deliver(self, run: Sequence[bytes], shared: Shared) -> None:
-        """Tell the envelopes of one turn."""
-        if self._batch is not None:
-            self._batch.add(run)
+    def deliver(self, envelopes: Sequence[bytes], cache: FrameCache) -> None:
+        """Send the envelopes of one turn of the event loop, or queue them."""
+        if self._closed:
+            return
+        if self._buffer is not None:
+            self._buffer.add(envelopes)
         elif self.outbox.idle:
-            key = (self.framing, *map(id, run))
-            frames = shared.get(key)
+            key = (self.framing, *map(id, envelopes))
+            frames = cache.get(key)
             if frames is None:
-                frames = shared[key] = self.framing.pack(list(run), True)
-            self._write(frames, len(run))
+                frames = cache[key] = self.framing.pack(list(envelopes), True)
+            self._write(frames, len(envelopes))
         else:
-            self._waiting.push(run)
+            self.queue.push(envelopes)
 
-    def tell_together(self, run: Sequence[bytes]) -> None:
-        """Tell envelopes in one message."""
-        if isinstance(self._batch, Silence):
+    def send_together(self, envelopes: Sequence[bytes]) -> None:
+        """Send envelopes in one message, or queue them."""
+        if self._closed:
             return
         if self.outbox.idle:
-            self._write(self.frames(run), len(run))
+            self._write(self._frames(envelopes), len(envelopes))
         else:
-            self._waiting.push(run)
+            self.queue.push(envelopes)
 
-    def frames(self, run: Sequence[bytes]) -> list[Any]:
-        """Envelopes as they are written, in one message if the client wants them gathered."""
-        payloads = list(run) if self._batch is None else [batch(run)]
-        return self.framing.pack(payloads, True)
+    def _take(self, envelopes: Sequence[bytes]) -> list[Any]:
+        self.delivered += len(envelopes)
+        return self._frames(envelopes)
+
+    def _frames(self, envelopes: Sequence[bytes]) -> list[Any]:
+        return self.framing.pack(list(envelopes) if self._buffer is None else [batch(envelopes)], True)
 
     def _write(self, frames: list[Any], messages: int) -> None:
         self.delivered += messages
@@ -120,129 +138,39 @@ class Listener:
         self.outbox.sender.write(frames)
 
 
-class Waiting:
-    """What waits for a listener whose socket is busy: a source of its outbox."""
+class EnvelopeBuffer:
+    """Envelopes that are sent together: once there are enough, or the first has waited long enough."""
 
-    __slots__ = ("_envelopes", "_last", "_listener", "_newest", "owner", "size")
+    __slots__ = ("_bytes", "_envelopes", "_seconds", "_send", "_size", "_timer")
 
-    ENVELOPE_BYTES = 100
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self.owner: object = listener
-        self._envelopes: OrderedDict[int, bytes] = OrderedDict()
-        self._newest: dict[Subject, int] = {}
-        """Where the newest is of each feature, or of what has no id, of the channels that keep the latest."""
-        self._last = 0
-        self.size = 0
-
-    def __len__(self) -> int:
-        return len(self._envelopes)
-
-    def push(self, run: Sequence[bytes]) -> None:
-        """Add envelopes, newest last; the oldest go if there are too many, or they take too much, but never the newest."""
-        was_waiting = bool(self._envelopes)
-        for one in run:
-            place = self._place(one) if type(one) is Ruled and one.policy == "latest" else self._end()
-            self._envelopes[place] = one
-            self.size += self._weight(one)
-        while len(self._envelopes) > 1 and (self.size > MAX_WAITING_BYTES or len(self._envelopes) > self._listener.outbox.limits.events):
-            oldest = self._pop()
-            if type(oldest) is Ruled and oldest.policy == "close":
-                self._listener.give_up("a message that must not be missed waited too long; reconnect")
-                return
-            self._listener.dropped += 1
-        if not was_waiting:
-            self._listener.outbox.put(self)
-
-    def take(self, limit: int) -> list[Any]:
-        """Remove and pack about `limit` bytes' worth from the front."""
-        piece = list[bytes]()
-        while self._envelopes and limit > 0:
-            piece.append(self._pop())
-            limit -= self._weight(piece[-1])
-        self._listener.delivered += len(piece)
-        return self._listener.frames(piece) if piece else []
-
-    def clear(self) -> None:
-        """Let all go."""
-        self._envelopes.clear()
-        self._newest.clear()
-        self.size = 0
-
-    def _place(self, one: Ruled) -> int:
-        """That of the one it is newer than: a feature that changes often waits no longer than others.
-
-        At the end if something without an id was said since, which may be about the same feature, or if it is too large to stay.
-        """
-        subject = one.subject
-        place = self._newest.get(subject)
-        if place is not None and subject.id is not None:
-            self._listener.conflated += 1
-            self.size -= self._weight(self._envelopes[place])
-            if place > self._newest.get(Subject(subject.channel, None), 0) and self.size + self._weight(one) <= MAX_WAITING_BYTES:
-                return place
-            del self._envelopes[place]
-        place = self._newest[subject] = self._end()
-        return place
-
-    def _end(self) -> int:
-        self._last += 1
-        return self._last
-
-    def _pop(self) -> bytes:
-        place, oldest = self._envelopes.popitem(last=False)
-        self.size -= self._weight(oldest)
-        if type(oldest) is Ruled and self._newest.get(oldest.subject) == place:
-            del self._newest[oldest.subject]
-        return oldest
-
-    def _weight(self, one: bytes) -> int:
-        return self.ENVELOPE_BYTES + len(one)
-
-
-class Batch:
-    """Envelopes that are gathered for a listener: until there are enough, or the first has waited long enough."""
-
-    __slots__ = ("_bytes", "_envelopes", "_listener", "_seconds", "_size", "_timer")
-
-    def __init__(self, listener: Listener, size: int, seconds: float) -> None:
-        self._listener = listener
+    def __init__(self, send: Callable[[list[bytes]], None], size: int, seconds: float) -> None:
+        self._send = send
         self._size = size
         self._seconds = seconds
         self._envelopes: list[bytes] = []
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, run: Sequence[bytes]) -> None:
-        """Gather."""
-        for one in run:
-            self._envelopes.append(one)
-            self._bytes += len(one)
-            if len(self._envelopes) >= self._size or self._bytes >= MOST_GATHERED_BYTES:
+    def add(self, envelopes: Sequence[bytes]) -> None:
+        """Buffer envelopes, and send them if there are enough."""
+        for envelope in envelopes:
+            self._envelopes.append(envelope)
+            self._bytes += len(envelope)
+            if len(self._envelopes) >= self._size or self._bytes >= MAX_BUFFERED_BYTES:
                 self.flush()
         if self._envelopes and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self.flush)
 
     def flush(self) -> None:
-        """Tell what is gathered."""
-        gathered = self.take()
-        if gathered:
-            self._listener.tell_together(gathered)
+        """Send what is buffered now."""
+        envelopes = self.take()
+        if envelopes:
+            self._send(envelopes)
 
     def take(self) -> list[bytes]:
-        """What is gathered, to be gathered no more."""
+        """Remove what is buffered."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        gathered, self._envelopes, self._bytes = self._envelopes, [], 0
-        return gathered
-
-
-class Silence(Batch):
-    """Gathers nothing: for a listener that was given up."""
-
-    __slots__ = ()
-
-    def add(self, run: Sequence[bytes]) -> None:
-        """Let it go."""
+        envelopes, self._envelopes, self._bytes = self._envelopes, [], 0
+        return envelopes

@@ -1,7 +1,7 @@
-"""What one client sees of the values of Redis: its box and its projection.
+"""What one client sees of values: its box and its projection.
 
 Which of the two was switched on first decides in which CRS the box is meant: before the projection in degrees, after it in the CRS of the
-output. Changing one keeps its place, clearing it gives the place up; a box with a CRS of its own depends on neither.
+output. Changing one keeps the order, clearing it gives its place up; a box with a CRS of its own does not depend on the order.
 """
 
 from __future__ import annotations
@@ -11,19 +11,17 @@ from typing import Any
 
 from streaming.core.items import Box
 
-from .areas import Area, area_of
 from .crs import WGS84, Crs
-from .values import BadValue, Value
+from .spatial_filter import Area, area_of
+from .values import Value
 
-__all__ = ["Area", "BadValue", "Filters", "Value"]
 
-
-class Filters:
+class ClientFilters:
     """The box and the projection of a connection; both are off in the beginning."""
 
     def __init__(self) -> None:
         self.area: Area | None = None
-        """The box in force, in the CRS it is meant in."""
+        """What the box covers, in the CRS in which it is meant."""
         self.trim = False
         """Whether feature collections are sent without the features outside the box."""
         self._box: Box | None = None
@@ -33,51 +31,51 @@ class Filters:
 
     @property
     def crs(self) -> Crs:
-        """That of the output."""
+        """The CRS of the output."""
         return self._projection or WGS84
 
     def set_box(self, box: Box, crs: Crs | None = None) -> None:
-        """Left, bottom, right, top in the CRS given or, without, in that of the order."""
+        """Left, bottom, right, top in this CRS or, without one, in that of the order."""
         if self._box is None:
             self._box_is_projected = self._projection is not None
         self._box, self._box_crs = box, crs
-        self._settle()
+        self._update_area()
 
     def clear_box(self) -> None:
         """Everything passes."""
         self._box = None
-        self._settle()
+        self._update_area()
 
     def set_projection(self, crs: Crs) -> None:
-        """WGS 84 too keeps the projection on (and its place)."""
+        """WGS 84 too keeps the projection on (and its place in the order)."""
         self._projection = crs
-        self._settle()
+        self._update_area()
 
     def clear_projection(self) -> None:
-        """Values are sent in degrees; so is a box that came after the projection meant from now on."""
+        """Values are sent in degrees; a box that came after the projection is meant in degrees from now on."""
         self._projection = None
         self._box_is_projected = False
-        self._settle()
+        self._update_area()
 
     def clear(self) -> None:
-        """Neither box nor projection; what the client said about trimming stays."""
+        """Neither box nor projection; `trim` stays."""
         self._box = None
         self.clear_projection()
 
     def passes(self, value: Value) -> bool:
-        """Whether the client is to see a value."""
+        """Whether the client sees a value."""
         return self.area is None or value.passes(self.area)
 
     def content(self, value: Value) -> bytes:
-        """A value that passes, as the client is to see it."""
+        """A value that passes, as the client sees it."""
         return value.content(self.crs, self.area if self.trim else None)
 
     def whole(self, value: Value) -> bytes:
-        """A value that was asked for by name: no box keeps it back, and it is in the client's projection."""
+        """A value that the client reads by its name: in its projection, whether in the box or not."""
         return value.content(self.crs)
 
-    def described(self) -> dict[str, Any]:
-        """What is switched on, for people. Boxes may have sides that JSON has no numbers for."""
+    def describe(self) -> dict[str, Any]:
+        """What is switched on, for the admin. JSON has no numbers for infinite sides of a box."""
         described: dict[str, Any] = {}
         if self._box is not None and self.area is not None:
             described["bbox"] = [side if isfinite(side) else str(side) for side in self._box]
@@ -87,7 +85,7 @@ class Filters:
             described["crs"] = self._projection.code
         return described | ({"trim": True} if self.trim else {})
 
-    def _settle(self) -> None:
+    def _update_area(self) -> None:
         if self._box is None:
             self.area = None
         else:

@@ -1,8 +1,8 @@
 """Coordinate reference systems by what clients write: epsg:3857, EPSG:3857, an OGC URN or URI.
 
-Building the way to a CRS takes PROJ up to a tenth of a second, and so may finding out that there is none; that happens in a thread, never
-in the event loop, and both answers are remembered, each in a bounded memory of its own: a client that tries one number after the other
-displaces nobody's CRS. Free text is not looked up.
+PROJ takes up to a tenth of a second to find a CRS, or to find out that there is none. That happens in a thread, never in the event loop,
+and both answers are cached, apart from each other and from the core's cache: a client that tries one number after the other displaces
+nobody's CRS. Free text is not looked up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyproj.transformer import TransformerUnsafe
 
 from streaming.core import projection
 from streaming.core.errors import StreamError
-from streaming.core.projection import MAX_CACHED_CRS, epsg_code, transformer_to
+from streaming.core.projection import MAX_CACHED_CRS, epsg_code, make_transformer
 
 LOOKUP_SECONDS = 2.0
 MAX_LOOKUPS = 32
@@ -29,9 +29,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Crs:
-    """Where coordinates are: easting, northing (or longitude, latitude) of an EPSG code.
+    """A CRS by its EPSG code, in which coordinates are easting, northing (or longitude, latitude).
 
-    The transformer, from WGS 84, is for one thread at a time; None is WGS 84 itself.
+    The transformer, from WGS 84, is for one thread at a time; WGS 84 itself has none.
     """
 
     code: int
@@ -43,7 +43,7 @@ WGS84 = Crs(projection.WGS84, True)
 
 
 class CrsCatalogue:
-    """The CRSs that were asked for, and what is wrong with those that cannot be had."""
+    """Cache of CRSs, and of the reasons why others cannot be used."""
 
     def __init__(self, seconds: float = LOOKUP_SECONDS) -> None:
         self._seconds = seconds
@@ -51,34 +51,34 @@ class CrsCatalogue:
         self._missing: dict[int, str] = {}
         self._lookups: dict[int, Future[Crs | str]] = {}
         self._working = threading.BoundedSemaphore(2)
-        self._memory = threading.Lock()
+        self._lock = threading.Lock()
 
     async def find(self, text: str) -> Crs:
-        """StreamError invalid_crs if there is none, rate_limited if it cannot be told now."""
+        """`StreamError`: invalid_crs if there is none, rate_limited if that is not known in time."""
         code = epsg_code(text)
         if code == WGS84.code:
             return WGS84
-        known = self._found.get(code) or self._missing.get(code) or await self._looked_up(code)
+        known = self._found.get(code) or self._missing.get(code) or await self._look_up(code)
         self._remember(code, known)
         if isinstance(known, str):
             raise StreamError("invalid_crs", known)
         return known
 
-    async def _looked_up(self, code: int) -> Crs | str:
-        lookup = self._lookups.get(code) or self._look_up(code)
+    async def _look_up(self, code: int) -> Crs | str:
+        lookup = self._lookups.get(code) or self._start(code)
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(lookup)), self._seconds)
         except TimeoutError:
             raise StreamError("rate_limited", f"EPSG:{code} could not be looked up within {self._seconds:g} seconds; try again") from None
 
-    def _look_up(self, code: int) -> Future[Crs | str]:
+    def _start(self, code: int) -> Future[Crs | str]:
         if len(self._lookups) >= MAX_LOOKUPS:
             raise StreamError("rate_limited", "too many coordinate reference systems are being looked up; try again")
         lookup = self._lookups[code] = Future()
-        threading.Thread(target=self._work, args=(code, lookup), name=f"EPSG:{code}", daemon=True).start()
+        threading.Thread(target=self._run, args=(code, lookup), name=f"EPSG:{code}", daemon=True).start()
         return lookup
 
-    def _work(self, code: int, lookup: Future[Crs | str]) -> None:
+    def _run(self, code: int, lookup: Future[Crs | str]) -> None:
         try:
             with self._working:
                 found = build(code)
@@ -92,8 +92,8 @@ class CrsCatalogue:
             del self._lookups[code]
 
     def _remember(self, code: int, known: Crs | str) -> None:
-        """As the last to be forgotten."""
-        with self._memory:
+        """Cache it as the most recently used."""
+        with self._lock:
             if isinstance(known, str):
                 _put_last(self._missing, code, known)
             else:
@@ -106,15 +106,14 @@ def build(code: int) -> Crs | str:
     pyproj builds a transformer anew for each thread that uses it, unless told not to, and what it builds belongs to a context that only
     one thread at a time may use.
     """
-    try:
-        transformer = transformer_to(code)
-    except StreamError as error:
-        return error.message
+    transformer = make_transformer(code)
+    if isinstance(transformer, str):
+        return transformer
     return Crs(code, bool(CRS.from_epsg(code).is_geographic), Transformer(TransformerUnsafe(transformer._transformer)))
 
 
-def _put_last(memory: dict[int, _T], code: int, value: _T) -> None:
-    memory.pop(code, None)
-    memory[code] = value
-    while len(memory) > MAX_CACHED_CRS:
-        del memory[next(iter(memory))]
+def _put_last(cache: dict[int, _T], code: int, value: _T) -> None:
+    cache.pop(code, None)
+    cache[code] = value
+    while len(cache) > MAX_CACHED_CRS:
+        del cache[next(iter(cache))]

@@ -1,13 +1,13 @@
-"""The geometries in GeoJSON that nobody has checked: what has positions, what has none, and what cannot be read.
+"""Geometries of GeoJSON as publishers write them, unchecked: parsed, and as shapely's for exact tests.
 
-A publisher may write anything. Coordinates of any number of dimensions are taken, rings need not be closed, lines may have one position
-only; what is of a type that GeoJSON does not know is left alone.
+A publisher may write anything. Positions of any number of dimensions are read, rings need not be closed, lines may have one position
+only; a geometry of a type that GeoJSON does not know is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from math import isfinite
 from typing import Annotated, Any
 
@@ -16,58 +16,69 @@ import shapely
 from msgspec import Meta
 from shapely.geometry.base import BaseGeometry
 
-Position = list[float]
+from streaming.core.coordinates import DEPTHS, Position, flatten, nest
+from streaming.core.items import Box
+
 _Position = Annotated[list[float], Meta(min_length=2)]
-_TYPES: dict[str, tuple[Any, int]] = {
-    "Point": (list[float], 0),
-    "MultiPoint": (list[_Position], 1),
-    "LineString": (list[_Position], 1),
-    "MultiLineString": (list[list[_Position]], 2),
-    "Polygon": (list[list[_Position]], 2),
-    "MultiPolygon": (list[list[list[_Position]]], 3),
+_TYPES: dict[str, Any] = {
+    "Point": list[float],
+    "MultiPoint": list[_Position],
+    "LineString": list[_Position],
+    "MultiLineString": list[list[_Position]],
+    "Polygon": list[list[_Position]],
+    "MultiPolygon": list[list[list[_Position]]],
 }
 KINDS = frozenset({*_TYPES, "GeometryCollection"})
 
 
-class Shape:
-    """A geometry with coordinates: as they are nested, and its positions in order."""
+def type_of(member: Any) -> str | None:
+    """The type of a GeoJSON object; None of anything else."""
+    kind = member.get("type") if isinstance(member, dict) else None
+    if not isinstance(kind, str):
+        return None
+    if kind == "FeatureCollection":
+        return kind if isinstance(member.get("features"), list) else None
+    return kind if kind == "Feature" or kind in KINDS else None
 
-    __slots__ = ("depth", "kind", "nested", "positions")
 
-    def __init__(self, kind: str, nested: Any, depth: int) -> None:
+class Coordinates:
+    """The coordinates of one geometry that is no collection: as they are nested, and as positions in order."""
+
+    __slots__ = ("kind", "nested", "positions")
+
+    def __init__(self, kind: str, nested: Any) -> None:
         self.kind = kind
         self.nested = nested
-        self.depth = depth
-        self.positions: list[Position] = _flat(nested, depth)
+        self.positions: list[Position] = flatten(nested, DEPTHS[kind])
 
-    def rebuilt(self, positions: Iterator[Any]) -> Any:
-        """Others in place of the positions, nested alike."""
-        return _rebuilt(self.nested, self.depth, positions) if self.positions else self.nested
+    def replaced(self, positions: Iterator[Any]) -> Any:
+        """The next of these positions instead, nested alike."""
+        return nest(positions, self.nested, DEPTHS[self.kind]) if self.positions else self.nested
 
 
-class Place:
-    """Where one feature (or one bare geometry) is.
+class ParsedGeometry:
+    """The geometry of one feature, or a geometry on its own, with all that a collection consists of.
 
-    `anywhere`: it has no position, or something in it cannot be placed, so no box keeps it out. `broken`: it says it has a geometry, but
-    nobody can read it, so it is in no box.
+    `passes_always`: it has no position, or some part is of an unknown type, so no box keeps it out. `invalid`: it cannot be read, so it
+    is in no box.
     """
 
-    __slots__ = ("anywhere", "broken", "geometry", "positions", "shapes")
+    __slots__ = ("geometry", "invalid", "parts", "passes_always", "positions")
 
     def __init__(self, geometry: Any) -> None:
         self.geometry = geometry
-        self.shapes: list[Shape] = []
-        self.broken = False
+        self.parts: list[Coordinates] = []
+        self.invalid = False
         try:
-            unknown = geometry is not None and _collect(geometry, self.shapes)
+            unknown = geometry is not None and _collect(geometry, self.parts)
         except msgspec.ValidationError:
-            unknown, self.broken, self.shapes = False, True, []
-        self.positions = self.shapes[0].positions if len(self.shapes) == 1 else [*chain.from_iterable(one.positions for one in self.shapes)]
-        self.anywhere = not self.broken and (unknown or not self.positions)
+            unknown, self.invalid, self.parts = False, True, []
+        self.positions = self.parts[0].positions if len(self.parts) == 1 else [*chain.from_iterable(part.positions for part in self.parts)]
+        self.passes_always = not self.invalid and (unknown or not self.positions)
 
 
-def _collect(geometry: Any, into: list[Shape]) -> bool:
-    """The geometries with coordinates, in order; True if one of another type is among them. ValidationError if one cannot be read."""
+def _collect(geometry: Any, into: list[Coordinates]) -> bool:
+    """The parts with coordinates, in order; True if one of unknown type is among them. ValidationError if one cannot be read."""
     if not isinstance(geometry, dict):
         raise msgspec.ValidationError("a geometry must be an object")
     kind = geometry.get("type")
@@ -78,35 +89,14 @@ def _collect(geometry: Any, into: list[Shape]) -> bool:
         return any([_collect(member, into) for member in members])  # noqa: C419 (all of them)
     if not isinstance(kind, str) or kind not in _TYPES:
         return True
-    into.append(_shape(kind, geometry.get("coordinates")))
+    nested = msgspec.convert(geometry.get("coordinates"), _TYPES[kind])
+    if kind == "Point" and len(nested) == 1:
+        raise msgspec.ValidationError("a position must have two numbers at least")
+    into.append(Coordinates(kind, nested))
     return False
 
 
-def _shape(kind: str, coordinates: Any) -> Shape:
-    wanted, depth = _TYPES[kind]
-    nested = msgspec.convert(coordinates, wanted)
-    if not depth and len(nested) == 1:
-        raise msgspec.ValidationError("a position must have two numbers at least")
-    return Shape(kind, nested, depth)
-
-
-def _flat(nested: Any, depth: int) -> list[Position]:
-    if depth == 0:
-        return [nested] if nested else []
-    for _ in range(depth - 1):
-        nested = chain.from_iterable(nested)
-    return list(nested)
-
-
-def _rebuilt(nested: Any, depth: int, positions: Iterator[Any]) -> Any:
-    if depth == 0:
-        return next(positions)
-    if depth == 1:
-        return list(islice(positions, len(nested)))
-    return [_rebuilt(part, depth - 1, positions) for part in nested]
-
-
-def bounds_of(xs: list[float], ys: list[float]) -> tuple[float, float, float, float] | None:
+def bounds_of(xs: list[float], ys: list[float]) -> Box | None:
     """None if one of the numbers is not finite (or there is none)."""
     if len(xs) == 1:
         x, y = xs[0], ys[0]
@@ -116,16 +106,16 @@ def bounds_of(xs: list[float], ys: list[float]) -> tuple[float, float, float, fl
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def drawings(shapes: list[Shape], positions: Iterator[tuple[float, float]]) -> list[BaseGeometry]:
-    """The shapes with these positions, each of their parts for itself, for exact tests."""
+def to_shapely(parts: list[Coordinates], positions: Iterator[tuple[float, float]]) -> list[BaseGeometry]:
+    """The parts with these positions instead, for exact tests."""
     made: list[BaseGeometry] = []
-    for shape in shapes:
-        if shape.positions:
-            made.extend(_parts(shape.kind, shape.rebuilt(positions)))
+    for part in parts:
+        if part.positions:
+            made.extend(_shapely_parts(part.kind, part.replaced(positions)))
     return made
 
 
-def _parts(kind: str, nested: Any) -> list[BaseGeometry]:
+def _shapely_parts(kind: str, nested: Any) -> list[BaseGeometry]:
     match kind:
         case "Point":
             return [shapely.Point(nested)]
@@ -146,7 +136,7 @@ def _line(line: list[tuple[float, float]]) -> BaseGeometry:
 
 
 def _polygon(rings: list[list[tuple[float, float]]]) -> list[BaseGeometry]:
-    """A ring of less than three positions encloses nothing: it is what it is as a line, and no hole."""
+    """A ring of less than three positions encloses nothing: as an outer ring it counts as a line, as a hole it does not count."""
     if not rings or not rings[0]:
         return []
     if len(rings[0]) < 3:

@@ -9,10 +9,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from streaming.dialects.redis_commands.delivery import subscribers as listeners_module
-from streaming.dialects.redis_commands.delivery.messages import Message
-from streaming.dialects.redis_commands.delivery.policies import policies, policy_of, subject_of
-from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
+from streaming.dialects.redis_commands.delivery import subscriber_queue
+from streaming.dialects.redis_commands.delivery.messages import ChannelMessage
+from streaming.dialects.redis_commands.delivery.policies import conflation_key, slow_client_policies, slow_client_policy
+from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
+from streaming.dialects.redis_commands.geojson.values import Value
 
 from ..clients import Client
 from ..documents import collection, geometry
@@ -25,14 +26,14 @@ def slow(settings: Settings) -> None:
 
 @pytest.fixture
 def client() -> Client:
-    """It reads nothing until it is told to."""
+    """It reads nothing until the test lets it."""
     client = Client(limit=3)
     client.sender.take(0)
     return client
 
 
-def said(channel: str, document: Any, reference: str | None = None) -> bytes:
-    return Message(channel, Value(json.dumps(document).encode())).envelope(Filters(), reference)
+def message(channel: str, document: Any, reference: str | None = None) -> bytes:
+    return ChannelMessage(channel, Value(json.dumps(document).encode())).envelope(ClientFilters(), reference)
 
 
 def position(number: int, x: float, **members: Any) -> dict[str, Any]:
@@ -40,11 +41,11 @@ def position(number: int, x: float, **members: Any) -> dict[str, Any]:
 
 
 def move(client: Client, number: int, x: float, channel: str = "pub:positions", **members: Any) -> None:
-    client.listener.deliver([said(channel, position(number, x, **members))], {})
+    client.subscriber.deliver([message(channel, position(number, x, **members))], {})
 
 
 def places(client: Client) -> list[tuple[int, float]]:
-    """What it is told once it reads."""
+    """What it is sent once it reads."""
     client.sender.take(None)
     return [(content["id"], content["geometry"]["coordinates"][0]) for content in client.contents]
 
@@ -53,7 +54,7 @@ def places(client: Client) -> list[tuple[int, float]]:
 
 
 def test_without_a_setting_the_oldest_are_dropped() -> None:
-    assert policy_of("", "pub:positions") == "drop"
+    assert slow_client_policy("", "pub:positions") == "drop"
 
 
 @pytest.mark.parametrize(
@@ -61,13 +62,13 @@ def test_without_a_setting_the_oldest_are_dropped() -> None:
     [("pub:a", "latest"), ("pub:a:b", "close"), ("pub:a:b:c", "close"), ("pub:a:x", "drop"), ("pub", "drop"), ("pub:*", "latest")],
 )
 def test_a_name_counts_more_than_the_longest_beginning_that_fits(name: str, policy: str) -> None:
-    assert policy_of("pub:*=latest,pub:a:*=close, pub:a:x = drop", name) == policy
+    assert slow_client_policy("pub:*=latest,pub:a:*=close, pub:a:x = drop", name) == policy
 
 
 @pytest.mark.parametrize("setting", ["pub:a", "pub:a=", "=latest", "pub:a=newest", "pub:a=latest,pub:b"])
 def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="GEOSTREAM_REDIS_SLOW"):
-        policies(setting)
+        slow_client_policies(setting)
 
 
 # -- what a message is about ---------------------------------------------------
@@ -91,7 +92,7 @@ def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
     ],
 )
 def test_a_message_is_about_the_feature_whose_id_it_has(document: Any, found: Any) -> None:
-    assert subject_of("pub:a", document).id == found
+    assert conflation_key("pub:a", document).id == found
 
 
 # -- latest --------------------------------------------------------------------
@@ -101,23 +102,23 @@ def test_of_a_feature_only_the_newest_waits(client: Client) -> None:
     for x in range(10):
         move(client, 1, x)
     move(client, 2, 0)
-    assert (client.listener.waiting, client.listener.conflated, client.listener.dropped) == (2, 9, 0)
+    assert (client.subscriber.waiting, client.subscriber.conflated, client.subscriber.dropped) == (2, 9, 0)
     assert places(client) == [(1, 9), (2, 0)]
 
 
 def test_of_the_features_of_one_turn_too(client: Client) -> None:
-    client.listener.deliver([said("pub:positions", position(number, x)) for x in range(5) for number in (1, 2)], {})
+    client.subscriber.deliver([message("pub:positions", position(number, x)) for x in range(5) for number in (1, 2)], {})
     assert places(client) == [(1, 4), (2, 4)]
 
 
 def test_bytes_are_counted_of_what_waits_only(client: Client) -> None:
     move(client, 1, 0, properties={"note": "x" * 500})
     move(client, 1, 1)
-    once = client.listener.outbox.bytes
+    once = client.subscriber.outbox.bytes
     move(client, 1, 2)
-    assert 0 < client.listener.outbox.bytes == once < 500
+    assert 0 < client.subscriber.outbox.bytes == once < 500
     places(client)
-    assert client.listener.outbox.bytes == 0
+    assert client.subscriber.outbox.bytes == 0
 
 
 def test_a_feature_of_another_channel_is_another_one(client: Client) -> None:
@@ -129,13 +130,13 @@ def test_a_feature_of_another_channel_is_another_one(client: Client) -> None:
 def test_a_feature_with_the_same_digits_as_text_is_another_one(client: Client) -> None:
     move(client, 1, 0)
     move(client, 1, 1, id="1")
-    assert client.listener.waiting == 2
+    assert client.subscriber.waiting == 2
 
 
 def test_channels_without_a_policy_wait_as_they_came(client: Client) -> None:
     move(client, 1, 0, "pub:a")
     move(client, 1, 1, "pub:a")
-    assert places(client) == [(1, 0), (1, 1)] and client.listener.conflated == 0
+    assert places(client) == [(1, 0), (1, 1)] and client.subscriber.conflated == 0
 
 
 def test_a_feature_that_changes_often_keeps_its_place(client: Client) -> None:
@@ -145,9 +146,9 @@ def test_a_feature_that_changes_often_keeps_its_place(client: Client) -> None:
     assert places(client) == [(1, 1), (2, 0)]
 
 
-def test_it_comes_after_what_was_said_without_an_id_since(client: Client) -> None:
+def test_it_comes_after_a_message_without_an_id_that_came_since(client: Client) -> None:
     move(client, 1, 0)
-    client.listener.deliver([said("pub:positions", collection(position(1, 5)))], {})
+    client.subscriber.deliver([message("pub:positions", collection(position(1, 5)))], {})
     move(client, 1, 9)
     client.sender.take(None)
     assert [content["type"] for content in client.contents] == ["FeatureCollection", "Feature"]
@@ -155,51 +156,51 @@ def test_it_comes_after_what_was_said_without_an_id_since(client: Client) -> Non
 
 def test_messages_without_an_id_are_kept_and_the_oldest_dropped(client: Client) -> None:
     for number in range(5):
-        client.listener.deliver([said("pub:positions", number)], {})
+        client.subscriber.deliver([message("pub:positions", number)], {})
     client.sender.take(None)
     assert client.contents == [2, 3, 4]
-    assert (client.listener.conflated, client.listener.dropped) == (0, 2)
+    assert (client.subscriber.conflated, client.subscriber.dropped) == (0, 2)
 
 
 def test_of_too_many_features_the_oldest_is_dropped_and_may_come_again(client: Client) -> None:
     for number in range(5):
         move(client, number, 0)
     move(client, 0, 1)
-    assert (client.listener.conflated, client.listener.dropped) == (0, 3)
+    assert (client.subscriber.conflated, client.subscriber.dropped) == (0, 3)
     assert places(client) == [(3, 0), (4, 0), (0, 1)]
 
 
 def test_the_newest_is_kept_though_it_became_too_large(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners_module, "MAX_WAITING_BYTES", 2000)
+    monkeypatch.setattr(subscriber_queue, "MAX_WAITING_BYTES", 2000)
     move(client, 1, 0)
     move(client, 2, 0)
     move(client, 1, 1, properties={"note": "x" * 3000})
     assert places(client) == [(1, 1)]
 
 
-def test_what_was_told_is_not_waiting_any_more(client: Client) -> None:
+def test_what_was_sent_is_not_waiting_any_more(client: Client) -> None:
     move(client, 1, 0)
     client.sender.take(1)
     move(client, 1, 1)
-    assert client.listener.conflated == 0
+    assert client.subscriber.conflated == 0
     assert places(client) == [(1, 0), (1, 1)]
 
 
 async def test_several_at_once_are_the_newest_too(client: Client) -> None:
-    client.listener.batch(2, 3600)
+    client.subscriber.set_buffer(2, 3600)
     for x in range(4):
         move(client, 1, x)
     client.sender.take(None)
     assert [[one["content"]["geometry"]["coordinates"][0] for one in content] for content in client.contents] == [[3]]
 
 
-def test_references_are_told(client: Client) -> None:
-    client.listener.deliver([said("pub:positions", position(1, x), "mine") for x in (0, 1)], {})
+def test_references_are_sent(client: Client) -> None:
+    client.subscriber.deliver([message("pub:positions", position(1, x), "mine") for x in (0, 1)], {})
     client.sender.take(None)
-    assert [frame["client_reference"] for frame in client.told] == ["mine"]
+    assert [frame["client_reference"] for frame in client.received] == ["mine"]
 
 
-def test_a_client_that_reads_is_told_all(client: Client) -> None:
+def test_a_client_that_reads_is_sent_everything(client: Client) -> None:
     client.sender.take(None)
     for x in range(3):
         move(client, 1, x)
@@ -210,7 +211,7 @@ def test_a_client_that_reads_is_told_all(client: Client) -> None:
 
 
 def alarm(client: Client, *numbers: int) -> None:
-    client.listener.deliver([said("pub:alarms", number) for number in numbers], {})
+    client.subscriber.deliver([message("pub:alarms", number) for number in numbers], {})
 
 
 def test_a_client_may_be_slow_as_long_as_it_misses_no_alarm(client: Client) -> None:
@@ -225,31 +226,31 @@ def test_a_client_that_would_miss_an_alarm_is_closed(client: Client) -> None:
     assert len(client.slow) == 1 and "reconnect" in client.slow[0]
 
 
-def test_after_that_it_is_told_nothing_more(client: Client) -> None:
+def test_after_that_it_is_sent_nothing_more(client: Client) -> None:
     alarm(client, 1, 2, 3, 4)
     alarm(client, 5)
-    client.listener.batch(0, 0)
+    client.subscriber.set_buffer(0, 0)
     client.sender.take(None)
     alarm(client, 6)
-    assert client.told == [] and client.listener.waiting == 0 and len(client.slow) == 1
+    assert client.received == [] and client.subscriber.waiting == 0 and len(client.slow) == 1
 
 
 def test_other_channels_may_drop_beside_it(client: Client) -> None:
-    client.listener.deliver([said("pub:a", number) for number in range(5)], {})
+    client.subscriber.deliver([message("pub:a", number) for number in range(5)], {})
     alarm(client, 1, 2)
-    assert (client.slow, client.listener.dropped) == ([], 4)
+    assert (client.slow, client.subscriber.dropped) == ([], 4)
 
 
-def test_others_push_an_alarm_out_no_less(client: Client) -> None:
+def test_an_alarm_pushed_out_by_other_channels_closes_the_client_too(client: Client) -> None:
     alarm(client, 1)
-    client.listener.deliver([said("pub:a", number) for number in range(3)], {})
+    client.subscriber.deliver([message("pub:a", number) for number in range(3)], {})
     assert len(client.slow) == 1
 
 
 async def test_a_client_that_wants_several_at_once_is_closed_too(client: Client) -> None:
-    client.listener.batch(2, 3600)
+    client.subscriber.set_buffer(2, 3600)
     alarm(client, *range(6))
     assert len(client.slow) == 1
     client.sender.take(None)
     alarm(client, *range(6))
-    assert client.told == []
+    assert client.received == []

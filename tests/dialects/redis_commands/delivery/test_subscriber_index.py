@@ -1,4 +1,4 @@
-"""Audiences: an index leaves out nobody whose filters let a value pass."""
+"""The index of subscribers: it leaves out none whose filters let a value pass."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.dialects.redis_commands.delivery.subscriber_index import MANY, Audience
-from streaming.dialects.redis_commands.geojson.client_filters import Value
+from streaming.dialects.redis_commands.delivery.subscriber_index import MANY, SubscriberIndex
 from streaming.dialects.redis_commands.geojson.crs import WGS84, build
+from streaming.dialects.redis_commands.geojson.values import Value
 
 from ..clients import Client
 
@@ -30,24 +30,24 @@ def collection(features: list[Any]) -> Value:
 
 
 @given(st.lists(st.tuples(boxes, st.sampled_from(CRSS)), max_size=12), features, st.booleans())
-def test_whoever_wants_a_value_is_a_candidate(wanted: list[Any], features: list[Any], many: bool) -> None:
-    audience = Audience()
+def test_every_subscriber_that_wants_a_value_is_a_candidate(wanted: list[Any], features: list[Any], many: bool) -> None:
+    index = SubscriberIndex()
     clients = [Client() for _ in range(len(wanted) + 1)]
     for client, (box, crs) in zip(clients, wanted, strict=False):
         client.filters.set_box(box, crs)
     for client in clients:
-        audience.add(client.listener, None)
+        index.add(client.subscriber, None)
     value = collection(features * (MANY + 1) if many else features)
-    wanting = {client.listener for client in clients if client.filters.passes(value)}
-    assert wanting <= set(audience.candidates(value))
+    wanting = {client.subscriber for client in clients if client.filters.passes(value)}
+    assert wanting <= set(index.candidates(value))
 
 
-def test_nothing_is_left_of_those_who_left() -> None:
-    audience, client = Audience(), Client()
-    audience.add(client.listener, None)
+def test_nothing_is_left_of_a_subscriber_that_left() -> None:
+    index, client = SubscriberIndex(), Client()
+    index.add(client.subscriber, None)
     for crs in CRSS:
         client.filters.set_box((0, 0, 1, 1), crs)
-        audience.moved(client.listener)
-        assert list(audience.candidates(collection([]))) == [client.listener]
-    audience.remove(client.listener)
-    assert not len(audience) and not audience._boxes and not audience._places and not audience._everywhere
+        index.update(client.subscriber)
+        assert list(index.candidates(collection([]))) == [client.subscriber]
+    index.remove(client.subscriber)
+    assert not len(index) and not index._boxes and not index._codes and not index._everywhere

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from streaming.core.projection import epsg_code
-from streaming.dialects.redis_commands.geojson.client_filters import Filters, Value
+from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
 from streaming.dialects.redis_commands.geojson.crs import WGS84, Crs
-from streaming.dialects.redis_commands.grammar import Bbox, Command, Get, Hello, PGet, Projection, Sub, parse
+from streaming.dialects.redis_commands.geojson.values import Value
+from streaming.dialects.redis_commands.grammar import Bbox, Command, Hello, Projection, Read, Subscription, parse
 from tests.dialects.redis_commands.documents import (
     MERCATOR,
     SWISS,
@@ -34,7 +35,7 @@ def test_a_box_before_the_projection_is_in_degrees() -> None:
 
 
 def test_a_box_after_the_projection_is_in_metres_until_that_is_cleared() -> None:
-    filters = Filters()
+    filters = ClientFilters()
     filters.set_projection(MERCATOR)
     filters.set_box((0.0, 3.0, 1.0, 4.0))
     assert not filters.passes(value(point(0.1, 3.5)))
@@ -43,7 +44,7 @@ def test_a_box_after_the_projection_is_in_metres_until_that_is_cleared() -> None
 
 
 def test_another_projection_gives_the_box_another_meaning() -> None:
-    filters = Filters()
+    filters = ClientFilters()
     filters.set_projection(MERCATOR)
     filters.set_box((829000.0, 5933000.0, 830000.0, 5934000.0))
     assert filters.passes(value(point(7.45, 46.95)))
@@ -62,7 +63,7 @@ def test_changing_keeps_the_place_and_clearing_gives_it_up() -> None:
 
 
 def test_a_projection_switched_on_again_comes_after_the_box() -> None:
-    filters = Filters()
+    filters = ClientFilters()
     filters.set_projection(MERCATOR)
     filters.set_box((0.0, 3.0, 1.0, 4.0))
     filters.clear_projection()
@@ -71,7 +72,7 @@ def test_a_projection_switched_on_again_comes_after_the_box() -> None:
 
 
 def test_wgs84_is_a_projection_with_a_place() -> None:
-    filters = Filters()
+    filters = ClientFilters()
     filters.set_projection(WGS84)
     filters.set_box((0.0, 300000.0, 20000.0, 400000.0))
     filters.set_projection(MERCATOR)
@@ -79,7 +80,7 @@ def test_wgs84_is_a_projection_with_a_place() -> None:
 
 
 def test_a_box_with_a_crs_depends_on_no_order() -> None:
-    filters = Filters()
+    filters = ClientFilters()
     filters.set_projection(MERCATOR)
     filters.set_box((0.0, 3.0, 1.0, 4.0), WGS84)
     assert filters.passes(value(point(0.1, 3.5)))
@@ -140,7 +141,7 @@ class Replay:
     def __init__(self, stored: dict[tuple[str, str], str]) -> None:
         self.stored = stored
         self.followed: set[str] = set()
-        self.filters = Filters()
+        self.filters = ClientFilters()
 
     def frames(self, step: dict[str, Any]) -> list[tuple[str, Any]]:
         """Source and content of each."""
@@ -151,7 +152,7 @@ class Replay:
 
     def obey(self, command: Command) -> list[tuple[str, Any]]:
         match command:
-            case Sub(name):
+            case Subscription("SUB", name):
                 self.followed.add(name)
             case Bbox(None):
                 self.filters.clear_box()
@@ -161,16 +162,16 @@ class Replay:
                 self.project(command)
             case Hello(trim=trim):
                 self.filters.trim = trim
-            case Get(name, None):
+            case Read("GET", name, None):
                 texts = [text for (key, _), text in self.stored.items() if key == name]
                 return [(name, content) for content in self.passing(texts) or [None]]
-            case Get(name, field) | PGet(name, field) if field:
+            case Read(verb, name, field) if field:
                 found = Value(self.stored[name, field].encode())
-                filters = self.filters if isinstance(command, Get) else Filters()
-                if isinstance(command, PGet) and command.crs:
+                filters = self.filters if verb == "GET" else ClientFilters()
+                if verb == "PGET" and command.crs:
                     filters.set_projection(named(command.crs))
                 return [(f"{name} {field}", strictly(filters.whole(found)))]
-            case PGet(name, None):
+            case Read("PGET", name, None):
                 return [(name, json.loads(text)) for (key, _), text in self.stored.items() if key == name]
         return []
 

@@ -80,7 +80,7 @@ async def test_what_is_known_is_answered_without_a_thread(monkeypatch: pytest.Mo
     assert await code_of(catalogue, "epsg:999999") == "invalid_crs"
 
 
-async def test_one_lookup_serves_all_who_ask_meanwhile(slow: threading.Event) -> None:
+async def test_one_lookup_serves_all_clients_that_wait_for_it(slow: threading.Event) -> None:
     catalogue = CrsCatalogue()
     asking = [asyncio.create_task(catalogue.find("epsg:3857")) for _ in range(MAX_LOOKUPS + 10)]
     await asyncio.sleep(0)
@@ -126,5 +126,5 @@ async def test_a_crs_in_use_is_not_the_one_forgotten(slow: threading.Event) -> N
     assert len(catalogue._found) == 50
 
 
-def test_the_reason_why_there_is_none_is_told() -> None:
+def test_the_reason_why_there_is_none_is_given() -> None:
     assert build(5773) == "EPSG:5773 is not a horizontal coordinate reference system"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.dialects.redis_commands.geojson.client_filters import Value
 from streaming.dialects.redis_commands.geojson.crs import WGS84
+from streaming.dialects.redis_commands.geojson.values import Value
 from tests.dialects.redis_commands.documents import (
     MERCATOR,
     SQUARE,
