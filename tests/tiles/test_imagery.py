@@ -23,9 +23,10 @@ from streaming.tiles.change_feed import EVERYTHING, ChangedArea, parse_change, t
 from streaming.tiles.grid import Tile, count_tiles
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.imagery_files import painted_files
-from streaming.tiles.source_kinds import imagery_folder, open_source
+from streaming.tiles.paths import imagery_folder
+from streaming.tiles.source_kinds import open_source
 from streaming.tiles.sources.base import SourceClosed
-from streaming.tiles.sources.footprint import opaque
+from streaming.tiles.sources.footprint import is_opaque
 from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings
@@ -271,7 +272,7 @@ def test_whether_a_great_many_blocks_are_opaque_is_not_looked_at(tmp_path: Path)
             tmp_path / "a.tif", "w", width=16, height=height, blockysize=1, transform=from_bounds(*EUROPE, 16, height), **profile
         ):
             pass
-        assert opaque(tmp_path / "a.tif") is seen
+        assert is_opaque(tmp_path / "a.tif") is seen
 
 
 @pytest.mark.parametrize("bounds", [(0.0, -90.0, 20.0, -86.0), (200.0, 40.0, 220.0, 60.0)])

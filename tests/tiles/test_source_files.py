@@ -59,7 +59,7 @@ def test_nothing_changed(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3))
     files = SourceFiles(tileset("raster", "a.tif"))
     assert not files.changed()
-    assert files.take([data_dir / "a.tif"]) is None
+    assert files.take_change([data_dir / "a.tif"]) is None
 
 
 def test_a_replaced_file_touches_everything_once(data_dir: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_replaced_file_touches_everything_once(data_dir: Path) -> None:
     files = SourceFiles(tileset("raster", "a.tif"))
     write_raster(data_dir / "a.tif", plain(4, 5, 6), WEST)
     assert files.changed()
-    assert files.take([]) == EVERYTHING
-    assert files.take([]) is None
+    assert files.take_change([]) == EVERYTHING
+    assert files.take_change([]) is None
 
 
 def test_a_file_of_a_mosaic_touches_where_it_was_and_where_it_is(data_dir: Path) -> None:
@@ -76,9 +76,9 @@ def test_a_file_of_a_mosaic_touches_where_it_was_and_where_it_is(data_dir: Path)
     write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
     files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
     write_raster(data_dir / "a.tif", plain(4, 5, 6), EAST)
-    assert box_of(files.take([])) == (0, 40, 15, 45)
+    assert box_of(files.take_change([])) == (0, 40, 15, 45)
     write_raster(data_dir / "a.tif", plain(7, 8, 9), EAST)
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
 
 
 def test_a_damaged_file_of_a_mosaic_touches_everything(data_dir: Path) -> None:
@@ -86,18 +86,18 @@ def test_a_damaged_file_of_a_mosaic_touches_everything(data_dir: Path) -> None:
     write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
     files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
     (data_dir / "a.tif").write_bytes(b"no image")
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING
 
 
 def test_painted_images_touch_where_they_are_when_they_come_and_go(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3))
     files = SourceFiles(tileset("raster", "a.tif"))
     image = painted(data_dir, 1, EAST)
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
     painted(data_dir, 2, NORTH)
-    assert box_of(files.take([])) == NORTH
+    assert box_of(files.take_change([])) == NORTH
     image.unlink()
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
 
 
 def test_only_files_that_can_be_read_can_be_opened(data_dir: Path) -> None:
@@ -115,10 +115,10 @@ def test_a_journal_counts_as_the_database(data_dir: Path, mbtiles: Callable[...,
     files = SourceFiles(tileset("mbtiles", "a.mbtiles"))
     reader = sqlite3.connect(path)
     reader.execute("SELECT * FROM tiles").fetchall()
-    assert files.take([]) is None
+    assert files.take_change([]) is None
     writer.execute("UPDATE tiles SET tile_data = x'00'")
     writer.commit()
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING
     reader.close()
     writer.close()
 
@@ -148,7 +148,7 @@ def test_very_many_tiles_are_told_as_a_box() -> None:
 def test_another_folder_in_its_place_touches_everything(data_dir: Path) -> None:
     (data_dir / "tree" / "0").mkdir(parents=True)
     files = SourceFiles(tileset("directory", "tree"))
-    assert files.take([data_dir / "tree" / "0" / "0" / "0.png"]) == changed_tiles([Tile(0, 0, 0)])
+    assert files.take_change([data_dir / "tree" / "0" / "0" / "0.png"]) == changed_tiles([Tile(0, 0, 0)])
     (data_dir / "tree").rename(data_dir / "old")
     (data_dir / "tree").mkdir()
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING

@@ -157,7 +157,7 @@ def test_decoded_pixels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     room = tile_updates._DecodedPixels(3 * HILLS.nbytes)
     for seed in range(5):
         room.pixels(png(repainted(HILLS, seed)))
-    assert (len(room._kept), room._kept.kept_bytes) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
+    assert (len(room._kept), room._kept.cost) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
 
 
 def test_updates_can_be_made_in_several_threads() -> None:
@@ -168,50 +168,50 @@ def test_updates_can_be_made_in_several_threads() -> None:
     assert all(np.array_equal(applied(old, each), images.decode_pixels(new.data)) for (old, new), each in zip(pairs, made, strict=True))
 
 
-class TestVersions:
+class TestTileHistory:
     TILE = Tile(3, 1, 2)
 
     def test_a_version_is_found_by_tileset_tile_and_etag(self) -> None:
-        versions, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
-        versions.keep("relief", self.TILE, tile)
-        assert versions.find("relief", self.TILE, tile.etag) is tile
-        assert versions.find("other", self.TILE, tile.etag) is None
-        assert versions.find("relief", Tile(3, 2, 1), tile.etag) is None
-        assert versions.find("relief", self.TILE, "another") is None
+        history, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
+        history.add("relief", self.TILE, tile)
+        assert history.find("relief", self.TILE, tile.etag) is tile
+        assert history.find("other", self.TILE, tile.etag) is None
+        assert history.find("relief", Tile(3, 2, 1), tile.etag) is None
+        assert history.find("relief", self.TILE, "another") is None
 
     def test_what_was_used_longest_ago_makes_room(self) -> None:
-        versions = TileHistory(3 * (1000 + ENTRY_BYTES))
+        history = TileHistory(3 * (1000 + ENTRY_BYTES))
         tiles = [rendered_tile(bytes([number]) * 1000, MVT) for number in range(4)]
         for tile in tiles[:3]:
-            versions.keep("relief", self.TILE, tile)
-        versions.find("relief", self.TILE, tiles[0].etag)
-        versions.keep("relief", self.TILE, tiles[3])
-        assert [versions.find("relief", self.TILE, tile.etag) is not None for tile in tiles] == [True, False, True, True]
-        assert versions.kept_bytes == 3 * (1000 + ENTRY_BYTES)
+            history.add("relief", self.TILE, tile)
+        history.find("relief", self.TILE, tiles[0].etag)
+        history.add("relief", self.TILE, tiles[3])
+        assert [history.find("relief", self.TILE, tile.etag) is not None for tile in tiles] == [True, False, True, True]
+        assert history.kept_bytes == 3 * (1000 + ENTRY_BYTES)
 
     def test_a_version_kept_twice_is_there_once(self) -> None:
-        versions, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
+        history, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
         for _ in range(3):
-            versions.keep("relief", self.TILE, tile)
-        assert (len(versions), versions.kept_bytes) == (1, 4 + ENTRY_BYTES)
+            history.add("relief", self.TILE, tile)
+        assert (len(history), history.kept_bytes) == (1, 4 + ENTRY_BYTES)
 
     def test_what_has_no_room_at_all_displaces_nothing(self) -> None:
-        versions = TileHistory(2000)
+        history = TileHistory(2000)
         small, large = rendered_tile(b"tile", MVT), rendered_tile(bytes(5000), MVT)
-        versions.keep("relief", self.TILE, small)
-        versions.keep("relief", self.TILE, large)
-        assert versions.find("relief", self.TILE, small.etag) is small
-        assert versions.find("relief", self.TILE, large.etag) is None
+        history.add("relief", self.TILE, small)
+        history.add("relief", self.TILE, large)
+        assert history.find("relief", self.TILE, small.etag) is small
+        assert history.find("relief", self.TILE, large.etag) is None
 
     def test_several_threads_may_keep_and_find(self) -> None:
-        versions = TileHistory(50 * (100 + ENTRY_BYTES))
+        history = TileHistory(50 * (100 + ENTRY_BYTES))
         tiles = [rendered_tile(bytes([number]) * 100, MVT) for number in range(200)]
 
         def use(tile: RenderedTile) -> None:
-            versions.keep("relief", self.TILE, tile)
-            versions.find("relief", self.TILE, tiles[0].etag)
+            history.add("relief", self.TILE, tile)
+            history.find("relief", self.TILE, tiles[0].etag)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(use, tiles * 5))
-        assert len(versions) == 50
-        assert versions.kept_bytes == 50 * (100 + ENTRY_BYTES)
+        assert len(history) == 50
+        assert history.kept_bytes == 50 * (100 + ENTRY_BYTES)

@@ -305,7 +305,7 @@ async def _readable(name: str, user: Any) -> TilesetSettings:
 
 def _sized(tileset: TilesetSettings, size: int | None) -> TilesetSettings:
     """The tileset as it was asked for: rasters are rendered in either size, finished tiles are what they are."""
-    if tileset.kind != "raster" or not size or size == tileset.tile_size:
+    if not tileset.source_kind.any_image or not size or size == tileset.tile_size:
         return tileset
     if size not in RASTER_SIZES:
         raise StreamError("bad_request", f"`tile_size` is 256 or 512, not {size}")
