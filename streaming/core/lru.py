@@ -1,7 +1,7 @@
 """An LRU cache that is bounded by the cost of its entries, such as their bytes, and is safe from several threads.
 
-`cachetools.LRUCache` refuses a value that is larger than the cache instead of leaving it out, knows the cost of a value only from the
-value itself, and needs a lock around it: the class around it would be as long as this one.
+`cachetools.LRUCache` refuses a value that is larger than the cache instead of leaving it out, knows the cost of a value
+only from the value itself, and needs a lock around it: the class around it would be as long as this one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class LRU(Generic[K, V]):
             return None
 
     def put(self, key: K, value: V, cost: int = 1) -> None:
-        """Keep a value and drop the entries used longest ago. A value over the limit is not kept, and drops no other entry."""
+        """Keep a value and drop the entries used longest ago.
+
+        A value over the limit is not kept, and drops no other entry.
+        """
         with self._lock:
             self._drop(key)
             if cost > self._limit:

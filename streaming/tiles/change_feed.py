@@ -1,7 +1,7 @@
 """The change feed of a tileset: which of its tiles may have changed.
 
-Each tileset has a feed `tiles:<name>`, a log of `ChangedArea`. A program that changes a source appends to it once the change can be read.
-The feed does not carry tiles: whoever shows them reads the source again.
+Each tileset has a feed `tiles:<name>`, a log of `ChangedArea`. A program that changes a source appends to it once the
+change can be read. The feed does not carry tiles: whoever shows them reads the source again.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ _read = msgspec.json.Decoder(_Line).decode
 
 
 def parse_change(line: bytes) -> ChangedArea:
-    """The area of a line of the feed. A line that cannot be read, as of a later version of GeoStream, means everything."""
+    """The area of a line of the feed.
+
+    A line that cannot be read, as of a later version of GeoStream, means everything.
+    """
     try:
         found = _read(line)
     except msgspec.DecodeError:

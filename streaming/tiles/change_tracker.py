@@ -1,7 +1,7 @@
 """How a live tileset learns that its source has changed, and has the renderer show it.
 
-For most sources, changes are announced on the feed `tiles:<name>`, and the source is read again. A feature layer needs no announcement:
-its own feed has every changed feature, so its tiles follow without the layer being read again.
+For most sources, changes are announced on the feed `tiles:<name>`, and the source is read again. A feature layer needs
+no announcement: its own feed has every changed feature, so its tiles follow without the layer being read again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The tiles that show a change of features: those that touch the features' boxes, with the margin that a tile shows beyond its edge.
+"""The tiles that show a change of features: all that touch the features' boxes, or have them in their margin.
 
-The margin is a part of a tile, so it is another distance in each zoom. Boxes are projected once, and become ranges of columns and rows
-for each zoom. No tile is compared with every box: thousands of changes are laid on a viewport within milliseconds.
+The margin is a part of a tile, so it is another distance in each zoom. Boxes are projected once, and become ranges of
+columns and rows for each zoom. No tile is compared with every box: thousands of changes are laid on a viewport within
+milliseconds.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from .mvt import EXTENT, MARGIN
 Positions = NDArray[np.float64]
 """One row for each position: across and down."""
 _REACH = (MARGIN + 1) / EXTENT
-"""In tiles. One unit more than the margin, because the boxes are projected here and the features elsewhere: last digits may differ."""
+"""In tiles. One unit more than the margin, because the boxes are projected here and the features elsewhere: last digits
+may differ."""
 
 
 def boxes_of_change(old: Item | None, new: Item | None) -> list[Box]:
-    """The boxes in degrees in which the change of an item can be seen: where it was and where it is. None if it stayed the same."""
+    """The boxes in degrees in which the change of an item can be seen: where it was and where it is.
+
+    None if it stayed the same.
+    """
     if old is not None and new is not None and old.value == new.value:
         return []
     return list(dict.fromkeys(item.box for item in (old, new) if item is not None and item.box is not None))

@@ -1,7 +1,10 @@
-"""Watches the files behind tilesets: a change is noticed within half a second where the system reports changes, else by polling.
+"""Watches the files behind tilesets.
 
-Threads receive the events of folders. For each tileset, a task waits until its files are quiet and can be read, so that no half-copied
-image is shown, and then reports which tiles have changed. Events may be lost, so the files are also looked at every few seconds.
+A change is noticed within half a second where the system reports changes, else by polling.
+
+Threads receive the events of folders. For each tileset, a task waits until its files are quiet and can be read, so that
+no half-copied image is shown, and then reports which tiles have changed. Events may be lost, so the files are also
+looked at every few seconds.
 """
 
 from __future__ import annotations
@@ -51,7 +54,10 @@ class SourceWatcher:
         """Set while all files of the tilesets are watched."""
 
     async def run(self, tilesets: Tilesets, on_change: OnChange) -> None:
-        """Watch until cancelled. `on_change` gets the changed tiles of a tileset, one change after the other for each tileset."""
+        """Watch until cancelled.
+
+        `on_change` gets the changed tiles of a tileset, one change after the other for each tileset.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -142,7 +148,7 @@ class _WatchedTileset:
         return bool(self.paths) or await asyncio.to_thread(self.files.changed)
 
     async def _until_quiet(self) -> None:
-        """Wait until the files do not change any more and can be read; not for ever, if they are damaged or change all the time."""
+        """Wait until the files do not change any more and can be read, but not for ever."""
         before = await asyncio.to_thread(self.files.stamps, self.paths)
         began = still_since = time.monotonic()
         pause = QUIET_SECONDS
@@ -189,7 +195,8 @@ class _FolderListener:
                 self._listen(polling=self._poll_seconds is not None)
             except FileNotFoundError:  # the next sweep finds other folders
                 return
-            except (OSError, RuntimeError) as error:  # too many folders for the system, or a network; RuntimeErrors are watchfiles' own
+            except (OSError, RuntimeError) as error:  # RuntimeError is watchfiles' own
+                # Too many folders for the system, or a network file system.
                 logger.warning("files are looked at every %s s, for the system does not tell of their changes: %s", SWEEP_SECONDS, error)
                 self._listen(polling=True)
         except (OSError, RuntimeError) as error:

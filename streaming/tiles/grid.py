@@ -1,8 +1,9 @@
 """The grid of Web Mercator tiles (XYZ, row 0 in the north), and which of its tiles a box in degrees touches.
 
-Boxes are (west, south, east, north); west > east crosses the antimeridian. Latitudes beyond the edge of the square (85.0511°) are cut
-off. A box touches a tile if they share a point, also on any of the four edges, as the geo protocol requires. Tiles are counted before
-they are listed, so that a request for a million tiles costs no more than its refusal.
+Boxes are (west, south, east, north); west > east crosses the antimeridian. Latitudes beyond the edge of the square
+(85.0511°) are cut off. A box touches a tile if they share a point, also on any of the four edges, as the geo protocol
+requires. Tiles are counted before they are listed, so that a request for a million tiles costs no more than its
+refusal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ MAX_LATITUDE = 85.0511287798066
 MAX_ZOOM = 30
 WORLD: Box = (-180.0, -MAX_LATITUDE, 180.0, MAX_LATITUDE)
 EDGE = 1e-9
-"""In degrees (0.1 mm): a box as near to a tile as this touches it, because formulas differ in the last digit of an edge."""
+"""In degrees (0.1 mm): a box as near to a tile as this touches it, because formulas differ in the last digit of an
+edge."""
 
 
 class Tile(NamedTuple):
@@ -92,7 +94,7 @@ def count_tiles(box: Box, zooms: range) -> int:
 
 
 def viewport_tiles(bbox: Sequence[float], zooms: range, limit: int) -> list[Tile]:
-    """The tiles of a viewport in the order in which they are sent: the lowest zoom first, then from the centre outwards.
+    """The tiles of a viewport in the order in which they are sent: by zoom, then from the centre outwards.
 
     `StreamError`: invalid_bbox, or too_many_tiles if there are more than `limit`.
     """

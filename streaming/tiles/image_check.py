@@ -1,8 +1,9 @@
 """Checks that an image holds no more than the pixels it declares, so that no client is sent a decompression bomb.
 
-Decoders differ: data that one ignores, another decompresses. So all compressed data of a PNG is measured before the tile is stored, and
-what no tile needs is refused: long compressed texts and colour profiles, animations, a JPEG with very many scans. Pillow does not check
-this: it stops reading at the last pixel, so it accepts a PNG that goes on for gigabytes. PNG: https://www.w3.org/TR/png-3/
+Decoders differ: data that one ignores, another decompresses. So all compressed data of a PNG is measured before the
+tile is stored, and what no tile needs is refused: long compressed texts and colour profiles, animations, a JPEG with
+very many scans. Pillow does not check this: it stops reading at the last pixel, so it accepts a PNG that goes on for
+gigabytes. PNG: https://www.w3.org/TR/png-3/
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from streaming.core.errors import StreamError
 
 MAX_CHUNKS = 10_000
 MAX_COMPRESSED_BYTES = 16 * 1024
-"""Bytes of all compressed texts and profiles together. They are not decompressed here; deflate makes at most a thousand times as much."""
+"""Bytes of all compressed texts and profiles together. They are not decompressed here; deflate makes at most a thousand
+times as much."""
 MAX_SCANS = 100
 """Scans of a JPEG. A progressive one has about ten. Decoding each may cost as much as the whole picture."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -28,7 +30,10 @@ _WEBP_ANIMATION = 2
 
 
 def check_image(data: bytes, format: str) -> None:
-    """`StreamError("invalid_tile")` for a bomb, an animation, or a PNG that is cut off. Check the declared size before."""
+    """`StreamError("invalid_tile")` for a bomb, an animation, or a PNG that is cut off.
+
+    Check the declared size before.
+    """
     if format == "png":
         _check_png(data)
     elif format == "jpg" and data.count(_START_OF_SCAN) > MAX_SCANS:

@@ -1,8 +1,8 @@
 """Imagery: georeferenced images that are painted over a raster tileset.
 
-An image is a file in the data folder (`imagery/<tileset>/`), and part of the mosaic as soon as it is there. It is checked before: an image
-that cannot be shown leaves nothing behind. An image that hides an older one replaces it, so that painting the same place again and again
-takes no more room than once. Several processes may paint at the same time.
+An image is a file in the data folder (`imagery/<tileset>/`), and part of the mosaic as soon as it is there. It is
+checked before: an image that cannot be shown leaves nothing behind. An image that hides an older one replaces it, so
+that painting the same place again and again takes no more room than once. Several processes may paint at the same time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class PaintedImage:
-    """A painted image. `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them."""
+    """A painted image.
+
+    `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them.
+    """
 
     image: str
     bounds: Box | None
@@ -53,7 +56,8 @@ class PaintedImage:
 def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> PaintedImage:
     """Paint a GeoTIFF over the tileset and announce the change. It replaces the image of the same name.
 
-    `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full, redis_unavailable.
+    `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full,
+    redis_unavailable.
     """
     tileset.require_kind("raster")
     name = _checked_name(name)
@@ -110,7 +114,10 @@ def _checked_name(name: str | None) -> str:
 
 
 def _check(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
-    """The footprint of an image that can be shown, and whether it is opaque. `StreamError("invalid_image")`, or that of the settings."""
+    """The footprint of an image that can be shown, and whether it is opaque.
+
+    `StreamError("invalid_image")`, or that of the settings.
+    """
     options = raster_options(tileset)
     with optional_libraries(LIBRARIES):
         from .sources.footprint import is_opaque

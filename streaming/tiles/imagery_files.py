@@ -1,7 +1,8 @@
 """The files of the images painted over a raster tileset.
 
-A file's name has all that is known of an image: when it was painted, the hash of its bytes, and its own name. A file is never written to:
-another file replaces it. A file gets its name once it is whole, and one process at a time changes the folder.
+A file's name has all that is known of an image: when it was painted, the hash of its bytes, and its own name. A file is
+never written to: another file replaces it. A file gets its name once it is whole, and one process at a time changes the
+folder.
 """
 
 from __future__ import annotations
@@ -37,14 +38,20 @@ class PaintedFile(NamedTuple):
 
 
 def painted_files(folder: Path) -> list[PaintedFile]:
-    """The images of a folder, from the lowest to the highest; none if the folder does not exist. Files of other names are ignored."""
+    """The images of a folder, from the lowest to the highest; none if the folder does not exist.
+
+    Files of other names are ignored.
+    """
     names = ((_NAME.fullmatch(path.name), path) for path in folder.glob(f"*{SUFFIX}"))
     return sorted(PaintedFile(int(name[1]), name[2], name[3], path) for name, path in names if name)
 
 
 @contextmanager
 def temporary_image(folder: Path, image: str) -> Iterator[Path]:
-    """A path in the folder to write an image to. It is removed at the end, unless the image was moved by `add_image`."""
+    """A path in the folder to write an image to.
+
+    It is removed at the end, unless the image was moved by `add_image`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f"{_INCOMING}*"):
         with suppress(FileNotFoundError):  # another process has just finished with it
@@ -69,7 +76,10 @@ def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """A lock of the folder for this process and thread. `StreamError("unknown_tileset")` if the folder does not exist any more."""
+    """A lock of the folder for this process and thread.
+
+    `StreamError("unknown_tileset")` if the folder does not exist any more.
+    """
     try:
         lock = (folder / ".lock").open("w")
     except FileNotFoundError as error:
@@ -80,7 +90,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def add_image(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
-    """Move a file into the folder, above all others, and remove those it replaces. For a `locked` folder. `StreamError("tileset_full")`."""
+    """Move a file into the folder, above all others, and remove those it replaces.
+
+    For a `locked` folder. `StreamError("tileset_full")`.
+    """
     present = painted_files(folder)
     if len(present) - len(instead_of) >= conf.MAX_IMAGERY:
         raise StreamError("tileset_full", f"{conf.MAX_IMAGERY} images are painted over it, as many as may be; take some away, or all")

@@ -1,8 +1,8 @@
 """Decoding and encoding of the images of tiles, for pixel deltas and for the Python client.
 
-The images are not trusted. Their size is read from their first bytes before anything is decoded, because some decoders allocate the whole
-canvas when they only open a file. Whatever an image holds, the result is pixels of bounded size or a `StreamError`. Server and clients use
-this module: it needs no Django, and Pillow only to decode or encode.
+The images are not trusted. Their size is read from their first bytes before anything is decoded, because some decoders
+allocate the whole canvas when they only open a file. Whatever an image holds, the result is pixels of bounded size or a
+`StreamError`. Server and clients use this module: it needs no Django, and Pillow only to decode or encode.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MAX_SIDE = 1024
 FORMATS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
 """Pillow's names of the formats."""
 THOROUGH_PIXELS = 16_384
-"""Up to this size, WebP is given 2-4 ms to become a tenth to a third smaller. For larger images that would take longer than rendering."""
+"""Up to this size, WebP is given 2-4 ms to become a tenth to a third smaller. For larger images that would take longer
+than rendering."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INTERPRETED = {b"iCCP", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"acTL"}
 """Chunks of a PNG for which a browser shows other colours than the stored ones, rotates the image, or animates it."""
@@ -59,7 +60,8 @@ def image_size(data: bytes) -> tuple[int, int]:
 def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
     """Decode a PNG, WebP or JPEG; of an animation the first picture.
 
-    `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off; `MissingLibrary`.
+    `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off;
+    `MissingLibrary`.
     """
     width, height = image_size(data)
     if max(width, height) > max_side:
@@ -90,9 +92,9 @@ def lossless_webp(pixels: Pixels) -> bytes:
 
 
 def survives_canvas(pixels: Pixels) -> bool:
-    """Whether a browser's canvas returns exactly these pixels when they are drawn on it: each is opaque, or transparent black.
+    """Whether a browser's canvas on which these pixels are drawn returns exactly the same ones.
 
-    A canvas stores colours multiplied by alpha, and rounds them.
+    Each must be opaque, or transparent black: a canvas stores colours multiplied by alpha, and rounds them.
     """
     alpha = pixels[..., 3]
     if (alpha == 255).all():
@@ -102,7 +104,10 @@ def survives_canvas(pixels: Pixels) -> bool:
 
 
 def is_plain_png(data: bytes) -> bool:
-    """Whether this is a PNG that all decoders decode to the same pixels: up to 8 bits, without colour profile, rotation and animation."""
+    """Whether this is a PNG that all decoders decode to the same pixels.
+
+    It has up to 8 bits, and no colour profile, rotation or animation.
+    """
     if not data.startswith(_PNG) or len(data) < 33 or data[24] > 8:
         return False
     at = len(_PNG)

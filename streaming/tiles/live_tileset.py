@@ -1,7 +1,9 @@
-"""A live tileset: one that clients of this process look at. Its changed tiles are rendered once, and sent to every viewport that has them.
+"""A live tileset: one that clients of this process look at.
 
-A tracker follows the changes of the source. Changes within `GEOSTREAM_TILE_REFRESH_SECONDS` are applied together. Changed tiles that are
-in no viewport are only forgotten.
+Its changed tiles are rendered once, and sent to every viewport that has them.
+
+A tracker follows the changes of the source. Changes within `GEOSTREAM_TILE_REFRESH_SECONDS` are applied together.
+Changed tiles that are in no viewport are only forgotten.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The live tilesets of a process: each is followed from its first client to its last, and its files are watched meanwhile."""
+"""The live tilesets of a process: each lives, and its files are watched, from its first client to its last."""
 
 from __future__ import annotations
 

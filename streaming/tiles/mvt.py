@@ -1,8 +1,8 @@
 """Encoder of Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), from shapely geometries.
 
-Written by hand because every tile is made here: `mapbox-vector-tile` takes four times as long for a tile of 10,000 points. The tests read
-with it what is encoded here. Equal features are equal bytes, and nearly equal features nearly equal bytes, so that deltas are small: see
-`_slots`.
+Written by hand because every tile is made here: `mapbox-vector-tile` takes four times as long for a tile of 10,000
+points. The tests read with it what is encoded here. Equal features are equal bytes, and nearly equal features nearly
+equal bytes, so that deltas are small: see `_slots`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ _INT64 = range(-(2**63), 2**63)
 _SMALL = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14)]
 """The varints of up to two bytes, which are nearly all that occur."""
 SLOTS_FROM = 256
-"""From so many different values, gaps pay. With fewer, new numbers make a delta hardly larger than gaps make the tile."""
+"""From so many different values, gaps pay. With fewer, new numbers make a delta hardly larger than gaps make the
+tile."""
 _FULLEST = 0.85
-"""Share of the slots that is used at most; half of it at least. Fuller tables move more values, emptier ones make the tile larger."""
+"""Share of the slots that is used at most; half of it at least. Fuller tables move more values, emptier ones make the
+tile larger."""
 _GAP = b"\x22\x02\x38\x00"
 """The value in an unused slot: false, which is one of the shortest. Nothing refers to it."""
 
@@ -42,7 +44,10 @@ EncodedProperties = tuple[tuple[str, bytes], ...]
 
 
 class TileFeature(NamedTuple):
-    """One feature of a layer. Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point."""
+    """One feature of a layer.
+
+    Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point.
+    """
 
     geometry: BaseGeometry | Position
     properties: EncodedProperties
@@ -56,7 +61,8 @@ def encode_properties(properties: Mapping[str, Any]) -> EncodedProperties:
 
 def encode_layer(name: str, features: Iterable[TileFeature]) -> bytes:
     """Encode a tile with one layer; empty bytes if no feature is large enough to be seen."""
-    ids: list[bytes] = []  # three lists, not one of tuples: the garbage collector would visit these, a quarter of a second for 100,000
+    # Three lists, not one of tuples: the garbage collector would visit these, a quarter of a second for 100,000 features.
+    ids: list[bytes] = []
     used: list[EncodedProperties] = []
     drawings: list[bytes] = []
     for geometry, properties, id in features:
@@ -85,10 +91,11 @@ def _numbered(ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> tuple[
 
 
 def _hashes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> list[int]:
-    """A hash for each value: of its feature where most features have a value of their own (names, heights), else of the value itself.
+    """A hash for each value: of its feature where most features have a value of their own, else of the value.
 
-    So the values of one feature are neighbours, and a new value of it takes the place, and so the number, of the old one: that halves the
-    deltas. A feature without an id is identified by its first property.
+    Names and heights are such values of their own. So the values of one feature are neighbours, and a new value of it
+    takes the place, and so the number, of the old one: that halves the deltas. A feature without an id is identified by
+    its first property.
     """
     own = {key for key, count in Counter(values.values()).items() if count > len(used) / 2}
     owners: dict[bytes, bytes] = {}
@@ -100,13 +107,14 @@ def _hashes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[En
 
 
 def _slots(values: Sequence[int]) -> list[int]:
-    """The numbers of values, given their hashes: their slots in a hash table, so that a number stays when other values come and go.
+    """The numbers of values, given their hashes: slots of a hash table, which stay when other values come and go.
 
-    If values were simply counted, one value more or fewer would renumber all that follow, and change every feature that has one of them:
-    a change of a tenth of 10,000 features would make a delta of a fifth to a third of the tile. Here the upper bits of the hash are the
-    number, and values with the same bits move up, in the order of their hashes. All numbers change only when the number of values crosses
-    a power of two (times `_FULLEST`). The gaps, and longer numbers, make a tile 5 to 25 % larger. (The specification advises against
-    repeated values, which the gaps are, only because of the size.)
+    If values were simply counted, one value more or fewer would renumber all that follow, and change every feature that
+    has one of them: a change of a tenth of 10,000 features would make a delta of a fifth to a third of the tile. Here
+    the upper bits of the hash are the number, and values with the same bits move up, in the order of their hashes. All
+    numbers change only when the number of values crosses a power of two (times `_FULLEST`). The gaps, and longer
+    numbers, make a tile 5 to 25 % larger. (The specification advises against repeated values, which the gaps are, only
+    because of the size.)
     """
     count = len(values)
     hashes = np.array(values, np.int64)
@@ -189,7 +197,8 @@ _PENS = {_POINT: _draw_points, _LINE: _draw_lines, _POLYGON: _draw_polygons}
 
 
 def _draw_ring(pen: _Pen, ring: BaseGeometry, outer: bool) -> bool:
-    """Draw a ring: an outer one in the direction in which its area is positive (y grows to the south), an inner one in the other."""
+    """Draw a ring: outer ones so that their area is positive (y grows to the south), inner ones in the other
+    direction."""
     positions = _distinct(_positions(ring))[:-1]
     area = _twice_area(positions)
     if len(positions) < 3 or area == 0:

@@ -1,8 +1,9 @@
 """Checks that bytes are a Mapbox vector tile that a map's decoder can read, before the tile is stored.
 
-It checks the framing of every message, that layers have different names and a known version, that every tag of a feature refers to a key
-and a value that exist, and that no geometry command counts more positions than follow. Coordinates are not checked. A protobuf library
-would check the framing only, and is not among the requirements. https://github.com/mapbox/vector-tile-spec/tree/master/2.1
+It checks the framing of every message, that layers have different names and a known version, that every tag of a
+feature refers to a key and a value that exist, and that no geometry command counts more positions than follow.
+Coordinates are not checked. A protobuf library would check the framing only, and is not among the requirements.
+https://github.com/mapbox/vector-tile-spec/tree/master/2.1
 """
 
 from __future__ import annotations

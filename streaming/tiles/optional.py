@@ -1,7 +1,8 @@
 """Libraries that are installed with `geostream[tiles]` only: rasterio and rio-tiler (GeoTIFFs), pmtiles, Pillow.
 
-Layers of features, their vector tiles, directories of tiles and MBTiles work without them. What needs one imports it late, inside
-`optional_libraries`: without the library, that part is refused with a clear error, and the rest of the server works.
+Layers of features, their vector tiles, directories of tiles and MBTiles work without them. What needs one imports it
+late, inside `optional_libraries`: without the library, that part is refused with a clear error, and the rest of the
+server works.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from ..core.errors import StreamError
 
 logging.getLogger("numexpr").setLevel(logging.WARNING)  # logs its number of threads when rio-tiler imports it
 _importing = RLock()
-"""rio-tiler's modules import each other in a circle: two threads that import them at once find one of them half made."""
+"""rio-tiler's modules import each other in a circle: two threads that import them at once find one of them half
+made."""
 
 
 class MissingLibrary(StreamError):

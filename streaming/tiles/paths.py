@@ -27,7 +27,10 @@ def allowed_roots() -> list[Path]:
 
 
 def imagery_folder(tileset: str) -> Path:
-    """The folder of the images painted over a raster tileset; it may not exist. `StreamError("invalid_source")` for a bad name."""
+    """The folder of the images painted over a raster tileset; it may not exist.
+
+    `StreamError("invalid_source")` for a bad name.
+    """
     if not tileset or tileset[0] == "." or "/" in tileset or "\0" in tileset:
         raise StreamError("invalid_source", f"{tileset[:100]!r} cannot be the name of a tileset")
     return data_dir() / "imagery" / tileset

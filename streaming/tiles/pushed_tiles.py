@@ -1,7 +1,8 @@
 """Pushing tiles: each tile is checked, stored and announced.
 
-A tile is decoded once, within bounds, before it is stored: clients never get a tile that cannot be shown. Storing and announcing are one
-atomic step in Redis, so no client misses a stored tile, whatever fails in between. A tile that equals the stored one is not announced.
+A tile is decoded once, within bounds, before it is stored: clients never get a tile that cannot be shown. Storing and
+announcing are one atomic step in Redis, so no client misses a stored tile, whatever fails in between. A tile that
+equals the stored one is not announced.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from .tilesets import TilesetSettings
 Outcome = Literal["added", "updated", "unchanged", "deleted"]
 _OUTCOMES: dict[bytes, Outcome] = {b"a": "added", b"u": "updated", b"=": "unchanged", b"d": "deleted"}
 
-# KEYS: those of the feed, the tiles, their version. ARGV: new epoch, log length, line of the log, most tiles, field, value ("": none),
-# new version. Returns epoch, seq and a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
+# KEYS: those of the feed, the tiles, their version. ARGV: new epoch, log length, line of the log, most tiles, field,
+# value ("": none), new version. Returns epoch, seq and a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
 _PUSH = (
     scripts.OPEN
     + """
@@ -61,8 +62,8 @@ class PushResult:
 def push_sync(tileset: TilesetSettings, tile: Tile, data: bytes) -> PushResult:
     """Store a tile and announce the change.
 
-    `StreamError`: wrong_tileset_kind, unknown_tile (outside the zooms), invalid_tile, too_large, tileset_full, redis_unavailable;
-    invalid_source if Pillow, which checks images, is not installed.
+    `StreamError`: wrong_tileset_kind, unknown_tile (outside the zooms), invalid_tile, too_large, tileset_full,
+    redis_unavailable; invalid_source if Pillow, which checks images, is not installed.
     """
     format = _format_at(tileset, tile)
     checked = _checked(data, format, tileset.tile_size)

@@ -1,4 +1,7 @@
-"""What every server process runs for tilesets. `LiveTilesets` (live_tilesets.py) comes with the first client that subscribes to tiles."""
+"""What every server process runs for tilesets.
+
+`LiveTilesets` (live_tilesets.py) comes with the first client that subscribes to tiles.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ class TilesetService(Service):
 
 
 def _running_tile_renderer() -> TileRenderer | None:
-    """The renderer of this process, if there is one. Its module takes a moment to import, so that is not done to find out."""
+    """The renderer of this process, if there is one.
+
+    Its module takes a moment to import, so that is not done to find out.
+    """
     if f"{__package__}.tile_renderer" not in sys.modules:
         return None
     from .tile_renderer import running_tile_renderer

@@ -1,4 +1,4 @@
-"""Signals of saved and deleted tilesets: every server process is notified, and Redis and painted images follow the table."""
+"""Signals of saved and deleted tilesets, which notify every process and clean up Redis and painted images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from .tilesets import tilesets
 
 @receiver(post_save, sender=Tileset)
 def tileset_saved(instance: Tileset, created: bool, **kwargs: Any) -> None:
-    """Apply new settings here at once, elsewhere within a moment. Drop what an older tileset of the same name has left."""
+    """Apply new settings here at once, elsewhere within a moment.
+
+    Drop what an older tileset of the same name has left.
+    """
     transaction.on_commit(_committed)
     change = _drop_content if created else _everything_changed
     transaction.on_commit(partial(apply_to_redis, partial(change, instance.name), instance))

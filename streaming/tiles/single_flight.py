@@ -1,7 +1,7 @@
 """A pool of threads that does equal work once: callers with the same key share one run and its result.
 
-Callers may be on several event loops, and may be cancelled. Work that has not begun when its last caller is cancelled is never run.
-No event loop is blocked.
+Callers may be on several event loops, and may be cancelled. Work that has not begun when its last caller is cancelled
+is never run. No event loop is blocked.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The files behind a tileset: where they are, whether they have changed since they were last read, and which tiles that changes.
+"""The files behind a tileset: where they are, whether they have changed, and which tiles that changes.
 
-What counts is what the files are (inode, size, time of the last change), not which events came: editors, databases and copy programs
-cause events that mean nothing, and network file systems lose events. Only a directory of tiles is too large to be searched, so there the
-names in the events count. Everything here may block: call it in threads.
+What counts is what the files are (inode, size, time of the last change), not which events came: editors, databases and
+copy programs cause events that mean nothing, and network file systems lose events. Only a directory of tiles is too
+large to be searched, so there the names in the events count. Everything here may block: call it in threads.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ Stamp = tuple[int, int, int]
 
 
 def source_paths(tileset: TilesetSettings) -> list[Path]:
-    """The paths whose changes are changes of the tileset: its sources (both ends of a link), and the folder of painted images if it exists.
+    """The paths whose changes are changes of the tileset: its sources, and the folder of painted images if it exists.
 
-    Paths that do not exist at the moment are included; those that may not be read are not. Kinds without files have none.
+    Of a link both ends are included. Paths that do not exist at the moment are included; those that may not be read are
+    not. Kinds without files have none.
     """
     kind = tileset.source_kind
     if not kind.has_files:
@@ -59,14 +60,17 @@ class SourceFiles:
         self._recent: dict[Path, tuple[Stamp | None, float]] = {}
 
     def folders(self) -> tuple[set[Path], set[Path]]:
-        """The folders to watch: those where only direct entries count, and those where everything below counts. All of them exist."""
+        """The folders to watch: those where only direct entries count, and those where everything below counts.
+
+        All of them exist.
+        """
         paths = source_paths(self.tileset)
         directories = {path for path in paths if os.path.isdir(path)}
         flat = {path.parent for path in paths if os.path.isdir(path.parent)}
         return (flat, set(map(_real, directories))) if self._kind.is_directory else (flat | directories, set())
 
     def relevant(self, changed: Iterable[Path]) -> set[Path]:
-        """Those of the changed paths that are in the directory of tiles, and recently changed paths that have changed again.
+        """Those of the changed paths that are in the directory of tiles, and recent ones that have changed again.
 
         A watcher that polls sees changes by the second, and so misses the next one within the same second.
         """
@@ -75,7 +79,10 @@ class SourceFiles:
         return again.union(path for path in changed if any(path.is_relative_to(root) for root in roots))
 
     def stamps(self, among: Iterable[Path] = ()) -> dict[Path, Stamp]:
-        """What the files are now; of a directory of tiles the folder and the files `among`. Without files that do not exist."""
+        """What the files are now; of a directory of tiles the folder and the files `among`.
+
+        Without files that do not exist.
+        """
         files = [*source_paths(self.tileset), *among] if self._kind.is_directory else list(self._files())
         return {path: stamp for path in files if (stamp := _stamp(path))}
 
@@ -84,7 +91,10 @@ class SourceFiles:
         return self.stamps() != self._stamps
 
     def can_be_opened(self) -> bool:
-        """Whether the source can be opened, which it cannot while a file is half copied. A directory is not searched for that."""
+        """Whether the source can be opened, which it cannot while a file is half copied.
+
+        A directory is not searched for that.
+        """
         if self._kind.is_directory:
             return True
         try:
@@ -94,7 +104,10 @@ class SourceFiles:
         return True
 
     def take_change(self, changed: Collection[Path]) -> ChangedArea | None:
-        """The tiles that have changed since the last call, in a directory of tiles because of these paths; None if none have."""
+        """The tiles that have changed since the last call; None if none have.
+
+        For a directory of tiles, these paths count.
+        """
         before, self._stamps = self._stamps, self.stamps()
         different = {path for path in before.keys() | self._stamps.keys() if before.get(path) != self._stamps.get(path)}
         if self._kind.is_directory:
@@ -128,7 +141,10 @@ class SourceFiles:
 
 
 def changes_in_directory(roots: Collection[Path], changed: Iterable[Path]) -> ChangedArea | None:
-    """The tiles of a directory that changed paths stand for; None if there are none. A folder stands for all that was or is in it."""
+    """The tiles of a directory that changed paths stand for; None if there are none.
+
+    A folder stands for all that was or is in it.
+    """
     places = [place for path in changed for root in roots if path.is_relative_to(root) and (place := _place(path.relative_to(root)))]
     if any(place == ("/",) for place in places):
         return EVERYTHING
@@ -143,7 +159,7 @@ def changes_in_directory(roots: Collection[Path], changed: Iterable[Path]) -> Ch
 
 
 def _place(path: Path) -> tuple[str, ...] | None:
-    """Zoom, column and row, as many as the path has; `("/",)` is the root itself, None is what is no part of the pyramid."""
+    """Zoom, column and row, as many as the path has; `("/",)` for the root, None for other files."""
     parts = path.parts
     if not parts:
         return ("/",)
@@ -175,7 +191,10 @@ def _real(path: str | Path) -> Path:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """None for a file that does not exist or an empty journal, which readers of a database make as well. Of a folder only its inode."""
+    """None for a file that does not exist or an empty journal, which readers of a database make as well.
+
+    Of a folder only its inode.
+    """
     try:
         status = path.stat()
     except OSError:

@@ -48,7 +48,10 @@ def version_of(tileset: TilesetSettings) -> Hashable:
 
 
 def detect_kind(sources: Sequence[str]) -> str:
-    """The name of the kind that paths, or the name of a layer, look like. `StreamError("invalid_source")` if they look like none."""
+    """The name of the kind that paths, or the name of a layer, look like.
+
+    `StreamError("invalid_source")` if they look like none.
+    """
     if not sources:
         raise StreamError("invalid_source", "name a file, a folder or a layer; only pushed tiles have no source (--kind pushed)")
     for name, kind in SOURCE_KINDS.items():

@@ -1,4 +1,4 @@
-"""The cache of rendered tiles: each tile is rendered once, kept while there is room, and known by the hash of its bytes.
+"""The cache of rendered tiles: each tile is rendered once, and kept while there is room.
 
 A tile that was being rendered when its tileset was invalidated goes to those that wait for it, but is not kept.
 """
@@ -37,7 +37,10 @@ class RenderedTile(NamedTuple):
 
 
 class TileCache:
-    """LRU of the tiles of all tilesets of a process, bounded by bytes; also renders them. Safe from several threads and event loops."""
+    """LRU of the tiles of all tilesets of a process, bounded by bytes; also renders them.
+
+    Safe from several threads and event loops.
+    """
 
     def __init__(self, threads: int, cache_bytes: int) -> None:
         self.pool = SingleFlightPool(max(1, threads))

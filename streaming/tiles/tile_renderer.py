@@ -1,7 +1,7 @@
 """The tile renderer of a process: opens sources when a tile is first requested, and again when they have changed.
 
-While tiles are requested, a source is checked for changes every `GEOSTREAM_TILE_CHECK_SECONDS` at most. What learns of a change earlier
-calls `refresh`, `replace` or `reopen`. All that blocks runs in threads.
+While tiles are requested, a source is checked for changes every `GEOSTREAM_TILE_CHECK_SECONDS` at most. What learns of
+a change earlier calls `refresh`, `replace` or `reopen`. All that blocks runs in threads.
 """
 
 from __future__ import annotations
@@ -67,11 +67,17 @@ class TileRenderer:
         return await self._openings.run(("open", tileset), lambda: self._current(tileset))
 
     async def refresh(self, tileset: TilesetSettings, changed: ChangedTiles) -> OpenTileset:
-        """Open the source again if it has changed, and forget these tiles in any case. `StreamError("invalid_source")`."""
+        """Open the source again if it has changed, and forget these tiles in any case.
+
+        `StreamError("invalid_source")`.
+        """
         return await self._openings.run(("refresh", tileset, object()), lambda: self._current(tileset, changed))
 
     async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles) -> OpenTileset:
-        """Show another source from now on, which differs in these tiles. It is not checked until the next `replace` or `reopen`."""
+        """Show another source from now on, which differs in these tiles.
+
+        It is not checked until the next `replace` or `reopen`.
+        """
 
         def swap() -> OpenTileset:
             with self._opening[tileset.key]:

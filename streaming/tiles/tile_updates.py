@@ -1,7 +1,8 @@
 """Tile updates: the bytes that bring a client from one version of a tile to another, either the whole tile or a delta.
 
-An update is made once for all clients that hold the same version and can apply the same deltas. Making one takes milliseconds, so that
-is done in the threads that render; all of this is safe there. What is kept for deltas (old versions, decoded pixels) is bounded in bytes.
+An update is made once for all clients that hold the same version and can apply the same deltas. Making one takes
+milliseconds, so that is done in the threads that render; all of this is safe there. What is kept for deltas (old
+versions, decoded pixels) is bounded in bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ DECODED_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class TileUpdate:
-    """One update. `encoding` is that of the delta, None for a whole tile; `base_version` is the version that the delta starts from.
+    """One update.
+
+    `encoding` is that of the delta, None for a whole tile; `base_version` is the version that the delta starts from.
 
     `version` is the etag of the tile, "" of an empty one. `frames` is a cache for encoders: their frames by encoder.
     """

@@ -1,7 +1,8 @@
-"""A tile viewport: the tiles of one tileset that one client looks at, which version of each it holds, and which it has still to be sent.
+"""A tile viewport: the tiles of one tileset that one client looks at, and which version of each it holds.
 
-For a slow client coordinates wait, not bytes: only a few tiles are requested ahead of the socket, and a tile that changes meanwhile is
-sent as it is when its turn comes. A delta is only ever sent against the version that was last written to this very client.
+For a slow client coordinates wait, not bytes: only a few tiles are requested ahead of the socket, and a tile that
+changes meanwhile is sent as it is when its turn comes. A delta is only ever sent against the version that was last
+written to this very client.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _PendingTile:
 
 
 class SendWindow:
-    """Flow control for all viewports of one connection together: a client with many viewports may have no more under way than others."""
+    """Flow control for all viewports of one connection together, so that many viewports get no more than one."""
 
     def __init__(self) -> None:
         self.requested = 0
@@ -79,7 +80,8 @@ class SendWindow:
 class TileViewport:
     """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply.
 
-    `on_current` is called each time the client has been sent everything, `on_refused` for a tile that cannot be rendered.
+    `on_current` is called each time the client has been sent everything, `on_refused` for a tile that cannot be
+    rendered.
     """
 
     def __init__(
@@ -136,7 +138,9 @@ class TileViewport:
         return self._sent.get(tile)
 
     def move(self, tiles: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
-        """Look at these tiles, in this order. Tiles that came into view are due; those that left it are forgotten, by both sides.
+        """Look at these tiles, in this order.
+
+        Tiles that came into view are due; those that left it are forgotten, by both sides.
 
         `held` are versions that the client claims to have.
         """

@@ -1,4 +1,4 @@
-"""The settings of tilesets as the engine sees them: `tilesets` has all of them in memory, so that no message waits for the database."""
+"""The settings of tilesets; `tilesets` has them all in memory, so that no message waits for the database."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ class TilesetSettings:
             )
 
     def override(self, source: TileMetadata) -> TileMetadata:
-        """The source's metadata with what the settings override. Of finished tiles, settings can only take zooms away."""
+        """The source's metadata with what the settings override.
+
+        Of finished tiles, settings can only take zooms away.
+        """
         low = source.min_zoom if self.min_zoom is None else self.min_zoom
         high = source.max_zoom if self.max_zoom is None else self.max_zoom
         if not self.source_kind.any_zoom:

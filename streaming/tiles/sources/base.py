@@ -53,7 +53,8 @@ class TileMetadata:
     attribution: str = ""
     vector_layers: tuple[str, ...] = ()
     cacheable: bool = True
-    """Whether rendered tiles may be kept. Not where a tile may change while the version of the source stays the same."""
+    """Whether rendered tiles may be kept. Not where a tile may change while the version of the source stays the
+    same."""
 
 
 class TileSource(Protocol):
@@ -131,7 +132,7 @@ def source_errors(path: str | Path, *errors: type[BaseException]) -> Iterator[No
 
 
 def error_text(path: str | Path, error: BaseException) -> str:
-    """The text of a library's error about a file, without its name, which the refusal already has, and without its folder."""
+    """The text of a library's error about a file, without the file's name and folder."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error) or type(error).__name__
@@ -167,7 +168,7 @@ def decompressed(data: bytes, name: str | Path) -> bytes:
                 raise invalid_source(name, "a compressed tile is truncated")
             return whole
         if data[:4] == _ZSTD_MAGIC:
-            if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # zstd allocates what the frame declares, whatever the limit
+            if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # zstd allocates as much as the frame declares
                 raise invalid_source(name, "a tile is too large once it is unpacked")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
     return data

@@ -1,9 +1,10 @@
 """A spatial index of a layer's features in which a few features can be changed without touching the many others.
 
-Features are kept in segments: features that were added together, projected to the Web Mercator square, with an R-tree. A change makes a
-new index with one small segment more, and masks the features that it replaces in the segments they are in. When there are too many
-segments, some are merged, so that a feature is seldom moved to a larger one (a log-structured merge tree). Nothing that a thread may be
-reading is modified, except for attributes and boxes, which are made when first needed and come out the same whoever makes them.
+Features are kept in segments: features that were added together, projected to the Web Mercator square, with an R-tree.
+A change makes a new index with one small segment more, and masks the features that it replaces in the segments they are
+in. When there are too many segments, some are merged, so that a feature is seldom moved to a larger one (a
+log-structured merge tree). Nothing that a thread may be reading is modified, except for attributes and boxes, which are
+made when first needed and come out the same whoever makes them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class FeatureIndex:
         return index, boxes
 
     def query(self, square: Box) -> tuple[Any, list[FeatureAttributes]]:
-        """Geometries and attributes of the features whose bounds touch this part of the Web Mercator square, in the order of their keys."""
+        """Geometries and attributes of the features whose bounds touch this part of the square, ordered by key."""
         found = [(part.segment, part.query(square)) for part in self._parts]
         geometries = np.concatenate([_objects(()), *(segment.geometries[where] for segment, where in found)])
         attributes = [segment.attributes_of(index) for segment, where in found for index in where.tolist()]

@@ -1,4 +1,6 @@
-"""Checks of GeoTIFFs before anything is rendered from them. The files are not trusted: a small one can be enormous once it is unpacked.
+"""Checks of GeoTIFFs before anything is rendered from them.
+
+The files are not trusted: a small one can be enormous once it is unpacked.
 
 Only GeoTIFF is opened, because other formats of GDAL may refer to files and addresses anywhere.
 """
@@ -47,7 +49,10 @@ def open_geotiff(path: Path) -> Any:
 
 
 def check_geotiff(path: Path, dataset: Any) -> None:
-    """Refuse what is damaged, and what would take too long or too much memory to render. `StreamError("invalid_source")`."""
+    """Refuse what is damaged, and what would take too long or too much memory to render.
+
+    `StreamError("invalid_source")`.
+    """
     with source_errors(path, *LIBRARY_ERRORS):
         _check_pictures(path)
         _check_overviews(path, dataset)
@@ -55,7 +60,7 @@ def check_geotiff(path: Path, dataset: Any) -> None:
 
 
 def _probe(dataset: Any) -> None:
-    """Read blocks from the beginning to the end, so that a truncated file is refused when it is added, not when it is shown."""
+    """Read blocks from all over the file, so that a truncated one is refused when it is added, not when it is shown."""
     height, width = dataset.block_shapes[0]
     down, across = ceil(dataset.height / height), ceil(dataset.width / width)
     last = down * across - 1  # not a list of all: a small file can have millions of blocks

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class SourceKind:
     """One kind of tile source: how tilesets of this kind are opened, and all in which it differs from the other kinds.
 
-    As it is, a kind reads finished tiles from one file. The kinds are in the table of `source_kinds.py`, by the name that tilesets have
-    in their field `kind`. A kind imports what is costly to import when it opens a source.
+    As it is, a kind reads finished tiles from one file. The kinds are in the table of `source_kinds.py`, by the name
+    that tilesets have in their field `kind`. A kind imports what is costly to import when it opens a source.
     """
 
     suffixes: ClassVar[Sequence[str]] = ()
@@ -58,7 +58,10 @@ class SourceKind:
         return Path(sources[0]).suffix.lower() in self.suffixes and not Path(sources[0]).is_dir()
 
     def layer_name(self, source: str) -> str | None:
-        """The feature layer that a source (the text of the setting) is, if it is one. To read the tiles, one must be allowed to read it."""
+        """The feature layer that a source (the text of the setting) is, if it is one.
+
+        To read the tiles, one must be allowed to read it.
+        """
         return None
 
     def extra_folder(self, tileset: TilesetSettings) -> Path | None:

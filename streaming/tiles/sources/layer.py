@@ -1,8 +1,8 @@
 """The source of `layer` tilesets: the features of a layer at one moment, as vector tiles.
 
-A tile has the features that touch it or its margin, simplified to half of its own unit, in the order of their keys: equal features are
-equal bytes, in whatever steps the source was made. A GeoJSON id that is a whole number becomes the feature's id. Any other id becomes the
-property `id`, if the feature has none of that name.
+A tile has the features that touch it or its margin, simplified to half of its own unit, in the order of their keys:
+equal features are equal bytes, in whatever steps the source was made. A GeoJSON id that is a whole number becomes the
+feature's id. Any other id becomes the property `id`, if the feature has none of that name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ SIMPLIFY_UNITS = 2.0
 
 
 class LayerSource:
-    """The features of one layer at one moment. It never changes; `updated` makes the next one, which shares with it what stayed."""
+    """The features of one layer at one moment.
+
+    It never changes; `updated` makes the next one, which shares with it what stayed.
+    """
 
     def __init__(self, name: str, items: Iterable[Item] | FeatureIndex, max_zoom: int = DEFAULT_MAX_ZOOM) -> None:
         self._name, self._max_zoom = name, max_zoom
@@ -38,16 +41,20 @@ class LayerSource:
 
     @cached_property
     def metadata(self) -> TileMetadata:
-        """What the layer has. The bounds are those of its features; the tile size is 512, as is usual for vector tiles."""
+        """What the layer has.
+
+        The bounds are those of its features; the tile size is 512, as is usual for vector tiles.
+        """
         return TileMetadata(_bounds(self._index.bounds), 0, self._max_zoom, "mvt", 512, vector_layers=(self._name,))
 
     def close(self) -> None:
         """Nothing is open."""
 
     def updated(self, changes: Mapping[str, Item | None]) -> tuple[LayerSource, list[Box]]:
-        """The source with other items for these keys (None: deleted), and the boxes in which that can be seen (for `ChangedBoxes`).
+        """The source with other items for these keys (None: deleted), and the boxes in which that can be seen.
 
-        It costs as much as there are changes, not features. This source stays as it is, for threads that render from it.
+        It costs as much as there are changes, not features. This source stays as it is, for threads that render from
+        it.
         """
         index, boxes = self._index.updated(changes)
         return LayerSource(self._name, index, self._max_zoom), boxes

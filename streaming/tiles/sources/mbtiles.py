@@ -1,4 +1,7 @@
-"""The kind `mbtiles`: an SQLite database of finished tiles (https://github.com/mapbox/mbtiles-spec), rows counted from the south."""
+"""The kind `mbtiles`: an SQLite database of finished tiles, https://github.com/mapbox/mbtiles-spec.
+
+Its rows are counted from the south.
+"""
 
 from __future__ import annotations
 

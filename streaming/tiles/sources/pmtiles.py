@@ -1,4 +1,4 @@
-"""The kind `pmtiles`: an archive of finished tiles in one file, PMTiles version 3 (https://github.com/protomaps/PMTiles).
+"""The kind `pmtiles`: an archive of finished tiles in one file, PMTiles 3 (https://github.com/protomaps/PMTiles).
 
 What the header declares must be in the file before anything else is read. Directories are kept once they were read.
 """
@@ -107,7 +107,8 @@ class PMTilesSource:
     def _read_directory(self, offset: int, length: int) -> list[Any]:
         plain = decompressed(self._bytes(offset, length), self._path)
         with source_errors(self._path, EOFError, ValueError, IndexError):
-            return self._library.deserialize_directory(gzip.compress(plain, 0))  # the library takes only gzip, and without a limit
+            # Compressed again: the library takes only gzip, and decompresses without a limit.
+            return self._library.deserialize_directory(gzip.compress(plain, 0))
 
     def _describe(self) -> TileMetadata:
         header = self._header

@@ -1,4 +1,6 @@
-"""The kind `pushed`: tiles that programs push, one at a time. They are in Redis, so that every process of the site has them.
+"""The kind `pushed`: tiles that programs push, one at a time.
+
+They are in Redis, so that every process of the site has them.
 
 Each tile is stored with its format. Tiles of another format than the tileset has now are not shown.
 """

@@ -1,7 +1,9 @@
-"""The source of `raster` tilesets: GeoTIFFs of any CRS, number of bands and data type, rendered by rio-tiler. Later files are on top.
+"""The source of `raster` tilesets: GeoTIFFs of any CRS, number of bands and data type, rendered by rio-tiler.
 
-Every tile is first made as 8-bit RGBA: a single band becomes grey or gets a colormap, and values of other types than bytes are stretched
-to 0…255 (by `rescale`, or from the range that 96 % of the file's values lie in).
+Later files are on top.
+
+Every tile is first made as 8-bit RGBA: a single band becomes grey or gets a colormap, and values of other types than
+bytes are stretched to 0…255 (by `rescale`, or from the range that 96 % of the file's values lie in).
 """
 
 from __future__ import annotations
@@ -40,7 +42,10 @@ _ENCODING: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class RasterOptions:
-    """How rasters are shown. `rescale` has one (low, high) for all bands or one for each; `colormap` is a name of rio-tiler."""
+    """How rasters are shown.
+
+    `rescale` has one (low, high) for all bands or one for each; `colormap` is a name of rio-tiler.
+    """
 
     format: str = "png"
     tile_size: int = 256
@@ -141,7 +146,10 @@ class RasterSource:
 
 
 def colormap_of(dataset: Any, name: str = "") -> Colormap:
-    """The colormap of this name; without a name the palette of the file, if it has one. `StreamError("invalid_source")`."""
+    """The colormap of this name; without a name the palette of the file, if it has one.
+
+    `StreamError("invalid_source")`.
+    """
     if name:
         if name not in cmap.list():
             raise invalid_source(dataset.name, f"there is no colormap {name[:50]!r}; viridis, terrain and blues are some")
