@@ -1,4 +1,4 @@
-"""Tiles are rendered once for all who wait, kept within a limit, and forgotten when they change."""
+"""Tiles are rendered once for all callers, kept within a limit, and forgotten when they change."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_tile_is_known_by_the_hash_of_its_bytes(cache: TileCache, press:
     assert tile == (b"first", "image/png", blake2b(b"first", digest_size=16).hexdigest())
 
 
-async def test_a_tile_is_rendered_once_for_all_who_wait(cache: TileCache, press: Press) -> None:
+async def test_a_tile_is_rendered_once_for_all_callers(cache: TileCache, press: Press) -> None:
     press.open.clear()
     waiting = [asyncio.create_task(cache.get("t", lambda: press, ROOT)) for _ in range(20)]
     await entered(press)
@@ -89,7 +89,7 @@ async def test_an_empty_tile_is_kept_too(cache: TileCache, press: Press) -> None
     assert press.rendered == [ROOT]
 
 
-async def test_the_tiles_asked_for_longest_ago_make_room(cache: TileCache, press: Press) -> None:
+async def test_the_tiles_used_longest_ago_make_room(cache: TileCache, press: Press) -> None:
     press.content = bytes(1000)
     tiles = [Tile(10, x, 0) for x in range(20)]
     for tile in tiles:
@@ -106,7 +106,7 @@ async def test_a_tile_larger_than_the_limit_is_not_kept(cache: TileCache, press:
     assert cache.kept_bytes == len(cache) == 0
 
 
-async def test_what_touches_an_area_is_forgotten(cache: TileCache, press: Press) -> None:
+async def test_tiles_of_a_changed_area_are_forgotten(cache: TileCache, press: Press) -> None:
     tiles = [Tile(1, x, y) for x in (0, 1) for y in (0, 1)] + [ROOT]
     for tile in tiles:
         await cache.get("t", lambda: press, tile)
@@ -116,7 +116,7 @@ async def test_what_touches_an_area_is_forgotten(cache: TileCache, press: Press)
     assert cache.peek("t", Tile(1, 0, 0)) and cache.peek("other", ROOT)
 
 
-async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(cache: TileCache, press: Press) -> None:
+async def test_the_cache_can_be_read_while_a_change_is_compared_with_it(cache: TileCache, press: Press) -> None:
     await cache.get("t", lambda: press, ROOT)
 
     class Slow(ChangedArea):
@@ -152,7 +152,7 @@ async def test_what_was_being_rendered_when_it_changed_is_not_kept(cache: TileCa
     assert kept is not None and kept.data == b"second"
 
 
-async def test_what_nobody_waits_for_any_more_is_not_rendered(cache: TileCache, press: Press) -> None:
+async def test_a_tile_that_no_caller_waits_for_is_not_rendered(cache: TileCache, press: Press) -> None:
     press.open.clear()
     first = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
@@ -167,7 +167,7 @@ async def test_what_nobody_waits_for_any_more_is_not_rendered(cache: TileCache, 
     assert len(cache.pool) == 0
 
 
-async def test_others_get_it_although_one_went_away(cache: TileCache, press: Press) -> None:
+async def test_other_callers_get_the_tile_when_one_is_cancelled(cache: TileCache, press: Press) -> None:
     press.open.clear()
     blocking = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
@@ -190,7 +190,7 @@ async def test_the_loop_runs_on_while_a_tile_is_rendered(cache: TileCache, press
     assert await waiting
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept(cache: TileCache, press: Press) -> None:
+async def test_a_failure_reaches_all_callers_and_is_not_kept(cache: TileCache, press: Press) -> None:
     press.content = b"broken"
     press.open.clear()
     waiting = [asyncio.create_task(cache.get("t", lambda: press, ROOT)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Whoever holds a version and applies the body made for it holds the new one; nothing sent is larger than the tile itself."""
+"""A client that holds a version and applies the update made for it holds the new one; no update is larger than the tile."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_a_browser_would_show_in_other_colours_is_sent_whole() -> None:
     assert smallest_update(png(HILLS), new, ALL) == whole_tile(new)
 
 
-def test_a_png_for_who_keeps_bytes_gets_byte_deltas() -> None:
+def test_a_client_that_keeps_bytes_gets_byte_deltas_of_a_png() -> None:
     old = png(HILLS, compress_level=0)
     new = png(repainted(HILLS), compress_level=0)
     made = smallest_update(old, new, BYTES)
@@ -98,7 +98,7 @@ def test_a_png_for_who_keeps_bytes_gets_byte_deltas() -> None:
 
 
 @pytest.mark.parametrize("mime", [MVT, "image/webp"])
-def test_other_tiles_get_byte_deltas_also_from_who_offers_pixels(mime: str) -> None:
+def test_other_tiles_get_byte_deltas_also_if_pixel_deltas_are_offered(mime: str) -> None:
     base = np.random.default_rng(1).bytes(5000)
     old, new = rendered_tile(base, mime), rendered_tile(base[:100] + b"something new" + base[100:], mime)
     made = smallest_update(old, new, ALL)
@@ -154,10 +154,10 @@ def test_a_series_of_updates_decodes_each_version_once(monkeypatch: pytest.Monke
 
 
 def test_decoded_pixels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = tile_updates._DecodedPixels(3 * HILLS.nbytes)
+    decoded = tile_updates._DecodedPixels(3 * HILLS.nbytes)
     for seed in range(5):
-        room.pixels(png(repainted(HILLS, seed)))
-    assert (len(room._kept), room._kept.cost) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
+        decoded.pixels(png(repainted(HILLS, seed)))
+    assert (len(decoded._kept), decoded._kept.cost) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
 
 
 def test_updates_can_be_made_in_several_threads() -> None:
