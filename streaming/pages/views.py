@@ -31,7 +31,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "ws_path": _websocket_path("ws"),
         "layers": layers,
         "tilesets": [
-            {"name": tileset.name, "title": tileset.title, "vector": tileset.kind == "layer" or tileset.format == "mvt"}
+            {"name": tileset.name, "title": tileset.title, "vector": tileset.is_vector}
             for tileset in tilesets.all_sync().values()
             if tileset.readable_by(request.user)
         ],

@@ -47,7 +47,7 @@ def kept_message(message: SubscribeTiles, names: list[str]) -> SubscribeTiles:
 
 def with_tile_size(tileset: TilesetSettings, size: int | None) -> TilesetSettings:
     """The tileset in the requested size. Only rasters are rendered in either size; other tiles stay as they are."""
-    if tileset.kind != "raster" or not size or size == tileset.tile_size:
+    if not tileset.source_kind.any_image or not size or size == tileset.tile_size:
         return tileset
     if size not in RASTER_SIZES:
         raise StreamError("bad_request", f"`tile_size` is 256 or 512, not {size}")

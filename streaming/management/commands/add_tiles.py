@@ -14,9 +14,9 @@ from streaming.core.errors import StreamError
 from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.management.staged_files import StagedCopies
 from streaming.models import Tileset
-from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_kinds import KIND_NAMES, data_dir, detect_kind, open_source, resolve_source
-from streaming.tiles.tilesets import tileset_settings
+from streaming.tiles.paths import data_dir, resolve_source
+from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, source_kind
+from streaming.tiles.tilesets import check_tileset, tileset_settings
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         try:
             tileset = _tileset(options)
             tileset.clean_fields()
-            if tileset.kind in ("layer", "pushed"):
+            if not source_kind(tileset.kind).has_files:
                 prepare_redis()
                 tileset.full_clean()
                 check_tileset(tileset)

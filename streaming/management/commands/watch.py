@@ -108,4 +108,4 @@ def describe_change(touched: ChangedArea) -> str:
 
 
 def _with_files(rows: Mapping[str, TilesetSettings], names: Collection[str]) -> dict[str, TilesetSettings]:
-    return {name: row for name, row in rows.items() if row.kind not in ("layer", "pushed") and (not names or name in names)}
+    return {name: row for name, row in rows.items() if row.source_kind.has_files and (not names or name in names)}
