@@ -14,9 +14,9 @@ from rest_framework import serializers
 
 from streaming.core.errors import ERRORS
 from streaming.models import Layer, Tileset
-from streaming.tiles.source_check import check_tileset
 from streaming.tiles.source_kinds import KIND_NAMES
 from streaming.tiles.sources.base import MIME
+from streaming.tiles.tilesets import check_tileset
 
 LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
 """Settings of a layer that are shown only to users who may change them."""

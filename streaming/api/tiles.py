@@ -112,7 +112,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 def _in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
     """A raster tileset with another format; other tilesets have only their own."""
-    if tileset.kind != "raster" or format == "mvt" or format == (tileset.format or "png"):
+    if not tileset.source_kind.any_image or format == "mvt" or format == (tileset.format or "png"):
         return tileset
     return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
 

@@ -14,6 +14,7 @@ from streaming.engine.catalogue import readable
 from streaming.engine.responses import answer
 from streaming.features.layers import catalogue
 from streaming.models import Tileset
+from streaming.tiles.source_kinds import source_kind
 from streaming.tiles.sources.base import MIME, TileMetadata
 from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings, tilesets
@@ -94,8 +95,9 @@ def _saved(name: str | None, request: Request) -> TilesetSettings:
 def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: Any) -> None:
     """Refuse tiles of a layer that the user may not read. `StreamError("forbidden")`."""
     kind, source = (changes.get(name, getattr(row, name, "")) for name in ("kind", "source"))
-    if kind == "layer" and not catalogue.get_sync(source.strip()).readable_by(user):
-        raise StreamError("forbidden", f"layer {source.strip()!r} is not public, and you may not read it")
+    layer = source_kind(kind).layer_name(source)
+    if layer is not None and not catalogue.get_sync(layer).readable_by(user):
+        raise StreamError("forbidden", f"layer {layer!r} is not public, and you may not read it")
 
 
 def _row(name: str) -> Tileset:

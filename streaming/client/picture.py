@@ -31,7 +31,7 @@ class View:
 
     def __contains__(self, coords: Coords) -> bool:
         x, y, zoom = coords
-        return any(part.holds(x, y) for part in self._parts.get(zoom, ()))
+        return any(part.contains(x, y) for part in self._parts.get(zoom, ()))
 
 
 class Picture:

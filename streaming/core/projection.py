@@ -17,6 +17,7 @@ from typing import Any
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
+from streaming.core.coordinates import DEPTHS, Position, flatten, nest
 from streaming.core.errors import StreamError
 
 WGS84 = 4326
@@ -44,23 +45,25 @@ def epsg_code(crs: int | str) -> int:
 
 
 def transformer_to(code: int) -> Transformer:
-    """From longitude, latitude to easting, northing of an EPSG code. StreamError invalid_crs."""
+    """From longitude, latitude to easting, northing of an EPSG code; made once. StreamError invalid_crs."""
     transformer = _build(code)
     if isinstance(transformer, str):
-        raise StreamError("invalid_crs", f"EPSG:{code} {transformer}")
+        raise StreamError("invalid_crs", transformer)
     return transformer
 
 
-@lru_cache(MAX_CACHED_CRS)
-def _build(code: int) -> Transformer | str:
-    """The way from longitude, latitude to the CRS, or the reason why there is none (misses are remembered too)."""
+def make_transformer(code: int) -> Transformer | str:
+    """The way from longitude, latitude to the CRS of an EPSG code, or the reason why there is none. It may take a tenth of a second."""
     try:
         crs = CRS.from_epsg(code)
         if not (crs.is_projected or crs.is_geographic):
-            return "is not a horizontal coordinate reference system"
+            return f"EPSG:{code} is not a horizontal coordinate reference system"
         return Transformer.from_crs(WGS84, crs.to_2d(), always_xy=True)
     except ProjError:
-        return "does not exist or cannot be reached from WGS 84"
+        return f"EPSG:{code} does not exist or cannot be reached from WGS 84"
+
+
+_build = lru_cache(MAX_CACHED_CRS)(make_transformer)
 
 
 def project(feature: dict[str, Any], transformer: Transformer) -> None:
@@ -84,7 +87,7 @@ def _projected(geometry: dict[str, Any], transformer: Transformer) -> dict[str, 
             return None
         made["geometries"] = members
     else:
-        coordinates = _projected_coordinates(geometry["coordinates"], transformer)
+        coordinates = _projected_coordinates(geometry["coordinates"], DEPTHS[geometry["type"]], transformer)
         if coordinates is None:
             return None
         made["coordinates"] = coordinates
@@ -96,39 +99,20 @@ def _projected(geometry: dict[str, Any], transformer: Transformer) -> dict[str, 
     return made
 
 
-def _projected_coordinates(coordinates: Any, transformer: Transformer) -> Any:
-    positions = list(_positions(coordinates))
+def _projected_coordinates(coordinates: Any, depth: int, transformer: Transformer) -> Any:
+    positions = flatten(coordinates, depth)
     if not positions:
         return coordinates
     xs, ys = transformer.transform([position[0] for position in positions], [position[1] for position in positions])
     if not all(map(isfinite, chain(xs, ys))):
         return None
-    projected = ([x, y, *position[2:]] for x, y, position in zip(xs, ys, positions, strict=True))
-    return _rebuilt(coordinates, projected)
+    return nest(([x, y, *position[2:]] for x, y, position in zip(xs, ys, positions, strict=True)), coordinates, depth)
 
 
-def _rebuilt(coordinates: Any, positions: Any) -> Any:
-    if not coordinates:
-        return coordinates
-    if isinstance(coordinates[0], list):
-        return [_rebuilt(part, positions) for part in coordinates]
-    return next(positions)
-
-
-def _positions(coordinates: Any) -> Iterable[list[float]]:
-    if not coordinates:
-        return
-    if isinstance(coordinates[0], list):
-        for part in coordinates:
-            yield from _positions(part)
-    else:
-        yield coordinates
-
-
-def _all_positions(geometry: dict[str, Any]) -> Iterable[list[float]]:
+def _all_positions(geometry: dict[str, Any]) -> Iterable[Position]:
     if geometry["type"] == "GeometryCollection":
         return chain.from_iterable(map(_all_positions, geometry["geometries"]))
-    return _positions(geometry["coordinates"])
+    return flatten(geometry["coordinates"], DEPTHS[geometry["type"]])
 
 
 def _bounds(geometry: dict[str, Any]) -> list[float] | None:

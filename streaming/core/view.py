@@ -99,6 +99,12 @@ class View:
         floor = None if self.throttle is None else self.throttle.floor
         return str(here if floor is None else replace(here, seq=floor))
 
+    def leave(self) -> None:
+        """Leave the feed, and drop what waits for the client."""
+        if self.follows is not None:
+            self.follows.leave(self)
+        self.outbox.forget(self)
+
     def give_up(self) -> None:
         """End the connection: what it asked for cannot be served exactly."""
         if self.follows is not None:

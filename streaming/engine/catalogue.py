@@ -71,6 +71,13 @@ class Catalogue(Generic[S]):
             row = (await self.all()).get(name)
         return self._known(row, name)
 
+    async def get_readable(self, name: str, user: Any) -> S:
+        """The same for a user. `StreamError("forbidden")`, or `unauthenticated` without a login, if they may not read it."""
+        row = await self.get(name)
+        if not await readable(row, user):
+            raise StreamError("forbidden" if user.is_authenticated else "unauthenticated", f"{self._kind} {name!r} is not public")
+        return row
+
     @property
     def _fresh(self) -> bool:
         return self._younger(conf.AUTH_CACHE_SECONDS)

@@ -53,7 +53,7 @@ class IngestResult:
 def ingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
     """Store features; records are GeoJSON texts, dicts, or the error that a record was already refused with.
 
-    A `result` that is given counts what was stored even if Redis fails halfway.
+    A `result` that is given is added to. It counts what was stored even if Redis fails halfway.
     """
     batch = _Batch(result)
     for record in records:
@@ -105,7 +105,7 @@ class _Batch:
         self.items: list[tuple[str, bytes]] = []
         self._indexes: list[int] = []
         self._bytes = 0
-        self._seen = 0
+        self._seen = self.result.total
         self._max_feature = conf.MAX_FEATURE_BYTES
 
     def add(self, record: Record) -> bool:

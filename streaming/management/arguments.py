@@ -1,4 +1,4 @@
-"""What the commands that publish have in common: arguments, and the layer they publish to."""
+"""Arguments of commands: their types, and the layer that is published to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAYER_SETTINGS = ("title", "ttl_seconds", "max_features", "time_property")
 
 
 def positive(text: str) -> float:
-    """A number above zero, as the type of an argument."""
+    """The type of an argument that is a number above zero."""
     try:
         number = float(text)
     except ValueError:
@@ -27,14 +27,14 @@ def positive(text: str) -> float:
 
 
 def at_least_one(text: str) -> int:
-    """A whole number from 1, as the type of an argument."""
+    """The type of an argument that is a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
 def add_layer_arguments(parser: CommandParser) -> None:
-    """`--layer` and how to create it."""
+    """Add `--layer`, and the options for a layer that is created or changed."""
     parser.add_argument("--layer", required=True, metavar="NAME", help="the layer to publish to")
     parser.add_argument(
         "--no-create", dest="create", action="store_false", help="refuse a layer that does not exist instead of creating it"
@@ -47,22 +47,25 @@ def add_layer_arguments(parser: CommandParser) -> None:
     parser.add_argument("--id-property", metavar="NAME", help="take the features' ids from this property")
 
 
-def layer_of(options: dict[str, Any], time_property: str | None = None) -> LayerSettings:
-    """The layer that the arguments name, created and changed as they say. CommandError if that cannot be."""
-    given = {name: options[name] for name in LAYER_SETTINGS if options.get(name) is not None}
+def layer_from_options(options: dict[str, Any], time_property: str | None = None) -> LayerSettings:
+    """The layer of `--layer`, created or changed as the other options say. `CommandError`."""
+    settings = {name: options[name] for name in LAYER_SETTINGS if options.get(name) is not None}
     try:
-        return set_up_layer(options["layer"], given, create=options["create"], defaults={"time_property": time_property or ""})
+        return set_up_layer(options["layer"], settings, create=options["create"], defaults={"time_property": time_property or ""})
     except StreamError as error:
         raise CommandError(error.message) from error
 
 
 def set_up_layer(name: str, settings: dict[str, Any], create: bool = True, defaults: dict[str, Any] | None = None) -> LayerSettings:
-    """A layer with these settings; `defaults` are for a new one only. StreamError unknown_layer or bad_request."""
+    """Create a layer or change its settings; `defaults` are for a new one.
+
+    `StreamError` unknown_layer or bad_request.
+    """
     layer = Layer.objects.filter(name=name).first()
     if layer is None and not create:
         raise StreamError("unknown_layer", f"there is no layer {name[:100]!r}, and --no-create forbids to create it")
-    before = layer and {key: getattr(layer, key) for key in settings}
-    if layer is None or before != settings:
+    current = layer and {key: getattr(layer, key) for key in settings}
+    if layer is None or current != settings:
         _save(layer or Layer(name=name, **(defaults or {})), settings)
     return catalogue.get_sync(name)
 

@@ -1,6 +1,7 @@
-"""What a satellite would do to a map: an image arrives strip by strip and is painted over a tileset, again and again.
+"""The imagery of the demo: an image is painted over a tileset strip by strip, again and again, as a satellite would
+send it.
 
-The demo plays it with a real image. Each strip is a GeoTIFF of its own, cut in memory; each round begins by taking the last one away.
+Each strip is a GeoTIFF of its own, cut in memory. Each round begins by removing the strips of the last one.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Acquisition:
-    """An image that arrives in so many strips within `seconds` of each round of `every` seconds."""
+class StripPainter:
+    """Paints an image in strips, within `seconds` of each round of `every` seconds."""
 
     tileset: TilesetSettings
     image: Path
@@ -36,8 +37,8 @@ class Acquisition:
     every: float = 30.0
 
     def run(self, stop: threading.Event) -> None:
-        """Paint until `stop` is set. What cannot be painted now is tried again in a later round."""
-        strips = list(cut(self.image, self.strips))
+        """Paint until `stop` is set. A round that fails is begun again."""
+        strips = list(cut_strips(self.image, self.strips))
         while not stop.is_set():
             began = time.monotonic()
             try:
@@ -53,38 +54,38 @@ class Acquisition:
             if stop.wait(self.seconds / self.strips):
                 return
             paint_sync(self.tileset, strip, f"strip-{number:02}")
-            self._tell(number)
+            self._publish_progress(number)
 
-    def _tell(self, number: int) -> None:
+    def _publish_progress(self, number: int) -> None:
         message = f"{self.title}: strip {number} of {self.strips} received"
         percent = round(100 * number / self.strips)
         progress = {"task_id": self.title, "current": number, "total": self.strips, "progress_percent": percent, "message": message}
-        with suppress(StreamError):  # worth telling now or not at all
+        with suppress(StreamError):  # an old report is of no use
             publish_event("progress", progress)
 
 
-def cut(image: Path, strips: int) -> Iterator[bytes]:
-    """A GeoTIFF as strips from the north to the south, each a GeoTIFF."""
+def cut_strips(image: Path, strips: int) -> Iterator[bytes]:
+    """A GeoTIFF cut into strips from north to south; each strip is a GeoTIFF."""
     import rasterio  # type: ignore[import-untyped]
     from rasterio.io import MemoryFile  # type: ignore[import-untyped]
     from rasterio.windows import Window  # type: ignore[import-untyped]
 
-    with rasterio.open(image) as whole:
-        edges = [round(whole.height * number / strips) for number in range(strips + 1)]
+    with rasterio.open(image) as raster:
+        edges = [round(raster.height * number / strips) for number in range(strips + 1)]
         for top, bottom in pairwise(edges):
-            window = Window(0, top, whole.width, bottom - top)
+            window = Window(0, top, raster.width, bottom - top)
             profile = {
                 "driver": "GTiff",
-                "width": whole.width,
+                "width": raster.width,
                 "height": bottom - top,
-                "count": whole.count,
-                "dtype": whole.dtypes[0],
-                "crs": whole.crs,
-                "transform": whole.window_transform(window),
+                "count": raster.count,
+                "dtype": raster.dtypes[0],
+                "crs": raster.crs,
+                "transform": raster.window_transform(window),
                 "compress": "deflate",
                 "predictor": 2,
             }
             with MemoryFile() as file:
                 with file.open(**profile) as strip:
-                    strip.write(whole.read(window=window))
+                    strip.write(raster.read(window=window))
                 yield file.read()

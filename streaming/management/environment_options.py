@@ -1,7 +1,8 @@
-"""Options of `serve` that stand for environment variables.
+"""Options of `serve` that set environment variables.
 
-Settings are read once, when Django starts, and by each worker anew. So a command that is given such options starts over, in the same
-process, with the variables set; everything then is as if they had been set from the beginning, and no secret stays in the process list.
+Settings are read when Django starts, also in each worker. So a command with such options sets the variables and
+executes itself again without the options. The result is the same as if the variables had been set before, and no secret
+stays in the process list.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ VARIABLES = {
 }
 
 
-def folder(text: str) -> Path:
-    """A folder that exists, as the type of an argument."""
+def existing_folder(text: str) -> Path:
+    """The type of an argument that is a folder."""
     path = Path(text)
     if not path.is_dir():
         raise ArgumentTypeError(f"{text!r} is not a folder")
@@ -48,27 +49,32 @@ def add_environment_arguments(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="life of channel tokens (default: GEOSTREAM_CHANNEL_TOKEN_SECONDS)",
     )
-    parser.add_argument("--static-path", type=folder, metavar="FOLDER", help="serve its files at / (default: GEOSTREAM_STATIC_PATH)")
+    parser.add_argument(
+        "--static-path", type=existing_folder, metavar="FOLDER", help="serve its files at / (default: GEOSTREAM_STATIC_PATH)"
+    )
 
 
 def restart_with_environment(argv: Sequence[str]) -> None:
-    """Start over if there are such options; `argv` is the program, the command and its arguments. Does not return then."""
+    """Execute the command again if it has such options; does not return then.
+
+    `argv` is the program, the command and its arguments.
+    """
     parser = ArgumentParser(prog=" ".join(argv[:2]), add_help=False, allow_abbrev=False)
     add_environment_arguments(parser)
     options, rest = parser.parse_known_args(argv[2:])
-    given = _given(vars(options))
-    if given:
-        os.environ.update(given)
+    variables = _variables(vars(options))
+    if variables:
+        os.environ.update(variables)
         interpreter = sys.orig_argv[1 : -len(argv[1:])]
         os.execv(sys.executable, [sys.executable, *interpreter, argv[1], *rest])
 
 
-def refuse_ineffective(options: dict[str, Any]) -> None:
-    """`CommandError` for such options where they come too late, in a call from Python or abbreviated."""
-    for variable, value in _given(options).items():
+def refuse_late_options(options: dict[str, Any]) -> None:
+    """`CommandError` for options that `restart_with_environment` did not see: abbreviated, or in a call from Python."""
+    for variable, value in _variables(options).items():
         if os.environ.get(variable) != value:
             raise CommandError(f"The settings have been read already: set {variable} in the environment, or write the option out.")
 
 
-def _given(options: dict[str, Any]) -> dict[str, str]:
+def _variables(options: dict[str, Any]) -> dict[str, str]:
     return {variable: str(options[name]) for name, variable in VARIABLES.items() if options.get(name) is not None}

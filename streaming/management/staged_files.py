@@ -1,7 +1,7 @@
-"""Files copied into the data folder, each in its place only when all of them are known to be good.
+"""Copies of files that replace those of the data folder only when all of them have been checked.
 
-Until then they are in a hidden folder beside their places, which goes with whatever is still in it. A server may be reading what was
-there before: files are replaced in one step, never written to.
+Until then they are in a hidden folder beside their destinations, which is removed with all that is still in it. A
+server may be reading the old files, so files are replaced in one step and never written to.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from pathlib import Path
 from django.core.management.base import CommandError
 
 
-class Copies:
-    """Copies for one folder; a context."""
+class StagedCopies:
+    """A context in which files are copied for one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._staging: Path | None = None
-        self.places: dict[Path, Path] = {}
-        """Where each copy is to be, by where it is."""
+        self.destinations: dict[Path, Path] = {}
+        """The path that each copy will have, by its path now."""
 
-    def __enter__(self) -> Copies:
+    def __enter__(self) -> StagedCopies:
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
-            with suppress(OSError):  # there are other files
+            with suppress(OSError):  # it has other files
                 self._folder.rmdir()
 
     def add(self, path: Path) -> Path:
-        """Copy a file, or a folder with all that is in it; returns the copy's path. `CommandError`."""
+        """Copy a file, or a folder with all its content; returns the copy's path. `CommandError`."""
         try:
             copy = self._staged() / path.name
-            if copy in self.places:
+            if copy in self.destinations:
                 raise CommandError(f"two sources are called {path.name}; give one of them another name")
             if path.is_dir():
                 shutil.copytree(path, copy)
@@ -44,18 +44,18 @@ class Copies:
                 shutil.copyfile(path, copy)
         except (OSError, shutil.Error) as error:
             raise CommandError(f"{path.name} cannot be copied: {_reason(error)}") from error
-        self.places[copy] = self._folder / path.name
+        self.destinations[copy] = self._folder / path.name
         return copy
 
-    def keep(self) -> None:
-        """Put all copies where they belong, instead of what is there. `CommandError`."""
-        for copy, place in self.places.items():
+    def commit(self) -> None:
+        """Move all copies to their destinations, in the place of what is there. `CommandError`."""
+        for copy, destination in self.destinations.items():
             try:
-                if place.exists() and (place.is_dir() or copy.is_dir()):  # a folder cannot be replaced in one step
-                    place.rename(copy.with_name(f".replaced-{copy.name}"))
-                copy.replace(place)
+                if destination.exists() and (destination.is_dir() or copy.is_dir()):  # a folder cannot be replaced in one step
+                    destination.rename(copy.with_name(f".replaced-{copy.name}"))
+                copy.replace(destination)
             except OSError as error:
-                raise CommandError(f"{place.name} cannot be replaced: {_reason(error)}") from error
+                raise CommandError(f"{destination.name} cannot be replaced: {_reason(error)}") from error
 
     def _staged(self) -> Path:
         if self._staging is None:
@@ -65,7 +65,7 @@ class Copies:
 
 
 def _reason(error: OSError) -> str:
-    """Of the first of what may be many errors."""
+    """The message of an error; `shutil.Error` may have many, of which the first is enough."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return str(error.args[0][0][2])
     return error.strerror or str(error)

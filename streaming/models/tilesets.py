@@ -69,7 +69,7 @@ class Tileset(models.Model):
         return self.title or self.name
 
     def clean(self) -> None:
-        """Refuse settings that contradict each other. Whether the source can be read is asked in `streaming/tiles/source_check.py`."""
+        """Refuse settings that contradict each other. `check_tileset` (streaming/tiles/tilesets.py) also reads the source."""
         if self.min_zoom is not None and self.max_zoom is not None and self.min_zoom > self.max_zoom:
             raise ValidationError({"max_zoom": "The highest zoom is below the lowest."})
         if self.kind and bool(self.source.strip()) == (self.kind == "pushed"):

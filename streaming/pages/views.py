@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.apps import apps
 from django.conf import global_settings, settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -30,7 +31,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "ws_path": _websocket_path("ws"),
         "layers": layers,
         "tilesets": [
-            {"name": tileset.name, "title": tileset.title, "vector": tileset.kind == "layer" or tileset.format == "mvt"}
+            {"name": tileset.name, "title": tileset.title, "vector": tileset.is_vector}
             for tileset in tilesets.all_sync().values()
             if tileset.readable_by(request.user)
         ],
@@ -39,7 +40,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
     }
-    return render(request, "streaming/map.html", {"config": config})
+    return render(request, "streaming/map.html", {"config": config, "leaflet": _leaflet()})
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:
@@ -52,6 +53,14 @@ def channels_test(request: HttpRequest) -> HttpResponse:
         "csrf": get_token(request),
     }
     return render(request, "streaming/channels_test.html", {"config": config})
+
+
+def _leaflet() -> str:
+    """Where Leaflet's static files are: in django-leaflet, if the project has it, else among ours.
+
+    A project need not have it: its admin, which Django loads with every other, does not load without GDAL on the system.
+    """
+    return "leaflet" if apps.is_installed("leaflet") else "streaming/vendor/leaflet"
 
 
 async def favicon(request: HttpRequest) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What others keep in Redis, as an installed part: hashes and channels for clients, and layers that are fed from them."""
+"""The app of what others keep in Redis: hashes and channels that clients may read, and layers that are fed from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RedisDataConfig(EngineApp):
     requires = ("streaming.features",)
     services = ("streaming.redis_data.service.FeedingService",)
     settings = (
-        Setting("REDIS_COMMANDS_URL", "", "the Redis that they are read from, if it is another one"),
+        Setting("REDIS_COMMANDS_URL", "", "the Redis with these hashes and channels, if it is another one"),
         Setting("REDIS_VALUES", 10_000, "values of one hash that one `GET` is answered with"),
         Setting(
             "REDIS_LAYERS",

@@ -9,14 +9,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 from streaming.engine.conf import conf
 
-from .sources import Sources
+from .sources import LayerSources
 
 
 @register()
 def check_redis_layers(**kwargs: Any) -> list[CheckMessage]:
-    """Which names feed which layers can be understood; else the server would not start."""
+    """An error if the setting cannot be read; else the server would not start."""
     try:
-        Sources(conf.REDIS_LAYERS)
+        LayerSources(conf.REDIS_LAYERS)
     except ImproperlyConfigured as error:
         return [Error(f"GEOSTREAM_REDIS_LAYERS cannot be read: {error}", id="streaming.E009")]
     return []

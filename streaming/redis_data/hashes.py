@@ -1,6 +1,6 @@
-"""Hashes of Redis as clients may read them: nothing but HGET and HSCAN is ever sent, so that a user of Redis may be limited to them.
+"""Reads hashes of Redis for clients, with HGET and HSCAN only, so that a user of Redis may be limited to them.
 
-A key that holds something else is as one that is not there. A large hash is read page by page, and no further than anybody asks.
+A key that holds something else is treated as missing. A large hash is read page by page, and no further than the caller goes on.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def commands_url() -> str:
     return str(conf.REDIS_COMMANDS_URL) or redis_url()
 
 
-class Store:
-    """One process's way to the hashes. `StreamError("redis_unavailable")` while Redis does not answer."""
+class HashReader:
+    """Reads hashes over a few connections. `StreamError("redis_unavailable")` while Redis does not answer."""
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
         self._opened: aioredis.Redis | None = None
-        self.capped = 0
+        self.truncated = 0
         """How often a hash had more values than are read."""
 
     async def close(self) -> None:
@@ -65,7 +65,7 @@ class Store:
             cursor, page = await self._page(key, cursor)
             values = [value for field, value in page.items() if field not in seen]
             if len(values) > room or (len(values) == room and cursor):
-                self.capped += 1
+                self.truncated += 1
                 cursor = 0
             if values[:room]:
                 yield values[:room]
@@ -74,8 +74,8 @@ class Store:
             seen.update(page)
             room -= len(values)
 
-    async def hashes(self, pattern: str) -> AsyncIterator[list[str]]:
-        """The names of hashes like a pattern of Redis, page by page, for operators only: it takes SCAN, without which there are none."""
+    async def names(self, pattern: str) -> AsyncIterator[list[str]]:
+        """The names of hashes that an operator's pattern matches, page by page. It needs SCAN; without the right to it there are none."""
         cursor = 0
         while True:
             answer = await self._ask(self._redis().scan(cursor, match=pattern, count=PAGE, _type="hash"))
@@ -91,7 +91,7 @@ class Store:
 
     @staticmethod
     async def _ask(answer: Awaitable[Any]) -> Any:
-        """What Redis answers; None for what is no hash, or not for this user of Redis."""
+        """The answer of Redis; None if the key is no hash, or not for this user of Redis."""
         try:
             return await answer
         except NoPermissionError as error:

@@ -1,7 +1,8 @@
-"""A Redis for development and tests, without asking anyone to install one.
+"""Finds the Redis of a project, or starts one for development and tests.
 
-`ensure_redis` uses the Redis that is meant (REDIS_URL), else the one this data directory already runs, else the one at
-the usual port, else it starts one, which ends with this process. Production sets REDIS_URL; nothing is started then.
+`ensure_redis` uses, in this order: the server of REDIS_URL; the server that this data directory already runs; the one
+at the default port; a server that it starts and that ends with this process. Production sets REDIS_URL, and nothing is
+started then.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 
 from .redis_server import (
     LOCK,
-    START_WITHIN,
+    START_SECONDS,
     RedisService,
     RedisUnavailable,
-    client_of,
+    connect,
     free_port,
     is_free,
     local_url,
@@ -35,26 +36,30 @@ from .redis_server import (
     try_lock,
 )
 
-__all__ = ["RedisService", "RedisUnavailable", "demand_answer", "ensure_redis", "resolve", "start_redis"]
+__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "require_answer", "resolve", "start_redis", "without_password"]
 
-USUAL_PORT = 6379
-ANSWER_WITHIN = 5.0  # seconds for a server that is said to run
+DEFAULT_PORT = 6379
+ANSWER_SECONDS = 5.0
+"""How long to wait for the answer of a server that should be running: it may still be loading its data."""
 
 
 def ensure_redis(url: str | None, data_dir: Path) -> RedisService:
-    """The Redis at `url`; without one, a running or newly started one. Blocks for seconds at most; RedisUnavailable if none."""
+    """The Redis at `url`; without a URL, a running or newly started one.
+
+    Blocks for seconds. `RedisUnavailable` if there is none.
+    """
     if url:
-        demand_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
+        require_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
         return RedisService(url)
     home = _home(data_dir)
-    running = _recorded_url(home)
-    if running is None and _usual_redis_is_free_to_use():
-        running = local_url(USUAL_PORT)
-    return RedisService(running) if running else _start_or_join(home, USUAL_PORT)
+    running = _running_url(home)
+    if running is None and _default_port_is_usable():
+        running = local_url(DEFAULT_PORT)
+    return RedisService(running) if running else _start_or_join(home, DEFAULT_PORT)
 
 
 def start_redis(data_dir: Path) -> RedisService:
-    """A server of one's own on a free port, whatever else runs: for tests. `data_dir` must have no server yet."""
+    """A new server on a free port, for tests. `RedisUnavailable` if one runs in `data_dir` already."""
     home = _home(data_dir)
     lock = try_lock(home)
     if lock is None:
@@ -70,68 +75,73 @@ def _home(data_dir: Path) -> Path:
 
 
 def resolve() -> str:
-    """The URL that this Django project uses; a server that is started for it ends with this process."""
-    from streaming.engine.conf import data_dir  # here, so that this module works without Django
+    """The URL of this Django project's Redis (`GEOSTREAM_REDIS_RESOLVER`).
+
+    A server that is started for it ends with this process.
+    """
+    from streaming.engine.conf import data_dir  # late, because this module also works without Django
     from streaming.engine.redis import configured_url
 
     return ensure_redis(configured_url(), data_dir()).url
 
 
-def demand_answer(url: str, otherwise: str = "") -> None:
-    """Wait a few seconds for the Redis at `url`. RedisUnavailable if it does not answer; `otherwise` is what else could be done."""
-    deadline = time.monotonic() + ANSWER_WITHIN
+def require_answer(url: str, otherwise: str = "") -> None:
+    """`RedisUnavailable` if the server of REDIS_URL does not answer. `otherwise` is what else could be done about it."""
+    deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
-            with closing(client_of(url)) as client:
+            with closing(connect(url)) as client:
                 client.ping()
             return
         except (RedisError, OSError, ValueError) as error:
-            hopeless = isinstance(error, AuthenticationError | ValueError)
-            if hopeless or time.monotonic() > deadline:
+            permanent = isinstance(error, AuthenticationError | ValueError)
+            if permanent or time.monotonic() > deadline:
                 raise RedisUnavailable(
-                    f"REDIS_URL is {_without_password(url)}, and that does not answer PING: {error} "
+                    f"REDIS_URL is {without_password(url)}, and that does not answer PING: {error} "
                     f"Start that server or correct REDIS_URL{otherwise}."
                 ) from error
         time.sleep(0.1)
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//[^@/]*@|(?<=password=)[^&]*", lambda match: "//***@" if match[0][:2] == "//" else "***", url)
+def without_password(url: str) -> str:
+    """A Redis URL that can be shown."""
+    return re.sub(r"//.*@", "//***@", re.sub(r"(?<=password=)[^&]*", "***", url))
 
 
-def _usual_redis_is_free_to_use() -> bool:
-    """Whether a Redis without password answers at the usual port that will not end with some other project's process."""
-    deadline = time.monotonic() + ANSWER_WITHIN
+def _default_port_is_usable() -> bool:
+    """Whether a Redis answers at the default port without a password, and is not the embedded one of another project."""
+    deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
-            with closing(client_of(local_url(USUAL_PORT))) as client:
+            with closing(connect(local_url(DEFAULT_PORT))) as client:
                 client.ping()
                 return not _is_embedded(client)
         except BusyLoadingError:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.1)
-        except (RedisError, OSError, ValueError):  # ValueError: what answers is not even text
+        except (RedisError, OSError, ValueError):  # ValueError: the answer is not text
             return False
 
 
 def _is_embedded(client: redis.Redis) -> bool:
+    """Whether the server was started by this module, so that it ends with the process that started it."""
     try:
         answer: Any = client.config_get("dir")
-    except ResponseError:  # CONFIG is renamed or forbidden: somebody's proper server
+    except ResponseError:  # CONFIG is renamed or forbidden, which an embedded server never does
         return False
-    return os.path.exists(os.path.join(answer.get("dir", ""), LOCK))  # not Path.exists: it raises where one may not look
+    return os.path.exists(os.path.join(answer.get("dir", ""), LOCK))  # Path.exists would raise for a folder without permission
 
 
-def _recorded_url(home: Path) -> str | None:
-    """Where the server of this directory answers, if it is the one recorded and its owner lives."""
+def _running_url(home: Path) -> str | None:
+    """The URL of this directory's server, if the recorded one runs and so does its owner, the process that started it."""
     record = read_record(home)
     if record is None or process_id(record.url) != record.pid:
         return None
     if _is_alive(record.owner):
         return record.url
-    with suppress(RedisError, OSError), closing(client_of(record.url)) as client:
-        client.shutdown(nosave=True)  # its owner was killed, so it is ending or should be; the append-only file is kept
+    with suppress(RedisError, OSError), closing(connect(record.url)) as client:
+        client.shutdown(nosave=True)  # its owner was killed, so it is about to end; the append-only file stays
     return None
 
 
@@ -146,14 +156,14 @@ def _is_alive(pid: int) -> bool:
 
 
 def _start_or_join(home: Path, port: int) -> RedisService:
-    """Start the directory's server, or use the one that another process is starting at this moment."""
-    deadline = time.monotonic() + START_WITHIN
+    """Start the directory's server, or use the one that another process is starting now."""
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         lock = try_lock(home)
         if lock is not None:
             with lock:
                 return start(home, lock, port if is_free(port) else free_port())
-        url = _recorded_url(home)
+        url = _running_url(home)
         if url is not None:
             return RedisService(url)
         time.sleep(0.05)
@@ -167,13 +177,14 @@ def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
 def main() -> int:
     """`python -m streaming.server.embedded_redis`: print the URL, and keep a server that was started here until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m streaming.server.embedded_redis", description=main.__doc__)
-    default = os.environ.get("GEOSTREAM_DATA_DIR") or "var"
-    parser.add_argument("--data-dir", type=Path, default=default, help="default: GEOSTREAM_DATA_DIR or var/")
+    parser.add_argument(
+        "--data-dir", type=Path, default=os.environ.get("GEOSTREAM_DATA_DIR") or "var", help="default: GEOSTREAM_DATA_DIR or var/"
+    )
     data_dir = parser.parse_args().data_dir
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGINT, _exit)
     try:
-        service = ensure_redis(os.environ.get("REDIS_URL"), Path(data_dir))
+        service = ensure_redis(os.environ.get("REDIS_URL"), data_dir)
     except RedisUnavailable as error:
         print(error, file=sys.stderr)
         return 1

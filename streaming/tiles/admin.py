@@ -1,4 +1,4 @@
-"""The admin of tilesets. Nothing on these pages fails because Redis is away."""
+"""The admin pages of tilesets. They work without Redis."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from streaming.models import Tileset
 
 from .imagery import clear_imagery_sync
 from .imagery_files import painted_files
-from .source_check import check_tileset
-from .source_kinds import imagery_folder
-from .tilesets import tileset_settings
+from .paths import imagery_folder
+from .tilesets import check_tileset, tileset_settings
 
 
 class TilesetForm(ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
-    """Refuses a source that cannot be read."""
+    """A form that refuses a source that cannot be read."""
 
     def _post_clean(self) -> None:
-        """After the rules of the fields and of the model, which say more precisely what is wrong."""
+        """Check the source last: errors of fields and of the model are more precise."""
         super()._post_clean()  # type: ignore[misc]
         if not self.errors:
             try:
@@ -35,7 +34,7 @@ class TilesetForm(ModelForm):  # type: ignore[type-arg]  # generic only in the s
 
 @admin.register(Tileset)
 class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
-    """Tilesets; a source that cannot be read is refused when it is saved."""
+    """Tilesets."""
 
     form = TilesetForm
     list_display = ("name", "title", "kind", "public", "painted", "tiles")
@@ -50,7 +49,7 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tileset | None = None) -> tuple[str, ...]:
-        """Clients know it by its name: it stays."""
+        """The name cannot be changed, because clients know the tileset by it."""
         return () if obj is None else ("name",)
 
     @admin.display(description="painted images")
@@ -60,7 +59,7 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
 
     @admin.action(description="Take painted images away", permissions=["change"])
     def clear_imagery(self, request: HttpRequest, tilesets: QuerySet[Tileset]) -> None:
-        """Show the selected rasters as their files are."""
+        """Remove all painted images of the selected rasters."""
         try:
             count = sum(clear_imagery_sync(tileset_settings(tileset)) for tileset in tilesets.filter(kind="raster"))
         except StreamError as error:
@@ -70,5 +69,5 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
 
     @admin.display(description="tiles")
     def tiles(self, tileset: Tileset) -> str:
-        """A link for maps."""
+        """A link to the TileJSON."""
         return format_html('<a href="{}">TileJSON</a>', reverse("streaming:tilejson", args=[tileset.name]))

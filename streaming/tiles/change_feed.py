@@ -1,6 +1,7 @@
-"""What is told when a source of tiles has changed: where, and in which zooms. Not what the tiles are now; whoever shows them looks.
+"""The change feed of a tileset: which of its tiles may have changed.
 
-Each tileset has a feed `tiles:<name>`, a log of such changes. Whoever changes a source announces it there, after the change can be read.
+Each tileset has a feed `tiles:<name>`, a log of `ChangedArea`. A program that changes a source appends to it once the
+change can be read. The feed does not carry tiles: whoever shows them reads the source again.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ from streaming.engine.conf import conf
 
 from .grid import Tile, is_near
 
-_MIXED = 3 / 256
-"""So much of a tile beyond its edge is mixed into it."""
+_RESAMPLING_MARGIN = 3 / 256
+"""Resampling mixes neighbours, so a tile also shows this part of a tile beyond its edge."""
 
 
 class ChangedTiles(Protocol):
-    """Tiles that may have changed."""
+    """A set of tiles that may have changed."""
 
     def __contains__(self, tile: Any, /) -> bool:
-        """Whether this one is among them."""
+        """Whether this tile may have changed."""
 
     def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
-        """Those of the tiles that are."""
+        """Those of the tiles that may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedArea:
-    """Part of a tileset: these tiles; or those that show the box (degrees; None: the world) in the zooms (None: all).
+    """A part of a tileset that may have changed: either these tiles, or all that show the box in these zooms.
 
-    Without anything: all of it. Resampling mixes neighbours, so a tile also shows what is a few pixels beyond its edge.
+    `box` is in degrees; None is the whole world. `zooms` None are all zooms. Without arguments it is the whole tileset.
     """
 
     box: Box | None = None
@@ -45,16 +46,16 @@ class ChangedArea:
     def __contains__(self, tile: Tile, /) -> bool:
         if self.tiles is not None:
             return tile in self.tiles
-        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or is_near(self.box, *tile, margin=_MIXED))
+        return (self.zooms is None or tile.z in self.zooms) and (self.box is None or is_near(self.box, *tile, margin=_RESAMPLING_MARGIN))
 
     def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
-        """Those of the tiles that are touched."""
+        """Those of the tiles that may have changed."""
         if self.tiles is not None:
             return self.tiles.intersection(tiles)
         return [*tiles] if self == EVERYTHING else [tile for tile in tiles if tile in self]
 
     def encode(self) -> bytes:
-        """As a line of the feed."""
+        """The area as a line of the feed."""
         zooms = None if self.zooms is None else [self.zooms.start, self.zooms.stop]
         tiles = None if self.tiles is None else sorted(self.tiles)
         return msgspec.json.encode({"bbox": self.box, "zooms": zooms, "tiles": tiles})
@@ -73,7 +74,10 @@ _read = msgspec.json.Decoder(_Line).decode
 
 
 def parse_change(line: bytes) -> ChangedArea:
-    """What a line of the feed says. A line of another version of this program says that everything may have changed."""
+    """The area of a line of the feed.
+
+    A line that cannot be read, as of a later version of GeoStream, means everything.
+    """
     try:
         found = _read(line)
     except msgspec.DecodeError:
@@ -83,20 +87,20 @@ def parse_change(line: bytes) -> ChangedArea:
 
 
 def changed_tiles(tiles: Iterable[Tile]) -> ChangedArea:
-    """These tiles and no others."""
+    """The area of these tiles."""
     return ChangedArea(tiles=frozenset(tiles))
 
 
 def tiles_feed(tileset: str) -> Feed:
-    """The feed of a tileset's changes."""
+    """The change feed of a tileset."""
     return Feed(f"tiles:{tileset}", FeedOptions(log_length=conf.TILE_CHANGES_LOG))
 
 
-def announce_sync(tileset: str, touched: ChangedArea) -> None:
-    """Tell every process that part of a tileset has changed. `StreamError("redis_unavailable")`."""
-    tiles_feed(tileset).append_sync([touched.encode()])
+def announce_sync(tileset: str, area: ChangedArea) -> None:
+    """Append to the change feed, which every process follows. `StreamError("redis_unavailable")`."""
+    tiles_feed(tileset).append_sync([area.encode()])
 
 
-async def announce(tileset: str, touched: ChangedArea) -> None:
-    """The same on the event loop."""
-    await tiles_feed(tileset).append([touched.encode()])
+async def announce(tileset: str, area: ChangedArea) -> None:
+    """`announce_sync` for the event loop."""
+    await tiles_feed(tileset).append([area.encode()])

@@ -1,7 +1,7 @@
-"""How a live tileset learns that its source has changed, and makes the service show it.
+"""How a live tileset learns that its source has changed, and has the renderer show it.
 
-Most sources are announced to have changed on the feed `tiles:<name>`, and are then read again. A feature layer needs no announcement: its
-own feed has every feature that changed, so its tiles follow without the layer ever being read again.
+For most sources, changes are announced on the feed `tiles:<name>`, and the source is read again. A feature layer needs
+no announcement: its own feed has every changed feature, so its tiles follow without the layer being read again.
 """
 
 from __future__ import annotations
@@ -27,153 +27,151 @@ if TYPE_CHECKING:
 
 
 class ChangeTracker(Protocol):
-    """Gathers the changes of one tileset."""
+    """Collects the changes of one tileset until they are applied."""
 
-    async def follow(self, tileset: TilesetSettings, stir: Callable[[], None]) -> None:
-        """From now on call `stir` when there is something to take. `StreamError`."""
+    async def start(self, tileset: TilesetSettings, on_change: Callable[[], None]) -> None:
+        """Follow the changes from now on; `on_change` is called when there is something to apply. `StreamError`."""
 
-    def leave(self) -> None:
-        """Tell nothing any more."""
+    def stop(self) -> None:
+        """Follow nothing more."""
 
-    def add(self, touched: ChangedArea) -> None:
-        """Something else noticed a change."""
+    def add(self, area: ChangedArea) -> None:
+        """Collect a change that was noticed in another way."""
 
-    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
-        """Show what has changed. What may be different now, None if nothing. After a `StreamError` nothing is lost: take again."""
+    async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
+        """Have the renderer show what was collected. Returns what may have changed, None if nothing.
+
+        After a `StreamError` nothing is lost: call it again.
+        """
 
 
 class _Union:
-    """Tiles that are in any of the parts. Any number of parts that name tiles cost as much as one."""
+    """The tiles of several areas. Any number of areas that list tiles cost as much as one."""
 
-    def __init__(self, parts: Iterable[ChangedArea]) -> None:
-        different = list(dict.fromkeys(parts))
-        self._tiles = frozenset[Tile]().union(*(part.tiles for part in different if part.tiles is not None))
-        self._others = [part for part in different if part.tiles is None]
+    def __init__(self, areas: Iterable[ChangedArea]) -> None:
+        different = list(dict.fromkeys(areas))
+        self._tiles = frozenset[Tile]().union(*(area.tiles for area in different if area.tiles is not None))
+        self._others = [area for area in different if area.tiles is None]
 
     def __contains__(self, tile: Tile, /) -> bool:
-        return tile in self._tiles or any(tile in part for part in self._others)
+        return tile in self._tiles or any(tile in area for area in self._others)
 
     def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
-        """Those of the tiles that are in any."""
-        return self._tiles.intersection(tiles).union(*(part.intersection(tiles) for part in self._others))
+        """Those of the tiles that are in one of the areas."""
+        return self._tiles.intersection(tiles).union(*(area.intersection(tiles) for area in self._others))
 
 
 class AnnouncedChangeTracker:
-    """What is told on `tiles:<name>`."""
+    """Follows the feed `tiles:<name>`."""
 
-    def __init__(self, hub: Hub, service: TileRenderer) -> None:
+    def __init__(self, hub: Hub, renderer: TileRenderer) -> None:
         self._hub = hub
-        self._service = service
-        self._parts: list[ChangedArea] = []
+        self._renderer = renderer
+        self._areas: list[ChangedArea] = []
         self._follower: Follower | None = None
-        self._stir: Callable[[], None] = lambda: None
+        self._on_change: Callable[[], None] = lambda: None
 
-    async def follow(self, tileset: TilesetSettings, stir: Callable[[], None]) -> None:
+    async def start(self, tileset: TilesetSettings, on_change: Callable[[], None]) -> None:
         """Follow the feed."""
-        self._stir = stir
+        self._on_change = on_change
         self._follower = await self._hub.tail(tiles_feed(tileset.name))
         self._follower.observe(self)
-        self._service.reopen(tileset.name)  # what changed before is seen there
+        self._renderer.reopen(tileset.name)  # finds what changed before
 
-    def leave(self) -> None:
-        """Follow it no more."""
+    def stop(self) -> None:
+        """Leave the feed."""
         if self._follower is not None:
             self._follower.unobserve(self)
 
-    def add(self, touched: ChangedArea) -> None:
-        """Take it with the others."""
-        self._parts.append(touched)
+    def add(self, area: ChangedArea) -> None:
+        """Collect it with the others."""
+        self._areas.append(area)
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """Lines of the feed."""
-        self._parts += [parse_change(change.new.value) for change in changes if change.new is not None]
-        self._stir()
+        """Lines of the feed have come."""
+        self._areas += [parse_change(change.new.value) for change in changes if change.new is not None]
+        self._on_change()
 
     def replaced(self) -> None:
-        """Lines were lost."""
-        self._parts.append(EVERYTHING)
-        self._stir()
+        """Lines of the feed were lost."""
+        self._areas.append(EVERYTHING)
+        self._on_change()
 
-    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
+    async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Read the source again."""
-        parts, self._parts = self._parts, []
-        if not parts:
+        areas, self._areas = self._areas, []
+        if not areas:
             return None
-        touched = EVERYTHING if EVERYTHING in parts else _Union(parts)
+        changed = EVERYTHING if EVERYTHING in areas else _Union(areas)
         try:
-            await self._service.refresh(tileset, touched)
+            await self._renderer.refresh(tileset, changed)
         except BaseException:
-            self._parts = parts + self._parts
+            self._areas = areas + self._areas
             raise
-        return touched
+        return changed
 
 
 class LayerChangeTracker:
-    """What happens on the feed of a feature layer. The service shows what the replica has; the layer is never read again."""
+    """Follows the feed of a feature layer, and makes each source out of the one before."""
 
-    def __init__(self, hub: Hub, service: TileRenderer) -> None:
+    def __init__(self, hub: Hub, renderer: TileRenderer) -> None:
         self._hub = hub
-        self._service = service
+        self._renderer = renderer
         self._changed: dict[str, Item | None] = {}
-        self._anew = True
+        self._all_changed = True
         self._replica: Replica | None = None
         self._source: LayerSource | None = None
-        self._stir: Callable[[], None] = lambda: None
+        self._on_change: Callable[[], None] = lambda: None
 
-    async def follow(self, tileset: TilesetSettings, stir: Callable[[], None]) -> None:
+    async def start(self, tileset: TilesetSettings, on_change: Callable[[], None]) -> None:
         """Follow the layer, and show it as it is."""
-        self._stir = stir
+        self._on_change = on_change
         self._replica = await self._hub.replica(layer_feed(await catalogue.get(tileset.sources[0])))
         self._replica.observe(self)
-        await self.take(tileset)
+        await self.apply(tileset)
 
-    def leave(self) -> None:
-        """Follow it no more."""
+    def stop(self) -> None:
+        """Leave the layer."""
         if self._replica is not None:
             self._replica.unobserve(self)
 
-    def add(self, touched: ChangedArea) -> None:
-        """Nobody else knows better than the feed."""
+    def add(self, area: ChangedArea) -> None:
+        """Ignored: the feed has every change."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Features were put or deleted."""
         self._changed.update((change.key, change.new) for change in changes)
-        self._stir()
+        self._on_change()
 
     def replaced(self) -> None:
         """All features may be others."""
-        self._anew = True
-        self._stir()
+        self._all_changed = True
+        self._on_change()
 
-    async def take(self, tileset: TilesetSettings) -> ChangedTiles | None:
-        """Make the next source out of the last one."""
-        changed, self._changed = self._changed, {}
-        before, self._source = self._source, None  # until the next one is shown: made anew, should that fail
-        touched: ChangedTiles = EVERYTHING
-        if before is None or self._anew:
-            self._anew = False
-            source = await self._made(tileset)
-        elif changed:
-            source, boxes = await self._updated(before, changed)
-            touched = ChangedBoxes(boxes)
+    async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
+        """Make the next source and show it."""
+        changes, self._changed = self._changed, {}
+        before, self._source = self._source, None  # if showing the next one fails, it is made from scratch
+        changed: ChangedTiles = EVERYTHING
+        if before is None or self._all_changed:
+            self._all_changed = False
+            source = await self._new_source(tileset)
+        elif changes:
+            source, boxes = await self._updated_source(before, changes)
+            changed = ChangedBoxes(boxes)
         else:
             self._source = before
             return None
-        await self._service.replace(tileset, source, touched)
+        await self._renderer.replace(tileset, source, changed)
         self._source = source
-        return touched
+        return changed
 
-    async def _made(self, tileset: TilesetSettings) -> LayerSource:
+    async def _new_source(self, tileset: TilesetSettings) -> LayerSource:
         from .sources.layer import LayerSource
 
         assert self._replica is not None
         items = list(self._replica.items.values())
-        return await self._service.store.flights.join(object(), lambda: LayerSource(tileset.sources[0], items))
+        return await self._renderer.cache.pool.run(object(), lambda: LayerSource(tileset.sources[0], items))
 
-    async def _updated(self, source: LayerSource, changed: dict[str, Item | None]) -> tuple[LayerSource, list[Box]]:
-        return await self._service.store.flights.join(object(), lambda: source.updated(changed))
-
-
-def change_tracker(tileset: TilesetSettings, hub: Hub, service: TileRenderer) -> ChangeTracker:
-    """What tells of this tileset's changes."""
-    return LayerChangeTracker(hub, service) if tileset.kind == "layer" else AnnouncedChangeTracker(hub, service)
+    async def _updated_source(self, source: LayerSource, changes: dict[str, Item | None]) -> tuple[LayerSource, list[Box]]:
+        return await self._renderer.cache.pool.run(object(), lambda: source.updated(changes))

@@ -1,7 +1,8 @@
-"""Which tiles show a change of features: those whose square, with the margin they show beyond it, touches the features' boxes.
+"""The tiles that show a change of features: all that touch the features' boxes, or have them in their margin.
 
-The margin is a part of a tile, so it is another distance in each zoom. Boxes are projected once, and for each zoom become ranges of
-columns and rows; no tile is compared with every box, so that thousands of changes are laid on a viewport within milliseconds.
+The margin is a part of a tile, so it is another distance in each zoom. Boxes are projected once, and become ranges of
+columns and rows for each zoom. No tile is compared with every box: thousands of changes are laid on a viewport within
+milliseconds.
 """
 
 from __future__ import annotations
@@ -17,22 +18,38 @@ from streaming.core.items import Item
 from .grid import MAX_LATITUDE, Tile, TileRange
 from .mvt import EXTENT, MARGIN
 
+Positions = NDArray[np.float64]
+"""One row for each position: across and down."""
 _REACH = (MARGIN + 1) / EXTENT
-"""In tiles. One unit more than is shown: the boxes are projected here by themselves, and must not miss by the last digit."""
+"""In tiles. One unit more than the margin, because the boxes are projected here and the features elsewhere: last digits
+may differ."""
 
 
 def boxes_of_change(old: Item | None, new: Item | None) -> list[Box]:
-    """The boxes in degrees in which a step from one item to the next can be seen: where it was and where it is; none if all stayed."""
+    """The boxes in degrees in which the change of an item can be seen: where it was and where it is.
+
+    None if it stayed the same.
+    """
     if old is not None and new is not None and old.value == new.value:
         return []
     return list(dict.fromkeys(item.box for item in (old, new) if item is not None and item.box is not None))
 
 
+def to_unit_square(positions: Positions) -> Positions:
+    """Longitudes and latitudes in Web Mercator, on the square from (0, 0) in the north-west to (1, 1).
+
+    Latitudes beyond its edge are moved to the edge.
+    """
+    latitude = np.radians(np.clip(positions[:, 1], -MAX_LATITUDE, MAX_LATITUDE))
+    return np.column_stack((positions[:, 0] / 360 + 0.5, 0.5 - np.arcsinh(np.tan(latitude)) / (2 * np.pi)))
+
+
 class ChangedBoxes:
-    """The tiles of all zooms in which a change of features with these boxes can be seen. A box may cross the antimeridian."""
+    """The tiles of all zooms that show a change within these boxes. A box may cross the antimeridian."""
 
     def __init__(self, boxes: Iterable[Box]) -> None:
-        self._squares = _squares([part for box in boxes for part in _parts(box)])
+        degrees = np.array([part for box in boxes for part in _split(box)], np.float64).reshape(-1, 4)
+        self._squares = np.hstack((to_unit_square(degrees[:, [0, 3]]), to_unit_square(degrees[:, [2, 1]])))
         self._ranges: dict[int, NDArray[np.int64]] = {}
 
     def __contains__(self, tile: object, /) -> bool:
@@ -44,19 +61,19 @@ class ChangedBoxes:
         return len(self._squares) > 0
 
     def intersection(self, tiles: Collection[Tile]) -> set[Tile]:
-        """Those of the tiles that are touched."""
+        """Those of the tiles that show a change."""
         by_zoom: dict[int, set[Tile]] = {}
         for tile in tiles:
             by_zoom.setdefault(tile.z, set()).add(tile)
-        return {tile for z, of_zoom in by_zoom.items() for tile in self._among(z, of_zoom)}
+        return {tile for z, of_zoom in by_zoom.items() for tile in self._intersection(z, of_zoom)}
 
-    def _among(self, z: int, tiles: set[Tile]) -> set[Tile]:
+    def _intersection(self, z: int, tiles: set[Tile]) -> set[Tile]:
         found: set[Tile] = set()
-        for touched in self._near(z, tiles):
-            if len(touched) < len(tiles):
-                found.update(tile for tile in touched.tiles() if tile in tiles)
+        for part in self._near(z, tiles):
+            if len(part) < len(tiles):
+                found.update(tile for tile in part.tiles() if tile in tiles)
             else:
-                found.update(tile for tile in tiles if touched.west <= tile.x <= touched.east and touched.north <= tile.y <= touched.south)
+                found.update(tile for tile in tiles if part.contains(tile.x, tile.y))
         return found
 
     def _near(self, z: int, tiles: set[Tile]) -> Iterator[TileRange]:
@@ -67,7 +84,7 @@ class ChangedBoxes:
         return (TileRange(z, *edges) for edges in dict.fromkeys(map(tuple, near.tolist())))
 
     def _of_zoom(self, z: int) -> NDArray[np.int64]:
-        """For each box the first column and row and the last ones that show it."""
+        """For each box the first column and row, and the last ones, that show it."""
         ranges = self._ranges.get(z)
         if ranges is None:
             size = 1 << z
@@ -77,13 +94,7 @@ class ChangedBoxes:
         return ranges
 
 
-def _parts(box: Box) -> list[Box]:
+def _split(box: Box) -> list[Box]:
+    """The box, or its two parts on both sides of the antimeridian."""
     west, south, east, north = box
     return [box] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
-
-
-def _squares(boxes: list[Box]) -> NDArray[np.float64]:
-    """From degrees to the square from (0, 0) in the north-west to (1, 1); what is beyond its edge is moved to it."""
-    west, south, east, north = np.array(boxes, np.float64).reshape(-1, 4).T
-    down = [0.5 - np.arcsinh(np.tan(np.radians(np.clip(edge, -MAX_LATITUDE, MAX_LATITUDE)))) / (2 * np.pi) for edge in (north, south)]
-    return np.column_stack((west / 360 + 0.5, down[0], east / 360 + 0.5, down[1]))

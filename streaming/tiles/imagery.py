@@ -1,8 +1,8 @@
-"""Painting georeferenced images over a raster tileset.
+"""Imagery: georeferenced images that are painted over a raster tileset.
 
-An image is a file in the data folder (`imagery/<tileset>/`) and part of the mosaic as soon as it is there. Before that it is examined;
-what cannot be shown leaves nothing behind. An image that hides an older one takes its place, so that a place which is photographed
-again and again costs no more than once. Several processes may paint at the same time.
+An image is a file in the data folder (`imagery/<tileset>/`), and part of the mosaic as soon as it is there. It is
+checked before: an image that cannot be shown leaves nothing behind. An image that hides an older one replaces it, so
+that painting the same place again and again takes no more room than once. Several processes may paint at the same time.
 """
 
 from __future__ import annotations
@@ -24,21 +24,26 @@ from streaming.core.redis import refusing, sync_redis
 from .change_feed import EVERYTHING, ChangedArea, tiles_feed
 from .grid import WORLD, count_tiles
 from .imagery_files import PaintedFile, add_image, locked, painted_files, remove_images, temporary_image, write_image
-from .source_kinds import imagery_folder, raster_options, resolve_source
+from .optional import optional_libraries
+from .paths import imagery_folder, resolve_source
 from .sources.base import TileMetadata
+from .sources.raster_kind import LIBRARIES, raster_options
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
     from .sources.footprint import Footprint
 
 MAX_PIXELS = 1 << 30
-"""Of one image: a small file can say it has any number."""
+"""Pixels of one image: a small file can declare any number."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
 class PaintedImage:
-    """A painted image. `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them."""
+    """A painted image.
+
+    `bounds` in degrees (None if the file is damaged); `tiles`: how many of the tileset's zooms touch them.
+    """
 
     image: str
     bounds: Box | None
@@ -49,24 +54,25 @@ class PaintedImage:
 
 
 def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> PaintedImage:
-    """Paint a GeoTIFF over the tileset and tell everybody who looks at what it touches. It replaces the image of the same name.
+    """Paint a GeoTIFF over the tileset and announce the change. It replaces the image of the same name.
 
-    `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full, redis_unavailable.
+    `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full,
+    redis_unavailable.
     """
     tileset.require_kind("raster")
     name = _checked_name(name)
     folder = imagery_folder(tileset.name)
     with temporary_image(folder, name) as path:
         version = write_image(path, image)
-        footprint, hides = _examined(path, tileset)
+        footprint, opaque = _check(path, tileset)
         _require_redis()
         with locked(folder):
             replaced = [each for each in painted_files(folder) if each.image == name]
-            hidden = [each for each in painted_files(folder) if hides and each.image != name and _hidden(each, footprint)]
+            hidden = [each for each in painted_files(folder) if opaque and each.image != name and _is_hidden(each, footprint)]
             boxes = [footprint.box, *_boxes(replaced)]
-            placed = add_image(path, folder, name, version, [*replaced, *hidden])
-    _tell(tileset, boxes)
-    return _described([placed], tileset)[0]
+            added = add_image(path, folder, name, version, [*replaced, *hidden])
+    _announce(tileset, boxes)
+    return _described([added], tileset)[0]
 
 
 def imagery_sync(tileset: TilesetSettings) -> list[PaintedImage]:
@@ -76,7 +82,7 @@ def imagery_sync(tileset: TilesetSettings) -> list[PaintedImage]:
 
 
 def clear_imagery_sync(tileset: TilesetSettings, name: str | None = None) -> int:
-    """Take the image of this name away, without a name all of them; returns how many.
+    """Remove the image of this name, without a name all images; returns how many.
 
     `StreamError`: wrong_tileset_kind, redis_unavailable.
     """
@@ -86,16 +92,16 @@ def clear_imagery_sync(tileset: TilesetSettings, name: str | None = None) -> int
         return 0
     _require_redis()
     with locked(folder):
-        gone = [each for each in painted_files(folder) if name is None or each.image == name]
-        boxes = _boxes(gone)
-        remove_images(gone)
-    if gone:
-        _tell(tileset, boxes)
-    return len(gone)
+        removed = [each for each in painted_files(folder) if name is None or each.image == name]
+        boxes = _boxes(removed)
+        remove_images(removed)
+    if removed:
+        _announce(tileset, boxes)
+    return len(removed)
 
 
 def drop_imagery(tileset: str) -> None:
-    """Remove all images, without telling: the tileset is gone."""
+    """Remove all images of a tileset that is deleted; nothing is announced."""
     shutil.rmtree(imagery_folder(tileset), ignore_errors=True)
 
 
@@ -107,31 +113,35 @@ def _checked_name(name: str | None) -> str:
     return name
 
 
-def _examined(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
-    """Where the image is, if it can be shown, and whether it is opaque. `StreamError("invalid_image")`."""
-    from .sources.footprint import opaque, read_footprint
-    from .sources.raster import RasterSource
+def _check(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
+    """The footprint of an image that can be shown, and whether it is opaque.
 
+    `StreamError("invalid_image")`, or that of the settings.
+    """
     options = raster_options(tileset)
+    with optional_libraries(LIBRARIES):
+        from .sources.footprint import is_opaque
+        from .sources.raster import RasterSource
+
     try:
-        footprint = read_footprint(path)
+        footprint = _read_footprint(path)
         if footprint.width * footprint.height > MAX_PIXELS:
             raise StreamError(
                 "invalid_image", f"{path.name}: {footprint.width:,} x {footprint.height:,} pixels are too many; cut it into parts"
             )
         RasterSource([path], options).close()
-        return footprint, opaque(path, tileset.colormap)
+        return footprint, is_opaque(path, tileset.colormap)
     except StreamError as error:
         raise StreamError("invalid_image", error.message) from error
 
 
 def _require_redis() -> None:
-    """Or something would change and nobody would be told."""
+    """Without Redis, a change could not be announced."""
     with refusing():
         sync_redis().ping()
 
 
-def _hidden(below: PaintedFile, footprint: Footprint) -> bool:
+def _is_hidden(below: PaintedFile, footprint: Footprint) -> bool:
     from .sources.footprint import covers
 
     found = _footprint(below.path)
@@ -139,28 +149,29 @@ def _hidden(below: PaintedFile, footprint: Footprint) -> bool:
 
 
 def _boxes(files: Iterable[PaintedFile]) -> list[Box | None]:
-    """Where they are; None for what is too damaged to tell."""
+    """Where the images are; None for a damaged one."""
     return [None if found is None else found.box for found in (_footprint(each.path) for each in files)]
 
 
-def _tell(tileset: TilesetSettings, boxes: Iterable[Box | None]) -> None:
+def _announce(tileset: TilesetSettings, boxes: Iterable[Box | None]) -> None:
     lines = dict.fromkeys(EVERYTHING.encode() if box is None else ChangedArea(box=box).encode() for box in boxes)
     tiles_feed(tileset.name).append_sync(list(lines))
 
 
 def _described(files: Iterable[PaintedFile], tileset: TilesetSettings) -> list[PaintedImage]:
     zooms = _zooms(tileset)
-    return [_painted(each, _footprint(each.path), zooms) for each in files]
+    return [_describe(each, _footprint(each.path), zooms) for each in files]
 
 
-def _painted(file: PaintedFile, found: Footprint | None, zooms: range) -> PaintedImage:
+def _describe(file: PaintedFile, found: Footprint | None, zooms: range) -> PaintedImage:
     size = file.path.stat().st_size if file.path.exists() else 0
-    when = datetime.fromtimestamp(file.stamp / 1e9, UTC)
-    return PaintedImage(file.image, found.box if found else None, size, when, file.version, count_tiles(found.box, zooms) if found else 0)
+    painted = datetime.fromtimestamp(file.stamp / 1e9, UTC)
+    tiles = count_tiles(found.box, zooms) if found else 0
+    return PaintedImage(file.image, found.box if found else None, size, painted, file.version, tiles)
 
 
 def _zooms(tileset: TilesetSettings) -> range:
-    """The zooms that the tileset has, by its settings or by its files."""
+    """The zooms of the tileset, by its settings or by its files."""
     footprints = [_footprint(each.path) for each in painted_files(imagery_folder(tileset.name))]
     if tileset.max_zoom is None:
         footprints += [_source_footprint(text) for text in tileset.sources]
@@ -170,26 +181,29 @@ def _zooms(tileset: TilesetSettings) -> range:
 
 
 def _footprint(path: Path) -> Footprint | None:
-    """Of a painted image; None if the file is damaged or gone."""
+    """The footprint of a painted image; None if the file is damaged or gone."""
     try:
-        return _read_once(path)
+        return _painted_footprint(path)
     except StreamError:
         return None
 
 
 def _source_footprint(text: str) -> Footprint | None:
-    """Of one of the tileset's own files; None if it is damaged or gone."""
-    from .sources.footprint import read_footprint
-
+    """The footprint of one of the tileset's own files; None if it is damaged or gone."""
     try:
-        return read_footprint(resolve_source(text))
+        return _read_footprint(resolve_source(text))
     except StreamError:
         return None
 
 
 @lru_cache(1024)
-def _read_once(path: Path) -> Footprint:
-    """Painted images never change."""
-    from .sources.footprint import read_footprint
+def _painted_footprint(path: Path) -> Footprint:
+    """Cached, because painted images never change."""
+    return _read_footprint(path)
+
+
+def _read_footprint(path: Path) -> Footprint:
+    with optional_libraries(LIBRARIES):
+        from .sources.footprint import read_footprint
 
     return read_footprint(path)

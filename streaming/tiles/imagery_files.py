@@ -1,7 +1,8 @@
-"""The images painted over a raster tileset, as the files they are.
+"""The files of the images painted over a raster tileset.
 
-A file's name says all that is kept of an image: when it was painted, the hash of its bytes, and its own name. No file is ever written
-to: what replaces it is another file. It has its name only once it is whole, and the folder is changed by one process at a time.
+A file's name has all that is known of an image: when it was painted, the hash of its bytes, and its own name. A file is
+never written to: another file replaces it. A file gets its name once it is whole, and one process at a time changes the
+folder.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from streaming.engine.conf import conf
 
 SUFFIX = ".tif"
 STALE_SECONDS = 24 * 3600
-"""What was half written when its process died is removed after so long."""
+"""A file that was half written when its process died is removed after this time."""
 _INCOMING = ".incoming-"
 _NAME = re.compile(rf"([0-9]{{20}})-([0-9a-f]+)-(.+){re.escape(SUFFIX)}")
 
 
 class PaintedFile(NamedTuple):
-    """One image. `stamp` is when it was painted (nanoseconds since 1970); later ones are on top."""
+    """One image. `stamp` is when it was painted (nanoseconds since 1970); later images are on top."""
 
     stamp: int
     version: str
@@ -37,17 +38,23 @@ class PaintedFile(NamedTuple):
 
 
 def painted_files(folder: Path) -> list[PaintedFile]:
-    """The images of a folder, from the lowest to the highest; none if there is no such folder. Files of other names are not looked at."""
+    """The images of a folder, from the lowest to the highest; none if the folder does not exist.
+
+    Files of other names are ignored.
+    """
     names = ((_NAME.fullmatch(path.name), path) for path in folder.glob(f"*{SUFFIX}"))
     return sorted(PaintedFile(int(name[1]), name[2], name[3], path) for name, path in names if name)
 
 
 @contextmanager
 def temporary_image(folder: Path, image: str) -> Iterator[Path]:
-    """Where an image can be written; nothing is left there in the end."""
+    """A path in the folder to write an image to.
+
+    It is removed at the end, unless the image was moved by `add_image`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f"{_INCOMING}*"):
-        with suppress(FileNotFoundError):  # another one is done just now
+        with suppress(FileNotFoundError):  # another process has just finished with it
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=_INCOMING, ignore_cleanup_errors=True) as own:
@@ -55,7 +62,7 @@ def temporary_image(folder: Path, image: str) -> Iterator[Path]:
 
 
 def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
-    """Write the image to the file; returns the hash of its bytes. `StreamError("too_large")`."""
+    """Write an image to a file; returns the hash of its bytes. `StreamError("too_large")`."""
     digest, size = blake2b(digest_size=16), 0
     with path.open("wb") as file:
         for chunk in _chunks(image):
@@ -69,7 +76,10 @@ def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """No other process or thread changes the folder meanwhile. `StreamError("unknown_tileset")` if it is not there any more."""
+    """A lock of the folder for this process and thread.
+
+    `StreamError("unknown_tileset")` if the folder does not exist any more.
+    """
     try:
         lock = (folder / ".lock").open("w")
     except FileNotFoundError as error:
@@ -80,19 +90,22 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def add_image(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
-    """Give a file its name, above all others; those it replaces go. To be done `locked`. `StreamError("tileset_full")`."""
+    """Move a file into the folder, above all others, and remove those it replaces.
+
+    For a `locked` folder. `StreamError("tileset_full")`.
+    """
     present = painted_files(folder)
     if len(present) - len(instead_of) >= conf.MAX_IMAGERY:
         raise StreamError("tileset_full", f"{conf.MAX_IMAGERY} images are painted over it, as many as may be; take some away, or all")
     stamp = max([time.time_ns(), *(each.stamp + 1 for each in present)])
-    placed = PaintedFile(stamp, version, image, folder / f"{stamp:020d}-{version}-{image}{SUFFIX}")
-    path.rename(placed.path)
+    added = PaintedFile(stamp, version, image, folder / f"{stamp:020d}-{version}-{image}{SUFFIX}")
+    path.rename(added.path)
     remove_images(instead_of)
-    return placed
+    return added
 
 
 def remove_images(files: Iterable[PaintedFile]) -> None:
-    """Remove images. Who has them open can read on."""
+    """Remove images. Threads that have them open can read on."""
     for each in files:
         each.path.unlink(missing_ok=True)
 

@@ -1,8 +1,8 @@
-"""Images of tiles as pixels, and back: what pixel deltas and the Python client need of them.
+"""Decoding and encoding of the images of tiles, for pixel deltas and for the Python client.
 
-Images come from peers and files nobody vouches for: their size is read from their first bytes before anything is decoded (some decoders
-allocate the whole canvas when they only open a file), and whatever is in them ends in pixels of bounded size or in a `StreamError`.
-Server and clients use this module: it needs no Django, and Pillow only when something is decoded or written.
+The images are not trusted. Their size is read from their first bytes before anything is decoded, because some decoders
+allocate the whole canvas when they only open a file. Whatever an image holds, the result is pixels of bounded size or a
+`StreamError`. Server and clients use this module: it needs no Django, and Pillow only to decode or encode.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import StreamError
+from .optional import optional_libraries
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,17 +24,18 @@ Pixels = NDArray[np.uint8]
 """Red, green, blue, alpha: (height, width, 4), rows from the top."""
 MAX_SIDE = 1024
 FORMATS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
-"""Formats of tiles that are images, by the name that Pillow has for them."""
+"""Pillow's names of the formats."""
 THOROUGH_PIXELS = 16_384
-"""Up to so many, WebP is given 2-4 ms to become a tenth to a third smaller; beyond, that would take longer than rendering the tile."""
+"""Up to this size, WebP is given 2-4 ms to become a tenth to a third smaller. For larger images that would take longer
+than rendering."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INTERPRETED = {b"iCCP", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"acTL"}
-"""Chunks of a PNG for which a browser shows other colours than those written, turns the image or moves it."""
+"""Chunks of a PNG for which a browser shows other colours than the stored ones, rotates the image, or animates it."""
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}
 
 
 def sniff(data: bytes) -> str | None:
-    """The image's format by its first bytes: a key of `FORMATS`, or None."""
+    """The format of an image by its first bytes: a key of `FORMATS`, or None."""
     if data.startswith(_PNG):
         return "png"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -42,7 +44,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height, as the image says; nothing is decoded. `StreamError("bad_frame")`."""
+    """Width and height that the image declares; nothing is decoded. `StreamError("bad_frame")`."""
     try:
         width, height = _SIZES[sniff(data)](data)
     except KeyError:
@@ -55,28 +57,31 @@ def image_size(data: bytes) -> tuple[int, int]:
 
 
 def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
-    """A PNG, WebP or JPEG, decoded; of an animation the first picture.
+    """Decode a PNG, WebP or JPEG; of an animation the first picture.
 
-    `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off.
+    `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off;
+    `MissingLibrary`.
     """
     width, height = image_size(data)
     if max(width, height) > max_side:
         raise StreamError("too_large", f"the image has {width} x {height} pixels; at most {max_side} x {max_side} are taken")
-    from PIL import Image
+    with optional_libraries("images"):
+        from PIL import Image
 
     try:
         with Image.open(BytesIO(data), formats=[FORMATS[sniff(data) or ""]]) as image:
             if image.size != (width, height):
                 raise _unreadable("it says two different sizes")
             return np.array(_rgba(image), np.uint8)
-    # What Pillow's readers let through, beside their own errors, and warnings where these are errors.
+    # Pillow's readers also raise errors that are not their own, and warnings where these are errors.
     except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, OverflowError, TypeError, Warning) as error:
         raise _unreadable(str(error)) from None
 
 
 def lossless_webp(pixels: Pixels) -> bytes:
-    """Every pixel exactly as it is, the colours of transparent ones too."""
-    from PIL import Image
+    """Encode every pixel exactly as it is, also the colours of transparent ones. `MissingLibrary`."""
+    with optional_libraries("images"):
+        from PIL import Image
 
     thorough = pixels.shape[0] * pixels.shape[1] <= THOROUGH_PIXELS
     file = BytesIO()
@@ -86,9 +91,9 @@ def lossless_webp(pixels: Pixels) -> bytes:
 
 
 def survives_canvas(pixels: Pixels) -> bool:
-    """Whether a browser's canvas gives back what was painted: every pixel is opaque, or transparent black.
+    """Whether a browser's canvas on which these pixels are drawn returns exactly the same ones.
 
-    Canvases hold colours multiplied with alpha, and round.
+    Each must be opaque, or transparent black: a canvas stores colours multiplied by alpha, and rounds them.
     """
     alpha = pixels[..., 3]
     if (alpha == 255).all():
@@ -98,7 +103,10 @@ def survives_canvas(pixels: Pixels) -> bool:
 
 
 def is_plain_png(data: bytes) -> bool:
-    """Whether this is a PNG that everybody decodes to the same pixels: 8 bits at most, no colour profile, no orientation, no animation."""
+    """Whether this is a PNG that all decoders decode to the same pixels.
+
+    It has up to 8 bits, and no colour profile, rotation or animation.
+    """
     if not data.startswith(_PNG) or len(data) < 33 or data[24] > 8:
         return False
     at = len(_PNG)
@@ -113,7 +121,7 @@ def is_plain_png(data: bytes) -> bool:
 
 
 def _rgba(image: Image.Image) -> Any:
-    if image.mode.startswith("I"):  # a PNG of 16 bits, of which everybody else shows the upper 8
+    if image.mode.startswith("I"):  # a PNG of 16 bits; other decoders take the upper 8
         from PIL import Image
 
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -126,7 +134,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Of the canvas (VP8X), a lossless (VP8L) or a lossy picture: RFC 9649."""
+    """The size of the canvas (VP8X), of a lossless (VP8L) or of a lossy picture: RFC 9649."""
     match data[12:16]:
         case b"VP8X":
             return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
@@ -140,7 +148,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """From the frame header (SOF), after any number of segments that say their length."""
+    """The size in the frame header (SOF), which comes after any number of segments that declare their length."""
     at = 2
     while True:
         while data[at] == data[at + 1] == 0xFF:

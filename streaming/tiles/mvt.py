@@ -1,8 +1,8 @@
-"""Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), written from shapely geometries.
+"""Encoder of Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), from shapely geometries.
 
-Written by hand because it is on the path of every tile: `mapbox-vector-tile` takes four times as long for a tile of 10,000 points.
-In the tests it reads what is written here. Equal shapes are equal bytes, and nearly equal ones nearly equal bytes, so that deltas are
-small: see `_slots`.
+Written by hand because every tile is made here: `mapbox-vector-tile` takes four times as long for a tile of 10,000
+points. The tests read with it what is encoded here. Equal features are equal bytes, and nearly equal features nearly
+equal bytes, so that deltas are small: see `_slots`.
 """
 
 from __future__ import annotations
@@ -20,101 +20,109 @@ from shapely.geometry.base import BaseGeometry
 
 EXTENT = 4096
 MARGIN = 80
-"""Units of the tile beyond its edge that it shows, so that lines and symbols meet across tiles."""
+"""How many units beyond its edge a tile shows, so that lines and symbols meet across tiles."""
 _POINT, _LINE, _POLYGON = 1, 2, 3
 _MOVE_TO, _LINE_TO, _CLOSE_PATH = 1, 2, 15
 _KINDS = {kind: bytes((0x18, kind)) for kind in (_POINT, _LINE, _POLYGON)}
 _INT64 = range(-(2**63), 2**63)
 _SMALL = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14)]
-"""The varints of two bytes at most: nearly all there are."""
+"""The varints of up to two bytes, which are nearly all that occur."""
 SLOTS_FROM = 256
-"""Distinct values from which gaps pay: with fewer, new numbers cost a delta hardly more than gaps cost the tile."""
+"""From so many different values, gaps pay. With fewer, new numbers make a delta hardly larger than gaps make the
+tile."""
 _FULLEST = 0.85
-"""Share of the slots in use at most, half of that at least: fuller ones push each other about, emptier ones make the tile larger."""
+"""Share of the slots that is used at most; half of it at least. Fuller tables move more values, emptier ones make the
+tile larger."""
 _GAP = b"\x22\x02\x38\x00"
-"""What stands in a slot without a value, false: among the shortest values there are. Nothing refers to it."""
+"""The value in an unused slot: false, which is one of the shortest. Nothing refers to it."""
 
 Position = tuple[int, int]
-"""Across and down."""
+"""Across and down, in units of the tile."""
 
 EncodedProperties = tuple[tuple[str, bytes], ...]
-"""Properties as tiles have them: keys, and values as the bytes that name them in a layer."""
+"""Keys, and values in their encoded form."""
 
 
 class TileFeature(NamedTuple):
-    """One feature of a layer. Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point."""
+    """One feature of a layer.
+
+    Coordinates are whole numbers from the tile's north-west corner; a pair of them is a point.
+    """
 
     geometry: BaseGeometry | Position
-    words: EncodedProperties
+    properties: EncodedProperties
     id: int | None = None
 
 
 def encode_properties(properties: Mapping[str, Any]) -> EncodedProperties:
-    """Made once for a feature that many tiles show. Null is left out; lists and objects become JSON."""
+    """Encode properties, once for a feature that many tiles show. Null is left out; lists and objects become JSON."""
     return tuple((key, _field(4, _value(value))) for key, value in properties.items() if value is not None)
 
 
-def encode_layer(name: str, shapes: Iterable[TileFeature]) -> bytes:
-    """A tile with one layer; empty bytes if no shape is left of any size."""
-    ids: list[bytes] = []  # side by side, not as tuples: the garbage collector would visit those, a quarter of a second for 100,000
+def encode_layer(name: str, features: Iterable[TileFeature]) -> bytes:
+    """Encode a tile with one layer; empty bytes if no feature is large enough to be seen."""
+    # Three lists, not one of tuples: the garbage collector would visit these, a quarter of a second for 100,000 features.
+    ids: list[bytes] = []
     used: list[EncodedProperties] = []
     drawings: list[bytes] = []
-    for geometry, words, id in shapes:
+    for geometry, properties, id in features:
         for drawing in _drawn(geometry):
             ids.append(b"" if id is None else b"\x08" + _varint(id))
-            used.append(words)
+            used.append(properties)
             drawings.append(drawing)
     if not drawings:
         return b""
     lists, tags = _numbered(ids, used)
-    features = b"".join([_field(2, id + tag + drawing) for id, tag, drawing in zip(ids, tags, drawings, strict=True)])
-    return _field(3, b"\x78\x02" + _field(1, name.encode()) + features + lists + b"\x28" + _varint(EXTENT))
+    encoded = b"".join([_field(2, id + tag + drawing) for id, tag, drawing in zip(ids, tags, drawings, strict=True)])
+    return _field(3, b"\x78\x02" + _field(1, name.encode()) + encoded + lists + b"\x28" + _varint(EXTENT))
 
 
 def _numbered(ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> tuple[bytes, Iterator[bytes]]:
-    """The keys and values of a layer, each written once, and for each feature the field with their numbers."""
-    keys = {key: _varint(number) for number, key in enumerate(sorted({key for words in used for key, _ in words}))}
-    values = {value: key for words in used for key, value in words}
-    slots = _slots(_homes(values, ids, used)) if len(values) >= SLOTS_FROM else range(len(values))
+    """The keys and values of a layer, each once, and for each feature the field with their numbers."""
+    keys = {key: _varint(number) for number, key in enumerate(sorted({key for properties in used for key, _ in properties}))}
+    values = {value: key for properties in used for key, value in properties}
+    slots = _slots(_hashes(values, ids, used)) if len(values) >= SLOTS_FROM else range(len(values))
     table = [_GAP] * (max(slots, default=-1) + 1)
     for value, slot in zip(values, slots, strict=True):
         table[slot] = value
     numbers = dict(zip(values, map(_varint, slots), strict=True))
-    tags = (b"".join([number for key, value in words for number in (keys[key], numbers[value])]) for words in used)
+    tags = (b"".join([number for key, value in properties for number in (keys[key], numbers[value])]) for properties in used)
     return b"".join([_field(3, key.encode()) for key in keys] + table), (_field(2, tag) if tag else b"" for tag in tags)
 
 
-def _homes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> list[int]:
-    """For each value a hash: of its feature where most features have one of their own (names, heights), else of the value itself.
+def _hashes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> list[int]:
+    """A hash for each value: of its feature where most features have a value of their own, else of the value.
 
-    So the values of one feature are neighbours, and a new one comes to stand where the old one was, under the same number: that halves
-    the deltas. A feature without an id is known by its first property.
+    Names and heights are such values of their own. So the values of one feature are neighbours, and a new value of it
+    takes the place, and so the number, of the old one: that halves the deltas. A feature without an id is identified by
+    its first property.
     """
     own = {key for key, count in Counter(values.values()).items() if count > len(used) / 2}
     owners: dict[bytes, bytes] = {}
-    for id, words in zip(ids, used, strict=True) if own else ():
-        for key, value in words:
+    for id, properties in zip(ids, used, strict=True) if own else ():
+        for key, value in properties:
             if key in own:
-                owners.setdefault(value, id or words[0][1])
+                owners.setdefault(value, id or properties[0][1])
     return [crc32(owners.get(value, value)) for value in values]
 
 
-def _slots(homes: Sequence[int]) -> list[int]:
-    """The numbers of values: their places in a hash table, so that they stay the same when other values come and go.
+def _slots(values: Sequence[int]) -> list[int]:
+    """The numbers of values, given their hashes: slots of a hash table, which stay when other values come and go.
 
-    Counted one after the other, one value more or fewer would renumber all that follow, and every feature with one of them: a tenth of
-    10,000 features would make a delta of a fifth to a third of the tile. Here the upper bits of a hash are the number; those that meet
-    move up, in the order of their hashes. Only when the number of values crosses a power of two (times `_FULLEST`), all get others.
-    The gaps, and numbers of more bytes, make a tile 5 to 25 % larger. (The specification advises against values that are there twice, as
-    gaps are, for the sake of the size only.)
+    If values were simply counted, one value more or fewer would renumber all that follow, and change every feature that
+    has one of them: a change of a tenth of 10,000 features would make a delta of a fifth to a third of the tile. Here
+    the upper bits of the hash are the number, and values with the same bits move up, in the order of their hashes. All
+    numbers change only when the number of values crosses a power of two (times `_FULLEST`). The gaps, and longer
+    numbers, make a tile 5 to 25 % larger. (The specification advises against repeated values, which the gaps are, only
+    because of the size.)
     """
-    count = len(homes)
-    hashes = np.array(homes, np.int64)
+    count = len(values)
+    hashes = np.array(values, np.int64)
     order = np.argsort(hashes, kind="stable")
     behind = np.arange(count)
     first = hashes[order] >> 32 - int(count / _FULLEST).bit_length()
     slots = np.empty(count, np.int64)
-    slots[order] = behind + np.maximum.accumulate(first - behind)  # each at home, or next to the one before
+    slots[order] = behind + np.maximum.accumulate(first - behind)  # where the hash says, or next to the one before
     numbers: list[int] = slots.tolist()
     return numbers
 
@@ -134,7 +142,7 @@ def _value(value: Any) -> bytes:
 
 
 def _drawn(geometry: BaseGeometry | Position) -> list[bytes]:
-    """The points, lines and polygons of a geometry, each kind as the fields of one feature: type and commands."""
+    """The points, the lines and the polygons of a geometry, each kind as fields of one feature: type and commands."""
     if isinstance(geometry, tuple):
         return [_drawing(_POINT, (1 << 3 | _MOVE_TO, *map(_zigzag, geometry)))]
     parts: dict[int, list[BaseGeometry]] = {}
@@ -189,7 +197,8 @@ _PENS = {_POINT: _draw_points, _LINE: _draw_lines, _POLYGON: _draw_polygons}
 
 
 def _draw_ring(pen: _Pen, ring: BaseGeometry, outer: bool) -> bool:
-    """Outer rings run so that their area is positive where y grows to the south, inner ones the other way."""
+    """Draw a ring: outer ones so that their area is positive (y grows to the south), inner ones in the other
+    direction."""
     positions = _distinct(_positions(ring))[:-1]
     area = _twice_area(positions)
     if len(positions) < 3 or area == 0:
@@ -203,18 +212,18 @@ def _draw_ring(pen: _Pen, ring: BaseGeometry, outer: bool) -> bool:
 
 
 class _Pen:
-    """Commands relative to where the last one ended."""
+    """Drawing commands. Positions are relative to the end of the last command."""
 
     def __init__(self) -> None:
         self.commands: list[int] = []
         self._x = self._y = 0
 
     def start(self, position: Position) -> None:
-        """Lift the pen to a position."""
+        """Move to a position without drawing."""
         self.path([position], first=_MOVE_TO)
 
     def path(self, positions: Sequence[Position], first: int) -> None:
-        """One command with all the positions."""
+        """Add one command with all the positions."""
         commands, last_x, last_y = self.commands, self._x, self._y
         commands.append(len(positions) << 3 | first)
         for x, y in positions:
@@ -231,7 +240,7 @@ def _positions(part: BaseGeometry) -> list[Position]:
 
 
 def _distinct(positions: list[Position]) -> list[Position]:
-    """Without those that equal the one before."""
+    """The positions without those that equal the one before."""
     return [here for index, here in enumerate(positions) if not index or here != positions[index - 1]]
 
 

@@ -1,7 +1,8 @@
-"""Whether bytes are a Mapbox vector tile: what a map's decoder would stumble over is found before the tile is stored.
+"""Checks that bytes are a Mapbox vector tile that a map's decoder can read, before the tile is stored.
 
-Checked are the frame of every message, that layers have a name of their own and a version that is known, and that every tag of a
-feature names a key and a value that are there, and that no command of a geometry counts more than follows. Coordinates are not looked at.
+It checks the framing of every message, that layers have different names and a known version, that every tag of a
+feature refers to a key and a value that exist, and that no geometry command counts more positions than follow.
+Coordinates are not checked. A protobuf library would check the framing only, and is not among the requirements.
 https://github.com/mapbox/vector-tile-spec/tree/master/2.1
 """
 
@@ -13,14 +14,15 @@ import numpy as np
 
 from streaming.core.errors import StreamError
 
-Message = dict[int, list[int | bytes]]
+Fields = dict[int, list[int | bytes]]
+"""Fields of a protobuf message by number. All fields of a number are kept, in order."""
 _FIXED = {1: 8, 5: 4}
 _POSITIONS = {1: 1, 2: 1, 7: 0}
-"""That follow MoveTo, LineTo and ClosePath each time."""
+"""How many positions follow each MoveTo, LineTo and ClosePath."""
 
 
 def check_mvt(data: bytes) -> None:
-    """`StreamError("invalid_tile")` if it is none. A tile without layers is none either: empty tiles are not stored."""
+    """`StreamError("invalid_tile")` if it is none, or one without layers: empty tiles are not stored."""
     names = [_check_layer(_bytes(layer, "layer")) for layer in _message(data).get(3, ())]
     if not names:
         raise _broken("it has no layer")
@@ -42,7 +44,7 @@ def _check_layer(data: bytes) -> bytes:
     return name
 
 
-def _check_feature(feature: Message, keys: int, values: int) -> None:
+def _check_feature(feature: Fields, keys: int, values: int) -> None:
     tags = [number for packed in feature.get(2, ()) for number in _numbers(packed)]
     for geometry in feature.get(4, ()):
         _check_geometry(_bytes(geometry, "geometry"))
@@ -51,7 +53,7 @@ def _check_feature(feature: Message, keys: int, values: int) -> None:
 
 
 def _check_geometry(packed: bytes) -> None:
-    """Only its commands are read, not what they are about: a decoder believes how often they are to be repeated."""
+    """Check the commands, not their positions: a decoder trusts the number of repetitions."""
     ends = np.flatnonzero(np.frombuffer(packed, np.uint8) < 128).tolist()
     if packed[-1:] >= b"\x80":
         raise _broken("a geometry does not end")
@@ -75,9 +77,8 @@ def _numbers(packed: int | bytes) -> list[int]:
     return numbers
 
 
-def _message(data: bytes) -> Message:
-    """Fields by number; all of a number are kept, in order."""
-    fields: Message = {}
+def _message(data: bytes) -> Fields:
+    fields: Fields = {}
     for number, value in _fields(data):
         fields.setdefault(number, []).append(value)
     return fields

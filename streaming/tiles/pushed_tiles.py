@@ -1,7 +1,8 @@
-"""Pushing tiles: checked, stored and announced.
+"""Pushing tiles: each tile is checked, stored and announced.
 
-A tile is decoded once, within bounds, before it is stored: viewers never get what cannot be shown. Storing and announcing are one
-atomic step in Redis, so no viewer misses a tile that was stored, whatever fails in between. What equals the stored tile is told to nobody.
+A tile is decoded once, within bounds, before it is stored: clients never get a tile that cannot be shown. Storing and
+announcing are one atomic step in Redis, so no client misses a stored tile, whatever fails in between. A tile that
+equals the stored one is not announced.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .change_feed import changed_tiles, tiles_feed
 from .grid import Tile, tile_exists
 from .image_check import check_image
 from .mvt_check import check_mvt
+from .optional import MissingLibrary
 from .sources.base import MIME, decompressed
 from .sources.pushed import PushedSource, pushed_keys
 from .tile_cache import rendered_tile
@@ -29,8 +31,8 @@ from .tilesets import TilesetSettings
 Outcome = Literal["added", "updated", "unchanged", "deleted"]
 _OUTCOMES: dict[bytes, Outcome] = {b"a": "added", b"u": "updated", b"=": "unchanged", b"d": "deleted"}
 
-# KEYS: those of the feed, the tiles, the name of their state. ARGV: new epoch, log length, line of the log, most tiles, field, value
-# ("": none), new name. Returns epoch, seq and a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
+# KEYS: those of the feed, the tiles, their version. ARGV: new epoch, log length, line of the log, most tiles, field,
+# value ("": none), new version. Returns epoch, seq and a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
 _PUSH = (
     scripts.OPEN
     + """
@@ -50,7 +52,7 @@ redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n',
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What became of a tile. `version` is the hash of its bytes, as everywhere."""
+    """What became of a pushed tile. `version` is the hash of its bytes, as everywhere."""
 
     tile: Tile
     version: str
@@ -58,31 +60,32 @@ class PushResult:
 
 
 def push_sync(tileset: TilesetSettings, tile: Tile, data: bytes) -> PushResult:
-    """Store a tile and tell everybody who looks at it.
+    """Store a tile and announce the change.
 
-    `StreamError`: wrong_tileset_kind, unknown_tile (outside the zooms), invalid_tile, too_large, tileset_full, redis_unavailable.
+    `StreamError`: wrong_tileset_kind, unknown_tile (outside the zooms), invalid_tile, too_large, tileset_full,
+    redis_unavailable; invalid_source if Pillow, which checks images, is not installed.
     """
-    format = _place(tileset, tile)
+    format = _format_at(tileset, tile)
     checked = _checked(data, format, tileset.tile_size)
     outcome = _store(tileset.name, tile, format.encode() + b"\n" + checked)
     return PushResult(tile, rendered_tile(checked, MIME[format]).etag, outcome)
 
 
 def remove_sync(tileset: TilesetSettings, tile: Tile) -> None:
-    """Remove a pushed tile. `StreamError` as for pushing; unknown_tile if there is none."""
-    _place(tileset, tile)
+    """Remove a pushed tile. `StreamError` as for `push_sync`; unknown_tile if there is none."""
+    _format_at(tileset, tile)
     if _store(tileset.name, tile, b"") == "unchanged":
         raise StreamError("unknown_tile", f"tileset {tileset.name!r} has no tile {tile.z}/{tile.x}/{tile.y}")
 
 
 def drop_pushed_sync(tileset: str) -> None:
-    """Remove all its pushed tiles, without telling: the tileset is gone."""
+    """Remove all pushed tiles of a tileset that is deleted; nothing is announced."""
     with refusing():
         sync_redis().delete(*pushed_keys(tileset))
 
 
-def _place(tileset: TilesetSettings, tile: Tile) -> str:
-    """The format of what may be there."""
+def _format_at(tileset: TilesetSettings, tile: Tile) -> str:
+    """The format of a tile that may be pushed there."""
     tileset.require_kind("pushed")
     has = tileset.override(PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom).metadata)
     if not tile_exists(*tile):
@@ -103,6 +106,8 @@ def _checked(data: bytes, format: str, size: int) -> bytes:
             check_mvt(data)
         else:
             _check_image(data, format, size)
+    except MissingLibrary:
+        raise
     except StreamError as error:
         raise StreamError("too_large" if error.code == "too_large" else "invalid_tile", error.message) from error
     return data

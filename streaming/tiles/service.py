@@ -1,4 +1,7 @@
-"""What one process runs for tilesets, besides those that somebody looks at (`live_tilesets.py`)."""
+"""What every server process runs for tilesets.
+
+`LiveTilesets` (live_tilesets.py) comes with the first client that subscribes to tiles.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,33 @@ if TYPE_CHECKING:
 
 
 class TilesetService(Service):
-    """Notices changed tilesets, and closes their sources in the end."""
+    """Follows changes of tilesets' settings, measures the tile cache, and closes the renderer at the end."""
 
     async def start(self) -> None:
-        """Watch."""
+        """Follow changes of settings."""
         self.runtime.watch(tilesets)
 
     async def stop(self) -> None:
         """Close all sources."""
-        if _running_tile_service() is not None:
+        if _running_tile_renderer() is not None:
             from .tile_renderer import close_tile_renderer
 
             close_tile_renderer()
 
     def collect(self) -> Iterable[Sample]:
-        """The cache of rendered tiles."""
-        service = _running_tile_service()
-        if service is not None:
-            yield "geostream_tile_cache_tiles", (), len(service.store)
-            yield "geostream_tile_cache_bytes", (), service.store.kept_bytes
+        """The size of the tile cache."""
+        renderer = _running_tile_renderer()
+        if renderer is not None:
+            yield "geostream_tile_cache_tiles", (), len(renderer.cache)
+            yield "geostream_tile_cache_bytes", (), renderer.cache.kept_bytes
 
 
-def _running_tile_service() -> TileRenderer | None:
-    """The tile service, if anybody has asked for a tile: importing it takes a moment."""
-    if f"{__package__}.tile_service" not in sys.modules:
+def _running_tile_renderer() -> TileRenderer | None:
+    """The renderer of this process, if there is one.
+
+    Its module takes a moment to import, so that is not done to find out.
+    """
+    if f"{__package__}.tile_renderer" not in sys.modules:
         return None
     from .tile_renderer import running_tile_renderer
 

@@ -1,4 +1,4 @@
-"""A saved or deleted tileset is told to every server process, and Redis is brought in line with it."""
+"""Signals of saved and deleted tilesets, which notify every process and clean up Redis and painted images."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from .tilesets import tilesets
 
 @receiver(post_save, sender=Tileset)
 def tileset_saved(instance: Tileset, created: bool, **kwargs: Any) -> None:
-    """New settings hold here at once, and within a moment elsewhere. A new tileset has nothing of an older one of its name."""
+    """Apply new settings here at once, elsewhere within a moment.
+
+    Drop what an older tileset of the same name has left.
+    """
     transaction.on_commit(_committed)
-    change = _empty_tileset if created else _everything_changed
+    change = _drop_content if created else _everything_changed
     transaction.on_commit(partial(apply_to_redis, partial(change, instance.name), instance))
 
 
 @receiver(post_delete, sender=Tileset)
 def tileset_deleted(instance: Tileset, **kwargs: Any) -> None:
-    """Pushed tiles and painted images go with their tileset."""
-    transaction.on_commit(partial(apply_to_redis, partial(_forget_tileset, instance.name), instance))
+    """Drop pushed tiles, painted images and the change feed."""
+    transaction.on_commit(partial(apply_to_redis, partial(_drop_all, instance.name), instance))
     transaction.on_commit(_committed)
 
 
-def _empty_tileset(name: str) -> None:
+def _drop_content(name: str) -> None:
     drop_imagery(name)
     drop_pushed_sync(name)
 
 
-def _forget_tileset(name: str) -> None:
-    _empty_tileset(name)
+def _drop_all(name: str) -> None:
+    _drop_content(name)
     tiles_feed(name).drop_sync()
 
 
@@ -48,5 +51,5 @@ def _everything_changed(name: str) -> None:
 
 
 def _committed() -> None:
-    tilesets.clear()  # they may have been read between the saving and the commit
+    tilesets.clear()  # they may have been read between the save and the commit
     announce_access_changed()

@@ -1,6 +1,7 @@
-"""Work in a bounded pool of threads, each piece done once for all who wait for it.
+"""A pool of threads that does equal work once: callers with the same key share one run and its result.
 
-Those who wait may be on several event loops, and may go away: work that nobody waits for any more is not begun. No loop is ever blocked.
+Callers may be on several event loops, and may be cancelled. Work that has not begun when its last caller is cancelled
+is never run. No event loop is blocked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 
 class _Call:
-    """One piece of work under way, and who waits for it."""
+    """One run of the work, and the callers that wait for it."""
 
     def __init__(self, future: Future[Any]) -> None:
         self.future = future
@@ -24,63 +25,58 @@ class _Call:
 
 
 class SingleFlightPool:
-    """Pieces of work by key."""
+    """Runs work in threads, once for each key at a time."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="tiles")
-        self._lock = threading.RLock()  # a future calls back in the thread that cancels or asks it
-        self._flights: dict[Hashable, _Call] = {}
+        self._lock = threading.RLock()  # reentrant, because a future runs its callbacks in the thread that cancels it
+        self._calls: dict[Hashable, _Call] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._calls)
 
-    async def join(self, key: Hashable, work: Callable[[], T]) -> T:
-        """The work's result. Whoever asks for the same key meanwhile gets the same one."""
+    async def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """The result of the work; of the run under way, if there is one for this key."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Any] = loop.create_future()
         with self._lock:
-            flight = self._flights.get(key) or self._start(key, work)
-            flight.waiters.add(waiter)
-        flight.future.add_done_callback(partial(self._wake, flight, loop, waiter))
+            call = self._calls.get(key) or self._start(key, work)
+            call.waiters.add(waiter)
+        call.future.add_done_callback(partial(self._wake, call, loop, waiter))
         try:
             result: T = await waiter
             return result
         finally:
-            self._leave(key, flight, waiter)
-
-    def forget(self, key: Hashable) -> None:
-        """Begin anew for those who ask from now on; those who wait still get what is under way."""
-        with self._lock:
-            self._flights.pop(key, None)
+            self._leave(key, call, waiter)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more work."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, key: Hashable, work: Callable[[], Any]) -> _Call:
-        flight = self._flights[key] = _Call(self._pool.submit(work))
-        flight.future.add_done_callback(lambda _: self._landed(key, flight))
-        return flight
+        call = self._calls[key] = _Call(self._pool.submit(work))
+        call.future.add_done_callback(lambda _: self._finished(key, call))
+        return call
 
-    def _landed(self, key: Hashable, flight: _Call) -> None:
+    def _finished(self, key: Hashable, call: _Call) -> None:
         with self._lock:
-            if self._flights.get(key) is flight:
-                del self._flights[key]
+            if self._calls.get(key) is call:
+                del self._calls[key]
 
-    def _leave(self, key: Hashable, flight: _Call, waiter: asyncio.Future[Any]) -> None:
+    def _leave(self, key: Hashable, call: _Call, waiter: asyncio.Future[Any]) -> None:
         with self._lock:
-            flight.waiters.discard(waiter)
-            if not flight.waiters and flight.future.cancel():
-                self._landed(key, flight)
+            call.waiters.discard(waiter)
+            if not call.waiters and call.future.cancel():
+                self._finished(key, call)
 
-    def _wake(self, flight: _Call, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[Any], done: Future[Any]) -> None:
+    def _wake(self, call: _Call, loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[Any], done: Future[Any]) -> None:
         with self._lock:
-            waiting = waiter in flight.waiters
+            waiting = waiter in call.waiters
         if waiting and not loop.is_closed():
-            loop.call_soon_threadsafe(_hand_over, waiter, done)
+            loop.call_soon_threadsafe(_copy_result, done, waiter)
 
 
-def _hand_over(waiter: asyncio.Future[Any], done: Future[Any]) -> None:
+def _copy_result(done: Future[Any], waiter: asyncio.Future[Any]) -> None:
     if waiter.done():
         return
     if done.cancelled():

@@ -1,18 +1,20 @@
-"""Rendered tiles: each made once, kept while there is room, known by the hash of its bytes.
+"""The cache of rendered tiles: each tile is rendered once, and kept while there is room.
 
-What was being rendered when its tileset was invalidated is handed to those who waited, but never kept.
+A tile that was being rendered when its tileset was invalidated goes to those that wait for it, but is not kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from typing import NamedTuple
 
 from streaming.core.errors import StreamError
+from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
 from .change_feed import ChangedTiles
@@ -21,7 +23,7 @@ from .single_flight import SingleFlightPool
 from .sources.base import MIME, TileSource
 
 ENTRY_BYTES = 400
-"""What a kept tile costs beside its bytes, also an empty one."""
+"""What a kept tile costs beside its bytes; also an empty one."""
 
 Key = tuple[str, int, int, int]
 
@@ -35,92 +37,70 @@ class RenderedTile(NamedTuple):
 
 
 class TileCache:
-    """The tiles of all tilesets of a process. Safe from several threads and event loops."""
+    """LRU of the tiles of all tilesets of a process, bounded by bytes; also renders them.
+
+    Safe from several threads and event loops.
+    """
 
     def __init__(self, threads: int, cache_bytes: int) -> None:
-        self.flights = SingleFlightPool(max(1, threads))
-        self._limit = cache_bytes
+        self.pool = SingleFlightPool(max(1, threads))
+        self._tiles: LRU[Key, RenderedTile | None] = LRU(cache_bytes)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, RenderedTile | None] = OrderedDict()
-        self._bytes = 0
         self._invalidations: Counter[str] = Counter()
 
     @property
     def kept_bytes(self) -> int:
-        """What the kept tiles cost, never more than the limit."""
-        return self._bytes
+        """The bytes of all kept tiles, never more than the limit."""
+        return self._tiles.cost
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._tiles)
 
     async def get(self, tileset: str, source: Callable[[], TileSource], tile: Tile) -> RenderedTile | None:
-        """One tile, None if it is empty. Cancelling the wait cancels a rendering that nobody else waits for.
+        """One tile, None if it is empty. A rendering that nobody waits for any more is cancelled.
 
-        `source` is asked in the rendering thread, so that what is kept is never older than the last invalidation.
-        `StreamError("invalid_source")` if it cannot be rendered.
+        `source` is called in the thread that renders, so that a kept tile is never older than the last invalidation.
+        `StreamError("invalid_source")` if the tile cannot be rendered.
         """
         key = (tileset, *tile)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            era = self._invalidations[tileset]
+        with suppress(KeyError):
+            return self._tiles[key]
+        era = self._invalidations[tileset]
         try:
             async with asyncio.timeout(conf.TILE_SECONDS):
-                return await self.flights.join((*key, era), lambda: self._render(key, source, era))
+                return await self.pool.run((*key, era), lambda: self._render(key, source, era))
         except TimeoutError:
             raise StreamError("invalid_source", f"tile {tile.z}/{tile.x}/{tile.y} takes too long to be rendered") from None
 
-    def kept(self, tileset: str, tile: Tile) -> RenderedTile | None:
-        """The tile if it is there already and not empty."""
-        return self._kept.get((tileset, *tile))
+    def peek(self, tileset: str, tile: Tile) -> RenderedTile | None:
+        """The tile if it is kept and not empty."""
+        return self._tiles.get((tileset, *tile))
 
-    def invalidate(self, tileset: str, touched: ChangedTiles | None = None) -> list[Tile]:
-        """Forget these tiles of a tileset; without them, all. Returns those that were kept."""
+    def invalidate(self, tileset: str, changed: ChangedTiles | None = None) -> list[Tile]:
+        """Forget these tiles of a tileset, all if None. Returns those that were kept."""
         with self._lock:
             self._invalidations[tileset] += 1
-            known = list(self._kept)
+            known = self._tiles.keys()
         kept = [Tile(*key[1:]) for key in known if key[0] == tileset]
-        touched_now = kept if touched is None else touched.intersection(kept)  # takes long, and event loops wait for the lock
-        gone = []
-        for tile in touched_now:
-            with self._lock:
-                if (key := (tileset, *tile)) in self._kept:
-                    self._bytes -= _cost(self._kept.pop(key))
-                    gone.append(tile)
-        return gone
+        stale = kept if changed is None else changed.intersection(kept)  # without the lock: it takes long, and event loops wait
+        return [tile for tile in stale if self._tiles.pop((tileset, *tile))]
 
     def close(self) -> None:
         """Render nothing more and forget everything."""
-        self.flights.close()
-        with self._lock:
-            self._kept.clear()
-            self._bytes = 0
+        self.pool.close()
+        self._tiles.clear()
 
     def _render(self, key: Key, source: Callable[[], TileSource], era: int) -> RenderedTile | None:
-        _, z, x, y = key
+        tileset, z, x, y = key
         opened = source()
         data = opened.render(z, x, y)
-        rendered = None if not data else rendered_tile(data, MIME[opened.metadata.format])
-        with self._lock:
-            if self._invalidations[key[0]] == era and opened.metadata.keep:
-                self._keep(key, rendered)
+        rendered = rendered_tile(data, MIME[opened.metadata.format]) if data else None
+        with self._lock:  # or an invalidation could come between the two lines
+            if self._invalidations[tileset] == era and opened.metadata.cacheable:
+                self._tiles.put(key, rendered, ENTRY_BYTES + len(data or b""))
         return rendered
-
-    def _keep(self, key: Key, rendered: RenderedTile | None) -> None:
-        cost = _cost(rendered)
-        if cost > self._limit or key in self._kept:
-            return
-        self._kept[key] = rendered
-        self._bytes += cost
-        while self._bytes > self._limit:
-            self._bytes -= _cost(self._kept.popitem(last=False)[1])
 
 
 def rendered_tile(data: bytes, mime: str) -> RenderedTile:
-    """Bytes with their hash."""
+    """A tile of these bytes."""
     return RenderedTile(data, mime, blake2b(data, digest_size=16).hexdigest())
-
-
-def _cost(rendered: RenderedTile | None) -> int:
-    return ENTRY_BYTES + (len(rendered.data) if rendered else 0)

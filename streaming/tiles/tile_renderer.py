@@ -1,7 +1,7 @@
-"""The way to a tile: opens sources when they are first asked for, and again when they have changed.
+"""The tile renderer of a process: opens sources when a tile is first requested, and again when they have changed.
 
-A source is looked at again at most every `GEOSTREAM_TILE_CHECK_SECONDS`, while somebody asks; whoever learns of a change earlier calls
-`store.invalidate` or `reopen`. All that blocks happens in the store's threads.
+While tiles are requested, a source is checked for changes every `GEOSTREAM_TILE_CHECK_SECONDS` at most. What learns of
+a change earlier calls `refresh`, `replace` or `reopen`. All that blocks runs in threads.
 """
 
 from __future__ import annotations
@@ -24,129 +24,133 @@ from .tile_cache import RenderedTile, TileCache
 from .tilesets import TilesetSettings
 
 OPENING_THREADS = 2
-"""That sources are opened in, so that a change is not seen only after all that waits to be rendered."""
-UNBOUNDED = ("layer", "directory")
-"""Kinds whose tiles come and go; the bounds are those of what there was."""
+"""Sources are opened in threads of their own: a change must not wait behind all the tiles that are to be rendered."""
 
 
 @dataclass(slots=True)
 class OpenTileset:
-    """A tileset that is open. `metadata` is the source's, with what the settings say instead."""
+    """A tileset and its open source. `metadata` is the source's, with what the settings override."""
 
     settings: TilesetSettings
     source: TileSource
     metadata: TileMetadata
     version: Hashable
     checked: float
+    """When the source was last checked for changes."""
 
 
 class TileRenderer:
-    """All tilesets of a process."""
+    """Renders the tiles of all tilesets of a process."""
 
     def __init__(self) -> None:
-        self.store = TileCache(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
-        self._opened: dict[str, OpenTileset] = {}
+        self.cache = TileCache(conf.TILE_THREADS, conf.TILE_CACHE_BYTES)
+        self._open: dict[str, OpenTileset] = {}
         self._lock = Lock()
         self._opening: defaultdict[str, Lock] = defaultdict(Lock)
         self._openings = SingleFlightPool(OPENING_THREADS)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
-        """One tile, None if it is empty. `StreamError` unknown_tile where the tileset has none, or invalid_source."""
+        """One tile, None if it is empty. `StreamError`: unknown_tile where the tileset has none, or invalid_source."""
         if not tile_exists(*tile):
             raise StreamError("unknown_tile", f"there is no tile {tile.z}/{tile.x}/{tile.y} in the grid")
         try:
-            return await self._rendered(tileset, tile)
+            return await self._tile(tileset, tile)
         except SourceClosed:  # it changed between opening and rendering
             self.reopen(tileset.name)
-            return await self._rendered(tileset, tile)
+            return await self._tile(tileset, tile)
 
     async def opened(self, tileset: TilesetSettings) -> OpenTileset:
-        """The tileset, opened. `StreamError("invalid_source")`."""
-        opened = self._opened.get(tileset.key)
+        """The tileset, opened if it is not open yet or its source has changed. `StreamError("invalid_source")`."""
+        opened = self._open.get(tileset.key)
         if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
             return opened
-        return await self._openings.join(("open", tileset), lambda: self._current(tileset))
+        return await self._openings.run(("open", tileset), lambda: self._current(tileset))
 
-    async def refresh(self, tileset: TilesetSettings, touched: ChangedTiles) -> OpenTileset:
-        """Read the source again if it has changed, and forget these tiles, whether it has or not. `StreamError("invalid_source")`."""
-        return await self._openings.join(("refresh", tileset, object()), lambda: self._current(tileset, touched))
+    async def refresh(self, tileset: TilesetSettings, changed: ChangedTiles) -> OpenTileset:
+        """Open the source again if it has changed, and forget these tiles in any case.
 
-    async def replace(self, tileset: TilesetSettings, source: TileSource, touched: ChangedTiles) -> OpenTileset:
-        """Show another source from now on, in which these tiles are different. It is believed until the next `replace` or `reopen`."""
+        `StreamError("invalid_source")`.
+        """
+        return await self._openings.run(("refresh", tileset, object()), lambda: self._current(tileset, changed))
+
+    async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles) -> OpenTileset:
+        """Show another source from now on, which differs in these tiles.
+
+        It is not checked until the next `replace` or `reopen`.
+        """
 
         def swap() -> OpenTileset:
             with self._opening[tileset.key]:
-                return self._swap(tileset, source, None, touched, checked=float("inf"))
+                return self._swap(tileset, source, None, changed, checked=float("inf"))
 
-        return await self._openings.join(("replace", tileset, object()), swap)
+        return await self._openings.run(("replace", tileset, object()), swap)
 
     def reopen(self, name: str) -> None:
-        """Look at the source again before the next tile."""
-        for opened in list(self._opened.values()):  # threads add to them meanwhile
+        """Check the source of a tileset before the next tile."""
+        for opened in list(self._open.values()):  # threads add to it meanwhile
             if opened.settings.name == name:
                 opened.checked = float("-inf")
 
     def close(self) -> None:
-        """Close everything."""
+        """Close all sources."""
         self._openings.close()
-        self.store.close()
-        for opened in self._opened.values():
+        self.cache.close()
+        for opened in self._open.values():
             opened.source.close()
-        self._opened.clear()
+        self._open.clear()
 
-    async def _rendered(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
-        opened = await self.opened(tileset)
-        has = opened.metadata
+    async def _tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
+        has = (await self.opened(tileset)).metadata
         if not has.min_zoom <= tile.z <= has.max_zoom:
             raise StreamError("unknown_tile", f"tileset {tileset.name!r} has the zooms {has.min_zoom} to {has.max_zoom}, not {tile.z}")
-        if tileset.kind not in UNBOUNDED and not touches(has.bounds, *tile):
+        if tileset.source_kind.fixed_bounds and not touches(has.bounds, *tile):
             raise StreamError("unknown_tile", f"tile {tile.z}/{tile.x}/{tile.y} is outside the bounds of tileset {tileset.name!r}")
-        return await self.store.get(tileset.key, lambda: self._opened[tileset.key].source, tile)
+        return await self.cache.get(tileset.key, lambda: self._open[tileset.key].source, tile)
 
-    def _current(self, tileset: TilesetSettings, touched: ChangedTiles | None = None) -> OpenTileset:
+    def _current(self, tileset: TilesetSettings, changed: ChangedTiles | None = None) -> OpenTileset:
         with self._opening[tileset.key]:  # or an older source could take the place of a newer one
-            opened = self._opened.get(tileset.key)
+            opened = self._open.get(tileset.key)
             now, version = time.monotonic(), version_of(tileset)
             if opened and opened.settings == tileset and opened.version == version:
                 opened.checked = now
-                if touched is not None:
-                    self.store.invalidate(tileset.key, touched)
+                if changed is not None:
+                    self.cache.invalidate(tileset.key, changed)
                 return opened
-            known = touched if opened and opened.settings == tileset else None
+            known = changed if opened and opened.settings == tileset else None
             return self._swap(tileset, open_source(tileset), version, known, now)
 
     def _swap(
-        self, tileset: TilesetSettings, source: TileSource, version: Hashable, touched: ChangedTiles | None, checked: float
+        self, tileset: TilesetSettings, source: TileSource, version: Hashable, changed: ChangedTiles | None, checked: float
     ) -> OpenTileset:
-        found = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked)
+        opened = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked)
         with self._lock:
-            replaced = self._opened.get(tileset.key)
-            self._opened[tileset.key] = found
-            self.store.invalidate(tileset.key, touched)
+            replaced = self._open.get(tileset.key)
+            self._open[tileset.key] = opened
+            self.cache.invalidate(tileset.key, changed)
         if replaced is not None:
             replaced.source.close()
-        return found
+        return opened
 
 
-_service: TileRenderer | None = None
+_renderer: TileRenderer | None = None
 
 
 def tile_renderer() -> TileRenderer:
-    """The one of this process."""
-    global _service
-    if _service is None:
-        _service = TileRenderer()
-    return _service
+    """The renderer of this process, made when it is first needed."""
+    global _renderer
+    if _renderer is None:
+        _renderer = TileRenderer()
+    return _renderer
 
 
 def running_tile_renderer() -> TileRenderer | None:
-    """The one of this process, if somebody has asked for it."""
-    return _service
+    """The renderer of this process, if it has been needed."""
+    return _renderer
 
 
 def close_tile_renderer() -> None:
-    """Close it; the next one asked for is new."""
-    global _service
-    if _service is not None:
-        _service.close()
-        _service = None
+    """Close the renderer of this process; the next `tile_renderer()` makes another one."""
+    global _renderer
+    if _renderer is not None:
+        _renderer.close()
+        _renderer = None

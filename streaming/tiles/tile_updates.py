@@ -1,35 +1,34 @@
-"""What brings a tile from one version to another: the whole tile, or the smallest delta that the client can apply to what it holds.
+"""Tile updates: the bytes that bring a client from one version of a tile to another, either the whole tile or a delta.
 
-A body is made once for all who hold the same version and can apply the same. Everything here may take milliseconds and is called in the
-threads that render; all of it is safe there. What is kept for deltas (old versions, decoded pixels) is bounded in bytes.
+An update is made once for all clients that hold the same version and can apply the same deltas. Making one takes
+milliseconds, so that is done in the threads that render; all of this is safe there. What is kept for deltas (old
+versions, decoded pixels) is bounded in bytes.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from streaming.core.errors import StreamError
+from streaming.core.lru import LRU
 
 from . import deltas, images
 from .grid import Tile
 from .tile_cache import ENTRY_BYTES, RenderedTile
 
 DECODED_BYTES = 32 << 20
-"""Pixels kept so that a series of updates decodes each version once: of 128 tiles of 256 x 256 pixels."""
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+"""Pixels that are kept, so that a series of updates decodes each version once: of 128 tiles of 256 x 256 pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class TileUpdate:
-    """Bytes for a client. `encoding` None: the whole tile; `version` is its etag, "" of an empty one; `base_version` is that of a delta.
+    """One update.
 
-    `frames` is room for what encoders make of it, by encoder.
+    `encoding` is that of the delta, None for a whole tile; `base_version` is the version that the delta starts from.
+
+    `version` is the etag of the tile, "" of an empty one. `frames` is a cache for encoders: their frames by encoder.
     """
 
     data: bytes
@@ -48,9 +47,9 @@ def whole_tile(rendered: RenderedTile | None, mime: str = "") -> TileUpdate:
 
 
 def smallest_update(old: RenderedTile, new: RenderedTile, offered: frozenset[str]) -> TileUpdate:
-    """The smallest of the whole tile and the deltas offered. Blocks for some milliseconds.
+    """The smallest of the whole tile and the deltas that the client offers to apply. Blocks for some milliseconds.
 
-    Of a PNG, whoever can apply pixel deltas keeps pixels, and has no bytes to apply another delta to.
+    A client that applies pixel deltas to PNGs keeps their pixels, not their bytes, so byte deltas are nothing for it.
     """
     if old.mime != new.mime:
         return whole_tile(new)
@@ -64,82 +63,42 @@ def smallest_update(old: RenderedTile, new: RenderedTile, offered: frozenset[str
     return whole_tile(new) if encoding is None else TileUpdate(data, encoding, new.etag, old.etag, new.mime)
 
 
-class _Bounded(Generic[K, V]):
-    """What was used last, as far as it fits. Safe from several threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
-        self._bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @property
-    def kept_bytes(self) -> int:
-        """What it costs, never more than the limit."""
-        return self._bytes
-
-    def put(self, key: K, value: V, size: int) -> None:
-        """Keep it, if there is room for it at all; a key is kept once."""
-        cost = ENTRY_BYTES + size
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            elif cost <= self._limit:
-                self._kept[key] = value, cost
-                self._bytes += cost
-                while self._bytes > self._limit:
-                    self._bytes -= self._kept.popitem(last=False)[1][1]
-
-    def get(self, key: K) -> tuple[V] | None:
-        """What is kept, as a tuple of one."""
-        with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-            self._kept.move_to_end(key)
-            return found[:1]
-
-
 class TileHistory:
-    """Versions of tiles that clients may hold, those used last, in at most so many bytes."""
+    """LRU of versions of tiles that clients may hold, bounded by bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._kept: _Bounded[tuple[str, Tile, str], RenderedTile] = _Bounded(limit)
+        self._versions: LRU[tuple[str, Tile, str], RenderedTile] = LRU(limit)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._versions)
 
     @property
     def kept_bytes(self) -> int:
-        """What they cost, never more than the limit."""
-        return self._kept.kept_bytes
+        """The bytes of all versions, never more than the limit."""
+        return self._versions.cost
 
-    def keep(self, tileset: str, tile: Tile, rendered: RenderedTile) -> None:
-        """Remember a version."""
-        self._kept.put((tileset, tile, rendered.etag), rendered, len(rendered.data))
+    def add(self, tileset: str, tile: Tile, rendered: RenderedTile) -> None:
+        """Keep a version."""
+        self._versions.put((tileset, tile, rendered.etag), rendered, ENTRY_BYTES + len(rendered.data))
 
     def find(self, tileset: str, tile: Tile, etag: str) -> RenderedTile | None:
-        """The version, if it is still there."""
-        found = self._kept.get((tileset, tile, etag))
-        return found[0] if found else None
+        """A version, if it is still kept."""
+        return self._versions.get((tileset, tile, etag))
 
 
 class _DecodedPixels:
-    """Pixels of PNGs by their hash."""
+    """LRU of the pixels of PNGs, by the etag of the tile, bounded by bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._kept: _Bounded[str, images.Pixels | None] = _Bounded(limit)
+        self._kept: LRU[str, images.Pixels | None] = LRU(limit)
 
     def pixels(self, rendered: RenderedTile) -> images.Pixels | None:
-        """The pixels that every client holds who was sent this PNG; None if clients may hold others."""
-        found = self._kept.get(rendered.etag)
-        if found is None:
-            found = (_exact_pixels(rendered.data),)
-            self._kept.put(rendered.etag, found[0], 0 if found[0] is None else found[0].nbytes)
-        return found[0]
+        """The pixels that every client holds that was sent this PNG; None if clients may hold different ones."""
+        with suppress(KeyError):
+            return self._kept[rendered.etag]
+        pixels = _exact_pixels(rendered.data)
+        self._kept.put(rendered.etag, pixels, ENTRY_BYTES + (0 if pixels is None else pixels.nbytes))
+        return pixels
 
 
 def _exact_pixels(data: bytes) -> images.Pixels | None:
@@ -147,7 +106,7 @@ def _exact_pixels(data: bytes) -> images.Pixels | None:
         return None
     try:
         pixels = images.decode_pixels(data)
-    except StreamError:  # a tile of somebody else's making that is damaged, or huge: clients get it as it is
+    except StreamError:  # a finished tile that is damaged or huge, or Pillow is not installed: clients get the whole tile
         return None
     return pixels if images.survives_canvas(pixels) else None
 

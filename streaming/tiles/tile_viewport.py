@@ -1,8 +1,8 @@
-"""A tile view: one subscription's picture of one tileset.
+"""A tile viewport: the tiles of one tileset that one client looks at, and which version of each it holds.
 
-It knows which tiles are wanted, which version of each the client was sent, and which are due. What waits for a slow client are places,
-not bytes: only a few tiles are asked for ahead of the socket, and what changes meanwhile is simply what it is when its turn comes.
-A delta is only ever sent against the version that was written to this very client last.
+For a slow client coordinates wait, not bytes: only a few tiles are requested ahead of the socket, and a tile that
+changes meanwhile is sent as it is when its turn comes. A delta is only ever sent against the version that was last
+written to this very client.
 """
 
 from __future__ import annotations
@@ -19,66 +19,70 @@ from .grid import Tile
 from .tile_updates import TileUpdate
 
 MAX_REQUESTED = 8
-"""Tiles of one connection that are asked for and not there yet."""
+"""Tiles of one connection that are requested and have not come."""
 MAX_READY_BYTES = 1 << 20
-"""Tiles of one connection that are there and wait for the socket; beyond it no more are asked for."""
+"""Tiles of one connection that have come and wait for the socket. Beyond it no more are requested."""
 ORDER_WAIT_SECONDS = 0.25
-"""Seconds that tiles wait for one that was asked for before them, so that they come in order."""
+"""How long a tile waits for one that was requested before it, so that tiles are sent in order."""
 
 
 class TileUpdateEncoder(Protocol):
-    """Turns tiles into what a sender writes."""
+    """Encodes tile updates into frames of a dialect."""
 
-    def frames(self, tile: Tile, body: TileUpdate) -> list[Any]:
+    def frames(self, tile: Tile, update: TileUpdate, /) -> list[Any]:
         """The finished frames."""
 
 
 class TileRequest(Protocol):
-    """A tile that is under way. Answers by `arrive`, later."""
+    """A tile that was requested. The answer comes later, by `TileViewport.receive`."""
 
     def cancel(self, view: TileViewport) -> None:
-        """It is not wanted any more."""
+        """The viewport does not need it any more."""
 
 
 class TileProvider(Protocol):
-    """Where tiles come from."""
+    """Where a viewport gets its tiles."""
 
     def request(self, tile: Tile, view: TileViewport) -> TileRequest:
-        """Ask for the tile as it is now."""
+        """Request a tile as it is now."""
 
 
 class _PendingTile:
-    """One tile that was asked for, when, and what came."""
+    """A tile that was requested, when, and the answer once it has come."""
 
-    __slots__ = ("answer", "order", "since")
+    __slots__ = ("answer", "request", "since")
 
-    def __init__(self, order: TileRequest) -> None:
-        self.order = order
+    def __init__(self, request: TileRequest) -> None:
+        self.request = request
         self.since = time.monotonic()
         self.answer: TileUpdate | StreamError | None = None
 
 
 class SendWindow:
-    """What the views of one connection may have under way, together: a client with many views waits no less than one with a single one."""
+    """Flow control for all viewports of one connection together, so that many viewports get no more than one."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requested = 0
         self.ready_bytes = 0
-        self._hungry: dict[TileViewport, None] = {}
+        self._waiting: dict[TileViewport, None] = {}
 
-    def feed(self, view: TileViewport | None = None) -> None:
-        """Let views ask for tiles, in turn, while there is room."""
+    def fill(self, view: TileViewport | None = None) -> None:
+        """Let the viewports request tiles, in turn, while there is room; `view` joins them."""
         if view is not None:
-            self._hungry[view] = None
-        while self._hungry and self.asked < MAX_REQUESTED and self.ready_bytes < MAX_READY_BYTES:
-            hungry = next(iter(self._hungry))
-            del self._hungry[hungry]
-            if hungry.ask():
-                self._hungry[hungry] = None
+            self._waiting[view] = None
+        while self._waiting and self.requested < MAX_REQUESTED and self.ready_bytes < MAX_READY_BYTES:
+            first = next(iter(self._waiting))
+            del self._waiting[first]
+            if first.request_next():
+                self._waiting[first] = None
 
 
 class TileViewport:
-    """What one client is to see of one tileset. `offered` are the deltas it can apply."""
+    """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply.
+
+    `on_current` is called each time the client has been sent everything, `on_refused` for a tile that cannot be
+    rendered.
+    """
 
     def __init__(
         self,
@@ -89,184 +93,190 @@ class TileViewport:
         window: SendWindow | None = None,
     ) -> None:
         self.outbox = outbox
-        self._window = window or SendWindow()
         self.encoder = encoder
         self.offered = offered
         self.owner: object = self
-        self.supply: TileProvider | None = None
+        self.provider: TileProvider | None = None
         self.on_refused: Callable[[Tile, StreamError], None] = lambda tile, error: None
+        self.progressed = False
+        """Whether anything was sent or refused, or the viewport was moved, since the owner last set this to False."""
         self._on_current = on_current
-        self._rank: dict[Tile, int] = {}
+        self._window = window or SendWindow()
+        self._order: dict[Tile, int] = {}
         self._sent: dict[Tile, str] = {}
         self._claimed: dict[Tile, str] = {}
         self._due: dict[Tile, None] = {}
-        self._asked: dict[Tile, _PendingTile] = {}
+        self._pending: dict[Tile, _PendingTile] = {}
         self._ready: dict[Tile, TileUpdate] = {}
         self._ready_bytes = 0
-        self.progressed = False
-        """Whether anything was told, or the view was moved, since whoever looks at this last set it to False."""
-        self._patience: asyncio.TimerHandle | None = None
+        self._order_timer: asyncio.TimerHandle | None = None
 
-    # -- what is wanted ---------------------------------------------------
+    # -- tiles in view ------------------------------------------------------
 
     @property
     def tiles(self) -> Iterable[Tile]:
-        """The tiles in view, in the order in which they are wanted."""
-        return self._rank.keys()
+        """The tiles in view, in the order in which they are sent."""
+        return self._order.keys()
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the client was sent everything as it is, as far as is known here."""
-        return not (self._due or self._asked or self._ready)
+        """Whether the client has been sent everything, as far as is known here."""
+        return not (self._due or self._pending or self._ready)
 
     @property
     def waiting(self) -> int:
-        """How many tiles the client is still to be sent."""
-        return len(self._due.keys() | self._asked.keys() | self._ready.keys())
-
-    def base(self, tile: Tile) -> str | None:
-        """The version that the client holds for certain, None if a delta would have nothing to start from."""
-        return self._sent.get(tile)
-
-    def move(self, wanted: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
-        """Want these tiles, in this order. What came into view is due; what left it is forgotten, by both sides."""
-        self.progressed = True  # whoever moved waits to be told, also when nothing new is in view
-        self.outbox.forget(self)  # what waits comes behind the answer to whoever moved
-        before, self._rank = self._rank, {tile: rank for rank, tile in enumerate(wanted)}
-        for tile in before.keys() - self._rank.keys():
-            self._forget(tile)
-        if held:
-            self._claimed.update((tile, version) for tile, version in held.items() if tile in self._rank)
-        self._owe(tile for tile in wanted if tile not in before)
-        if self._ready:
-            self.outbox.put(self)
+        """How many tiles the client has still to be sent."""
+        return len(self._due.keys() | self._pending.keys() | self._ready.keys())
 
     @property
     def held(self) -> dict[Tile, str]:
-        """The versions that the client holds, as far as is known."""
+        """The versions that the client holds: those that were sent, and those that it claims to have from before."""
         return {**self._claimed, **self._sent}
 
-    def clear(self, tiles: Iterable[Tile], nothing: TileUpdate) -> None:
-        """Tell that there is nothing any more where the client holds something."""
+    def held_version(self, tile: Tile) -> str | None:
+        """The version that the client holds for certain, as the base of a delta; None if there is none."""
+        return self._sent.get(tile)
+
+    def move(self, tiles: Sequence[Tile], held: Mapping[Tile, str] | None = None) -> None:
+        """Look at these tiles, in this order.
+
+        Tiles that came into view are due; those that left it are forgotten, by both sides.
+
+        `held` are versions that the client claims to have.
+        """
+        self.progressed = True  # the client waits for `tiles_ready` after a move, also when no tile is new
+        self.outbox.forget(self)  # what waits goes behind the answer to the move
+        before, self._order = self._order, {tile: rank for rank, tile in enumerate(tiles)}
+        for tile in before.keys() - self._order.keys():
+            self._forget(tile)
+        if held:
+            self._claimed.update((tile, version) for tile, version in held.items() if tile in self._order)
+        self._add_due(tile for tile in tiles if tile not in before)
+        if self._ready:
+            self.outbox.put(self)
+
+    def clear(self, tiles: Iterable[Tile], empty: TileUpdate) -> None:
+        """Send that these tiles are empty now, where the client holds something."""
         for tile in tiles:
             if tile in self._sent or tile in self._claimed:
-                self._written(tile, nothing)
-                self.outbox.send(*self.encoder.frames(tile, nothing))
+                self._mark_sent(tile, empty)
+                self.outbox.send(*self.encoder.frames(tile, empty))
 
     def mark_changed(self, tiles: Iterable[Tile]) -> None:
-        """These may have changed: look at them again."""
-        self._owe(tile for tile in tiles if tile in self._rank)
+        """These tiles may have changed: request them again."""
+        self._add_due(tile for tile in tiles if tile in self._order)
 
-    def pump(self) -> None:
-        """Ask for what is due, as far as there is room for it; say so when nothing is left."""
-        self._window.feed(self)
+    def request_tiles(self) -> None:
+        """Request the tiles that are due, as many as there is room for; report when nothing is left."""
+        self._window.fill(self)
         if self.up_to_date:
             self._on_current()
 
-    def ask(self) -> bool:
-        """Ask for the next tile that is due; whether there was one."""
-        tile = next((tile for tile in self._due if tile not in self._asked), None)
-        if tile is None or self.supply is None:
+    def request_next(self) -> bool:
+        """Request the next tile that is due; returns whether there was one."""
+        tile = next((tile for tile in self._due if tile not in self._pending), None)
+        if tile is None or self.provider is None:
             return False
         del self._due[tile]
-        self._window.asked += 1
-        self._asked[tile] = _PendingTile(self.supply.request(tile, self))
+        self._window.requested += 1
+        self._pending[tile] = _PendingTile(self.provider.request(tile, self))
         return True
 
     def stop(self) -> None:
-        """Ask for nothing more and drop what waits."""
+        """Request nothing more and drop what waits."""
         self.move(())
-        self.supply = None
+        self.provider = None
         self.outbox.forget(self)
-        if self._patience is not None:
-            self._patience.cancel()
-        self._window.feed()
+        if self._order_timer is not None:
+            self._order_timer.cancel()
+        self._window.fill()
 
-    # -- what arrives -----------------------------------------------------
+    def _add_due(self, tiles: Iterable[Tile]) -> None:
+        due = self._due.keys() | set(tiles)
+        if len(due) > len(self._due):
+            self._due = dict.fromkeys(sorted(due, key=self._order.__getitem__))
 
-    def arrive(self, tile: Tile, answer: TileUpdate | StreamError) -> None:
-        """A tile that was asked for is here, or cannot be had."""
-        asked = self._asked.get(tile)
-        if asked is not None and asked.answer is None:
-            asked.answer = answer
-            self._window.asked -= 1
+    def _forget(self, tile: Tile) -> None:
+        pending = self._pending.pop(tile, None)
+        if pending is not None and pending.answer is None:
+            self._window.requested -= 1
+            pending.request.cancel(self)
+        self._due.pop(tile, None)
+        self._drop_ready(tile)
+        self._sent.pop(tile, None)
+        self._claimed.pop(tile, None)
+
+    # -- answers to requests ------------------------------------------------
+
+    def receive(self, tile: Tile, answer: TileUpdate | StreamError) -> None:
+        """A requested tile has come, or cannot be rendered."""
+        pending = self._pending.get(tile)
+        if pending is not None and pending.answer is None:
+            pending.answer = answer
+            self._window.requested -= 1
             self._pass_on()
 
     def _pass_on(self) -> None:
-        """Tiles go on in the order in which they were asked for, but none is waited for too long."""
+        """Pass on the answers in the order of the requests, but do not let them wait too long for one that is late."""
         now = time.monotonic()
-        for tile, asked in list(self._asked.items()):
-            if asked.answer is None:
-                if now - asked.since < ORDER_WAIT_SECONDS:
-                    self._wait(asked.since + ORDER_WAIT_SECONDS - now)
+        for tile, pending in list(self._pending.items()):
+            if pending.answer is None:
+                if now - pending.since < ORDER_WAIT_SECONDS:
+                    self._pass_on_later(pending.since + ORDER_WAIT_SECONDS - now)
                     break
-            elif self._asked.pop(tile, None) is asked:
-                self._deal_with(tile, asked.answer)
-        self.pump()
+            elif self._pending.pop(tile, None) is pending:
+                self._handle(tile, pending.answer)
+        self.request_tiles()
 
-    def _wait(self, seconds: float) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-        self._patience = asyncio.get_running_loop().call_later(seconds, self._pass_on)
+    def _pass_on_later(self, seconds: float) -> None:
+        if self._order_timer is not None:
+            self._order_timer.cancel()
+        self._order_timer = asyncio.get_running_loop().call_later(seconds, self._pass_on)
 
-    def _deal_with(self, tile: Tile, answer: TileUpdate | StreamError) -> None:
+    def _handle(self, tile: Tile, answer: TileUpdate | StreamError) -> None:
         if isinstance(answer, StreamError):
             self.progressed = True
             self.on_refused(tile, answer)
         else:
             self._settle(tile, answer)
 
-    def _settle(self, tile: Tile, body: TileUpdate) -> None:
+    def _settle(self, tile: Tile, update: TileUpdate) -> None:
+        """Send the update, or keep it until the socket takes it, or drop it if the client holds this version."""
         held = self._sent.get(tile, "")
-        if body.version == (held or self._claimed.get(tile, "")):
-            self._unready(tile)
-        elif body.base_version is not None and body.base_version != held:
-            self._owe((tile,))  # a version in between was written to the socket meanwhile
+        if update.version == (held or self._claimed.get(tile, "")):
+            self._drop_ready(tile)
+        elif update.base_version is not None and update.base_version != held:
+            self._add_due((tile,))  # another version was written to the socket meanwhile
         elif self.outbox.idle:
-            self._written(tile, body)
-            self.outbox.send(*self.encoder.frames(tile, body))
+            self._mark_sent(tile, update)
+            self.outbox.send(*self.encoder.frames(tile, update))
         else:
-            self._make_ready(tile, body)
+            self._keep_ready(tile, update)
 
-    def _make_ready(self, tile: Tile, body: TileUpdate) -> None:
+    def _keep_ready(self, tile: Tile, update: TileUpdate) -> None:
         was_waiting = bool(self._ready)
-        self._unready(tile)
-        self._ready[tile] = body
-        self._ready_bytes += len(body.data)
-        self._window.ready_bytes += len(body.data)
+        self._drop_ready(tile)
+        self._ready[tile] = update
+        self._ready_bytes += len(update.data)
+        self._window.ready_bytes += len(update.data)
         if not was_waiting:
             self.outbox.put(self)
 
-    def _unready(self, tile: Tile) -> None:
-        body = self._ready.pop(tile, None)
-        if body is not None:
-            self._ready_bytes -= len(body.data)
-            self._window.ready_bytes -= len(body.data)
+    def _drop_ready(self, tile: Tile) -> None:
+        update = self._ready.pop(tile, None)
+        if update is not None:
+            self._ready_bytes -= len(update.data)
+            self._window.ready_bytes -= len(update.data)
 
-    def _written(self, tile: Tile, body: TileUpdate) -> None:
+    def _mark_sent(self, tile: Tile, update: TileUpdate) -> None:
         self.progressed = True
         self._claimed.pop(tile, None)
-        if body.version:
-            self._sent[tile] = body.version
+        if update.version:
+            self._sent[tile] = update.version
         else:
             self._sent.pop(tile, None)
 
-    def _owe(self, tiles: Iterable[Tile]) -> None:
-        due = self._due.keys() | set(tiles)
-        if len(due) > len(self._due):
-            self._due = dict.fromkeys(sorted(due, key=self._rank.__getitem__))
-
-    def _forget(self, tile: Tile) -> None:
-        asked = self._asked.pop(tile, None)
-        if asked is not None and asked.answer is None:
-            self._window.asked -= 1
-            asked.order.cancel(self)
-        self._due.pop(tile, None)
-        self._unready(tile)
-        self._sent.pop(tile, None)
-        self._claimed.pop(tile, None)
-
-    # -- a source of the outbox -------------------------------------------
+    # -- the interface of a source of the outbox ----------------------------
 
     @property
     def size(self) -> int:
@@ -277,14 +287,14 @@ class TileViewport:
         return len(self._ready)
 
     def take(self, limit: int) -> list[Any]:
-        """Encode about `limit` bytes' worth for the socket, and have more brought."""
+        """Encode about `limit` bytes for the socket, and request more tiles."""
         frames: list[Any] = []
         while self._ready and limit > 0:
             tile = next(iter(self._ready))
-            body = self._ready[tile]
-            self._unready(tile)
-            self._written(tile, body)
-            limit -= len(body.data)
-            frames += self.encoder.frames(tile, body)
-        asyncio.get_running_loop().call_soon(self.pump)
+            update = self._ready[tile]
+            self._drop_ready(tile)
+            self._mark_sent(tile, update)
+            limit -= len(update.data)
+            frames += self.encoder.frames(tile, update)
+        asyncio.get_running_loop().call_soon(self.request_tiles)
         return frames

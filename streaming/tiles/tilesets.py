@@ -1,4 +1,4 @@
-"""Tilesets as the engine sees them: `tilesets` has the settings of all of them, so that no message waits for the database."""
+"""The settings of tilesets; `tilesets` has them all in memory, so that no message waits for the database."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
@@ -13,12 +14,14 @@ from streaming.core.errors import StreamError
 from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer, Tileset
 
+from .source_kinds import open_source, source_kind
 from .sources.base import TileMetadata
+from .sources.kind import SourceKind
 
 
 @dataclass(frozen=True, slots=True)
 class TilesetSettings:
-    """One tileset's settings, detached from the database. What is None or empty is as the source has it."""
+    """One tileset's settings, detached from the database. A setting that is None or empty is as the source has it."""
 
     name: str
     title: str
@@ -32,19 +35,29 @@ class TilesetSettings:
     rescale: str = ""
     colormap: str = ""
     permissions: tuple[str, ...] = ()
-    """The permissions that reading it needs: its own, if it is not public, and that of its layer, if that is not."""
+    """The permissions needed to read it: its own, if it is not public, and that of its layer, if that is not public."""
     variant: str = ""
-    """What tells apart several ways to show one tileset, such as the size of its tiles."""
+    """A name for each other way to show the same tileset, such as in another tile size."""
 
     @property
     def key(self) -> str:
-        """Another one for every source, and for every way to show it."""
+        """Different for each source, and for each way to show it."""
         return "\0".join((self.name, self.variant, self.kind, *self.sources))
+
+    @property
+    def source_kind(self) -> SourceKind:
+        """The kind of its source."""
+        return source_kind(self.kind)
 
     @property
     def public(self) -> bool:
         """Whether anybody may read it."""
         return not self.permissions
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether its tiles are vector tiles, by its settings. The tiles of a file may be as well."""
+        return self.source_kind.is_vector or self.format == "mvt"
 
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
@@ -58,19 +71,24 @@ class TilesetSettings:
             )
 
     def override(self, source: TileMetadata) -> TileMetadata:
-        """What the source has, with what the settings say instead. Fewer zooms of finished tiles can be shown, not more."""
+        """The source's metadata with what the settings override.
+
+        Of finished tiles, settings can only take zooms away.
+        """
         low = source.min_zoom if self.min_zoom is None else self.min_zoom
         high = source.max_zoom if self.max_zoom is None else self.max_zoom
-        if self.kind not in ("raster", "layer"):
+        if not self.source_kind.any_zoom:
             low, high = max(low, source.min_zoom), min(high, source.max_zoom)
         size = source.tile_size if source.format == "mvt" else self.tile_size
         return replace(source, min_zoom=low, max_zoom=high, tile_size=size, attribution=self.attribution or source.attribution)
 
 
 def tileset_settings(tileset: Tileset, layers: Mapping[str, Layer] | None = None) -> TilesetSettings:
-    """A row's settings. `layers` saves asking for its layer."""
-    if layers is None and tileset.kind == "layer":
-        layers = {layer.name: layer for layer in Layer.objects.filter(name=tileset.source.strip())}
+    """The settings of a row. With `layers`, the row's layer is not read from the database."""
+    name = source_kind(tileset.kind).layer_name(tileset.source)
+    layer: Layer | None = None
+    if name is not None:
+        layer = Layer.objects.filter(name=name).first() if layers is None else layers.get(name)
     return TilesetSettings(
         name=tileset.name,
         title=tileset.title or tileset.name,
@@ -83,14 +101,26 @@ def tileset_settings(tileset: Tileset, layers: Mapping[str, Layer] | None = None
         attribution=tileset.attribution,
         rescale=tileset.rescale,
         colormap=tileset.colormap,
-        permissions=tuple(_permissions(tileset, layers or {})),
+        permissions=tuple(_permissions(tileset, layer)),
     )
 
 
-def _permissions(tileset: Tileset, layers: Mapping[str, Layer]) -> Iterator[str]:
+def check_tileset(tileset: Tileset) -> None:
+    """Check a row before it is saved, by opening its source.
+
+    `ValidationError` for settings that contradict each other, or a source that cannot be read.
+    """
+    tileset.clean()
+    if tileset.kind:
+        try:
+            open_source(tileset_settings(tileset)).close()
+        except StreamError as error:
+            raise ValidationError({"source": error.message}, code=error.code) from error
+
+
+def _permissions(tileset: Tileset, layer: Layer | None) -> Iterator[str]:
     if not tileset.public:
         yield tileset.permission or "streaming.view_tileset"
-    layer = layers.get(tileset.source.strip()) if tileset.kind == "layer" else None
     if layer is not None and not layer.public:
         yield layer.permission or "streaming.view_layer"
 

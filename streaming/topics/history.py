@@ -51,9 +51,7 @@ class Following:
 
     def end(self) -> None:
         """The member receives nothing any more, not even what waits."""
-        if self.view.follows is not None:
-            self.view.follows.leave(self.view)
-        self.view.outbox.forget(self.view)
+        self.view.leave()
 
     def describe(self) -> dict[str, int]:
         """For the admin."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
 
 from streaming.core import deliveries
 from streaming.core.deliveries import Delivery, LogQueue
+from streaming.core.interning import Interned
 from streaming.core.items import Item
 from streaming.core.view import View
 
@@ -42,11 +42,8 @@ class Variant(NamedTuple):
     encoder: TopicEncoder
 
 
-class HistoryEncoder:
+class HistoryEncoder(Interned[Variant]):
     """Turns what was said into frames of one variant."""
-
-    def __init__(self, variant: Variant) -> None:
-        self.variant = variant
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """What was said, a gap before it, and where that leads."""
@@ -56,17 +53,6 @@ class HistoryEncoder:
         if deliveries:
             run.append(TopicMessage(topic, "last_id", f'{{"id":"{deliveries[-1].cursor}"}}'.encode()))
         return encoder.broadcast(run)
-
-
-_encoders: WeakValueDictionary[Variant, HistoryEncoder] = WeakValueDictionary()
-
-
-def history_encoder(variant: Variant) -> HistoryEncoder:
-    """The one encoder of a variant."""
-    encoder = _encoders.get(variant)
-    if encoder is None:
-        encoder = _encoders[variant] = HistoryEncoder(variant)
-    return encoder
 
 
 def spoken(topic: str, item: Item) -> TopicMessage:
@@ -81,7 +67,7 @@ class HistoryView(View):
     """Tells one member. Its queue drops the oldest of what waits for a slow client, and counts it."""
 
     def __init__(self, member: Member) -> None:
-        encoder = history_encoder(Variant(member.topic, member.encoder))
+        encoder = HistoryEncoder.of(Variant(member.topic, member.encoder))
         limits = member.outbox.limits
         self.log = LogQueue(
             encoder, max(limits.events, limits.messages // 2)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
-from weakref import WeakValueDictionary
 
 from streaming.core.deliveries import Delivery
+from streaming.core.interning import Interned
 from streaming.core.presentation import Presentation
 
 from .messages import TopicMessage
@@ -25,11 +25,8 @@ class LayerVariant(NamedTuple):
     presentation: Presentation
 
 
-class LayerEncoder:
+class LayerEncoder(Interned[LayerVariant]):
     """Turns deliveries into frames of one variant: `added`, `updated` and `deleted`."""
-
-    def __init__(self, variant: LayerVariant) -> None:
-        self.variant = variant
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """One event a delivery, in one piece if they are bytes for a transport: else every member's sender would join them."""
@@ -60,14 +57,3 @@ def _said(delivery: Delivery, presentation: Presentation) -> bytes:
     if delivery.item is None:
         return f'"id":{delivery.key},"reason":"{delivery.reason}"'.encode()
     return b'"feature":' + presentation.geojson(delivery.item)
-
-
-_encoders: WeakValueDictionary[LayerVariant, LayerEncoder] = WeakValueDictionary()
-
-
-def layer_encoder(variant: LayerVariant) -> LayerEncoder:
-    """The one encoder of a variant."""
-    encoder = _encoders.get(variant)
-    if encoder is None:
-        encoder = _encoders[variant] = LayerEncoder(variant)
-    return encoder

@@ -15,7 +15,7 @@ from streaming.core.redis import sync_redis
 from streaming.models import Layer, Tileset
 from streaming.tiles.change_feed import ChangedArea, changed_tiles, parse_change, tiles_feed
 from streaming.tiles.grid import Tile
-from streaming.tiles.source_kinds import imagery_folder
+from streaming.tiles.paths import imagery_folder
 from streaming.tiles.sources.pushed import pushed_keys
 from streaming.tiles.tile_renderer import close_tile_renderer
 from streaming.tiles.tilesets import tilesets

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from streaming.client import GeoStreamClient
-from streaming.management.commands.demo import flight_event
+from streaming.management.demo_flights import flight_event
 from streaming.server.embedded_redis import RedisService
 from tests.processes import PIPE, STDOUT, Start, site_environment
 from tests.server_process import free_port
@@ -31,7 +31,7 @@ from .conftest import feature
 PROGRAM = """
 import sys
 from streaming.server import embedded_redis
-embedded_redis.USUAL_PORT = int(sys.argv.pop(1))
+embedded_redis.DEFAULT_PORT = int(sys.argv.pop(1))
 from django.core.management import execute_from_command_line
 execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
 """

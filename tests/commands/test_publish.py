@@ -54,6 +54,14 @@ def test_refused_features_fail_the_command_and_nothing_else(lines_file: Callable
     assert set(held("towns")) == {"a", "c"}
 
 
+def test_a_refused_feature_of_a_later_batch_has_its_number_in_the_file(lines_file: Callable[..., str]) -> None:
+    out = io.StringIO()
+    path = lines_file(*(feature(number, text="x" * 1000) for number in range(1500)), feature(None))
+    with pytest.raises(CommandError, match="1 of 1,501 features were refused"):
+        call_command("publish", path, "--layer", "towns", stdout=out, stderr=out)
+    assert "feature 1,501: " in out.getvalue()
+
+
 def test_fail_fast_leaves_later_batches_out(lines_file: Callable[..., str]) -> None:
     with pytest.raises(CommandError, match="refused"):
         publish(lines_file(feature(None), *(feature(number, text="x" * 1000) for number in range(1000))), "--fail-fast")

@@ -12,7 +12,7 @@ import pytest
 from django.core.management.color import no_style
 
 from streaming.client import FeatureChange
-from streaming.management.change_output import Human
+from streaming.management.output_formats import HumanLines
 from tests.processes import MANAGE, PIPE, Process
 from tests.server_process import ServerProcess, free_port
 
@@ -105,6 +105,6 @@ def test_no_server_is_told() -> None:
 
 
 def test_a_terminal_is_not_obeyed_by_values() -> None:
-    line = Human(no_style()).change(FeatureChange("added", "towns", "bern", feature("bern", name="\x1b[2J" + "x" * 100)))
+    line = HumanLines(no_style()).change(FeatureChange("added", "towns", "bern", feature("bern", name="\x1b[2J" + "x" * 100)))
     assert "\x1b" not in line
     assert line.endswith("…")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from streaming.management.commands.watch import described
+from streaming.management.commands.watch import describe_change
 from streaming.server.embedded_redis import RedisService
 from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles, parse_change
 from streaming.tiles.grid import Tile
@@ -119,4 +119,4 @@ def test_an_unknown_tileset_is_told(manage: Manage) -> None:
     ],
 )
 def test_a_line_says_what_is_touched(touched: ChangedArea, text: str) -> None:
-    assert described(touched) == text
+    assert describe_change(touched) == text

@@ -10,7 +10,7 @@ from channels.layers import channel_layers
 from streaming.core.redis import configure
 from streaming.models import Layer, Tileset
 from streaming.server.embedded_redis import RedisService
-from streaming.tiles.source_kinds import imagery_folder
+from streaming.tiles.paths import imagery_folder
 from tests.server_process import free_port
 
 

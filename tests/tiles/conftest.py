@@ -101,7 +101,7 @@ def pmtiles(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Iterator[Path]:
-    """The site's data folder, and tilesets that nobody has asked for yet."""
+    """The site's data folder, while no tileset is open."""
     folder = tmp_path / "data"
     folder.mkdir()
     close_tile_renderer()

@@ -184,7 +184,7 @@ def test_a_directorys_bounds_are_those_of_all_its_zooms(directory: Write) -> Non
 
 
 def test_of_very_many_columns_some_are_looked_into(directory: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.tiles.sources.directory.MOST_COLUMNS", 3)
+    monkeypatch.setattr("streaming.tiles.sources.directory.MAX_COLUMNS", 3)
     bounds = DirectorySource(directory({(4, x, 8): PNG for x in range(2, 14)})).metadata.bounds
     assert (bounds[0], bounds[2]) == (-135, 135)
 

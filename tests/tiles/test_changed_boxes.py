@@ -35,9 +35,9 @@ def test_a_point_in_the_middle_touches_one_tile_of_each_zoom() -> None:
 @pytest.mark.parametrize(("units", "shown"), [(79, True), (90, False)])
 def test_a_tile_shows_what_is_within_its_margin(units: int, shown: bool) -> None:
     west, south, east, north = tile_box(5, 10, 10)
-    touched = ChangedBoxes([at(west - (east - west) * units / EXTENT, (south + north) / 2)])
-    assert Tile(5, 9, 10) in touched
-    assert (Tile(5, 10, 10) in touched) is shown
+    changed = ChangedBoxes([at(west - (east - west) * units / EXTENT, (south + north) / 2)])
+    assert Tile(5, 9, 10) in changed
+    assert (Tile(5, 10, 10) in changed) is shown
 
 
 def test_a_large_box_touches_all_it_covers() -> None:
@@ -78,9 +78,9 @@ def test_each_and_all_agree() -> None:
     for _ in range(50):
         lon, lat, reach = chance.uniform(-180, 170), chance.uniform(-88, 80), chance.choice((0, 0, 1, 10))
         boxes.append((lon, lat, lon + reach, lat + reach))
-    touched = ChangedBoxes(boxes)
+    changed = ChangedBoxes(boxes)
     tiles = [tile for z in (0, 3, 5) for tile in grid(z)] + [Tile(9, x, y) for x in range(200, 230) for y in range(150, 180)]
-    assert touched.intersection(tiles) == {tile for tile in tiles if tile in touched}
+    assert changed.intersection(tiles) == {tile for tile in tiles if tile in changed}
 
 
 def _row(lat: float, z: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import watchfiles
 
-from streaming.tiles import file_watcher as watching
+from streaming.tiles import file_watcher
 from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles
 from streaming.tiles.file_watcher import SourceWatcher
 from streaming.tiles.grid import Tile
@@ -28,33 +28,33 @@ WITHIN = 10.0
 """A machine that is busy with other tests is slow."""
 
 
-class Told:
-    """What a watcher reported."""
+class Watched:
+    """A watcher of some tilesets, and the changes it reports."""
 
-    def __init__(self, *wanted: TilesetSettings, poll_seconds: float | None = None) -> None:
-        self.wanted = {one.name: one for one in wanted}
+    def __init__(self, *tilesets: TilesetSettings, poll_seconds: float | None = None) -> None:
+        self.tilesets = {one.name: one for one in tilesets}
         self.watcher = SourceWatcher(poll_seconds)
-        self._told: asyncio.Queue[tuple[str, ChangedArea]] = asyncio.Queue()
+        self._changes: asyncio.Queue[tuple[str, ChangedArea]] = asyncio.Queue()
 
-    async def __call__(self, name: str, touched: ChangedArea) -> None:
-        await self._told.put((name, touched))
+    async def __call__(self, name: str, area: ChangedArea) -> None:
+        await self._changes.put((name, area))
 
     async def next(self) -> tuple[str, ChangedArea]:
-        return await asyncio.wait_for(self._told.get(), WITHIN)
+        return await asyncio.wait_for(self._changes.get(), WITHIN)
 
-    async def want(self, *wanted: TilesetSettings) -> None:
-        self.wanted = {one.name: one for one in wanted}
+    async def watch(self, *tilesets: TilesetSettings) -> None:
+        self.tilesets = {one.name: one for one in tilesets}
         self.watcher.refresh()
         await self.watcher.watching.wait()
 
     def nothing(self) -> bool:
-        return self._told.empty()
+        return self._changes.empty()
 
 
 @asynccontextmanager
-async def told(*wanted: TilesetSettings, poll_seconds: float | None = None) -> AsyncIterator[Told]:
-    found = Told(*wanted, poll_seconds=poll_seconds)
-    running = asyncio.create_task(found.watcher.run(lambda: found.wanted, found))
+async def watching(*tilesets: TilesetSettings, poll_seconds: float | None = None) -> AsyncIterator[Watched]:
+    found = Watched(*tilesets, poll_seconds=poll_seconds)
+    running = asyncio.create_task(found.watcher.run(lambda: found.tilesets, found))
     await asyncio.wait_for(found.watcher.watching.wait(), WITHIN)
     yield found
     running.cancel()
@@ -64,8 +64,8 @@ async def told(*wanted: TilesetSettings, poll_seconds: float | None = None) -> A
 
 @pytest.fixture(autouse=True)
 def no_sweeps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test sees was heard, not found by looking."""
-    monkeypatch.setattr(watching, "SWEEP_SECONDS", 600.0)
+    """What a test sees came as an event, and was not found by looking."""
+    monkeypatch.setattr(file_watcher, "SWEEP_SECONDS", 600.0)
     yield
 
 
@@ -84,8 +84,8 @@ def tree(data_dir: Path) -> Path:
     return data_dir / "tree"
 
 
-async def test_a_file_that_is_written_to_is_told_within_a_second(raster: Path) -> None:
-    async with told(tileset("raster", "a.tif")) as changes:
+async def test_a_file_that_is_written_to_is_reported_within_a_second(raster: Path) -> None:
+    async with watching(tileset("raster", "a.tif")) as changes:
         started = time.monotonic()
         write_raster(raster, plain(4, 5, 6))
         assert await changes.next() == ("some", EVERYTHING)
@@ -94,31 +94,31 @@ async def test_a_file_that_is_written_to_is_told_within_a_second(raster: Path) -
         assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_a_file_that_is_replaced_is_told(raster: Path, tmp_path: Path) -> None:
-    async with told(tileset("raster", "a.tif")) as changes:
+async def test_a_file_that_is_replaced_is_reported(raster: Path, tmp_path: Path) -> None:
+    async with watching(tileset("raster", "a.tif")) as changes:
         for shade in (4, 5):
             write_raster(tmp_path / "new.tif", plain(shade, shade, shade)).replace(raster)
             assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_a_file_that_goes_and_comes_back_is_told(raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "UNREADABLE_SECONDS", 0.3)
-    async with told(tileset("raster", "a.tif")) as changes:
+async def test_a_file_that_goes_and_comes_back_is_reported(raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_watcher, "UNREADABLE_SECONDS", 0.3)
+    async with watching(tileset("raster", "a.tif")) as changes:
         raster.unlink()
         assert await changes.next() == ("some", EVERYTHING)
         write_raster(raster, plain(4, 5, 6))
         assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_a_file_that_is_not_there_yet_is_told_when_it_comes(data_dir: Path) -> None:
-    async with told(tileset("raster", "a.tif")) as changes:
+async def test_a_file_that_is_not_there_yet_is_reported_when_it_comes(data_dir: Path) -> None:
+    async with watching(tileset("raster", "a.tif")) as changes:
         write_raster(data_dir / "a.tif", plain(4, 5, 6))
         assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_a_half_copied_file_is_not_told_before_it_is_whole(raster: Path, tmp_path: Path, noise: Any) -> None:
+async def test_a_half_copied_file_is_not_reported_before_it_is_whole(raster: Path, tmp_path: Path, noise: Any) -> None:
     data, whole = write_raster(tmp_path / "new.tif", noise).read_bytes(), False
-    async with told(tileset("raster", "a.tif")) as changes:
+    async with watching(tileset("raster", "a.tif")) as changes:
 
         async def copy() -> None:
             nonlocal whole
@@ -135,17 +135,19 @@ async def test_a_half_copied_file_is_not_told_before_it_is_whole(raster: Path, t
         await copying
 
 
-async def test_a_damaged_file_is_told_in_the_end(raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "UNREADABLE_SECONDS", 0.3)
-    async with told(tileset("raster", "a.tif")) as changes:
+async def test_a_damaged_file_is_reported_in_the_end(raster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_watcher, "UNREADABLE_SECONDS", 0.3)
+    async with watching(tileset("raster", "a.tif")) as changes:
         raster.write_bytes(b"no image")
         assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_a_file_that_never_rests_is_told_all_the_same(data_dir: Path, mbtiles: Callable[..., Path], monkeypatch: Any) -> None:
-    monkeypatch.setattr(watching, "BUSY_SECONDS", 0.5)
+async def test_a_file_that_changes_all_the_time_is_reported_all_the_same(
+    data_dir: Path, mbtiles: Callable[..., Path], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(file_watcher, "BUSY_SECONDS", 0.5)
     path = mbtiles({(0, 0, 0): PNG}).rename(data_dir / "a.mbtiles")
-    async with told(tileset("mbtiles", "a.mbtiles")) as changes:
+    async with watching(tileset("mbtiles", "a.mbtiles")) as changes:
 
         async def write() -> None:
             for number in range(1_000_000):
@@ -159,57 +161,57 @@ async def test_a_file_that_never_rests_is_told_all_the_same(data_dir: Path, mbti
         writing.cancel()
 
 
-async def test_another_end_of_a_link_is_told(data_dir: Path) -> None:
+async def test_another_end_of_a_link_is_reported(data_dir: Path) -> None:
     for name in ("monday", "tuesday"):
         (data_dir / name).mkdir()
         write_raster(data_dir / name / "image.tif", plain(1, 2, 3))
     (data_dir / "latest.tif").symlink_to(data_dir / "monday" / "image.tif")
-    async with told(tileset("raster", "latest.tif")) as changes:
+    async with watching(tileset("raster", "latest.tif")) as changes:
         (data_dir / "next.tif").symlink_to(data_dir / "tuesday" / "image.tif")
         (data_dir / "next.tif").replace(data_dir / "latest.tif")
         assert await changes.next() == ("some", EVERYTHING)
 
 
-async def test_tiles_of_a_directory_are_told_one_by_one(tree: Path) -> None:
-    async with told(tileset("directory", "tree")) as changes:
+async def test_tiles_of_a_directory_are_reported_one_by_one(tree: Path) -> None:
+    async with watching(tileset("directory", "tree")) as changes:
         (tree / "3" / "4" / "5.png").write_bytes(PNG + b"!")
         assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
         (tree / "3" / "4" / "6.png").unlink()
         assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 6)]))
 
 
-async def test_a_new_column_of_a_directory_is_told(tree: Path) -> None:
-    async with told(tileset("directory", "tree")) as changes:
+async def test_a_new_column_of_a_directory_is_reported(tree: Path) -> None:
+    async with watching(tileset("directory", "tree")) as changes:
         (tree / "3" / "6").mkdir()
         (tree / "3" / "6" / "2.png").write_bytes(PNG)
-        _, touched = await changes.next()
-        assert Tile(3, 6, 2) in touched
-        assert Tile(0, 0, 0) not in touched
+        _, area = await changes.next()
+        assert Tile(3, 6, 2) in area
+        assert Tile(0, 0, 0) not in area
 
 
-async def test_a_directory_that_is_replaced_is_told_and_watched_further(tree: Path, data_dir: Path) -> None:
+async def test_a_directory_that_is_replaced_is_reported_and_watched_further(tree: Path, data_dir: Path) -> None:
     shutil.copytree(tree, data_dir / "next")
-    async with told(tileset("directory", "tree")) as changes:
+    async with watching(tileset("directory", "tree")) as changes:
         tree.rename(data_dir / "old")
         (data_dir / "next").rename(tree)
         assert (await changes.next())[1] == EVERYTHING
-        await changes.want(*changes.wanted.values())
+        await changes.watch(*changes.tilesets.values())
         (tree / "3" / "4" / "5.png").write_bytes(PNG + b"!")
         assert Tile(3, 4, 5) in (await changes.next())[1]
 
 
-async def test_painted_images_are_told_also_the_first(raster: Path, data_dir: Path) -> None:
-    async with told(tileset("raster", "a.tif")) as changes:
-        await changes.want(tileset("raster", "a.tif"))
+async def test_painted_images_are_reported_also_the_first(raster: Path, data_dir: Path) -> None:
+    async with watching(tileset("raster", "a.tif")) as changes:
+        await changes.watch(tileset("raster", "a.tif"))
         first = painted(data_dir, 1, EAST)
-        await changes.want(tileset("raster", "a.tif"))
+        await changes.watch(tileset("raster", "a.tif"))
         assert box_of((await changes.next())[1]) == EAST
         first.unlink()
         assert box_of((await changes.next())[1]) == EAST
 
 
 async def test_files_beside_it_mean_nothing(raster: Path, data_dir: Path) -> None:
-    async with told(tileset("raster", "a.tif")) as changes:
+    async with watching(tileset("raster", "a.tif")) as changes:
         write_raster(data_dir / "b.tif", plain(1, 2, 3))
         (data_dir / "a.tif.part").touch()
         raster.chmod(0o644)
@@ -219,9 +221,9 @@ async def test_files_beside_it_mean_nothing(raster: Path, data_dir: Path) -> Non
         assert changes.nothing()
 
 
-async def test_only_the_tileset_of_the_file_is_told(raster: Path, data_dir: Path) -> None:
+async def test_only_the_tileset_of_the_file_is_reported(raster: Path, data_dir: Path) -> None:
     write_raster(data_dir / "b.tif", plain(1, 2, 3))
-    async with told(tileset("raster", "a.tif", name="a"), tileset("raster", "b.tif", name="b")) as changes:
+    async with watching(tileset("raster", "a.tif", name="a"), tileset("raster", "b.tif", name="b")) as changes:
         write_raster(data_dir / "b.tif", plain(4, 5, 6))
         assert await changes.next() == ("b", EVERYTHING)
         write_raster(data_dir / "a.tif", plain(4, 5, 6))
@@ -233,39 +235,39 @@ async def test_tilesets_come_and_go(raster: Path, data_dir: Path) -> None:
     (data_dir / "far").mkdir()
     far = write_raster(data_dir / "far" / "b.tif", plain(1, 2, 3))
     near, other = tileset("raster", "a.tif", name="a"), tileset("raster", "far/b.tif", name="b")
-    async with told(near) as changes:
-        await changes.want(near, other)
+    async with watching(near) as changes:
+        await changes.watch(near, other)
         write_raster(far, plain(4, 5, 6))
         assert await changes.next() == ("b", EVERYTHING)
-        await changes.want(other)
+        await changes.watch(other)
         write_raster(raster, plain(4, 5, 6))
         write_raster(far, plain(7, 8, 9))
         assert await changes.next() == ("b", EVERYTHING)
         assert changes.nothing()
 
 
-async def test_without_tilesets_it_waits(data_dir: Path) -> None:
-    async with told(tileset("layer", "things"), tileset("pushed")) as changes:
+async def test_without_files_nothing_is_reported(data_dir: Path) -> None:
+    async with watching(tileset("layer", "things"), tileset("pushed")) as changes:
         assert changes.nothing()
 
 
-async def test_what_nobody_tells_is_found_by_looking(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "SWEEP_SECONDS", 0.1)
-    async with told(tileset("raster", "later/a.tif")) as changes:
+async def test_a_change_without_an_event_is_found_by_looking(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_watcher, "SWEEP_SECONDS", 0.1)
+    async with watching(tileset("raster", "later/a.tif")) as changes:
         (data_dir / "later").mkdir()
         write_raster(data_dir / "later" / "a.tif", plain(1, 2, 3))
         assert await changes.next() == ("some", EVERYTHING)
 
 
 async def test_polling_finds_tiles_of_a_directory(tree: Path) -> None:
-    async with told(tileset("directory", "tree"), poll_seconds=0.1) as changes:
+    async with watching(tileset("directory", "tree"), poll_seconds=0.1) as changes:
         for more in (b"!", b"??"):  # twice in a second, which is as fine as the library polls
             (tree / "3" / "4" / "5.png").write_bytes(PNG + more)
             assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
 
 
 async def test_where_the_system_cannot_watch_it_polls(tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr(watching, "SWEEP_SECONDS", 0.1)
+    monkeypatch.setattr(file_watcher, "SWEEP_SECONDS", 0.1)
     watch = watchfiles.watch
 
     def refusing(*paths: Path, **options: Any) -> Any:
@@ -274,7 +276,7 @@ async def test_where_the_system_cannot_watch_it_polls(tree: Path, monkeypatch: p
         return watch(*paths, **options)
 
     monkeypatch.setattr(watchfiles, "watch", refusing)
-    async with told(tileset("directory", "tree")) as changes:
+    async with watching(tileset("directory", "tree")) as changes:
         (tree / "3" / "4" / "5.png").write_bytes(PNG + b"!")
         assert await changes.next() == ("some", changed_tiles([Tile(3, 4, 5)]))
     assert "OS file watch limit reached" in caplog.text

@@ -98,7 +98,7 @@ def test_finished_tiles_are_not_sent_in_another_format(client: Client, data_dir:
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_tile")
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}], ids=["nobody", "a bad token"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nonsense"}], ids=["anonymous", "a bad token"])
 def test_pages_of_other_sites_can_read_refusals_of_public_tilesets(client: Client, blue: Path, headers: dict[str, str]) -> None:
     answer = client.get("/tiles/blue/40/0/0.png", headers=headers)
     assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (401 if headers else 404, "*")
@@ -226,7 +226,7 @@ def test_the_command_says_what_it_found(blue: Path) -> None:
     ]
 
 
-def test_the_command_changes_what_it_is_told_to(client: Client, blue: Path) -> None:
+def test_the_command_changes_what_its_arguments_name(client: Client, blue: Path) -> None:
     add("blue", blue, title="Blue", max_zoom=6, format="webp")
     add("blue", blue, attribution="us")
     tileset = client.get("/api/tilesets/blue/").json()

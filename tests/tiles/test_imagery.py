@@ -1,4 +1,4 @@
-"""Images painted over rasters: what they show, what is told of them, and what is left behind when they are refused."""
+"""Images painted over rasters: what they show, what is announced, and what is left behind when they are refused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from streaming.tiles.change_feed import EVERYTHING, ChangedArea, parse_change, t
 from streaming.tiles.grid import Tile, count_tiles
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.imagery_files import painted_files
-from streaming.tiles.source_kinds import imagery_folder, open_source
+from streaming.tiles.paths import imagery_folder
+from streaming.tiles.source_kinds import open_source
 from streaming.tiles.sources.base import SourceClosed
-from streaming.tiles.sources.footprint import opaque
+from streaming.tiles.sources.footprint import is_opaque
 from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings
@@ -68,7 +69,7 @@ def colour(tileset: TilesetSettings, place: tuple[int, int, int], across: int = 
     return tuple(int(value) for value in pixels[:3, 128, across])
 
 
-def told() -> list[ChangedArea]:
+def announced() -> list[ChangedArea]:
     """The lines of the tileset's feed."""
     return [parse_change(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("blue").log_key)]
 
@@ -85,7 +86,7 @@ def left_behind(tileset: TilesetSettings) -> list[str]:
 def refused(tileset: TilesetSettings, image: bytes | Path, name: str | None = None) -> StreamError:
     with pytest.raises(StreamError) as caught:
         paint_sync(tileset, image, name)
-    assert (left_behind(tileset), told()) == ([], [])
+    assert (left_behind(tileset), announced()) == ([], [])
     return caught.value
 
 
@@ -94,12 +95,12 @@ def test_an_image_is_shown_over_what_was_there(blue: TilesetSettings, image: Ima
     assert (colour(blue, IN_WEST), colour(blue, IN_EAST)) == (RED, BLUE)
 
 
-def test_exactly_what_it_touches_is_told(blue: TilesetSettings, image: Images) -> None:
+def test_exactly_the_changed_area_is_announced(blue: TilesetSettings, image: Images) -> None:
     painted = paint_sync(blue, image(RED))
     assert painted.bounds == pytest.approx(WEST)
-    assert told() == [ChangedArea(box=painted.bounds)]
+    assert announced() == [ChangedArea(box=painted.bounds)]
     assert painted.tiles == count_tiles(WEST, range(5))  # half as many degrees a pixel as the file below: one zoom more
-    assert Tile(*IN_WEST) in told()[0] and Tile(*IN_EAST) not in told()[0]
+    assert Tile(*IN_WEST) in announced()[0] and Tile(*IN_EAST) not in announced()[0]
 
 
 def test_bytes_and_pieces_are_taken_too(blue: TilesetSettings, image: Images) -> None:
@@ -125,7 +126,7 @@ def test_an_image_replaces_the_one_of_its_name(blue: TilesetSettings, image: Ima
     paint_sync(blue, image(GREEN, EAST), "strip")
     assert names(blue) == ["strip"]
     assert (colour(blue, IN_WEST), colour(blue, IN_EAST)) == (BLUE, GREEN)
-    assert [touched.box for touched in told()] == [pytest.approx(WEST), pytest.approx(EAST), pytest.approx(WEST)]
+    assert [area.box for area in announced()] == [pytest.approx(WEST), pytest.approx(EAST), pytest.approx(WEST)]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_images_are_taken_away_one_by_one_or_all(blue: TilesetSettings, image: I
     paint_sync(blue, image(RED), "west")
     assert (clear_imagery_sync(blue), clear_imagery_sync(blue)) == (2, 0)
     assert (left_behind(blue), colour(blue, IN_EAST)) == ([], BLUE)
-    assert [touched.box for touched in told()] == [pytest.approx(box) for box in (WEST, EAST, WEST, WEST, EAST, WEST)]
+    assert [area.box for area in announced()] == [pytest.approx(box) for box in (WEST, EAST, WEST, WEST, EAST, WEST)]
 
 
 def test_an_image_beyond_what_was_there_makes_the_tileset_larger(blue: TilesetSettings, image: Images) -> None:
@@ -188,18 +189,18 @@ def test_an_image_beyond_what_was_there_makes_the_tileset_larger(blue: TilesetSe
     source.close()
 
 
-def test_across_the_antimeridian_only_the_two_sides_are_told(blue: TilesetSettings, image: Images) -> None:
+def test_across_the_antimeridian_only_the_two_sides_are_announced(blue: TilesetSettings, image: Images) -> None:
     paint_sync(blue, image(RED, (-3e5, 8e6, 3e5, 8.5e6), crs="EPSG:3832"))  # around 150 E
     clear_imagery_sync(blue)
     paint_sync(blue, image(RED, (3e6, 1e6, 4e6, 2e6), crs="EPSG:3832"))
-    west, _, east, _ = told()[-1].box or (0, 0, 0, 0)
+    west, _, east, _ = announced()[-1].box or (0, 0, 0, 0)
     assert 176 < west < 178 and -176 < east < -173
     source = open_source(blue)
     assert source.metadata.bounds[::2] == (-180, 180)
     source.close()
 
 
-async def test_a_viewer_who_asks_meanwhile_gets_what_is_there(data_dir: Path, image: Images, settings: Any) -> None:
+async def test_a_tile_requested_meanwhile_is_rendered_from_what_is_there(data_dir: Path, image: Images, settings: Any) -> None:
     settings.GEOSTREAM_TILE_CHECK_SECONDS = 3600.0
     path = write_raster(data_dir / "blue.tif", plain(*BLUE))
     tileset = tileset_settings(await Tileset.objects.acreate(name="blue", kind="raster", source=str(path), max_zoom=8))
@@ -271,7 +272,7 @@ def test_whether_a_great_many_blocks_are_opaque_is_not_looked_at(tmp_path: Path)
             tmp_path / "a.tif", "w", width=16, height=height, blockysize=1, transform=from_bounds(*EUROPE, 16, height), **profile
         ):
             pass
-        assert opaque(tmp_path / "a.tif") is seen
+        assert is_opaque(tmp_path / "a.tif") is seen
 
 
 @pytest.mark.parametrize("bounds", [(0.0, -90.0, 20.0, -86.0), (200.0, 40.0, 220.0, 60.0)])
@@ -315,7 +316,7 @@ def test_a_painted_image_that_is_damaged_later_can_be_taken_away(blue: TilesetSe
     spoilt.write_bytes(b"damaged")
     assert [painted.bounds is None for painted in imagery_sync(blue)] == [False, True]
     clear_imagery_sync(blue, "spoilt")
-    assert told()[-1] == EVERYTHING
+    assert announced()[-1] == EVERYTHING
     assert colour(blue, IN_WEST) == RED
 
 

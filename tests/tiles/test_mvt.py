@@ -88,7 +88,7 @@ def test_any_number_of_values_is_read(count: int) -> None:
 
 
 @pytest.mark.parametrize("hashed", [0, 2**32 - 1])
-def test_values_of_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch, hashed: int) -> None:
+def test_values_of_equal_hashes_are_different_values(monkeypatch: pytest.MonkeyPatch, hashed: int) -> None:
     monkeypatch.setattr(mvt, "crc32", lambda value: hashed)
     features = [{"number": number} for number in range(SLOTS_FROM)]
     assert read(encoded(features)) == [typed(each) for each in features]

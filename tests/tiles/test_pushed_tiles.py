@@ -1,4 +1,4 @@
-"""Pushed tiles: what is taken, what is refused, and what is told of it."""
+"""Pushed tiles: what is taken, what is refused, and what is announced."""
 
 from __future__ import annotations
 
@@ -93,13 +93,13 @@ def pushed(**options: Any) -> TilesetSettings:
     return tileset_settings(Tileset.objects.create(name="radar", kind="pushed", **options))
 
 
-def told() -> list[ChangedArea]:
+def announced() -> list[ChangedArea]:
     """The lines of the tileset's feed."""
     return [parse_change(fields[b"n"][13:]) for _, fields in sync_redis().xrange(tiles_feed("radar").log_key)]
 
 
 def nothing_happened() -> bool:
-    return not told() and not sync_redis().exists(*pushed_keys("radar"))
+    return not announced() and not sync_redis().exists(*pushed_keys("radar"))
 
 
 def refused(tileset: TilesetSettings, data: bytes, tile: Tile = PLACE) -> StreamError:
@@ -119,19 +119,19 @@ async def test_a_tile_is_shown_as_it_was_pushed() -> None:
     assert await tile_renderer().tile(tileset, Tile(3, 0, 0)) is None
 
 
-def test_only_what_changes_is_told() -> None:
+def test_only_changes_are_announced() -> None:
     tileset = pushed()
     outcomes = [push_sync(tileset, PLACE, data).outcome for data in (picture(1), picture(1), picture(2))]
     assert outcomes == ["added", "unchanged", "updated"]
-    assert told() == [changed_tiles([PLACE])] * 2
+    assert announced() == [changed_tiles([PLACE])] * 2
 
 
-def test_a_removed_tile_is_told_too() -> None:
+def test_a_removed_tile_is_announced_too() -> None:
     tileset = pushed()
     push_sync(tileset, PLACE, picture(1))
     remove_sync(tileset, PLACE)
     assert open_source(tileset).render(*PLACE) is None
-    assert told() == [changed_tiles([PLACE])] * 2
+    assert announced() == [changed_tiles([PLACE])] * 2
 
 
 def test_what_is_not_there_cannot_be_removed() -> None:
@@ -322,7 +322,7 @@ def test_a_tileset_takes_so_many_tiles(settings: Any) -> None:
         push_sync(tileset, Tile(3, 2, 0), picture(1))
     assert caught.value.code == "tileset_full"
     assert push_sync(tileset, Tile(3, 1, 0), picture(2)).outcome == "updated"
-    assert len(told()) == 3
+    assert len(announced()) == 3
 
 
 def test_tiles_of_a_format_that_is_not_the_tilesets_any_more_are_not_shown() -> None:
@@ -361,9 +361,9 @@ def test_the_command_takes_no_source_for_pushed_tiles_and_one_for_others(argumen
     assert not Tileset.objects.exists()
 
 
-def test_other_settings_are_told() -> None:
+def test_other_settings_are_announced() -> None:
     pushed()
     row = Tileset.objects.get()
     row.attribution = "us"
     row.save()
-    assert told() == [ChangedArea()]
+    assert announced() == [ChangedArea()]

@@ -1,4 +1,4 @@
-"""What is pushed or painted reaches those who look at it, over their socket, and nobody else."""
+"""Pushed tiles and painted images reach the clients that look at them, and no others."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def burst(peer: GeoPeer) -> dict[tuple[int, ...], str]:
 
 
 async def next_tiles(peer: GeoPeer) -> dict[tuple[int, ...], str]:
-    """The next tiles that are sent; a viewer may be told more than once that there is nothing new."""
+    """The next tiles that are sent; `tiles_ready` may come more than once without any."""
     while not (tiles := await burst(peer)):
         pass
     return tiles
@@ -62,7 +62,7 @@ async def make(**fields: Any) -> TilesetSettings:
     return tileset_settings(await Tileset.objects.acreate(name="seen", **fields))
 
 
-async def test_a_pushed_tile_reaches_those_who_look_there(geo: Connect) -> None:
+async def test_a_pushed_tile_reaches_the_clients_that_look_there(geo: Connect) -> None:
     tileset = await make(kind="pushed")
     here, elsewhere = geo(), geo()
     assert await subscribe(here, (3, 4), (1, 50, 2, 51)) == {}

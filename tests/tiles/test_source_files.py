@@ -1,4 +1,4 @@
-"""What the files behind a tileset are, and what of it a change of them touches."""
+"""What the files behind a tileset are, and which tiles a change of them changes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def painted(data_dir: Path, stamp: int, bounds: tuple[float, ...], tileset: str 
     return write_raster(folder / f"{stamp:020d}-0123-image.tif", plain(1, 2, 3), bounds)
 
 
-def box_of(touched: ChangedArea | None) -> Any:
-    assert touched is not None and touched.box is not None
-    return pytest.approx(touched.box)
+def box_of(area: ChangedArea | None) -> Any:
+    assert area is not None and area.box is not None
+    return pytest.approx(area.box)
 
 
 def test_files_are_named_whether_they_are_there_or_not(data_dir: Path) -> None:
@@ -59,45 +59,45 @@ def test_nothing_changed(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3))
     files = SourceFiles(tileset("raster", "a.tif"))
     assert not files.changed()
-    assert files.take([data_dir / "a.tif"]) is None
+    assert files.take_change([data_dir / "a.tif"]) is None
 
 
-def test_a_replaced_file_touches_everything_once(data_dir: Path) -> None:
+def test_a_replaced_file_changes_everything_once(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3))
     files = SourceFiles(tileset("raster", "a.tif"))
     write_raster(data_dir / "a.tif", plain(4, 5, 6), WEST)
     assert files.changed()
-    assert files.take([]) == EVERYTHING
-    assert files.take([]) is None
+    assert files.take_change([]) == EVERYTHING
+    assert files.take_change([]) is None
 
 
-def test_a_file_of_a_mosaic_touches_where_it_was_and_where_it_is(data_dir: Path) -> None:
+def test_a_file_of_a_mosaic_changes_where_it_was_and_where_it_is(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3), WEST)
     write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
     files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
     write_raster(data_dir / "a.tif", plain(4, 5, 6), EAST)
-    assert box_of(files.take([])) == (0, 40, 15, 45)
+    assert box_of(files.take_change([])) == (0, 40, 15, 45)
     write_raster(data_dir / "a.tif", plain(7, 8, 9), EAST)
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
 
 
-def test_a_damaged_file_of_a_mosaic_touches_everything(data_dir: Path) -> None:
+def test_a_damaged_file_of_a_mosaic_changes_everything(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3), WEST)
     write_raster(data_dir / "b.tif", plain(1, 2, 3), NORTH)
     files = SourceFiles(tileset("raster", "a.tif", "b.tif"))
     (data_dir / "a.tif").write_bytes(b"no image")
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING
 
 
-def test_painted_images_touch_where_they_are_when_they_come_and_go(data_dir: Path) -> None:
+def test_painted_images_change_where_they_are_when_they_come_and_go(data_dir: Path) -> None:
     write_raster(data_dir / "a.tif", plain(1, 2, 3))
     files = SourceFiles(tileset("raster", "a.tif"))
     image = painted(data_dir, 1, EAST)
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
     painted(data_dir, 2, NORTH)
-    assert box_of(files.take([])) == NORTH
+    assert box_of(files.take_change([])) == NORTH
     image.unlink()
-    assert box_of(files.take([])) == EAST
+    assert box_of(files.take_change([])) == EAST
 
 
 def test_only_files_that_can_be_read_can_be_opened(data_dir: Path) -> None:
@@ -115,16 +115,16 @@ def test_a_journal_counts_as_the_database(data_dir: Path, mbtiles: Callable[...,
     files = SourceFiles(tileset("mbtiles", "a.mbtiles"))
     reader = sqlite3.connect(path)
     reader.execute("SELECT * FROM tiles").fetchall()
-    assert files.take([]) is None
+    assert files.take_change([]) is None
     writer.execute("UPDATE tiles SET tile_data = x'00'")
     writer.commit()
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING
     reader.close()
     writer.close()
 
 
 @pytest.mark.parametrize(
-    ("changed", "touched"),
+    ("changed", "area"),
     [
         (["3/4/5.png", "0/0/0.png"], changed_tiles([Tile(3, 4, 5), Tile(0, 0, 0)])),
         (["3/4/5.png", "metadata.json", "4", "a/b/c/d.png"], ChangedArea(WORLD, range(3, 5))),
@@ -134,21 +134,21 @@ def test_a_journal_counts_as_the_database(data_dir: Path, mbtiles: Callable[...,
         (["../other/1/1/1.png"], None),
     ],
 )
-def test_paths_of_a_directory_are_tiles(changed: list[str], touched: ChangedArea | None) -> None:
-    assert changes_in_directory([ROOT], [Path("/tiles", each) for each in changed]) == touched
+def test_paths_of_a_directory_are_tiles(changed: list[str], area: ChangedArea | None) -> None:
+    assert changes_in_directory([ROOT], [Path("/tiles", each) for each in changed]) == area
 
 
-def test_very_many_tiles_are_told_as_a_box() -> None:
-    touched = changes_in_directory([ROOT], [ROOT / "12" / str(2048 + n % 40) / f"{2048 + n // 40}.png" for n in range(MAX_TILES + 1)])
-    assert touched is not None and touched.tiles is None
-    assert Tile(12, 2048, 2048) in touched and Tile(12, 2060, 2060) in touched
-    assert Tile(12, 2010, 2048) not in touched and Tile(11, 1024, 1024) not in touched
+def test_very_many_tiles_are_announced_as_a_box() -> None:
+    area = changes_in_directory([ROOT], [ROOT / "12" / str(2048 + n % 40) / f"{2048 + n // 40}.png" for n in range(MAX_TILES + 1)])
+    assert area is not None and area.tiles is None
+    assert Tile(12, 2048, 2048) in area and Tile(12, 2060, 2060) in area
+    assert Tile(12, 2010, 2048) not in area and Tile(11, 1024, 1024) not in area
 
 
-def test_another_folder_in_its_place_touches_everything(data_dir: Path) -> None:
+def test_another_folder_in_its_place_changes_everything(data_dir: Path) -> None:
     (data_dir / "tree" / "0").mkdir(parents=True)
     files = SourceFiles(tileset("directory", "tree"))
-    assert files.take([data_dir / "tree" / "0" / "0" / "0.png"]) == changed_tiles([Tile(0, 0, 0)])
+    assert files.take_change([data_dir / "tree" / "0" / "0" / "0.png"]) == changed_tiles([Tile(0, 0, 0)])
     (data_dir / "tree").rename(data_dir / "old")
     (data_dir / "tree").mkdir()
-    assert files.take([]) == EVERYTHING
+    assert files.take_change([]) == EVERYTHING

@@ -1,4 +1,4 @@
-"""Tiles are rendered once for all who wait, kept within a limit, and forgotten when they change."""
+"""Tiles are rendered once for all callers, kept within a limit, and forgotten when they change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def press() -> Iterator[Press]:
 
 
 @pytest.fixture
-async def store() -> AsyncIterator[TileCache]:
+async def cache() -> AsyncIterator[TileCache]:
     made = TileCache(threads=1, cache_bytes=10_000)
     yield made
     made.close()
@@ -62,14 +62,14 @@ async def entered(press: Press) -> None:
     assert await asyncio.to_thread(press.entered.wait, 10)
 
 
-async def test_a_tile_is_known_by_the_hash_of_its_bytes(store: TileCache, press: Press) -> None:
-    tile = await store.get("t", lambda: press, ROOT)
+async def test_a_tile_is_known_by_the_hash_of_its_bytes(cache: TileCache, press: Press) -> None:
+    tile = await cache.get("t", lambda: press, ROOT)
     assert tile == (b"first", "image/png", blake2b(b"first", digest_size=16).hexdigest())
 
 
-async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileCache, press: Press) -> None:
+async def test_a_tile_is_rendered_once_for_all_callers(cache: TileCache, press: Press) -> None:
     press.open.clear()
-    waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(20)]
+    waiting = [asyncio.create_task(cache.get("t", lambda: press, ROOT)) for _ in range(20)]
     await entered(press)
     press.open.set()
     tiles = await asyncio.gather(*waiting)
@@ -77,47 +77,47 @@ async def test_a_tile_is_rendered_once_for_all_who_wait(store: TileCache, press:
     assert all(tile is tiles[0] for tile in tiles)
 
 
-async def test_a_rendered_tile_is_kept(store: TileCache, press: Press) -> None:
-    assert await store.get("t", lambda: press, ROOT) is await store.get("t", lambda: press, ROOT)
+async def test_a_rendered_tile_is_kept(cache: TileCache, press: Press) -> None:
+    assert await cache.get("t", lambda: press, ROOT) is await cache.get("t", lambda: press, ROOT)
     assert press.rendered == [ROOT]
 
 
-async def test_an_empty_tile_is_kept_too(store: TileCache, press: Press) -> None:
+async def test_an_empty_tile_is_kept_too(cache: TileCache, press: Press) -> None:
     press.content = b"nothing"
-    assert await store.get("t", lambda: press, ROOT) is None
-    assert await store.get("t", lambda: press, ROOT) is None
+    assert await cache.get("t", lambda: press, ROOT) is None
+    assert await cache.get("t", lambda: press, ROOT) is None
     assert press.rendered == [ROOT]
 
 
-async def test_the_tiles_asked_for_longest_ago_make_room(store: TileCache, press: Press) -> None:
+async def test_the_tiles_used_longest_ago_make_room(cache: TileCache, press: Press) -> None:
     press.content = bytes(1000)
     tiles = [Tile(10, x, 0) for x in range(20)]
     for tile in tiles:
-        await store.get("t", lambda: press, tile)
-        await store.get("t", lambda: press, tiles[0])
-    assert store.kept_bytes <= 10_000
-    assert len(store) == 10_000 // (1000 + ENTRY_BYTES)
-    assert store.kept("t", tiles[0]) and store.kept("t", tiles[-1]) and not store.kept("t", tiles[1])
+        await cache.get("t", lambda: press, tile)
+        await cache.get("t", lambda: press, tiles[0])
+    assert cache.kept_bytes <= 10_000
+    assert len(cache) == 10_000 // (1000 + ENTRY_BYTES)
+    assert cache.peek("t", tiles[0]) and cache.peek("t", tiles[-1]) and not cache.peek("t", tiles[1])
 
 
-async def test_a_tile_larger_than_the_limit_is_not_kept(store: TileCache, press: Press) -> None:
+async def test_a_tile_larger_than_the_limit_is_not_kept(cache: TileCache, press: Press) -> None:
     press.content = bytes(20_000)
-    assert await store.get("t", lambda: press, ROOT)
-    assert store.kept_bytes == len(store) == 0
+    assert await cache.get("t", lambda: press, ROOT)
+    assert cache.kept_bytes == len(cache) == 0
 
 
-async def test_what_touches_an_area_is_forgotten(store: TileCache, press: Press) -> None:
+async def test_tiles_of_a_changed_area_are_forgotten(cache: TileCache, press: Press) -> None:
     tiles = [Tile(1, x, y) for x in (0, 1) for y in (0, 1)] + [ROOT]
     for tile in tiles:
-        await store.get("t", lambda: press, tile)
-        await store.get("other", lambda: press, tile)
-    assert set(store.invalidate("t", ChangedArea((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
-    assert store.invalidate("t", ChangedArea((10, 10, 20, 20))) == []
-    assert store.kept("t", Tile(1, 0, 0)) and store.kept("other", ROOT)
+        await cache.get("t", lambda: press, tile)
+        await cache.get("other", lambda: press, tile)
+    assert set(cache.invalidate("t", ChangedArea((10, 10, 20, 20)))) == {Tile(1, 1, 0), ROOT}
+    assert cache.invalidate("t", ChangedArea((10, 10, 20, 20))) == []
+    assert cache.peek("t", Tile(1, 0, 0)) and cache.peek("other", ROOT)
 
 
-async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: TileCache, press: Press) -> None:
-    await store.get("t", lambda: press, ROOT)
+async def test_the_cache_can_be_read_while_a_change_is_compared_with_it(cache: TileCache, press: Press) -> None:
+    await cache.get("t", lambda: press, ROOT)
 
     class Slow(ChangedArea):
         def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
@@ -126,52 +126,52 @@ async def test_tiles_can_be_had_while_it_is_found_out_what_is_touched(store: Til
             return tiles
 
     looking, had = threading.Event(), threading.Event()
-    invalidating = asyncio.create_task(asyncio.to_thread(store.invalidate, "t", Slow()))
+    invalidating = asyncio.create_task(asyncio.to_thread(cache.invalidate, "t", Slow()))
     await asyncio.to_thread(looking.wait, 10)
-    await store.get("t", lambda: press, ROOT)  # never comes back if the lock is held meanwhile
+    await cache.get("t", lambda: press, ROOT)  # never comes back if the lock is held meanwhile
     had.set()
     assert await invalidating == [ROOT]
 
 
-async def test_only_the_zooms_that_are_named_are_forgotten(store: TileCache, press: Press) -> None:
+async def test_only_the_zooms_that_are_named_are_forgotten(cache: TileCache, press: Press) -> None:
     for tile in (ROOT, Tile(1, 0, 0)):
-        await store.get("t", lambda: press, tile)
-    assert store.invalidate("t", ChangedArea(zooms=range(1, 9))) == [Tile(1, 0, 0)]
+        await cache.get("t", lambda: press, tile)
+    assert cache.invalidate("t", ChangedArea(zooms=range(1, 9))) == [Tile(1, 0, 0)]
 
 
-async def test_what_was_being_rendered_when_it_changed_is_not_kept(store: TileCache, press: Press) -> None:
+async def test_what_was_being_rendered_when_it_changed_is_not_kept(cache: TileCache, press: Press) -> None:
     press.open.clear()
-    early = asyncio.create_task(store.get("t", lambda: press, ROOT))
+    early = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
     press.content = b"second"
-    store.invalidate("t")
-    late = asyncio.create_task(store.get("t", lambda: press, ROOT))
+    cache.invalidate("t")
+    late = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     press.open.set()
     assert [(await early or ("",))[0], (await late or ("",))[0]] == [b"first", b"second"]
-    kept = store.kept("t", ROOT)
+    kept = cache.peek("t", ROOT)
     assert kept is not None and kept.data == b"second"
 
 
-async def test_what_nobody_waits_for_any_more_is_not_rendered(store: TileCache, press: Press) -> None:
+async def test_a_tile_that_no_caller_waits_for_is_not_rendered(cache: TileCache, press: Press) -> None:
     press.open.clear()
-    first = asyncio.create_task(store.get("t", lambda: press, ROOT))
+    first = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
-    second = asyncio.create_task(store.get("t", lambda: press, Tile(1, 0, 0)))
+    second = asyncio.create_task(cache.get("t", lambda: press, Tile(1, 0, 0)))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
     press.open.set()
     await first
-    await store.get("t", lambda: press, Tile(1, 1, 1))
+    await cache.get("t", lambda: press, Tile(1, 1, 1))
     assert press.rendered == [ROOT, Tile(1, 1, 1)]
-    assert len(store.flights) == 0
+    assert len(cache.pool) == 0
 
 
-async def test_others_get_it_although_one_went_away(store: TileCache, press: Press) -> None:
+async def test_other_callers_get_the_tile_when_one_is_cancelled(cache: TileCache, press: Press) -> None:
     press.open.clear()
-    blocking = asyncio.create_task(store.get("t", lambda: press, ROOT))
+    blocking = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
-    one, other = (asyncio.create_task(store.get("t", lambda: press, Tile(1, 0, 0))) for _ in range(2))
+    one, other = (asyncio.create_task(cache.get("t", lambda: press, Tile(1, 0, 0))) for _ in range(2))
     await asyncio.sleep(0)
     one.cancel()
     press.open.set()
@@ -179,9 +179,9 @@ async def test_others_get_it_although_one_went_away(store: TileCache, press: Pre
     assert await other
 
 
-async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileCache, press: Press) -> None:
+async def test_the_loop_runs_on_while_a_tile_is_rendered(cache: TileCache, press: Press) -> None:
     press.open.clear()
-    waiting = asyncio.create_task(store.get("t", lambda: press, ROOT))
+    waiting = asyncio.create_task(cache.get("t", lambda: press, ROOT))
     await entered(press)
     for _ in range(100):
         await asyncio.sleep(0)
@@ -190,28 +190,28 @@ async def test_the_loop_runs_on_while_a_tile_is_rendered(store: TileCache, press
     assert await waiting
 
 
-async def test_a_failure_reaches_all_who_wait_and_is_not_kept(store: TileCache, press: Press) -> None:
+async def test_a_failure_reaches_all_callers_and_is_not_kept(cache: TileCache, press: Press) -> None:
     press.content = b"broken"
     press.open.clear()
-    waiting = [asyncio.create_task(store.get("t", lambda: press, ROOT)) for _ in range(3)]
+    waiting = [asyncio.create_task(cache.get("t", lambda: press, ROOT)) for _ in range(3)]
     await entered(press)
     press.open.set()
     errors = await asyncio.gather(*waiting, return_exceptions=True)
     assert [getattr(error, "code", None) for error in errors] == ["invalid_source"] * 3
     press.content = b"mended"
-    assert await store.get("t", lambda: press, ROOT)
+    assert await cache.get("t", lambda: press, ROOT)
 
 
 def test_several_event_loops_share_a_rendering(press: Press) -> None:
-    store = TileCache(threads=2, cache_bytes=10_000)
+    cache = TileCache(threads=2, cache_bytes=10_000)
     press.open.clear()
     found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(asyncio.run(store.get("t", lambda: press, ROOT)))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: found.append(asyncio.run(cache.get("t", lambda: press, ROOT)))) for _ in range(3)]
     for thread in threads:
         thread.start()
     assert press.entered.wait(10)
     press.open.set()
     for thread in threads:
         thread.join()
-    store.close()
+    cache.close()
     assert len(found) == 3 and len(set(found)) == 1

@@ -1,4 +1,4 @@
-"""Whoever holds a version and applies the body made for it holds the new one; nothing sent is larger than the tile itself."""
+"""A client that holds a version and applies the update made for it holds the new one; no update is larger than the tile."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_a_browser_would_show_in_other_colours_is_sent_whole() -> None:
     assert smallest_update(png(HILLS), new, ALL) == whole_tile(new)
 
 
-def test_a_png_for_who_keeps_bytes_gets_byte_deltas() -> None:
+def test_a_client_that_keeps_bytes_gets_byte_deltas_of_a_png() -> None:
     old = png(HILLS, compress_level=0)
     new = png(repainted(HILLS), compress_level=0)
     made = smallest_update(old, new, BYTES)
@@ -98,7 +98,7 @@ def test_a_png_for_who_keeps_bytes_gets_byte_deltas() -> None:
 
 
 @pytest.mark.parametrize("mime", [MVT, "image/webp"])
-def test_other_tiles_get_byte_deltas_also_from_who_offers_pixels(mime: str) -> None:
+def test_other_tiles_get_byte_deltas_also_if_pixel_deltas_are_offered(mime: str) -> None:
     base = np.random.default_rng(1).bytes(5000)
     old, new = rendered_tile(base, mime), rendered_tile(base[:100] + b"something new" + base[100:], mime)
     made = smallest_update(old, new, ALL)
@@ -154,10 +154,10 @@ def test_a_series_of_updates_decodes_each_version_once(monkeypatch: pytest.Monke
 
 
 def test_decoded_pixels_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    room = tile_updates._DecodedPixels(3 * HILLS.nbytes)
+    decoded = tile_updates._DecodedPixels(3 * HILLS.nbytes)
     for seed in range(5):
-        room.pixels(png(repainted(HILLS, seed)))
-    assert (len(room._kept), room._kept.kept_bytes) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
+        decoded.pixels(png(repainted(HILLS, seed)))
+    assert (len(decoded._kept), decoded._kept.cost) == (2, 2 * (HILLS.nbytes + ENTRY_BYTES))
 
 
 def test_updates_can_be_made_in_several_threads() -> None:
@@ -168,50 +168,50 @@ def test_updates_can_be_made_in_several_threads() -> None:
     assert all(np.array_equal(applied(old, each), images.decode_pixels(new.data)) for (old, new), each in zip(pairs, made, strict=True))
 
 
-class TestVersions:
+class TestTileHistory:
     TILE = Tile(3, 1, 2)
 
     def test_a_version_is_found_by_tileset_tile_and_etag(self) -> None:
-        versions, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
-        versions.keep("relief", self.TILE, tile)
-        assert versions.find("relief", self.TILE, tile.etag) is tile
-        assert versions.find("other", self.TILE, tile.etag) is None
-        assert versions.find("relief", Tile(3, 2, 1), tile.etag) is None
-        assert versions.find("relief", self.TILE, "another") is None
+        history, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
+        history.add("relief", self.TILE, tile)
+        assert history.find("relief", self.TILE, tile.etag) is tile
+        assert history.find("other", self.TILE, tile.etag) is None
+        assert history.find("relief", Tile(3, 2, 1), tile.etag) is None
+        assert history.find("relief", self.TILE, "another") is None
 
     def test_what_was_used_longest_ago_makes_room(self) -> None:
-        versions = TileHistory(3 * (1000 + ENTRY_BYTES))
+        history = TileHistory(3 * (1000 + ENTRY_BYTES))
         tiles = [rendered_tile(bytes([number]) * 1000, MVT) for number in range(4)]
         for tile in tiles[:3]:
-            versions.keep("relief", self.TILE, tile)
-        versions.find("relief", self.TILE, tiles[0].etag)
-        versions.keep("relief", self.TILE, tiles[3])
-        assert [versions.find("relief", self.TILE, tile.etag) is not None for tile in tiles] == [True, False, True, True]
-        assert versions.kept_bytes == 3 * (1000 + ENTRY_BYTES)
+            history.add("relief", self.TILE, tile)
+        history.find("relief", self.TILE, tiles[0].etag)
+        history.add("relief", self.TILE, tiles[3])
+        assert [history.find("relief", self.TILE, tile.etag) is not None for tile in tiles] == [True, False, True, True]
+        assert history.kept_bytes == 3 * (1000 + ENTRY_BYTES)
 
     def test_a_version_kept_twice_is_there_once(self) -> None:
-        versions, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
+        history, tile = TileHistory(10_000), rendered_tile(b"tile", MVT)
         for _ in range(3):
-            versions.keep("relief", self.TILE, tile)
-        assert (len(versions), versions.kept_bytes) == (1, 4 + ENTRY_BYTES)
+            history.add("relief", self.TILE, tile)
+        assert (len(history), history.kept_bytes) == (1, 4 + ENTRY_BYTES)
 
     def test_what_has_no_room_at_all_displaces_nothing(self) -> None:
-        versions = TileHistory(2000)
+        history = TileHistory(2000)
         small, large = rendered_tile(b"tile", MVT), rendered_tile(bytes(5000), MVT)
-        versions.keep("relief", self.TILE, small)
-        versions.keep("relief", self.TILE, large)
-        assert versions.find("relief", self.TILE, small.etag) is small
-        assert versions.find("relief", self.TILE, large.etag) is None
+        history.add("relief", self.TILE, small)
+        history.add("relief", self.TILE, large)
+        assert history.find("relief", self.TILE, small.etag) is small
+        assert history.find("relief", self.TILE, large.etag) is None
 
     def test_several_threads_may_keep_and_find(self) -> None:
-        versions = TileHistory(50 * (100 + ENTRY_BYTES))
+        history = TileHistory(50 * (100 + ENTRY_BYTES))
         tiles = [rendered_tile(bytes([number]) * 100, MVT) for number in range(200)]
 
         def use(tile: RenderedTile) -> None:
-            versions.keep("relief", self.TILE, tile)
-            versions.find("relief", self.TILE, tiles[0].etag)
+            history.add("relief", self.TILE, tile)
+            history.find("relief", self.TILE, tiles[0].etag)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(use, tiles * 5))
-        assert len(versions) == 50
-        assert versions.kept_bytes == 50 * (100 + ENTRY_BYTES)
+        assert len(history) == 50
+        assert history.kept_bytes == 50 * (100 + ENTRY_BYTES)

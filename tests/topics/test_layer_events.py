@@ -13,7 +13,7 @@ from streaming.core.presentation import Presentation
 from streaming.dialects.phoenix.encoder import room_encoder
 from streaming.dialects.phoenix.serializers import V1, V2
 from streaming.engine.senders import ASGI, RAW
-from streaming.topics.layer_events import LayerEncoder, LayerVariant, event_payload, layer_encoder
+from streaming.topics.layer_events import LayerEncoder, LayerVariant, event_payload
 
 WHOLE = Presentation()
 
@@ -24,7 +24,7 @@ def delivery(seq: int | None = 5) -> Delivery:
 
 
 def encoder(topic: str = "layer:l", serializer: Any = V2, presentation: Presentation = WHOLE) -> LayerEncoder:
-    return layer_encoder(LayerVariant(topic, room_encoder(serializer, ASGI), presentation))
+    return LayerEncoder.of(LayerVariant(topic, room_encoder(serializer, ASGI), presentation))
 
 
 def test_members_that_speak_alike_share_an_encoder() -> None:
@@ -68,6 +68,6 @@ def test_each_delivery_is_an_event() -> None:
 
 
 def test_what_goes_to_a_transport_is_in_one_piece() -> None:
-    raw = layer_encoder(LayerVariant("layer:l", room_encoder(V2, RAW), WHOLE))
+    raw = LayerEncoder.of(LayerVariant("layer:l", room_encoder(V2, RAW), WHOLE))
     one, two = delivery(1), delivery(2)
     assert raw.frames([one, two]) == [raw.frames([one])[0] + raw.frames([two])[0]]

@@ -1,21 +1,24 @@
-"""One client of the geo protocol: its encoding, its requests, its subscriptions."""
+"""The session of one client of the geo protocol: its encoding, its requests and its subscriptions."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
 
 from streaming.core.errors import CloseCode, StreamError
-from streaming.core.hub import Hub
 from streaming.engine.auth import from_token
 from streaming.engine.conf import conf
 
 from .codec import DecodeError, Encoding, decode, encode, is_text, negotiate
 from .encoding import JSON_TEXT
+from .event_subscription import EventSubscription
+from .feature_request import FeatureRequest
+from .feature_subscription import FeatureSubscription
 from .messages import (
     Ack,
     Authenticate,
@@ -35,9 +38,8 @@ from .messages import (
     reply_id,
     type_of,
 )
-from .requests import wanted
-from .subscriptions import EventSubscription, FeatureSubscription
-from .tiles import TileSubscription
+from .subscription import Subscription
+from .tile_subscription import TileSubscription
 
 if TYPE_CHECKING:
     from streaming.engine.websocket import WebSocketConnection
@@ -45,50 +47,52 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REVIEW_AGAIN_SECONDS = 5.0
-
-Subscription = FeatureSubscription | EventSubscription | TileSubscription
+MAX_ID = 200
+"""Characters of a subscription id."""
+REVIEW_RETRY_SECONDS = 5.0
 
 
 class GeoSession:
-    """Answers one client. Requests are handled one after the other, in the order they came."""
+    """One client. Its requests are handled one after the other, in the order in which they were received."""
 
     dialect: ClassVar[str] = "geo"
 
     def __init__(self, connection: WebSocketConnection) -> None:
         self.connection = connection
+        self.runtime = connection.runtime
         self.outbox = connection.outbox
         self.framing = connection.sender.framing
         self.encoding = JSON_TEXT
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
-        self.tile_window: SendWindow | None = None
-        self._met = False
+        self._has_received = False
         self._bad_frames = 0
         self._reviewing: asyncio.Task[None] | None = None
         self._review_due = False
 
     @property
-    def hub(self) -> Hub:
-        """The process's hub."""
-        return self.connection.runtime.hub
-
-    @property
     def user(self) -> Any:
-        """Who is asking."""
+        """The client's user."""
         return self.connection.principal.user
+
+    @cached_property
+    def tile_window(self) -> SendWindow:
+        """What all tile subscriptions of the client may have under way together."""
+        from streaming.tiles.tile_viewport import SendWindow  # late, because most clients have no tiles
+
+        return SendWindow()
 
     async def receive(self, data: str | bytes) -> None:
         """Handle one frame."""
         try:
-            message, arrived = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES)
+            message, received_in = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES)
         except DecodeError as error:
-            self._undecodable(error)
+            self._refuse_frame(error)
             return
-        self._meet(message, arrived)
+        self._adopt_encoding(message, received_in)
         try:
-            await self._handle(message, arrived)
+            await self._handle(message, received_in)
         except DatabaseError as error:
             logger.error("a request could not be answered: %s", error)
             self.refuse(StreamError("internal", "the database does not answer; try again"), reply_id(message), ack=True)
@@ -103,23 +107,19 @@ class GeoSession:
         self.outbox.send(*self.framing.pack([encode(message, encoding)], is_text(encoding)))
 
     def refuse(self, error: StreamError, request_id: str | None, ack: bool = False) -> None:
-        """Say no, with the reason."""
+        """Send the reason why a request, or what belongs to it, is refused: as a negative `ack` or as an `error`."""
         if ack and request_id is not None:
             self.send(Ack(request_id=request_id, success=False, message=error.message, code=error.code))
         else:
             self.send(Error(code=error.code, message=error.message, request_id=request_id))
 
-    def wants_snapshot(self, asked: bool | None) -> bool:
-        """Whether what matches now is sent: as asked, else as the peer's kind expects."""
-        return not self.encoding.positional if asked is None else asked
-
     def forget(self, subscription_id: str) -> None:
-        """A subscription has ended."""
+        """Remove a subscription that has ended."""
         self.subscriptions.pop(subscription_id, None)
         self.revision += 1
 
     def expire(self, reason: StreamError) -> None:
-        """Say why the connection is about to be closed."""
+        """Send the reason for which the connection is about to be closed."""
         self.refuse(reason, None)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -137,16 +137,16 @@ class GeoSession:
         ]
 
     def tick(self, now: float) -> None:
-        """Nothing here depends on the time."""
+        """Nothing in a session depends on the time."""
 
     def access_changed(self) -> None:
-        """Layers were created, changed or deleted, or somebody else is asking."""
+        """Review the subscriptions, because layers, tilesets or the user have changed."""
         self._review_due = True
         if self.subscriptions and self._reviewing is None:
             self._reviewing = asyncio.create_task(self._review())
 
     def close(self) -> None:
-        """Leave everything."""
+        """Stop all subscriptions."""
         if self._reviewing is not None:
             self._reviewing.cancel()
         for subscription in self.subscriptions.values():
@@ -161,28 +161,29 @@ class GeoSession:
                     await subscription.review()
         except (DatabaseError, StreamError) as error:
             logger.warning("subscriptions could not be reviewed and will be: %s", error)
-            asyncio.get_running_loop().call_later(REVIEW_AGAIN_SECONDS, self.access_changed)
+            asyncio.get_running_loop().call_later(REVIEW_RETRY_SECONDS, self.access_changed)
         finally:
             self._reviewing = None
 
-    def _meet(self, message: Message, arrived: Encoding) -> None:
-        """Adopt the encoding of the first frame; a later sign that the peer cannot read real zstd is heeded too."""
-        if not self._met:
-            self._met = True
-            self.encoding = arrived
-            self.spare_pings = isinstance(message, Handshake) and arrived.positional and arrived.compression is Compression.ZSTD
-        elif arrived.stored_zstd and self.encoding.compression is Compression.ZSTD:
+    def _adopt_encoding(self, message: Message, received_in: Encoding) -> None:
+        """Answer in the encoding of the first frame, and in stored zstd if any frame shows that the peer needs it."""
+        if not self._has_received:
+            self._has_received = True
+            self.encoding = received_in
+            is_compressed = received_in.compression is Compression.ZSTD
+            self.spare_pings = isinstance(message, Handshake) and received_in.positional and is_compressed
+        elif received_in.stored_zstd and self.encoding.compression is Compression.ZSTD:
             self.encoding = replace(self.encoding, stored_zstd=True)
 
-    def _undecodable(self, error: DecodeError) -> None:
-        if not self._met and error.encoding is not None:
+    def _refuse_frame(self, error: DecodeError) -> None:
+        if not self._has_received and error.encoding is not None:
             self.encoding = error.encoding
         self.refuse(error, error.request_id, ack=True)
         self._bad_frames += 1
         if self._bad_frames >= conf.MAX_BAD_FRAMES:
             self.connection.close(CloseCode.BAD_PROTOCOL, "too many messages that could not be read")
 
-    async def _handle(self, message: Message, arrived: Encoding) -> None:
+    async def _handle(self, message: Message, received_in: Encoding) -> None:
         match message:
             case Ping():
                 self.send(Pong(message.id))
@@ -190,7 +191,7 @@ class GeoSession:
                 pass
             case SubscribeFeatures():
                 self._check_new(message.subscription_id)
-                await self._add(FeatureSubscription(self, await wanted(message)))
+                await self._add(FeatureSubscription(self, await FeatureRequest.check(message)))
             case SubscribeEvents():
                 self._check_new(message.subscription_id)
                 await self._add(EventSubscription(self, message))
@@ -209,8 +210,8 @@ class GeoSession:
             case Authenticate():
                 await self._authenticate(message)
             case Handshake():
-                ack, agreed = negotiate(message, arrived)
-                self.send(ack, arrived)
+                ack, agreed = negotiate(message, received_in)
+                self.send(ack, received_in)
                 self.encoding = agreed
             case _:
                 raise StreamError("unsupported_type", f"{type_of(type(message))!r} messages are not accepted here")
@@ -220,12 +221,16 @@ class GeoSession:
             raise StreamError("duplicate_subscription", f"this connection already has a subscription {subscription_id[:100]!r}")
         if len(self.subscriptions) >= conf.MAX_SUBSCRIPTIONS:
             raise StreamError("too_many_subscriptions", f"a connection may have {conf.MAX_SUBSCRIPTIONS} subscriptions")
+        if len(subscription_id) > MAX_ID:
+            raise StreamError("bad_request", f"a subscription_id may have {MAX_ID} characters")
+        if "\0" in subscription_id:
+            raise StreamError("bad_request", "a subscription_id may not contain NUL")
 
     async def _add(self, subscription: Subscription) -> None:
         await subscription.start()
         self.subscriptions[subscription.id] = subscription
         self.revision += 1
-        self.access_changed()  # one may have come or gone while this was not yet listed
+        self.access_changed()  # layers may have come or gone before the subscription was listed
 
     def _subscription(self, subscription_id: str) -> Subscription:
         subscription = self.subscriptions.get(subscription_id)
@@ -239,7 +244,7 @@ class GeoSession:
         self.revision += 1
 
     async def _authenticate(self, message: Authenticate) -> None:
-        self.connection.runtime.connections.reassign(self.connection, await from_token(message.token))
+        self.runtime.connections.reassign(self.connection, await from_token(message.token))
         self.revision += 1
         self.send(Ack(request_id=reply_id(message) or "authenticate", success=True, message="Authenticated"))
         self.access_changed()

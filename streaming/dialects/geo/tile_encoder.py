@@ -1,16 +1,16 @@
-"""Tiles into frames of the geo dialect, each variant once.
+"""Encodes tiles as `tile_data` messages.
 
-Encoded forms are kept on the tile's body, which lives as long as somebody is brought it.
+Encoded forms are kept on the tile's update, which lives as long as it is being delivered.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from msgspec import UNSET
 
+from streaming.core.interning import Interned
 from streaming.engine.senders import Framing
 from streaming.tiles.grid import Tile
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TileVariant:
-    """All that the bytes of a tile's message depend on, besides the tile."""
+    """All that the bytes of a message depend on, besides the tile."""
 
     encoding: Encoding
     framing: Framing
@@ -34,45 +34,38 @@ class TileVariant:
 
 
 MAX_FORMS = 16
-"""Encoded forms kept of a body. Each subscription id makes one more, and deltas are kept for whoever comes next."""
+"""Number of encoded forms kept of an update.
+
+Each subscription id makes one more, and those of deltas are kept for later clients.
+"""
 
 
-class TileEncoder:
-    """`tile_data` messages of one variant."""
+class TileEncoder(Interned[TileVariant]):
+    """The encoder of `tile_data` messages of one variant."""
 
     def __init__(self, variant: TileVariant) -> None:
-        self.variant = variant
+        super().__init__(variant)
         self._text = is_text(variant.encoding)
-        self._listed = variant.data_encoding is DataEncoding.LIST
+        self._as_list = variant.data_encoding is DataEncoding.LIST
 
-    def frames(self, tile: Tile, body: TileUpdate) -> list[Any]:
+    def frames(self, tile: Tile, update: TileUpdate) -> list[Any]:
         """One message."""
-        found = body.frames.get(self)
-        if found is None:
-            if len(body.frames) >= MAX_FORMS:
-                body.frames.clear()
-            found = body.frames[self] = self.variant.framing.pack([encode(self._message(tile, body), self.variant.encoding)], self._text)
-        return found
+        frames = update.frames.get(self)
+        if frames is None:
+            if len(update.frames) >= MAX_FORMS:
+                update.frames.clear()
+            payload = encode(self._message(tile, update), self.variant.encoding)
+            frames = update.frames[self] = self.variant.framing.pack([payload], self._text)
+        return frames
 
-    def _message(self, tile: Tile, body: TileUpdate) -> TileData:
+    def _message(self, tile: Tile, update: TileUpdate) -> TileData:
         return TileData(
             subscription_id=self.variant.subscription_id,
             tile=(tile.x, tile.y, tile.z),
-            data=list(body.data) if self._listed else body.data,
-            mime_type=body.mime,
+            data=list(update.data) if self._as_list else update.data,
+            mime_type=update.mime,
             tileset=self.variant.tileset,
-            version=body.version,
-            encoding=body.encoding or UNSET,
-            base_version=UNSET if body.base_version is None else body.base_version,
+            version=update.version,
+            encoding=update.encoding or UNSET,
+            base_version=UNSET if update.base_version is None else update.base_version,
         )
-
-
-_encoders: WeakValueDictionary[TileVariant, TileEncoder] = WeakValueDictionary()
-
-
-def tile_encoder(variant: TileVariant) -> TileEncoder:
-    """The one encoder of a variant."""
-    encoder = _encoders.get(variant)
-    if encoder is None:
-        encoder = _encoders[variant] = TileEncoder(variant)
-    return encoder

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from streaming.core.interning import Interned
 from streaming.engine.senders import Framing
 
 from .serializers import Serializer
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from streaming.topics.rooms import Member
 
 
-class RoomEncoder:
+class RoomEncoder(Interned[tuple[Serializer, Framing]]):
     """The `Encoder` of clients that speak one version over one kind of sender."""
 
-    def __init__(self, serializer: Serializer, framing: Framing) -> None:
-        self.serializer = serializer
-        self._framing = framing
+    def __init__(self, variant: tuple[Serializer, Framing]) -> None:
+        super().__init__(variant)
+        self.serializer, self._framing = variant
 
     def broadcast(self, run: Sequence[TopicMessage]) -> list[Any]:
         """The same for every member: no references."""
@@ -53,12 +54,6 @@ class RoomEncoder:
         return self.serializer.text(None, None, message.topic, message.event, message.payload)
 
 
-_encoders: dict[tuple[Serializer, Framing], RoomEncoder] = {}
-
-
 def room_encoder(serializer: Serializer, framing: Framing) -> RoomEncoder:
     """The one encoder of a version and a framing, of which there are a few each."""
-    encoder = _encoders.get((serializer, framing))
-    if encoder is None:
-        encoder = _encoders[serializer, framing] = RoomEncoder(serializer, framing)
-    return encoder
+    return RoomEncoder.of((serializer, framing))

@@ -1,4 +1,4 @@
-"""The Redis commands as an installed part."""
+"""The app of the Redis commands."""
 
 from __future__ import annotations
 
@@ -35,12 +35,10 @@ class RedisCommandsConfig(EngineApp):
         ),
     )
     measures = (
-        Measure("geostream_redis_messages_total", "counter", (), "messages on channels of Redis that clients of its commands listen to"),
-        Measure("geostream_redis_bad_total", "counter", (), "those of them that were no JSON, and were passed over"),
-        Measure("geostream_redis_deliveries_total", "counter", (), "messages that these clients were told"),
-        Measure("geostream_redis_dropped_total", "counter", (), "messages that slow ones among them missed"),
-        Measure(
-            "geostream_redis_conflated_total", "counter", (), "waiting messages that a newer one of the same feature took the place of"
-        ),
-        Measure("geostream_redis_capped_total", "counter", (), "times that there was more than one `GET` is answered with"),
+        Measure("geostream_redis_messages_total", "counter", (), "messages on channels of Redis with subscribers among these clients"),
+        Measure("geostream_redis_bad_total", "counter", (), "those of them that were no JSON, and were skipped"),
+        Measure("geostream_redis_deliveries_total", "counter", (), "messages delivered to these clients"),
+        Measure("geostream_redis_dropped_total", "counter", (), "messages that slow clients among them missed"),
+        Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that were replaced by a newer one of the same feature"),
+        Measure("geostream_redis_capped_total", "counter", (), "answers to `GET` that leave out values beyond `GEOSTREAM_REDIS_VALUES`"),
     )

@@ -8,17 +8,17 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.engine.conf import conf
-from streaming.redis_data.names import readable
+from streaming.redis_data.names import readable_names
 
-from .policies import policies
+from .delivery.policies import slow_client_policies
 
 
 @register()
 def check_redis_commands(**kwargs: Any) -> list[CheckMessage]:
-    """What clients may read of Redis can be understood; else the first of them would find out."""
+    """An error if one of the settings cannot be read; else the first client would find out."""
     try:
-        readable(conf.REDIS_READABLE)
-        policies(conf.REDIS_SLOW)
+        readable_names(conf.REDIS_READABLE)
+        slow_client_policies(conf.REDIS_SLOW)
     except ImproperlyConfigured as error:
         return [Error(f"GEOSTREAM_REDIS_READABLE or GEOSTREAM_REDIS_SLOW cannot be read: {error}", id="streaming.E005")]
     return []

@@ -1,4 +1,4 @@
-"""The commands of one client. Subclass it to add your own: a method `command_NEAR` answers `NEAR`, given the words of the message.
+"""The commands of one client. Subclass `RedisCommands` to add your own: a method `command_NEAR` answers `NEAR`, given its words.
 
 class FleetCommands(RedisCommands):
     async def command_NEAR(self, words: Words) -> None:
@@ -22,43 +22,38 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from .client_filters import BadValue, Filters, Value
-from .crs import Crs
+from .delivery.subscribers import Subscriber
 from .envelopes import envelope, error, notice, pong
+from .geojson.client_filters import ClientFilters
+from .geojson.crs import Crs
+from .geojson.values import BadValue, Value
 from .grammar import (
     COMMANDS,
     VERSION,
+    Bare,
     Bbox,
     Buffer,
     Command,
     CommandError,
-    Del,
     ErrorCode,
-    Get,
     Hello,
-    PDel,
-    PGet,
-    Ping,
     Projection,
-    PSub,
-    Reset,
-    Sub,
+    Read,
+    Subscription,
     Words,
     parse,
     refuse_binary,
     split,
 )
-from .grants import Grants
-from .listeners import Listener
+from .permissions import UserPermissions
+from .service import RedisCommandsService
 
 if TYPE_CHECKING:
     from streaming.engine.client_connection import ClientConnection
 
-    from .service import RedisService
-
 PREFIX = "command_"
-MOST_WAITING_BYTES, LOOK_SECONDS = 1024 * 1024, 0.02
-"""Of the values of a hash, before more of them are read; and how often that is looked at."""
+MAX_WAITING_BYTES, CHECK_SECONDS = 1024 * 1024, 0.02
+"""Bytes that may wait for the client before more values of a hash are read; and how often that is checked."""
 _CODES: dict[str, ErrorCode] = {
     "forbidden": "forbidden",
     "unauthenticated": "forbidden",
@@ -69,11 +64,11 @@ _CODES: dict[str, ErrorCode] = {
 }
 NO_CRS = "this is not an EPSG code of a CRS that can be reached from degrees"
 _QUIET = {"forbidden", "unauthenticated", "invalid_crs"}
-"""Refusals that the servers this protocol comes from passed over in silence."""
+"""Refusals about which the servers this protocol comes from were silent."""
 
 
 class RedisCommands:
-    """One client's commands, handled one after the other."""
+    """Carries out the commands of one client, one after the other."""
 
     own: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     """The commands that subclasses add, by verb."""
@@ -83,15 +78,15 @@ class RedisCommands:
         methods = inspect.getmembers(cls, inspect.isfunction)
         cls.own = {name.removeprefix(PREFIX): method for name, method in methods if name.startswith(PREFIX)}
 
-    def __init__(self, connection: ClientConnection, service: RedisService) -> None:
+    def __init__(self, connection: ClientConnection, service: RedisCommandsService) -> None:
         self.connection = connection
         self.service = service
-        self.filters = Filters()
-        self.listener = Listener(connection.outbox, connection.sender.framing, self.filters)
+        self.filters = ClientFilters()
+        self.subscriber = Subscriber(connection.outbox, connection.sender.framing, self.filters)
         channels = service.channels
-        self.grants = Grants(channels.readable.needs, lambda: self.user, partial(channels.grant, self.listener))
-        self.tells_errors = False
-        self.acknowledges = False
+        self.permissions = UserPermissions(channels.readable.permissions, lambda: self.user, partial(channels.grant, self.subscriber))
+        self.wants_errors = False
+        self.wants_acks = False
 
     @property
     def user(self) -> Any:
@@ -111,7 +106,7 @@ class RedisCommands:
     # -- a message ---------------------------------------------------------
 
     async def receive(self, data: str | bytes) -> None:
-        """Carry out one message; what is wrong with it is told if the client is to know."""
+        """Carry out one message. The client is sent an error, if it is one that it wants to know."""
         try:
             if isinstance(data, bytes):
                 raise refuse_binary(data)
@@ -121,14 +116,14 @@ class RedisCommands:
             else:
                 await self.carry_out(parse(data))
         except CommandError as refused:
-            if self.tells_errors or not refused.quiet:
+            if self.wants_errors or not refused.quiet:
                 self.send(error(refused.code, refused.message, refused.client_reference))
 
     async def carry_out(self, command: Command) -> None:
         """One of the commands of the protocol. `CommandError`."""
         reference: str | None = getattr(command, "client_reference", None)
         try:
-            await self._carry_out(command, reference)
+            await self._carry_out(command)
         except StreamError as refused:
             raise _command_error(refused, reference) from refused
 
@@ -138,26 +133,18 @@ class RedisCommands:
         except StreamError as refused:
             raise _command_error(refused, words.reference()) from refused
 
-    async def _carry_out(self, command: Command, reference: str | None) -> None:
+    async def _carry_out(self, command: Command) -> None:
         match command:
-            case Get():
-                await self._get(command, self.filters)
-            case PGet():
-                await self._get(command, await self._one_off(command.crs))
-            case Sub():
-                await self.service.subscribe(self, command.name, reference)
-                self._acknowledge("subscribed", command.name, reference)
-            case Del():
-                self.service.unsubscribe(self, command.name)
-                self._acknowledge("unsubscribed", command.name, reference)
-            case PSub():
-                await self.service.psubscribe(self, command.pattern, reference)
-                self._acknowledge("subscribed", command.pattern, reference)
-            case PDel():
-                self.service.channels.punsubscribe(self.listener, command.pattern)
-                self._acknowledge("unsubscribed", command.pattern, reference)
-            case Ping():
+            case Read():
+                await self._read(command)
+            case Subscription():
+                await self._change_subscription(command)
+            case Bare(verb="PING"):
                 self.send(pong())
+            case Bare():
+                self.service.clear(self)
+                self.filters.clear()
+                self.subscriber.filters_changed()
             case Bbox():
                 await self._bbox(command)
             case Projection():
@@ -165,21 +152,29 @@ class RedisCommands:
             case Hello():
                 self._hello(command)
             case Buffer():
-                self.listener.batch(command.messages, command.milliseconds / 1000)
-            case Reset():
-                self.service.clear(self)
-                self.filters.clear()
-                self.service.channels.moved(self.listener)
+                self.subscriber.set_buffer(command.messages, command.milliseconds / 1000)
 
-    def _acknowledge(self, status: str, channel: str, reference: str | None) -> None:
-        if self.acknowledges:
-            self.send(notice({"status": status, "channel": channel}, reference))
+    async def _change_subscription(self, command: Subscription) -> None:
+        name, reference = command.name, command.client_reference
+        match command.verb:
+            case "SUB":
+                await self.service.subscribe(self, name, reference)
+            case "PSUB":
+                await self.service.psubscribe(self, name, reference)
+            case "DEL":
+                self.service.unsubscribe(self, name)
+            case "PDEL":
+                self.service.channels.punsubscribe(self.subscriber, name)
+        if self.wants_acks:
+            status = "subscribed" if command.verb in ("SUB", "PSUB") else "unsubscribed"
+            self.send(notice({"status": status, "channel": name}, reference))
 
     # -- reading -----------------------------------------------------------
 
-    async def _get(self, command: Get | PGet, filters: Filters) -> None:
-        if self.connection.sender.ended:  # what it asked before it left is not read: its answers would wait for nobody
+    async def _read(self, command: Read) -> None:
+        if self.connection.sender.ended:  # it has left: the answer would wait for nothing
             return
+        filters = self.filters if command.verb == "GET" else await self._filters_of_its_own(command.crs)
         source = command.name if command.field is None else f"{command.name} {command.field}"
         if not await self.service.readable_by(command.name, self):
             raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
@@ -201,12 +196,12 @@ class RedisCommands:
     async def _has_room(self) -> bool:
         """Wait until the client has taken most of what it was sent: a hash may be larger than the memory. False if it has gone."""
         sender = self.connection.sender
-        while self.connection.outbox.bytes > MOST_WAITING_BYTES and not sender.ended:
-            await asyncio.sleep(LOOK_SECONDS)
+        while self.connection.outbox.bytes > MAX_WAITING_BYTES and not sender.ended:
+            await asyncio.sleep(CHECK_SECONDS)
         return not sender.ended
 
-    async def _one_off(self, crs: str | None) -> Filters:
-        filters = Filters()
+    async def _filters_of_its_own(self, crs: str | None) -> ClientFilters:
+        filters = ClientFilters()
         if crs is not None:
             filters.set_projection(await self._crs(crs))
         return filters
@@ -221,17 +216,17 @@ class RedisCommands:
             self.filters.clear_box()
         else:
             self.filters.set_box(command.box, None if command.crs is None else await self._crs(command.crs))
-        self.service.channels.moved(self.listener)
+        self.subscriber.filters_changed()
 
     async def _projection(self, command: Projection) -> None:
         if command.off:
             self.filters.clear_projection()
         else:
             self.filters.set_projection(await self._crs(command.crs))
-        self.service.channels.moved(self.listener)
+        self.subscriber.filters_changed()
 
     def _hello(self, command: Hello) -> None:
-        self.tells_errors, self.acknowledges, self.filters.trim = command.errors, command.acks, command.trim
+        self.wants_errors, self.wants_acks, self.filters.trim = command.errors, command.acks, command.trim
         limits = {
             "command_bytes": conf.REDIS_COMMAND_BYTES,
             "subscriptions": conf.REDIS_SUBSCRIPTIONS,
@@ -247,7 +242,7 @@ def _command_error(refused: StreamError, reference: str | None) -> CommandError:
 
 
 def _content(text: bytes, encoded: Callable[[Value], bytes], passes: Callable[[Value], bool] = lambda value: True) -> bytes | None:
-    """A stored value as the client is to see it; None if it is no JSON, or outside the box."""
+    """A stored value as the client sees it; None if it is no JSON, or outside the box."""
     try:
         value = Value(text)
     except BadValue:

@@ -1,4 +1,4 @@
-"""The endpoint of the Redis commands."""
+"""The WebSocket consumer of the Redis commands."""
 
 from __future__ import annotations
 

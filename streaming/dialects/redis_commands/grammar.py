@@ -1,7 +1,7 @@
-"""Text into commands: a verb, words, and words with "=" (keywords), separated by any white space.
+"""Grammar: a message becomes a command. It is a verb, words, and words with "=" (keywords), separated by any white space.
 
-Where the servers this protocol comes from were silent about a mistake, so are we: such errors are `quiet`, and only clients that asked for
-them are told. Where they hung up, the client is told why. No message repeats what the client sent.
+Where the servers this protocol comes from were silent about a mistake, so is this one: such errors are `quiet`, and only clients that
+asked for them are sent them. Where those servers hung up, the client is told why. No message repeats what the client sent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VERSION = 2
 
 
 class CommandError(ValueError):
-    """A command that is not carried out. `quiet`: only clients that asked for all errors are told."""
+    """The refusal of a command. `quiet`: only clients that asked for all errors are sent it."""
 
     def __init__(self, code: ErrorCode, message: str, client_reference: str | None = None, *, quiet: bool = False) -> None:
         super().__init__(message)
@@ -32,18 +32,10 @@ class CommandError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Get:
-    """Read a hash, or one field of it."""
+class Read:
+    """GET reads a hash, or one field of it. PGET does so in a CRS of its own (None: degrees), regardless of box and projection."""
 
-    name: str
-    field: str | None = None
-    client_reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PGet:
-    """The same in a CRS of its own (None: degrees), regardless of box and projection."""
-
+    verb: Literal["GET", "PGET"]
     name: str
     field: str | None = None
     client_reference: str | None = None
@@ -51,45 +43,24 @@ class PGet:
 
 
 @dataclass(frozen=True, slots=True)
-class Sub:
-    """Follow a channel."""
+class Subscription:
+    """SUB subscribes to a channel, PSUB to all that a pattern matches. DEL and PDEL end that."""
 
+    verb: Literal["SUB", "DEL", "PSUB", "PDEL"]
     name: str
     client_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Del:
-    """Follow it no longer."""
+class Bare:
+    """A command without parameters. PING asks for PONG, RESET ends all subscriptions and clears the filters."""
 
-    name: str
-    client_reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PSub:
-    """Follow the channels like a pattern."""
-
-    pattern: str
-    client_reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PDel:
-    """Follow them no longer."""
-
-    pattern: str
-    client_reference: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Ask for PONG."""
+    verb: Literal["PING", "RESET"]
 
 
 @dataclass(frozen=True, slots=True)
 class Bbox:
-    """Set the box (None: clear it), in a CRS if one is named."""
+    """BBOX sets the box (None: clears it), in a CRS if one is named."""
 
     box: Quad | None
     crs: str | None = None
@@ -97,19 +68,19 @@ class Bbox:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Set the CRS of the output."""
+    """PROJECTION sets the CRS of the output."""
 
     crs: str
 
     @property
     def off(self) -> bool:
-        """Exactly so written it removes the projection; EPSG:4326 is one like any other."""
+        """Whether it removes the projection: written exactly so; EPSG:4326 is a projection like any other."""
         return self.crs == "epsg:4326"
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Speak a version of the protocol."""
+    """HELLO names a version of the protocol, and what the client wants of it."""
 
     version: int
     errors: bool = False
@@ -119,22 +90,17 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """Send pushes together, at most so many, at most so late; 0 and 0: one by one."""
+    """BUFFER wants messages together: so many at most, so late at most; 0 and 0: one by one."""
 
     messages: int
     milliseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """Drop subscriptions and filters."""
-
-
-Command = Get | PGet | Sub | Del | PSub | PDel | Ping | Bbox | Projection | Hello | Buffer | Reset
+Command = Read | Subscription | Bare | Bbox | Projection | Hello | Buffer
 
 
 class Words(NamedTuple):
-    """A message taken apart. Keywords may come twice; what that means the command says."""
+    """The parts of a message. A keyword may be there twice; each command decides what that means."""
 
     verb: str
     positional: list[str]
@@ -171,7 +137,7 @@ class Words(NamedTuple):
         return number
 
     def reference(self) -> str | None:
-        """What the client wants to know the answer by."""
+        """The client's reference, which the answer repeats."""
         for name, value in self.keywords:
             if name == "client_ref":
                 return value
@@ -181,10 +147,10 @@ class Words(NamedTuple):
 def parse(text: str) -> Command:
     """Raises CommandError."""
     words = split(text)
-    read = _READERS.get(words.verb)
-    if read is None:
+    parser = _PARSERS.get(words.verb)
+    if parser is None:
         raise CommandError("unknown_command", "there is no such command; they are written in upper case", words.reference(), quiet=True)
-    return read(words)
+    return parser(words)
 
 
 def split(text: str) -> Words:
@@ -198,23 +164,19 @@ def split(text: str) -> Words:
 
 
 def refuse_binary(data: bytes) -> CommandError:
-    """What is wrong with a binary frame: commands are text. One word alone is ignored."""
+    """The error of a binary frame: commands are text. One word alone is ignored."""
     return CommandError("binary", "commands are sent as text frames", quiet=len(data.split()) == 1)
 
 
-def _get(words: Words) -> Get:
-    bound = words.bind(("channel_name", "ref", "client_ref"))
-    return Get(bound["channel_name"], bound.get("ref"), bound.get("client_ref"))
+def _read(words: Words, verb: Literal["GET", "PGET"]) -> Read:
+    bound = words.bind(("channel_name", "ref", "client_ref", *(("projection",) if verb == "PGET" else ())))
+    return Read(verb, bound["channel_name"], bound.get("ref"), bound.get("client_ref"), bound.get("projection"))
 
 
-def _pget(words: Words) -> PGet:
-    bound = words.bind(("channel_name", "ref", "client_ref", "projection"))
-    return PGet(bound["channel_name"], bound.get("ref"), bound.get("client_ref"), bound.get("projection"))
-
-
-def _name(words: Words, parameter: str = "channel_name") -> tuple[str, str | None]:
+def _subscription(words: Words, verb: Literal["SUB", "DEL", "PSUB", "PDEL"]) -> Subscription:
+    parameter = "pattern" if verb in ("PSUB", "PDEL") else "channel_name"
     bound = words.bind((parameter,), keyword_only=("client_ref",))
-    return bound[parameter], bound.get("client_ref")
+    return Subscription(verb, bound[parameter], bound.get("client_ref"))
 
 
 def _bbox(words: Words) -> Bbox:
@@ -248,7 +210,7 @@ def _projection(words: Words) -> Projection:
 
 
 def _hello(words: Words) -> Hello:
-    """Any later version is answered with ours; keywords of later versions are passed over."""
+    """Any later version is answered with this one; keywords of later versions are ignored."""
     flags = {}
     for name, value in words.keywords:
         if name in ("errors", "acks", "trim"):
@@ -273,20 +235,20 @@ def _whole(words: Words, number: str) -> int:
     return int(number)
 
 
-_READERS: dict[str, Callable[[Words], Command]] = {
-    "GET": _get,
-    "SUB": lambda words: Sub(*_name(words)),
-    "DEL": lambda words: Del(*_name(words)),
-    "PING": lambda words: Ping(),
+_PARSERS: dict[str, Callable[[Words], Command]] = {
+    "GET": lambda words: _read(words, "GET"),
+    "SUB": lambda words: _subscription(words, "SUB"),
+    "DEL": lambda words: _subscription(words, "DEL"),
+    "PING": lambda words: Bare("PING"),
     "BBOX": _bbox,
     "PROJECTION": _projection,
-    "PGET": _pget,
+    "PGET": lambda words: _read(words, "PGET"),
     "HELLO": _hello,
-    "PSUB": lambda words: PSub(*_name(words, "pattern")),
-    "PDEL": lambda words: PDel(*_name(words, "pattern")),
+    "PSUB": lambda words: _subscription(words, "PSUB"),
+    "PDEL": lambda words: _subscription(words, "PDEL"),
     "BUFFER": _buffer,
-    "RESET": lambda words: Reset(),
+    "RESET": lambda words: Bare("RESET"),
 }
-COMMANDS = tuple(_READERS)
+COMMANDS = tuple(_PARSERS)
 EXTENSIONS = frozenset(("HELLO", "PSUB", "PDEL", "BUFFER", "RESET"))
-"""What the servers this protocol comes from pass over in silence, whatever stands behind it."""
+"""Verbs that the servers this protocol comes from ignored silently, whatever followed them."""

@@ -1,142 +1,138 @@
-"""What one process runs for the Redis commands: the channels, the hashes, the layers, and the clients' CRSs. Started with the first client.
+"""The service of the Redis commands in one process: channels, hashes, layers, and the clients' CRSs. It starts with the first client.
 
-A name is a layer, if there is one that the user may read, or else a readable name of Redis. What may not be read is as what is not there.
+A name is a layer, if there is one of that name, or else a name of Redis. Without the right to read it, a client gets the same answer as if
+it were not there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from typing import TYPE_CHECKING
-
-from django.utils.module_loading import import_string
+from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
-from streaming.redis_data.hashes import Store, commands_url
-from streaming.redis_data.names import readable
+from streaming.redis_data.hashes import HashReader, commands_url
+from streaming.redis_data.names import readable_names
 
-from .channels import Channels
-from .client_filters import Filters
-from .commands import RedisCommands
-from .crs import CrsCatalogue
-from .layers import Layers
-from .policies import policies
+from .delivery.channels import ChannelSubscriptions
+from .delivery.layers import LayerSubscriptions
+from .delivery.policies import slow_client_policies
+from .delivery.subscribers import Subscriber
+from .geojson.client_filters import ClientFilters
+from .geojson.crs import CrsCatalogue
+from .layer_reader import LayerReader
+from .permissions import UserPermissions
 
 if TYPE_CHECKING:
-    from streaming.engine.client_connection import ClientConnection
     from streaming.engine.runtime import Runtime
-
 
 CONFIRM_SECONDS = 1.0
 """How long a subscription waits for Redis. It is made once Redis is there, however long that takes."""
 
 
-async def _confirmed(subscription: asyncio.Future[list[bool]]) -> None:
-    await asyncio.wait([subscription], timeout=CONFIRM_SECONDS)
+class Client(Protocol):
+    """One client, as the service sees it."""
+
+    subscriber: Subscriber
+    permissions: UserPermissions
+
+    @property
+    def user(self) -> Any:
+        """The Django user, or `AnonymousUser`."""
 
 
-class RedisService(Service):
-    """The Redis commands of one process. Made with the first client, for what it needs takes a moment to import."""
+class RedisCommandsService(Service):
+    """What all clients of the Redis commands share."""
 
     def __init__(self, runtime: Runtime) -> None:
         """ImproperlyConfigured if a setting cannot be read."""
         super().__init__(runtime)
-        policies(conf.REDIS_SLOW)
-        self._bus = Bus(commands_url())
-        self._store = Store()
+        slow_client_policies(conf.REDIS_SLOW)
         self.crs = CrsCatalogue()
-        self.channels = Channels(self._bus, readable(conf.REDIS_READABLE))
-        self.layers = Layers(runtime, self.channels)
+        self._bus = Bus(commands_url())
+        self._hash_reader = HashReader()
+        self._layer_reader = LayerReader(runtime.hub)
+        self.channels = ChannelSubscriptions(self._bus, readable_names(conf.REDIS_READABLE))
+        self.layers = LayerSubscriptions(runtime.hub, self.channels)
 
     async def start(self) -> None:
-        """Listen."""
+        """Connect to Redis."""
         await self._bus.start()
 
     async def stop(self) -> None:
         """End the connections to Redis."""
         self.layers.stop()
         await self._bus.stop()
-        await self._store.close()
+        await self._hash_reader.close()
 
     def collect(self) -> Iterable[Sample]:
         """Messages of channels, and what became of them."""
         channels = self.channels
-        yield "geostream_redis_messages_total", (), channels.said
+        yield "geostream_redis_messages_total", (), channels.received
         yield "geostream_redis_bad_total", (), channels.bad
-        yield "geostream_redis_deliveries_total", (), channels.delivered
-        yield "geostream_redis_dropped_total", (), channels.dropped
-        yield "geostream_redis_conflated_total", (), channels.conflated
-        yield "geostream_redis_capped_total", (), self.capped
-
-    @property
-    def capped(self) -> int:
-        """How often there was more than one `GET` is answered with."""
-        return self._store.capped + self.layers.capped
-
-    def commands(self, connection: ClientConnection) -> RedisCommands:
-        """The commands of a new client, as the project has them."""
-        kind = import_string(conf.REDIS_COMMANDS) if conf.REDIS_COMMANDS else RedisCommands
-        commands: RedisCommands = kind(connection, self)
-        return commands
+        yield "geostream_redis_deliveries_total", (), channels.total("delivered")
+        yield "geostream_redis_dropped_total", (), channels.total("dropped")
+        yield "geostream_redis_conflated_total", (), channels.total("conflated")
+        yield "geostream_redis_capped_total", (), self._hash_reader.truncated + self._layer_reader.truncated
 
     # -- reading -----------------------------------------------------------
 
-    async def readable_by(self, name: str, commands: RedisCommands) -> bool:
+    async def readable_by(self, name: str, client: Client) -> bool:
         """Whether a client may read a name."""
-        if await self.layers.has(name):
-            return await self.layers.readable_by(name, commands.user)
-        await commands.grants.found()
-        return self.channels.allows(commands.listener, name)
+        if await self._layer_reader.has(name):
+            return await self._layer_reader.readable_by(name, client.user)
+        await client.permissions.load()
+        return self.channels.allows(client.subscriber, name)
 
     async def field(self, name: str, field: str) -> bytes | None:
         """One value of a hash, or one feature of a layer."""
-        if await self.layers.has(name):
-            return await self.layers.feature(name, field)
-        return await self._store.field(name, field)
+        if await self._layer_reader.has(name):
+            return await self._layer_reader.feature(name, field)
+        return await self._hash_reader.field(name, field)
 
-    async def values(self, name: str, filters: Filters | None = None) -> AsyncIterator[list[bytes]]:
+    async def values(self, name: str, filters: ClientFilters | None = None) -> AsyncIterator[list[bytes]]:
         """The values of a hash, or the features of a layer, some at a time. Features that the filters keep out need not be among them."""
-        pages = self.layers.features(name, filters) if await self.layers.has(name) else self._store.values(name)
+        pages = self._layer_reader.features(name, filters) if await self._layer_reader.has(name) else self._hash_reader.values(name)
         async for page in pages:
             yield page
 
-    # -- listening ---------------------------------------------------------
+    # -- subscriptions -----------------------------------------------------
 
-    async def subscribe(self, commands: RedisCommands, name: str, reference: str | None) -> None:
-        """Listen to a layer or a channel. `StreamError("forbidden")` without the right to, or another reason."""
-        if not await self.readable_by(name, commands):
+    async def subscribe(self, client: Client, name: str, reference: str | None) -> None:
+        """Subscribe to a layer or a channel. `StreamError("forbidden")` without the right to, or another reason."""
+        if not await self.readable_by(name, client):
             raise StreamError("forbidden", "this name may not be read")
-        if await self.layers.has(name):
-            await self.layers.subscribe(commands.listener, name, reference)
+        if await self._layer_reader.has(name):
+            await self.layers.subscribe(client.subscriber, name, reference)
         else:
-            await _confirmed(self.channels.subscribe(commands.listener, name, reference))
+            await asyncio.wait([self.channels.subscribe(client.subscriber, name, reference)], timeout=CONFIRM_SECONDS)
 
-    async def psubscribe(self, commands: RedisCommands, glob: str, reference: str | None) -> None:
-        """Listen to the channels like a pattern that the client may read."""
-        await commands.grants.found()
-        await _confirmed(self.channels.psubscribe(commands.listener, glob, reference))
+    async def psubscribe(self, client: Client, glob: str, reference: str | None) -> None:
+        """Subscribe to the channels that a pattern matches and that the client may read."""
+        await client.permissions.load()
+        await asyncio.wait([self.channels.psubscribe(client.subscriber, glob, reference)], timeout=CONFIRM_SECONDS)
 
-    def unsubscribe(self, commands: RedisCommands, name: str) -> None:
-        """Listen no more."""
-        self.layers.unsubscribe(commands.listener, name)
-        self.channels.unsubscribe(commands.listener, name)
+    def unsubscribe(self, client: Client, name: str) -> None:
+        """End a subscription to a layer or a channel."""
+        self.layers.unsubscribe(client.subscriber, name)
+        self.channels.unsubscribe(client.subscriber, name)
 
-    def clear(self, commands: RedisCommands) -> None:
-        """Listen to nothing."""
-        self.layers.clear(commands.listener)
-        self.channels.clear(commands.listener)
+    def clear(self, client: Client) -> None:
+        """End all subscriptions of a client."""
+        self.layers.clear(client.subscriber)
+        self.channels.clear(client.subscriber)
 
-    def review(self, commands: RedisCommands) -> None:
-        """Layers or the user have changed: who may not read something any more does not hear of it."""
-        commands.grants.review()
-        self.layers.review(commands.listener, commands.user)
+    def review(self, client: Client) -> None:
+        """Layers or the user have changed: end the subscriptions to what the client may not read any more."""
+        client.permissions.review()
+        self.layers.review(client.subscriber, client.user)
 
-    def remove(self, commands: RedisCommands) -> None:
-        """The client is gone."""
-        commands.grants.stop()
-        self.layers.clear(commands.listener)
-        self.channels.remove(commands.listener)
+    def remove(self, client: Client) -> None:
+        """Forget a client that is gone."""
+        client.permissions.stop()
+        self.layers.clear(client.subscriber)
+        self.channels.remove(client.subscriber)

@@ -1,4 +1,4 @@
-"""`manage.py add_tiles`: a tileset from files or from a feature layer, for maps to show."""
+"""`manage.py add_tiles`: adds a tileset of files, of a feature layer, or of tiles that will be pushed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django.db import transaction
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import data_dir
-from streaming.management.commands.serve import check_migrations, prepare_redis
-from streaming.management.staged_files import Copies
+from streaming.management.prerequisites import check_migrations, prepare_redis
+from streaming.management.staged_files import StagedCopies
 from streaming.models import Tileset
-from streaming.tiles.source_check import check_tileset
-from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, resolve_source
-from streaming.tiles.tilesets import tileset_settings
+from streaming.tiles.paths import resolve_source
+from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, source_kind
+from streaming.tiles.tilesets import check_tileset, tileset_settings
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         try:
             tileset = _tileset(options)
             tileset.clean_fields()
-            if tileset.kind in ("layer", "pushed"):
+            if not source_kind(tileset.kind).has_files:
                 prepare_redis()
                 tileset.full_clean()
                 check_tileset(tileset)
@@ -80,7 +80,7 @@ class Command(BaseCommand):
 
 
 def _tileset(options: dict[str, Any]) -> Tileset:
-    """The row as the arguments want it, not saved yet. What they do not name stays."""
+    """The tileset with the given options, not saved yet. Other settings of an existing one stay."""
     kind = options["kind"] or detect_kind(options["sources"])
     tileset = Tileset.objects.filter(name=options["name"]).first() or Tileset(name=options["name"])
     for name in SETTINGS:
@@ -93,27 +93,27 @@ def _tileset(options: dict[str, Any]) -> Tileset:
 
 
 def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> None:
-    """Save a tileset of files. Those to be copied get their place only once the tileset could be opened with the copies."""
-    with Copies(data_dir().resolve() / "tiles" / tileset.name) as copies:
-        paths = [_placed(text, copies if options["copy"] else None) for text in options["sources"]]
+    """Save a tileset of files. Copies get to their destinations only after the tileset was opened with them."""
+    with StagedCopies(data_dir().resolve() / "tiles" / tileset.name) as copies:
+        paths = [_source_path(text, copies if options["copy"] else None) for text in options["sources"]]
         tileset.source = "\n".join(map(str, paths))
         tileset.full_clean()
         check_tileset(tileset)
-        tileset.source = "\n".join(str(copies.places.get(path, path)) for path in paths)
+        tileset.source = "\n".join(str(copies.destinations.get(path, path)) for path in paths)
         with transaction.atomic():
             tileset.save()
-            copies.keep()
+            copies.commit()
 
 
-def _placed(text: str, copies: Copies | None) -> Path:
-    """The absolute path, or that of a copy in the data folder. `CommandError` for what is elsewhere."""
+def _source_path(text: str, copies: StagedCopies | None) -> Path:
+    """The absolute path of a source, or that of its copy. `CommandError` for other folders than those of sources."""
     path = Path(text).absolute()
     try:
-        found = resolve_source(str(path))
+        allowed = resolve_source(str(path))
     except StreamError as error:
         if not os.path.exists(path):
             raise CommandError(f"{path.name}: there is no such file or folder") from error
         if copies is None:
             raise CommandError(f"{error.message}, or copy it with --copy") from error
         return copies.add(path)
-    return path if copies is None else found
+    return path if copies is None else allowed

@@ -1,45 +1,38 @@
-"""`manage.py demo`: what `make run` calls. A server with live layers, from recordings that come with GeoStream.
+"""`manage.py demo`, which `make run` calls: a server with live layers, from recordings that come with GeoStream.
 
-Everything runs in this one process, but Redis, which it starts if there is none and which ends with it; so however the demo
-ends, all of it ends.
+Everything runs in this one process, except for Redis. If the demo has to start one, it ends with the demo, however that
+ends.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from itertools import repeat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import uvicorn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 import streaming
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.features.events import publish_event
 from streaming.features.feature_file import FeatureFile
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
-from streaming.features.recordings import Recording, TimedFeature
-from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
 from streaming.management.arguments import at_least_one, positive, set_up_layer
-from streaming.management.commands.serve import check_application, check_migrations, prepare_redis
-from streaming.management.demo_imagery import Acquisition
+from streaming.management.demo_flights import replay_flights
+from streaming.management.demo_imagery import StripPainter
+from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings
-
-logger = logging.getLogger(__name__)
 
 DATA = Path(streaming.__file__).parent / "demo"
 FLIGHTS = DATA / "flights-switzerland.geojsonl.gz"
@@ -54,8 +47,6 @@ RELIEF = {
     "attribution": "imagery: NASA LANCE-MODIS",
 }
 HURRICANE = DATA / "hurricane-miriam-2012.tif"
-LANDED_AFTER = 120.0  # recorded seconds without a position
-SECONDS_BETWEEN_EVENTS = 2.0
 JOIN_SECONDS = 3.0
 
 
@@ -78,11 +69,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from streaming.server import uvicorn_server as server
 
-        with claimed(options["host"], options["port"]) as listener:
+        with listening_socket(options["host"], options["port"]) as listener:
             check_application()
             check_migrations()
             prepare_redis()
-            os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that know nothing of names
+            os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that name no tileset
             flights, relief = _prepare_layers(), _prepare_relief()
             config = server.config(
                 host=options["host"],
@@ -91,7 +82,7 @@ class Command(BaseCommand):
                 max_message_bytes=conf.MAX_MESSAGE_BYTES,
                 log_level="warning",
             )
-            with _flying(flights, options), _acquiring(relief, options):
+            with _flights(flights, options), _imagery(relief, options):
                 _serve(config, listener, lambda: self._welcome(options["host"], listener.getsockname()[1]))
         self.stdout.write("The demo has ended.")
 
@@ -112,38 +103,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-class Narrator(ReplayObserver):
-    """Makes an event of an aircraft that appears or leaves, at most one in two seconds."""
-
-    def __init__(self) -> None:
-        self._spoke = time.monotonic() - SECONDS_BETWEEN_EVENTS
-
-    def appeared(self, features: Sequence[TimedFeature]) -> None:
-        self._tell(features, "appeared")
-
-    def left(self, features: Sequence[TimedFeature]) -> None:
-        self._tell(features, "left")
-
-    def _tell(self, features: Sequence[TimedFeature], change: str) -> None:
-        if features and time.monotonic() - self._spoke >= SECONDS_BETWEEN_EVENTS:
-            self._spoke = time.monotonic()
-            with suppress(StreamError):  # Redis is away: the replay waits for it, and this event is not worth repeating
-                publish_event("custom", flight_event(msgspec.json.decode(features[0].value), change))
-
-
-def flight_event(feature: dict[str, Any], change: str) -> dict[str, Any]:
-    """The payload of an aircraft's event; `change` is `appeared` or `left`."""
-    properties = feature["properties"]
-    callsign = properties.get("callsign") or str(feature["id"])
-    altitude = properties.get("altitude_ft")
-    at = "" if altitude is None else f" at {altitude:,.0f} ft"
-    message = f"{callsign} {'has appeared' if change == 'appeared' else 'has left the area'}{at}"
-    return {"kind": "flight", "change": change, "id": feature["id"], "callsign": callsign, "altitude_ft": altitude, "message": message}
-
-
 @contextmanager
-def claimed(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens there already, so that nothing is started in vain. CommandError if the address cannot be had."""
+def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens already, so that nothing is started in vain if the address is in use. `CommandError`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=2048)
@@ -156,7 +118,7 @@ def claimed(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _prepare_layers() -> LayerSettings:
-    """Both layers, the earthquakes filled and the flights empty (what an earlier demo left there would only hang in the air)."""
+    """Both layers. The flights are deleted, because those of an earlier demo would not move."""
     try:
         with FeatureFile(str(EARTHQUAKES)) as file:
             ingest(layer_feed(set_up_layer("earthquakes", {}, defaults=EARTHQUAKES_LAYER)), file.records())
@@ -169,7 +131,7 @@ def _prepare_layers() -> LayerSettings:
 
 
 def _prepare_relief() -> TilesetSettings:
-    """The relief as a tileset, with the settings an earlier demo gave it or somebody chose since, but without its imagery."""
+    """The tileset of the relief, without imagery. If it exists already, its settings stay as they are."""
     row, _ = Tileset.objects.get_or_create(name="relief", defaults=RELIEF)
     relief = tileset_settings(row)
     try:
@@ -179,31 +141,23 @@ def _prepare_relief() -> TilesetSettings:
     return relief
 
 
-@contextmanager
-def _acquiring(relief: TilesetSettings, options: dict[str, Any]) -> Iterator[None]:
-    """The imagery, in a thread as the replay."""
-    if not options["imagery"]:
-        yield
-        return
-    with _in_thread("demo-imagery", Acquisition(relief, HURRICANE, "Hurricane Miriam").run):
-        yield
-
-
-@contextmanager
-def _flying(flights: LayerSettings, options: dict[str, Any]) -> Iterator[None]:
-    """The replay of the flights."""
+def _flights(layer: LayerSettings, options: dict[str, Any]) -> AbstractContextManager[None]:
+    """The replay of the flights, while the context lasts."""
     if not options["replay"]:
-        yield
-        return
-    replay = Replay(layer_feed(flights), ReplayOptions(options["speed"], drop_after=LANDED_AFTER), Narrator())
-    recording = Recording(str(FLIGHTS), flights.time_property or "datetime", multiply=options["multiply"])
-    with _in_thread("demo-replay", lambda stop: _replay(replay, recording, stop)):
-        yield
+        return nullcontext()
+    return _in_thread("demo-replay", partial(replay_flights, layer, FLIGHTS, options["speed"], options["multiply"]))
+
+
+def _imagery(relief: TilesetSettings, options: dict[str, Any]) -> AbstractContextManager[None]:
+    """The painting of the imagery, while the context lasts."""
+    if not options["imagery"]:
+        return nullcontext()
+    return _in_thread("demo-imagery", StripPainter(relief, HURRICANE, "Hurricane Miriam").run)
 
 
 @contextmanager
 def _in_thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Work in a thread that does not outlive the process, however that ends."""
+    """Run work in a daemon thread until the context ends."""
     stop = threading.Event()
     thread = threading.Thread(target=work, args=(stop,), name=name, daemon=True)
     thread.start()
@@ -212,14 +166,6 @@ def _in_thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[N
     finally:
         stop.set()
         thread.join(JOIN_SECONDS)
-
-
-def _replay(replay: Replay, recording: Recording, stop: threading.Event) -> None:
-    try:
-        replay.run(repeat(recording), stop)
-    except StreamError as error:
-        if not stop.is_set():
-            logger.error("the demo's replay has ended: %s", error.message)
 
 
 class _Server(uvicorn.Server):
@@ -233,12 +179,12 @@ class _Server(uvicorn.Server):
 
 
 def _serve(config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; uvicorn repeats the signal once it has ended, which here means nothing more than that."""
+    """Serve until Ctrl-C or SIGTERM. uvicorn raises the signal again after it has ended; that must not end the process."""
 
-    def ended(*_: object) -> None:
+    def on_sigterm(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, ended)
+    before = signal.signal(signal.SIGTERM, on_sigterm)
     try:
         _Server(config, on_ready).run(sockets=[listener])
     except KeyboardInterrupt:
@@ -248,11 +194,11 @@ def _serve(config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[
 
 
 def _python() -> str:
-    """How this Python is called, briefly."""
+    """The path of this Python, relative if that is possible."""
     path = Path(sys.executable)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _reason(error: OSError) -> str:
-    """asyncio and socket add the address to what the system says; once is enough."""
+    """The system's message. `str(error)` would also have the address."""
     return str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)

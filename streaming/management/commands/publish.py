@@ -1,4 +1,4 @@
-"""`manage.py publish`: a file of features, of any size, into a layer."""
+"""`manage.py publish`: publishes a file of features, of any size, to a layer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tqdm import tqdm
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.feature_file import FeatureFile, with_id_from
-from streaming.features.ingest import MAX_ERRORS, IngestResult, ingest
+from streaming.features.ingest import IngestResult, ingest
 from streaming.features.layers import layer_feed
 from streaming.features.splitting import RawFeature
-from streaming.management.arguments import add_layer_arguments, layer_of
-from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.arguments import add_layer_arguments, layer_from_options
+from streaming.management.prerequisites import check_migrations, prepare_redis
 
 SHOWN_REASONS = 5
 
@@ -46,13 +46,13 @@ class Command(BaseCommand):
             self._publish(file, options)
 
     def _publish(self, file: FeatureFile, options: dict[str, Any]) -> None:
-        feed = layer_feed(layer_of(options))
-        batches = _identified(file.batches(), options["id_property"])
+        feed = layer_feed(layer_from_options(options))
+        batches = _with_ids(file.batches(), options["id_property"])
         total, began, failure = IngestResult(), time.monotonic(), ""
         try:
             with closing(_Progress(file)) as progress:
                 for batch in batches:
-                    _add(total, ingest(feed, batch))
+                    ingest(feed, batch, total)
                     progress.show(total.total)
                     if total.refused and options["fail_fast"]:
                         break
@@ -79,7 +79,7 @@ class Command(BaseCommand):
 
 
 class _Progress:
-    """A bar by bytes, on a terminal only; without a size, a count."""
+    """A progress bar of bytes, on a terminal only; a count if the file has no size."""
 
     def __init__(self, file: FeatureFile) -> None:
         self._file = file
@@ -96,16 +96,6 @@ class _Progress:
         self._bar.close()
 
 
-def _identified(batches: Iterable[list[RawFeature]], id_property: str | None) -> Iterator[list[RawFeature]]:
+def _with_ids(batches: Iterable[list[RawFeature]], id_property: str | None) -> Iterator[list[RawFeature]]:
     for batch in batches:
         yield list(with_id_from(batch, id_property)) if id_property else batch
-
-
-def _add(total: IngestResult, result: IngestResult) -> None:
-    first = total.total
-    total.added += result.added
-    total.updated += result.updated
-    total.unchanged += result.unchanged
-    total.refused += result.refused
-    room = MAX_ERRORS - len(total.errors)
-    total.errors += [{**error, "index": first + error["index"]} for error in result.errors[:room]]

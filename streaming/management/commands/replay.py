@@ -1,4 +1,4 @@
-"""`manage.py replay`: a recording, published at the pace at which it happened, or any other."""
+"""`manage.py replay`: publishes a recording at the speed at which it happened, or at another one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from streaming.core.errors import StreamError
 from streaming.features.layers import layer_feed
 from streaming.features.recordings import Recording
 from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
-from streaming.management.arguments import add_layer_arguments, at_least_one, layer_of, positive
-from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.arguments import add_layer_arguments, at_least_one, layer_from_options, positive
+from streaming.management.prerequisites import check_migrations, prepare_redis
 
 
 def instant(text: str) -> int:
-    """A time in microseconds, as the type of an argument."""
+    """The type of an argument that is a time; in microseconds."""
     try:
         return int(parse_interval(text)[0])
     except (StreamError, OverflowError) as error:
@@ -62,12 +62,12 @@ class Command(BaseCommand):
             raise CommandError("Standard input can be read only once: --loop needs a file.")
         check_migrations()
         prepare_redis()
-        layer = layer_of(options, options["time_property"])
+        layer = layer_from_options(options, options["time_property"])
         recording = _recording(options, options["time_property"] or layer.time_property)
-        pace = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
+        replay_options = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
         now_property = (lambda: recording.time_property) if options["now"] else None
         with _Status(options["layer"]) as status, stop_on_signals() as stop:
-            replay = Replay(layer_feed(layer), pace, status, now_property)
+            replay = Replay(layer_feed(layer), replay_options, status, now_property)
             self._play(replay, repeat(recording, sys.maxsize if options["loop"] else 1), stop, options["clear_at_end"])
         doorbell.flush()
         self._report(replay, recording, options["layer"])
@@ -93,7 +93,7 @@ class Command(BaseCommand):
 
 
 class _Status(ReplayObserver):
-    """A line with the recorded time, the rate and how late the replay is; on a terminal only."""
+    """A status line with the recorded time, the rate and how late the replay is; on a terminal only."""
 
     def __init__(self, layer: str) -> None:
         self._layer = layer
@@ -128,15 +128,15 @@ def _recording(options: dict[str, Any], time_property: str | None) -> Recording:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set while this lasts; a second one ends the process as usual."""
+    """A context with an event that Ctrl-C and SIGTERM set; the second signal ends the process as usual."""
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def ask(number: int, _frame: object) -> None:
+    def on_signal(number: int, _frame: object) -> None:
         stop.set()
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.signal(number, ask) for number in signals}
+    before = {number: signal.signal(number, on_signal) for number in signals}
     try:
         yield stop
     finally:

@@ -1,52 +1,17 @@
-"""`manage.py serve`: GeoStream under uvicorn, the way it is meant to run in production."""
+"""`manage.py serve`: serves HTTP and WebSockets with uvicorn, in production too."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management.base import BaseCommand, CommandParser
 
-from streaming.core.redis import redis_url
 from streaming.engine.conf import conf
-from streaming.management.environment_options import add_environment_arguments, refuse_ineffective, restart_with_environment
-from streaming.server.application import load_application
-from streaming.server.embedded_redis import RedisUnavailable, demand_answer
+from streaming.management.environment_options import add_environment_arguments, refuse_late_options, restart_with_environment
+from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
+from streaming.server.embedded_redis import without_password
 from streaming.topics.tokens import announce_open_tokens
-
-
-def check_migrations() -> None:
-    """Refuse to serve on a database that is behind the code."""
-    try:
-        executor = MigrationExecutor(connection)
-        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as error:
-        raise CommandError(f"The database cannot be used: {error}") from error
-    if behind:
-        raise CommandError(f"{len(behind)} migrations have not been applied. Run: python manage.py migrate")
-
-
-def check_application() -> None:
-    """Refuse to serve an application without the WebSocket routes."""
-    try:
-        load_application()
-    except ImproperlyConfigured as error:
-        raise CommandError(str(error)) from error
-
-
-def prepare_redis() -> str:
-    """Find or start Redis, once for all workers, and have it answer."""
-    try:
-        url = redis_url()
-        demand_answer(url)
-    except RedisUnavailable as error:
-        raise CommandError(str(error)) from error
-    os.environ["REDIS_URL"] = url
-    return url
 
 
 class Command(BaseCommand):
@@ -67,7 +32,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from streaming.server import uvicorn_server as server
 
-        refuse_ineffective(options)
+        refuse_late_options(options)
         check_application()
         check_migrations()
         url = prepare_redis()
@@ -82,11 +47,6 @@ class Command(BaseCommand):
             max_message_bytes=conf.MAX_MESSAGE_BYTES,
             forwarded_allow_ips=options["forwarded_allow_ips"],
         )
-        self.stdout.write(f"GeoStream on http://{options['host']}:{options['port']}/ ({options['workers']} worker(s), Redis {_shown(url)})")
+        site = f"http://{options['host']}:{options['port']}/"
+        self.stdout.write(f"GeoStream on {site} ({options['workers']} worker(s), Redis {without_password(url)})")
         server.run(config)
-
-
-def _shown(url: str) -> str:
-    """A Redis URL without its password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://…@{tail}" if at else url

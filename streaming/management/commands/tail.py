@@ -1,4 +1,4 @@
-"""`manage.py tail`: what a subscriber gets, as it comes, from a running server."""
+"""`manage.py tail`: prints what a subscriber of a running server receives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streaming.client import ClientError, ConnectionFailed, ConnectionState, Eve
 from streaming.client.merging import merged
 from streaming.features.events import EVENT_TYPES
 from streaming.management.arguments import at_least_one
-from streaming.management.change_output import FORMATS, Human
+from streaming.management.output_formats import FORMATS, HumanLines
 
 CONDITIONS = ("bbox", "filter", "datetime", "properties", "crs")
 SERVER = "ws://127.0.0.1:8000/ws"
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             asyncio.run(self._tail(options))
         except KeyboardInterrupt:
             return
-        except BrokenPipeError:  # `tail | head`; what is still in the buffer must not fail at exit
+        except BrokenPipeError:  # `tail | head`: the rest of the buffer must not fail at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except ConnectionFailed as error:
             raise CommandError(
@@ -62,27 +62,27 @@ class Command(BaseCommand):
         lines = FORMATS[options["format"]](self.style)
         remaining = options["count"] or sys.maxsize
         async with GeoStreamClient(options["url"], token=options["token"]) as client:
-            if isinstance(lines, Human):
-                client.on_state(self._tell)
-            async for one in merged(await _subscriptions(client, options)):
-                _write(self.stdout, lines.event(one) if isinstance(one, Event) else lines.change(one))
+            if isinstance(lines, HumanLines):
+                client.on_state(self._report_state)
+            async for received in merged(await _subscriptions(client, options)):
+                _write(self.stdout, lines.event(received) if isinstance(received, Event) else lines.change(received))
                 remaining -= 1
                 if not remaining:
                     return
 
-    def _tell(self, state: ConnectionState, error: BaseException | None) -> None:
+    def _report_state(self, state: ConnectionState, error: BaseException | None) -> None:
         if state is ConnectionState.RECONNECTING:
             self.stderr.write(f"The connection broke ({error}); trying again.", self.style.WARNING)
 
 
 async def _subscriptions(client: GeoStreamClient, options: dict[str, Any]) -> list[AsyncIterator[FeatureChange | Event]]:
-    found: list[Any] = []
+    subscriptions: list[Any] = []
     if options["events"]:
-        found.append(await client.subscribe_events(options["events"]))
+        subscriptions.append(await client.subscribe_events(options["events"]))
     if options["layer"] or not options["events"]:
         conditions: Any = {name: options[name] for name in CONDITIONS if options[name] is not None}
-        found.append(await client.subscribe_features(options["layer"], snapshot=options["snapshot"], **conditions))
-    return found
+        subscriptions.append(await client.subscribe_features(options["layer"], snapshot=options["snapshot"], **conditions))
+    return subscriptions
 
 
 def _write(stdout: OutputWrapper, line: str) -> None:

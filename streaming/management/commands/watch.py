@@ -1,4 +1,4 @@
-"""`manage.py watch`: notices changed files of tilesets, and tells every server, also those on machines that cannot see it themselves."""
+"""`manage.py watch`: watches the files of tilesets and announces changes to all servers, also those on other machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis
 from streaming.management.arguments import positive
-from streaming.management.commands.serve import check_migrations, prepare_redis
+from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.tiles.change_feed import ChangedArea, announce
 from streaming.tiles.file_watcher import SourceWatcher
 from streaming.tiles.tilesets import TilesetSettings, tilesets
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         prepare_redis()
         try:
             asyncio.run(self._watch(options["tilesets"], options["poll"]))
-        except* BrokenPipeError:  # `watch | head`; what is still in the buffer must not fail at exit
+        except* BrokenPipeError:  # `watch | head`: the rest of the buffer must not fail at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     async def _watch(self, names: Collection[str], poll_seconds: float | None) -> None:
@@ -56,13 +56,13 @@ class Command(BaseCommand):
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._reread(names, watched, watcher))
-                    tasks.create_task(watcher.run(lambda: watched, self._tell))
+                    tasks.create_task(watcher.run(lambda: watched, self._announce))
             finally:
                 await close_async_redis()
 
     async def _reread(self, names: Collection[str], watched: dict[str, TilesetSettings], watcher: SourceWatcher) -> None:
-        """Keep `watched` as the table is."""
-        told: Collection[str] | None = None
+        """Keep `watched` up to date with the table of tilesets."""
+        printed: Collection[str] | None = None
         while True:
             tilesets.clear()
             try:
@@ -75,13 +75,13 @@ class Command(BaseCommand):
                     watched.update(found)
                     watcher.refresh()
                     await watcher.watching.wait()
-                if told != found.keys():
-                    told = set(found)
-                    self._line(f"watching {', '.join(sorted(found)) or 'nothing yet: no tileset has files'}")
+                if printed != found.keys():
+                    printed = set(found)
+                    self._print(f"watching {', '.join(sorted(found)) or 'nothing yet: no tileset has files'}")
             await asyncio.sleep(REREAD_SECONDS)
 
-    async def _tell(self, name: str, touched: ChangedArea) -> None:
-        """On the tileset's feed, however long that takes."""
+    async def _announce(self, name: str, touched: ChangedArea) -> None:
+        """Announce a change on the tileset's feed, again and again until that succeeds."""
         while True:
             try:
                 await announce(name, touched)
@@ -89,15 +89,15 @@ class Command(BaseCommand):
                 self.stderr.write(f"{name} has changed, but nobody can be told: {error.message} Trying again.", self.style.WARNING)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                return self._line(f"{name}: {described(touched)}")
+                return self._print(f"{name}: {describe_change(touched)}")
 
-    def _line(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self.stdout.write(f"{datetime.now():%H:%M:%S} {text}")
         self.stdout.flush()
 
 
-def described(touched: ChangedArea) -> str:
-    """What is touched, for people."""
+def describe_change(touched: ChangedArea) -> str:
+    """The text of a line that says what has changed."""
     if touched.tiles is not None:
         shown = ", ".join(f"{tile.z}/{tile.x}/{tile.y}" for tile in sorted(touched.tiles)[:SHOWN_TILES])
         more = ", …" if len(touched.tiles) > SHOWN_TILES else ""
@@ -108,4 +108,4 @@ def described(touched: ChangedArea) -> str:
 
 
 def _with_files(rows: Mapping[str, TilesetSettings], names: Collection[str]) -> dict[str, TilesetSettings]:
-    return {name: row for name, row in rows.items() if row.kind not in ("layer", "pushed") and (not names or name in names)}
+    return {name: row for name, row in rows.items() if row.source_kind.has_files and (not names or name in names)}

@@ -1,6 +1,6 @@
-"""What every source of tiles is: something that renders one tile at a time in a worker thread, and says what it has.
+"""What all sources of tiles have in common.
 
-A source is opened once and used by several threads. What it reads may be damaged or replaced at any time: that is
+A source is opened once and used by several threads. Its files may be damaged or replaced at any time: that is
 `StreamError("invalid_source")`, never a crash.
 """
 
@@ -26,16 +26,16 @@ MIME = {
     "mvt": "application/vnd.mapbox-vector-tile",
 }
 FORMAT_NAMES = {"png": "png", "webp": "webp", "jpg": "jpg", "jpeg": "jpg", "mvt": "mvt", "pbf": "mvt"}
-"""What files and URLs call the formats."""
+"""The formats by the endings of files and URLs."""
 MAX_TILE_BYTES = 16 * 1024 * 1024
-"""A stored tile that is larger, also once it is unpacked, is refused."""
+"""Larger tiles are refused; also those that become larger when they are decompressed."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 H = TypeVar("H")
 
 
 class SourceClosed(StreamError):
-    """The source was closed because it changed; it is to be opened again."""
+    """The source was closed because it changed. Open it again."""
 
     def __init__(self) -> None:
         super().__init__("invalid_source", "the source has just changed; ask again")
@@ -52,50 +52,51 @@ class TileMetadata:
     tile_size: int = 256
     attribution: str = ""
     vector_layers: tuple[str, ...] = ()
-    keep: bool = True
-    """Whether rendered tiles are worth keeping; not where one may change without the source looking changed."""
+    cacheable: bool = True
+    """Whether rendered tiles may be kept. Not where a tile may change while the version of the source stays the
+    same."""
 
 
 class TileSource(Protocol):
-    """One source of tiles."""
+    """An open source of tiles. It renders one tile at a time in a worker thread."""
 
     @property
     def metadata(self) -> TileMetadata:
-        """What it has."""
+        """What the source has."""
         ...
 
     def render(self, z: int, x: int, y: int) -> bytes | None:
-        """The tile as a file of `metadata.format`, None where there is nothing. `StreamError("invalid_source")`."""
+        """A tile as a file of `metadata.format`, None if it is empty. `StreamError("invalid_source")`."""
         ...
 
     def close(self) -> None:
-        """Let go of files, once no thread is rendering."""
+        """Close the files, once no thread is rendering."""
         ...
 
 
 class PerThread(Generic[H]):
-    """A handle for each thread that asks; all are closed together, once nobody uses one."""
+    """A handle of a file for each thread that reads it. All are closed together, once no thread uses one."""
 
     def __init__(self, open_handle: Callable[[], H], close_handle: Callable[[H], None]) -> None:
         self._open, self._close = open_handle, close_handle
         self._local = threading.local()
         self._lock = threading.Lock()
         self._handles: list[H] = []
-        self._used = 0
+        self._in_use = 0
         self._closing = False
 
     @contextmanager
     def lease(self) -> Iterator[H]:
-        """This thread's handle."""
+        """This thread's handle. `SourceClosed`."""
         with self._lock:
             if self._closing:
                 raise SourceClosed
-            self._used += 1
+            self._in_use += 1
         try:
             yield self._handle()
         finally:
             with self._lock:
-                self._used -= 1
+                self._in_use -= 1
             self._close_unused()
 
     def close(self) -> None:
@@ -114,16 +115,16 @@ class PerThread(Generic[H]):
 
     def _close_unused(self) -> None:
         with self._lock:
-            idle = self._handles if self._closing and not self._used else []
-            if idle:
+            unused = self._handles if self._closing and not self._in_use else []
+            if unused:
                 self._handles = []
-        for handle in idle:
+        for handle in unused:
             self._close(handle)
 
 
 @contextmanager
 def source_errors(path: str | Path, *errors: type[BaseException]) -> Iterator[None]:
-    """Turn a library's errors about a file into `StreamError("invalid_source")`."""
+    """Turns a library's errors about a file into `StreamError("invalid_source")`."""
     try:
         yield
     except errors as error:
@@ -131,11 +132,11 @@ def source_errors(path: str | Path, *errors: type[BaseException]) -> Iterator[No
 
 
 def error_text(path: str | Path, error: BaseException) -> str:
-    """What a library's error says of a file, without its name, which the refusal has already, and without its folder."""
+    """The text of a library's error about a file, without the file's name and folder."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error) or type(error).__name__
-    if "previous exception" in text:  # the last one tells
+    if "previous exception" in text:  # GDAL: the last one has the reason
         while error.__cause__ is not None:
             error = error.__cause__
         text = f"it is damaged or cut off ({error})"
@@ -146,12 +147,12 @@ def error_text(path: str | Path, error: BaseException) -> str:
 
 
 def invalid_source(path: str | Path, why: str) -> StreamError:
-    """The refusal of a source; it names the file but not the folder."""
+    """The refusal of a source. It names the file but not its folder."""
     return StreamError("invalid_source", f"{Path(path).name}: {why}")
 
 
 def file_version(paths: Iterable[Path]) -> Hashable:
-    """What changes when one of the files is replaced or written to."""
+    """A value that changes when one of the files is replaced or written to."""
     return tuple(_stamp(path) for path in paths)
 
 
@@ -167,7 +168,7 @@ def decompressed(data: bytes, name: str | Path) -> bytes:
                 raise invalid_source(name, "a compressed tile is truncated")
             return whole
         if data[:4] == _ZSTD_MAGIC:
-            if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # decompressing allocates what the frame says, whatever the limit
+            if zstandard.frame_content_size(data) > MAX_TILE_BYTES:  # zstd allocates as much as the frame declares
                 raise invalid_source(name, "a tile is too large once it is unpacked")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
     return data

@@ -1,21 +1,50 @@
-"""A directory of finished tiles, `z/x/y.png`, as gdal2tiles, tippecanoe and many others write it (rows from the north)."""
+"""The kind `directory`: a folder of finished tiles, `z/x/y.png`, rows from the north.
+
+gdal2tiles, tippecanoe and many other programs write such folders.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streaming.core.bbox import Box
-from streaming.tiles.grid import MAX_ZOOM, tile_box, tile_exists
+from streaming.tiles.grid import MAX_ZOOM, tile_box, tile_exists, union
 
-from .base import FORMAT_NAMES, MAX_TILE_BYTES, TileMetadata, decompressed, error_text, invalid_source, source_errors
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, TileMetadata, TileSource, decompressed, error_text, invalid_source, source_errors
+from .kind import SourceKind
 
-MOST_COLUMNS = 1000
-"""Of one zoom, that are looked into for its rows: from the first to the last, evenly."""
+if TYPE_CHECKING:
+    from streaming.tiles.tilesets import TilesetSettings
+
+MAX_COLUMNS = 1000
+"""Columns of one zoom whose rows are read to find the bounds: evenly spread, with the first and the last."""
+
+
+class DirectoryKind(SourceKind):
+    """A folder of tiles."""
+
+    is_directory = True
+    fixed_bounds = False  # tiles come and go
+
+    def open(self, tileset: TilesetSettings) -> TileSource:
+        """The folder."""
+        return DirectorySource(self.single_path(tileset))
+
+    def version_paths(self, paths: list[Path], tileset: TilesetSettings) -> Iterable[Path]:
+        """The folder and those of its zooms."""
+        with source_errors(paths[0], OSError):
+            return [*paths, *(path for path in sorted(paths[0].iterdir()) if path.name.isdecimal())]
+
+    def matches(self, sources: Sequence[str]) -> bool:
+        """Any folder."""
+        return Path(sources[0]).is_dir()
 
 
 class DirectorySource:
-    """One directory. Its bounds are those of the columns and rows of all its zooms."""
+    """A folder of tiles. Its bounds are those of the columns and rows of all its zooms."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +58,7 @@ class DirectorySource:
 
     @property
     def metadata(self) -> TileMetadata:
-        """What it has."""
+        """What the folder had when it was opened."""
         return self._metadata
 
     def close(self) -> None:
@@ -47,7 +76,7 @@ class DirectorySource:
         if not real.is_relative_to(self._root):
             raise invalid_source(path, "it is a link that leads out of the directory")
         with source_errors(path, OSError):
-            if not real.is_file():  # reading a pipe would take for ever
+            if not real.is_file():  # reading a pipe would never end
                 raise invalid_source(path, "it is no file")
             if real.stat().st_size > MAX_TILE_BYTES:
                 raise invalid_source(path, "the tile is too large")
@@ -63,13 +92,12 @@ class DirectorySource:
         raise invalid_source(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
 
     def _describe(self, zooms: list[int]) -> TileMetadata:
-        boxes = [box for z in zooms for box in self._corners(z)]
-        west, south, east, north = zip(*boxes, strict=True)
-        return TileMetadata((min(west), min(south), max(east), max(north)), zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], keep=False)
+        bounds = union([box for z in zooms for box in self._corners(z)])
+        return TileMetadata(bounds, zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], cacheable=False)
 
     def _corners(self, z: int) -> list[Box]:
-        """The boxes of two tiles between which all of a zoom are; nothing if it has none."""
-        columns = _spread(_numbers(self._root / str(z)), MOST_COLUMNS)
+        """The boxes of two tiles between which all tiles of a zoom are; none if it has no tiles."""
+        columns = _spread(_numbers(self._root / str(z)), MAX_COLUMNS)
         rows = {x: _numbers(self._root / str(z) / str(x), f".{self._suffix}") for x in columns}
         found = [(x, each) for x, each in rows.items() if each]
         if not found:
@@ -81,7 +109,7 @@ class DirectorySource:
 
 
 def _spread(numbers: list[int], most: int) -> list[int]:
-    """All of them, or so many from the first to the last."""
+    """All numbers, or so many evenly spread from the first to the last."""
     if len(numbers) <= most:
         return numbers
     return [numbers[index * (len(numbers) - 1) // (most - 1)] for index in range(most)]

@@ -1,4 +1,4 @@
-"""Where a GeoTIFF is and whether anything can be seen through it, without opening it as a source."""
+"""The footprint of a GeoTIFF: where it is, read from its header, and whether it is opaque."""
 
 from __future__ import annotations
 
@@ -7,63 +7,69 @@ from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from rasterio.warp import transform_bounds  # type: ignore[import-untyped]
+
 from streaming.core.bbox import Box
 
 from .base import invalid_source, source_errors
-from .geotiff import expect_warnings, library_errors, open_geotiff
-from .raster import around, native_zoom
+from .geotiff import LIBRARY_ERRORS, expect_warnings, open_geotiff
+from .raster import colormap_of, map_bounds, native_zoom
 
-LOOKED_THROUGH = 64 * 1024 * 1024
-"""An image of more pixels is not read only to find out whether all of them are opaque."""
-MOST_BLOCKS = 100_000
+MAX_SCANNED_PIXELS = 64 * 1024 * 1024
+"""An image of more pixels is not read just to find out whether it is opaque."""
+MAX_SCANNED_BLOCKS = 100_000
 """Nor is one of more blocks, however small they are."""
-SLACK = 1e-3
-"""Of a pixel: so far two images may be apart and still count as being in the same place."""
+TOLERANCE = 1e-3
+"""How far apart, in pixels, two images may be that count as being in the same place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Of one file. `box` is in degrees, west > east across the antimeridian; `edges` are in units of `crs`; `zoom` loses no detail."""
+    """Where one file is. `box` is in degrees, west > east across the antimeridian; `bounds` are in units of `crs`.
+
+    `north_up`: it is not rotated. `zoom` is the first one that loses no detail.
+    """
 
     box: Box
     crs: Any
-    edges: Box
-    upright: bool
+    bounds: Box
+    north_up: bool
     width: int
     height: int
     zoom: int
 
 
 def read_footprint(path: Path) -> Footprint:
-    """From the file's header. `StreamError("invalid_source")` if it has no place on the map."""
+    """The footprint, from the file's header. `StreamError("invalid_source")` if it is nowhere on the map."""
     expect_warnings()
-    with open_geotiff(path) as dataset, source_errors(path, *library_errors()):
+    with open_geotiff(path) as dataset, source_errors(path, *LIBRARY_ERRORS):
         left, bottom, right, top = dataset.bounds
-        edges = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
-        box = _degrees(path, dataset.crs, edges)
-        upright = dataset.transform.b == dataset.transform.d == 0
-        return Footprint(box, dataset.crs, edges, upright, dataset.width, dataset.height, native_zoom(box, dataset))
+        bounds = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
+        box = _box(path, dataset.crs, bounds)
+        north_up = dataset.transform.b == dataset.transform.d == 0
+        return Footprint(box, dataset.crs, bounds, north_up, dataset.width, dataset.height, native_zoom(box, dataset))
 
 
 def covers(above: Footprint, below: Footprint) -> bool:
-    """Whether no part of the lower image sticks out. Where that cannot be told for certain: no."""
-    if not (above.upright and below.upright):
+    """Whether no part of the lower image is outside the upper one. False where that is not certain."""
+    if not (above.north_up and below.north_up):
         return False
     try:
-        edges = _transformed(below.crs, above.crs, below.edges)
-    except library_errors():
+        lower = _transform(below.crs, above.crs, below.bounds)
+    except LIBRARY_ERRORS:
         return False
-    (left, bottom, right, top), (west, south, east, north) = above.edges, edges
-    across, down = SLACK * (right - left) / above.width, SLACK * (top - bottom) / above.height
+    (left, bottom, right, top), (west, south, east, north) = above.bounds, lower
+    across, down = TOLERANCE * (right - left) / above.width, TOLERANCE * (top - bottom) / above.height
     return west >= left - across and south >= bottom - down and east <= right + across and north <= top + down
 
 
-def opaque(path: Path, colormap: str = "") -> bool:
-    """Whether nothing below can be seen through it, shown with this colormap. Where that would take long to tell: no."""
-    with open_geotiff(path) as dataset, source_errors(path, *library_errors()):
-        if not _opaque_palette(dataset, colormap):
+def is_opaque(path: Path, colormap: str = "") -> bool:
+    """Whether all of the image is opaque, shown with this colormap. False where finding out would take long."""
+    with open_geotiff(path) as dataset, source_errors(path, *LIBRARY_ERRORS):
+        if any(colour[3] < 255 for colour in colormap_of(dataset, colormap).values()):
             return False
-        if dataset.width * dataset.height > LOOKED_THROUGH or _blocks(dataset) > MOST_BLOCKS:
+        if dataset.width * dataset.height > MAX_SCANNED_PIXELS or _blocks(dataset) > MAX_SCANNED_BLOCKS:
             return False
         return all(_opaque_window(dataset, window) for _, window in dataset.block_windows(1))
 
@@ -74,38 +80,22 @@ def _blocks(dataset: Any) -> int:
 
 
 def _opaque_window(dataset: Any, window: Any) -> bool:
-    import numpy as np
-
     if not (dataset.dataset_mask(window=window) == 255).all():
         return False
     return all(np.dtype(kind).kind in "iu" for kind in dataset.dtypes) or bool(np.isfinite(dataset.read(window=window)).all())
 
 
-def _opaque_palette(dataset: Any, colormap: str) -> bool:
-    from rasterio.enums import ColorInterp  # type: ignore[import-untyped]
-    from rio_tiler.colormap import cmap
-
-    colours: dict[int, Any] = {}
-    if colormap:
-        colours = dict(cmap.get(colormap))  # type: ignore[arg-type]
-    elif dataset.colorinterp[0] == ColorInterp.palette:
-        colours = dataset.colormap(1)
-    return all(colour[3] == 255 for colour in colours.values())
-
-
-def _degrees(path: Path, crs: Any, edges: Box) -> Box:
-    box = _transformed(crs, "EPSG:4326", edges)
-    west, south, east, north = around([box])
+def _box(path: Path, crs: Any, bounds: Box) -> Box:
+    box = _transform(crs, "EPSG:4326", bounds)
+    west, south, east, north = map_bounds([box])
     crosses_antimeridian = box[0] > box[2]
     if not all(map(isfinite, box)) or south >= north or (west >= east and not crosses_antimeridian):
         raise invalid_source(path, "the image is nowhere on the map")
     return west, south, east, north
 
 
-def _transformed(crs: Any, into: Any, edges: Box) -> Box:
-    from rasterio.warp import transform_bounds  # type: ignore[import-untyped]
-
+def _transform(crs: Any, into: Any, bounds: Box) -> Box:
     if crs == into:
-        return edges
-    left, bottom, right, top = transform_bounds(crs, into, *edges, densify_pts=21)
+        return bounds
+    left, bottom, right, top = transform_bounds(crs, into, *bounds, densify_pts=21)
     return left, bottom, right, top

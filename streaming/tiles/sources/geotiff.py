@@ -1,6 +1,8 @@
-"""What a GeoTIFF has to be before anything is rendered from it. Nobody vouches for the files: small ones can be enormous once unpacked.
+"""Checks of GeoTIFFs before anything is rendered from them.
 
-Only GeoTIFF is opened: other formats of GDAL may refer to files and addresses anywhere.
+The files are not trusted: a small one can be enormous once it is unpacked.
+
+Only GeoTIFF is opened, because other formats of GDAL may refer to files and addresses anywhere.
 """
 
 from __future__ import annotations
@@ -12,62 +14,67 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+import rasterio  # type: ignore[import-untyped]
+from rasterio._err import CPLE_BaseError  # type: ignore[import-untyped]
+from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError  # type: ignore[import-untyped]
+from rio_tiler.errors import NoOverviewWarning, RioTilerError
+
 from .base import invalid_source, source_errors
 
+LIBRARY_ERRORS: tuple[type[BaseException], ...] = (RasterioError, RioTilerError, CPLE_BaseError, OSError, MemoryError)
+"""What the libraries raise for files that cannot be read."""
 PROBED_BLOCKS = 64
 MAX_BLOCK_BYTES = 1024 * 1024 * 1024
-"""A small file can unpack to a block of any size; at 8 bytes a number, this is the largest that is read."""
+"""The largest block that is read, at 8 bytes for each number: a small file can unpack to a block of any size."""
 MAX_PICTURES = 100
-"""In one file: the image itself, its overviews and masks, and whatever else there may be."""
+"""Pictures in one file: the image itself, its overviews and masks, and anything else."""
 MAX_COARSEST_PIXELS = 1 << 26
-"""Of the last overview, or of an image that has none: a tile of the lowest zoom is made from all of them."""
+"""Pixels of the last overview, or of an image without overviews: a tile of the lowest zoom is made from all of them."""
 MAX_STEP = 32
-"""How many times as coarse one overview may be as the one before it: a tile in between is made from the finer one."""
+"""How many times as coarse an overview may be as the one before it: a tile in between is made from the finer one."""
 _ADVICE = "gdaladdo -r average or gdal_translate -of COG makes overviews"
 
 
 def open_geotiff(path: Path) -> Any:
-    """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it has no place on the earth."""
-    import rasterio  # type: ignore[import-untyped]
-
-    with source_errors(path, *library_errors()):
+    """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it is not georeferenced."""
+    with source_errors(path, *LIBRARY_ERRORS):
         dataset = rasterio.open(path, driver="GTiff")
         if dataset.crs is None or dataset.transform.is_identity:
             dataset.close()
             raise invalid_source(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
-        if dataset.tags(ns="OVERVIEWS"):  # looked at before GDAL goes there
+        if dataset.tags(ns="OVERVIEWS"):  # checked before GDAL opens it
             dataset.close()
             raise invalid_source(path, "it names another file or address as its overviews; gdaladdo makes some within it")
         return dataset
 
 
 def check_geotiff(path: Path, dataset: Any) -> None:
-    """Refuse what is damaged, and what would take too long or too much memory to render. `StreamError("invalid_source")`."""
-    with source_errors(path, *library_errors()):
+    """Refuse what is damaged, and what would take too long or too much memory to render.
+
+    `StreamError("invalid_source")`.
+    """
+    with source_errors(path, *LIBRARY_ERRORS):
         _check_pictures(path)
         _check_overviews(path, dataset)
         _probe(dataset)
 
 
 def _probe(dataset: Any) -> None:
-    """Read blocks from the beginning to the end: a truncated file is refused when it is added, not when somebody looks."""
+    """Read blocks from all over the file, so that a truncated one is refused when it is added, not when it is shown."""
     height, width = dataset.block_shapes[0]
     down, across = ceil(dataset.height / height), ceil(dataset.width / width)
-    last = down * across - 1  # a small file can have millions of blocks: they are not listed
+    last = down * across - 1  # not a list of all: a small file can have millions of blocks
     for number in {*range(0, last, max(1, last // PROBED_BLOCKS)), last}:
         dataset.read(window=dataset.block_window(1, *divmod(number, across)))
 
 
 def _check_pictures(path: Path) -> None:
-    """Refuse blocks that are too large in any picture of the file: overviews and masks, which nothing else tells of, are read too."""
-    import rasterio
-    from rasterio.errors import RasterioIOError  # type: ignore[import-untyped]
-
+    """Refuse blocks that are too large in any picture of the file: its overviews and masks are read as well."""
     for number in range(1, MAX_PICTURES + 1):
         try:
             picture = rasterio.open(f"GTIFF_DIR:{number}:{path}", driver="GTiff")
         except RasterioIOError:
-            return  # there are no more, or the file is damaged, as is seen when it is read
+            return  # there are no more; or the file is damaged, which `_probe` finds
         with picture:
             height, width = max(picture.block_shapes, key=lambda shape: shape[0] * shape[1])
             if height * width * picture.count * 8 > MAX_BLOCK_BYTES:
@@ -78,7 +85,7 @@ def _check_pictures(path: Path) -> None:
 
 
 def _check_overviews(path: Path, dataset: Any) -> None:
-    """Refuse an image of which low zooms would be made from very many pixels."""
+    """Refuse an image whose low zooms would be made from very many pixels."""
     factors = [1, *sorted(dataset.overviews(1))]
     width, height = _coarsest(path, dataset, len(factors) - 1)
     if width * height > MAX_COARSEST_PIXELS:
@@ -89,9 +96,7 @@ def _check_overviews(path: Path, dataset: Any) -> None:
 
 
 def _coarsest(path: Path, dataset: Any, overviews: int) -> tuple[int, int]:
-    """Width and height of the last overview: what it is, not what it should be."""
-    import rasterio
-
+    """Width and height of the last overview as it is, which may differ from its factor."""
     if not overviews:
         return dataset.width, dataset.height
     with rasterio.open(path, driver="GTiff", overview_level=overviews - 1) as coarsest:
@@ -99,21 +104,8 @@ def _coarsest(path: Path, dataset: Any, overviews: int) -> tuple[int, int]:
 
 
 def expect_warnings() -> None:
-    """Not repeated in the log: what reaches a pole is cut off, files without overviews are slow, and those without a place are refused."""
-    logging.getLogger("numexpr").setLevel(logging.WARNING)  # it tells of its threads when rio-tiler imports it
-    logging.getLogger("rasterio._env").setLevel(logging.WARNING)  # it tells of errors that are raised as well
-    from rasterio.errors import NotGeoreferencedWarning
-    from rio_tiler.errors import NoOverviewWarning
-
+    """Silence warnings about files that are shown cut off or slowly, or that are refused with an error of their own."""
+    logging.getLogger("rasterio._env").setLevel(logging.WARNING)  # logs errors that are raised as well
     warnings.filterwarnings("ignore", "Adjusting dataset latitudes")
     for category in (NotGeoreferencedWarning, NoOverviewWarning):
         warnings.simplefilter("ignore", category)
-
-
-def library_errors() -> tuple[type[BaseException], ...]:
-    """What is raised for files that cannot be read."""
-    from rasterio._err import CPLE_BaseError  # type: ignore[import-untyped]
-    from rasterio.errors import RasterioError
-    from rio_tiler.errors import RioTilerError
-
-    return (RasterioError, RioTilerError, CPLE_BaseError, OSError, MemoryError)

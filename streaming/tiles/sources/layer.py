@@ -1,8 +1,8 @@
-"""A feature layer as vector tiles: what its items are at one moment, cut along the grid.
+"""The source of `layer` tilesets: the features of a layer at one moment, as vector tiles.
 
-A tile takes the features that touch it or its margin, simplified to half of its own unit, in the order of their keys: equal features are
-equal bytes, however the source came to have them. A GeoJSON id that is a whole number becomes the feature's id; any other is the property
-`id`, if that is free.
+A tile has the features that touch it or its margin, simplified to half of its own unit, in the order of their keys:
+equal features are equal bytes, in whatever steps the source was made. A GeoJSON id that is a whole number becomes the
+feature's id. Any other id becomes the property `id`, if the feature has none of that name.
 """
 
 from __future__ import annotations
@@ -25,47 +25,54 @@ from .feature_index import FeatureIndex
 
 DEFAULT_MAX_ZOOM = 14
 POINT = 0
-"""The number of the type in shapely."""
+"""shapely's number of the type."""
 SIMPLIFY_UNITS = 2.0
 """How far a simplified line may be from the real one: 2 of 4096 units is an eighth of a pixel of 256."""
 
 
 class LayerSource:
-    """The features of one layer at one moment. It never changes; `updated` makes the next one, which shares with it what stayed."""
+    """The features of one layer at one moment.
+
+    It never changes; `updated` makes the next one, which shares with it what stayed.
+    """
 
     def __init__(self, name: str, items: Iterable[Item] | FeatureIndex, max_zoom: int = DEFAULT_MAX_ZOOM) -> None:
         self._name, self._max_zoom = name, max_zoom
-        self._batches = items if isinstance(items, FeatureIndex) else FeatureIndex(items)
+        self._index = items if isinstance(items, FeatureIndex) else FeatureIndex(items)
 
     @cached_property
     def metadata(self) -> TileMetadata:
-        """What it has. Nominally of 512 pixels, as vector tiles are everywhere. The bounds are those of the features there are."""
-        return TileMetadata(_bounds(self._batches.bounds), 0, self._max_zoom, "mvt", 512, vector_layers=(self._name,))
+        """What the layer has.
+
+        The bounds are those of its features; the tile size is 512, as is usual for vector tiles.
+        """
+        return TileMetadata(_bounds(self._index.bounds), 0, self._max_zoom, "mvt", 512, vector_layers=(self._name,))
 
     def close(self) -> None:
         """Nothing is open."""
 
     def updated(self, changes: Mapping[str, Item | None]) -> tuple[LayerSource, list[Box]]:
-        """The source after these keys got these items (None: were deleted), and the boxes in which that can be seen (for `TouchedByItems`).
+        """The source with other items for these keys (None: deleted), and the boxes in which that can be seen.
 
-        It costs as much as there are changes, not features; this one stays as it is for those who render from it.
+        It costs as much as there are changes, not features. This source stays as it is, for threads that render from
+        it.
         """
-        batches, boxes = self._batches.updated(changes)
-        return LayerSource(self._name, batches, self._max_zoom), boxes
+        index, boxes = self._index.updated(changes)
+        return LayerSource(self._name, index, self._max_zoom), boxes
 
     def render(self, z: int, x: int, y: int) -> bytes | None:
-        """The tile, None where no feature is."""
+        """The tile, None if it has no feature."""
         size = 1 << z
         margin = MARGIN / EXTENT
         square = (x - margin) / size, (y - margin) / size, (x + 1 + margin) / size, (y + 1 + margin) / size
-        geometries, labels = self._batches.found(square)
+        geometries, attributes = self._index.query(square)
         cut = _cut(geometries, square, z, x, y)
-        shapes = [TileFeature(geometry, label.words, label.id) for geometry, label in zip(cut, labels, strict=True)]
-        return encode_layer(self._name, shapes) or None
+        features = [TileFeature(geometry, each.properties, each.id) for geometry, each in zip(cut, attributes, strict=True)]
+        return encode_layer(self._name, features) or None
 
 
 def _cut(geometries: Any, square: Box, z: int, x: int, y: int) -> list[Any]:
-    """The parts within the square, in whole units from the tile's corner; points as pairs."""
+    """The parts within the square, in whole units from the tile's corner. Points become pairs of numbers."""
     unit = 1 / (EXTENT << z)
     corner = np.array((x, y)) * EXTENT
 

@@ -1,30 +1,52 @@
-"""MBTiles: an SQLite database of finished tiles (https://github.com/mapbox/mbtiles-spec), rows counted from the south."""
+"""The kind `mbtiles`: an SQLite database of finished tiles, https://github.com/mapbox/mbtiles-spec.
+
+Its rows are counted from the south.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, WORLD
 
-from .base import FORMAT_NAMES, MAX_TILE_BYTES, PerThread, TileMetadata, decompressed, invalid_source, source_errors
+from .base import FORMAT_NAMES, MAX_TILE_BYTES, PerThread, TileMetadata, TileSource, decompressed, invalid_source, source_errors
+from .kind import SourceKind
 
-CHECKED_WHOLE = 256 * 1024 * 1024
+if TYPE_CHECKING:
+    from streaming.tiles.tilesets import TilesetSettings
+
+MAX_CHECKED_BYTES = 256 * 1024 * 1024
 """Files up to this size are checked page by page when they are opened."""
 QUERY_SECONDS = 30.0
-"""Tables may be views, and a view may count without end."""
+"""How long a query may take: a table may be a view, and a view may count without end."""
 _STEPS = 100_000
-"""Of SQLite's machine, between two looks at the clock: about a millisecond."""
+"""Instructions of SQLite's virtual machine between two checks of the time: about a millisecond."""
+
+
+class MBTilesKind(SourceKind):
+    """An MBTiles file."""
+
+    suffixes = (".mbtiles",)
+
+    def open(self, tileset: TilesetSettings) -> TileSource:
+        """The database."""
+        return MBTilesSource(self.single_path(tileset))
+
+    def files_at(self, path: Path) -> Iterable[Path]:
+        """The database and its journals, where SQLite writes first."""
+        return [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-journal"))]
 
 
 class MBTilesSource:
-    """One MBTiles file."""
+    """An open MBTiles file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,7 +56,7 @@ class MBTilesSource:
 
     @property
     def metadata(self) -> TileMetadata:
-        """What it has."""
+        """What the file has."""
         return self._metadata
 
     def close(self) -> None:
@@ -66,7 +88,7 @@ class MBTilesSource:
         return connection
 
     def _read_metadata(self, connection: sqlite3.Connection) -> TileMetadata:
-        if self._path.stat().st_size <= CHECKED_WHOLE:
+        if self._path.stat().st_size <= MAX_CHECKED_BYTES:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok":
                 raise invalid_source(self._path, f"the database is damaged ({state[:100]})")

@@ -1,6 +1,6 @@
-"""PMTiles version 3: an archive of finished tiles in one file (https://github.com/protomaps/PMTiles).
+"""The kind `pmtiles`: an archive of finished tiles in one file, PMTiles 3 (https://github.com/protomaps/PMTiles).
 
-What its header promises must be in the file before anything else is read. Directories are kept once they were read.
+What the header declares must be in the file before anything else is read. Directories are kept once they were read.
 """
 
 from __future__ import annotations
@@ -10,9 +10,15 @@ import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .base import MAX_TILE_BYTES, PerThread, TileMetadata, decompressed, invalid_source, source_errors
+from streaming.tiles.optional import optional_libraries
+
+from .base import MAX_TILE_BYTES, PerThread, TileMetadata, TileSource, decompressed, invalid_source, source_errors
+from .kind import SourceKind
+
+if TYPE_CHECKING:
+    from streaming.tiles.tilesets import TilesetSettings
 
 MAX_DEPTH = 4
 CACHED_DIRECTORIES = 256
@@ -22,10 +28,23 @@ _SUPPORTED_COMPRESSIONS = (1, 2, 4)
 _HEADER_BYTES = 127
 
 
+class PMTilesKind(SourceKind):
+    """A PMTiles file."""
+
+    suffixes = (".pmtiles",)
+
+    def open(self, tileset: TilesetSettings) -> TileSource:
+        """The archive."""
+        return PMTilesSource(self.single_path(tileset))
+
+
 class PMTilesSource:
-    """One PMTiles archive."""
+    """An open PMTiles file."""
 
     def __init__(self, path: Path) -> None:
+        with optional_libraries("PMTiles"):
+            from pmtiles import tile as library
+        self._library = library
         self._path = path
         with source_errors(path, OSError):
             self._file = PerThread(lambda: os.open(path, os.O_RDONLY), os.close)
@@ -37,7 +56,7 @@ class PMTilesSource:
 
     @property
     def metadata(self) -> TileMetadata:
-        """What it has."""
+        """What the archive has."""
         return self._metadata
 
     def close(self) -> None:
@@ -46,13 +65,11 @@ class PMTilesSource:
 
     def render(self, z: int, x: int, y: int) -> bytes | None:
         """The stored tile."""
-        from pmtiles.tile import find_tile, zxy_to_tileid
-
         with source_errors(self._path, ValueError, IndexError, EOFError):
-            tile_id = zxy_to_tileid(z, x, y)
+            tile_id = self._library.zxy_to_tileid(z, x, y)
             offset, length = self._header["root_offset"], self._header["root_length"]
             for _ in range(MAX_DEPTH):
-                entry = find_tile(self._directory(offset, length), tile_id)
+                entry = self._library.find_tile(self._directory(offset, length), tile_id)
                 if entry is None:
                     return None
                 if entry.run_length:
@@ -74,10 +91,9 @@ class PMTilesSource:
         return data
 
     def _read_header(self) -> dict[str, Any]:
-        from pmtiles.tile import MagicNumberNotFound, SpecVersionUnsupported, deserialize_header
-
-        with source_errors(self._path, MagicNumberNotFound, SpecVersionUnsupported, ValueError, IndexError):
-            header: dict[str, Any] = {**deserialize_header(self._bytes(0, _HEADER_BYTES))}
+        library = self._library
+        with source_errors(self._path, library.MagicNumberNotFound, library.SpecVersionUnsupported, ValueError, IndexError):
+            header: dict[str, Any] = {**library.deserialize_header(self._bytes(0, _HEADER_BYTES))}
         for part in ("root", "metadata", "leaf_directory", "tile_data"):
             if header[f"{part}_offset"] + header[f"{part}_length"] > self._size:
                 raise invalid_source(self._path, "the file is truncated")
@@ -89,11 +105,10 @@ class PMTilesSource:
         return header
 
     def _read_directory(self, offset: int, length: int) -> list[Any]:
-        from pmtiles.tile import deserialize_directory
-
         plain = decompressed(self._bytes(offset, length), self._path)
         with source_errors(self._path, EOFError, ValueError, IndexError):
-            return deserialize_directory(gzip.compress(plain, 0))  # it takes only gzip, and would unpack a bomb
+            # Compressed again: the library takes only gzip, and decompresses without a limit.
+            return self._library.deserialize_directory(gzip.compress(plain, 0))
 
     def _describe(self) -> TileMetadata:
         header = self._header

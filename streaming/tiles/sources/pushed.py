@@ -1,20 +1,42 @@
-"""Tiles that programs push, one at a time. They are in Redis, so that every process of the site has them.
+"""The kind `pushed`: tiles that programs push, one at a time.
 
-Each is stored with its format; those of another format than the tileset has now are not shown.
+They are in Redis, so that every process of the site has them.
+
+Each tile is stored with its format. Tiles of another format than the tileset has now are not shown.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
 
 from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 from streaming.tiles.grid import WORLD
 
-from .base import TileMetadata
+from .base import TileMetadata, TileSource
+from .kind import SourceKind
+
+if TYPE_CHECKING:
+    from streaming.tiles.tilesets import TilesetSettings
 
 MAX_ZOOM = 22
-"""The highest zoom of a tileset that does not say."""
+"""The highest zoom of a tileset whose settings do not have one."""
+
+
+class PushedKind(SourceKind):
+    """Pushed tiles."""
+
+    has_files = False
+
+    def open(self, tileset: TilesetSettings) -> TileSource:
+        """The tiles in Redis."""
+        return PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom)
+
+    def version(self, tileset: TilesetSettings) -> Hashable:
+        """A token that every push replaces."""
+        with refusing():
+            return bytes(sync_redis().get(pushed_keys(tileset.name)[1]) or b"")  # type: ignore[arg-type]  # of both clients in the stubs
 
 
 class PushedSource:
@@ -27,7 +49,7 @@ class PushedSource:
 
     @property
     def metadata(self) -> TileMetadata:
-        """What it has: tiles anywhere."""
+        """Tiles anywhere in the world."""
         return self._metadata
 
     def close(self) -> None:
@@ -42,6 +64,6 @@ class PushedSource:
 
 
 def pushed_keys(tileset: str) -> tuple[str, str]:
-    """The Redis keys of a tileset's tiles (hash: `z/x/y` -> format, line feed, bytes) and of the name of their state."""
+    """The Redis keys of a tileset's tiles (hash: `z/x/y` → format, line feed, bytes) and of their version."""
     first = Feed(f"tiles:{tileset}").keys[0].removesuffix(":state")
     return f"{first}:pushed", f"{first}:pushed-state"

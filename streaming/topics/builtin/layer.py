@@ -33,7 +33,7 @@ from streaming.features.subscription_request import (
 )
 
 from ..channel import Channel, Reply
-from ..layer_events import LayerEncoder, LayerVariant, layer_encoder
+from ..layer_events import LayerEncoder, LayerVariant
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +94,7 @@ class LayerChannel(Channel):
         """Nothing is told any more, not even what waits."""
         view = self._view
         if view is not None:
-            if view.follows is not None:
-                view.follows.leave(view)
-            view.outbox.forget(view)
+            view.leave()
 
     def refresh(self) -> None:
         """Find out, in a task, whether the layer may still be read."""
@@ -150,7 +148,7 @@ class LayerChannel(Channel):
         return features, snapshot[len(features) :]
 
     def _encoder(self, wanted: CheckedRequest) -> LayerEncoder:
-        return layer_encoder(LayerVariant(self.topic, self.member.encoder, wanted.presentation))
+        return LayerEncoder.of(LayerVariant(self.topic, self.member.encoder, wanted.presentation))
 
     @staticmethod
     def _promise(view: View, following: list[Delivery]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A client as channels and layers see it: what it was told, by a socket whose readiness the test decides."""
+"""A client as channels and layers see it: what it received, on a socket whose readiness the test decides."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
-from streaming.dialects.redis_commands.client_filters import Filters
-from streaming.dialects.redis_commands.listeners import Listener
+from streaming.dialects.redis_commands.delivery.subscribers import Subscriber
+from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
 from streaming.engine.senders import AsgiFraming
 from tests.core.doubles import RecordingSender
 
 FRAMING = AsgiFraming()
 LAST = "pub:last"
-"""What is said here only says that all before has been heard."""
+"""A message here only shows that all before it has been received."""
 
 
 class Client:
@@ -25,17 +25,17 @@ class Client:
     def __init__(self, limit: int = 1000) -> None:
         self.sender = RecordingSender()
         self.slow: list[str] = []
-        self.filters = Filters()
-        self.listener = Listener(Outbox(self.sender, OutboxLimits(events=limit), self.slow.append), FRAMING, self.filters)
+        self.filters = ClientFilters()
+        self.subscriber = Subscriber(Outbox(self.sender, OutboxLimits(events=limit), self.slow.append), FRAMING, self.filters)
 
     @property
-    def told(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         frames = [json.loads(frame) for frame in self.sender.told]
         return [frame for frame in frames if frame["source"] != LAST]
 
     @property
     def contents(self) -> list[Any]:
-        return [frame["content"] for frame in self.told]
+        return [frame["content"] for frame in self.received]
 
 
 async def until(condition: Callable[[], object], seconds: float = 5) -> None:

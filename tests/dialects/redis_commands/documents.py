@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from streaming.dialects.redis_commands.client_filters import Filters, Value
-from streaming.dialects.redis_commands.crs import Crs, build
+from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
+from streaming.dialects.redis_commands.geojson.crs import Crs, build
+from streaming.dialects.redis_commands.geojson.values import Value
 
 Box = tuple[float, float, float, float]
 BOX: Box = (1.0, 2.0, 3.0, 4.0)
@@ -44,8 +45,8 @@ def value(document: Any) -> Value:
     return Value(json.dumps(document).encode())
 
 
-def boxed(box: Box = BOX, meant: Crs | None = None) -> Filters:
-    filters = Filters()
+def boxed(box: Box = BOX, meant: Crs | None = None) -> ClientFilters:
+    filters = ClientFilters()
     filters.set_box(box, meant)
     return filters
 

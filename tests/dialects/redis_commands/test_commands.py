@@ -99,11 +99,11 @@ CODES = [
 ]
 
 
-async def test_what_the_original_passes_over_is_passed_over(peer: RedisPeer) -> None:
+async def test_what_the_original_ignores_is_ignored(peer: RedisPeer) -> None:
     assert await peer.ask(*QUIET) == []
 
 
-async def test_who_asked_for_errors_is_told_all_of_them(peer: RedisPeer) -> None:
+async def test_a_client_that_asked_for_errors_is_sent_all_of_them(peer: RedisPeer) -> None:
     await peer.ask("HELLO 2 errors=1")
     assert await peer.errors(*QUIET) == CODES
 
@@ -147,7 +147,7 @@ async def test_no_error_repeats_what_the_client_sent(peer: RedisPeer) -> None:
 # -- acknowledgements ----------------------------------------------------------
 
 
-async def test_subscriptions_are_acknowledged_to_who_asked_for_it(peer: RedisPeer) -> None:
+async def test_subscriptions_are_acknowledged_if_the_client_asked_for_it(peer: RedisPeer) -> None:
     await peer.ask("HELLO 2 acks=1")
     frames = await peer.ask("SUB pub:a client_ref=x", "PSUB pub:* client_ref=y", "PDEL pub:*", "DEL pub:a client_ref=z", "DEL pub:never")
     assert [(frame["content"]["status"], frame["content"]["channel"], frame["client_reference"]) for frame in frames] == [
@@ -163,11 +163,11 @@ async def test_without_asking_nothing_is_acknowledged(peer: RedisPeer) -> None:
     assert await peer.ask("SUB pub:a", "PSUB pub:*", "DEL pub:a", "PDEL pub:*", "RESET", "BUFFER 10 10") == []
 
 
-async def test_once_acknowledged_a_subscription_hears(peer: RedisPeer) -> None:
+async def test_once_acknowledged_a_subscription_is_there(peer: RedisPeer) -> None:
     await peer.ask("HELLO 2 acks=1", "SUB pub:a client_ref=x")
     assert sync_redis().publish("pub:a", '{"n":1}') == 1
-    told = await peer.receive()
-    assert (told["source"], told["content"], told["client_reference"]) == ("pub:a", {"n": 1}, "x")
+    received = await peer.receive()
+    assert (received["source"], received["content"], received["client_reference"]) == ("pub:a", {"n": 1}, "x")
 
 
 # -- names ---------------------------------------------------------------------
@@ -195,7 +195,7 @@ async def test_private_names_stay_private_whatever_the_operator_allows(settings:
     assert (await peer.receive())["content"] == 2
 
 
-async def test_only_readable_names_are_heard_by_pattern(peer: RedisPeer) -> None:
+async def test_a_pattern_finds_only_readable_names(peer: RedisPeer) -> None:
     await peer.ask("PSUB *", "PSUB p*", "PSUB pub:?")
     sync_redis().publish("private:a", "0")
     sync_redis().publish("pub:a", "1")
@@ -263,22 +263,22 @@ async def test_a_hash_is_answered_with_so_many_values(settings: Settings, peer: 
 # -- batches -------------------------------------------------------------------
 
 
-async def test_pushes_are_gathered_and_answers_are_not(peer: RedisPeer) -> None:
+async def test_messages_are_buffered_and_answers_are_not(peer: RedisPeer) -> None:
     await peer.ask("SUB pub:a", "BUFFER 3 60000")
     for number in range(3):
         sync_redis().publish("pub:a", str(number))
-    told = await peer.receive()
-    assert (told["source"], [one["content"] for one in told["content"]]) == ("buffer", [0, 1, 2])
+    received = await peer.receive()
+    assert (received["source"], [one["content"] for one in received["content"]]) == ("buffer", [0, 1, 2])
     assert await peer.contents("GET pub:a client_ref=x") == [None]
 
 
-async def test_what_is_gathered_does_not_wait_for_long(peer: RedisPeer) -> None:
+async def test_what_is_buffered_does_not_wait_for_long(peer: RedisPeer) -> None:
     await peer.ask("SUB pub:a", "BUFFER 1000 20")
     sync_redis().publish("pub:a", "1")
     assert [one["content"] for one in (await peer.receive())["content"]] == [1]
 
 
-async def test_zero_ends_the_gathering(peer: RedisPeer) -> None:
+async def test_zero_ends_the_buffering(peer: RedisPeer) -> None:
     await peer.ask("SUB pub:a", "BUFFER 10 60000", "BUFFER 0 0")
     sync_redis().publish("pub:a", "1")
     assert (await peer.receive())["source"] == "pub:a"
@@ -297,12 +297,12 @@ async def test_reset_drops_subscriptions_and_filters(peer: RedisPeer) -> None:
     assert peer.connection.session.describe() == []
 
 
-async def test_after_reset_errors_are_told_as_before(peer: RedisPeer) -> None:
+async def test_after_reset_errors_are_sent_as_before(peer: RedisPeer) -> None:
     await peer.ask("HELLO 2 errors=1", "RESET")
     assert await peer.errors("FLY") == [("unknown_command", None)]
 
 
-async def test_who_is_gone_listens_to_nothing(connect: Connect) -> None:
+async def test_a_client_that_is_gone_has_no_subscriptions(connect: Connect) -> None:
     peer, other = await connect(), await connect()
     await other.ask("SUB pub:b")
     await peer.ask("SUB pub:a", "PSUB pub:*")
@@ -349,7 +349,7 @@ async def test_a_command_of_ones_own_refuses_as_the_others_do(connect: Connect, 
 
 
 @pytest.mark.usefixtures("own_commands")
-async def test_a_refusal_of_ones_own_is_told_by_its_code(connect: Connect) -> None:
+async def test_a_refusal_of_ones_own_is_sent_with_its_code(connect: Connect) -> None:
     peer = await connect()
     assert await peer.errors("RENT", "TOW client_ref=1") == [("unavailable", "1")]
     await peer.ask("HELLO 2 errors=1")
@@ -362,7 +362,7 @@ async def test_a_command_of_ones_own_knows_who_asks(connect: Connect) -> None:
 
 
 @pytest.mark.usefixtures("own_commands")
-async def test_a_mistake_of_the_programmer_is_logged_and_told(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_mistake_of_the_programmer_is_logged_and_answered(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     assert await (await connect()).errors("CRASH") == [("unavailable", None)]
     assert "of a programmer" in caplog.text
 

@@ -11,20 +11,15 @@ from hypothesis import strategies as st
 
 from streaming.dialects.redis_commands.grammar import (
     COMMANDS,
+    Bare,
     Bbox,
     Buffer,
     Command,
     CommandError,
-    Del,
-    Get,
     Hello,
-    PDel,
-    PGet,
-    Ping,
     Projection,
-    PSub,
-    Reset,
-    Sub,
+    Read,
+    Subscription,
     parse,
     refuse_binary,
 )
@@ -72,20 +67,20 @@ def test_the_recorded_texts_use_every_command() -> None:
 @pytest.mark.parametrize(
     ("text", "command"),
     [
-        ("GET vehicles", Get("vehicles")),
-        ("GET vehicles 2 77", Get("vehicles", "2", "77")),
-        ("GET vehicles 2 client_ref=x=y", Get("vehicles", "2", "x=y")),
-        ("GET client_ref=k ref=1 channel_name=vehicles", Get("vehicles", "1", "k")),
-        ("GET ref=1 vehicles", Get("vehicles", "1")),
-        ("GET vehicles ref=", Get("vehicles", "")),
-        ("PGET vehicles", PGet("vehicles")),
-        ("PGET vehicles 1 projection=epsg:3857 client_ref=q", PGet("vehicles", "1", "q", "epsg:3857")),
-        ("SUB vehicles", Sub("vehicles")),
-        ("SUB vehicles client_ref=7", Sub("vehicles", "7")),
-        ("SUB veh*", Sub("veh*")),
-        ("DEL vehicles", Del("vehicles")),
-        ("PSUB veh*", PSub("veh*")),
-        ("PDEL veh* client_ref=7", PDel("veh*", "7")),
+        ("GET vehicles", Read("GET", "vehicles")),
+        ("GET vehicles 2 77", Read("GET", "vehicles", "2", "77")),
+        ("GET vehicles 2 client_ref=x=y", Read("GET", "vehicles", "2", "x=y")),
+        ("GET client_ref=k ref=1 channel_name=vehicles", Read("GET", "vehicles", "1", "k")),
+        ("GET ref=1 vehicles", Read("GET", "vehicles", "1")),
+        ("GET vehicles ref=", Read("GET", "vehicles", "")),
+        ("PGET vehicles", Read("PGET", "vehicles")),
+        ("PGET vehicles 1 projection=epsg:3857 client_ref=q", Read("PGET", "vehicles", "1", "q", "epsg:3857")),
+        ("SUB vehicles", Subscription("SUB", "vehicles")),
+        ("SUB vehicles client_ref=7", Subscription("SUB", "vehicles", "7")),
+        ("SUB veh*", Subscription("SUB", "veh*")),
+        ("DEL vehicles", Subscription("DEL", "vehicles")),
+        ("PSUB veh*", Subscription("PSUB", "veh*")),
+        ("PDEL veh* client_ref=7", Subscription("PDEL", "veh*", "7")),
         ("BBOX", Bbox(None)),
         ("BBOX 1e0 2E0 3. +4", Bbox((1.0, 2.0, 3.0, 4.0))),
         ("BBOX -inf -inf inf inf", Bbox((-inf, -inf, inf, inf))),
@@ -97,9 +92,9 @@ def test_the_recorded_texts_use_every_command() -> None:
         ("HELLO 2 errors=1 acks=1 trim=0", Hello(2, errors=True, acks=True)),
         ("HELLO 3 sparkle=1", Hello(2)),
         ("BUFFER 100 100", Buffer(100, 100)),
-        ("RESET", Reset()),
-        ("PING\nSUB x", Ping()),
-        ("\u2003PING\u00a0a=b\u2028", Ping()),
+        ("RESET", Bare("RESET")),
+        ("PING\nSUB x", Bare("PING")),
+        ("\u2003PING\u00a0a=b\u2028", Bare("PING")),
     ],
 )
 def test_commands(text: str, command: Command) -> None:
@@ -117,7 +112,7 @@ def test_mistakes_in_extensions_are_arguments_and_quiet(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["BBOX 1 2 3 crs=epsg:4326", "BBOX tenant=sbb", "BBOX 1 2 3 x", "BBOX 1 2 3 4 crs=a crs=b", "GET =x", "GET ref=1"]
 )
-def test_mistakes_that_used_to_cost_the_connection_are_told(text: str) -> None:
+def test_mistakes_that_used_to_cost_the_connection_are_answered(text: str) -> None:
     error = refusal(text)
     assert (error.code, error.quiet) == ("arguments", False)
 

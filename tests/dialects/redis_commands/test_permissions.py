@@ -1,4 +1,4 @@
-"""Names of Redis that need a permission: for who has it, as long as they have it; to others they are as names that are not there."""
+"""Names of Redis that need a permission: for users who have it, as long as they have it. For others they are as if they were not there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pytest_django import Settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.redis import sync_redis
-from streaming.dialects.redis_commands import grants as grants_module
-from streaming.dialects.redis_commands.grants import Grants
-from streaming.dialects.redis_commands.service import RedisService
+from streaming.dialects.redis_commands import permissions as permissions_module
+from streaming.dialects.redis_commands.permissions import UserPermissions
+from streaming.dialects.redis_commands.service import RedisCommandsService
 from streaming.engine.runtime import Runtime
 
 from .clients import until
@@ -61,11 +61,11 @@ def renewed(owner: User, *permissions: str) -> User:
     return User.objects.get(pk=owner.pk)
 
 
-def listened_to(peer: RedisPeer) -> list[str]:
+def subscriptions(peer: RedisPeer) -> list[str]:
     return [described["id"] for described in peer.connection.session.describe()]
 
 
-def say(*names: str) -> None:
+def publish(*names: str) -> None:
     for name in names:
         sync_redis().publish(name, f'"{name}"')
 
@@ -83,11 +83,11 @@ async def test_a_name_that_needs_a_permission_is_as_one_that_is_not_there(connec
     assert sync_redis().publish("ops:a", "1") == 0
 
 
-async def test_who_has_the_permission_reads_and_hears(connect: Connect) -> None:
+async def test_a_user_with_the_permission_reads_and_subscribes(connect: Connect) -> None:
     sync_redis().hset("ops:a", "field", '"treasure"')
     peer = await connect(await operator())
     assert await peer.contents("GET ops:a", "GET ops:a field x", "PGET ops:a", "SUB ops:a") == ["treasure"] * 3
-    say("ops:a")
+    publish("ops:a")
     assert (await peer.receive())["content"] == "ops:a"
 
 
@@ -111,23 +111,23 @@ async def test_a_longer_entry_opens_a_name_for_anybody(connect: Connect) -> None
 # -- patterns ------------------------------------------------------------------
 
 
-async def test_a_pattern_tells_each_only_what_they_may_read(connect: Connect) -> None:
+async def test_a_pattern_finds_only_what_each_user_may_read(connect: Connect) -> None:
     stranger, staff, reader = await connect(), await connect(await user(is_staff=True)), await connect(await operator())
     for peer in (stranger, staff, reader):
         await peer.ask("PSUB *")
-    say("ops:a", "staff", "users:a", "ops:open", "pub:last")
-    heard = {stranger: ["ops:open", "pub:last"], staff: ["staff", "users:a", "ops:open", "pub:last"]}
-    heard[reader] = ["ops:a", "users:a", "ops:open", "pub:last"]
-    for peer, names in heard.items():
+    publish("ops:a", "staff", "users:a", "ops:open", "pub:last")
+    expected = {stranger: ["ops:open", "pub:last"], staff: ["staff", "users:a", "ops:open", "pub:last"]}
+    expected[reader] = ["ops:a", "users:a", "ops:open", "pub:last"]
+    for peer, names in expected.items():
         assert [(await peer.receive())["content"] for _ in names] == names
         assert await peer.ask() == []
 
 
-async def test_a_pattern_that_is_left_is_left(connect: Connect) -> None:
+async def test_a_pattern_that_is_unsubscribed_finds_nothing_more(connect: Connect) -> None:
     stranger, reader = await connect(), await connect(await operator())
     await stranger.ask("PSUB ops:*")
     await reader.ask("PSUB ops:*", "PDEL ops:*", "SUB pub:last")
-    say("ops:a", "ops:open", "pub:last")
+    publish("ops:a", "ops:open", "pub:last")
     assert (await reader.receive())["content"] == "pub:last"
     assert (await stranger.receive())["content"] == "ops:open"
 
@@ -135,52 +135,52 @@ async def test_a_pattern_that_is_left_is_left(connect: Connect) -> None:
 # -- when it changes -----------------------------------------------------------
 
 
-async def test_who_loses_the_permission_hears_no_more(connect: Connect) -> None:
+async def test_a_user_who_loses_the_permission_is_sent_no_more(connect: Connect) -> None:
     owner = await operator()
     peer = await connect(owner)
     await peer.ask("SUB ops:a", "SUB users:a", "PSUB *")
     peer.connection.renew_user(await renewed(owner))
-    await until(lambda: listened_to(peer) == ["users:a", "*"])
+    await until(lambda: subscriptions(peer) == ["users:a", "*"])
     assert await peer.errors("GET ops:a", "SUB ops:a") == [("forbidden", None)] * 2
-    say("ops:a", "users:a")
+    publish("ops:a", "users:a")
     assert (await peer.receive())["content"] == "users:a"
     assert await peer.ask() == []
 
 
-async def test_the_admin_sees_that_somebody_hears_no_more(connect: Connect) -> None:
+async def test_the_admin_sees_that_a_subscription_ended(connect: Connect) -> None:
     owner = await operator()
     peer = await connect(owner)
     await peer.ask("SUB ops:a")
     session = peer.connection.session
     before = session.revision
     peer.connection.renew_user(await renewed(owner))
-    await until(lambda: not listened_to(peer))
+    await until(lambda: not subscriptions(peer))
     session.tick(0.0)
     assert session.revision > before
 
 
-async def test_who_loses_it_does_not_take_it_from_others(connect: Connect) -> None:
+async def test_a_user_who_loses_it_does_not_take_it_from_others(connect: Connect) -> None:
     owner = await operator()
     peer, other = await connect(owner), await connect(await user("other", "view_layer"))
     for one in (peer, other):
         await one.ask("SUB ops:a", "PSUB ops:b*")
     peer.connection.renew_user(await renewed(owner))
-    await until(lambda: listened_to(peer) == ["ops:b*"])
-    say("ops:a", "ops:b")
+    await until(lambda: subscriptions(peer) == ["ops:b*"])
+    publish("ops:a", "ops:b")
     assert [(await other.receive())["content"] for _ in range(2)] == ["ops:a", "ops:b"]
     assert await peer.ask() == []
 
 
-async def test_who_is_given_the_permission_hears_more_without_asking_again(connect: Connect) -> None:
+async def test_a_user_who_is_given_the_permission_is_sent_more_without_asking_again(connect: Connect) -> None:
     owner = await user()
     peer = await connect(owner)
     await peer.ask("PSUB ops:* client_ref=mine")
     peer.connection.renew_user(await renewed(owner, "view_layer"))
-    service = peer.connection.runtime.service(RedisService)
-    await until(lambda: service.channels.allows(peer.connection.session.commands.listener, "ops:a"))
-    say("ops:a")
-    told = await peer.receive()
-    assert (told["content"], told["client_reference"]) == ("ops:a", "mine")
+    service = peer.connection.runtime.service(RedisCommandsService)
+    await until(lambda: service.channels.allows(peer.connection.session.commands.subscriber, "ops:a"))
+    publish("ops:a")
+    received = await peer.receive()
+    assert (received["content"], received["client_reference"]) == ("ops:a", "mine")
 
 
 async def test_without_such_names_the_database_is_never_asked(
@@ -211,69 +211,69 @@ class Holder:
         self.has = has
         self.gate = threading.Event()
         self.gate.set()
-        self.asked = 0
+        self.queries = 0
         self.failures = 0
 
     def has_perm(self, permission: str) -> bool:
-        self.asked += 1
+        self.queries += 1
         self.gate.wait(5)
-        if self.asked <= self.failures:
+        if self.queries <= self.failures:
             raise DatabaseError("away")
         return self.has
 
 
 class Grantee:
-    """A connection's user, and what it was told."""
+    """A connection's user, and the permissions that became known."""
 
     def __init__(self, user: Holder) -> None:
         self.user = user
-        self.told: list[set[str]] = []
-        self.grants = Grants(frozenset([OPS]), lambda: self.user, lambda granted: self.told.append(set(granted)))
+        self.known: list[set[str]] = []
+        self.permissions = UserPermissions(frozenset([OPS]), lambda: self.user, lambda granted: self.known.append(set(granted)))
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_is_found_out_of_an_old_user_is_not_believed() -> None:
+async def test_permissions_of_a_replaced_user_are_not_believed() -> None:
     old = Holder(True)
     grantee = Grantee(old)
-    await grantee.grants.found()
+    await grantee.permissions.load()
     old.gate.clear()
-    grantee.grants.review()
-    await until(lambda: old.asked == 2)
+    grantee.permissions.review()
+    await until(lambda: old.queries == 2)
     grantee.user = Holder(False)
-    grantee.grants.review()
+    grantee.permissions.review()
     old.gate.set()
-    await until(lambda: len(grantee.told) == 2)
-    assert grantee.told == [{OPS}, set()]
+    await until(lambda: len(grantee.known) == 2)
+    assert grantee.known == [{OPS}, set()]
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grants_module, "REVIEW_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(permissions_module, "REVIEW_AGAIN_SECONDS", 0.01)
     grantee = Grantee(Holder(True))
-    await grantee.grants.found()
+    await grantee.permissions.load()
     grantee.user = Holder(False)
     grantee.user.failures = 2
-    grantee.grants.review()
-    await until(lambda: len(grantee.told) == 2)
-    assert grantee.told == [{OPS}, set()] and grantee.user.asked == 3
+    grantee.permissions.review()
+    await until(lambda: len(grantee.known) == 2)
+    assert grantee.known == [{OPS}, set()] and grantee.user.queries == 3
 
 
-async def test_nobody_is_reviewed_before_they_asked_for_anything() -> None:
+async def test_permissions_that_were_never_needed_are_not_reviewed() -> None:
     grantee = Grantee(Holder(True))
-    grantee.grants.review()
-    assert grantee.grants._review is None
+    grantee.permissions.review()
+    assert grantee.permissions._review is None
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_who_is_gone_is_told_nothing_more() -> None:
+async def test_a_review_ends_with_its_client() -> None:
     grantee = Grantee(Holder(True))
-    await grantee.grants.found()
+    await grantee.permissions.load()
     grantee.user.gate.clear()
-    grantee.grants.review()
-    await until(lambda: grantee.user.asked == 2)
-    grantee.grants.stop()
+    grantee.permissions.review()
+    await until(lambda: grantee.user.queries == 2)
+    grantee.permissions.stop()
     grantee.user.gate.set()
-    review = grantee.grants._review
+    review = grantee.permissions._review
     assert review is not None
     await until(review.done)
-    assert len(grantee.told) == 1
+    assert len(grantee.known) == 1

@@ -1,0 +1,118 @@
+"""Subscriptions to events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import structs
+
+from streaming.core.attributes import compile_attributes
+from streaming.core.deliveries import LogQueue
+from streaming.core.errors import StreamError
+from streaming.core.feed import Cursor
+from streaming.core.items import Item
+from streaming.core.view import View
+from streaming.features.events import event_feed
+
+from .event_encoder import EventEncoder, EventVariant
+from .messages import Ack, SubscribeEvents, SubscriptionInfo, UpdateSubscription
+from .subscription import Subscriber, Subscription
+
+
+class EventSubscription(Subscription):
+    """Events of some types, filtered by their payload."""
+
+    kind = "events"
+
+    def __init__(self, session: Subscriber, message: SubscribeEvents) -> None:
+        super().__init__(session, message.subscription_id)
+        self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
+        encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
+        self._queue = LogQueue(encoder, session.outbox.limits.events)
+        self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    @property
+    def dropped(self) -> int:
+        return self._queue.dropped
+
+    async def start(self) -> None:
+        hub = self._session.runtime.hub
+        tail = await hub.tail(event_feed())
+        cursor = None if self._message.cursor is None else Cursor.parse(self._message.cursor)
+        if cursor is not None:
+            await hub.reach(tail, cursor)
+        # Nothing awaits from here on.
+        missed, gap = ([], 0) if cursor is None else tail.missed(self._view.filter, cursor)
+        known = cursor is not None and cursor.epoch == tail.epoch and cursor.seq <= tail.seq
+        tail.join(self._view)
+        self._session.send(
+            Ack(
+                request_id=self.id,
+                success=True,
+                message="Subscribed to events",
+                cursor=self._view.cursor,
+                snapshot_count=len(missed),
+                recovered=None if cursor is None else known and not gap,
+            )
+        )
+        if missed:
+            self._view.bulk(missed, gap)
+        else:
+            self._view.lost(gap)
+
+    async def update(self, message: UpdateSubscription) -> None:
+        raise StreamError("bad_request", "only subscriptions to features and tiles can be updated")
+
+    async def review(self) -> None:
+        """Every client may read events."""
+
+    def stop(self) -> None:
+        self._view.leave()
+
+    def info(self) -> SubscriptionInfo:
+        message = self._message
+        return SubscriptionInfo(
+            subscription_id=self.id,
+            kind=self.kind,
+            filters=message.filters,
+            filter=message.filter,
+            filter_lang=message.filter_lang,
+            event_types=message.event_types,
+            cursor=self._view.cursor,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        message = self._message
+        described: dict[str, Any] = {"types": ", ".join(kind.value for kind in message.event_types)}
+        for name in ("filters", "filter"):
+            if getattr(message, name) is not None:
+                described[name] = getattr(message, name)
+        return {"feed": "events", "filter": described}
+
+
+class EventCondition:
+    """The condition of a subscription to events: some types and, of those, a filter on the payload."""
+
+    boxes = None
+
+    def __init__(self, message: SubscribeEvents) -> None:
+        types = frozenset(kind.value for kind in message.event_types)
+        condition = compile_attributes(message.filters, message.filter, message.filter_lang)
+        self.key = (types, str(message.filters), str(message.filter), message.filter_lang)
+
+        def matches(item: Item) -> bool:
+            event = item.feature
+            return event["event_type"] in types and condition(_attributes(event))
+
+        self.matches = matches
+
+
+def _attributes(event: dict[str, Any]) -> dict[str, Any]:
+    """What a filter can name: the payload's members, and the event's own type and timestamp."""
+    payload = event["payload"]
+    own = {"event_type": event["event_type"], "timestamp": event["timestamp"]}
+    return {**own, **payload} if isinstance(payload, dict) else own

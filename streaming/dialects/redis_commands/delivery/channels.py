@@ -1,0 +1,221 @@
+"""Subscriptions of this process's clients to channels of Redis, and the delivery of what is published there.
+
+A message is parsed once, projected and encoded once per CRS, framed once for all subscribers that are sent the same, and sent to each
+once, however many names and patterns of a client match. What is no JSON is counted and skipped: it costs nobody the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Literal
+
+from streaming.core.bus import Arrival, Bus
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+from streaming.redis_data.glob import Glob
+from streaming.redis_data.names import ReadableNames
+
+from ..geojson.values import BadValue, Value
+from .messages import ChannelMessage, DeliveryBatch
+from .subscriber_index import SubscriberIndex
+from .subscribers import Subscriber
+
+logger = logging.getLogger(__name__)
+
+MAX_MATCHED = 10_000
+"""Names for which the matching patterns are cached."""
+
+GrantedGlob = tuple[str, frozenset[str]]
+"""A pattern, and the permissions of the subscribers that share it."""
+
+
+class ChannelSubscriptions:
+    """Every subscriber of this process."""
+
+    def __init__(self, bus: Bus, readable: ReadableNames) -> None:
+        self.readable = readable
+        self.subscribers: dict[Subscriber, None] = {}
+        self.received = 0
+        """Messages for which there may have been a subscriber ..."""
+        self.bad = 0
+        """... and those of them that were no JSON."""
+        self._past = Counter[str]()
+        """Counts of subscribers that are gone."""
+        self._bus = bus
+        self._names: dict[str, SubscriberIndex] = {}
+        self._globs: dict[GrantedGlob, tuple[Glob, SubscriberIndex]] = {}
+        self._matched: dict[str, list[SubscriberIndex]] = {}
+
+    def total(self, count: Literal["delivered", "dropped", "conflated"]) -> int:
+        """One of the counts of subscribers, of all that there are and were."""
+        count_of: Callable[[Subscriber], int] = attrgetter(count)
+        return self._past[count] + sum(map(count_of, self.subscribers))
+
+    # -- permissions -------------------------------------------------------
+
+    def allows(self, subscriber: Subscriber, name: str) -> bool:
+        """Whether it may read a name."""
+        return self.readable.allows(name, subscriber.permissions)
+
+    def grant(self, subscriber: Subscriber, permissions: frozenset[str]) -> None:
+        """From now on it has these of the permissions that names need. What it may not read any more, it is not sent."""
+        if permissions == subscriber.permissions:
+            return
+        for glob in subscriber.patterns:
+            self._remove_glob(subscriber, glob)
+        subscriber.permissions = permissions
+        for glob, reference in subscriber.patterns.items():
+            self._add_glob(subscriber, glob, reference)
+        for name in [name for name in subscriber.channels if not self.allows(subscriber, name)]:
+            self.unsubscribe(subscriber, name)
+
+    # -- subscriptions -----------------------------------------------------
+
+    def subscribe(self, subscriber: Subscriber, name: str, reference: str | None = None) -> asyncio.Future[list[bool]]:
+        """Send it what is published on a channel from now on, with the reference it gave last.
+
+        The future ends once Redis has the subscription, or refused it, however long Redis is away; it may be ignored. `StreamError`:
+        forbidden, too_many_subscriptions.
+        """
+        if not self.allows(subscriber, name):
+            raise StreamError("forbidden", "this name may not be read")
+        known = name in subscriber.channels
+        self.admit(subscriber, known)
+        subscriber.channels[name] = reference
+        self._names.setdefault(name, SubscriberIndex()).add(subscriber, reference)
+        confirmed = self._bus.listen(name, self._receive)
+        if known:
+            self._bus.unlisten(name, self._receive)
+        return asyncio.gather(*[confirmed])
+
+    def unsubscribe(self, subscriber: Subscriber, name: str) -> None:
+        """Undo `subscribe`; nothing if there is no such subscription."""
+        if name not in subscriber.channels:
+            return
+        del subscriber.channels[name]
+        index = self._names[name]
+        index.remove(subscriber)
+        if not len(index):
+            del self._names[name]
+        self._bus.unlisten(name, self._receive)
+
+    def psubscribe(self, subscriber: Subscriber, glob: str, reference: str | None = None) -> asyncio.Future[list[bool]]:
+        """The same for all readable channels that a pattern matches. `StreamError`: bad_request, too_many_subscriptions."""
+        known = glob in subscriber.patterns
+        _check_room(len(subscriber.patterns) - known, conf.REDIS_PATTERNS)
+        self.subscribers[subscriber] = None
+        self._add_glob(subscriber, glob, reference)
+        subscriber.patterns[glob] = reference
+        confirmed = self._listen_to_readable()
+        if known:
+            self._unlisten_to_readable()
+        return confirmed
+
+    def punsubscribe(self, subscriber: Subscriber, glob: str) -> None:
+        """Undo `psubscribe`; nothing if there is no such subscription."""
+        if glob not in subscriber.patterns:
+            return
+        del subscriber.patterns[glob]
+        self._remove_glob(subscriber, glob)
+        self._unlisten_to_readable()
+
+    def admit(self, subscriber: Subscriber, known: bool) -> None:
+        """It is about to subscribe to one more channel or layer, or to one it has (`known`). `StreamError("too_many_subscriptions")`."""
+        _check_room(len(subscriber.channels) + len(subscriber.layers) - known, conf.REDIS_SUBSCRIPTIONS)
+        self.subscribers[subscriber] = None
+
+    def clear(self, subscriber: Subscriber) -> None:
+        """End all its subscriptions; what waits is still sent."""
+        for name in list(subscriber.channels):
+            self.unsubscribe(subscriber, name)
+        for glob in list(subscriber.patterns):
+            self.punsubscribe(subscriber, glob)
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber that is gone."""
+        self.clear(subscriber)
+        subscriber.stop()
+        if subscriber in self.subscribers:
+            del self.subscribers[subscriber]
+            self._past.update(delivered=subscriber.delivered, dropped=subscriber.dropped, conflated=subscriber.conflated)
+
+    def _add_glob(self, subscriber: Subscriber, glob: str, reference: str | None) -> None:
+        key = glob, subscriber.permissions
+        if key not in self._globs:
+            self._globs[key] = Glob(glob), SubscriberIndex()
+            self._matched.clear()
+        self._globs[key][1].add(subscriber, reference)
+
+    def _remove_glob(self, subscriber: Subscriber, glob: str) -> None:
+        key = glob, subscriber.permissions
+        index = self._globs[key][1]
+        index.remove(subscriber)
+        if not len(index):
+            del self._globs[key]
+            self._matched.clear()
+
+    def _listen_to_readable(self) -> asyncio.Future[list[bool]]:
+        confirmed = [self._bus.plisten(pattern, self._receive) for pattern in self.readable.patterns]
+        confirmed += [self._bus.listen(name, self._receive) for name in self.readable.exact]
+        return asyncio.gather(*confirmed)
+
+    def _unlisten_to_readable(self) -> None:
+        for pattern in self.readable.patterns:
+            self._bus.punlisten(pattern, self._receive)
+        for name in self.readable.exact:
+            self._bus.unlisten(name, self._receive)
+
+    # -- messages ----------------------------------------------------------
+
+    def _receive(self, arrivals: Sequence[Arrival]) -> None:
+        batch = DeliveryBatch()
+        for arrival in arrivals:
+            try:
+                self._add_to(batch, arrival)
+            except Exception:
+                logger.exception("a message of Redis could not be told")
+        batch.deliver()
+
+    def _add_to(self, batch: DeliveryBatch, arrival: Arrival) -> None:
+        try:
+            name = arrival.channel.decode()
+        except UnicodeDecodeError:
+            return
+        indexes = self._indexes(name)
+        if not indexes:
+            return
+        self.received += 1
+        try:
+            batch.add(ChannelMessage(name, Value(arrival.payload)), indexes)
+        except BadValue:
+            self.bad += 1
+
+    def _indexes(self, name: str) -> list[SubscriberIndex]:
+        """The subscribers of the channel itself, and those of each pattern that matches."""
+        index = self._names.get(name)
+        matched = self._matching(name) if self._globs else []
+        return matched if index is None else [index, *matched]
+
+    def _matching(self, name: str) -> list[SubscriberIndex]:
+        matched = self._matched.get(name)
+        if matched is None:
+            if len(self._matched) >= MAX_MATCHED:
+                self._matched.clear()
+            matched = self._matched[name] = list(self._match(name))
+        return matched
+
+    def _match(self, name: str) -> Iterator[SubscriberIndex]:
+        needed = self.readable.needed(name)
+        if needed is not None:
+            for (_, permissions), (glob, index) in self._globs.items():
+                if needed <= permissions and glob.matches(name):
+                    yield index
+
+
+def _check_room(count: int, limit: int) -> None:
+    if count >= limit:
+        raise StreamError("too_many_subscriptions", f"a client may have {limit} of these")

@@ -1,0 +1,144 @@
+"""Writes values of Redis into layers: GeoJSON Features and FeatureCollections, checked and limited like everything that is published.
+
+One bad value, or one bad feature, costs nothing but itself. It is counted, and at most once a minute something is logged about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+from streaming.features.ingest import IngestResult, aingest
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.publishing import aensure_layer
+from streaming.features.splitting import split_features
+
+logger = logging.getLogger(__name__)
+
+INLINE_BYTES = 256 * 1024
+"""A longer value is split into features in a thread."""
+TURN = 100
+"""Values looked at before others have a turn."""
+LOG_SECONDS = 60.0
+
+Identified = tuple[bytes, bytes]
+"""The id of a feature as it is written (nothing, if it has none), and the feature with it."""
+_NULL = msgspec.Raw(b"null")
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class ReceivedValue(NamedTuple):
+    """A value from Redis: when it came, from which name, for which layer."""
+
+    received_at: float
+    name: str
+    layer: str
+    value: bytes
+
+
+class _Feature(msgspec.Struct):
+    id: msgspec.Raw = _NULL
+    properties: msgspec.Raw = _NULL
+
+
+class _Properties(msgspec.Struct):
+    id: msgspec.Raw = _NULL
+
+
+_decode_feature = msgspec.json.Decoder(_Feature).decode
+_decode_properties = msgspec.json.Decoder(_Properties).decode
+
+
+class LayerWriter:
+    """Stores features, and counts them."""
+
+    def __init__(self) -> None:
+        self.stored = 0
+        """Features that are in their layer now, changed or not ..."""
+        self.refused = 0
+        """... those that are not valid, have no id or no room ..."""
+        self.bad = 0
+        """... and values that are not GeoJSON at all."""
+        self._unlogged = 0
+        self._logged_at = float("-inf")
+
+    async def write(self, values: Sequence[ReceivedValue], latest_only: bool = False) -> None:
+        """Store values in order; with `latest_only` nothing of a feature but the last. After a `StreamError` they may be written again."""
+        layers: dict[str, list[Identified]] = {}
+        bad: list[tuple[str, str]] = []
+        for number, value in enumerate(values, 1):
+            try:
+                layers.setdefault(value.layer, []).extend(await _features(value.value))
+            except StreamError as error:
+                bad.append((value.name, error.message))
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+        results: dict[str, IngestResult] = {}
+        for layer, features in layers.items():
+            texts = _latest(features) if latest_only else [feature for _, feature in features]
+            if texts:
+                results[layer] = await aingest(layer_feed(await _settings(layer)), texts)
+        self._count(results, bad)
+
+    def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
+        """Count once everything is stored: what is written again counts once."""
+        for layer, result in results.items():
+            self.stored += result.total - result.refused
+            if result.refused:
+                self.refused += result.refused
+                self._log(result.refused, f"layer {layer}", result.errors[-1]["message"])
+        if bad:
+            self.bad += len(bad)
+            self._log(len(bad), *bad[-1])
+
+    def _log(self, count: int, where: str, reason: str) -> None:
+        self._unlogged += count
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_SECONDS:
+            logger.warning("%d values or features of Redis cannot be in a layer; the last one, %s: %s", self._unlogged, where, reason)
+            self._unlogged, self._logged_at = 0, now
+
+
+def _latest(features: list[Identified]) -> list[bytes]:
+    """The last of each feature, and all that have no id."""
+    return [*{identity or number: feature for number, (identity, feature) in enumerate(features)}.values()]
+
+
+async def _settings(layer: str) -> LayerSettings:
+    try:
+        return await catalogue.get(layer)
+    except StreamError:
+        created: LayerSettings = await aensure_layer(layer)
+        return created
+
+
+async def _features(value: bytes) -> list[Identified]:
+    """The features in a value. `StreamError` if it is not GeoJSON, or too much."""
+    if len(value) > conf.MAX_BODY_BYTES:
+        raise StreamError("too_large", f"a value has at most {conf.MAX_BODY_BYTES} bytes")
+    return await asyncio.to_thread(_split, value) if len(value) > INLINE_BYTES else _split(value)
+
+
+def _split(value: bytes) -> list[Identified]:
+    return [identified(feature) for feature in split_features(value)]
+
+
+def identified(feature: bytes) -> Identified:
+    """The id of a feature, which may be among its properties, and the feature with it."""
+    try:
+        found = _decode_feature(feature)
+        if bytes(found.id) != b"null":
+            return bytes(found.id), feature
+        inner = bytes(_decode_properties(found.properties).id)
+        if inner != b"null":
+            return inner, msgspec.json.encode({**msgspec.json.decode(feature), "id": msgspec.Raw(inner)})
+    except _UNREADABLE:  # the reason is found where it is refused
+        pass
+    return b"", feature

@@ -1,0 +1,61 @@
+"""The kind `layer`: vector tiles that are cut from a feature layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streaming.core.errors import StreamError
+from streaming.core.feed import Feed
+from streaming.core.redis import refusing, sync_redis
+
+from .base import TileSource
+from .kind import SourceKind
+
+if TYPE_CHECKING:
+    from streaming.core.hub import Hub
+    from streaming.tiles.change_tracker import ChangeTracker
+    from streaming.tiles.tile_renderer import TileRenderer
+    from streaming.tiles.tilesets import TilesetSettings
+
+
+class LayerKind(SourceKind):
+    """A feature layer."""
+
+    has_files = False
+    any_zoom = True
+    fixed_bounds = False  # features come and go
+    is_vector = True
+
+    def open(self, tileset: TilesetSettings) -> TileSource:
+        """The layer's features of this moment."""
+        from streaming.features.layers import catalogue, layer_feed
+
+        from .layer import LayerSource
+
+        if len(tileset.sources) != 1:
+            raise StreamError("invalid_source", f"vector tiles are cut from one layer, not {len(tileset.sources)}")
+        layer = catalogue.get_sync(tileset.sources[0])
+        return LayerSource(layer.name, layer_feed(layer).read_sync().items.values())
+
+    def version(self, tileset: TilesetSettings) -> Hashable:
+        """Where the layer's feed is."""
+        with refusing():
+            found: Hashable = tuple(sync_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq"))
+            return found
+
+    def matches(self, sources: Sequence[str]) -> bool:
+        """One name that cannot be a path."""
+        return len(sources) == 1 and os.sep not in sources[0] and not Path(sources[0]).exists()
+
+    def layer_name(self, source: str) -> str | None:
+        """The source itself."""
+        return source.strip()
+
+    def change_tracker(self, hub: Hub, renderer: TileRenderer) -> ChangeTracker:
+        """A tracker that follows the layer's feed."""
+        from streaming.tiles.change_tracker import LayerChangeTracker
+
+        return LayerChangeTracker(hub, renderer)
