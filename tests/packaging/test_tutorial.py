@@ -98,15 +98,15 @@ def site(tmp_path_factory: pytest.TempPathFactory, host: Environment, module_red
 
 
 @pytest.fixture(scope="module")
-def tram(site: Site) -> Callable[[], None]:
+def tram(site: Site) -> Callable[[], object]:
     """The vehicle, made; called, it moves."""
     _, make, move = tutorial.section("Serve it")
     site.type(make)
-    return lambda: str(site.type(move)) and None
+    return lambda: site.type(move)
 
 
 def test_what_a_model_saves_reaches_a_program_without_django(
-    site: Site, tram: Callable[[], None], elsewhere: Environment, start_process: Start
+    site: Site, tram: Callable[[], object], elsewhere: Environment, start_process: Start
 ) -> None:
     program = site.project.folder / "listen.py"
     program.write_text(program.read_text().replace(TUTORIAL_PORT, f"127.0.0.1:{site.server.port}"))
@@ -122,8 +122,8 @@ def next_line(process: Process) -> str:
 
 
 @pytest.mark.browser
-def test_the_map_shows_it(site: Site, tram: Callable[[], None], open_map: Callable[..., MapPage]) -> None:
-    live = open_map(site.server, "")
+def test_the_map_shows_it(site: Site, tram: Callable[[], object], open_map: Callable[..., MapPage]) -> None:
+    live = open_map(site.server, "layers=vehicles")
     live.wait_for(lambda: live.by_id("count-total").inner_text() == "1")
     updates = int(live.by_id("count-updated").inner_text())
     tram()
@@ -131,7 +131,7 @@ def test_the_map_shows_it(site: Site, tram: Callable[[], None], open_map: Callab
 
 
 @pytest.mark.browser
-def test_the_page_of_ones_own_shows_it(site: Site, tram: Callable[[], None], open_page: Callable[..., WatchedPage]) -> None:
+def test_the_page_of_ones_own_shows_it(site: Site, tram: Callable[[], object], open_page: Callable[..., WatchedPage]) -> None:
     (page,) = files("Your own page")
     assert page.place is not None
     opened = open_page(site.url(f"/{page.place.removeprefix('fleet/')}"))
@@ -162,7 +162,7 @@ def test_an_event(site: Site) -> None:
         assert json.loads(socket.recv(timeout=10))["payload"] == {"task_id": "import", "current": 3, "total": 10}
 
 
-def test_vector_tiles_need_no_extra(site: Site, tram: Callable[[], None]) -> None:
+def test_vector_tiles_need_no_extra(site: Site, tram: Callable[[], object]) -> None:
     vector, _ = tutorial.section("Tiles")
     site.type(vector)
     with urlopen(site.url("/tiles/vehicle-tiles/5/16/11.mvt")) as answer:
@@ -171,14 +171,13 @@ def test_vector_tiles_need_no_extra(site: Site, tram: Callable[[], None]) -> Non
 
 def test_rasters_are_an_extra(site: Site, wheel: Path) -> None:
     _, rasters = tutorial.section("Tiles")
-    site.project.write("var/relief.tif", "")
     extras = re.findall(r"geostream\[([\w-]+)\]", tutorial.TEXT)
     assert set(extras) <= set(distribution_of(wheel).metadata.get_all("Provides-Extra") or ())
     install, add = lines(rasters)
     assert install == "pip install 'geostream[tiles]'"
     options = set(re.findall(r"--\w+", add))
     assert options <= set(re.findall(r"--\w+", site.project.manage("add_tiles", "--help").stdout))
-    refused = site.project.manage("add_tiles", "relief", str(RELIEF), check=False)
+    refused = site.project.manage("add_tiles", "relief", str(RELIEF), "--copy", check=False)
     assert refused.returncode == 1 and install in refused.stderr
 
 
