@@ -20,7 +20,7 @@ from streaming.engine.environment import env_boolean, env_list
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-DATA_DIR = Path(os.environ.get("GEOSTREAM_DATA_DIR", BASE_DIR / "var"))
+GEOSTREAM_DATA_DIR = Path(os.environ.get("GEOSTREAM_DATA_DIR", BASE_DIR / "var"))
 DEBUG = env_boolean("GEOSTREAM_DEBUG", True)
 
 
@@ -32,8 +32,8 @@ def _secret_key() -> str:
             "GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is off. "
             'To make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
-    path = DATA_DIR / "secret-key"
+    GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
+    path = GEOSTREAM_DATA_DIR / "secret-key"
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(50))
@@ -56,7 +56,6 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
-    "leaflet",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -102,9 +101,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES: dict[str, Any] = {"default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'geostream.sqlite3'}")}
+DATABASES: dict[str, Any] = {"default": dj_database_url.config(default=f"sqlite:///{GEOSTREAM_DATA_DIR / 'geostream.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATA_DIR.mkdir(parents=True, exist_ok=True)
+    GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,

@@ -29,3 +29,4 @@ class StreamingConfig(EngineApp):
 
         configure(find_redis)
         doorbell.configure(get_channel_layer)
+        super().ready()

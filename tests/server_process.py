@@ -27,6 +27,8 @@ class ServerProcess:
     """Starts, stops, kills and restarts one server on a port of its own. In a `with` statement, it runs from the beginning to the end."""
 
     options: tuple[str, ...] = ()
+    program: tuple[str, ...] = MANAGE
+    folder: Path | None = None
 
     def __init__(self, data_dir: Path, redis_url: str, environment: dict[str, str], command: str = "serve") -> None:
         self.data_dir = data_dir
@@ -60,7 +62,8 @@ class ServerProcess:
     def start(self) -> None:
         listen = [f"127.0.0.1:{self.port}", "--noreload"] if self.command == "runserver" else ["--port", str(self.port)]
         with self.log.open("ab") as log:
-            self.process = Process(*MANAGE, self.command, *listen, *self.options, env=self.environment, stdout=log, stderr=log)
+            command = (*self.program, self.command, *listen, *self.options)
+            self.process = Process(*command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self.process.poll() is not None or time.monotonic() > deadline:

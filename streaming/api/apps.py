@@ -11,5 +11,5 @@ class ApiConfig(EngineApp):
     name = "streaming.api"
     label = "streaming_api"
     verbose_name = "REST API"
-    requires = ("streaming.features", "streaming.tiles", "streaming.topics", "rest_framework", "drf_spectacular")
+    requires = ("streaming.features", "streaming.tiles", "streaming.topics")
     urlconf = "streaming.api.urls"

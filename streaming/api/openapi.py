@@ -6,14 +6,20 @@ drf-spectacular needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
+import drf_spectacular
+from django.template import TemplateDoesNotExist
+from django.template.backends.django import DjangoTemplates
 from drf_spectacular import utils
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import TemplateHTMLRenderer
 
 from .base import ApiView
 
@@ -55,11 +61,31 @@ class SchemaView(ApiView, SpectacularAPIView):
     permission_classes = SpectacularAPIView.permission_classes
 
 
+class SwaggerRenderer(TemplateHTMLRenderer):
+    """Renders the template of drf-spectacular, also in a project where that is not an installed app.
+
+    As an app it checks all views of the REST framework that a project has, and refuses those that lack its schema class.
+    """
+
+    def resolve_template(self, template_names: Iterable[str]) -> Any:
+        """The template as the project finds it, else as it is in the package."""
+        try:
+            return super().resolve_template(template_names)
+        except TemplateDoesNotExist:
+            return _packaged_templates().get_template(next(iter(template_names)))
+
+
+@cache
+def _packaged_templates() -> DjangoTemplates:
+    folder = Path(drf_spectacular.__file__).parent / "templates"
+    return DjangoTemplates({"NAME": "drf_spectacular", "DIRS": [folder], "APP_DIRS": False, "OPTIONS": {}})
+
+
 class DocsView(ApiView, SpectacularSwaggerView):
     """Swagger UI with the OpenAPI document."""
 
     schema = None
     url_name = "streaming:schema"
-    renderer_classes = SpectacularSwaggerView.renderer_classes
+    renderer_classes = [SwaggerRenderer]
     content_negotiation_class = DefaultContentNegotiation
     permission_classes = SpectacularSwaggerView.permission_classes

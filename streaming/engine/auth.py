@@ -28,6 +28,8 @@ from streaming.core.redis import async_redis, refusing, sync_redis
 from .conf import conf
 
 TICKET_KEY = "geostream:ticket:"
+LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+"""What Django takes an empty ALLOWED_HOSTS for while DEBUG is on: a new project has that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,9 @@ def check_origin(origin: str, host: str) -> None:
 
 def _check_host(host: str) -> None:
     """Refuse names that are not ours: a page whose own name was made to point here has an Origin that matches it."""
-    if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
-        raise StreamError("forbidden", f"{host} is not a name of this server (GEOSTREAM_ALLOWED_HOSTS)")
+    allowed = settings.ALLOWED_HOSTS or (LOCAL_HOSTS if settings.DEBUG else [])
+    if not validate_host(split_domain_port(host)[0], allowed):
+        raise StreamError("forbidden", f"{host} is not a name of this server (ALLOWED_HOSTS)")
 
 
 def bearer_token(request: HttpRequest) -> str | None:

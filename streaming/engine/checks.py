@@ -5,6 +5,7 @@ With an error of these `manage.py serve` and `runserver` do not start; nobody ha
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -21,6 +22,8 @@ KEY_BYTES = 32
 """What HS256 needs (RFC 7518, 3.2)."""
 DISTINCT_CHARACTERS = 5
 HOW = 'Set {} to a key of your own: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+SECRET_KEY = "GEOSTREAM_SECRET_KEY, or the setting SECRET_KEY,"
+SIGNING_KEY = "GEOSTREAM_JWT_SECRET, or SIMPLE_JWT's SIGNING_KEY,"
 
 WELL_KNOWN = {
     *("secret", "secretkey", "secretkeyhere", "mysecret", "mysecretkey", "yoursecret", "yoursecretkey", "yoursecretkeyhere", "supersecret"),
@@ -37,6 +40,9 @@ WELL_KNOWN = {
 def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
     """The key of the tokens is long enough, of the right kind and, in production, not one that everybody knows."""
     key = simplejwt.api_settings.SIGNING_KEY
+    if os.environ.get("GEOSTREAM_JWT_SECRET") not in (None, "", key):
+        hint = 'SIMPLE_JWT = {"SIGNING_KEY": os.environ["GEOSTREAM_JWT_SECRET"]}'
+        return [Error("GEOSTREAM_JWT_SECRET is set, and the project's settings do not use it.", hint=hint, id="streaming.E013")]
     algorithm = simplejwt.api_settings.ALGORITHM
     if not algorithm.startswith("HS"):
         return [Error(f"SIMPLE_JWT's ALGORITHM is {algorithm}; channel tokens need HS256.", id="streaming.E003")]
@@ -44,16 +50,16 @@ def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"Tokens are signed with a key of less than {KEY_BYTES} bytes.",
-                hint=HOW.format("GEOSTREAM_JWT_SECRET"),
+                hint=HOW.format(SIGNING_KEY),
                 id="streaming.E001",
             )
         ]
     if settings.DEBUG:
         return []
-    keys = {"GEOSTREAM_SECRET_KEY": settings.SECRET_KEY, "GEOSTREAM_JWT_SECRET": key}
+    keys = {SECRET_KEY: settings.SECRET_KEY, SIGNING_KEY: key}
     return [
-        Error("Tokens are signed with a key that everybody knows, or can guess.", hint=HOW.format(variable), id="streaming.E002")
-        for variable, value in keys.items()
+        Error("Tokens are signed with a key that everybody knows, or can guess.", hint=HOW.format(name), id="streaming.E002")
+        for name, value in keys.items()
         if is_well_known(value)
     ]
 

@@ -7,6 +7,7 @@ Each is read from the Django setting `GEOSTREAM_<NAME>` or, without one, from th
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -49,4 +50,11 @@ class _Conf:
 
 
 conf = _Conf()
+
+
+def data_dir() -> Path:
+    """Where the site keeps the files that it stores; one that is not absolute begins where the project is."""
+    return Path(getattr(settings, "BASE_DIR", ""), conf.DATA_DIR)
+
+
 setting_changed.connect(conf.forget)

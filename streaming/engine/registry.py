@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from django.apps import AppConfig, apps
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string, module_has_submodule
 
 from .measures import Measure
@@ -43,16 +44,34 @@ class EngineApp(AppConfig):
         super().__init_subclass__(**kwargs)
         cls.default = True
 
+    def import_models(self) -> None:
+        """Also refuse to start without the apps that the models, which are all in `streaming`, need: a check would come too late."""
+        for name in ("django.contrib.contenttypes", "django.contrib.auth", "streaming"):
+            if not apps.is_installed(name):
+                raise ImproperlyConfigured(f"{self.name} needs {name}: put {name!r} into INSTALLED_APPS.")
+        super().import_models()
+
     def ready(self) -> None:
         """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
+        if self.missing():  # they might not even load; a check tells it
+            return
         for name in ("checks", "signals"):
             if module_has_submodule(self.module, name):
                 import_module(f"{self.name}.{name}")
 
+    def missing(self) -> list[str]:
+        """The required apps that are not installed."""
+        return [name for name in self.requires if not apps.is_installed(name)]
+
+
+def complete_apps() -> Iterator[AppConfig]:
+    """The installed apps, in the order of INSTALLED_APPS, but for parts that lack a required app."""
+    return (config for config in apps.get_app_configs() if not (isinstance(config, EngineApp) and config.missing()))
+
 
 def engine_apps() -> Iterator[EngineApp]:
-    """The installed parts, in the order of INSTALLED_APPS."""
-    return (config for config in apps.get_app_configs() if isinstance(config, EngineApp))
+    """The parts among them."""
+    return (config for config in complete_apps() if isinstance(config, EngineApp))
 
 
 def all_settings() -> list[Setting]:
@@ -89,10 +108,12 @@ def all_websocket_urlpatterns() -> list[Any]:
 
 @register()
 def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
-    """A part whose own parts are missing would fail at its first client."""
+    """A part without an app that it requires is left out; that has to be said."""
+    needed: dict[str, list[str]] = {}
+    for app in apps.get_app_configs():
+        for name in app.missing() if isinstance(app, EngineApp) else ():
+            needed.setdefault(name, []).append(app.name)
     return [
-        Error(f"{app.name} needs {name}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
-        for app in engine_apps()
-        for name in app.requires
-        if not apps.is_installed(name)
+        Error(f"{name} is needed by {', '.join(by)}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
+        for name, by in needed.items()
     ]

@@ -25,6 +25,7 @@ class Setting:
 
 
 SETTINGS = (
+    Setting("DATA_DIR", "var", "folder of the embedded Redis, of copied tiles (`tiles/`) and of painted images (`imagery/`)"),
     Setting(
         "ALLOWED_ORIGINS",
         "",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from streaming.core.redis import redis_url
-from streaming.server.embedded_redis import RedisUnavailable
+from streaming.server.application import load_application
+from streaming.server.embedded_redis import RedisUnavailable, demand_answer
 
 
 def check_migrations() -> None:
@@ -23,10 +25,19 @@ def check_migrations() -> None:
         raise CommandError(f"{len(missing)} migrations have not been applied. Run: python manage.py migrate")
 
 
+def check_application() -> None:
+    """`CommandError` if the project's ASGI application has no WebSocket routes."""
+    try:
+        load_application()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+
+
 def prepare_redis() -> str:
-    """Find or start Redis, once for this process and its workers; returns its URL."""
+    """Find or start Redis, once for this process and its workers, and have it answer; returns its URL."""
     try:
         url = redis_url()
+        demand_answer(url)
     except RedisUnavailable as error:
         raise CommandError(str(error)) from error
     os.environ["REDIS_URL"] = url

@@ -11,7 +11,7 @@ class OperatorsConfig(EngineApp):
     name = "streaming.operators"
     label = "streaming_operators"
     verbose_name = "Operators"
-    requires = ("streaming.topics",)
+    requires = ("streaming.topics", "django.contrib.admin", "django.contrib.staticfiles")
     services = ("streaming.operators.service.Operators",)
     topics = "streaming.operators.topics"
     urlconf = "streaming.operators.urls"

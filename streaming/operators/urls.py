@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
 from django.urls import path
 
 from .views import operators
 
-urlpatterns = [path("admin/operators/", admin.site.admin_view(operators), name="operators")]
+urlpatterns = [path("admin/operators/", operators, name="operators")]

@@ -11,5 +11,5 @@ class PagesConfig(EngineApp):
     name = "streaming.pages"
     label = "streaming_pages"
     verbose_name = "Pages"
-    requires = ("streaming.features", "streaming.tiles", "streaming.api")
+    requires = ("streaming.features", "streaming.tiles", "streaming.api", "django.contrib.staticfiles")
     urlconf = "streaming.pages.urls"

@@ -36,7 +36,7 @@ from .redis_server import (
     try_lock,
 )
 
-__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "resolve", "start_redis", "without_password"]
+__all__ = ["RedisService", "RedisUnavailable", "demand_answer", "ensure_redis", "resolve", "start_redis", "without_password"]
 
 DEFAULT_PORT = 6379
 ANSWER_SECONDS = 5.0
@@ -49,7 +49,7 @@ def ensure_redis(url: str | None, data_dir: Path) -> RedisService:
     Blocks for seconds. `RedisUnavailable` if there is none.
     """
     if url:
-        _require_answer(url)
+        demand_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
         return RedisService(url)
     home = _home(data_dir)
     running = _running_url(home)
@@ -79,13 +79,14 @@ def resolve() -> str:
 
     A server that is started for it ends with this process.
     """
-    from django.conf import settings  # late, because this module also works without Django
+    from streaming.engine.conf import data_dir  # late, because this module also works without Django
+    from streaming.engine.redis import configured_url
 
-    return ensure_redis(os.environ.get("REDIS_URL"), Path(settings.DATA_DIR)).url
+    return ensure_redis(configured_url(), data_dir()).url
 
 
-def _require_answer(url: str) -> None:
-    """`RedisUnavailable` if the server of REDIS_URL does not answer."""
+def demand_answer(url: str, otherwise: str = "") -> None:
+    """Wait a few seconds for the Redis at `url`. `RedisUnavailable` if it does not answer; `otherwise` is what else could be done."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -97,7 +98,7 @@ def _require_answer(url: str) -> None:
             if permanent or time.monotonic() > deadline:
                 raise RedisUnavailable(
                     f"REDIS_URL is {without_password(url)}, and that does not answer PING: {error} "
-                    "Start that server or correct REDIS_URL; without REDIS_URL, GeoStream starts a Redis of its own."
+                    f"Start that server or correct REDIS_URL{otherwise}."
                 ) from error
         time.sleep(0.1)
 

@@ -269,7 +269,8 @@ class RawSocket:
 def config(*, host: str, port: int, workers: int, max_message_bytes: int, **options: Any) -> uvicorn.Config:
     """uvicorn's configuration: raw frames, no per-message deflate, no pings of its own (connections ping for themselves)."""
     return uvicorn.Config(
-        "geostream.asgi:application",
+        "streaming.server.application:load_application",
+        factory=True,
         host=host,
         port=port,
         workers=workers,

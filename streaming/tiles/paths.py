@@ -7,17 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from django.conf import settings as django_settings
-
 from streaming.core.errors import StreamError
-from streaming.engine.conf import conf
+from streaming.engine.conf import conf, data_dir
 
 DEMO = Path(__file__).parents[1] / "demo"
-
-
-def data_dir() -> Path:
-    """The folder where the site stores its files; relative paths begin here."""
-    return Path(getattr(django_settings, "DATA_DIR", "var"))
 
 
 def allowed_roots() -> list[Path]:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
+from streaming.engine.conf import data_dir
 
 from .change_feed import EVERYTHING, ChangedArea, changed_tiles
 from .grid import Tile, tile_box, tile_exists, union
-from .paths import allowed_roots, data_dir
+from .paths import allowed_roots
 from .source_kinds import open_source
 from .sources.base import FORMAT_NAMES
 from .tilesets import TilesetSettings

@@ -11,11 +11,11 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.registry import complete_apps
 
 from .names import check_pattern, is_pattern, matches
 
@@ -66,7 +66,7 @@ def topic_patterns(module: str, open_topics: bool) -> Sequence[TopicPattern]:
 
 def _installed_patterns() -> Iterator[TopicPattern]:
     """Those of the modules that apps name: the attribute `topics` of an `AppConfig` is the dotted path of one with `topicpatterns`."""
-    for config in apps.get_app_configs():
+    for config in complete_apps():
         if module := getattr(config, "topics", None):
             yield from import_module(module).topicpatterns
 

@@ -32,7 +32,7 @@ WEST = (0.0, 40.0, 10.0, 60.0)
 def data_dir(tmp_path: Path, settings: Any) -> Iterator[Path]:
     folder = tmp_path / "data"
     folder.mkdir()
-    settings.DATA_DIR = folder
+    settings.GEOSTREAM_DATA_DIR = folder
     close_tile_renderer()
     tilesets.clear()
     yield folder

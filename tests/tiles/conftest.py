@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from django.conf import settings
+from django.test import override_settings
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 from rasterio.transform import from_bounds
@@ -104,10 +104,9 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     """The site's data folder, while no tileset is open."""
     folder = tmp_path / "data"
     folder.mkdir()
-    before, settings.DATA_DIR = settings.DATA_DIR, folder
     close_tile_renderer()
     tilesets.clear()
-    yield folder
-    close_tile_renderer()
-    tilesets.clear()
-    settings.DATA_DIR = before
+    with override_settings(GEOSTREAM_DATA_DIR=folder):
+        yield folder
+        close_tile_renderer()
+        tilesets.clear()

@@ -11,10 +11,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from streaming.core.errors import StreamError
+from streaming.engine.conf import data_dir
 from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.management.staged_files import StagedCopies
 from streaming.models import Tileset
-from streaming.tiles.paths import data_dir, resolve_source
+from streaming.tiles.paths import resolve_source
 from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, source_kind
 from streaming.tiles.tilesets import check_tileset, tileset_settings
 

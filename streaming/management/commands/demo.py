@@ -29,7 +29,7 @@ from streaming.features.layers import LayerSettings, layer_feed
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.demo_flights import replay_flights
 from streaming.management.demo_imagery import StripPainter
-from streaming.management.prerequisites import check_migrations, prepare_redis
+from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings
@@ -70,6 +70,7 @@ class Command(BaseCommand):
         from streaming.server import uvicorn_server as server
 
         with listening_socket(options["host"], options["port"]) as listener:
+            check_application()
             check_migrations()
             prepare_redis()
             os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that name no tileset

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from streaming.engine.conf import conf
 from streaming.management.environment_options import add_environment_arguments, refuse_late_options, restart_with_environment
-from streaming.management.prerequisites import check_migrations, prepare_redis
+from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
 from streaming.server.embedded_redis import without_password
 from streaming.topics.tokens import announce_open_tokens
 
@@ -33,6 +33,7 @@ class Command(BaseCommand):
         from streaming.server import uvicorn_server as server
 
         refuse_late_options(options)
+        check_application()
         check_migrations()
         url = prepare_redis()
         if settings.DEBUG and options["host"] not in {"127.0.0.1", "localhost", "::1"}:

@@ -1,0 +1,55 @@
+"""The wheels, each built once, and virtual environments that have them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streaming.server.embedded_redis import RedisService, start_redis
+from tests.browser.conftest import chromium, new_context, open_map, open_page
+
+from .environment import ROOT, Environment, build_wheel, make_environment
+
+__all__ = ["chromium", "new_context", "open_map", "open_page"]
+
+HERE = Path(__file__).parent
+SECONDS = 180
+"""A test may have to wait for its environment first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel `geostream`."""
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel `geostream-client`."""
+    return build_wheel(ROOT / "streaming" / "client", tmp_path_factory.mktemp("client-wheel"))
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
+    """An environment after `pip install geostream`, without extras."""
+    return make_environment(tmp_path_factory.mktemp("host") / "venv", wheel)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, client_wheel: Path) -> Environment:
+    """An environment after `pip install geostream-client`."""
+    return make_environment(tmp_path_factory.mktemp("elsewhere") / "venv", client_wheel)
+
+
+@pytest.fixture(scope="module")
+def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisService]:
+    with start_redis(tmp_path_factory.mktemp("redis")) as service:
+        yield service
