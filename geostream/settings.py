@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
+    "leaflet",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
