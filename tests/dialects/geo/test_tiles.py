@@ -21,6 +21,7 @@ from tests.tiles.conftest import EUROPE, damage, plain, write_raster
 from .tile_peers import add, burst, coords, repaint, subscribe
 
 Geo = Callable[..., GeoPeer]
+ASKED_AT_ONCE = 8
 
 
 async def test_the_tiles_of_the_box_come_lowest_zoom_first(geo: Geo, red: Path) -> None:
@@ -48,7 +49,9 @@ async def test_the_tiles_of_a_zoom_come_from_the_centre_outwards(geo: Geo, red: 
     await subscribe(peer, zooms=(4, 5), bbox=[-180, -85, 180, 85])
     distances = [(x - 7.5) ** 2 + (y - 7.5) ** 2 for _, x, y in coords(await burst(peer))]
     assert len(distances) == 256
-    assert distances == sorted(distances)
+    in_order = sorted(distances)
+    for place, distance in enumerate(distances):  # one that takes long is overtaken by those that were asked for with it
+        assert distance <= in_order[min(place + ASKED_AT_ONCE, 256) - 1]
 
 
 async def test_a_replaced_source_is_sent_again(geo: Geo, red: Path) -> None:
