@@ -19,7 +19,7 @@ from .view import View
 logger = logging.getLogger(__name__)
 
 
-def _nothing(follower: Follower) -> None:
+def _nothing(view: View) -> None:
     pass
 
 
@@ -88,8 +88,8 @@ class Follower(ABC):
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
         self.past_epochs: set[str] = set()
-        self.throttled: set[View] = set()
-        self.on_throttled: Callable[[Follower], None] = _nothing
+        self.on_held: Callable[[View], None] = _nothing
+        """Called with a view whose throttle holds something."""
 
     @property
     def cursor(self) -> Cursor:
@@ -124,9 +124,8 @@ class Follower(ABC):
         audience.views[view] = None
         view.follows = self
         self.idle_since = None
-        if view.throttle is not None:
-            self.throttled.add(view)
-            self.on_throttled(self)
+        if view.holds:
+            self.on_held(view)
 
     def leave(self, view: View) -> None:
         """The view is told nothing any more."""
@@ -135,7 +134,6 @@ class Follower(ABC):
         if not audience.views:
             del self.audiences[view.filter.key]
             self._closed(audience)
-        self.throttled.discard(view)
         view.follows = None
 
     def reaches(self, since: Cursor) -> bool:

@@ -20,6 +20,7 @@ from .follower import Follower
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
 from .tail import Tail
+from .view import Releases
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ PULL_COUNT = 2000
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
-RELEASE_SECONDS = 0.025
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
@@ -74,7 +74,7 @@ class Hub:
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
-        self._throttling: set[Follower] = set()
+        self.releases = Releases()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._handlers: dict[str, Handler] = {}
@@ -90,13 +90,14 @@ class Hub:
             self._channel = await layer.new_channel()
             await layer.group_add(CONTROL_GROUP, self._channel)
         doorbell.attach(self.loop, self.heard)
-        for body in (self._listen, self._pull_for_ever, self._release_for_ever):
+        for body in (self._listen, self._pull_for_ever):
             self._tasks.append(asyncio.create_task(body()))
         self.every(LINGER_SECONDS / 4, self._drop_idle)
 
     async def stop(self) -> None:
         """End all tasks and connections."""
         doorbell.detach()
+        self.releases.stop()
         while self._tasks:
             # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
             for task in self._tasks:
@@ -173,7 +174,7 @@ class Hub:
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
             follower = kind(feed, await (await feed.read()).parse())
             follower.idle_since = time.monotonic()
-            follower.on_throttled = self._throttling.add
+            follower.on_held = self.releases.hold
             self.followers[feed.name] = follower
             await self._remember(follower)
             return follower
@@ -299,16 +300,6 @@ class Hub:
                 await asyncio.sleep(0)
             follower.apply(entries[start : start + SLICE])
         return len(entries) >= PULL_COUNT
-
-    async def _release_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(RELEASE_SECONDS)
-            now = time.monotonic()
-            for follower in list(self._throttling):
-                for view in list(follower.throttled):
-                    view.release(now)
-                if not follower.throttled:
-                    self._throttling.discard(follower)
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):

@@ -6,9 +6,12 @@ encoder.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING
 
 from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
@@ -16,6 +19,13 @@ from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
 if TYPE_CHECKING:
     from .follower import Condition, Follower
     from .outbox import Outbox
+
+logger = logging.getLogger(__name__)
+
+RELEASE_SECONDS = 0.025
+"""Least time between two releases of what throttles hold; what is due in between is told together."""
+TIMER_SECONDS = 0.001
+"""How exact the event loop's timers are: they may fire so much too early."""
 
 
 class View:
@@ -41,6 +51,8 @@ class View:
         """Tell what happened in one turn. `shared` keeps what other views of the audience already had encoded."""
         if self.throttle is not None:
             run = self.throttle.passing(run, time.monotonic())
+            if self.holds and self.follows is not None:
+                self.follows.on_held(self)
             if not run:
                 return
             shared = {}
@@ -75,6 +87,11 @@ class View:
                 self.outbox.deliver(self, run, {})
 
     @property
+    def holds(self) -> bool:
+        """Whether its throttle holds something that is to be told later."""
+        return self.throttle is not None and self.throttle.holds
+
+    @property
     def cursor(self) -> str:
         """The place up to which the client is complete once it has received what waits now."""
         assert self.follows is not None
@@ -100,12 +117,19 @@ class Throttle:
     While something is held, nothing that passes may promise more than what precedes the oldest held change.
     """
 
-    __slots__ = ("_held", "_last", "interval")
+    __slots__ = ("_held", "_last", "due_at", "interval")
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
+        self.due_at = inf
+        """Nothing that is held is due before."""
         self._last: dict[str, float] = {}
         self._held: dict[str, Delivery] = {}
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held."""
+        return bool(self._held)
 
     def passing(self, run: Sequence[Delivery], now: float) -> list[Delivery]:
         """The part of a turn that may be told now; the rest is held."""
@@ -113,8 +137,9 @@ class Throttle:
         for delivery in run:
             held = self._held.pop(delivery.key, None)
             newer = delivery if held is None else _combined(held, delivery)
-            if newer.kind == "updated" and now < self._last.get(delivery.key, 0.0) + self.interval:
+            if newer.kind == "updated" and now < (due_at := self._due_at(delivery.key)):
                 self._held[delivery.key] = newer
+                self.due_at = min(self.due_at, due_at)
             else:
                 self._note(newer, now)
                 earlier = passing.pop(delivery.key, None)
@@ -125,16 +150,21 @@ class Throttle:
 
     def due(self, now: float, position: int) -> list[Delivery]:
         """What was held long enough, complete up to `position` if nothing else is held."""
-        run = [d for d in self._held.values() if self._last.get(d.key, 0.0) + self.interval <= now]
+        run = [d for d in self._held.values() if self._due_at(d.key) <= now]
         for delivery in run:
             del self._held[delivery.key]
             self._note(delivery, now)
+        self.due_at = min(map(self._due_at, self._held), default=inf)
         return self._promised(run, position)
 
     def all_held(self) -> list[Delivery]:
         """Everything held, told at once (before the view is moved)."""
         held, self._held = list(self._held.values()), {}
+        self.due_at = inf
         return [d.promising(None) for d in held]
+
+    def _due_at(self, key: str) -> float:
+        return self._last.get(key, 0.0) + self.interval
 
     def _note(self, delivery: Delivery, now: float) -> None:
         if delivery.kind == "deleted":
@@ -155,6 +185,61 @@ class Throttle:
         floor = self.floor
         promise = position if position is None or floor is None else min(position, floor)
         return [*(d.promising(None) for d in run[:-1]), run[-1].promising(promise)]
+
+
+class Releases:
+    """Tells what throttles held once it is due. One timer for all views of a process, which runs only while something is held."""
+
+    def __init__(self) -> None:
+        self._holding: set[View] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = inf
+
+    def hold(self, view: View) -> None:
+        """The throttle of a view holds something."""
+        self._holding.add(view)
+        self._arm([view])
+
+    def release(self, now: float) -> None:
+        """Tell what is due by now."""
+        for view in list(self._holding):
+            try:
+                view.release(now)
+            except Exception:
+                logger.exception("what was held of %s could not be told", view.follows and view.follows.feed.name)
+                view.give_up()
+            if not view.holds or view.follows is None:
+                self._holding.discard(view)
+
+    def stop(self) -> None:
+        """Nobody is told anything any more."""
+        self._holding.clear()
+        self._disarm()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the timer runs."""
+        return self._timer is not None
+
+    def _arm(self, views: Iterable[View]) -> None:
+        """Have the timer fire once the first of these views has something that is due, or sooner."""
+        now = time.monotonic()
+        due_at = min((view.throttle.due_at for view in views if view.throttle is not None), default=inf)
+        fires_at = max(due_at + TIMER_SECONDS, now + RELEASE_SECONDS)
+        if fires_at < self._fires_at:
+            self._disarm()
+            self._fires_at = fires_at
+            self._timer = asyncio.get_running_loop().call_later(fires_at - now, self._fire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._fires_at = None, inf
+
+    def _fire(self) -> None:
+        self._disarm()
+        self.release(time.monotonic())
+        self._arm(self._holding)
 
 
 def _combined(held: Delivery, newer: Delivery) -> Delivery:

@@ -234,6 +234,8 @@ class World:
             fresh.receive()
             assert client.outstanding == 0 and not client.asked
             assert client.held == fresh.held
+        for hub in self.hubs:
+            hub.releases.stop()  # its timer is on a loop that others use
 
     async def settle(self) -> None:
         for hub in self.hubs:
@@ -327,9 +329,7 @@ class World:
 
     def _release(self) -> None:
         for hub in self.hubs:
-            for follower in hub.followers.values():
-                for view in list(follower.throttled):
-                    view.release(self.clock.now)
+            hub.releases.release(self.clock.now)
 
 
 def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
