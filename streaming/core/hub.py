@@ -176,6 +176,7 @@ class Hub:
             follower.idle_since = time.monotonic()
             follower.on_held = self.releases.hold
             self.followers[feed.name] = follower
+            self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
             return follower
         finally:
@@ -219,7 +220,7 @@ class Hub:
         polled = time.monotonic()
         while True:
             try:
-                async with asyncio.timeout(POLL_SECONDS):
+                async with asyncio.timeout(POLL_SECONDS if self.followers else None):
                     await self._bell.wait()
             except TimeoutError:
                 pass
