@@ -6,10 +6,12 @@ stays uvicorn's.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from asyncio import TimerHandle
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +29,8 @@ HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
+TICK_SECONDS = 1.0
+"""How often the header `Date` is made anew."""
 PIECE = 4096
 """Bytes that are parsed at a time: seven hundred frames, if they are empty."""
 TURN_SECONDS = 0.005
@@ -272,6 +276,36 @@ def config(*, host: str, port: int, workers: int, max_message_bytes: int, **opti
     )
 
 
+class Server(uvicorn.Server):
+    """uvicorn's server, which is told that it is to end. uvicorn's own looks ten times a second whether it is."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it is to end; set by signals and from other threads."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def main_loop(self) -> None:
+        """Tick once a second, for the header `Date`, until it is to end."""
+        self._loop = asyncio.get_running_loop()
+        tenths = 0  # in which uvicorn counts
+        while not await self.on_tick(tenths):
+            tenths = (tenths + 10) % 864_000
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._ending.wait()
+
+
 def run(config: uvicorn.Config) -> None:
     """Serve until SIGINT or SIGTERM; with several workers, supervise them."""
     if config.workers > 1:
@@ -279,4 +313,4 @@ def run(config: uvicorn.Config) -> None:
 
         Multiprocess(config, sockets=[config.bind_socket()]).run()
     else:
-        uvicorn.Server(config).run()
+        Server(config).run()
