@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from channels_redis.pubsub import RedisPubSubChannelLayer
+from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
+from redis.asyncio.client import PubSub
 
 from .core.redis import redis_url
+
+WAIT_SECONDS = 10.0
+"""How long a message is waited for before it is looked whether the connection needs a sign of life."""
 
 
 class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped upstream
@@ -22,3 +27,27 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped up
             "max_connections": 50,
         }
         super().__init__(hosts=hosts or [host], **config)
+
+    def _get_layer(self) -> Any:
+        known = asyncio.get_running_loop() in self._layers
+        layer = super()._get_layer()
+        if not known:
+            layer._shards = [_Shard(shard.host, layer) for shard in layer._shards]
+        return layer
+
+
+class _Shard(RedisSingleShardConnection):  # type: ignore[misc]
+    """The connections to one Redis, of which the subscribing one waits patiently."""
+
+    def _ensure_redis(self) -> None:
+        if self._redis is None:
+            super()._ensure_redis()
+            self._pubsub = _PatientPubSub(self._redis.connection_pool)  # type: ignore[attr-defined]
+
+
+class _PatientPubSub(PubSub):
+    """Waits for messages. Upstream's layer asks ten times a second whether there is one, which wakes a process that has nothing to do."""
+
+    async def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Any:
+        """The next message; None after a while without one."""
+        return await super().get_message(ignore_subscribe_messages, WAIT_SECONDS)
