@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
@@ -77,6 +78,7 @@ class Hub:
         self.releases = Releases()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._began = 0.0
         self._handlers: dict[str, Handler] = {}
         self._redis_down = False
 
@@ -85,6 +87,7 @@ class Hub:
     async def start(self) -> None:
         """Join the channel layer and begin to pull. `StreamError` if Redis does not answer."""
         self.loop = asyncio.get_running_loop()
+        self._began = self.loop.time()
         layer = self._get_layer()
         with refusing():
             self._channel = await layer.new_channel()
@@ -108,9 +111,13 @@ class Hub:
         await self._get_layer().flush()
         await close_async_redis()
 
-    def every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-        """Run a job again and again until the hub stops; what goes wrong is logged and tried again."""
-        self._tasks.append(asyncio.create_task(_repeat(seconds, job)))
+    def every(self, seconds: float | Callable[[], float], job: Callable[[], Awaitable[None]]) -> None:
+        """Run a job again and again until the hub stops; what goes wrong is logged and tried again.
+
+        All jobs keep one beat, so that one wake-up of the process serves all that are due, and a job rests for at least half of its
+        period. Of a job whose pace changes `seconds` is a function, which is asked after each run and kept to exactly.
+        """
+        self._tasks.append(asyncio.create_task(self._repeat(seconds, job)))
 
     # -- control messages between processes -------------------------------
 
@@ -313,13 +320,17 @@ class Hub:
                 self._announced.pop(name, None)
                 await self._get_layer().group_discard(feed_group(name), self._channel)
 
+    async def _repeat(self, seconds: float | Callable[[], float], job: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds() if callable(seconds) else self._until_beat(seconds))
+            try:
+                await job()
+            except StreamError as error:
+                logger.warning("%s: %s", job.__qualname__, error)
+            except Exception:
+                logger.exception("%s failed and will be tried again", job.__qualname__)
 
-async def _repeat(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await job()
-        except StreamError as error:
-            logger.warning("%s: %s", job.__qualname__, error)
-        except Exception:
-            logger.exception("%s failed and will be tried again", job.__qualname__)
+    def _until_beat(self, seconds: float) -> float:
+        """Seconds to the next beat of this period, or to the one after it: half a period to one and a half."""
+        passed = asyncio.get_running_loop().time() - self._began
+        return (math.floor(passed / seconds + 0.5) + 1) * seconds - passed

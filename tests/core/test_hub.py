@@ -23,6 +23,7 @@ from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.redis import sync_redis
 from streaming.core.view import View
+from tests.timers import Timer, timers_set
 
 from .doubles import OneProcessLayer, RecordingEncoder, RecordingSender, Told
 from .restarting import RestartingRedis
@@ -395,3 +396,53 @@ async def test_jobs_are_repeated_whatever_happens(hub: Hub, caplog: pytest.LogCa
     hub.every(0.01, job)
     await until(lambda: len(runs) > 2)
     assert "once more" in caplog.text
+
+
+async def nothing() -> None:
+    pass
+
+
+async def timers_of_a_turn(hub: Hub) -> list[Timer]:
+    """What the pulling task sets when it has pulled."""
+    with timers_set() as timers:
+        hub._bell.set()
+        while hub._bell.is_set():
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return timers
+
+
+async def test_a_hub_that_follows_nothing_sets_no_timer(hub: Hub) -> None:
+    assert await timers_of_a_turn(hub) == []
+
+
+async def test_a_hub_looks_every_second_from_its_first_feed_on(hub: Hub, feed: Feed) -> None:
+    await timers_of_a_turn(hub)
+    with timers_set() as timers:
+        await hub.replica(feed)
+        await until(lambda: not hub._bell.is_set())
+    assert [timer for timer in timers if 0.9 < timer.seconds <= hub_module.POLL_SECONDS]
+
+
+async def test_jobs_keep_one_beat(hub: Hub) -> None:
+    with timers_set() as timers:
+        for seconds in (1.0, 0.5, 1.0, 2.0):
+            hub.every(seconds, nothing)
+            await asyncio.sleep(0.1)
+    beats = [(timer.when - hub._began) / 0.5 for timer in timers if timer.seconds > 0.2]
+    assert beats == [pytest.approx(round(beat), abs=0.1) for beat in beats]
+    assert len(beats) == 4
+
+
+@pytest.mark.parametrize(("passed", "pause"), [(0.0, 2.0), (0.3, 1.7), (0.9, 1.1), (1.1, 2.9), (1.999, 2.001), (5.0, 3.0)])
+async def test_a_job_rests_for_at_least_half_of_its_period(hub: Hub, passed: float, pause: float) -> None:
+    hub._began = asyncio.get_running_loop().time() - passed
+    assert hub._until_beat(2.0) == pytest.approx(pause, abs=0.05)
+
+
+async def test_a_job_may_change_its_pace(hub: Hub) -> None:
+    paces = [0.1, 0.2]
+    with timers_set() as timers:
+        hub.every(lambda: paces.pop(0) if paces else 60.0, nothing)
+        await until(lambda: any(timer.seconds > 50 for timer in timers))
+    assert [round(timer.seconds, 1) for timer in timers if timer.seconds > 0.05] == [0.1, 0.2, 60.0]
