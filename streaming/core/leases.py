@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 
 NODES = "geostream:nodes"
 NODE_KEY = "geostream:node:"
-SWEEP_SECONDS = 2.0
+SWEEP_SECONDS = 2.5
+"""How often others are looked after: together with renewing a lease of ten seconds."""
 
 # KEYS: the nodes, the node's key, the keys that list what it owns. ARGV: the node.
 _FORGET = """
