@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.supervisors import multiprocess
 from websockets.frames import Frame
 
 from streaming.engine.senders import RAW_EXTENSION
@@ -306,11 +307,21 @@ class Server(uvicorn.Server):
                     await self._ending.wait()
 
 
+class Worker(multiprocess.Process):
+    """One of several server processes."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """What the process runs."""
+        if self._server is None:
+            self._server = Server(self.config)
+        return self._server
+
+
 def run(config: uvicorn.Config) -> None:
     """Serve until SIGINT or SIGTERM; with several workers, supervise them."""
     if config.workers > 1:
-        from uvicorn.supervisors import Multiprocess
-
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
+        multiprocess.Multiprocess(config, sockets=[config.bind_socket()]).run()
     else:
         Server(config).run()

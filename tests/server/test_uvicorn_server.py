@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -189,3 +191,65 @@ async def test_a_refusal_is_no_error_of_the_log(opened: Open, caplog: pytest.Log
     async with asyncio.timeout(5):
         assert (await reader.read()).startswith(b"HTTP/1.1 403")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+class Ticking(server.Server):
+    """Keeps what it ticked."""
+
+    def __init__(self) -> None:
+        super().__init__(uvicorn.Config(application, port=0, lifespan="off", log_config=None))
+        self.ticks: list[int] = []
+
+    async def on_tick(self, counter: int) -> bool:
+        self.ticks.append(counter)
+        return await super().on_tick(counter)
+
+    async def until_ticks(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.ticks) < count:
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def ticking(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ticking]:
+    """A server that has ticked once and would tick again in an hour. Signals that it was sent end nothing else."""
+    monkeypatch.setattr(server, "TICK_SECONDS", 3600.0)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    ticking = Ticking()
+    serving = asyncio.create_task(ticking.serve())
+    await ticking.until_ticks(1)
+    yield ticking
+    ticking.should_exit = True
+    async with asyncio.timeout(5):
+        await serving
+    signal.signal(signal.SIGTERM, before)
+
+
+async def test_a_signal_ends_the_server_at_once(ticking: Ticking) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    await ticking.until_ticks(2)
+    assert ticking.should_exit
+
+
+async def test_another_thread_ends_the_server_at_once(ticking: Ticking) -> None:
+    await asyncio.to_thread(setattr, ticking, "should_exit", True)
+    await ticking.until_ticks(2)
+
+
+async def test_the_date_is_made_anew_with_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TICK_SECONDS", 0.001)
+    ticking = Ticking()
+    serving = asyncio.create_task(ticking.serve())
+    await ticking.until_ticks(1)
+    ticking.server_state.default_headers = []
+    await ticking.until_ticks(len(ticking.ticks) + 2)
+    assert dict(ticking.server_state.default_headers)[b"date"]
+    ticking.should_exit = True
+    await serving
+
+
+def test_each_of_several_workers_is_told_to_end() -> None:
+    worker = server.Worker(uvicorn.Config(application), [])
+    assert isinstance(worker.server, server.Server) and worker.server is worker.server
+    worker.parent_conn.close()
+    worker.child_conn.close()
