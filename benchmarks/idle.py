@@ -27,7 +27,7 @@ from .stack import Server, stack
 from .swarm import Subscriber, everything, masked
 
 SECONDS = 60.0
-REST_SECONDS = 10.0
+REST_SECONDS = 40.0
 """Between the last thing that happened and the measuring."""
 SOCKETS = 100
 LAYER = "idle"

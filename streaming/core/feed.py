@@ -196,6 +196,15 @@ class Feed:
             ring(self.name, cursor.seq)
         return int(reply[2])
 
+    async def longest_silence(self) -> float:
+        """Seconds for which the item has been silent that was so for the longest; 0 if there is none, or the feed's items do not expire."""
+        with refusing():
+            async with async_redis().pipeline(transaction=False) as pipe:
+                pipe.zrange(self.keys[3], 0, 0, withscores=True)
+                pipe.time()
+                oldest, (seconds, micros) = await pipe.execute()
+        return max(seconds + micros / 1e6 - oldest[0][1] / 1000, 0.0) if oldest else 0.0
+
     async def read(self) -> FeedState:
         """The whole state, creating the feed if it is not there yet."""
         return _state(await _read.run(self.keys, [_epoch()]))

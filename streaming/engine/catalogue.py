@@ -49,9 +49,9 @@ class Catalogue(Generic[S]):
             self._keep(self._read())
         return self._rows
 
-    async def all(self) -> dict[str, S]:
-        """The same on the event loop."""
-        if not self._fresh:
+    async def all(self, believed_seconds: float = 0.0) -> dict[str, S]:
+        """The same on the event loop. Rows may be as old as usual or so many seconds, whichever is more."""
+        if not self._fresh and not self._younger(believed_seconds):
             self._keep(await database_sync_to_async(self._read)())
         return self._rows
 
@@ -73,7 +73,10 @@ class Catalogue(Generic[S]):
 
     @property
     def _fresh(self) -> bool:
-        return self._read_at is not None and time.monotonic() - self._read_at < conf.AUTH_CACHE_SECONDS
+        return self._younger(conf.AUTH_CACHE_SECONDS)
+
+    def _younger(self, seconds: float) -> bool:
+        return self._read_at is not None and time.monotonic() - self._read_at < seconds
 
     def _keep(self, rows: dict[str, S]) -> None:
         self._rows = rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streaming.engine.service import Service
 
-from .expiry import expire_layers
+from .expiry import Expiry
 from .layers import catalogue
 
 EXPIRY_SECONDS = 1.0
@@ -16,4 +16,4 @@ class FeatureService(Service):
     async def start(self) -> None:
         """Watch."""
         self.runtime.watch(catalogue)
-        self.runtime.hub.every(EXPIRY_SECONDS, expire_layers)
+        self.runtime.hub.every(EXPIRY_SECONDS, Expiry().expire_layers)

@@ -199,6 +199,16 @@ async def test_silent_items_expire_with_a_reason(expiring: Feed, rings: Rings) -
     assert await expiring.expire() == 0
 
 
+async def test_the_longest_silence_tells_when_the_next_item_may_expire(expiring: Feed) -> None:
+    assert await expiring.longest_silence() == 0
+    expiring.put_sync([("a", b"1")])
+    age(expiring, 40)
+    expiring.put_sync([("b", b"1")])
+    assert await expiring.longest_silence() == pytest.approx(40, abs=5)
+    expiring.delete_sync(["a"])
+    assert await expiring.longest_silence() < 5
+
+
 async def test_an_unchanged_put_keeps_an_item_alive(expiring: Feed) -> None:
     expiring.put_sync([("a", b"1")])
     age(expiring, 61)
