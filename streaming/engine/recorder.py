@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
@@ -25,15 +27,18 @@ from streaming import models
 from streaming.core.errors import StreamError
 
 from .conf import conf
-from .rows import brief, distinct_rows, utc
+from .rows import brief, distinct_rows, remove_rows, utc
 from .service import Service, TableWriter
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
     from .runtime import Runtime
 
+SEEN_SECONDS = 5.0
+"""How often a process of which nothing has changed says that it is there, and looks for the rows of dead ones."""
+
 REVIEW_EVERY = 15
-"""Writes between two looks at whether the connected users are still active."""
+"""Turns between two looks at whether the connected users are still active."""
 
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
@@ -56,6 +61,14 @@ class _Batch:
     counted_subscriptions: list[tuple[Any, ...]] = field(default_factory=list)
     gone_connections: list[str] = field(default_factory=list)
     gone_subscriptions: list[str] = field(default_factory=list)
+    writers: list[TableWriter] = field(default_factory=list)
+    writers_changed: bool = False
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether there is anything to write."""
+        written = (self.connections, self.subscriptions, self.counted_connections, self.counted_subscriptions)
+        return self.writers_changed or any(written) or bool(self.gone_connections or self.gone_subscriptions)
 
 
 class Recorder(Service):
@@ -66,26 +79,35 @@ class Recorder(Service):
         self._node = runtime.hub.node
         self._started = datetime.now(UTC)
         self._known: dict[str, tuple[int, set[str]]] = {}  # connection -> revision and subscriptions as last written
+        self._counted: dict[str, tuple[Any, ...]] = {}  # connection -> numbers as last written, if nothing waited or was to come
         self._gone = _Batch()  # what ended and may still have rows
+        self._seen_at = -inf
         self._turns = 0
         self._writing = asyncio.Lock()
         self._ended = False
 
     async def start(self) -> None:
-        """Write again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0."""
+        """Keep up again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0."""
         if conf.RECORD_SECONDS:
-            self.runtime.hub.every(conf.RECORD_SECONDS, self.write)
+            self.runtime.hub.every(conf.RECORD_SECONDS, self.keep_up)
+
+    async def keep_up(self) -> None:
+        """Write if anything has changed; if not, say now and then that the process is there, and look for dead ones."""
+        async with self._writing:
+            if self._ended:
+                return
+            batch = self._batch()
+            if batch.has_changes or (self._is_due and await self._say_seen()):
+                await self._write(batch)
+        self._turns += 1
+        if self._turns % REVIEW_EVERY == 0:
+            await self._review_users()
 
     async def write(self) -> None:
         """Write what has changed since the last time, sweep the dead."""
         async with self._writing:
-            if self._ended:
-                return
-            dead = await self.runtime.leases.silent(await _other_nodes(self._node))
-            await self._write(dead)
-        self._turns += 1
-        if self._turns % REVIEW_EVERY == 0:
-            await self._review_users()
+            if not self._ended:
+                await self._write(self._batch())
 
     async def stop(self) -> None:
         """Delete the rows of this process."""
@@ -93,20 +115,30 @@ class Recorder(Service):
             self._ended = True
             await _remove_node(self._node)
 
-    async def _write(self, dead: list[str]) -> None:
-        batch = self._batch()
-        writers = [writer for service in self.runtime.services if (writer := service.table_writer()) is not None]
-        for writer in writers:
-            writer.gather(self._node)
+    @property
+    def _is_due(self) -> bool:
+        return bool(time.monotonic() - self._seen_at > SEEN_SECONDS - conf.RECORD_SECONDS / 2)
+
+    async def _say_seen(self) -> bool:
+        """Returns whether there is something to write after all: this process has no row, or there are rows of dead ones."""
+        self._seen_at = time.monotonic()
+        others = await _say_seen(self._node)
+        return others is None or bool(await self.runtime.leases.silent(others))
+
+    async def _write(self, batch: _Batch) -> None:
+        self._seen_at = time.monotonic()
         try:
-            known = await _write(self._node_row(), batch, dead, writers)
-        except DatabaseError:
+            dead = await self.runtime.leases.silent(await _other_nodes(self._node))
+            known = await _write(self._node_row(), batch, dead, batch.writers)
+        except (DatabaseError, StreamError):
             self._known.update({row.id: (NEVER, self._known[row.id][1]) for row in batch.connections})
+            self._counted.clear()
             raise
-        for writer in writers:
+        for writer in batch.writers:
             writer.settle(known)
         if not known:
             self._known = {row.id: self._known[row.id] for row in batch.connections}
+            self._counted.clear()
         self._gone = _Batch()
 
     def _batch(self) -> _Batch:
@@ -114,14 +146,19 @@ class Recorder(Service):
         gone = [key for key in self._known if key not in present]
         for key in gone:
             del self._known[key]
+            self._counted.pop(key, None)
         self._gone.gone_connections += gone
         batch = _Batch(gone_connections=self._gone.gone_connections, gone_subscriptions=self._gone.gone_subscriptions)
         stale = {key: None for key, (revision, _) in self._known.items() if present[key].session.revision != revision}
         in_turn = [key for key in islice(self._known, UPDATES) if key not in stale]
         for key in {**dict.fromkeys(present.keys() - self._known.keys()), **stale}:
             self._add(batch, present[key])
+        lagging = any(map(self.runtime.hub.lag, self.runtime.hub.followers))
         for key in in_turn:
-            self._count(batch, present[key])
+            self._count(batch, present[key], lagging)
+        batch.writers = [writer for service in self.runtime.services if (writer := service.table_writer()) is not None]
+        for writer in batch.writers:
+            batch.writers_changed |= writer.gather(self._node)
         return batch
 
     def _add(self, batch: _Batch, connection: ClientConnection) -> None:
@@ -133,15 +170,21 @@ class Recorder(Service):
         batch.gone_subscriptions += before - now
         self._known[connection.id] = (connection.session.revision, now)  # now last in turn
 
-    def _count(self, batch: _Batch, connection: ClientConnection) -> None:
-        """Only numbers have changed, which are written at a tenth of the cost."""
+    def _count(self, batch: _Batch, connection: ClientConnection, lagging: bool) -> None:
+        """Only numbers have changed, which are written at a tenth of the cost; of a connection at rest, none of them."""
+        self._known[connection.id] = self._known.pop(connection.id)  # now last in turn
         outbox, lag = connection.outbox, self.runtime.hub.lag
         counted = (connection.received, outbox.sent, outbox.messages, outbox.bytes, connection.principal.username)
+        if self._counted.get(connection.id) == counted and not lagging:
+            return
         batch.counted_connections.append((*counted, connection.id))
         for described in connection.session.describe():
             counters = (described["waiting"], lag(described["feed"]), described["dropped"])
             batch.counted_subscriptions.append((*counters, _subscription_id(connection, described)))
-        self._known[connection.id] = self._known.pop(connection.id)  # now last in turn
+        if outbox.idle and not lagging:
+            self._counted[connection.id] = counted
+        else:
+            self._counted.pop(connection.id, None)
 
     def _connection_row(self, connection: ClientConnection) -> models.Connection:
         return models.Connection(
@@ -205,6 +248,13 @@ def _other_nodes(node: str) -> list[str]:
 
 
 @_in_thread
+def _say_seen(node: str) -> list[str] | None:
+    """Returns the other nodes; None if this one has no row."""
+    known = models.Node.objects.filter(pk=node).update(seen=datetime.now(UTC))
+    return list(models.Node.objects.exclude(pk=node).values_list("pk", flat=True)) if known else None
+
+
+@_in_thread
 def _active_users(ids: list[int]) -> dict[int, Any]:
     return {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=ids, is_active=True)}
 
@@ -219,9 +269,10 @@ def _write(node: models.Node, batch: _Batch, dead: list[str], writers: Sequence[
     """Returns False if the node had no row any more: with it all others went that it had, and what they were has to be written anew."""
     with transaction.atomic():
         known = bool(models.Node.objects.filter(pk=node.pk).update(seen=node.seen))
-        models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])
-        models.Subscription.objects.filter(pk__in=batch.gone_subscriptions).delete()
-        models.Connection.objects.filter(pk__in=batch.gone_connections).delete()
+        if not known:
+            models.Node.objects.bulk_create([node], update_conflicts=True, unique_fields=["id"], update_fields=["seen"])
+        remove_rows(models.Subscription, batch.gone_subscriptions)
+        remove_rows(models.Connection, batch.gone_connections)
         models.Connection.objects.bulk_create(
             batch.connections, 500, update_conflicts=True, unique_fields=["id"], update_fields=_CONNECTION_STATE
         )
@@ -232,7 +283,7 @@ def _write(node: models.Node, batch: _Batch, dead: list[str], writers: Sequence[
         _update(models.Subscription, _SUBSCRIPTION_COUNTERS, batch.counted_subscriptions)
         for writer in writers:
             writer.write()
-        models.Node.objects.filter(pk__in=dead).delete()
+        remove_rows(models.Node, dead)
     return known
 
 

@@ -49,3 +49,9 @@ def utc(seconds: float) -> datetime:
 def distinct_rows(makers: Iterable[Callable[[], Row]]) -> list[Row]:
     """Made rows, each primary key once: PostgreSQL writes none twice at a time, and long ids were cut."""
     return list({row.pk: row for row in (make() for make in makers)}.values())
+
+
+def remove_rows(model: type[Model], keys: list[str]) -> None:
+    """Delete rows by primary key. For none of them Django would take as long as for one."""
+    if keys:
+        model._default_manager.filter(pk__in=keys).delete()

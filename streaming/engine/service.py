@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class TableWriter(Protocol):
     """Rows that a service writes to the database behind, together with those of the recorder: gathered, written, settled."""
 
-    def gather(self, node: str) -> None:
-        """Collect what has changed, on the event loop."""
+    def gather(self, node: str) -> bool:
+        """Collect what has changed, on the event loop; returns whether anything has. What is not written then is to be collected again."""
 
     def write(self) -> None:
         """Write what was gathered, in a thread, inside the recorder's transaction."""

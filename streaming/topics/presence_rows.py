@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 
-from streaming.engine.rows import brief, distinct_rows, short_text, utc
+from streaming.engine.rows import brief, distinct_rows, remove_rows, short_text, utc
 from streaming.models import Presence as PresenceRow
 
 from .presence import Presence, Tracked
@@ -30,7 +30,7 @@ class PresenceRows:
         self._rows: list[Callable[[], PresenceRow]] = []
         self._gone: list[str] = []
 
-    def gather(self, node: str) -> None:
+    def gather(self, node: str) -> bool:
         """The members that are new, different or gone."""
         tracked = self._presence.tracked
         changed = islice((key for key, member in tracked.items() if self._written.get(key) != member.value), PRESENCES)
@@ -38,10 +38,11 @@ class PresenceRows:
         self._rows = [partial(_row, node, tracked[key]) for key in self._changed]
         self._gone = [short_text(key, LONGEST_ID) for key in self._written.keys() - tracked.keys()]
         self._kept = {key: value for key, value in self._written.items() if key in tracked}
+        return bool(self._rows or self._gone)
 
     def write(self) -> None:
         """Delete and upsert."""
-        PresenceRow.objects.filter(pk__in=self._gone).delete()
+        remove_rows(PresenceRow, self._gone)
         PresenceRow.objects.bulk_create(distinct_rows(self._rows), 500, update_conflicts=True, unique_fields=["id"], update_fields=_STATE)
 
     def settle(self, known: bool) -> None:

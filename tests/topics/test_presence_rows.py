@@ -67,6 +67,17 @@ async def test_only_what_has_changed_is_written(runtime: Runtime, process: Proce
     assert written == [["alice"], ["bob"], ["alice"], []]
 
 
+async def test_a_member_that_comes_or_goes_is_enough_to_write(runtime: Runtime, process: Process) -> None:
+    for _ in range(2):
+        await runtime.service(Recorder).keep_up()
+    alice = process.join("alice")
+    await runtime.service(Recorder).keep_up()
+    assert await rows("key") == ["alice"]
+    alice.leave()
+    await runtime.service(Recorder).keep_up()
+    assert await rows("key") == []
+
+
 async def test_many_are_written_over_several_turns(runtime: Runtime, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presence_rows, "PRESENCES", 2)
     for name in "abc":
