@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
@@ -33,29 +34,46 @@ CODES = (CLOSED_BY_CLIENT, *(code.name.lower() for code in CloseCode))
 SLICE = 500
 """Connections looked at before others have a turn: of each there may be much to count."""
 LOOK_SECONDS = 0.1
-LOOKS = 300
+REST_LOOK_SECONDS = 1.0
+LOOK_BACK_SECONDS = 30.0
+WORK_SECONDS = 0.02
+"""Processor time that the event loop takes between two looks if it has work to do. The jobs of a process at rest take a few ms."""
 
 Metrics = list[GaugeMetricFamily | CounterMetricFamily]
 
 
 class LoopLag:
-    """How late the event loop is: whatever keeps it from its timers keeps every client waiting."""
+    """How late the event loop is: whatever keeps it from its timers keeps every client waiting.
 
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._lags: deque[float] = deque(maxlen=LOOKS)
+    It is looked at often while there are clients or the loop has work to do for others, and for as long afterwards as the metric looks
+    back. Then nobody waits for it, and each look would wake a process that could sleep: it is looked at once a second.
+    """
+
+    def __init__(self, has_clients: Callable[[], object] = lambda: False) -> None:
+        self.pace = LOOK_SECONDS
+        """Seconds until it has to be looked at again."""
+        self._has_clients = has_clients
+        self._lags: deque[tuple[float, float]] = deque()
+        self._due: float | None = None
+        self._used = 0.0
+        self._often_until = 0.0
 
     async def look(self) -> None:
-        """To be called every `LOOK_SECONDS`; by how much it is not, is the lag."""
-        now = asyncio.get_running_loop().time()
-        if self._last is not None:
-            self._lags.append(max(now - self._last - LOOK_SECONDS, 0.0))
-        self._last = now
+        """To be called after `pace` seconds; by how much it is later, is the lag."""
+        now, used = asyncio.get_running_loop().time(), time.thread_time()
+        if self._due is not None:
+            self._lags.append((now, max(now - self._due, 0.0)))
+        while self._lags and self._lags[0][0] < now - LOOK_BACK_SECONDS:
+            self._lags.popleft()
+        if self._due is None or self._has_clients() or used - self._used > WORK_SECONDS:
+            self._often_until = now + LOOK_BACK_SECONDS
+        self.pace = LOOK_SECONDS if now < self._often_until else REST_LOOK_SECONDS
+        self._due, self._used = now + self.pace, used
 
     @property
     def longest(self) -> float:
-        """The longest lag of the last looks, in seconds."""
-        return max(self._lags, default=0.0)
+        """The longest lag that the last looks found, in seconds."""
+        return max((lag for _, lag in self._lags), default=0.0)
 
 
 class MetricsService(Service):
@@ -63,13 +81,13 @@ class MetricsService(Service):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.lag = LoopLag()
+        self.lag = LoopLag(lambda: runtime.connections.open)
         self.exposition = Exposition(runtime.hub.node, self.read)
         self._host, self._pid = socket.gethostname(), str(os.getpid())
 
     async def start(self) -> None:
         """Watch the event loop, and leave the metrics to other processes every few seconds."""
-        self.runtime.hub.every(LOOK_SECONDS, self.lag.look)
+        self.runtime.hub.every(lambda: self.lag.pace, self.lag.look)
         self.runtime.hub.every(SHARE_SECONDS, self.exposition.share)
 
     async def read(self) -> Metrics:

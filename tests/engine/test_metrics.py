@@ -20,8 +20,9 @@ from streaming.core import redis as redis_connections
 from streaming.core.errors import CloseCode
 from streaming.core.leases import NODE_KEY, Leases
 from streaming.core.redis import async_redis, close_async_redis
+from streaming.engine import metrics
 from streaming.engine.exposition import METRICS_KEY, Exposition
-from streaming.engine.metrics import LOOK_SECONDS, LoopLag, MetricsService
+from streaming.engine.metrics import LOOK_SECONDS, REST_LOOK_SECONDS, WORK_SECONDS, LoopLag, MetricsService
 from streaming.engine.registry import all_dialects, all_measures
 from streaming.engine.runtime import Runtime
 from streaming.engine.views import from_this_machine
@@ -202,6 +203,62 @@ async def test_a_late_loop_is_seen() -> None:
     await lag.look()
     await lag.look()
     assert lag.longest >= 0.04
+
+
+async def test_the_loop_is_looked_at_often_while_there_are_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    clients = ["alice"]
+    lag = LoopLag(lambda: clients)
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS
+    clients.clear()
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS, "for as long as the metric looks back"
+
+
+async def test_the_loop_is_looked_at_seldom_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    lag = LoopLag()
+    await lag.look()
+    assert lag.pace == REST_LOOK_SECONDS
+
+
+async def test_a_loop_that_is_late_at_rest_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "REST_LOOK_SECONDS", 0.2)
+    lag = LoopLag()
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    time.sleep(0.3)
+    await lag.look()
+    assert lag.longest >= 0.09
+
+
+async def test_a_loop_that_begins_to_work_is_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.0)
+    lag = LoopLag()
+    await lag.look()
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 30.0)
+    await lag.look()
+    assert lag.pace == REST_LOOK_SECONDS
+    began = time.thread_time()
+    while time.thread_time() - began < 1.1 * WORK_SECONDS:
+        pass
+    await lag.look()
+    assert lag.pace == LOOK_SECONDS
+
+
+async def test_lags_are_forgotten_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    lag = LoopLag()
+    for _ in range(3):
+        await lag.look()
+    assert len(lag._lags) == 2
+    monkeypatch.setattr(metrics, "LOOK_BACK_SECONDS", 0.01)
+    time.sleep(0.02)
+    await lag.look()
+    assert len(lag._lags) == 1
 
 
 async def test_the_loop_is_looked_at_while_the_engine_runs(runtime: Runtime) -> None:
