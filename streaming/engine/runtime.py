@@ -137,8 +137,8 @@ class Runtime:
         self.connections.access_changed()
 
     async def review_access(self) -> None:
-        """Notice changed rows also where the notice was lost."""
-        rows = [await catalogue.all() for catalogue in self._catalogues]
-        if self._seen is not None and rows != self._seen:
+        """Notice changed rows also where the notice was lost, while there is somebody who may read them."""
+        rows = [await catalogue.all() for catalogue in self._catalogues] if self.connections.open else None
+        if rows is not None and rows != self._seen:
             self.access_changed()
         self._seen = rows

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,9 +20,11 @@ from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
 from streaming import apublish
+from streaming.engine import recorder
 from streaming.engine.lifespan import stop_runtime
-from streaming.engine.recorder import Recorder
+from streaming.engine.recorder import SEEN_SECONDS, Recorder
 from streaming.engine.runtime import Runtime
+from streaming.features.layers import catalogue
 from streaming.models import Connection, Layer, Node, Subscription
 from streaming.server.embedded_redis import RedisService
 from tests.geo_peer import GeoPeer, point
@@ -114,6 +117,117 @@ async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime:
     assert len(await rows(Connection, "pk")) == 1
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The batches that are written."""
+    batches: list[Any] = []
+    write = recorder._write
+
+    async def noting(node: Any, batch: Any, dead: Any, writers: Any) -> Any:
+        batches.append(batch)
+        return await write(node, batch, dead, writers)
+
+    monkeypatch.setattr(recorder, "_write", noting)
+    return batches
+
+
+async def test_nothing_is_written_while_nothing_changes(geo: Connect, runtime: Runtime, written: list[Any]) -> None:
+    await apublish("l", [])
+    await geo().subscribe()
+    for _ in range(4):
+        await runtime.service(Recorder).keep_up()
+    first, counted = written
+    assert len(first.connections) == len(counted.counted_connections) == 1
+    seen = await rows(Node, "seen")
+    await runtime.service(Recorder).keep_up()
+    assert await rows(Node, "seen") == seen
+
+
+async def test_what_changes_is_written_the_next_time(geo: Connect, runtime: Runtime, written: list[Any]) -> None:
+    peer, other = geo(), geo()
+    await peer.connect()
+    await other.connect()
+    for _ in range(3):
+        await runtime.service(Recorder).keep_up()
+    written.clear()
+    await peer.ask(type="ping", id=1)
+    await runtime.service(Recorder).keep_up()
+    assert [len(batch.counted_connections) for batch in written] == [1]
+    assert sorted(await rows(Connection, "received")) == [0, 1]
+    await other.close()
+    await runtime.service(Recorder).keep_up()
+    assert await rows(Connection, "received") == [1]
+
+
+async def test_a_process_of_which_nothing_changes_says_now_and_then_that_it_is_there(
+    runtime: Runtime, written: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=time.monotonic())
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    await runtime.service(Recorder).keep_up()
+    seen = await rows(Node, "seen")
+    await runtime.service(Recorder).keep_up()
+    assert await rows(Node, "seen") == seen
+    clock.now += SEEN_SECONDS + 1
+    await runtime.service(Recorder).keep_up()
+    assert await rows(Node, "seen") > seen
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("loss", ["this process", "another"])
+async def test_a_process_of_which_nothing_changes_sees_after_its_row_and_dead_ones(
+    geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, loss: str
+) -> None:
+    clock = SimpleNamespace(now=time.monotonic())
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    await geo().connect()
+    for _ in range(3):
+        await runtime.service(Recorder).keep_up()
+    if loss == "another":
+        now = datetime.now(UTC)
+        await Node.objects.acreate(pk="dead", host="h", pid=1, started=now, seen=now)
+    else:
+        await Node.objects.all().adelete()
+    for _ in range(2):
+        clock.now += SEEN_SECONDS + 1
+        await runtime.service(Recorder).keep_up()
+    assert await rows(Node, "pk") == [runtime.hub.node]
+    assert await rows(Connection, "dialect") == ["geo"]
+
+
+async def test_a_lag_is_written_though_nothing_was_sent(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    await apublish("l", [])
+    await geo().subscribe()
+    for _ in range(3):
+        await runtime.service(Recorder).keep_up()
+    for lag in (7, 0):
+        with monkeypatch.context() as late:
+            late.setattr(runtime.hub, "lag", lambda feed, lag=lag: lag)
+            await runtime.service(Recorder).keep_up()
+        assert await rows(Subscription, "lag") == [lag]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new connection", "known connection"])
+@pytest.mark.parametrize("failing", ["_other_nodes", "_write"])
+async def test_what_could_not_be_written_is_written_later(
+    geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, failing: str, known: bool
+) -> None:
+    async def locked(*_: Any) -> None:
+        raise OperationalError("database is locked")
+
+    peer = geo()
+    await peer.connect()
+    if known:
+        for _ in range(3):
+            await runtime.service(Recorder).keep_up()
+    await peer.ask(type="ping", id=1)
+    with monkeypatch.context() as broken, pytest.raises(OperationalError):
+        broken.setattr(recorder, failing, locked)
+        await runtime.service(Recorder).keep_up()
+    await runtime.service(Recorder).keep_up()
+    assert await rows(Connection, "received") == [1]
+
+
 async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -> None:
     ring = [[math.cos(angle / 500), math.sin(angle / 500)] for angle in range(3000)]
     await apublish("l", [])
@@ -145,6 +259,26 @@ async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_
     await Layer.objects.filter(name="l").aupdate(public=False)  # sends no signal
     await runtime.review_access()
     assert (await peer.next())["code"] == "forbidden"
+
+
+async def test_the_first_look_at_layers_with_clients_is_taken_for_a_change(
+    geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have changed between the client's subscription and this look, with a notice that was lost."""
+    changes: list[str] = []
+    monkeypatch.setattr(runtime, "access_changed", lambda: changes.append("changed"))
+    await geo().connect()
+    await runtime.review_access()
+    await runtime.review_access()
+    assert changes == ["changed"]
+
+
+async def test_layers_are_not_watched_while_nobody_is_connected(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(catalogue, "_read", lambda: (reads.append("read"), {})[1])
+    catalogue.clear()
+    await runtime.review_access()
+    assert not reads
 
 
 async def test_the_rows_of_a_dead_node_are_swept(runtime: Runtime) -> None:
