@@ -31,6 +31,8 @@ REPORT = "topics.report"
 """The control message that has every process report now."""
 REPORT_SECONDS = 2.0
 SHORTEST_SECONDS, LONGEST_SECONDS = 1.0, 5 * REPORT_SECONDS
+LEAVE_OUT_AFTER, LOOK_EVERY = 5, 15
+"""After so many times that no operator was anywhere, it is looked only every so many times: who comes asks, which may get lost."""
 BUSIEST = 50
 """Topics of a process that are reported."""
 NEWEST = 200
@@ -81,11 +83,12 @@ class Monitor:
         self._started = time.time()
         self._process_rates = Rates()
         self._topic_rates = Rates()
+        self._unwatched = 0  # times in a row that no operator was anywhere
 
     def start(self) -> None:
         """Report from now on, when it is time and when somebody asks (`REPORT`)."""
         hub = self._runtime.hub
-        hub.on(REPORT, lambda message: self.report())
+        hub.on(REPORT, lambda message: self._asked())
         hub.every(REPORT_SECONDS, self._report_if_watched)
 
     def report(self) -> None:
@@ -96,6 +99,10 @@ class Monitor:
         else:
             topics.rooms.deliver([Message(ADMIN, "node.stats", msgspec.json.encode(self.stats()))])
 
+    def _asked(self) -> None:
+        self._unwatched = 0
+        self.report()
+
     async def _report_if_watched(self) -> None:
         if await self._watched():
             self.report()
@@ -103,10 +110,16 @@ class Monitor:
     async def _watched(self) -> bool:
         if self._topics.rooms.get(ADMIN) is not None:
             return True
+        self._unwatched += 1
+        if self._unwatched > LEAVE_OUT_AFTER and self._unwatched % LOOK_EVERY:
+            return False
         try:
-            return await self._topics.presence.count(ADMIN) > 0
+            watched = await self._topics.presence.count(ADMIN) > 0
         except StreamError:
             return False
+        if watched:
+            self._unwatched = 0
+        return watched
 
     def stats(self) -> dict[str, Any]:
         """The process as it is now."""
