@@ -234,6 +234,8 @@ class World:
             fresh.receive()
             assert client.outstanding == 0 and not client.asked
             assert client.held == fresh.held
+        for hub in self.hubs:
+            hub.releases.stop()  # its timer is on a loop that others use
 
     async def settle(self) -> None:
         for hub in self.hubs:
