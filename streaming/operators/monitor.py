@@ -103,10 +103,6 @@ class Monitor:
         self._unwatched = 0
         self.report()
 
-    def _asked(self) -> None:
-        self._unwatched = 0
-        self.report()
-
     async def _report_if_watched(self) -> None:
         if await self._watched():
             self.report()

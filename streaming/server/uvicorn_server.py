@@ -95,7 +95,7 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
         self.logger = self.conn.logger = LOGGER
         self.conn.debug = False
         self.on_writable: Callable[[], None] = _nothing
-        self.heard_at = self.loop.time()
+        self.last_received_at = self.loop.time()
         self.raw = RawSocket(self)
         self._unread = bytearray()
         self._taken = 0.0
@@ -106,7 +106,7 @@ class RawSocketProtocol(WebSocketsSansIOProtocol):
         transport.set_write_buffer_limits(high=HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
+        self.last_received_at = self.loop.time()
         self._unread += data
         self.read_on()
 
@@ -222,9 +222,9 @@ class RawSocket:
         self.on_writable: Callable[[], None] = _nothing
 
     @property
-    def heard_at(self) -> float:
+    def last_received_at(self) -> float:
         """When the peer last sent anything, on the loop's clock."""
-        return self._protocol.heard_at
+        return self._protocol.last_received_at
 
     def write(self, data: bytes) -> None:
         """Write finished WebSocket frames; nothing happens once the connection is ending.

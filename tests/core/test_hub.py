@@ -297,24 +297,24 @@ async def test_control_messages_reach_every_hub(hub: Hub, layer: OneProcessLayer
     other._channel = await layer.new_channel()
     await layer.group_add(CONTROL_GROUP, other._channel)
     listening = asyncio.create_task(other._listen())
-    heard: list[Any] = []
+    announced: list[Any] = []
     for each in (hub, other):
-        each.on("greeting", heard.append)
+        each.on("greeting", announced.append)
     await hub.control("greeting", words="hello")
-    await until(lambda: len(heard) == 2)
-    assert heard[0] == {"type": "greeting", "words": "hello"}
+    await until(lambda: len(announced) == 2)
+    assert announced[0] == {"type": "greeting", "words": "hello"}
     listening.cancel()
 
 
 async def test_a_control_message_that_cannot_be_handled_does_not_stop_the_hub(
     hub: Hub, feed: Feed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard: list[Any] = []
+    announced: list[Any] = []
     hub.on("broken", lambda message: message["missing"])
-    hub.on("greeting", heard.append)
+    hub.on("greeting", announced.append)
     await hub.control("broken")
     await hub.control("greeting")
-    await until(lambda: heard)
+    await until(lambda: announced)
 
 
 async def test_a_filter_that_fails_does_not_stop_the_others(hub: Hub, feed: Feed, caplog: pytest.LogCaptureFixture) -> None:
