@@ -112,10 +112,9 @@ def key_of(identity: Any) -> str:
 
 
 def candidate_keys(text: str) -> list[str]:
-    """The keys that an id given as plain text may have, the likeliest first: a string's, then an integer's. In quotes
-    it is a string only.
+    """The keys that an id given as plain text may have, the likeliest first. StreamError invalid_feature.
 
-    StreamError invalid_feature.
+    `7` may be a string or an integer; in double quotes it is a string only.
     """
     if len(text) > 2 and text[0] == text[-1] == '"':
         try:
