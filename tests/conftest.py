@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -120,11 +121,18 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file with a superuser admin/admin, to be copied."""
-    folder = tmp_path_factory.mktemp("migrated")
-    environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
-    processes.manage("migrate", "-v", "0", env=environment)
-    processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
+    """A migrated SQLite file with a superuser admin/admin, to be copied. One worker makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
+    folder.mkdir(exist_ok=True)
+    made = folder / "made"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
+            processes.manage("migrate", "-v", "0", env=environment)
+            processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
+            made.touch()
     return folder / "geostream.sqlite3"
 
 

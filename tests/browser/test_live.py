@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 import streaming
@@ -33,6 +34,7 @@ def stored(server: ServerProcess, box: Box) -> dict[str, Any]:
     return {feature["id"]: feature for feature in page["features"]}
 
 
+@pytest.mark.timeout(120)  # a server that starts again, three commands beside it, and a page that waits longer after each attempt
 def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_server(
     site: ServerProcess, open_map: Callable[..., MapPage], tmp_path: Path, screenshot: Callable[..., None]
 ) -> None:

@@ -198,6 +198,7 @@ def test_after_many_changes_in_a_row_the_map_is_as_the_file(
     live.check()
 
 
+@pytest.mark.timeout(120)  # a server that starts again, a command beside it, and a page that waits longer after each attempt
 def test_after_a_restart_only_what_was_painted_meanwhile_is_sent(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path
 ) -> None:

@@ -170,6 +170,7 @@ def test_colours_follow_the_theme(places: ServerProcess, open_vectors: Callable[
     live.check()
 
 
+@pytest.mark.timeout(120)  # a server that starts again, and a page that waits longer after each attempt
 def test_after_a_restart_features_are_where_they_went_meanwhile(places: ServerProcess, open_vectors: Callable[..., VectorMap]) -> None:
     live = open_vectors(places)
     live.wait_for_point(7.0, 46.5)

@@ -80,6 +80,7 @@ def test_a_subscriber_that_reads_nothing_for_long(serve: Serve) -> None:
 
 @pytest.mark.slow
 @pytest.mark.long_form
+@pytest.mark.timeout(120)  # tens of thousands of features, through a buffer of 4 KiB
 def test_a_large_layer_reaches_a_reader_that_takes_its_time(serve: Serve) -> None:
     server = serve(data="large", **settings(BOUNDS))
     for start in range(0, LARGE, 10_000):
