@@ -35,6 +35,7 @@ SHARED = (
     "tiles/deltas.py",
     "tiles/grid.py",
     "tiles/images.py",
+    "tiles/optional.py",
     "tiles/prefix_deltas.py",
 )
 """Files of `streaming/` that the client needs."""

@@ -1,4 +1,4 @@
-"""What commands check and prepare before they begin: the database's migrations, and Redis."""
+"""What commands check and prepare before they begin: the ASGI application, the database's migrations, and Redis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from streaming.core.redis import redis_url
 from streaming.server.application import load_application
-from streaming.server.embedded_redis import RedisUnavailable, demand_answer
+from streaming.server.embedded_redis import RedisUnavailable, require_answer
 
 
 def check_migrations() -> None:
@@ -26,7 +26,7 @@ def check_migrations() -> None:
 
 
 def check_application() -> None:
-    """`CommandError` if the project's ASGI application has no WebSocket routes."""
+    """`CommandError` if the project's ASGI application cannot be loaded or lacks the WebSocket routes."""
     try:
         load_application()
     except ImproperlyConfigured as error:
@@ -34,10 +34,10 @@ def check_application() -> None:
 
 
 def prepare_redis() -> str:
-    """Find or start Redis, once for this process and its workers, and have it answer; returns its URL."""
+    """Find or start Redis, once for this process and its workers; returns its URL. `CommandError` if it does not answer."""
     try:
         url = redis_url()
-        demand_answer(url)
+        require_answer(url)
     except RedisUnavailable as error:
         raise CommandError(str(error)) from error
     os.environ["REDIS_URL"] = url

@@ -36,7 +36,7 @@ from .redis_server import (
     try_lock,
 )
 
-__all__ = ["RedisService", "RedisUnavailable", "demand_answer", "ensure_redis", "resolve", "start_redis", "without_password"]
+__all__ = ["RedisService", "RedisUnavailable", "ensure_redis", "require_answer", "resolve", "start_redis", "without_password"]
 
 DEFAULT_PORT = 6379
 ANSWER_SECONDS = 5.0
@@ -49,7 +49,7 @@ def ensure_redis(url: str | None, data_dir: Path) -> RedisService:
     Blocks for seconds. `RedisUnavailable` if there is none.
     """
     if url:
-        demand_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
+        require_answer(url, "; without REDIS_URL, GeoStream starts a Redis of its own")
         return RedisService(url)
     home = _home(data_dir)
     running = _running_url(home)
@@ -85,8 +85,8 @@ def resolve() -> str:
     return ensure_redis(configured_url(), data_dir()).url
 
 
-def demand_answer(url: str, otherwise: str = "") -> None:
-    """Wait a few seconds for the Redis at `url`. `RedisUnavailable` if it does not answer; `otherwise` is what else could be done."""
+def require_answer(url: str, otherwise: str = "") -> None:
+    """`RedisUnavailable` if the server of REDIS_URL does not answer. `otherwise` is what else could be done about it."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:

@@ -32,7 +32,7 @@ def imagery_folder(tileset: str) -> Path:
 def resolve_source(text: str) -> Path:
     """The real path of a source. `StreamError("invalid_source")` if it does not exist or is elsewhere.
 
-    The error does not reveal what exists in other folders.
+    A path that is not absolute begins in the data folder. The error does not reveal what exists in other folders.
     """
     name = Path(text).name[:200]
     try:

@@ -138,6 +138,11 @@ def test_the_design_names_every_package() -> None:
         assert f"`streaming/{package.name}" in text
 
 
+def as_installed_here(code: str) -> str:
+    """The client by the name that it has in the server's package. As a distribution of its own it is tested in `tests/packaging`."""
+    return code.replace("geostream_client", "streaming.client")
+
+
 @pytest.mark.parametrize(("document", "code"), blocks("python"))
 def test_python_code_compiles(document: str, code: str) -> None:
     compile(code, document, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -146,7 +151,7 @@ def test_python_code_compiles(document: str, code: str) -> None:
 @pytest.mark.parametrize(("document", "code"), [block for block in blocks("python") if "localhost:8000" in block[1]])
 def test_python_programs_receive_what_they_ask_for(document: str, code: str, server: ServerProcess) -> None:
     expected = "Coords(" if "subscribe_tiles" in code else "AFR123"
-    command = (sys.executable, "-u", "-c", code.replace("ws://localhost:8000/ws", server.ws_url))
+    command = (sys.executable, "-u", "-c", as_installed_here(code).replace("ws://localhost:8000/ws", server.ws_url))
     with Process(*command, cwd=DOCS.parent, stdout=PIPE, stderr=STDOUT) as program:
         assert program.stdout is not None
         lines = []
@@ -164,7 +169,7 @@ def test_python_snippets_of_the_clients_run(server: ServerProcess) -> None:
         async with GeoStreamClient(server.ws_url) as client, asyncio.timeout(30):
             names: dict[str, object] = {"client": client}
             for snippet in snippets:
-                program = compile(snippet, "clients.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                program = compile(as_installed_here(snippet), "clients.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
                 coroutine = eval(program, names)
                 if coroutine is not None:
                     await coroutine

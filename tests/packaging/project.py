@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import CompletedProcess
 
-from tests.processes import run
+from tests.processes import CompletedProcess, run
 from tests.server_process import ServerProcess
 
 from .environment import Environment

@@ -21,10 +21,11 @@ from tests.browser.map_page import MapPage, WatchedPage
 from tests.processes import PIPE, STDOUT, Process, Start
 
 from . import tutorial
-from .environment import Environment, distribution_of
+from .environment import ROOT, Environment, distribution_of
 from .project import HostServer, Project
 from .tutorial import SHELL, Block
 
+RELIEF = ROOT / "streaming" / "demo" / "relief.tif"
 TUTORIAL_PORT = "127.0.0.1:8000"
 DONE_OTHERWISE = ("python3 -m venv venv", ". venv/bin/activate", "pip install geostream")
 """What the fixture `host` stands for."""
@@ -170,12 +171,15 @@ def test_vector_tiles_need_no_extra(site: Site, tram: Callable[[], None]) -> Non
 
 def test_rasters_are_an_extra(site: Site, wheel: Path) -> None:
     _, rasters = tutorial.section("Tiles")
+    site.project.write("var/relief.tif", "")
     extras = re.findall(r"geostream\[([\w-]+)\]", tutorial.TEXT)
     assert set(extras) <= set(distribution_of(wheel).metadata.get_all("Provides-Extra") or ())
     install, add = lines(rasters)
     assert install == "pip install 'geostream[tiles]'"
     options = set(re.findall(r"--\w+", add))
     assert options <= set(re.findall(r"--\w+", site.project.manage("add_tiles", "--help").stdout))
+    refused = site.project.manage("add_tiles", "relief", str(RELIEF), check=False)
+    assert refused.returncode == 1 and install in refused.stderr
 
 
 def test_an_embedded_redis(tmp_path: Path, host: Environment) -> None:
