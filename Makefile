@@ -8,15 +8,19 @@ MINUTES ?= 10
 VENV = .venv
 PY = $(VENV)/bin/python
 
+# Tests at once: as many as tests/conftest.py says for `auto`. A module stays with one worker (loadfile), for its tests share servers that
+# are dear to start; `worksteal` would part them. In the order of tests/conftest.py, heavy modules first.
+PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
+
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test install lint bench soak clean install-locked
+.PHONY: help run test test-long install lint bench soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 	@echo 'HOST= and PORT= for run (127.0.0.1, 8000); ARGS= for run, test and bench; PYTHON= to choose the interpreter.'
 
 run: $(VENV)/.installed ## the server with a live demo at http://127.0.0.1:8000, until Ctrl-C
@@ -25,7 +29,10 @@ run: $(VENV)/.installed ## the server with a live demo at http://127.0.0.1:8000,
 	@exec $(PY) manage.py demo --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests/core -x'
-	@exec $(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@exec $(PY) -m pytest $(PARALLEL) $(ARGS)
+
+test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at length: thousands of examples, a minute of stalling
+	@GEOSTREAM_TEST_PROFILE=long exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 

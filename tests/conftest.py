@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from streaming.core import redis as redis_connections
 from streaming.engine.lifespan import get_runtime, stop_runtime
@@ -17,14 +18,17 @@ from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.server.embedded_redis import RedisService, start_redis
 
-from . import processes
+from . import processes, profiles
 from .geo_peer import GeoPeer
 from .server_process import ServerProcess
 from .time_limits import pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown
 
-# Timings are no test: the first text that Hypothesis draws on a fresh clone takes a second, for it makes its tables of characters.
-settings.register_profile("geostream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("geostream")
+profiles.load()
+
+HEAVY = ("chromium", "migrated_database")
+"""The fixtures of tests that drive a browser or start servers, which are dear."""
+LIGHT = len(HEAVY) + 1
+Serve = Callable[..., ServerProcess]
 
 REQUIRE_OPTIONAL = bool(os.environ.get("GEOSTREAM_REQUIRE_OPTIONAL"))
 
@@ -34,6 +38,35 @@ def missing(what: str) -> None:
     if REQUIRE_OPTIONAL:
         pytest.fail(f"{what} is required here (GEOSTREAM_REQUIRE_OPTIONAL)")
     pytest.skip(f"needs {what}")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are processors: tests of servers and of browsers wait more than they compute."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(2, available * 3 // 2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Heavy modules first, so that no worker is left with one when the others are done; and what is run in the long form only."""
+    ranks: dict[Path, int] = {}
+    for item in items:
+        ranks[item.path] = min(ranks.get(item.path, LIGHT), _rank(item))
+    items.sort(key=lambda item: (ranks[item.path], item.path))
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.long_form)
+        mark = item.get_closest_marker("long_form")
+        if mark is not None and mark.kwargs.get("only") and not profiles.LONG:
+            item.add_marker(pytest.mark.skip(reason="only in the long form (make test-long)"))
+
+
+def _rank(item: pytest.Item) -> int:
+    """0 for a test that takes long, then those with a fixture in HEAVY, then all others."""
+    names = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("slow"):
+        return 0
+    return next((rank for rank, heavy in enumerate(HEAVY, 1) if heavy in names), LIGHT)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -88,17 +121,62 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file with a superuser admin/admin, to be copied."""
-    folder = tmp_path_factory.mktemp("migrated")
-    environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
-    processes.manage("migrate", "-v", "0", env=environment)
-    processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
+    """A migrated SQLite file with a superuser admin/admin, to be copied. One worker makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
+    folder.mkdir(exist_ok=True)
+    made = folder / "made"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
+            processes.manage("migrate", "-v", "0", env=environment)
+            processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
+            made.touch()
     return folder / "geostream.sqlite3"
 
 
 @pytest.fixture
+def beside(redis: None, redis_service: RedisService, transactional_db: None, settings: Any, tmp_path: Path) -> dict[str, str]:
+    """The environment of a process beside this one: the same database, Redis and data folder (which is the test's own)."""
+    settings.DATA_DIR = tmp_path
+    database = f"sqlite:///{settings.DATABASES['default']['NAME']}"
+    return processes.site_environment(settings.DATA_DIR, redis_service.url, DATABASE_URL=database)
+
+
+@pytest.fixture(scope="module")
+def module_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisService]:
+    with start_redis(tmp_path_factory.mktemp("redis")) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[Serve]:
+    """Starts servers that share the module's Redis and, if they name the same `data`, a database. A start of Python is the dearest of all
+    that tests do, so those of a module share what need not be fresh.
+    """
+    base = tmp_path_factory.mktemp("servers")
+    with ExitStack() as servers:
+
+        def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
+            folder = base / data
+            if not folder.exists():
+                folder.mkdir()
+                shutil.copy(migrated_database, folder / "geostream.sqlite3")
+            return servers.enter_context(ServerProcess(folder, redis_url or module_redis.url, environment, command))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def usual(serve: Serve) -> ServerProcess:
+    """The module's server with the usual settings and a superuser admin/admin."""
+    return serve()
+
+
+@pytest.fixture
 def make_server(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Makes `manage.py serve` processes. Those with the same `data` share a database, those with the same `redis_url` a Redis."""
+    """Makes servers of the test's own. Those with the same `data` share a database, those with the same `redis_url` a Redis."""
     with ExitStack() as servers:
 
         def make(redis_url: str, data: str = "data", **environment: str) -> ServerProcess:
@@ -116,12 +194,6 @@ def own_redis(tmp_path: Path) -> Iterator[RedisService]:
     """A Redis of the test's own, which it may stop and start."""
     with start_redis(tmp_path / "own-redis") as service:
         yield service
-
-
-@pytest.fixture
-def server(own_redis: RedisService, make_server: Callable[..., ServerProcess]) -> ServerProcess:
-    """One running server with a Redis of its own and a superuser admin/admin."""
-    return make_server(own_redis.url)
 
 
 __all__ = ["missing", "pytest_configure", "pytest_runtest_protocol", "pytest_runtest_teardown"]

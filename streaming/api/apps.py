@@ -1,4 +1,4 @@
-"""REST and tiles over HTTP, as an installed part."""
+"""The HTTP API as an installed part: REST, tiles and tokens."""
 
 from __future__ import annotations
 

@@ -81,10 +81,9 @@ user_cache = UserCache()
 
 
 def is_valid_token(token: str) -> bool:
-    """Whether this server has signed a token and it has not expired; whether its user is active is asked by
-    `BearerAuthentication`.
+    """Whether this server has signed a token that has not expired. Whether its user is active is not checked.
 
-    A token whose user is cached was verified then, and is not verified again.
+    A token whose user is cached was verified when it was cached, and is not verified again.
     """
     if user_cache.get(token) is not None:
         return True

@@ -75,7 +75,7 @@ class ApiView(APIView):
     schema: Any = AutoSchema()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """The framework's request, for this API."""
+        """The request that handlers are given."""
         return ApiRequest(
             request,
             parsers=self.get_parsers(),

@@ -1,8 +1,7 @@
-"""/token: tokens to join topics, requested and answered as Tangram does. `streaming.topics.tokens` decides who may have
-one.
+"""/token: tokens to join topics, requested and answered as Tangram does.
 
-Pages of any origin may request one, but never with the cookies of this site: a session without its CSRF token counts as
-anonymous.
+`streaming.topics.tokens` decides who may have one. Pages of any origin may request one, but never with the cookies of
+this site: a session without its CSRF token counts as anonymous.
 """
 
 from __future__ import annotations
@@ -50,8 +49,9 @@ class ChannelTokenView(AsyncApiView):
     session_refused: PermissionDenied | None = None
 
     def perform_authentication(self, request: Request) -> None:
-        """Authenticate; a session without its CSRF token is anonymous, because a Tangram front end on this site may
-        have one.
+        """Authenticate the request; a session without its CSRF token counts as anonymous.
+
+        A Tangram front end on this site may have such a session.
         """
         try:
             super().perform_authentication(request)

@@ -29,8 +29,9 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class Page:
-    """Features as GeoJSON, how many match in all, and the key behind which the next page begins (None: this is the
-    last).
+    """One page of features as GeoJSON.
+
+    `matched` counts all features that match; the next page begins behind the key `next_after` (None: this is the last).
     """
 
     features: list[bytes]

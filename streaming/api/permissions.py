@@ -16,8 +16,9 @@ ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streamin
 
 
 class NeededPermission(BasePermission):
-    """Allows a method to users with the permission that the view's `needs` names; "" stands for any user who is logged
-    in.
+    """Allows a method to users with the permission that the view's `needs` names.
+
+    "" stands for any user who is logged in.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:

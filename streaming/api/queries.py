@@ -1,5 +1,6 @@
-"""Query parameters of OGC API Features, parsed strictly: an unknown one is refused, because a misspelt filter must not
-return everything.
+"""Query parameters of OGC API Features, parsed strictly.
+
+An unknown one is refused, because a misspelt filter must not return everything.
 """
 
 from __future__ import annotations

@@ -134,8 +134,9 @@ class StreamedBody:
 
 
 class LimitedReceive:
-    """The ASGI `receive` of one request whose body may have GEOSTREAM_MAX_BODY_BYTES; a longer one is answered with
-    413.
+    """The ASGI `receive` of one request with a limited body.
+
+    A body of more than GEOSTREAM_MAX_BODY_BYTES is answered with 413.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:

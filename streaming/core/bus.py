@@ -23,9 +23,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, RedisError
 
-from .bus_subscriptions import Arrival, Handler, Listening
+from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
-from .redis import UNSAID, async_redis, redis_url
+from .redis import QUIET_OPTIONS, async_redis, redis_url
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 
 __all__ = ["Arrival", "Bus", "Handler"]
 
-Saying = tuple[bytes, bytes, asyncio.Future[int]]
+PendingPublish = tuple[bytes, bytes, asyncio.Future[int]]
 """Channel, payload, and what becomes of it."""
 
 
@@ -54,49 +54,49 @@ class Bus:
         self.gaps = 0
         self._url = url
         self._clock = clock
-        self._listening = Listening()
+        self._subscriptions = BusSubscriptions()
         self._changed = asyncio.Event()
         self._arrived: list[tuple[Handler, list[Arrival]]] = []
-        self._waiting: deque[Saying] = deque()
+        self._waiting: deque[PendingPublish] = deque()
         self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._speaker: aioredis.Redis | None = None
+        self._publisher: aioredis.Redis | None = None
         self._refusals: set[str] = set()
 
     def on_pattern(self, pattern: str, handler: Handler) -> None:
         """Call `handler` with what is published on channels like `pattern`, for as long as the bus runs."""
-        self._listening.patterns.add(pattern.encode(), handler)
+        self._subscriptions.patterns.add(pattern.encode(), handler)
         self._changed.set()
 
     def on_channel(self, channel: str, handler: Handler) -> None:
         """Call `handler` with what is published on exactly this channel, for as long as the bus runs."""
-        self._listening.channels.add(channel.encode(), handler)
+        self._subscriptions.channels.add(channel.encode(), handler)
         self._changed.set()
 
-    def listen(self, channel: str, handler: Handler) -> asyncio.Future[bool]:
-        """Call `handler` with what is published on a channel, until `unlisten` was called as often.
+    def subscribe(self, channel: str, handler: Handler) -> asyncio.Future[bool]:
+        """Call `handler` with what is published on a channel, until `unsubscribe` was called as often.
 
         The future is True once Redis has the subscription, however long it is away before, and False if that was refused or given up;
         it may be ignored. A subscription that is there needs no Redis.
         """
         self.on_channel(channel, handler)
-        return self._listening.channels.heard(channel.encode())
+        return self._subscriptions.channels.confirmed(channel.encode())
 
-    def plisten(self, pattern: str, handler: Handler) -> asyncio.Future[bool]:
+    def psubscribe(self, pattern: str, handler: Handler) -> asyncio.Future[bool]:
         """The same for channels like a pattern of Redis. Text of clients must not become one: each costs Redis time with every message."""
         self.on_pattern(pattern, handler)
-        return self._listening.patterns.heard(pattern.encode())
+        return self._subscriptions.patterns.confirmed(pattern.encode())
 
-    def unlisten(self, channel: str, handler: Handler) -> None:
-        """Take back one `listen`; KeyError if there was none."""
-        self._listening.channels.remove(channel.encode(), handler)
+    def unsubscribe(self, channel: str, handler: Handler) -> None:
+        """Take back one `subscribe`; KeyError if there was none."""
+        self._subscriptions.channels.remove(channel.encode(), handler)
         self._changed.set()
 
-    def punlisten(self, pattern: str, handler: Handler) -> None:
-        """Take back one `plisten`; KeyError if there was none."""
-        self._listening.patterns.remove(pattern.encode(), handler)
+    def punsubscribe(self, pattern: str, handler: Handler) -> None:
+        """Take back one `psubscribe`; KeyError if there was none."""
+        self._subscriptions.patterns.remove(pattern.encode(), handler)
         self._changed.set()
 
     async def start(self) -> None:
@@ -107,7 +107,7 @@ class Bus:
                 await self._subscribed.wait()
 
     async def stop(self) -> None:
-        """Say what waits, and end."""
+        """Publish what waits, and end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 while self._waiting and self.connected:
@@ -118,17 +118,20 @@ class Bus:
             await asyncio.wait(self._tasks, timeout=0.2)
             self._tasks = [task for task in self._tasks if not task.done()]
         self._fail(self._waiting, StreamError("redis_unavailable", "the server is stopping"))
-        self._listening.give_up()
-        if self._speaker is not None:
-            await self._speaker.aclose()
-            self._speaker = None
+        self._subscriptions.give_up()
+        if self._publisher is not None:
+            await self._publisher.aclose()
+            self._publisher = None
 
-    # -- saying ------------------------------------------------------------
+    # -- publishing ---------------------------------------------------------
 
     def publish(self, channel: str | bytes, payload: bytes) -> asyncio.Future[int]:
-        """Say something. The future is how many heard it, once Redis has it, or `StreamError("redis_unavailable")`; it may be ignored."""
+        """Publish a message.
+
+        The future is how many subscribers received it, once Redis has it, or `StreamError("redis_unavailable")`; it may be ignored.
+        """
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_looked_at)
+        future.add_done_callback(_retrieve_exception)
         if len(self._waiting) >= MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
             future.set_exception(StreamError("redis_unavailable", "too much waits to be published"))
             return future
@@ -146,8 +149,8 @@ class Bus:
             if batch:
                 await self._publish(batch)
 
-    def _next(self) -> list[Saying]:
-        batch, room = list[Saying](), BATCH_BYTES
+    def _next(self) -> list[PendingPublish]:
+        batch, room = list[PendingPublish](), BATCH_BYTES
         while self._waiting and len(batch) < BATCH and room > 0:
             saying = self._waiting.popleft()
             batch.append(saying)
@@ -155,7 +158,7 @@ class Bus:
         self._waiting_bytes -= BATCH_BYTES - room
         return batch
 
-    async def _publish(self, batch: list[Saying]) -> None:
+    async def _publish(self, batch: list[PendingPublish]) -> None:
         pipe = self._redis().pipeline(transaction=False)
         for channel, payload, _ in batch:
             pipe.publish(channel, payload)
@@ -178,17 +181,17 @@ class Bus:
     def _redis(self) -> aioredis.Redis:
         if self._url is None:
             return async_redis()
-        if self._speaker is None:
-            self._speaker = aioredis.Redis.from_url(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
-        return self._speaker
+        if self._publisher is None:
+            self._publisher = aioredis.Redis.from_url(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
+        return self._publisher
 
     @staticmethod
-    def _fail(batch: Iterable[Saying], error: StreamError) -> None:
+    def _fail(batch: Iterable[PendingPublish], error: StreamError) -> None:
         for _, _, future in batch:
             if not future.done():
                 future.set_exception(error)
 
-    # -- hearing -----------------------------------------------------------
+    # -- receiving --------------------------------------------------------
 
     async def _listen_for_ever(self) -> None:
         backoff = FIRST_BACKOFF
@@ -197,7 +200,7 @@ class Bus:
                 await self._listen()
             except (RedisError, OSError) as error:
                 if self.connected:
-                    logger.warning("Redis does not answer (%s); topics hear nothing until it does", error)
+                    logger.warning("Redis does not answer (%s); nothing is received until it does", error)
                     self.connected = False
                     self.gaps += 1
                     backoff = FIRST_BACKOFF
@@ -212,7 +215,7 @@ class Bus:
             socket_timeout=None,
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
-            **UNSAID,
+            **QUIET_OPTIONS,
         )
         try:
             async with client, client.pubsub() as pubsub:
@@ -224,22 +227,22 @@ class Bus:
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
         finally:
-            self._listening.lost()
+            self._subscriptions.lost()
             with suppress(RedisError, OSError):
                 await client.connection_pool.disconnect()
 
     async def _ask_for_ever(self, connection: Any) -> None:
         """Have Redis send what is listened to, now and whenever that changes."""
-        commands = [*self._listening.commands(), self._listening.ping()]
+        commands = [*self._subscriptions.commands(), self._subscriptions.ping()]
         while True:
             self._changed.clear()
             if commands:
                 await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
             await self._changed.wait()
-            commands = self._listening.commands()
+            commands = self._subscriptions.commands()
 
     async def _read(self, pubsub: PubSub, connection: Any, asking: asyncio.Task[None]) -> None:
-        heard, count = self._clock(), 0
+        received_at, count = self._clock(), 0
         while not asking.done():
             try:
                 message: Any = await pubsub.get_message(timeout=PING_SECONDS)
@@ -247,23 +250,23 @@ class Bus:
                 self._refused(str(error))
                 message = {"type": "refused"}
             if message is None:
-                if self._clock() - heard > SILENCE_SECONDS:
+                if self._clock() - received_at > SILENCE_SECONDS:
                     raise RedisConnectionError("no answer to a ping")
-                await connection.send_command(*self._listening.ping(), check_health=False)
+                await connection.send_command(*self._subscriptions.ping(), check_health=False)
                 continue
-            heard = self._clock()
-            self._heard(message)
+            received_at = self._clock()
+            self._received(message)
             count += 1
             if count % TURN == 0:
                 await asyncio.sleep(0)
         asking.result()
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _received(self, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "pmessage" or kind == "message":
-            for handler in self._listening.handlers(message["channel"], message["pattern"]):
+            for handler in self._subscriptions.handlers(message["channel"], message["pattern"]):
                 self._take(handler, message)
-        elif self._listening.answered(granted=kind != "refused"):
+        elif self._subscriptions.answered(granted=kind != "refused"):
             self._answers()
 
     def _refused(self, reason: str) -> None:
@@ -294,7 +297,7 @@ class Bus:
                 logger.exception("messages of the bus could not be handled")
 
 
-def _looked_at(future: asyncio.Future[int]) -> None:
+def _retrieve_exception(future: asyncio.Future[int]) -> None:
     """Whoever does not care for the outcome must not be told that nobody looked at it."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""The subscriptions of a bus: channels, patterns and their handlers, and which of them Redis has confirmed. No connection is needed here.
+"""The subscriptions of a bus: channels, patterns and their handlers, and which of them Redis has confirmed. There is no I/O here.
 
 Redis answers commands in their order, which is how each answer, a refusal too, finds whom it is for. A message that matches several names
 of one handler is handed to it once: Redis says it for all of them in a row, and always in the same order.
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-Heard = list["asyncio.Future[bool]"]
+Confirmations = list["asyncio.Future[bool]"]
 
 
 class Arrival(NamedTuple):
@@ -34,16 +34,16 @@ class Names:
         self._changed: dict[bytes, None] = {}
         self._asked: set[bytes] = set()
         self._live: set[bytes] = set()
-        self._waiting: dict[bytes, Heard] = {}
+        self._waiting: dict[bytes, Confirmations] = {}
 
     def add(self, name: bytes, handler: Handler) -> None:
-        """One more reason for a handler to hear this."""
+        """One more subscription of a handler."""
         handlers = self.handlers.setdefault(name, {})
         handlers[handler] = handlers.get(handler, 0) + 1
         self._changed[name] = None
 
     def remove(self, name: bytes, handler: Handler) -> None:
-        """One reason less; KeyError if there was none."""
+        """One subscription less; KeyError if there was none."""
         handlers = self.handlers[name]
         handlers[handler] -= 1
         if not handlers[handler]:
@@ -53,7 +53,7 @@ class Names:
             self._changed[name] = None
             _settle(self._waiting.get(name, []), False)
 
-    def heard(self, name: bytes) -> asyncio.Future[bool]:
+    def confirmed(self, name: bytes) -> asyncio.Future[bool]:
         """True once Redis has it, False if it never will: refused, or given up before."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if name in self._live:
@@ -62,7 +62,7 @@ class Names:
             self._waiting.setdefault(name, []).append(future)
         return future
 
-    def commands(self) -> Iterator[tuple[str, bytes, Heard]]:
+    def commands(self) -> Iterator[tuple[str, bytes, Confirmations]]:
         """What Redis has to be asked for now, and who waits for the answer."""
         changed, self._changed = self._changed, {}
         for name in changed:
@@ -76,7 +76,7 @@ class Names:
                     self._asked.discard(name)
                     yield self._unsubscribe, name, []
 
-    def answered(self, name: bytes, waiting: Heard, granted: bool) -> None:
+    def answered(self, name: bytes, waiting: Confirmations, granted: bool) -> None:
         """Redis answered a command; an answer to an earlier one than the last says nothing."""
         if self._waiting.get(name) is waiting:  # nobody may be left in it
             del self._waiting[name]
@@ -96,20 +96,20 @@ class Names:
             _settle(self._waiting.popitem()[1], False)
 
 
-def _settle(waiting: Heard, heard: bool) -> None:
+def _settle(waiting: Confirmations, granted: bool) -> None:
     while waiting:
         future = waiting.pop()
         if not future.done():
-            future.set_result(heard)
+            future.set_result(granted)
 
 
-class Listening:
+class BusSubscriptions:
     """The channels and patterns of one subscribing connection, and its answers."""
 
     def __init__(self) -> None:
         self.channels = Names("SUBSCRIBE", "UNSUBSCRIBE")
         self.patterns = Names("PSUBSCRIBE", "PUNSUBSCRIBE")
-        self._unanswered: deque[tuple[Names, bytes, Heard] | None] = deque()
+        self._unanswered: deque[tuple[Names, bytes, Confirmations] | None] = deque()
         self._channel: bytes | None = None
         self._matched: set[bytes] = set()
         self._told: set[Handler] = set()

@@ -18,7 +18,7 @@ import msgspec
 from streaming.core.cql2_check import check_expression
 from streaming.core.cql2_guard import MAX_NESTING, check_text
 from streaming.core.errors import StreamError
-from streaming.core.json_values import NotPlain, plain
+from streaming.core.json_values import NotJson, as_json
 
 MAX_LENGTH = 64 * 1024
 """Bytes of an expression's text."""
@@ -76,8 +76,8 @@ def _json(expression: dict[str, Any]) -> str:
     if not isinstance(expression, dict):
         raise StreamError("invalid_filter", "a filter is a CQL2 text or a CQL2 JSON object")
     try:
-        return msgspec.json.encode(plain(expression, "filter", MAX_NESTING), order="sorted").decode()
-    except (NotPlain, UnicodeError) as error:
+        return msgspec.json.encode(as_json(expression, "filter", MAX_NESTING), order="sorted").decode()
+    except (NotJson, UnicodeError) as error:
         raise StreamError("invalid_filter", str(error)) from None
 
 

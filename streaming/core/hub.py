@@ -92,7 +92,7 @@ class Hub:
         with refusing():
             self._channel = await layer.new_channel()
             await layer.group_add(CONTROL_GROUP, self._channel)
-        doorbell.attach(self.loop, self.heard)
+        doorbell.attach(self.loop, self.announced)
         for body in (self._listen, self._pull_for_ever):
             self._tasks.append(asyncio.create_task(body()))
         self.every(LINGER_SECONDS / 4, self._drop_idle)
@@ -203,7 +203,7 @@ class Hub:
 
     # -- pulling ----------------------------------------------------------
 
-    def heard(self, feed: str, seq: int) -> None:
+    def announced(self, feed: str, seq: int) -> None:
         """A feed has reached a number: pull it now if somebody here follows it."""
         follower = self.followers.get(feed)
         if follower is not None and (seq > follower.seq or seq == 0):
@@ -216,7 +216,7 @@ class Hub:
         while True:
             message = await layer.receive(self._channel)
             if message["type"] == "feed.changed":
-                self.heard(message["feed"], message["seq"])
+                self.announced(message["feed"], message["seq"])
             elif handler := self._handlers.get(message["type"]):
                 try:
                     handler(message)

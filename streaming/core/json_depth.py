@@ -9,7 +9,7 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ALIKE = bytes.maketrans(b"{}", b"[]")
 
 
-def deeper_than(text: bytes, levels: int) -> bool:
+def exceeds_depth(text: bytes, levels: int) -> bool:
     """Whether valid JSON text is nested more deeply."""
     if text.count(b"[") + text.count(b"{") <= levels:
         return False

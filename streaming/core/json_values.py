@@ -11,11 +11,11 @@ from typing import Any
 MAX_DEPTH = 64
 
 
-class NotPlain(ValueError):
+class NotJson(ValueError):
     """The value cannot be JSON; the message says where and why."""
 
 
-def plain(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:
+def as_json(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:
     """A copy of `value` of dict, list, str, int, finite float, bool and None only. NotPlain otherwise."""
     if value is None or isinstance(value, bool | str):
         return value
@@ -23,21 +23,21 @@ def plain(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:
         return int(value)
     if isinstance(value, float):
         if value - value != 0:
-            raise NotPlain(f"{place}: {value} is not a finite number")
+            raise NotJson(f"{place}: {value} is not a finite number")
         return float(value)
     if depth == 0:
-        raise NotPlain(f"{place[:80]}: nested too deeply (more than {MAX_DEPTH} levels)")
+        raise NotJson(f"{place[:80]}: nested too deeply (more than {MAX_DEPTH} levels)")
     if isinstance(value, dict):
-        return {_key(key, place): plain(member, f"{place}.{key}", depth - 1) for key, member in value.items()}
+        return {_key(key, place): as_json(member, f"{place}.{key}", depth - 1) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(member, f"{place}[{index}]", depth - 1) for index, member in enumerate(value)]
-    raise NotPlain(f"{place}: {type(value).__name__} is not a JSON type")
+        return [as_json(member, f"{place}[{index}]", depth - 1) for index, member in enumerate(value)]
+    raise NotJson(f"{place}: {type(value).__name__} is not a JSON type")
 
 
 def check_depth(value: Any, place: str, depth: int = MAX_DEPTH) -> None:
     """NotPlain if decoded JSON is nested more deeply than `depth`."""
     if depth == 0:
-        raise NotPlain(f"{place}: nested too deeply (more than {MAX_DEPTH} levels)")
+        raise NotJson(f"{place}: nested too deeply (more than {MAX_DEPTH} levels)")
     members = value.values() if isinstance(value, dict) else value
     for member in members:
         if isinstance(member, dict | list):
@@ -46,5 +46,5 @@ def check_depth(value: Any, place: str, depth: int = MAX_DEPTH) -> None:
 
 def _key(key: Any, place: str) -> str:
     if not isinstance(key, str):
-        raise NotPlain(f"{place}: the name of a member must be a text, not {key!r:.40}")
+        raise NotJson(f"{place}: the name of a member must be a text, not {key!r:.40}")
     return key

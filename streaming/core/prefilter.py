@@ -14,7 +14,7 @@ from .filters import Filter
 from .items import Item
 
 
-class Foreseen:
+class PrecomputedFilter:
     """A condition that remembers what it says of some versions of items."""
 
     def __init__(self, condition: Filter, verdicts: dict[Item, bool]) -> None:
@@ -37,9 +37,9 @@ class Foreseen:
         return self._condition.matches(item) if verdict is None else verdict
 
 
-async def foreseen(condition: Filter, items: Iterable[Item]) -> Filter | Foreseen:
+async def precompute(condition: Filter, items: Iterable[Item]) -> Filter | PrecomputedFilter:
     """The condition, with verdicts on these items if finding them takes long."""
     if not condition.costly:
         return condition
     subjects = list(items)
-    return Foreseen(condition, await asyncio.to_thread(lambda: {item: condition.matches(item) for item in subjects}))
+    return PrecomputedFilter(condition, await asyncio.to_thread(lambda: {item: condition.matches(item) for item in subjects}))

@@ -37,7 +37,7 @@ _resolve: list[Callable[[], str]] = []
 _loop_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = weakref.WeakKeyDictionary()
 
 
-def _unsaid() -> dict[str, Any]:
+def _quiet_options() -> dict[str, Any]:
     known = inspect.signature(aioredis.connection.AbstractConnection.__init__).parameters
     name: dict[str, Any] = {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
     if "maint_notifications_config" not in known:
@@ -47,7 +47,7 @@ def _unsaid() -> dict[str, Any]:
     return {**name, "maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
 
-UNSAID = _unsaid()
+QUIET_OPTIONS = _quiet_options()
 """Options of connections that send nothing but what they are told to, in any version of the client: their user may not be allowed more."""
 
 

@@ -20,7 +20,7 @@ from streaming.core.bbox import Box, check_bbox
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
 from streaming.core.items import Item
-from streaming.core.json_values import NotPlain, plain
+from streaming.core.json_values import NotJson, as_json
 
 CACHED_POLYGONS = 128
 MAX_PARTS = 8
@@ -51,7 +51,7 @@ def compile_geometry(geometry: Any, max_vertices: int) -> Region:
     try:
         bare = _bare_polygon(geometry)
         text = msgspec.json.encode(bare, order="sorted")
-    except (NotPlain, GeometryError) as error:
+    except (NotJson, GeometryError) as error:
         raise StreamError("invalid_geometry", str(error)) from None
     rings = bare["coordinates"] if bare["type"] == "Polygon" else chain.from_iterable(bare["coordinates"])
     if (vertices := sum(map(len, rings))) > max_vertices:
@@ -109,7 +109,7 @@ def _touch(prepared: BaseGeometry, item: Item) -> bool:
 def _bare_polygon(geometry: Any) -> dict[str, Any]:
     if not isinstance(geometry, dict) or geometry.get("type") not in ("Polygon", "MultiPolygon"):
         raise GeometryError("geometry: must be a GeoJSON Polygon or MultiPolygon")
-    bare = {"type": geometry["type"], "coordinates": plain(geometry.get("coordinates"), "geometry.coordinates")}
+    bare = {"type": geometry["type"], "coordinates": as_json(geometry.get("coordinates"), "geometry.coordinates")}
     check_geometry(bare)
     return bare
 

@@ -56,7 +56,7 @@ class Principal:
         return self.expires is not None and self.expires <= time.time()
 
 
-NOBODY = Principal(AnonymousUser())
+ANONYMOUS = Principal(AnonymousUser())
 
 
 async def authenticate(scope: dict[str, Any]) -> Principal:
@@ -76,7 +76,7 @@ async def authenticate(scope: dict[str, Any]) -> Principal:
         return await from_ticket(tickets[0])
     if origin and b"cookie" in headers:
         return await _from_session(headers[b"cookie"].decode("latin-1"))
-    return NOBODY
+    return ANONYMOUS
 
 
 def check_origin(origin: str, host: str) -> None:
@@ -146,8 +146,8 @@ async def _from_session(cookies: str) -> Principal:
     try:
         morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
-        return NOBODY
-    return NOBODY if morsel is None else Principal(await _session_user(morsel.value))
+        return ANONYMOUS
+    return ANONYMOUS if morsel is None else Principal(await _session_user(morsel.value))
 
 
 @database_sync_to_async

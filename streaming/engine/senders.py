@@ -18,11 +18,11 @@ RAW_EXTENSION = "geostream.raw_socket"
 
 
 class RawSocket(Protocol):
-    """What `streaming/server/uvicorn_server.py` offers in the scope: the transport itself."""
+    """What `streaming/server/websocket_protocol.py` offers in the scope: the transport itself."""
 
     writable: bool
     ended: bool
-    heard_at: float
+    data_received_at: float
     on_writable: Callable[[], None]
 
     def write(self, data: bytes) -> None:
@@ -50,7 +50,7 @@ class AnySender(Protocol):
         """Whether the client has left, or `close` was called: what is written from now on reaches nobody."""
 
     @property
-    def heard_at(self) -> float:
+    def data_received_at(self) -> float:
         """When the client last sent anything, on the loop's clock."""
 
     def write(self, frames: list[Any]) -> None:
@@ -134,9 +134,9 @@ class RawSender:
         self._socket.ping()
 
     @property
-    def heard_at(self) -> float:
+    def data_received_at(self) -> float:
         """When the peer last sent anything, on the loop's clock."""
-        return self._socket.heard_at
+        return self._socket.data_received_at
 
     def close(self, code: int, reason: str) -> None:
         """Close without waiting for what the peer has not read."""
@@ -163,7 +163,7 @@ class AsgiSender:
         self.writable = True
         self.ended = False
         self.on_writable: Callable[[], None] = _nothing
-        self.heard_at = asyncio.get_running_loop().time()
+        self.data_received_at = asyncio.get_running_loop().time()
         self._waiting: list[Any] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()

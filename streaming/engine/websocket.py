@@ -118,7 +118,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
     def _keep_alive(self, loop_time: float) -> None:
         if not isinstance(self.sender, RawSender) or self.session.spare_pings:
             return
-        heard = self.sender.heard_at
+        heard = self.sender.data_received_at
         answered = self._pinged_at is not None and heard >= self._pinged_at  # the clock counts milliseconds
         if answered or not self._ping_seconds or not self.sender.writable:
             self._pinged_at = None

@@ -104,8 +104,9 @@ class _Counted(io.RawIOBase):
 
 
 def with_id_from(records: Iterable[RawFeature], name: str) -> Iterator[RawFeature]:
-    """The features, each with the value of a property as its id; a StreamError in place of those that lack the
-    property.
+    """The features, each with the value of a property as its id.
+
+    A StreamError comes in place of those that lack the property.
     """
     for record in records:
         yield record if isinstance(record, StreamError) else _with_id(record, name)

@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
-from streaming.core.json_values import MAX_DEPTH, NotPlain, check_depth, plain
+from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth
 
 MAX_BYTES = 1 << 20
 MAX_ID = 256
@@ -35,7 +35,7 @@ def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tu
         feature = _plain_feature(raw) if isinstance(raw, dict) else _decode_feature(raw, max_bytes)
         key = _checked_key(feature)
         value = _encode(feature)
-    except (GeometryError, NotPlain) as error:
+    except (GeometryError, NotJson) as error:
         raise StreamError("invalid_feature", str(error)) from None
     except UnicodeEncodeError:
         raise StreamError("invalid_feature", "a text holds half a surrogate pair, which UTF-8 cannot express") from None
@@ -71,7 +71,7 @@ def _decode_feature(raw: bytes, max_bytes: int) -> dict[str, Any]:
 
 
 def _plain_feature(raw: dict[str, Any]) -> dict[str, Any]:
-    return {key: plain(member, key) for key, member in raw.items()}
+    return {key: as_json(member, key) for key, member in raw.items()}
 
 
 def _check_members_depth(feature: dict[str, Any]) -> None:
@@ -112,10 +112,9 @@ def key_of(identity: Any) -> str:
 
 
 def candidate_keys(text: str) -> list[str]:
-    """The keys that an id given as plain text may have, the likeliest first: a string's, then an integer's. In quotes
-    it is a string only.
+    """The keys that an id given as plain text may have, the likeliest first. StreamError invalid_feature.
 
-    StreamError invalid_feature.
+    `7` may be a string or an integer; in double quotes it is a string only.
     """
     if len(text) > 2 and text[0] == text[-1] == '"':
         try:

@@ -74,6 +74,15 @@ def ensure_layer(name: str) -> LayerSettings:
         return catalogue.get_sync(name)
 
 
+async def aensure_layer(name: str) -> LayerSettings:
+    """`ensure_layer` for coroutines; a layer that exists needs no thread."""
+    try:
+        return await catalogue.get(name)
+    except StreamError:
+        settings: LayerSettings = await database_sync_to_async(ensure_layer)(name)
+        return settings
+
+
 def create_layer(name: str) -> None:
     """Create a layer with the default settings. `StreamError("bad_request")` if it cannot have this name."""
     layer = Layer(name=name)
@@ -82,10 +91,6 @@ def create_layer(name: str) -> None:
     except ValidationError as error:
         raise StreamError("bad_request", f"{name[:100]!r} cannot be a layer's name: {' '.join(error.messages)}") from error
     Layer.objects.get_or_create(name=name)
-
-
-aensure_layer = database_sync_to_async(ensure_layer)
-"""`ensure_layer` for coroutines."""
 
 
 def _records(features: Feature | Iterable[Feature]) -> Iterable[Feature]:

@@ -52,8 +52,9 @@ _decode_properties = msgspec.json.Decoder(_Properties).decode
 
 @dataclass(slots=True)
 class Recording:
-    """One file, read again each time it is iterated over. Times are microseconds since 1970; `multiply` adds copies of
-    each feature.
+    """One file of timed features, read again each time it is iterated over.
+
+    Times are microseconds since 1970; `multiply` adds copies of each feature.
 
     `time_property` and `refused` are known once reading has begun. Iterating raises StreamError if the order or the
     time property cannot be used, and OSError.
@@ -147,10 +148,10 @@ def _in_order(features: Iterator[TimedFeature], window: int) -> Iterator[TimedFe
 
 
 def _with_copies(feature: TimedFeature, times: int) -> Iterator[TimedFeature]:
-    """The feature and `times - 1` copies on a spiral around it, with `-1`, `-2`, ... at the end of the id, for shows
-    and load tests.
+    """The feature and `times - 1` copies on a spiral around it, for shows and load tests.
 
-    Copy `n` always has the same id and the same place relative to the original, so copies move as the original does.
+    Their ids end in `-1`, `-2` and so on. Copy `n` always has the same id and the same place relative to the original,
+    so copies move as the original does.
     """
     yield feature
     original = msgspec.json.decode(feature.value)

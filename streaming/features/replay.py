@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """How time passes: recorded seconds per second, the longest pause in real seconds, and the recorded seconds without
-    a report after which a feature is deleted.
+    """How time passes in a replay.
+
+    `speed` is recorded seconds per second, `max_gap` the longest pause in real seconds, `drop_after` the recorded
+    seconds without a report after which a feature is deleted.
     """
 
     speed: float = 1.0

@@ -1,4 +1,4 @@
-"""The service of feature layers: it watches which layers there are, and deletes features that have expired."""
+"""The service of feature layers: watches the layers, and has expired features deleted."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ EXPIRY_SECONDS = 1.0
 
 
 class FeatureService(Service):
-    """Watches the layers of this process, and deletes features that were silent for longer than their layer's lifetime."""
+    """Watches the layers that this process uses, and deletes expired features."""
 
     async def start(self) -> None:
-        """Watch the layers, and look for expired features once a second."""
+        """Watch the layers, and delete expired features once a second."""
         self.runtime.watch(catalogue)
         self.runtime.hub.every(EXPIRY_SECONDS, Expiry().expire_layers)

@@ -1,8 +1,8 @@
-"""Splits GeoJSON text into features, undecoded: documents held in memory, documents of any size, lines and text
-sequences.
+"""Splits GeoJSON text into features, without decoding them.
 
-One bad record never costs its neighbours: a record that is too long comes out, in its place, as the StreamError that
-refuses it, so the caller can count records. Input of any length is split in the memory of one record and one chunk.
+The text is a document held in memory, a document of any size, lines, or a text sequence. One bad record never costs its
+neighbours: a record that is too long comes out, in its place, as the StreamError that refuses it, so the caller can
+count records. Input of any length is split in the memory of one record and one chunk.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def _split_despite_nan(body: bytes) -> list[bytes] | None:
 
 
 def split_lines(chunks: Iterable[bytes], max_line: int) -> Iterator[list[RawFeature]]:
-    """The records of newline-delimited JSON or of an RFC 8142 text sequence: for each chunk those that it completes,
-    then the last one.
+    """The records of newline-delimited JSON or of an RFC 8142 text sequence, chunk by chunk.
 
-    Blank records are left out. `too_large` comes in the place of a record longer than `max_line` bytes.
+    For each chunk come the records that it completes, in the end the last one. Blank records are left out. `too_large`
+    comes in the place of a record longer than `max_line` bytes.
     """
     splitter = LineSplitter(max_line)
     for chunk in chunks:
@@ -144,12 +144,11 @@ class LineSplitter:
 
 
 def split_documents(chunks: Iterable[bytes], max_value: int) -> Iterator[RawFeature]:
-    """The features of FeatureCollections and Features that follow each other. `max_value` bounds the text of one value
-    in characters.
+    """The features of FeatureCollections and Features that follow each other.
 
-    A FeatureCollection may be larger than memory, so it is never decoded whole: the standard library's decoder reads
-    one value after the other in a window of text that slides over the document. What cannot be read ends the input with
-    a StreamError.
+    `max_value` bounds the text of one value in characters. A FeatureCollection may be larger than memory, so it is
+    never decoded whole: the standard library's decoder reads one value after the other in a window of text that slides
+    over the document. What cannot be read ends the input with a StreamError.
     """
     window = _Window(chunks, max_value)
     count = 0
@@ -254,8 +253,9 @@ class _Window:
             self._slide()
 
     def _slide(self) -> None:
-        """Drop the text before the position and read at least as much as is left, so that a long value is not scanned
-        for each chunk.
+        """Drop the text before the position, and read on.
+
+        At least as much is read as is left, so that a long value is not scanned again for each chunk.
         """
         parts = [self._text[self._position :]]
         missing = max(1, len(parts[0]))

@@ -18,6 +18,7 @@ from pathlib import Path
 from streaming.core.errors import StreamError
 from streaming.features.events import publish_event
 from streaming.tiles.imagery import clear_imagery_sync, paint_sync
+from streaming.tiles.optional import MissingLibrary, optional_libraries
 from streaming.tiles.tilesets import TilesetSettings
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,12 @@ class StripPainter:
     every: float = 30.0
 
     def run(self, stop: threading.Event) -> None:
-        """Paint until `stop` is set. A round that fails is begun again."""
-        strips = list(cut_strips(self.image, self.strips))
+        """Paint until `stop` is set. A round that fails is begun again. Without rasterio nothing is painted."""
+        try:
+            strips = list(cut_strips(self.image, self.strips))
+        except MissingLibrary as error:
+            logger.warning("the demo has no imagery: %s", error.message)
+            return
         while not stop.is_set():
             began = time.monotonic()
             try:
@@ -65,10 +70,11 @@ class StripPainter:
 
 
 def cut_strips(image: Path, strips: int) -> Iterator[bytes]:
-    """A GeoTIFF cut into strips from north to south; each strip is a GeoTIFF."""
-    import rasterio  # type: ignore[import-untyped]
-    from rasterio.io import MemoryFile  # type: ignore[import-untyped]
-    from rasterio.windows import Window  # type: ignore[import-untyped]
+    """A GeoTIFF cut into strips from north to south; each strip is a GeoTIFF. `MissingLibrary`."""
+    with optional_libraries("GeoTIFFs"):
+        import rasterio  # type: ignore[import-untyped]
+        from rasterio.io import MemoryFile  # type: ignore[import-untyped]
+        from rasterio.windows import Window  # type: ignore[import-untyped]
 
     with rasterio.open(image) as raster:
         edges = [round(raster.height * number / strips) for number in range(strips + 1)]

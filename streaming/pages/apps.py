@@ -1,4 +1,4 @@
-"""The live map and the page for trying topics out, as an installed part."""
+"""The pages as an installed part: the live map, and the one for trying topics out."""
 
 from __future__ import annotations
 

@@ -69,8 +69,9 @@ async def favicon(request: HttpRequest) -> HttpResponse:
 
 
 def _websocket_path(name: str) -> str:
-    """The path of a WebSocket endpoint: WebSocket routes are not in the URLconf but at the root, behind the script
-    name.
+    """The path of a WebSocket endpoint.
+
+    WebSocket routes are not in the URLconf: they are at the root of the site, behind the script name if there is one.
     """
     return f"{get_script_prefix()}{name}"
 

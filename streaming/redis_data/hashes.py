@@ -15,7 +15,7 @@ from redis.backoff import ConstantBackoff
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import UNSAID, redis_url
+from streaming.core.redis import QUIET_OPTIONS, redis_url
 from streaming.engine.conf import conf
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _OPTIONS: dict[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
-    **UNSAID,
+    **QUIET_OPTIONS,
 }
 
 

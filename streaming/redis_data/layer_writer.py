@@ -16,7 +16,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
-from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.layers import layer_feed
 from streaming.features.publishing import aensure_layer
 from streaming.features.splitting import split_features
 
@@ -84,7 +84,7 @@ class LayerWriter:
         for layer, features in layers.items():
             texts = _latest(features) if latest_only else [feature for _, feature in features]
             if texts:
-                results[layer] = await aingest(layer_feed(await _settings(layer)), texts)
+                results[layer] = await aingest(layer_feed(await aensure_layer(layer)), texts)
         self._count(results, bad)
 
     def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
@@ -109,14 +109,6 @@ class LayerWriter:
 def _latest(features: list[Identified]) -> list[bytes]:
     """The last of each feature, and all that have no id."""
     return [*{identity or number: feature for number, (identity, feature) in enumerate(features)}.values()]
-
-
-async def _settings(layer: str) -> LayerSettings:
-    try:
-        return await catalogue.get(layer)
-    except StreamError:
-        created: LayerSettings = await aensure_layer(layer)
-        return created
 
 
 async def _features(value: bytes) -> list[Identified]:

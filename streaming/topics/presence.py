@@ -252,7 +252,7 @@ class Presence:
 
     def _announce(self, answer: Answer) -> None:
         feed = presence_feed(answer.topic).name
-        self._hub.heard(feed, answer.seq)
+        self._hub.announced(feed, answer.seq)
         ring(feed, answer.seq)
 
     # -- reading -----------------------------------------------------------

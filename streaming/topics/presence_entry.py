@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
-from streaming.core.json_values import NotPlain, plain
+from streaming.core.json_values import NotJson, as_json
 
 MAX_KEY_BYTES = 255
 MAX_META_BYTES = 4096
@@ -76,9 +76,9 @@ def checked_key(key: str) -> str:
 def checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
     """A copy of what a developer wants to be shown. `StreamError`: bad_request unless it is JSON, too_large."""
     try:
-        custom: dict[str, Any] = {name: value for name, value in plain(meta, "meta").items() if name not in _REFS}
+        custom: dict[str, Any] = {name: value for name, value in as_json(meta, "meta").items() if name not in _REFS}
         size = len(msgspec.json.encode(custom))
-    except (NotPlain, UnicodeEncodeError, OverflowError, msgspec.MsgspecError) as error:
+    except (NotJson, UnicodeEncodeError, OverflowError, msgspec.MsgspecError) as error:
         raise StreamError("bad_request", f"the meta of a member must be JSON: {error}") from error
     if size > MAX_META_BYTES:
         raise StreamError("too_large", f"the meta of a member may have {MAX_META_BYTES:,} bytes as JSON, not {size:,}")

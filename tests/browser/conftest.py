@@ -33,6 +33,8 @@ ARGUMENTS = (
     # A document that a test answers itself has no address, and would have to ask before it may talk to one of this machine.
     "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
 )
+# The first is what Playwright itself uses when nobody looks: a page costs it half of what it costs the whole browser.
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 DESKTOP = {"width": 1280, "height": 800}
 HERE = Path(__file__).parent
 
@@ -45,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         missing("Chromium")
     with sync_playwright() as playwright:
@@ -64,11 +66,14 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: P
 
 @pytest.fixture
 def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
-    """A server without layers."""
+    """A server without layers and tilesets, which a test may also end and start again."""
     yield shared_server
-    for layer in shared_server.request("GET", "/api/layers/")[1]:
-        status, answer = shared_server.request("DELETE", f"/api/layers/{layer['name']}")
-        assert status == 204, answer
+    if shared_server.process is None:
+        shared_server.start()
+    for kind in ("tilesets", "layers"):
+        for each in shared_server.request("GET", f"/api/{kind}/")[1]:
+            status, answer = shared_server.request("DELETE", f"/api/{kind}/{each['name']}/")
+            assert status == 204, answer
 
 
 @pytest.fixture

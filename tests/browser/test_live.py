@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 import streaming
@@ -33,12 +34,13 @@ def stored(server: ServerProcess, box: Box) -> dict[str, Any]:
     return {feature["id"]: feature for feature in page["features"]}
 
 
+@pytest.mark.timeout(120)  # a server that starts again, three commands beside it, and a page that waits longer after each attempt
 def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_server(
-    server: ServerProcess, open_map: Callable[..., MapPage], tmp_path: Path, screenshot: Callable[..., None]
+    site: ServerProcess, open_map: Callable[..., MapPage], tmp_path: Path, screenshot: Callable[..., None]
 ) -> None:
-    server.publish("flights", aircraft("stays", 8.0, 47.0), aircraft("goes", 8.2, 47.0), aircraft("moves", 8.4, 47.0))
-    with replaying(server) as replay:
-        live = open_map(server)
+    site.publish("flights", aircraft("stays", 8.0, 47.0), aircraft("goes", 8.2, 47.0), aircraft("moves", 8.4, 47.0))
+    with replaying(site) as replay:
+        live = open_map(site)
         live.wait("() => geostream.subscriptions.flights.features.size > 30")
 
         before, drawn = live.features(), live.pixels()
@@ -57,20 +59,20 @@ def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_serve
         live.page.evaluate("window.sameHeap = geostream.subscriptions.flights")
         answers = len(live.received)
         with live.offline():
-            server.kill()
+            site.kill()
             expect(live.by_id("connection-state")).to_have_attribute("data-state", "reconnecting")
             screenshot(live, "server-killed")
             file = tmp_path / "meanwhile.geojsonl"
             file.write_text("\n".join(map(json.dumps, (aircraft("moves", 8.5, 47.1), aircraft("comes", 8.1, 46.9)))))
-            manage("publish", file, "--layer", "flights", env=server.environment)
+            manage("publish", file, "--layer", "flights", env=site.environment)
             delete = "from streaming.features.publishing import delete; assert delete('flights', 'goes')"
-            manage("shell", "-v", "0", "-c", delete, env=server.environment)
-            server.start()
+            manage("shell", "-v", "0", "-c", delete, env=site.environment)
+            site.start()
             live.wait_for(lambda: live.state == "open", within=60)
 
         replay.terminate()
         replay.wait(20)
-        live.wait_for(lambda: live.features() == stored(server, box))
+        live.wait_for(lambda: live.features() == stored(site, box))
         assert live.features()["moves"]["geometry"]["coordinates"] == [8.5, 47.1]
         assert "comes" in live.features() and "goes" not in live.features()
         assert live.page.evaluate("window.sameHeap === geostream.subscriptions.flights")

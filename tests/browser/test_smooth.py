@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import pytest
 
@@ -18,16 +18,25 @@ from .map_page import MapPage
 FEATURES = 2_000
 SECONDS = 20
 
-# Chromium draws with the processor here, and shares it with the server and the replay.
-MEDIAN_FRAME_MS = 25
-LONGEST_TASK_MS = 500
+# Chromium draws with the processor here, and shares it with the server, the replay and whatever else runs on this machine. So what the
+# map does is measured against a fixed piece of work that the page does beside it.
+FRAME = 8
+LONGEST_TASK = 160
+"""At most, times as long as that work."""
 
 WATCH = """() => {
   const {stats} = geostream;
   window.tasks = [];
   window.frames = [];
+  window.work = [];
+  const work = () => {
+    const began = performance.now();
+    let sum = 0;
+    for (let number = 0; number < 300_000; number += 1) sum += Math.sin(number);
+    window.work.push(performance.now() - began + 0 * sum);
+  };
   new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({duration}) => duration))).observe({type: "longtask"});
-  setInterval(() => stats.frameMs !== frames.at(-1) && frames.push(stats.frameMs), 50);
+  setInterval(() => { work(); stats.frameMs !== frames.at(-1) && frames.push(stats.frameMs); }, 50);
 }"""
 
 
@@ -54,6 +63,7 @@ def circling(site: ServerProcess, tmp_path: Path, start_process: Start) -> Serve
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)  # ten thousand positions, drawn without a graphics card
 def test_two_thousand_moving_features_stay_smooth(
     circling: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None]
 ) -> None:
@@ -62,7 +72,9 @@ def test_two_thousand_moving_features_stay_smooth(
     live.page.evaluate(WATCH)
     updated = live.page.evaluate("geostream.live.counters.updated")
     live.wait(f"() => geostream.live.counters.updated >= {updated + 5 * FEATURES} && window.frames.length > 3")
-    frames, tasks = live.page.evaluate("[window.frames, window.tasks]")
+    frames, tasks, work = live.page.evaluate("[window.frames, window.tasks, window.work]")
     screenshot(live, "two-thousand")
-    assert median(frames[1:]) < MEDIAN_FRAME_MS, frames
-    assert max(tasks, default=0) < LONGEST_TASK_MS, tasks
+    unit = mean(work)  # not the median: what others take of the processor is to be seen in it
+    print(f"frames: {median(frames[1:]):.1f} ms, longest task: {max(tasks, default=0):.0f} ms, unit: {unit:.2f} ms")
+    assert median(frames[1:]) < FRAME * unit
+    assert max(tasks, default=0) < LONGEST_TASK * unit

@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, Request, expect
 import streaming
 from streaming.tiles.sources.raster import RasterSource
 
-from .. import processes
+from ..processes import manage
 from ..server_process import ServerProcess
 from ..tiles.conftest import plain, write_raster
 from .map_page import MapPage
@@ -28,8 +28,7 @@ PAINT = """
 from pathlib import Path
 from streaming.tiles.imagery import paint_sync
 from streaming.tiles.tilesets import tilesets
-for path in {paths}:
-    paint_sync(tilesets.get_sync("relief"), Path(path))
+paint_sync(tilesets.get_sync("relief"), Path({path!r}))
 """
 LAYER = "Object.values(geostream.map._layers).find(({tileset}) => tileset === 'relief')"
 DIGESTS = f"""async () => {{
@@ -84,19 +83,29 @@ def rendered(places: dict[str, Any], *files: Path) -> dict[str, str]:
     return found
 
 
-def manage(server: ServerProcess, *arguments: str) -> None:
-    processes.manage(*arguments, env=server.environment)
+def add(server: ServerProcess, name: str, source: Path | str, **settings: object) -> None:
+    """Add a tileset, or replace the one of this name."""
+    server.request("DELETE", f"/api/tilesets/{name}/")
+    status, answer = server.post("/api/tilesets/", {"name": name, "source": str(source), **settings})
+    assert status == 201, answer
 
 
 def paint(server: ServerProcess, *images: Path) -> None:
-    manage(server, "shell", "-v", "0", "-c", PAINT.format(paths=[str(image) for image in images]))
+    for image in images:
+        status, answer = server.request("POST", "/api/tilesets/relief/imagery", image.read_bytes(), "image/tiff")
+        assert status == 201, answer
+
+
+def paint_beside(server: ServerProcess, image: Path) -> None:
+    """Paint from a process beside the server, which need not run."""
+    manage("shell", "-v", "0", "-c", PAINT.format(path=str(image)), env=server.environment)
 
 
 @pytest.fixture
-def relief(server: ServerProcess) -> ServerProcess:
+def relief(site: ServerProcess) -> ServerProcess:
     """A server whose only tileset is the relief."""
-    manage(server, "add_tiles", "relief", str(RELIEF), "--copy", "--title", "Relief", "--attribution", 'Painted by <a href="//x">Us</a>')
-    return server
+    add(site, "relief", RELIEF, kind="raster", title="Relief", attribution='Painted by <a href="//x">Us</a>')
+    return site
 
 
 @pytest.fixture
@@ -111,13 +120,13 @@ def open_imagery(new_context: Callable[..., BrowserContext]) -> Callable[..., Im
 
 
 @pytest.fixture
-def detailed(server: ServerProcess, tmp_path: Path) -> tuple[ServerProcess, Path]:
+def detailed(site: ServerProcess) -> tuple[ServerProcess, Path]:
     """A server whose only tileset is called relief, but has more zooms."""
-    down, across = np.mgrid[0:2048, 0:4096].astype(np.uint16)
-    pixels = np.stack([across // 17, down // 9, (across // 64 ^ down // 64) * 5]).astype(np.uint8)
-    file = write_raster(tmp_path / "detailed.tif", pixels, (-180, -90, 180, 90), compress="deflate")
-    manage(server, "add_tiles", "relief", str(file), "--copy")
-    return server, file
+    down, across = np.mgrid[0:1024, 0:2048].astype(np.uint16)
+    pixels = np.stack([across // 9, down // 5, (across // 32 ^ down // 32) * 5]).astype(np.uint8)
+    file = write_raster(site.data_dir / "detailed.tif", pixels, (-180, -90, 180, 90), compress="deflate")
+    add(site, "relief", file, kind="raster", max_zoom=4)
+    return site, file
 
 
 @pytest.fixture
@@ -136,7 +145,7 @@ def test_the_map_shows_the_file_and_what_is_painted_over_it_without_any_request_
     assert before == rendered(before, RELIEF)
     screenshot(live, "relief")
 
-    paint(relief, patch)
+    paint_beside(relief, patch)
     painted = rendered(before, RELIEF, patch)
     assert 0 < sum(painted[place] != before[place] for place in before) < len(before)
     live.wait_for(lambda: live.shown() == painted)
@@ -189,6 +198,7 @@ def test_after_many_changes_in_a_row_the_map_is_as_the_file(
     live.check()
 
 
+@pytest.mark.timeout(120)  # a server that starts again, a command beside it, and a page that waits longer after each attempt
 def test_after_a_restart_only_what_was_painted_meanwhile_is_sent(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path
 ) -> None:
@@ -199,7 +209,7 @@ def test_after_a_restart_only_what_was_painted_meanwhile_is_sent(
     with live.offline():
         relief.kill()
         expect(live.by_id("connection-state")).to_have_attribute("data-state", "reconnecting")
-        paint(relief, patch)
+        paint_beside(relief, patch)
         relief.start()
         live.wait_for(lambda: live.state == "open", within=60)
     painted = rendered(before, RELIEF, patch)
@@ -296,9 +306,7 @@ def test_a_phone_gets_sharp_tiles_and_a_strict_policy_is_kept(
 
 
 def test_the_config_names_only_what_may_be_read(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
-    manage(relief, "add_tiles", "secret", str(RELIEF), "--copy", "--private")
-    relief.stop()
-    relief.start()
+    add(relief, "secret", RELIEF, kind="raster", public=False)
     live = open_imagery(relief)
     config = json.loads(live.page.locator("#map-config").inner_text())
     assert [tileset["name"] for tileset in config["tilesets"]] == ["relief"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from ..server_process import ServerProcess
 from .map_page import MapPage
 from .test_content_security_policy import POLICY, REMEMBER
 from .test_looks import PHONE
-from .test_tiles import RELIEF, manage
+from .test_tiles import RELIEF, add
 
 ALPS = "map=6/46.8/8.0&layers="
 SHOWN = f"{ALPS}&tiles=places"
@@ -65,13 +64,13 @@ def place(id: int, lon: float, lat: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def places(server: ServerProcess) -> ServerProcess:
+def places(site: ServerProcess) -> ServerProcess:
     """A server with a layer of some points and a square, and vector tiles of it."""
     square = {"type": "Feature", "id": 9, "geometry": {"type": "Polygon", "coordinates": SQUARE}, "properties": {"name": "a square"}}
     others = [place(10 + n, 4 + n % 5 / 5, 44 + n // 5 / 5) for n in range(25)]
-    server.publish("places", place(1, 7.0, 46.5), place(2, 6.0, 47.5), square, *others)
-    manage(server, "add_tiles", "places", "places", "--kind", "layer", "--title", "Places")
-    return server
+    site.publish("places", place(1, 7.0, 46.5), place(2, 6.0, 47.5), square, *others)
+    add(site, "places", "places", kind="layer", title="Places")
+    return site
 
 
 @pytest.fixture
@@ -107,17 +106,17 @@ def test_features_are_drawn_where_they_are_and_move_by_deltas_without_any_reques
 
 
 def test_a_feature_that_is_deleted_is_gone_and_one_that_comes_back_is_drawn(
-    server: ServerProcess, open_vectors: Callable[..., VectorMap]
+    site: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
-    server.publish("places", place(1, 7.0, 46.5))
-    manage(server, "add_tiles", "places", "places", "--kind", "layer")
-    live = open_vectors(server)
+    site.publish("places", place(1, 7.0, 46.5))
+    add(site, "places", "places", kind="layer")
+    live = open_vectors(site)
     live.wait_for_point(7.0, 46.5)
-    status, answer = server.request("DELETE", "/api/layers/places/features/1")
+    status, answer = site.request("DELETE", "/api/layers/places/features/1")
     assert status in {200, 204}, answer
     live.wait_for(lambda: live.opacity(7.0, 46.5) == 0)
     assert live.page.evaluate("geostream.imagery.subscriptions.places.tiles.size") == 0
-    server.publish("places", place(1, 8.5, 46.0))
+    site.publish("places", place(1, 8.5, 46.0))
     live.wait_for_point(8.5, 46.0)
     live.check()
 
@@ -125,7 +124,7 @@ def test_a_feature_that_is_deleted_is_gone_and_one_that_comes_back_is_drawn(
 def test_vector_tiles_are_off_until_they_are_switched_on_and_the_link_remembers(
     places: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
-    manage(places, "add_tiles", "relief", str(RELIEF), "--copy")
+    add(places, "relief", RELIEF, kind="raster")
     live = open_vectors(places, ALPS)
     live.wait("() => geostream.imagery.subscriptions.relief?.ready")
     expect(live.by_id("tiles-places-toggle")).not_to_be_checked()
@@ -145,7 +144,7 @@ def test_vector_tiles_are_off_until_they_are_switched_on_and_the_link_remembers(
 def test_between_the_zooms_and_beyond_the_last_one_features_are_where_they_are(
     places: ServerProcess, open_vectors: Callable[..., VectorMap], zoom: str, screenshot: Callable[..., None]
 ) -> None:
-    manage(places, "add_tiles", "places", "places", "--kind", "layer", "--max-zoom", "7")
+    add(places, "places", "places", kind="layer", max_zoom=7)
     live = open_vectors(places, f"map={zoom}/46.5/7.0&layers=&tiles=places")
     live.wait_for_point(7.0, 46.5)
     live.wait_until_shown()
@@ -171,6 +170,7 @@ def test_colours_follow_the_theme(places: ServerProcess, open_vectors: Callable[
     live.check()
 
 
+@pytest.mark.timeout(120)  # a server that starts again, and a page that waits longer after each attempt
 def test_after_a_restart_features_are_where_they_went_meanwhile(places: ServerProcess, open_vectors: Callable[..., VectorMap]) -> None:
     live = open_vectors(places)
     live.wait_for_point(7.0, 46.5)
@@ -210,14 +210,14 @@ def test_a_phone_gets_sharp_vectors_and_a_strict_policy_is_kept(
 
 
 def test_files_that_turn_out_to_be_of_vector_tiles_are_shown_to_who_asks_for_them(
-    server: ServerProcess, open_vectors: Callable[..., VectorMap], tmp_path: Path
+    site: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
-    folder = tmp_path / "tiles" / "0" / "0"
+    folder = site.data_dir / "of-vectors" / "0" / "0"
     folder.mkdir(parents=True)
     middle = [(2048, 2048)]
     (folder / "0.mvt").write_bytes(b"".join(encode_layer(name, [TileFeature(point, ()) for point in middle]) for name in ("land", "sea")))
-    manage(server, "add_tiles", "places", str(folder.parent.parent), "--copy")
-    live = open_vectors(server, "map=4/0/0&layers=")
+    add(site, "places", folder.parent.parent, kind="directory")
+    live = open_vectors(site, "map=4/0/0&layers=")
     expect(live.by_id("tiles-places-toggle")).not_to_be_checked()
     live.wait("() => new URLSearchParams(location.hash.slice(1)).get('tiles') === ''")
     live.by_id("tiles-places-toggle").check()
@@ -228,15 +228,13 @@ def test_files_that_turn_out_to_be_of_vector_tiles_are_shown_to_who_asks_for_the
     live.check()
 
 
-def test_tiles_that_cannot_be_read_are_told_and_the_others_shown(
-    server: ServerProcess, open_vectors: Callable[..., VectorMap], tmp_path: Path
-) -> None:
-    folder = tmp_path / "tiles" / "1"
+def test_tiles_that_cannot_be_read_are_told_and_the_others_shown(site: ServerProcess, open_vectors: Callable[..., VectorMap]) -> None:
+    folder = site.data_dir / "damaged" / "1"
     for column, tile in ((0, b"<html>no tile</html>"), (1, encode_layer("land", [TileFeature((2048, 2048), ())]))):
         (folder / str(column)).mkdir(parents=True)
         (folder / str(column) / "0.mvt").write_bytes(tile)
-    manage(server, "add_tiles", "places", str(folder.parent), "--copy")
-    live = open_vectors(server, "map=2/0/0&layers=&tiles=places")
+    add(site, "places", folder.parent, kind="directory")
+    live = open_vectors(site, "map=2/0/0&layers=&tiles=places")
     live.wait_for(lambda: live.opacity(90.0, 66.51326) == 255)
     expect(live.page.locator("#notice")).to_contain_text("tile 1/0/0")
     live.check()

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ import redis
 from streaming.client import GeoStreamClient
 from streaming.management.demo_flights import flight_event
 from streaming.server.embedded_redis import RedisService
-from tests.processes import PIPE, STDOUT, Start, site_environment
+from tests.processes import PIPE, STDOUT, Start, site_environment, starting
 from tests.server_process import free_port
 
 from .conftest import feature
@@ -77,6 +77,17 @@ def start_demo(start_process: Start, tmp_path: Path, migrated_database: Path) ->
     return start
 
 
+@pytest.fixture(scope="module")
+def grounded(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[Demo]:
+    """A demo without flights, which is ready."""
+    folder = tmp_path_factory.mktemp("grounded")
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    with starting() as start:
+        demo = Demo(start, folder, module_redis.url, "--no-replay")
+        demo.wait_until_ready()
+        yield demo
+
+
 def gone(url: str) -> bool:
     try:
         with closing(redis.Redis.from_url(url, retry=None)) as client:
@@ -107,10 +118,8 @@ async def test_flights_fly_earthquakes_are_there_and_events_happen(start_demo: C
         assert (await anext(events)).payload["kind"] == "flight"
 
 
-async def test_imagery_arrives_strip_by_strip(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
-    demo = start_demo("--no-replay", redis_url=own_redis.url)
-    demo.wait_until_ready()
-    async with demo.client() as client:
+async def test_imagery_arrives_strip_by_strip(grounded: Demo) -> None:
+    async with grounded.client() as client:
         tiles = await client.subscribe_tiles((-121, 13, -106, 31), (5, 6))  # the relief is the demo's default
         await tiles.ready()
         painted = [await anext(tiles) for _ in range(len(tiles.tiles) + 3)][-3:]
@@ -149,12 +158,10 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(start_demo: Callabl
     assert not (demo.data_dir / "redis").exists()
 
 
-def test_without_the_replay_there_are_no_flights(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
-    demo = start_demo("--no-replay", redis_url=own_redis.url)
-    demo.wait_until_ready()
-    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/readyz", timeout=5) as answer:
+def test_without_the_replay_there_are_no_flights(grounded: Demo, module_redis: RedisService) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{grounded.port}/readyz", timeout=5) as answer:
         assert answer.status == 200
-    with redis.Redis.from_url(own_redis.url) as client:
+    with redis.Redis.from_url(module_redis.url) as client:
         assert client.hlen("geostream:{layer:earthquakes}:state") > 1000
         assert client.hlen("geostream:{layer:flights}:state") == 0
 

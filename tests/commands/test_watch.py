@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import redis
+from django.core.management import CommandError, call_command
 
+from streaming.core.redis import sync_redis
 from streaming.management.commands.watch import describe_change
-from streaming.server.embedded_redis import RedisService
-from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles, parse_change
+from streaming.tiles.change_feed import EVERYTHING, ChangedArea, changed_tiles, parse_change, tiles_feed
 from streaming.tiles.grid import Tile
-from tests.processes import MANAGE, PIPE, Process, Start, site_environment
+from tests.processes import MANAGE, PIPE, Process, Start
 from tests.tiles.conftest import PNG, plain, write_raster
 
-Manage = Callable[..., Process]
+Watch = Callable[..., Process]
 
 
 @pytest.fixture
-def site(tmp_path: Path, migrated_database: Path) -> Path:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    return folder
-
-
-@pytest.fixture
-def manage(site: Path, own_redis: RedisService, start_process: Start) -> Manage:
-    """Starts commands on a site of the test's own."""
-    environment = site_environment(site, own_redis.url)
-    return lambda *arguments: start_process(*MANAGE, *arguments, env=environment, stdout=PIPE, stderr=PIPE)
+def watch(beside: dict[str, str], start_process: Start) -> Watch:
+    """Starts the command beside this process."""
+    return lambda *arguments: start_process(*MANAGE, "watch", *arguments, env=beside, stdout=PIPE, stderr=PIPE)
 
 
 def line(process: Process) -> str:
@@ -41,73 +31,77 @@ def line(process: Process) -> str:
     return process.stdout.readline()[9:].strip()
 
 
-def announced(own_redis: RedisService, tileset: str) -> list[ChangedArea]:
+def announced(tileset: str) -> list[ChangedArea]:
     """The lines of a tileset's feed."""
-    with redis.Redis.from_url(own_redis.url) as client:
-        (key,) = [key for key in client.scan_iter() if f"tiles:{tileset}".encode() in key and client.type(key) == b"stream"]
-        return [parse_change(next(value[13:] for value in fields.values() if value[13:14] == b"{")) for _, fields in client.xrange(key)]
-
-
-def add(manage: Manage, *arguments: str) -> None:
-    process = manage("add_tiles", *arguments)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    entries = sync_redis().xrange(tiles_feed(tileset).log_key)
+    return [parse_change(next(value[13:] for value in fields.values() if value[13:14] == b"{")) for _, fields in entries]
 
 
 @pytest.fixture
-def tree(site: Path) -> Path:
-    tile = site / "tree" / "0" / "0" / "0.png"
-    tile.parent.mkdir(parents=True)
-    tile.write_bytes(PNG)
-    return site / "tree"
+def relief(beside: dict[str, str], tmp_path: Path) -> Path:
+    """The file of the tileset `relief`."""
+    path = write_raster(tmp_path / "a.tif", plain(1, 2, 3))
+    call_command("add_tiles", "relief", str(path), verbosity=0)
+    return path
 
 
-def test_it_tells_the_servers_and_prints_a_line(manage: Manage, site: Path, tree: Path, own_redis: RedisService) -> None:
-    add(manage, "relief", str(write_raster(site / "a.tif", plain(1, 2, 3))))
-    add(manage, "tree", str(tree))
-    process = manage("watch")
+@pytest.fixture
+def tile(beside: dict[str, str], tmp_path: Path) -> Path:
+    """The file of the only tile of a directory, which is no tileset yet."""
+    path = tmp_path / "tree" / "0" / "0" / "0.png"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PNG)
+    return path
+
+
+@pytest.fixture
+def tree(tile: Path, tmp_path: Path) -> Path:
+    """The same, of the tileset `tree`."""
+    call_command("add_tiles", "tree", str(tmp_path / "tree"), verbosity=0)
+    return tile
+
+
+def test_it_tells_the_servers_and_prints_a_line(watch: Watch, relief: Path, tree: Path) -> None:
+    process = watch()
     assert line(process) == "watching relief, tree"
-    write_raster(site / "a.tif", plain(4, 5, 6))
+    write_raster(relief, plain(4, 5, 6))
     assert line(process) == "relief: everything may have changed"
-    assert announced(own_redis, "relief") == [EVERYTHING]
-    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    assert announced("relief") == [EVERYTHING]
+    tree.write_bytes(PNG + b"!")
     assert line(process) == "tree: 1 tile changed (0/0/0)"
-    assert announced(own_redis, "tree") == [changed_tiles([Tile(0, 0, 0)])]
+    assert announced("tree") == [changed_tiles([Tile(0, 0, 0)])]
 
 
-def test_it_picks_up_tilesets_that_are_added(manage: Manage, site: Path, tree: Path) -> None:
-    process = manage("watch")
+def test_it_picks_up_tilesets_that_are_added(watch: Watch, tile: Path, tmp_path: Path) -> None:
+    process = watch()
     assert line(process) == "watching nothing yet: no tileset has files"
-    add(manage, "tree", str(tree))
+    call_command("add_tiles", "tree", str(tmp_path / "tree"), verbosity=0)
     assert line(process) == "watching tree"
-    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    tile.write_bytes(PNG + b"!")
     assert line(process) == "tree: 1 tile changed (0/0/0)"
 
 
-def test_only_the_named_ones_are_watched_and_polled_if_so_desired(manage: Manage, site: Path, tree: Path) -> None:
-    add(manage, "relief", str(write_raster(site / "a.tif", plain(1, 2, 3))))
-    add(manage, "tree", str(tree))
-    process = manage("watch", "tree", "--poll", "0.2")
+def test_only_the_named_ones_are_watched_and_polled_if_so_desired(watch: Watch, relief: Path, tree: Path) -> None:
+    process = watch("tree", "--poll", "0.2")
     assert line(process) == "watching tree"
-    write_raster(site / "a.tif", plain(4, 5, 6))
-    (tree / "0" / "0" / "0.png").write_bytes(PNG + b"!")
+    write_raster(relief, plain(4, 5, 6))
+    tree.write_bytes(PNG + b"!")
     assert line(process) == "tree: 1 tile changed (0/0/0)"
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_well(manage: Manage, sign: signal.Signals) -> None:
-    process = manage("watch")
+def test_it_ends_well(watch: Watch, sign: signal.Signals) -> None:
+    process = watch()
     line(process)
     process.send_signal(sign)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
 
 
-def test_an_unknown_tileset_is_told(manage: Manage) -> None:
-    process = manage("watch", "nowhere")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "There is no tileset nowhere" in errors and "Traceback" not in errors
+@pytest.mark.usefixtures("beside")
+def test_an_unknown_tileset_is_told() -> None:
+    with pytest.raises(CommandError, match="There is no tileset nowhere"):
+        call_command("watch", "nowhere")
 
 
 @pytest.mark.parametrize(

@@ -155,53 +155,55 @@ async def test_a_channel_that_has_no_bytes_stops_nobody(bus: Bus) -> None:
 
 async def test_a_channel_may_be_listened_to_while_it_runs(bus: Bus) -> None:
     later = Listener()
-    assert await bus.listen("later", later)
+    assert await bus.subscribe("later", later)
     await bus.publish("later", b"1")
     await until(lambda: later.heard == [(b"later", b"1")])
 
 
 async def test_a_pattern_may_be_listened_to_while_it_runs(bus: Bus) -> None:
     later = Listener()
-    assert await bus.plisten("later:*", later)
+    assert await bus.psubscribe("later:*", later)
     await bus.publish("later:a", b"1")
     await until(lambda: later.heard == [(b"later:a", b"1")])
 
 
 async def test_several_listen_to_one_channel_until_the_last_leaves(bus: Bus, listener: Listener) -> None:
     one, other = Listener(), Listener()
-    await asyncio.gather(bus.listen("shared", one), bus.listen("shared", other), bus.listen("shared", other))
+    await asyncio.gather(bus.subscribe("shared", one), bus.subscribe("shared", other), bus.subscribe("shared", other))
     for times in (1, 2):
-        bus.unlisten("shared", other)
+        bus.unsubscribe("shared", other)
         await bus.publish("shared", b"1")
         await until(lambda times=times: len(one.heard) == times)  # type: ignore[misc]
     assert len(other.heard) == 1
-    bus.unlisten("shared", one)
-    await bus.listen("fence", other)
+    bus.unsubscribe("shared", one)
+    await bus.subscribe("fence", other)
     assert await bus.publish("shared", b"1") == 0
 
 
 async def test_whoever_never_listened_cannot_stop(bus: Bus, listener: Listener) -> None:
-    for stop in (bus.unlisten, bus.punlisten):
+    for stop in (bus.unsubscribe, bus.punsubscribe):
         with pytest.raises(KeyError):
-            stop("exact" if stop == bus.punlisten else "to:*", listener)
+            stop("exact" if stop == bus.punsubscribe else "to:*", listener)
 
 
 async def test_listening_again_at_once_is_listening(bus: Bus) -> None:
     later = Listener()
-    first = bus.listen("later", later)
-    bus.unlisten("later", later)
-    assert await bus.listen("later", later) and not await first
-    bus.unlisten("later", later)
-    assert await bus.listen("later", later)
-    bus.unlisten("later", later)
-    await bus.listen("fence", later)
-    assert await bus.listen("later", later)
+    first = bus.subscribe("later", later)
+    bus.unsubscribe("later", later)
+    assert await bus.subscribe("later", later) and not await first
+    bus.unsubscribe("later", later)
+    assert await bus.subscribe("later", later)
+    bus.unsubscribe("later", later)
+    await bus.subscribe("fence", later)
+    assert await bus.subscribe("later", later)
     assert await bus.publish("later", b"") == 1
 
 
 async def test_a_message_is_handed_once_to_whom_it_concerns_twice(bus: Bus, listener: Listener) -> None:
     other = Listener()
-    await asyncio.gather(bus.listen("to:a", listener), bus.plisten("to:?", listener), bus.plisten("*", listener), bus.plisten("t*", other))
+    await asyncio.gather(
+        bus.subscribe("to:a", listener), bus.psubscribe("to:?", listener), bus.psubscribe("*", listener), bus.psubscribe("t*", other)
+    )
     for _ in range(3):
         await bus.publish("to:a", b"same")
     await bus.publish("to:long", b"last")
@@ -211,11 +213,11 @@ async def test_a_message_is_handed_once_to_whom_it_concerns_twice(bus: Bus, list
 
 async def test_a_pattern_that_joins_between_two_messages_takes_none(bus: Bus, listener: Listener) -> None:
     await bus.publish("to:a", b"1")
-    await bus.plisten("*:a", listener)
+    await bus.psubscribe("*:a", listener)
     await bus.publish("to:a", b"2")
-    bus.unlisten("exact", listener)
-    bus.punlisten("to:*", listener)
-    await bus.listen("fence", listener)
+    bus.unsubscribe("exact", listener)
+    bus.punsubscribe("to:*", listener)
+    await bus.subscribe("fence", listener)
     await bus.publish("to:a", b"3")
     await until(lambda: len(listener.heard) == 3)
     assert [payload for _, payload in listener.heard] == [b"1", b"2", b"3"]
@@ -233,7 +235,7 @@ async def test_whoever_waits_to_hear_is_let_go_at_the_end(away: RestartingRedis)
     await bus.start()
     away.stop()
     await until(lambda: not bus.connected)
-    heard = bus.listen("later", Listener())
+    heard = bus.subscribe("later", Listener())
     await bus.stop()
     assert await heard is False
 
@@ -241,7 +243,7 @@ async def test_whoever_waits_to_hear_is_let_go_at_the_end(away: RestartingRedis)
 async def test_another_redis_may_be_heard_and_spoken_to(redis: None, own_redis: RedisService) -> None:
     bus, listener = Bus(own_redis.url), Listener()
     await bus.start()
-    await bus.listen("there", listener)
+    await bus.subscribe("there", listener)
     assert await bus.publish("there", b"1") == 1
     assert connections.sync_redis().publish("there", b"2") == 0
     await until(lambda: listener.heard == [(b"there", b"1")])
@@ -264,8 +266,8 @@ async def test_a_user_of_redis_who_may_only_listen_is_enough(limited_url: str, m
     bus, listener = Bus(limited_url), Listener()
     await bus.start()
     assert bus.connected
-    assert await bus.listen("pub:a", listener) and await bus.plisten("pub:*", listener)
-    bus.unlisten("pub:a", listener)
+    assert await bus.subscribe("pub:a", listener) and await bus.psubscribe("pub:*", listener)
+    bus.unsubscribe("pub:a", listener)
     connections.sync_redis().publish("pub:a", b"1")
     await until(lambda: listener.heard == [(b"pub:a", b"1")])
     await bus.stop()
@@ -275,7 +277,7 @@ async def test_a_user_of_redis_who_may_only_listen_is_enough(limited_url: str, m
 async def test_what_redis_refuses_takes_nothing_else_with_it(limited_url: str) -> None:
     bus, listener = Bus(limited_url), Listener()
     await bus.start()
-    assert await asyncio.gather(*(bus.listen(name, listener) for name in ("pub:a", "secret", "pub:b"))) == [True, False, True]
+    assert await asyncio.gather(*(bus.subscribe(name, listener) for name in ("pub:a", "secret", "pub:b"))) == [True, False, True]
     await bus.stop()
 
 
@@ -339,8 +341,8 @@ async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(
     clock = Clock()
     bus = Bus(clock=clock)
     pongs: list[object] = []
-    heard = bus._heard
-    monkeypatch.setattr(bus, "_heard", lambda message: (pongs.append(message), heard(message)))
+    heard = bus._received
+    monkeypatch.setattr(bus, "_received", lambda message: (pongs.append(message), heard(message)))
     await bus.start()
     for _ in range(5):
         clock.now += bus_module.SILENCE_SECONDS - 1
@@ -353,11 +355,11 @@ async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(
 async def test_what_was_listened_to_while_redis_was_away_is_heard_once_it_is_back(away: RestartingRedis) -> None:
     bus, kept, left, later = Bus(), Listener(), Listener(), Listener()
     await bus.start()
-    await asyncio.gather(bus.listen("kept", kept), bus.listen("left", left))
+    await asyncio.gather(bus.subscribe("kept", kept), bus.subscribe("left", left))
     away.stop()
     await until(lambda: not bus.connected)
-    heard = bus.plisten("later:*", later)
-    bus.unlisten("left", left)
+    heard = bus.psubscribe("later:*", later)
+    bus.unsubscribe("left", left)
     away.start()
     assert await heard
     for channel in ("kept", "left", "later:a"):

@@ -71,10 +71,9 @@ def test_rings_that_wait_are_coalesced_to_the_highest_number(bell: Doorbell, lay
 
 def test_ringing_does_not_wait_for_a_channel_layer_that_hangs(bell: Doorbell, layer: Layer) -> None:
     layer.open.clear()
-    started = time.monotonic()
     for seq in range(10_000):
         bell.ring("f", seq)
-    assert time.monotonic() - started < 1
+    assert not layer.open.is_set() and not layer.sent
     layer.open.set()
     bell.flush()
     assert layer.sent[-1] == ("f", 9_999) and len(layer.sent) <= 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.json_depth import deeper_than
+from streaming.core.json_depth import exceeds_depth
 
 values = st.recursive(
     st.integers() | st.text(st.sampled_from('[]{}"\\ a')),
@@ -25,12 +25,12 @@ def depth(value: Any) -> int:
 
 @pytest.mark.parametrize(("text", "levels"), [(b"1", 0), (b"[]", 1), (b'[{"a":[]},[]]', 3), (b'"[[["', 0), (rb'["\"[[", "\\"]', 1)])
 def test_it_counts_levels(text: bytes, levels: int) -> None:
-    assert not deeper_than(text, levels)
-    assert deeper_than(text, levels - 1)
+    assert not exceeds_depth(text, levels)
+    assert exceeds_depth(text, levels - 1)
 
 
 @given(values)
 def test_it_agrees_with_what_is_decoded(value: Any) -> None:
     text = json.dumps(value).encode()
-    assert not deeper_than(text, depth(value))
-    assert depth(value) == 0 or deeper_than(text, depth(value) - 1)
+    assert not exceeds_depth(text, depth(value))
+    assert depth(value) == 0 or exceeds_depth(text, depth(value) - 1)

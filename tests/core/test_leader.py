@@ -167,7 +167,7 @@ async def test_with_a_bus_it_leads_behind_what_was_published_before(make: Make, 
     def arrived(arrivals: list[Arrival]) -> None:
         heard.extend((arrival.payload.decode(), one.leading) for arrival in arrivals)
 
-    await bus.listen("others", arrived)
+    await bus.subscribe("others", arrived)
     await bus.publish("others", b"before")
     await one.leader.renew()
     await bus.publish("others", b"behind")

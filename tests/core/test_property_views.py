@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -32,8 +31,8 @@ from streaming.engine.catalogue import Catalogue
 from streaming.engine.senders import ASGI
 from streaming.features.geojson import parse_feature
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from tests.profiles import examples
 
-EXAMPLES = int(os.environ.get("GEOSTREAM_PROPERTY_EXAMPLES", "250"))
 OPTIONS = FeedOptions(log_length=1000, ttl_seconds=3600)
 LAYERS = {name: LayerSettings(name, name, True, "", "at", OPTIONS) for name in ("a", "b")}
 IDS: list[Any] = ["p", "q", "r", 7]
@@ -235,6 +234,8 @@ class World:
             fresh.receive()
             assert client.outstanding == 0 and not client.asked
             assert client.held == fresh.held
+        for hub in self.hubs:
+            hub.releases.stop()  # its timer is on a loop that others use
 
     async def settle(self) -> None:
         for hub in self.hubs:
@@ -388,7 +389,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
     return clock
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@settings(max_examples=examples(50, long=2500), suppress_health_check=list(HealthCheck))
 @given(clients=_clients(), steps=_steps())
 def test_what_clients_were_told_is_what_there_is(
     loop: asyncio.Runner, clock: SimpleNamespace, clients: list[Client], steps: list[tuple[Any, ...]]

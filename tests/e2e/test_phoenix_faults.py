@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 import redis as redis_client
@@ -135,6 +136,7 @@ def test_ten_thousand_joins_at_once_are_in_nobodys_way(server: ServerProcess) ->
         other.send("1", "1", "room:other", "phx_join", {})
         other.receive()
         threads = [threading.Thread(target=work) for work in (join_all, read_all)]
+        started = time.monotonic()
         for thread in threads:
             thread.start()
         while threads[1].is_alive():
@@ -144,9 +146,11 @@ def test_ten_thousand_joins_at_once_are_in_nobodys_way(server: ServerProcess) ->
             delays.append(time.monotonic() - began)
         for thread in threads:
             thread.join()
+        took = time.monotonic() - started
     assert answers == {"ok": 1000, "too many channels joined": JOINS - 1000}
-    assert sorted(delays)[len(delays) // 2] < 0.1
-    assert max(delays) < 1
+    print(f"{len(delays)} answers in {took:.2f} s: median {median(delays) * 1000:.1f} ms, at most {max(delays) * 1000:.0f} ms")
+    assert median(delays) < took / 20
+    assert max(delays) < took / 3
 
 
 # -- bad tokens ----------------------------------------------------------------

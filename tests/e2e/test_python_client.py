@@ -12,16 +12,17 @@ from tests.server_process import ServerProcess
 
 
 @pytest.mark.parametrize(("format", "compression"), [("Json", "None"), ("MessagePack", "Zstd")])
-async def test_it_follows_a_layer_across_a_killed_server(server: ServerProcess, format: str, compression: str) -> None:
-    await asyncio.to_thread(server.publish, "l", point("stays", 1, 1), point("goes", 2, 2), point("outside", 50, 50))
+async def test_it_follows_a_layer_across_a_killed_server(usual: ServerProcess, format: str, compression: str) -> None:
+    layer = f"layer-{format}"
+    await asyncio.to_thread(usual.publish, layer, point("stays", 1, 1), point("goes", 2, 2), point("outside", 50, 50))
     backoff = Backoff(initial=0.1, maximum=0.5)
-    async with GeoStreamClient(server.ws_url, format=format, compression=compression, backoff=backoff) as client:  # type: ignore[arg-type]
-        sub = await client.subscribe_features("l", bbox=(0, 0, 10, 10))
+    async with GeoStreamClient(usual.ws_url, format=format, compression=compression, backoff=backoff) as client:  # type: ignore[arg-type]
+        sub = await client.subscribe_features(layer, bbox=(0, 0, 10, 10))
         changes = aiter(sub)
         assert {(await anext(changes)).id, (await anext(changes)).id} == {"stays", "goes"}
-        await asyncio.to_thread(server.kill)
-        await asyncio.to_thread(server.start)
-        await asyncio.to_thread(server.publish, "l", point("goes", 60, 60), point("comes", 3, 3))
+        await asyncio.to_thread(usual.kill)
+        await asyncio.to_thread(usual.start)
+        await asyncio.to_thread(usual.publish, layer, point("goes", 60, 60), point("comes", 3, 3))
         seen = set()
         while seen != {("deleted", "goes"), ("added", "comes")}:
             change = await anext(changes)

@@ -186,6 +186,7 @@ def test_who_has_had_enough_is_sent_no_more(connect: Connect, redis: redis_clien
         publish(redis, "pub:a", "1")
         while listener.message("pub:a") is None:
             pass
+    api.settle()  # it is told what the other waited for, too
     before = api.frames("pub:a")
     api.call(end, **about)
     api.settle()

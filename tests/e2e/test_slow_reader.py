@@ -1,23 +1,31 @@
-"""A subscriber that does not read costs bounded memory, is not in anybody's way, and sees the latest state when it reads again."""
+"""A subscriber that does not read costs bounded memory, is not in anybody's way, and sees the latest state when it reads again.
+
+The long form does it under the usual settings. Every run stalls for a fifth of the time, with a fifth of the time for all that the server
+does about clients that do not answer, and has a third of the large layer, with a third of the bounds for what may wait.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.geo_peer import point
+from tests.profiles import LONG
 from tests.server_process import ServerProcess
 
 from .conftest import Serve
 from .sockets import BareSocket, GeoSocket
 
-SECONDS = float(os.environ.get("GEOSTREAM_SLOW_READER_SECONDS", "60"))
+SECONDS = 60.0 if LONG else 12.0
+TIMES = {} if LONG else {"SLOW_SECONDS": "6", "PING_SECONDS": "4", "PING_TIMEOUT_SECONDS": "18", "STALLED_SECONDS": "24"}
 FEATURES = 1000
-ROUNDS = 100
+ROUNDS = 100 if LONG else 60
+"""Each server has half of them, which is more than may wait."""
+LARGE = 90_000 if LONG else 30_000
+BOUNDS = {} if LONG else {"OUTBOX_MESSAGES": "6666", "OUTBOX_BYTES": str(16 * 1024 * 1024 // 3)}
 MORE_MEGABYTES = 30
 
 
@@ -27,14 +35,19 @@ def megabytes(server: ServerProcess) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
+def settings(of: dict[str, str]) -> dict[str, str]:
+    return {f"GEOSTREAM_{name}": value for name, value in of.items()}
+
+
 def publish_round(server: ServerProcess, number: int) -> None:
     server.publish("busy", *(point(key, key / 100, number / 100, n=number, note="x" * 100) for key in range(FEATURES)))
 
 
 @pytest.mark.slow
+@pytest.mark.long_form
 @pytest.mark.timeout(SECONDS + 60)  # it waits as long as that
-def test_a_subscriber_that_reads_nothing_for_a_minute(serve: Serve) -> None:
-    with_slow, without = serve(), serve()
+def test_a_subscriber_that_reads_nothing_for_long(serve: Serve) -> None:
+    with_slow, without = (serve(**settings(TIMES)) for _ in range(2))
     publish_round(without, 0)
     with GeoSocket(with_slow.ws_url) as fast, GeoSocket(without.ws_url) as other:
         for socket in (fast, other):
@@ -66,18 +79,19 @@ def test_a_subscriber_that_reads_nothing_for_a_minute(serve: Serve) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long_form
+@pytest.mark.timeout(120)  # tens of thousands of features, through a buffer of 4 KiB
 def test_a_large_layer_reaches_a_reader_that_takes_its_time(serve: Serve) -> None:
-    server = serve(data="large")
-    count = 90_000
-    for start in range(0, count, 10_000):
+    server = serve(data="large", **settings(BOUNDS))
+    for start in range(0, LARGE, 10_000):
         server.publish("large", *(point(key, key / 1000, 1, note="x" * 100) for key in range(start, start + 10_000)))
     slow = BareSocket(server.port, receive_buffer=4096)
     with slow.tcp:
         slow.send(b'{"type":"subscribe_features","subscription_id":"s","layer":"large"}')
-        assert json.loads(slow.frame()[1])["snapshot_count"] == count
+        assert json.loads(slow.frame()[1])["snapshot_count"] == LARGE
         time.sleep(3)  # the server looks once a second for clients that are too slow
         ids = set()
-        while len(ids) < count:
+        while len(ids) < LARGE:
             opcode, payload = slow.frame()
             assert opcode == 1, f"closed with {int.from_bytes(payload[:2], 'big')} after {len(ids)} features"
             ids.add(json.loads(payload)["id"])

@@ -18,6 +18,7 @@ PATIENCE_SECONDS = 150.0
 
 
 @pytest.mark.slow
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(PATIENCE_SECONDS + 10)  # half a minute, and what starts and fills the server
 def test_memory_is_flat_while_tiles_change() -> None:
     output = run(sys.executable, "-m", "benchmarks", "soak", "--minutes", MINUTES, cwd=ROOT, timeout=PATIENCE_SECONDS).stdout

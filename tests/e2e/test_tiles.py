@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from streaming.dialects.geo.codec import Encoding
 from streaming.dialects.geo.messages import Ack, Compression, MessageFormat, SubscribeTiles, TileData, ZoomRange
 from streaming.tiles.sources.raster import RasterSource
 from tests.geo_peer import point
+from tests.profiles import LONG
 from tests.server_process import ServerProcess
 from tests.tiles.conftest import EUROPE, plain, write_raster
 
@@ -207,10 +207,13 @@ def served(serve: Serve) -> dict[str, ServerProcess]:
     return servers
 
 
-ROUNDS = int(os.environ.get("GEOSTREAM_SLOW_TILES", "60"))
+ROUNDS = 200 if LONG else 30
+MORE_MEGABYTES = 30
+"""Of the 1.6 of each round."""
 
 
 @pytest.mark.slow
+@pytest.mark.long_form
 def test_a_viewer_that_does_not_read_costs_little_and_sees_the_last_version(serve: Serve) -> None:
     server = serve(data="slow-tiles")
     create(server, "busy", kind="pushed")
@@ -235,7 +238,9 @@ def test_a_viewer_that_does_not_read_costs_little_and_sees_the_last_version(serv
         before = megabytes(server)
         for _ in range(ROUNDS):
             round()
-        assert megabytes(server) - before < 60, "200 kB x 8 x rounds were pushed"
+        growth = megabytes(server) - before
+        print(f"memory: {growth:+.0f} MB")
+        assert growth < MORE_MEGABYTES
         held: dict[int, str] = {}
         messages = 0
         while held != versions:

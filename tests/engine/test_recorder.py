@@ -298,7 +298,7 @@ async def test_a_process_that_ends_leaves_no_rows(geo: Connect, runtime: Runtime
 
 
 def test_another_process_sweeps_one_that_was_killed(own_redis: RedisService, make_server: Callable[..., ServerProcess]) -> None:
-    first, second = make_server(own_redis.url), make_server(own_redis.url)
+    first, second = (make_server(own_redis.url, GEOSTREAM_NODE_TTL_SECONDS="2") for _ in range(2))
     assert first.data_dir == second.data_dir
     with closing(sqlite3.connect(first.data_dir / "geostream.sqlite3")) as database, connect(first.ws_url):
         _wait(lambda: database.execute("SELECT count(*) FROM streaming_connection").fetchone() == (1,), 15)

@@ -12,7 +12,7 @@ import pytest
 from streaming.core.feed import Feed
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.features import expiry
-from streaming.features.expiry import LOCK_KEY, MOST_SECONDS, Expiry
+from streaming.features.expiry import LOCK_KEY, MAX_INTERVAL, Expiry
 from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
 
@@ -82,12 +82,12 @@ async def test_a_layer_is_not_left_alone_for_long(here: Expiry, clock: SimpleNam
     feed = await layer_with(3600)
     assert await looked(here)
     await Feed(feed.name).put([("a", VALUE)])
-    clock.now += MOST_SECONDS - 1
+    clock.now += MAX_INTERVAL - 1
     assert not await looked(here)
     clock.now += 2
     assert await looked(here)
     age(feed, "a", 3601)
-    clock.now += MOST_SECONDS + 1
+    clock.now += MAX_INTERVAL + 1
     await looked(here)
     assert feed.get_sync("a") is None
 

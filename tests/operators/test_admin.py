@@ -10,6 +10,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -188,23 +189,24 @@ class Operator:
             text: str = answer.read().decode()
             return text
 
-    def recorded(self) -> str:
-        """The id of the only connection, when it is in the list."""
+    def recorded(self, count: int) -> list[str]:
+        """The ids of the connections, once so many are in the list."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            found = re.search(r'name="_selected_action" value="([^"]+)"', self.get("/admin/streaming/connection/"))
-            if found:
-                return found[1]
-        raise AssertionError("the connection was not recorded")
+            found = re.findall(r'name="_selected_action" value="([^"]+)"', self.get("/admin/streaming/connection/"))
+            if len(found) == count:
+                return found
+        raise AssertionError(f"the list never had {count} connections")
 
 
 @pytest.mark.parametrize("how", ["action", "button"])
-async def test_an_operator_ends_a_connection(server: ServerProcess, how: str) -> None:
-    async with connect(server.ws_url) as socket:
+async def test_an_operator_ends_a_connection(usual: ServerProcess, how: str) -> None:
+    operator = Operator(usual)
+    operator.recorded(0)
+    async with connect(usual.ws_url) as socket:
         await socket.send(json.dumps({"type": "subscribe_events", "subscription_id": "s", "event_types": ["custom"]}))
         await socket.recv()
-        operator = Operator(server)
-        connection = operator.recorded()
+        (connection,) = operator.recorded(1)
         if how == "action":
             answer = operator.post("/admin/streaming/connection/", action="disconnect", _selected_action=connection)
         else:
@@ -214,7 +216,6 @@ async def test_an_operator_ends_a_connection(server: ServerProcess, how: str) ->
             await socket.recv()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4410, "disconnected by an operator")
-    database = sqlite3.connect(server.data_dir / "geostream.sqlite3")
-    entries = database.execute("SELECT object_id, change_message FROM django_admin_log").fetchall()
-    database.close()
-    assert entries == [(connection, "Disconnected")]
+    with closing(sqlite3.connect(usual.data_dir / "geostream.sqlite3")) as database:
+        entries = database.execute("SELECT change_message FROM django_admin_log WHERE object_id = ?", [connection]).fetchall()
+    assert entries == [("Disconnected",)]

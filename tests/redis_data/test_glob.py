@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
@@ -61,7 +61,6 @@ def test_a_pattern_matches_what_it_matches_in_redis(names_in_redis: None, glob: 
 
 
 @given(st.text("ab*?[]^-\\", min_size=1, max_size=8))
-@settings(max_examples=200)
 @example("[^\\")
 def test_any_pattern_matches_what_it_matches_in_redis(names_in_redis: None, glob: str) -> None:
     assert {name for name in NAMES if Glob(glob).matches(name)} == matching_in_redis(glob)
@@ -80,6 +79,6 @@ def test_a_pattern_of_no_or_too_much_text_is_refused(glob: str) -> None:
 
 def test_no_pattern_takes_long() -> None:
     glob = Glob("*a" * (MAX_GLOB // 2 - 1) + "*b")
-    before = time.perf_counter()
+    before = time.thread_time()
     assert not glob.matches("a" * 4000)
-    assert time.perf_counter() - before < 0.5
+    assert time.thread_time() - before < 0.5

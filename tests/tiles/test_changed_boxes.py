@@ -7,7 +7,7 @@ import random
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.items import Item
@@ -59,7 +59,6 @@ def test_no_boxes_touch_nothing() -> None:
     assert ChangedBoxes([at(0, 0)]).intersection([]) == set()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.floats(-180, 180), st.floats(-90, 90), st.integers(0, 30))
 def test_tiles_around_a_point_are_touched_if_they_show_it(lon: float, lat: float, z: int) -> None:
     feature = {"type": "Feature", "id": 1, "geometry": {"type": "Point", "coordinates": [lon, lat]}, "properties": {}}

@@ -15,6 +15,7 @@ from streaming.core.items import Item
 from streaming.tiles.changed_boxes import ChangedBoxes
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.layer import LayerSource
+from tests.profiles import examples
 
 TILES = [Tile(z, x, y) for z in range(4) for x, y in product(range(1 << z), repeat=2)]
 
@@ -43,7 +44,7 @@ geometries = st.one_of(
 steps = st.dictionaries(st.integers(0, 12), st.one_of(st.none(), st.tuples(geometries, st.integers(0, 3))), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, long=500))
 @given(st.lists(steps, min_size=1, max_size=5))
 def test_it_renders_what_a_new_one_would_and_only_touched_tiles_differ(history: list[dict[int, Any]]) -> None:
     source, state = LayerSource("things", []), dict[str, Item]()

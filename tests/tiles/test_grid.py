@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.bbox import Box
@@ -81,7 +81,6 @@ LATITUDES = st.one_of(
 BOXES = st.tuples(LONGITUDES, LATITUDES, LONGITUDES, LATITUDES).map(lambda box: (box[0], min(box[1], box[3]), box[2], max(box[1], box[3])))
 
 
-@settings(max_examples=150, deadline=None)
 @given(BOXES, st.integers(0, 6))
 def test_a_view_holds_what_shares_a_point_with_the_box_and_each_tile_once(box: Box, z: int) -> None:
     found = viewport_tiles(box, range(z, z + 1), MANY)

@@ -15,6 +15,8 @@ from streaming.tiles.optional import MissingLibrary, optional_libraries
 from tests.hidden_modules import TILE_LIBRARIES, hiding
 from tests.processes import manage, run, site_environment
 
+INSTALL = "pip install 'geostream[tiles]'"
+
 
 def test_a_missing_library_is_a_refusal_that_says_how_to_install_it() -> None:
     message = r"cannot read PMTiles \(No module named 'no_such_library'\): pip install 'geostream\[tiles\]'"
@@ -58,3 +60,16 @@ def test_a_site_without_the_libraries_starts_and_finds_no_fault(environment: dic
     assert "no issues" in manage("check", env=environment).stdout
     program = f"import geostream.asgi, sys; sys.exit(bool(sys.modules.keys() & {set(TILE_LIBRARIES)!r}))"
     run(sys.executable, "-c", program, env=environment)
+
+
+def test_the_demo_goes_on_without_imagery(environment: dict[str, str]) -> None:
+    program = """
+import django, threading
+django.setup()
+from streaming.management.demo_imagery import StripPainter
+from streaming.tiles.paths import DEMO
+from streaming.tiles.tilesets import TilesetSettings
+
+StripPainter(TilesetSettings("relief", "", "raster", ()), DEMO / "relief.tif", "").run(threading.Event())
+"""
+    assert INSTALL in run(sys.executable, "-c", program, env=environment).stderr

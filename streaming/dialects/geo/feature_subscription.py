@@ -8,7 +8,7 @@ from streaming.core.deliveries import Delivery
 from streaming.core.errors import StreamError
 from streaming.core.filters import Filter
 from streaming.core.follower import Condition
-from streaming.core.prefilter import foreseen
+from streaming.core.prefilter import precompute
 from streaming.core.replica import Replica
 from streaming.core.view import View
 from streaming.engine.catalogue import readable
@@ -44,7 +44,9 @@ class FeatureSubscription(Subscription):
         filters = {layer.name: request.filter_for(layer.time_property) for layer in layers}
         replicas = {layer.name: await hub.replica(layer_feed(layer)) for layer in layers}
         reached = await self._load_missed(replicas)
-        conditions = {name: await foreseen(filters[name], replica.versions(request.cursor_of(name))) for name, replica in replicas.items()}
+        conditions = {
+            name: await precompute(filters[name], replica.versions(request.cursor_of(name))) for name, replica in replicas.items()
+        }
         # Nothing awaits from here on, until all views have joined.
         recovered = reached and self._can_recover(replicas)
         deliveries: dict[str, list[Delivery]] = {}
@@ -174,7 +176,7 @@ class FeatureSubscription(Subscription):
         """The conditions before and after an update."""
         before, after = view.filter, request.filter_for(layer.time_property)
         items = view.follows.versions() if isinstance(view.follows, Replica) else []
-        return await foreseen(before, items) if isinstance(before, Filter) else before, await foreseen(after, items)
+        return await precompute(before, items) if isinstance(before, Filter) else before, await precompute(after, items)
 
     def _drop(self, name: str, view: View) -> None:
         """Leave a layer that may no longer be read. That ends the subscription if it was to this layer alone."""

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ...core.errors import StreamError
-from ...core.json_depth import deeper_than
+from ...core.json_depth import exceeds_depth
 from . import zstd
 from .encoding import Encoding
 from .errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
@@ -77,7 +77,7 @@ def _from_json(frame: bytes, most: int) -> Message:
         raise too_deep() from None
     if not isinstance(fields, dict):
         raise DecodeError("bad_frame", "the JSON text is not an object")
-    if deeper_than(frame, MAX_DEPTH + 1):
+    if exceeds_depth(frame, MAX_DEPTH + 1):
         raise too_deep()
     tag = fields.get("type")
     return _typed(tag if isinstance(tag, str) else None, fields)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from streaming.core.errors import CloseCode, StreamError
-from streaming.engine.auth import NOBODY, Principal, authenticate, from_token
+from streaming.engine.auth import ANONYMOUS, Principal, authenticate, from_token
 from streaming.engine.conf import conf
 from streaming.engine.senders import AnySender
 from streaming.engine.session import Session
@@ -64,7 +64,7 @@ class PhoenixConnection(WebSocketConnection):
     async def authenticate(self) -> Principal:
         """The user, from the session of a page, a header, a ticket or the connection's token; else nobody."""
         principal = await authenticate(self.scope)
-        if principal is NOBODY and self.channel_token is not None:
+        if principal is ANONYMOUS and self.channel_token is not None:
             principal = await user_of(self.channel_token)
         return principal
 
@@ -80,7 +80,7 @@ class PhoenixConnection(WebSocketConnection):
         """Phoenix's server never pings: its clients send heartbeats."""
 
     def _is_idle(self, now: float, loop_time: float) -> bool:
-        heard = max(self.sender.heard_at - loop_time, self.received_at - now)  # pings count where the server shows them
+        heard = max(self.sender.data_received_at - loop_time, self.received_at - now)  # pings count where the server shows them
         return bool(self._idle_seconds) and -heard > self._idle_seconds
 
 
@@ -106,4 +106,4 @@ async def user_of(token: str) -> Principal:
     try:
         return await from_token(token)
     except StreamError:
-        return NOBODY
+        return ANONYMOUS

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streaming.core.json_depth import deeper_than
+from streaming.core.json_depth import exceeds_depth
 
 MAX_DEPTH = 126
 """Levels of arrays and objects in a payload: what backends in Rust (serde_json) read without being told otherwise."""
@@ -74,7 +74,7 @@ def _decode(read: Callable[[str], _Array | _Object], text: str) -> Frame:
     try:
         found = read(text)
         # Each level takes two characters at least.
-        if len(text) > 2 * MAX_DEPTH and deeper_than(text.encode(), MAX_DEPTH + 1):
+        if len(text) > 2 * MAX_DEPTH and exceeds_depth(text.encode(), MAX_DEPTH + 1):
             raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep")
     except RecursionError:
         raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep") from None

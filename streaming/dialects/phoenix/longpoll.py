@@ -71,7 +71,7 @@ class PollSender:
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = False
         self.on_writable: Callable[[], None] = lambda: None
-        self.heard_at = asyncio.get_running_loop().time()
+        self.data_received_at = asyncio.get_running_loop().time()
         self._ended = ended
         self._ready: list[str] = []
         self._size = 0
@@ -109,7 +109,7 @@ class PollSender:
 
     def heard(self) -> None:
         """A request came."""
-        self.heard_at = asyncio.get_running_loop().time()
+        self.data_received_at = asyncio.get_running_loop().time()
 
     async def poll(self, seconds: float) -> list[str]:
         """What there is to tell, waiting for it if need be. A poll that comes while another waits takes its place."""
@@ -187,7 +187,9 @@ class PollPeer(ClientConnection):
         return GONE if self.closing else OK
 
     def _is_idle(self, now: float, loop_time: float) -> bool:
-        return not self._polled.polling and loop_time - self.sender.heard_at > min(AWAY_SECONDS, conf.PHOENIX_IDLE_SECONDS or AWAY_SECONDS)
+        return not self._polled.polling and loop_time - self.sender.data_received_at > min(
+            AWAY_SECONDS, conf.PHOENIX_IDLE_SECONDS or AWAY_SECONDS
+        )
 
     def _end(self) -> None:
         asyncio.get_running_loop().call_soon(self._gone)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from streaming.core.errors import StreamError
-from streaming.engine.auth import NOBODY, authenticate, check_origin
+from streaming.engine.auth import ANONYMOUS, authenticate, check_origin
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import get_runtime
 
@@ -75,7 +75,7 @@ async def _open(request: HttpRequest) -> str:
     runtime = await get_runtime()
     token = request.headers.get(AUTH_HEADER) or request.GET.get("userToken") or _application_token(request)
     principal = await authenticate(_as_of_own_page(request))
-    if principal is NOBODY and token:
+    if principal is ANONYMOUS and token:
         principal = await user_of(token)
     return runtime.service(Polls).open(request.META.get("REMOTE_ADDR", ""), principal, serializer, token or None)
 

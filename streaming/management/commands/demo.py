@@ -67,15 +67,16 @@ class Command(BaseCommand):
         parser.add_argument("--no-imagery", dest="imagery", action="store_false", help="leave the relief as it is")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from streaming.server import uvicorn_server as server
+        from streaming.server.uvicorn_server import Server, server_config  # late, because of the packages that it imports
 
         with listening_socket(options["host"], options["port"]) as listener:
             check_application()
             check_migrations()
             prepare_redis()
             os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that name no tileset
+            conf.forget()  # the system checks have read all settings
             flights, relief = _prepare_layers(), _prepare_relief()
-            config = server.config(
+            config = server_config(
                 host=options["host"],
                 port=options["port"],
                 workers=1,
@@ -83,7 +84,7 @@ class Command(BaseCommand):
                 log_level="warning",
             )
             with _flights(flights, options), _imagery(relief, options):
-                _serve(config, listener, lambda: self._welcome(options["host"], listener.getsockname()[1]))
+                _serve(Server(config, lambda: self._welcome(options["host"], listener.getsockname()[1])), listener)
         self.stdout.write("The demo has ended.")
 
     def _welcome(self, host: str, port: int) -> None:
@@ -168,17 +169,7 @@ def _in_thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[N
         thread.join(JOIN_SECONDS)
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
-
-
-def _serve(config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM. uvicorn raises the signal again after it has ended; that must not end the process."""
 
     def on_sigterm(*_: object) -> None:
@@ -186,7 +177,7 @@ def _serve(config: uvicorn.Config, listener: socket.socket, on_ready: Callable[[
 
     before = signal.signal(signal.SIGTERM, on_sigterm)
     try:
-        _Server(config, on_ready).run(sockets=[listener])
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         return
     finally:

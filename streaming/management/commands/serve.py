@@ -30,7 +30,7 @@ class Command(BaseCommand):
         super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from streaming.server import uvicorn_server as server
+        from streaming.server.uvicorn_server import run, server_config  # late, because of the packages that it imports
 
         refuse_late_options(options)
         check_application()
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             self.stderr.write(self.style.WARNING("GEOSTREAM_DEBUG is on and others can connect: set it to False."))
         if options["workers"] > 1:
             announce_open_tokens()
-        config = server.config(
+        config = server_config(
             host=options["host"],
             port=options["port"],
             workers=options["workers"],
@@ -49,4 +49,4 @@ class Command(BaseCommand):
         )
         site = f"http://{options['host']}:{options['port']}/"
         self.stdout.write(f"GeoStream on {site} ({options['workers']} worker(s), Redis {without_password(url)})")
-        server.run(config)
+        run(config)

@@ -19,7 +19,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.filters import Filter
 from streaming.core.follower import Condition
-from streaming.core.prefilter import foreseen
+from streaming.core.prefilter import precompute
 from streaming.core.replica import Replica
 from streaming.core.view import View
 from streaming.engine.catalogue import readable
@@ -72,7 +72,7 @@ class LayerChannel(Channel):
         hub = self.topics.runtime.hub
         self._replica = replica = await hub.replica(layer_feed(layer))
         reached = cursor is not None and await hub.reach(replica, cursor)
-        seen = await foreseen(self._filter, replica.versions(cursor))
+        seen = await precompute(self._filter, replica.versions(cursor))
         return self._start(asked, seen, cursor, replica.missed(seen, cursor) if cursor is not None and reached else None)
 
     async def joined(self) -> None:
@@ -162,7 +162,7 @@ class LayerChannel(Channel):
         condition = wanted.filter_for(self._layer.time_property)
         view, replica = self._view, self._replica
         items = replica.versions()
-        before, after = await foreseen(self._filter, items), await foreseen(condition, items)
+        before, after = await precompute(self._filter, items), await precompute(condition, items)
         if view is None or view.follows is None:
             raise StreamError("unknown_subscription", "the channel has ended: its layer may no longer be read")
         # Nothing awaits from here on, until the client has its answer.

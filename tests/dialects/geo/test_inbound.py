@@ -11,7 +11,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.dialects.geo import zstd
@@ -211,7 +211,6 @@ def test_pairs_are_a_zoom_range() -> None:
     assert (message.zoom_range.start, message.zoom_range.end) == (1, 3)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=100))
 def test_garbage_is_only_ever_refused(frame: bytes | str) -> None:
     with suppress(DecodeError):
@@ -223,7 +222,6 @@ _RAW = [vector["json"].encode() for vector in MESSAGES] + [
 ]
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.sampled_from(_RAW), st.data())
 def test_damaged_messages_are_only_ever_refused(frame: bytes, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(frame) - 1))
@@ -244,7 +242,6 @@ _TAGS = ["subscribe_features", "subscribe_tiles", "event", "ping", "tile_data"]
 _KEYS = ["subscription_id", "bbox", "filters", "filter", "crs", "max_rate", "cursor", "zoom_range", "payload", "event_types", "data", "id"]
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     st.sampled_from(["subscribe_features", "subscribe_tiles", "event", "ping", "tile_data"]),
     st.dictionaries(st.sampled_from(_KEYS), _VALUES),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.dialects.geo.codec import JSON_TEXT, Encoding, encode, event_bytes, feature_data_bytes, is_text
@@ -79,7 +79,6 @@ def test_integers_beyond_64_bits_become_floats_in_message_pack() -> None:
     assert read_back.payload == {"n": [float(1 << 64), -(1 << 63), None]}
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(set(ENCODINGS), key=repr)),
     TEXT,
@@ -105,7 +104,6 @@ def test_feature_data_bytes_equals_encode(
     assert fast == encode(FeatureData(subscription_id, geojson, change_type, layer, feature_id, cursor, reason), encoding)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(set(ENCODINGS), key=repr)),
     TEXT,

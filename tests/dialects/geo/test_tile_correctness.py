@@ -29,10 +29,14 @@ from streaming.tiles.grid import Tile, viewport_tiles
 from streaming.tiles.sources.layer import LayerSource
 from streaming.tiles.sources.raster import RasterSource
 from tests.geo_peer import GeoPeer, point
+from tests.profiles import LONG
 from tests.tiles.conftest import write_raster
 
+pytestmark = pytest.mark.long_form
+
 BOX = (0.0, 40.0, 20.0, 60.0)
-STEPS = 40
+STEPS = 40 if LONG else 20
+SEEDS = range(12 if LONG else 2)
 SECONDS = 20.0
 Fresh = Callable[[Tile], Any]
 
@@ -144,7 +148,7 @@ def quick(settings: Any) -> None:
     settings.GEOSTREAM_TILE_REFRESH_SECONDS = 0.0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("delta", [[], ["xor+zstd"], ["xor+zstd", "patch+webp"], ["prefix+zstd", "upstream"]], ids=",".join)
 async def test_a_raster_that_is_painted_again_and_again(
     geo: Callable[..., GeoPeer], tmp_path: Path, settings: Any, quick: None, seed: int, delta: list[str]
@@ -183,7 +187,7 @@ async def test_a_raster_that_is_painted_again_and_again(
     assert viewer.encodings.keys() <= {"whole", *delta}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("delta", [[], ["prefix+zstd"], ["upstream"]], ids=",".join)
 async def test_a_layer_whose_features_come_move_and_go(geo: Callable[..., GeoPeer], quick: None, seed: int, delta: list[str]) -> None:
     layer = LayerSettings.from_row(await Layer.objects.acreate(name="cars"))

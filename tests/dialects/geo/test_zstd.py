@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.core.errors import StreamError
@@ -157,13 +157,11 @@ def _survives(frame: bytes) -> None:
         assert error.code in {"bad_frame", "too_large"}
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_is_only_ever_refused(tail: bytes) -> None:
     _survives(MAGIC + tail)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(
     st.sampled_from(FRAMES + [bytes.fromhex(vector["rmp_zstd_oxiarc_hex"]) for vector in MESSAGES]),
     st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=4),
@@ -175,7 +173,6 @@ def test_damage_is_only_ever_refused(frame: bytes, changes: list[tuple[int, int]
     _survives(bytes(damaged))
 
 
-@settings(max_examples=500, deadline=None)
 @given(st.integers(0, 255), st.binary(min_size=1, max_size=120))
 def test_blocks_full_of_garbage_are_only_ever_refused(size: int, content: bytes) -> None:
     _survives(MAGIC + b"\x24" + bytes((size,)) + _block(2, len(content), content, last=True) + bytes(4))

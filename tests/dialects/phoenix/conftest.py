@@ -11,8 +11,8 @@ import pytest
 from streaming.core import redis as connections
 from streaming.engine.runtime import Runtime
 from streaming.server.embedded_redis import RedisService
+from tests.conftest import Serve
 from tests.core.restarting import RestartingRedis
-from tests.e2e.conftest import Serve, module_redis, serve
 from tests.server_process import ServerProcess
 
 from .backend import Backend
@@ -72,6 +72,3 @@ async def restarting(redis_service: RedisService, tmp_path: Path) -> AsyncIterat
 def sockets(serve: Serve) -> ServerProcess:
     """A server with the project's own topics."""
     return serve(GEOSTREAM_TOPICS="tests.dialects.phoenix.topics", GEOSTREAM_PHOENIX_IDLE_SECONDS="2")
-
-
-__all__ = ["module_redis", "serve"]

@@ -87,9 +87,9 @@ class ChannelSubscriptions:
         self.admit(subscriber, known)
         subscriber.channels[name] = reference
         self._names.setdefault(name, SubscriberIndex()).add(subscriber, reference)
-        confirmed = self._bus.listen(name, self._receive)
+        confirmed = self._bus.subscribe(name, self._receive)
         if known:
-            self._bus.unlisten(name, self._receive)
+            self._bus.unsubscribe(name, self._receive)
         return asyncio.gather(*[confirmed])
 
     def unsubscribe(self, subscriber: Subscriber, name: str) -> None:
@@ -101,7 +101,7 @@ class ChannelSubscriptions:
         index.remove(subscriber)
         if not len(index):
             del self._names[name]
-        self._bus.unlisten(name, self._receive)
+        self._bus.unsubscribe(name, self._receive)
 
     def psubscribe(self, subscriber: Subscriber, glob: str, reference: str | None = None) -> asyncio.Future[list[bool]]:
         """The same for all readable channels that a pattern matches. `StreamError`: bad_request, too_many_subscriptions."""
@@ -159,15 +159,15 @@ class ChannelSubscriptions:
             self._matched.clear()
 
     def _listen_to_readable(self) -> asyncio.Future[list[bool]]:
-        confirmed = [self._bus.plisten(pattern, self._receive) for pattern in self.readable.patterns]
-        confirmed += [self._bus.listen(name, self._receive) for name in self.readable.exact]
+        confirmed = [self._bus.psubscribe(pattern, self._receive) for pattern in self.readable.patterns]
+        confirmed += [self._bus.subscribe(name, self._receive) for name in self.readable.exact]
         return asyncio.gather(*confirmed)
 
     def _unlisten_to_readable(self) -> None:
         for pattern in self.readable.patterns:
-            self._bus.punlisten(pattern, self._receive)
+            self._bus.punsubscribe(pattern, self._receive)
         for name in self.readable.exact:
-            self._bus.unlisten(name, self._receive)
+            self._bus.unsubscribe(name, self._receive)
 
     # -- messages ----------------------------------------------------------
 

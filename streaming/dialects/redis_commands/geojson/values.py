@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from streaming.core.json_depth import deeper_than
+from streaming.core.json_depth import exceeds_depth
 
 from .crs import WGS84, Crs
 from .geometry import KINDS, ParsedGeometry, type_of
@@ -38,7 +38,7 @@ class Value:
         self.text = text
         try:
             self.document: Any = _decode(text)
-            if len(text) > 2 * MAX_DEPTH and deeper_than(text, MAX_DEPTH):
+            if len(text) > 2 * MAX_DEPTH and exceeds_depth(text, MAX_DEPTH):
                 raise BadValue(f"nested more than {MAX_DEPTH} levels deep")
         except RecursionError:
             raise BadValue(f"nested more than {MAX_DEPTH} levels deep") from None

@@ -28,6 +28,7 @@ from tests.dialects.redis_commands.documents import (
     strictly,
     value,
 )
+from tests.profiles import examples
 
 
 def test_every_type_is_projected_nested_as_it_was_and_keeps_its_heights() -> None:
@@ -129,7 +130,7 @@ jsons = st.recursive(
 kinds = st.sampled_from(["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection", "Circle"])
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50, long=1000))
 @given(kinds, jsons, jsons)
 def test_nothing_a_publisher_writes_breaks_boxes_or_projections(kind: str, coordinates: Any, bbox: Any) -> None:
     where = {"type": kind, "coordinates": coordinates, "geometries": coordinates, "bbox": bbox}
@@ -144,6 +145,6 @@ def test_nothing_a_publisher_writes_breaks_boxes_or_projections(kind: str, coord
 
 def test_a_large_geometry_is_no_work_for_ever() -> None:
     ring = [[x / 5000, (x % 2) / 10] for x in range(20_000)]
-    started = time.perf_counter()
+    started = time.thread_time()
     shown(feature(geometry("Polygon", [[*ring, ring[0]]])))
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5

@@ -28,6 +28,7 @@ from tests.dialects.redis_commands.documents import (
     shown,
     value,
 )
+from tests.profiles import examples
 
 
 @pytest.mark.parametrize("text", [b"", b" ", b"hello", b"NaN", b"[Infinity]", b"1e999", b'"\xff"', b"{", b"1 2", b"[" * 5000 + b"]" * 5000])
@@ -202,7 +203,7 @@ sides = st.tuples(st.integers(-8, 8), st.integers(-8, 8)).map(sorted)
 rings = st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=3, max_size=6)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50, long=1000))
 @given(sides, sides, rings, st.sampled_from(["LineString", "Polygon", "MultiPoint"]))
 def test_the_box_test_is_that_of_the_geometry_library(xs: list[int], ys: list[int], positions: Any, kind: str) -> None:
     drawn = {"LineString": shapely.LineString, "Polygon": shapely.Polygon, "MultiPoint": shapely.MultiPoint}[kind](positions)

@@ -1,0 +1,220 @@
+"""WebSockets as uvicorn speaks them, with a way to write finished frames to the transport.
+
+Frames that are written in this way bypass uvicorn's framing. No extensions are negotiated, so a frame is always the
+same bytes. Everything else stays uvicorn's: handshake, reading, closing, and shutdown with 1012.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from asyncio import TimerHandle
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from streaming.engine.senders import RAW_EXTENSION
+
+LOGGER = logging.getLogger("geostream.websockets")
+"""The logger of uvicorn's messages about WebSockets.
+
+They would contain secrets: at INFO the whole URL of each WebSocket, at DEBUG every frame.
+"""
+LOGGER.setLevel(logging.WARNING)
+HIGH_WATER = 256 * 1024
+ABORT_SECONDS = 5.0
+PARSE_BYTES = 4096
+"""Bytes that are parsed at a time: seven hundred frames, if they are empty."""
+TURN_SECONDS = 0.005
+"""Time that one client's frames may take before others have a turn."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol. In the scope, the application finds its `WebSocketTransport`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.logger = self.conn.logger = LOGGER
+        self.conn.debug = False
+        self.data_received_at = self.loop.time()
+        self.raw = WebSocketTransport(self)
+        self._unparsed = bytearray()
+        self._parse_seconds = 0.0
+        self._pause_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        self.data_received_at = self.loop.time()
+        self._unparsed += data
+        self.parse_pending()
+
+    def parse_pending(self) -> None:
+        """Parse received data until there is a message: a client may send ten thousand frames without one, like pings."""
+        while self._unparsed and not self.read_paused and self._pause_timer is None and not self.transport.is_closing():
+            began = perf_counter()
+            piece = bytes(self._unparsed[:PARSE_BYTES])
+            del self._unparsed[:PARSE_BYTES]
+            super().data_received(piece)
+            self._parse_seconds += perf_counter() - began
+            if self._parse_seconds > TURN_SECONDS:
+                self._pause()
+        if not self.read_paused and self._pause_timer is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _pause(self) -> None:
+        """Pause reading for as long as parsing took, so that other clients have a turn."""
+        self._pause_timer = self.loop.call_later(self._parse_seconds, self._end_pause)
+        self._parse_seconds = 0.0
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _end_pause(self) -> None:
+        self._pause_timer = None
+        self.parse_pending()
+
+    async def receive(self) -> Any:
+        """The next message. When there is none left, parse and read more."""
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.parse_pending()
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Send, and mark a refusal with an HTTP status as an answer; uvicorn would log that the application sent none."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
+
+    def handle_cont(self, event: Frame) -> None:
+        """Keep a fragment, unless it is empty: of those, any number would fit into the limit of a message's size."""
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    def handle_connect(self, event: Any) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["extensions"][RAW_EXTENSION] = self.raw  # type: ignore[assignment]
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the client does not read: the answers would use memory without limit."""
+        if self.raw.writable:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def handle_close(self, event: Frame) -> None:
+        self.raw.ended = True
+        super().handle_close(event)
+        self._abort_soon()
+
+    def handle_parser_exception(self) -> None:
+        self.raw.ended = True
+        super().handle_parser_exception()
+        self._abort_soon()
+
+    def _abort_soon(self) -> None:
+        """Disconnect a closing client that does not read; otherwise its socket and unsent data would stay for ever."""
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(ABORT_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.raw.ended = True
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close with 1012.
+
+        Waiting messages are dropped, because to handle those of a flooding client would take too long.
+        """
+        self.raw.ended = True
+        while self.handshake_complete and not self.queue.empty():
+            self.queue.get_nowait()
+        super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.raw.writable = False
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.raw.writable = True
+        self.raw.on_writable()
+
+
+def _file_descriptor(transport: Any) -> int:
+    """The file descriptor of a transport's socket; -1 if the transport encrypts what it writes."""
+    plain = transport.get_extra_info("sslcontext") is None
+    return int(transport.get_extra_info("socket").fileno()) if plain else -1
+
+
+class WebSocketTransport:
+    """The `RawSocket` of one WebSocket, which `streaming.engine.senders.RawSender` writes to."""
+
+    __slots__ = ("_descriptor", "_protocol", "ended", "on_writable", "writable")
+
+    def __init__(self, protocol: WebSocketProtocol) -> None:
+        self._protocol = protocol
+        self._descriptor: int | None = None
+        self.writable = True
+        self.ended = False
+        self.on_writable: Callable[[], None] = _nothing
+
+    @property
+    def data_received_at(self) -> float:
+        """When the client last sent anything, on the loop's clock."""
+        return self._protocol.data_received_at
+
+    def write(self, data: bytes) -> None:
+        """Write finished WebSocket frames; nothing happens once the connection is ending.
+
+        While nothing waits in the transport, they are written to the socket itself. The transport would do so later, at
+        the end of the loop's turn, and takes a third longer.
+        """
+        if self.ended:
+            return
+        transport = self._protocol.transport
+        if self._descriptor is None:
+            self._descriptor = _file_descriptor(transport)
+        if self._descriptor < 0 or transport.is_closing() or transport.get_write_buffer_size():
+            transport.write(data)
+            return
+        try:
+            sent = os.write(self._descriptor, data)
+        except OSError:  # it is full, or broken: the transport handles both
+            sent = 0
+        if sent < len(data):
+            transport.write(memoryview(data)[sent:])
+
+    def ping(self) -> None:
+        """Send a WebSocket ping."""
+        self.write(b"\x89\x00")
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame after what is buffered.
+
+        A client that does not read it is disconnected after a few seconds.
+        """
+        protocol = self._protocol
+        if self.ended or protocol.transport.is_closing():
+            return
+        self.ended = True
+        protocol.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        protocol.conn.send_close(code, reason)
+        protocol.transport.write(b"".join(protocol.conn.data_to_send()))
+        protocol.close_sent = True
+        protocol.read_paused = False
+        protocol.parse_pending()
+        protocol.close_timer = protocol.loop.call_later(ABORT_SECONDS, protocol.transport.abort)
