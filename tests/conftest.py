@@ -139,9 +139,9 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def beside(redis: None, redis_service: RedisService, transactional_db: None, settings: Any, tmp_path: Path) -> dict[str, str]:
     """The environment of a process beside this one: the same database, Redis and data folder (which is the test's own)."""
-    settings.DATA_DIR = tmp_path
+    settings.GEOSTREAM_DATA_DIR = tmp_path
     database = f"sqlite:///{settings.DATABASES['default']['NAME']}"
-    return processes.site_environment(settings.DATA_DIR, redis_service.url, DATABASE_URL=database)
+    return processes.site_environment(tmp_path, redis_service.url, DATABASE_URL=database)
 
 
 @pytest.fixture(scope="module")
