@@ -7,7 +7,6 @@ was told as the official client does. When all has settled, every member that is
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,10 +17,10 @@ from hypothesis import strategies as st
 
 from streaming.core.leases import NODE_KEY
 from streaming.core.redis import close_async_redis, sync_redis
+from tests.profiles import examples
 
 from .presence_scene import TOPIC, Client, Process, settled, written
 
-EXAMPLES = int(os.environ.get("GEOSTREAM_PROPERTY_EXAMPLES", "250")) // 10
 KEYS = ["alice", "bob", "__proto__"]
 _which = st.integers(0, 1)
 _who = st.integers(0, 7)
@@ -154,6 +153,6 @@ async def play(steps: list[Any]) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(25, long=250))
 def test_what_members_were_told_adds_up_to_who_is_there(steps: list[Any]) -> None:
     asyncio.run(play(steps))
