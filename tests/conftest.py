@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -46,19 +46,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(2, available * 3 // 2)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heavy modules first, so that no worker is left with one when the others are done; and what is run in the long form only."""
-    ranks: dict[Path, int] = {}
-    for item in items:
-        ranks[item.path] = min(ranks.get(item.path, LIGHT), _rank(item))
-    items.sort(key=lambda item: (ranks[item.path], item.path))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Marks what has a long form, before `-m` chooses; then heavy modules come first, so that no worker is left with one at the end."""
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.long_form)
         mark = item.get_closest_marker("long_form")
         if mark is not None and mark.kwargs.get("only") and not profiles.LONG:
             item.add_marker(pytest.mark.skip(reason="only in the long form (make test-long)"))
+    yield
+    ranks: dict[Path, int] = {}
+    for item in items:
+        ranks[item.path] = min(ranks.get(item.path, LIGHT), _rank(item))
+    items.sort(key=lambda item: (ranks[item.path], item.path))
 
 
 def _rank(item: pytest.Item) -> int:
@@ -139,9 +140,9 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def beside(redis: None, redis_service: RedisService, transactional_db: None, settings: Any, tmp_path: Path) -> dict[str, str]:
     """The environment of a process beside this one: the same database, Redis and data folder (which is the test's own)."""
-    settings.DATA_DIR = tmp_path
+    settings.GEOSTREAM_DATA_DIR = tmp_path
     database = f"sqlite:///{settings.DATABASES['default']['NAME']}"
-    return processes.site_environment(settings.DATA_DIR, redis_service.url, DATABASE_URL=database)
+    return processes.site_environment(tmp_path, redis_service.url, DATABASE_URL=database)
 
 
 @pytest.fixture(scope="module")

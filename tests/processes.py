@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from subprocess import DEVNULL, PIPE, STDOUT, CompletedProcess, TimeoutExpired
 from typing import Any
 
-__all__ = ["DEVNULL", "MANAGE", "PIPE", "STDOUT", "Process", "TimeoutExpired", "manage", "run", "site_environment", "starting"]
+__all__ = ["DEVNULL", "MANAGE", "PIPE", "STDOUT", "CompletedProcess", "Process", "TimeoutExpired", "manage", "run", "starting"]
 
 MANAGE = (sys.executable, "manage.py")
 WAIT_SECONDS = 30.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .import_graph import ROOT, drawn, mermaid, rooms
+from .processes import run
 
 ENGINE = ROOT / "streaming" / "engine"
 PARTS = ("geo", "phoenix", "redis_commands", "topics", "tiles", "features", "redis_data", "operators", "file_sync")
@@ -23,8 +23,7 @@ def test_no_rooms_import_each_other_in_a_circle() -> None:
 
 def test_imports_keep_the_order_of_the_rooms() -> None:
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    done = subprocess.run([sys.executable, "-c", program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=50)
-    assert done.returncode == 0, done.stdout
+    run(sys.executable, "-c", program, "--no-cache", cwd=ROOT, timeout=50)
 
 
 def test_the_design_has_the_picture_of_the_rooms() -> None:

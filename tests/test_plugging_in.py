@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from streaming.server.embedded_redis import start_redis
-from tests.processes import site_environment
+from tests.processes import manage, site_environment
 from tests.server_process import ServerProcess
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.echo.settings"}
@@ -58,7 +56,7 @@ def test_its_connections_and_messages_are_measured(echo_server: ServerProcess) -
 
 def test_its_check_is_run(tmp_path: Path) -> None:
     environment = site_environment(tmp_path, "redis://127.0.0.1:1", **SETTINGS, GEOSTREAM_ECHO_CHANNEL="")
-    done = subprocess.run([sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, timeout=50)
+    done = manage("check", env=environment)
     assert "echo.W001" in done.stderr
 
 

@@ -1,7 +1,7 @@
 """The change feed of a tileset: which of its tiles may have changed.
 
 Each tileset has a feed `tiles:<name>`, a log of `ChangedArea`. A program that changes a source appends to it once the
-change can be read. The feed does not carry tiles: whoever shows them reads the source again.
+change can be read. The feed does not carry tiles: to show them, the source is read again.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What changed from one version of a tile to the next, as bytes.
+"""Deltas: what changed from one version of a tile to the next, as bytes.
 
-A delta only means something to somebody who holds the very version it starts from; who that is, the caller knows. `xor+zstd` and
-`patch+webp` are for pixels that are decoded without loss (arrays), `prefix+zstd` and `upstream` are for bytes. A delta comes from a peer
-nobody vouches for: whatever is in it, applying it ends in a tile of bounded size or in a `StreamError`. Server and clients use this module:
-it needs no Django.
+A delta can only be applied to the very version that it starts from; the caller knows who holds that. `xor+zstd` and
+`patch+webp` are for pixels that are decoded without loss (arrays), `prefix+zstd` and `upstream` are for bytes. Deltas
+are not trusted: whatever one holds, applying it results in a tile of bounded size or in a `StreamError`. Server and
+clients use this module: it needs no Django.
 """
 
 from __future__ import annotations
@@ -24,24 +24,27 @@ from .prefix_deltas import LEVEL, MAX_SIZE, apply_prefix, decompress, encode_pre
 Pixels = NDArray[Any]
 """Pixels, rows first: uint8 RGBA of shape (height, width, 4), or any shape of integers or floats."""
 PATCH_WORTH = 0.3
-"""A patch is not tried if it would have to be smaller than this by its share of the tile: lossless WebP of a tile is 0.5-0.8 of its PNG."""
+"""A patch is not tried if it would have to be smaller than this share of the same part of the whole tile.
+
+Lossless WebP of a tile is 0.5-0.8 of its PNG.
+"""
 _MAX_PATCH_SIDE = 16_383
 """WebP's own limit."""
 
 _CHANGE = np.dtype([("index", "<u4"), ("value", "u1")])
-_PLACE = struct.Struct("<HH")
+_POSITION = struct.Struct("<HH")
 """Column and row of a patch's first pixel."""
 
 
-class _Engines(threading.local):
-    """zstd's contexts are expensive to make and must not be shared between threads."""
+class _Contexts(threading.local):
+    """zstd's contexts, one pair for each thread: they are expensive to make and must not be shared."""
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=LEVEL)
         self.decompressor = zstandard.ZstdDecompressor()
 
 
-_engines = _Engines()
+_contexts = _Contexts()
 
 
 def _arrays(base: object, new: object) -> bool:
@@ -59,17 +62,17 @@ def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _raw(pixels: Pixels) -> NDArray[np.uint8]:
-    """The bytes in C order, each number little-endian, on every machine."""
+    """The bytes in C order, with little-endian numbers on every machine."""
     return np.ascontiguousarray(pixels, _little(pixels.dtype)).reshape(-1).view(np.uint8)
 
 
 def _encode_xor(base: Pixels, new: Pixels) -> bytes:
-    return _engines.compressor.compress(np.bitwise_xor(_raw(base), _raw(new)).data)
+    return _contexts.compressor.compress(np.bitwise_xor(_raw(base), _raw(new)).data)
 
 
 def _apply_xor(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     before = _raw(base)
-    difference = decompress(_engines.decompressor, delta, max_size)
+    difference = decompress(_contexts.decompressor, delta, max_size)
     if len(difference) != before.size:
         raise not_applicable(f"it holds {len(difference)} bytes, the tile {before.size}")
     after = np.bitwise_xor(before, np.frombuffer(difference, np.uint8))
@@ -87,7 +90,7 @@ def _both_rgba(base: object, new: object) -> bool:
 
 
 def _changed_box(base: Pixels, new: Pixels) -> tuple[slice, slice]:
-    """Rows and columns around all pixels that differ; the first pixel if none does, so that every patch has pixels."""
+    """Rows and columns around all pixels that differ; the first pixel if none does, because a patch must have pixels."""
     differs = np.ascontiguousarray(base).view("<u4")[..., 0] != np.ascontiguousarray(new).view("<u4")[..., 0]
     rows, columns = (np.flatnonzero(differs.any(axis)) for axis in (1, 0))
     if not rows.size:
@@ -97,14 +100,14 @@ def _changed_box(base: Pixels, new: Pixels) -> tuple[slice, slice]:
 
 def _encode_patch(base: Pixels, new: Pixels) -> bytes:
     rows, columns = _changed_box(base, new)
-    return _PLACE.pack(columns.start, rows.start) + images.lossless_webp(new[rows, columns])
+    return _POSITION.pack(columns.start, rows.start) + images.lossless_webp(new[rows, columns])
 
 
 def _apply_patch(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     if base.nbytes > max_size:
         raise too_large(base.nbytes, max_size)
-    x, y = _place(delta)
-    patch = delta[_PLACE.size :]
+    x, y = _position(delta)
+    patch = delta[_POSITION.size :]
     if images.sniff(patch) != "webp":
         raise not_applicable("it holds no WebP image")
     width, height = images.image_size(patch)
@@ -115,22 +118,25 @@ def _apply_patch(base: Pixels, delta: bytes, max_size: int) -> Pixels:
     return new
 
 
-def _place(delta: bytes) -> tuple[int, int]:
-    if len(delta) < _PLACE.size:
+def _position(delta: bytes) -> tuple[int, int]:
+    if len(delta) < _POSITION.size:
         raise not_applicable("it does not say where it begins")
-    x, y = _PLACE.unpack_from(delta)
+    x, y = _POSITION.unpack_from(delta)
     return x, y
 
 
 def _patch_may_win(base: Pixels, new: Pixels, full: int, best: int) -> bool:
-    """Whether it can be smaller than `best` bytes, judged by the box and the `full` size. Writing WebP takes 1-5 ms, looking 0.1."""
+    """Whether a patch can be smaller than `best` bytes, judged by its box and the size of the whole tile, `full`.
+
+    Encoding WebP takes 1-5 ms, judging 0.1 ms.
+    """
     rows, columns = _changed_box(base, new)
     share: float = (rows.stop - rows.start) * (columns.stop - columns.start) / (new.shape[0] * new.shape[1])
     return share * full * PATCH_WORTH < best
 
 
 def _encode_upstream(base: bytes, new: bytes) -> bytes:
-    """u32 new length; then for each byte that differs, and each beyond the old length, u32 index and u8 value; little-endian."""
+    """u32 new length; then u32 index and u8 value of each byte that differs or is beyond the old length; little-endian."""
     before, after = np.frombuffer(base, np.uint8), np.frombuffer(new, np.uint8)
     kept = min(before.size, after.size)
     differing = np.flatnonzero(before[:kept] != after[:kept])
@@ -157,7 +163,11 @@ def _apply_upstream(base: bytes, delta: bytes, max_size: int) -> bytes:
 
 
 class _Encoding(NamedTuple):
-    """`takes`: whether there can be a delta between these two at all; `may_win`: by the sizes of full and best, whether to try."""
+    """One kind of delta.
+
+    `takes`: whether there can be a delta between these two versions. `may_win`: whether one can be smaller than the best
+    so far, given the sizes of the whole tile and of the best.
+    """
 
     takes: Callable[[object, object], bool]
     encode: Callable[[Any, Any], bytes]
@@ -172,9 +182,9 @@ _ENCODINGS = {
     "upstream": _Encoding(_bytes, _encode_upstream, _apply_upstream),
 }
 ENCODINGS = tuple(_ENCODINGS)
-"""What a client may ask for."""
+"""The names of the encodings that a client may ask for."""
 PIXEL_ENCODINGS = frozenset({"xor+zstd", "patch+webp"})
-"""Those between pixels; the others are between bytes."""
+"""The encodings between pixels; the others are between bytes."""
 
 
 @overload
@@ -182,10 +192,10 @@ def encode(encoding: str, base: bytes, new: bytes) -> bytes: ...
 @overload
 def encode(encoding: str, base: Pixels, new: Pixels) -> bytes: ...
 def encode(encoding: str, base: bytes | Pixels, new: bytes | Pixels) -> bytes:
-    """The delta; between equal versions one that changes nothing.
+    """Encode a delta; between equal versions it changes nothing.
 
-    `StreamError` for an unknown encoding, ValueError for what it cannot express: arrays must agree in shape and dtype, and be 8-bit RGBA
-    for patch+webp.
+    `StreamError` for an unknown encoding, ValueError for what it cannot express: arrays must agree in shape and dtype,
+    and be 8-bit RGBA for patch+webp.
     """
     found = _find(encoding)
     if not found.takes(base, new):
@@ -198,7 +208,10 @@ def apply(encoding: str, base: bytes, delta: bytes, max_size: int = MAX_SIZE) ->
 @overload
 def apply(encoding: str, base: Pixels, delta: bytes, max_size: int = MAX_SIZE) -> Pixels: ...
 def apply(encoding: str, base: bytes | Pixels, delta: bytes, max_size: int = MAX_SIZE) -> bytes | Pixels:
-    """The new version; `base` stays as it is. `StreamError`: `too_large` beyond `max_size` bytes, `bad_frame` if it is no such delta."""
+    """Apply a delta; returns the new version, and `base` stays as it is.
+
+    `StreamError`: `too_large` beyond `max_size` bytes, `bad_frame` if it is no such delta.
+    """
     found = _find(encoding)
     if not found.takes(base, base):
         raise StreamError("bad_request", f"{encoding} does not apply to a tile held as {type(base).__name__}")
@@ -207,10 +220,10 @@ def apply(encoding: str, base: bytes | Pixels, delta: bytes, max_size: int = MAX
 
 
 def smallest(offered: Collection[str], base: bytes | Pixels, new: bytes | Pixels, full: bytes) -> tuple[str | None, bytes]:
-    """The smallest of `full` (encoding None) and the deltas that a client offered to apply. Unknown encodings are passed over.
+    """The smallest of `full` (encoding None) and the deltas that a client offers to apply; `full` if sizes are equal.
 
-    `base` and `new` are what the client holds: arrays if it keeps pixels, else bytes. A client that keeps pixels has no bytes to apply the
-    next delta to, so a subscription keeps to one of the two. `full` wins a draw.
+    `base` and `new` are what the client holds: arrays if it keeps pixels, else bytes. A client that keeps pixels has no
+    bytes to apply the next delta to, so a subscription keeps to one of the two. Unknown encodings are ignored.
     """
     best: tuple[str | None, bytes] = None, full
     for name, encoding in _ENCODINGS.items():

@@ -57,7 +57,7 @@ class TileCache:
         return len(self._tiles)
 
     async def get(self, tileset: str, source: Callable[[], TileSource], tile: Tile) -> RenderedTile | None:
-        """One tile, None if it is empty. A rendering that nobody waits for any more is cancelled.
+        """One tile, None if it is empty. A rendering without a waiting caller is cancelled.
 
         `source` is called in the thread that renders, so that a kept tile is never older than the last invalidation.
         `StreamError("invalid_source")` if the tile cannot be rendered.

@@ -6,7 +6,6 @@ import json
 import mimetypes
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 from playwright.sync_api import BrowserContext, Route
 
+from .. import processes
 from ..npm.packed import ROOT, install, pack, run, tool
 from ..server_process import ServerProcess
 from .fleet import aircraft
@@ -110,6 +110,5 @@ def test_a_page_without_an_import_map_receives_what_is_published(flights: Server
 def test_node_receives_what_is_there(flights: ServerProcess, project: Path) -> None:
     node = tool("node", "ws")
     (project / "node_modules" / "ws").symlink_to(ROOT / "node_modules" / "ws")
-    command = [node, "--input-type=module", "-e", IN_NODE, flights.ws_url]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=30)
+    done = processes.run(node, "--input-type=module", "-e", IN_NODE, flights.ws_url, cwd=project, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "F00\n", "")

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 from dockerfile_parse import DockerfileParser
+
+from tests.processes import run
 
 from .programs import DEPLOY, USUAL_PATH, only
 
@@ -128,7 +129,7 @@ def build(root: Path) -> Image:
             _copy(instruction, folder)
         elif instruction.name == "RUN":
             environment = only({**packages, "PATH": f"{Path(sys.executable).parent}:{USUAL_PATH}", "PIP_NO_INDEX": "1", "PIP_QUIET": "1"})
-            subprocess.run(["sh", "-ec", image.placed(instruction.value)], cwd=folder, env=environment, check=True)
+            run("sh", "-ec", image.placed(instruction.value), cwd=folder, env=environment)
     (root / "data").mkdir()
     image.environment = {**packages, **_environment(image)}
     for path in [image.app, *image.app.rglob("*")]:

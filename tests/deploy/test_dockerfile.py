@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path, PurePosixPath
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from tests.conftest import missing
+from tests.processes import run
 
 from .image import CONTEXT, ignore_patterns, is_sent, last, sent_files, stages
 from .programs import DEPLOY
@@ -34,8 +34,8 @@ def copied(stage: int) -> list[list[str]]:
 
 
 def test_hadolint_finds_nothing() -> None:
-    run = subprocess.run([hadolint(), "--no-color", DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+    done = run(hadolint(), "--no-color", DEPLOY / "Dockerfile", check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 def test_the_server_is_no_root() -> None:
@@ -100,8 +100,8 @@ def test_libraries_that_the_packages_expect_of_the_system_are_installed() -> Non
     if readelf is None:
         missing("readelf (binutils)")
     objects = [path for path in Path(sysconfig.get_path("platlib")).rglob("*.so*") if path.is_file()]
-    run = subprocess.run([str(readelf), "--dynamic", *objects], capture_output=True, text=True, check=False)
-    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", run.stdout)) - {path.name for path in objects}
+    printed = run(readelf, "--dynamic", *objects, check=False).stdout
+    needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", printed)) - {path.name for path in objects}
     expected = {name for name in needed if not IN_SLIM.match(name)}
     installed = next(each.value for each in stages()[-1] if "apt-get install" in each.value)
     for name in expected:

@@ -207,7 +207,7 @@ def served(serve: Serve) -> dict[str, ServerProcess]:
     return servers
 
 
-ROUNDS = 200 if LONG else 30
+ROUNDS = 100 if LONG else 30
 MORE_MEGABYTES = 30
 """Of the 1.6 of each round."""
 

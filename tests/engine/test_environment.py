@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from streaming.engine.checks import check_settings
 from streaming.engine.conf import conf
 from streaming.engine.environment import env_boolean, env_list
 from streaming.engine.registry import all_settings
-from tests.processes import site_environment
+from tests.processes import manage, site_environment
 
 BOOLEANS = [setting.name for setting in all_settings() if isinstance(setting.default, bool)]
 
@@ -84,7 +82,7 @@ def test_a_value_that_cannot_be_read_is_a_system_check(variable: Any, name: str,
 @pytest.mark.parametrize(("name", "text"), [("GEOSTREAM_DEBUG", "maybe"), ("GEOSTREAM_STATIC_PATH", "/no/such/folder")])
 def test_commands_say_in_one_line_what_is_wrong(tmp_path: Path, name: str, text: str) -> None:
     environment = site_environment(tmp_path, "redis://127.0.0.1:1", **{name: text})
-    done = subprocess.run([sys.executable, "manage.py", "check"], env=environment, capture_output=True, text=True, timeout=50)
+    done = manage("check", env=environment, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{name} ") and repr(text) in line

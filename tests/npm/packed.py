@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
+from tests import processes
 from tests.conftest import missing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,8 +25,7 @@ def tool(name: str, *packages: str) -> str:
 
 def run(*command: str | Path, folder: Path) -> str:
     """What a program prints; one that fails fails the test."""
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = processes.run(*command, cwd=folder, timeout=120)
     return done.stdout + done.stderr
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from streaming.dialects.geo import messages
+from tests.processes import CompletedProcess, run
 
 from .packed import ROOT, SOURCE, tool
 
@@ -29,11 +29,11 @@ MESSAGES = (
 )
 
 
-def compile_(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def compile_(folder: Path, *arguments: str | Path) -> CompletedProcess[str]:
     """Declarations of libraries are checked as well, in the strictest way."""
     strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--target", "es2022")
-    command = [tool("node"), str(ROOT / "node_modules" / ".bin" / "tsc"), *strict, "--lib", "es2023,dom,dom.asynciterable", *arguments]
-    return subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, timeout=120)
+    command = [tool("node"), ROOT / "node_modules" / ".bin" / "tsc", *strict, "--lib", "es2023,dom,dom.asynciterable", *arguments]
+    return run(*command, cwd=folder, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ Features are kept in segments: features that were added together, projected to t
 A change makes a new index with one small segment more, and masks the features that it replaces in the segments they are
 in. When there are too many segments, some are merged, so that a feature is seldom moved to a larger one (a
 log-structured merge tree). Nothing that a thread may be reading is modified, except for attributes and boxes, which are
-made when first needed and come out the same whoever makes them.
+made when first needed and are the same in every thread.
 """
 
 from __future__ import annotations
