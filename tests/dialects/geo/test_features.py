@@ -375,7 +375,7 @@ async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
     await apublish("l", [])
     peer = geo()
     await peer.subscribe()
-    monkeypatch.setattr("streaming.dialects.geo.feature_subscription.foreseen", ends)
+    monkeypatch.setattr("streaming.dialects.geo.feature_subscription.precompute", ends)
     ack = await peer.ask(type="update_subscription", subscription_id="s", bbox=[0, 0, 1, 1])
     assert (ack["success"], ack["code"]) == (False, "unknown_subscription")
     assert await peer.nothing()
