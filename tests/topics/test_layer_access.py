@@ -71,7 +71,7 @@ async def test_a_layer_that_becomes_private_during_the_join_ends_the_channel(
 
     await Layer.objects.abulk_create([Layer(name="l", public=True)])  # of which, as of the change, there is no notice
     layer = await connect_layer()
-    monkeypatch.setattr(layer_module, "foreseen", becomes_private)
+    monkeypatch.setattr(layer_module, "precompute", becomes_private)
     await layer.join()
     assert (await layer.peer.receive_event("phx_error"))[4]["reason"] == "unauthorized"
 

@@ -235,7 +235,7 @@ async def test_an_update_of_a_channel_that_ends_meanwhile_is_refused(layer: Laye
 
     await layer.join()
     with monkeypatch.context() as patched:
-        patched.setattr(layer_module, "foreseen", ends)
+        patched.setattr(layer_module, "precompute", ends)
         status, response = await layer.push("update", {"filter": "a = 1"})
     assert (status, response["reason"]) == ("error", "unknown_subscription")
 
