@@ -1,4 +1,4 @@
-"""Writes who is connected to the database, behind: once a second, in batches, for the admin. Never in a message's path.
+"""Writes who is connected to the database, behind: what has changed, once a second, in batches, for the admin. Never in a message's path.
 
 A server process is a node. Rows of nodes whose lease (`core/leases.py`) has run out are swept by whoever notices.
 """
