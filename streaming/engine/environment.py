@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from math import isfinite
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -24,10 +25,13 @@ def read_value(name: str, text: str, kind: type) -> Any:
     if kind is bool:
         return read_boolean(name, text)
     try:
-        return kind(text)
-    except ValueError as error:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or (isinstance(value, int | float) and not (isfinite(value) and value >= 0)):
         names = {int: "a whole number", float: "a number"}
-        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)}, not {text!r}") from error
+        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)} of at least 0, not {text!r}")
+    return value
 
 
 def env_boolean(name: str, default: bool) -> bool:

@@ -29,7 +29,7 @@ async def get_runtime() -> Runtime:
     loop = asyncio.get_running_loop()
     if _current is not None and _current.hub.loop is loop:
         return _current
-    if _starting is None or _starting.get_loop() is not loop:
+    if _starting is None or _starting.done() or _starting.get_loop() is not loop:
         _starting = asyncio.create_task(_start())
     try:
         return await asyncio.shield(_starting)

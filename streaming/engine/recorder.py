@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 SEEN_SECONDS = 5.0
 """How often a process of which nothing has changed says that it is there, and looks for the rows of dead ones."""
 
-REVIEW_EVERY = 15
-"""Turns between two looks at whether the connected users are still active."""
+REVIEW_SECONDS = 15.0
+"""Time between two looks at whether the connected users are still active."""
 
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
@@ -82,12 +82,12 @@ class Recorder(Service):
         self._counted: dict[str, tuple[Any, ...]] = {}  # connection -> numbers as last written, if nothing waited or was to come
         self._gone = _Batch()  # what ended and may still have rows
         self._seen_at = -inf
-        self._turns = 0
         self._writing = asyncio.Lock()
         self._ended = False
 
     async def start(self) -> None:
-        """Keep up again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0."""
+        """Keep up again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0; users are reviewed in any case."""
+        self.runtime.hub.every(REVIEW_SECONDS, self._review_users)
         if conf.RECORD_SECONDS:
             self.runtime.hub.every(conf.RECORD_SECONDS, self.keep_up)
 
@@ -99,9 +99,6 @@ class Recorder(Service):
             batch = self._batch()
             if batch.has_changes or (self._is_due and await self._say_seen()):
                 await self._write(batch)
-        self._turns += 1
-        if self._turns % REVIEW_EVERY == 0:
-            await self._review_users()
 
     async def write(self) -> None:
         """Write what has changed since the last time, sweep the dead."""
@@ -223,7 +220,7 @@ class Recorder(Service):
         for connection in self.runtime.connections.open.values():
             if connection.principal.user_id is not None:
                 by_user.setdefault(connection.principal.user_id, []).append(connection)
-        active = await _active_users(list(by_user))
+        active = await _active_users(list(by_user)) if by_user else {}
         for user_id, connections in by_user.items():
             for connection in connections:
                 if connection.principal.user_id != user_id:

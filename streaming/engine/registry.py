@@ -60,8 +60,9 @@ class EngineApp(AppConfig):
                 import_module(f"{self.name}.{name}")
 
     def missing(self) -> list[str]:
-        """The required apps that are not installed."""
-        return [name for name in self.requires if not apps.is_installed(name)]
+        """The required apps that are not installed, or that lack one themselves."""
+        parts = {config.name: config for config in apps.get_app_configs() if isinstance(config, EngineApp)}
+        return [name for name in self.requires if not apps.is_installed(name) or (name in parts and parts[name].missing())]
 
 
 def complete_apps() -> Iterator[AppConfig]:
@@ -111,8 +112,9 @@ def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
     """A part without an app that it requires is left out; that has to be said."""
     needed: dict[str, list[str]] = {}
     for app in apps.get_app_configs():
-        for name in app.missing() if isinstance(app, EngineApp) else ():
-            needed.setdefault(name, []).append(app.name)
+        for name in app.requires if isinstance(app, EngineApp) else ():
+            if not apps.is_installed(name):
+                needed.setdefault(name, []).append(app.name)
     return [
         Error(f"{name} is needed by {', '.join(by)}.", hint=f"Put {name!r} into INSTALLED_APPS.", id="streaming.E008")
         for name, by in needed.items()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import IPv6Address, ip_address
 from secrets import compare_digest
 
 from channels.db import database_sync_to_async
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
@@ -19,6 +20,8 @@ from .lifespan import get_runtime, running
 from .metrics import MetricsService
 from .responses import refusal
 
+ANSWER_SECONDS = 2.0
+"""How long Redis may take before the process counts as not ready."""
 OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
@@ -78,14 +81,18 @@ def from_this_machine(request: HttpRequest) -> bool:
 async def _redis_answers() -> bool:
     try:
         with refusing():
-            await async_redis().ping()
-    except StreamError:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await async_redis().ping()
+    except (StreamError, TimeoutError):
         return False
     return True
 
 
 @database_sync_to_async
 def _database_answers() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        return bool(cursor.fetchone() == (1,))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return bool(cursor.fetchone() == (1,))
+    except DatabaseError:
+        return False

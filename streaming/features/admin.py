@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from streaming.models import Layer
@@ -61,5 +61,8 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
 
     @admin.display(description="map")
     def map(self, layer: Layer) -> str:
-        """A link to the live map."""
-        return format_html('<a href="{}?layer={}">show</a>', reverse("streaming:map"), layer.name)
+        """A link to the live map, if the project has it."""
+        try:
+            return format_html('<a href="{}?layer={}">show</a>', reverse("streaming:map"), layer.name)
+        except NoReverseMatch:
+            return ""

@@ -29,6 +29,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from streaming.core.errors import StreamError
+
 OLDEST_VERSION = (6, 2)
 START_SECONDS = 30.0  # it may have a long append-only file to read
 STOP_SECONDS = 10.0  # between SIGTERM and SIGKILL
@@ -64,8 +66,11 @@ _WHAT_TO_DO = (
 )
 
 
-class RedisUnavailable(Exception):
+class RedisUnavailable(StreamError):
     """No Redis can be used or started. The message says what was tried and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("redis_unavailable", message)
 
 
 class _Record(msgspec.Struct):

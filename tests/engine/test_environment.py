@@ -71,7 +71,13 @@ def test_a_list(variable: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "text", "kind"),
-    [("MAX_CONNECTIONS", "many", "a whole number"), ("SLOW_SECONDS", "soon", "a number"), ("TILE_WATCH", "?", "1/0")],
+    [
+        ("MAX_CONNECTIONS", "many", "a whole number of at least 0"),
+        ("MAX_CONNECTIONS", "-1", "a whole number of at least 0"),
+        ("SLOW_SECONDS", "soon", "a number of at least 0"),
+        ("STALLED_SECONDS", "nan", "a number of at least 0"),
+        ("TILE_WATCH", "?", "1/0"),
+    ],
 )
 def test_a_value_that_cannot_be_read_is_a_system_check(variable: Any, name: str, text: str, kind: str) -> None:
     variable(f"GEOSTREAM_{name}", text)

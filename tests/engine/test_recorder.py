@@ -312,3 +312,10 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.1)
+
+
+async def test_users_are_reviewed_also_where_nothing_is_recorded(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[str] = []
+    monkeypatch.setattr(runtime.hub, "every", lambda seconds, job: jobs.append(job.__name__))
+    await Recorder(runtime).start()  # the settings of the tests record nothing
+    assert jobs == ["_review_users"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+from django.db import OperationalError
 from django.test import AsyncClient
 
 from streaming.core.errors import StreamError
@@ -157,6 +158,15 @@ async def test_a_service_that_is_not_well_takes_the_process_out_of_service(monke
     answer = await AsyncClient().get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["disk"]) == (503, False)
     await stop_runtime()
+
+
+async def test_a_database_that_is_away_takes_the_process_out_of_service(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
+    def fails(*args: Any, **kwargs: Any) -> None:
+        raise OperationalError("unable to open database file")
+
+    monkeypatch.setattr("django.db.backends.base.base.BaseDatabaseWrapper.cursor", fails)
+    answer = await AsyncClient().get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, False)
 
 
 async def test_the_server_is_told_in_a_sentence_why_it_cannot_start(monkeypatch: pytest.MonkeyPatch, events: list[str]) -> None:
