@@ -272,6 +272,7 @@ def test_the_upstream_rust_client_is_never_pinged(strict: ServerProcess) -> None
 
 
 def test_a_deactivated_user_is_disconnected(strict: ServerProcess) -> None:
+    strict.publish("l")
     database = sqlite3.connect(strict.data_dir / "geostream.sqlite3", timeout=20)
     with GeoSocket(strict.ws_url, headers={"Authorization": f"Bearer {strict.token}"}) as socket:
         socket.subscribe("l", snapshot=False)
