@@ -15,7 +15,22 @@ from typing import Any
 
 import uvloop
 
-from . import deltas, fanout, idle, ingest, latency, machine, phoenix, phoenix_bursts, redis_commands, rendering, soak, tile_latency, tiles
+from . import (
+    deltas,
+    fairness,
+    fanout,
+    idle,
+    ingest,
+    latency,
+    machine,
+    phoenix,
+    phoenix_bursts,
+    redis_commands,
+    rendering,
+    soak,
+    tile_latency,
+    tiles,
+)
 
 USUAL = (
     "idle",
@@ -29,6 +44,7 @@ USUAL = (
     "phoenix",
     "phoenix_bursts",
     "redis_commands",
+    "fairness",
 )
 
 
@@ -69,6 +85,8 @@ def main() -> None:
             _print(phoenix_bursts.run(share, options.tangram))
         elif what == "redis_commands":
             _print(redis_commands.run(share, options.original))
+        elif what == "fairness":
+            _print(fairness.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

@@ -15,7 +15,7 @@ class StreamingConfig(EngineApp):
     name = "streaming"
     verbose_name = "Live layers"
     default_auto_field = "django.db.models.BigAutoField"
-    services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService")
+    services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService", "streaming.engine.work.WorkQueue")
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"

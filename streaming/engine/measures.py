@@ -43,6 +43,9 @@ MEASURES = (
     Measure("geostream_feeds", "gauge", (), "feeds that are followed: layers, events, tilesets, presence"),
     Measure("geostream_views", "gauge", (), "subscriptions to feeds"),
     Measure("geostream_feed_lag", "gauge", (), "changes announced and not read yet, of the feed with the most"),
+    Measure("geostream_work_seconds_total", "counter", (), "processor time that the threads for costly work have used"),
+    Measure("geostream_work_waiting", "gauge", (), "pieces of costly work that wait for a thread"),
+    Measure("geostream_work_refused_total", "counter", (), "pieces of costly work refused because too many of the same client waited"),
     Measure("geostream_loop_lag_seconds", "gauge", (), "the longest that the event loop was late in the last 30 seconds"),
 )
 """What the engine itself measures."""

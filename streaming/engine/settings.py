@@ -57,6 +57,8 @@ SETTINGS = (
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
     Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket", least=1),
+    Setting("WORK_THREADS", 2, "threads for costly work of clients and publishers: large projections, filters and answers", least=1),
+    Setting("WORK_WAITING", 64, "pieces of such work that may wait for one client or publisher", least=1),
     Setting("METRICS_TOKEN", "", "the bearer token that opens `/metrics`; without one it is for staff and for this machine"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept", least=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
 import pytest
@@ -57,9 +57,10 @@ class OnDemand(Noting):
 
 
 @pytest.fixture
-def events(redis: None) -> Iterator[list[str]]:
+async def events(redis: None) -> AsyncIterator[list[str]]:
     Noting.events.clear()
     yield Noting.events
+    await close_async_redis()  # of requests that were answered without a runtime
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, *services: type[Service]) -> None:
