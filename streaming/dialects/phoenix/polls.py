@@ -44,7 +44,7 @@ class Passed(msgspec.Struct, array_like=True):
 
 
 class Answered(msgspec.Struct, array_like=True):
-    """What that process says."""
+    """The answer of that process."""
 
     number: int
     status: int
@@ -91,7 +91,7 @@ class Polls(Service):
         peer = self._peers.get(token)
         if peer is None:
             return GONE, []
-        return await peer.poll() if body is None else (await peer.say(body), [])
+        return await peer.poll() if body is None else (await peer.post(body), [])
 
     async def _there(self, node: str, token: str, body: bytes | None) -> tuple[int, list[str]]:
         number = next(self._numbers)
