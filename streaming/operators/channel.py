@@ -44,7 +44,7 @@ class AdminChannel(Channel):
     async def joined(self) -> None:
         """Send the topics and the statistics of all processes."""
         self.track(self.member.key)
-        self.topics.spawn(self._welcome())
+        self.topics.spawn(self._send_everything())
 
     async def handle_in(self, event: str, payload: Any) -> Reply:
         """A command, or `channel.list`: send the list of topics again."""
@@ -69,7 +69,7 @@ class AdminChannel(Channel):
     async def _expel(self) -> None:
         await self.connection.session.end(self.member, "phx_error", {"reason": "unauthorized"})  # type: ignore[attr-defined]
 
-    async def _welcome(self) -> None:
+    async def _send_everything(self) -> None:
         try:
             await self._list()
             await self.topics.runtime.hub.control(REPORT)

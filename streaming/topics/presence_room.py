@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 COUNT_SECONDS = 1.0
 """Least time between two deliveries of the count."""
-CALMER = 0.8
-"""Part of the most members that are listed, below which a large room is listed again."""
+LIST_AGAIN_BELOW = 0.8
+"""A large room is listed again once it has fewer members than this part of `GEOSTREAM_PRESENCE_LIST`."""
 
 Missing = Callable[[str, list[str]], None]
 
@@ -146,7 +146,7 @@ class PresenceRoom:
 
     def _refresh(self) -> None:
         self._choose_mode()
-        self._welcome()
+        self._send_first_state()
         if self._crowded:
             self._changed.clear()
         elif self._changed:
@@ -163,13 +163,13 @@ class PresenceRoom:
             self._fresh.clear()
             self._deliver(self._listing, "presence_state", b"{}")
             self._last_count = -1
-        elif self._crowded and count < CALMER * conf.PRESENCE_LIST:
+        elif self._crowded and count < LIST_AGAIN_BELOW * conf.PRESENCE_LIST:
             self._crowded = False
             self._shown = {key: item for key, item in self._items.items() if key not in self._waiting}
             self._changed = dict.fromkeys(key for key in self._waiting if key in self._items)
             self._deliver(self._listing, "presence_state", encoded_state(self._shown.values()))
 
-    def _welcome(self) -> None:
+    def _send_first_state(self) -> None:
         """Send the state to waiting members that are in it now."""
         ready = [member for key, member in self._waiting.items() if key in self._items or key not in self.tracked]
         listing = []
@@ -177,23 +177,23 @@ class PresenceRoom:
             del self._waiting[member.id]
             if _wants_count(member):
                 self._counting[member.id] = member
-                self._give_count(member)
+                self._send_count(member)
             else:
                 self._listing[member.id] = member
                 listing.append(member)
         if self._crowded:
             for member in listing:
-                self._give_count(member)
+                self._send_count(member)
         elif listing:
-            self._give_state(listing)
+            self._send_state(listing)
 
-    def _give_state(self, members: list[Member]) -> None:
+    def _send_state(self, members: list[Member]) -> None:
         state = encoded_state(self._items.values())
         for member in members:
             member.push("presence_state", state)
         self._fresh.append(({member.id for member in members}, {key: self._items.get(key) for key in self._changed}))
 
-    def _give_count(self, member: Member) -> None:
+    def _send_count(self, member: Member) -> None:
         member.push("presence_state", b"{}")
         member.push("presence_count", _encoded_count(len(self._items)))
 
