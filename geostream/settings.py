@@ -15,7 +15,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from streaming.engine.environment import env_boolean, env_list
+from streaming.engine.environment import env_boolean, env_choice, env_list
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -102,7 +102,11 @@ TEMPLATES = [
     },
 ]
 
-DATABASES: dict[str, Any] = {"default": dj_database_url.config(default=f"sqlite:///{GEOSTREAM_DATA_DIR / 'geostream.sqlite3'}")}
+try:
+    database = dj_database_url.config(default=f"sqlite:///{GEOSTREAM_DATA_DIR / 'geostream.sqlite3'}")
+except ValueError:
+    raise ImproperlyConfigured("DATABASE_URL is not a URL such as postgres://user:password@host/name") from None
+DATABASES: dict[str, Any] = {"default": database}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
     DATABASES["default"]["OPTIONS"] = {
@@ -167,12 +171,13 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = env_boolean("GEOSTREAM_SECURE_COOKIES", True)
     CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 
+LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": os.environ.get("GEOSTREAM_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["console"], "level": env_choice("GEOSTREAM_LOG_LEVEL", "INFO", LOG_LEVELS)},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # Django's own handler would print each line a second time
         "daphne": {"level": "WARNING"},

@@ -17,7 +17,7 @@ def check_asgi_setting(**kwargs: Any) -> list[CheckMessage]:
     """Servers have to know which application to serve."""
     if getattr(settings, "ASGI_APPLICATION", None):
         return []
-    return [Error("ASGI_APPLICATION is not set.", hint='ASGI_APPLICATION = "mysite.asgi.application"', id="streaming.E010")]
+    return [Error("ASGI_APPLICATION is not set.", hint='ASGI_APPLICATION = "mysite.asgi.application"', id="streaming.E015")]
 
 
 @register(deploy=True)

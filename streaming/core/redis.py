@@ -65,6 +65,12 @@ def redis_url() -> str:
     return _resolve[0]()
 
 
+async def find_redis() -> None:
+    """Find out where Redis is, in a thread, for that may take seconds. Whoever connects first would hold up the event loop with it."""
+    if not redis_url.cache_info().currsize:
+        await asyncio.to_thread(redis_url)
+
+
 def sync_redis() -> redis.Redis:
     """The client of this process for threads and commands (safe to share between threads)."""
     return _sync_client(os.getpid())

@@ -46,7 +46,7 @@ class _Conf:
         text = os.environ.get(key)
         if text is None or (isinstance(default, bool) and not text.strip()):
             return default
-        return read_value(key, text, type(default))
+        return read_value(key, text, type(default), setting.least)
 
 
 conf = _Conf()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from math import isfinite
 from typing import Any
 
@@ -20,17 +21,17 @@ def read_boolean(name: str, text: str) -> bool:
     return word in TRUE
 
 
-def read_value(name: str, text: str, kind: type) -> Any:
-    """The value of a variable. `ImproperlyConfigured` if it is not of this type."""
+def read_value(name: str, text: str, kind: type, least: float = 0) -> Any:
+    """The value of a variable. `ImproperlyConfigured` if it is not of this type, or a number below `least`."""
     if kind is bool:
         return read_boolean(name, text)
     try:
         value = kind(text)
     except ValueError:
         value = None
-    if value is None or (isinstance(value, int | float) and not (isfinite(value) and value >= 0)):
+    if value is None or (isinstance(value, int | float) and not (isfinite(value) and value >= least)):
         names = {int: "a whole number", float: "a number"}
-        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)} of at least 0, not {text!r}")
+        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)} of at least {least:g}, not {text!r}")
     return value
 
 
@@ -38,6 +39,14 @@ def env_boolean(name: str, default: bool) -> bool:
     """A boolean variable of the environment; an empty one is as one that is not set."""
     text = os.environ.get(name, "")
     return read_boolean(name, text) if text.strip() else default
+
+
+def env_choice(name: str, default: str, choices: Collection[str]) -> str:
+    """A variable of the environment that is one of some words, in any case."""
+    word = os.environ.get(name, "").strip().upper() or default
+    if word not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {os.environ[name]!r}")
+    return word
 
 
 def env_list(name: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
+from streaming.core.redis import find_redis
 
 from .runtime import Runtime
 
@@ -40,8 +41,13 @@ async def get_runtime() -> Runtime:
 
 async def _start() -> Runtime:
     global _current
-    runtime = Runtime()
-    await runtime.start()
+    try:
+        await find_redis()
+        runtime = Runtime()
+        await runtime.start()
+    except ImproperlyConfigured as error:
+        logger.error("the server cannot start: %s", error)
+        raise StreamError("internal", "the server is not set up; its log says what is missing") from error
     _current = runtime
     return runtime
 
@@ -61,8 +67,9 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         if message["type"] == "lifespan.startup":
             try:
                 await get_runtime()
-            except (StreamError, ImproperlyConfigured) as error:
-                await send({"type": "lifespan.startup.failed", "message": str(error)})
+            except StreamError as error:
+                reason = error.__cause__ if isinstance(error.__cause__, ImproperlyConfigured) else error
+                await send({"type": "lifespan.startup.failed", "message": str(reason)})
                 return
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":

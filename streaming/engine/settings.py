@@ -17,11 +17,12 @@ class SameAs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting, read from `GEOSTREAM_<name>`; its default decides its type."""
+    """One setting, read from `GEOSTREAM_<name>`; its default decides its type. A number is at least `least`."""
 
     name: str
     default: Any
     meaning: str
+    least: float = 0
 
 
 SETTINGS = (
@@ -34,29 +35,30 @@ SETTINGS = (
     Setting("MAX_CONNECTIONS", 20_000, "WebSocket connections of one server process"),
     Setting("MAX_CONNECTIONS_PER_ADDRESS", 20_000, "WebSocket connections of one process from one network address"),
     Setting("MAX_CONNECTIONS_PER_USER", 1000, "connections of one process by one logged-in user"),
-    Setting("MAX_MESSAGE_BYTES", 512 * 1024, "size of one message from a client"),
+    Setting("MAX_MESSAGE_BYTES", 512 * 1024, "size of one message from a client", least=1024),
     Setting(
         "MESSAGES_PER_SECOND",
         100.0,
         "messages of one client handled a second (16 KiB of a long one count as one more); the rest is read later, slowing it down",
+        least=0.1,
     ),
-    Setting("MESSAGES_BURST", 500, "messages of one client handled at once before that"),
+    Setting("MESSAGES_BURST", 500, "messages of one client handled at once before that", least=1),
     Setting("PING_SECONDS", 20.0, "quiet time after which the server pings a client (0: never); peers that cannot bear pings are spared"),
-    Setting("PING_TIMEOUT_SECONDS", 90.0, "silence after which a pinged client is given up"),
+    Setting("PING_TIMEOUT_SECONDS", 90.0, "silence after which a pinged client is given up", least=0.1),
     Setting("IDLE_SECONDS", 600.0, "silence of a client without subscriptions after which it is closed (0: never)"),
-    Setting("OUTBOX_MESSAGES", 20_000, "messages waiting for one client before it counts as slow"),
-    Setting("OUTBOX_BYTES", 16 * 1024 * 1024, "bytes waiting for one client before it counts as slow"),
+    Setting("OUTBOX_MESSAGES", 20_000, "messages waiting for one client before it counts as slow", least=1),
+    Setting("OUTBOX_BYTES", 16 * 1024 * 1024, "bytes waiting for one client before it counts as slow", least=1024),
     Setting("SLOW_SECONDS", 30.0, "time a client may be slow before it is closed (at four times a bound: at once)"),
-    Setting("STALLED_SECONDS", 120.0, "time a client may take nothing at all before it is closed"),
-    Setting("EVENTS_WAITING", 1000, "events waiting per subscription; older ones are dropped and counted"),
+    Setting("STALLED_SECONDS", 120.0, "time a client may take nothing at all before it is closed", least=0.1),
+    Setting("EVENTS_WAITING", 1000, "events waiting per subscription; older ones are dropped and counted", least=1),
     Setting(
         "AUTH_CACHE_SECONDS",
         5.0,
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
-    Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket"),
+    Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket", least=1),
     Setting("METRICS_TOKEN", "", "the bearer token that opens `/metrics`; without one it is for staff and for this machine"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
-    Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept"),
+    Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept", least=1),
 )
 """The engine's own settings."""

@@ -7,12 +7,13 @@ from ipaddress import IPv6Address, ip_address
 from secrets import compare_digest
 
 from channels.db import database_sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import async_redis, refusing
+from streaming.core.redis import async_redis, find_redis, refusing
 
 from .auth import bearer_token
 from .conf import conf
@@ -82,8 +83,9 @@ async def _redis_answers() -> bool:
     try:
         with refusing():
             async with asyncio.timeout(ANSWER_SECONDS):
+                await find_redis()
                 await async_redis().ping()
-    except (StreamError, TimeoutError):
+    except (StreamError, ImproperlyConfigured, TimeoutError):
         return False
     return True
 

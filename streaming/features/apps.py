@@ -14,7 +14,7 @@ class FeaturesConfig(EngineApp):
     verbose_name = "Feature layers"
     services = ("streaming.features.service.FeatureService",)
     settings = (
-        Setting("EVENTS_LOG", 10_000, "events kept for replay"),
+        Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),
         Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,

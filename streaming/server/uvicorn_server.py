@@ -65,12 +65,23 @@ class Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._ending.set)
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_started()
+        """Start; a server that is to end meanwhile does not wait for what its application waits for."""
+        self._loop = asyncio.get_running_loop()
+        starting, ending = asyncio.current_task(), asyncio.create_task(self._ending.wait())
+        assert starting is not None
+        ending.add_done_callback(lambda task: None if task.cancelled() or self.started else starting.cancel())
+        try:
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if not self.should_exit or starting.uncancel():
+                raise
+        finally:
+            ending.cancel()
+        if self.started:
+            self._on_started()
 
     async def main_loop(self) -> None:
         """Tick once a second, for the header `Date`, until the server is to end."""
-        self._loop = asyncio.get_running_loop()
         tenths = 0  # the unit in which uvicorn counts
         while not await self.on_tick(tenths):
             tenths = (tenths + 10) % 864_000

@@ -17,7 +17,7 @@ class TopicsConfig(EngineApp):
     services = ("streaming.topics.service.Topics",)
     topics = "streaming.topics.builtin.patterns"
     settings = (
-        Setting("CHANNEL_TOKEN_SECONDS", 12 * 3600, "life of a channel token of `POST /token`"),
+        Setting("CHANNEL_TOKEN_SECONDS", 12 * 3600, "life of a channel token of `POST /token`", least=1),
         Setting(
             "PUBLIC_TOPICS", "", "comma-separated topics, or patterns of topics (`room:*`), for which anybody is given a channel token"
         ),
@@ -33,14 +33,14 @@ class TopicsConfig(EngineApp):
             "BRIDGE_JOINS", False, "publish who joins and leaves a bridged topic as `from:<topic>:phx_join` and `phx_leave` (never a token)"
         ),
         Setting("PUSH_ENVELOPES", "", "comma-separated topics and patterns whose pushes backends may answer one by one"),
-        Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push"),
+        Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push", least=0.1),
         Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long joins and leaves are gathered before the members of a topic receive them"),
         Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; those of larger ones receive only their number"),
         Setting(
             "TOPIC_HISTORY", "", "comma-separated open topics, and patterns of topics, whose messages are kept for clients that come back"
         ),
-        Setting("TOPIC_HISTORY_LENGTH", 1000, "messages kept of each of these topics"),
-        Setting("TOPIC_HISTORY_SECONDS", 3600, "silence after which the messages of such a topic go"),
+        Setting("TOPIC_HISTORY_LENGTH", 1000, "messages kept of each of these topics", least=1),
+        Setting("TOPIC_HISTORY_SECONDS", 3600, "silence after which the messages of such a topic go", least=1),
     )
     measures = (
         Measure("geostream_topics", "gauge", (), "topics with members in this process"),

@@ -75,7 +75,9 @@ def test_a_list(variable: Any) -> None:
         ("MAX_CONNECTIONS", "many", "a whole number of at least 0"),
         ("MAX_CONNECTIONS", "-1", "a whole number of at least 0"),
         ("SLOW_SECONDS", "soon", "a number of at least 0"),
-        ("STALLED_SECONDS", "nan", "a number of at least 0"),
+        ("STALLED_SECONDS", "nan", "a number of at least 0.1"),
+        ("NODE_TTL_SECONDS", "0", "a whole number of at least 1"),
+        ("TILE_THREADS", "0", "a whole number of at least 1"),
         ("TILE_WATCH", "?", "1/0"),
     ],
 )
@@ -85,10 +87,19 @@ def test_a_value_that_cannot_be_read_is_a_system_check(variable: Any, name: str,
     assert found.id == "streaming.E010" and found.msg.startswith(f"GEOSTREAM_{name} must be {kind}")
 
 
-@pytest.mark.parametrize(("name", "text"), [("GEOSTREAM_DEBUG", "maybe"), ("GEOSTREAM_STATIC_PATH", "/no/such/folder")])
-def test_commands_say_in_one_line_what_is_wrong(tmp_path: Path, name: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("GEOSTREAM_DEBUG", "maybe", "'maybe'"),
+        ("GEOSTREAM_STATIC_PATH", "/no/such/folder", "'/no/such/folder'"),
+        ("GEOSTREAM_LOG_LEVEL", "chatty", "must be one of CRITICAL, ERROR, WARNING, INFO, DEBUG, not 'chatty'"),
+        ("DATABASE_URL", "foo", "is not a URL such as postgres://"),  # without its value, which may hold a password
+        ("DATABASE_URL", "oracel://scott:tiger@host/name", "is not a URL such as postgres://"),
+    ],
+)
+def test_commands_say_in_one_line_what_is_wrong(tmp_path: Path, name: str, text: str, message: str) -> None:
     environment = site_environment(tmp_path, "redis://127.0.0.1:1", **{name: text})
     done = manage("check", env=environment, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"{name} ") and repr(text) in line
+    assert line.startswith(f"{name} ") and message in line

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.test import AsyncClient
 
 from streaming.core.errors import StreamError
 from streaming.core.leases import Leases
+from streaming.core.redis import close_async_redis, configure, redis_url
 from streaming.engine import runtime as runtimes
 from streaming.engine.lifespan import get_runtime, lifespan, running, stop_runtime
 from streaming.engine.runtime import Runtime
@@ -182,3 +185,38 @@ async def test_the_server_is_told_in_a_sentence_why_it_cannot_start(monkeypatch:
 
     await lifespan({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "lifespan.startup.failed", "message": "Redis does not answer"}]
+
+
+async def test_a_server_that_is_not_set_up_refuses_its_clients_and_says_in_its_log_why(
+    monkeypatch: pytest.MonkeyPatch, events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class NotSetUp(Service):
+        async def start(self) -> None:
+            raise ImproperlyConfigured("GEOSTREAM_KEY is missing")
+
+    installed(monkeypatch, NotSetUp)
+    with pytest.raises(StreamError) as refusal:
+        await get_runtime()
+    assert refusal.value.code == "internal" and "GEOSTREAM_KEY" not in refusal.value.message
+    assert "GEOSTREAM_KEY is missing" in caplog.text
+    assert (await AsyncClient().get("/metrics")).status_code == 500
+
+
+async def test_redis_is_looked_for_in_a_thread(events: list[str]) -> None:
+    threads: list[int] = []
+
+    def find() -> str:
+        threads.append(threading.get_ident())
+        return url
+
+    url = redis_url()
+    await close_async_redis()
+    configure(find)
+    try:
+        await get_runtime()
+        await stop_runtime()
+    finally:
+        await close_async_redis()
+        configure(lambda: url)
+    (thread,) = threads
+    assert thread != threading.get_ident()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -56,6 +57,29 @@ async def test_a_signal_ends_the_server_at_once(ticking: Ticking) -> None:
 async def test_another_thread_ends_the_server_at_once(ticking: Ticking) -> None:
     await asyncio.to_thread(setattr, ticking, "should_exit", True)
     await ticking.until_ticks(2)
+
+
+async def test_a_signal_ends_a_server_whose_application_does_not_start() -> None:
+    waiting, interrupted = asyncio.Event(), asyncio.Event()
+
+    async def application_that_waits(scope: Any, receive: Any, send: Any) -> None:
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            interrupted.set()
+
+    starting = server.Server(uvicorn.Config(application_that_waits, port=0, lifespan="on", log_config=None))
+    others = asyncio.all_tasks()
+    serving = asyncio.create_task(starting._serve())
+    async with asyncio.timeout(5):
+        await waiting.wait()
+        starting.handle_exit(signal.SIGTERM, None)
+        await serving
+        (application_task,) = asyncio.all_tasks() - others
+        application_task.cancel()  # as the end of the event loop does
+        await interrupted.wait()
+    assert not starting.started
 
 
 async def test_the_date_is_made_anew_with_every_tick(monkeypatch: pytest.MonkeyPatch) -> None:

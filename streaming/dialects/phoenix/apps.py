@@ -23,6 +23,6 @@ class PhoenixConfig(EngineApp):
         ),
         Setting("PHOENIX_IDLE_SECONDS", 60.0, "silence of a Phoenix client after which it is closed (0: never); it sends heartbeats"),
         Setting("MAX_CHANNELS", 1000, "topics that one Phoenix client may have joined"),
-        Setting("JOINS_PER_SECOND", 50.0, "joins of one Phoenix client a second, beyond as many at once as it may have joined"),
+        Setting("JOINS_PER_SECOND", 50.0, "joins of one Phoenix client a second, beyond as many at once as it may have joined", least=0.1),
         Setting("TOKEN_WARNING_SECONDS", 60.0, "how long before the end of its channel token a member is warned"),
     )

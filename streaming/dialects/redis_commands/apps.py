@@ -24,7 +24,7 @@ class RedisCommandsConfig(EngineApp):
             "`ops:*=fleet.view_ops` is for users with this permission (or `is_staff`, `is_authenticated`)",
         ),
         Setting("REDIS_COMMANDS", "", "the class with this project's own commands, such as `fleet.commands.FleetCommands`"),
-        Setting("REDIS_COMMAND_BYTES", 8192, "size of one command"),
+        Setting("REDIS_COMMAND_BYTES", 8192, "size of one command", least=16),
         Setting("REDIS_SUBSCRIPTIONS", 256, "channels of Redis that one client may have subscribed to"),
         Setting("REDIS_PATTERNS", 16, "patterns of channels of Redis that one client may have subscribed to"),
         Setting(
