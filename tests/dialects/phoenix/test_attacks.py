@@ -62,7 +62,7 @@ async def test_others_have_turns_between_the_frames_of_a_poller(runtime: Runtime
     turns: list[None] = []
     other = asyncio.create_task(_take_turns(turns))
     heartbeat = json.dumps([None, "1", "phoenix", "heartbeat", {}])
-    await peer.say("\n".join([heartbeat] * 50).encode())  # type: ignore[attr-defined]  # it is a poller
+    await peer.post("\n".join([heartbeat] * 50).encode())  # type: ignore[attr-defined]  # it is a poller
     other.cancel()
     assert poller.token and len(turns) >= 50
 
