@@ -21,7 +21,7 @@ class StreamingConfig(EngineApp):
     urlconf = "streaming.engine.urls"
 
     def ready(self) -> None:
-        """Tell the core where Redis and the channel layer are, which it asks for when it first needs them."""
+        """Configure how the core finds Redis and the channel layer, which it does when it first needs them."""
         from channels.layers import get_channel_layer
 
         from .engine import checks  # noqa: F401 (registers them)

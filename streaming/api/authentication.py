@@ -33,7 +33,7 @@ class BearerAuthentication(BaseAuthentication):
         return user_cache.get(token) or user_cache.look_up(token), token
 
     def authenticate_header(self, request: Request) -> str:
-        """What `WWW-Authenticate` says."""
+        """The value of `WWW-Authenticate`."""
         return CHALLENGE
 
 

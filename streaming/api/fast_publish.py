@@ -96,7 +96,7 @@ def _skips_middleware(scope: dict[str, Any]) -> bool:
 
 @lru_cache(1024)
 def _view_skips_middleware(path: str, urlconf: str) -> bool:
-    """Whether a path leads to a view that says that it needs no middleware."""
+    """Whether a path leads to a view that is marked as needing no middleware."""
     try:
         view = resolve(path, urlconf).func
     except Resolver404:

@@ -146,7 +146,7 @@ POST_FEATURES: dict[str, Any] = {
     "summary": "Add and update features",
     "description": "A Feature, a FeatureCollection, or a stream of Features, of any length, one a line (NDJSON) or "
     "as GeoJSON text sequence (RFC 8142). "
-    "A feature that equals the stored one is `unchanged` and told to nobody. A feature that is refused keeps no other out. "
+    "A feature that equals the stored one is `unchanged` and sent to nobody. A feature that is refused keeps no other out. "
     "A layer that does not exist is created if you have `streaming.add_layer`.",
     "parameters": [_LAYER, _ENCODING],
     "request": {

@@ -133,7 +133,7 @@ def _empty(status: int) -> HttpResponse:
 
 
 def _with_cache_headers(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
-    """The response with the headers that say who may cache it."""
+    """The response with the headers for caches."""
     if tileset.public:
         response["Cache-Control"] = "public, no-cache"
     else:

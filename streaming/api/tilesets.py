@@ -84,7 +84,7 @@ async def readable_tileset(name: str, user: Any) -> TilesetSettings:
 
 
 def _saved(name: str | None, request: Request) -> TilesetSettings:
-    """Change or create a row as the body says; returns its settings."""
+    """Change or create a row with the values of the body; returns its settings."""
     row = None if name is None else _row(name)
     serializer = TilesetSerializer(row, data=request.data, partial=row is not None)
     serializer.is_valid(raise_exception=True)

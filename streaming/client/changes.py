@@ -1,4 +1,4 @@
-"""What a subscription yields: feature changes and events."""
+"""The values that subscriptions yield: feature changes and events."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ChangeType = Literal["added", "updated", "deleted"]
 class FeatureChange:
     """A step of one feature. A deletion's `feature` has a null geometry and no properties.
 
-    `reason` tells why a feature was deleted: `left_view`, `expired` or `deleted`; None if it vanished while the client was away.
-    `cursor`, where it is not None: whoever handled this change and all before it has everything up to there.
+    `reason`: why a feature was deleted: `left_view`, `expired` or `deleted`; None if it vanished while the client was away.
+    `cursor`, where it is not None: a program that has handled this change and all before it has everything up to there.
     """
 
     type: ChangeType

@@ -51,7 +51,7 @@ Token = str | Callable[[], str | Awaitable[str]]
 class GeoStreamClient:
     """A connection to a GeoStream server, as an asynchronous context manager; for one use.
 
-    The first connection is tried once and its failure raised; later ones as `backoff` says, if `auto_reconnect`.
+    The first connection is tried once and its failure raised; later ones are repeated after the pauses of `backoff`, if `auto_reconnect`.
     Times are in seconds, sizes in bytes.
     """
 
@@ -149,7 +149,7 @@ class GeoStreamClient:
         return subscription
 
     def feature_stream(self) -> AsyncIterator[FeatureChange]:
-        """The changes of all present feature subscriptions; whoever reads this does not iterate over them."""
+        """The changes of all present feature subscriptions, for programs that do not iterate over each of them."""
         return merged([each for each in self._subscriptions.values() if isinstance(each, FeatureSubscription)])
 
     def event_stream(self) -> AsyncIterator[Event]:

@@ -1,7 +1,7 @@
 """The client's own copy of what a feature subscription shows.
 
-It is exactly what the messages say, also across a reconnect: after a break either the missed difference or the whole state arrives, and the
-changes this collection reports are the same that would have been seen without the break, merged.
+It is exactly the state that the messages lead to, also across a reconnect: after a break either the missed difference or the whole
+state arrives, and the changes this collection reports are the same that would have been seen without the break, merged.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Collection:
         self._stale = {}
 
     def complete(self) -> Iterator[FeatureChange]:
-        """All that was to follow has arrived: forget the features that are gone, and tell which."""
+        """All that was to follow has arrived: forget the features that are gone, and return them."""
         self._catching_up = False
         stale, self._stale = self._stale, {}
         for key, layer in stale.items():
@@ -63,8 +63,8 @@ class Collection:
         known = self._features.get(key)
         if kind == "deleted":
             self._features.pop(key, None)
-            unheard_of = known is None and self._whole
-            return None if unheard_of else FeatureChange("deleted", layer, id, feature, reason)
+            unknown = known is None and self._whole
+            return None if unknown else FeatureChange("deleted", layer, id, feature, reason)
         self._features[key] = feature
         if known is None:
             return FeatureChange("added" if self._whole else kind, layer, id, feature)

@@ -1,4 +1,4 @@
-"""What a subscription asks for, in Python's terms, and its form on the wire."""
+"""The conditions of subscriptions: as arguments in Python, and as fields of messages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What can go wrong for a client, as one tree of exceptions.
+"""The exceptions of the client, as one tree.
 
-`ClientError` catches everything. The leaves tell what a program can do about it: correct the request, wait, or give up.
+`ClientError` catches everything. Its leaves differ in what a program can do about them: correct the request, wait, or give up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class ClientError(Exception):
 
 
 class RequestRefused(ClientError):
-    """The server understood a request and said no. `code` is stable (see the table of errors), `message` is for people."""
+    """The server understood a request and refused it. `code` is stable (see the table of errors), `message` is for people."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -39,7 +39,7 @@ class ConnectionLost(ClientError):
 
 
 class ConnectionFailed(ClientError):
-    """A connection could not be opened. `permanent` says that trying again unchanged is useless."""
+    """A connection could not be opened. `permanent`: trying again unchanged is useless."""
 
     def __init__(self, message: str, permanent: bool = False) -> None:
         super().__init__(message)

@@ -16,7 +16,7 @@ from .waiting import WaitingEvents
 
 
 class EventSubscription(Subscription[Event]):
-    """Events of some types, in order. A reader that is too slow misses the oldest; the `gap` of the next one tells how many."""
+    """Events of some types, in order. A reader that is too slow misses the oldest; the `gap` of the next one is their number."""
 
     _waiting: WaitingEvents
 

@@ -51,7 +51,7 @@ class FeatureSubscription(Subscription[FeatureChange]):
 
     def _request(self) -> Message:
         members = {**self._wire, "subscription_id": self.id, "layer": self.layer, "cursor": self.cursor}
-        if self._started:  # what was missed cannot be told without a cursor: then the whole state has to come
+        if self._started:  # without a cursor the server does not know what was missed: then the whole state has to come
             members.pop("snapshot", None)
         return build(SubscribeFeatures, members)
 

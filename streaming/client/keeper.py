@@ -1,7 +1,7 @@
-"""Keeps a connection up.
+"""Keeps a client connected: reconnects, and resumes its subscriptions.
 
 Whenever there is a new connection, everything is resumed on it before anybody else's requests may use it. When another attempt
-is impossible or pointless, everybody who waits is told why.
+is impossible or pointless, everybody who waits gets the reason as an exception.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The client's own copy of the tiles in view, and which tiles these are.
 
-Only what is in view is held, because only that is kept up to date. What is held is told to the server after a break, with its version;
-a tile that is in doubt is told with a version that nothing has, so that it comes again as it is, or as empty.
+Only what is in view is held, because only that is kept up to date. What is held is sent to the server after a break, with its version;
+a tile that is in doubt is sent with a version that nothing has, so that it comes again as it is, or as empty.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Picture:
         self._forget({key for key, tile in self._tiles.items() if tile.tileset not in tilesets})
 
     def held(self) -> dict[str, list[HeldTile]]:
-        """Versions, as a request to resume tells them."""
+        """Versions, for a request to resume."""
         held: dict[str, list[HeldTile]] = {}
         for key, tile in self._tiles.items():
             if tile.tileset is not None:

@@ -1,8 +1,8 @@
-"""How far a subscription has got: the cursor it can resume from.
+"""The position of a subscription: the cursor from which it can resume.
 
-A cursor is a promise that everything up to there was received, so it is believed only when the protocol says so: never while a snapshot or
-a difference is still arriving, and after an `update_subscription` not before its ack. Without a cursor that can be believed the
-whole state is asked for again, which is slow but never wrong.
+A cursor is a promise that everything up to there was received, so it is believed only when the protocol allows it: never while a
+snapshot or a difference is still arriving, and after an `update_subscription` not before its ack. Without a cursor that can be
+believed the whole state is asked for again, which is slow but never wrong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Position:
 
     @property
     def cursor(self) -> Cursor | None:
-        """Where to resume, or None if that cannot be told."""
+        """Where to resume, or None if that is not known."""
         known = {layer: cursor for layer, cursor in self._cursors.items() if cursor is not None}
         if self._acks_due or not known or len(known) != len(self._cursors):
             return None
@@ -34,7 +34,7 @@ class Position:
         return {str(layer): cursor for layer, cursor in known.items()}
 
     def at(self, layer: str | None = None) -> str | None:
-        """The cursor of one layer, for whoever has handled all that was received up to now."""
+        """The cursor of one layer, valid once all that was received up to now has been handled."""
         return None if self._acks_due or self.arriving else self._cursors.get(layer)
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""What happens on one connection: requests and their answers, pings and their pongs, data to their subscriptions."""
+"""The session on one connection: requests and their answers, pings and their pongs, data to their subscriptions."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Session:
         return clock() - began
 
     async def close(self, error: BaseException | None) -> None:
-        """Close the connection; whoever waits for an answer gets ConnectionLost."""
+        """Close the connection; requests that wait for an answer raise ConnectionLost."""
         self._closed = True
         lost = ConnectionLost(f"the connection ended: {error}")
         lost.__cause__ = error
@@ -128,7 +128,7 @@ def refused(answer: Any) -> RequestRefused | None:
 
 
 def demand_success(answer: Any) -> None:
-    """Raises RequestRefused if an answer says no."""
+    """Raises RequestRefused if an answer is a refusal."""
     refusal = refused(answer)
     if refusal is not None:
         raise refusal

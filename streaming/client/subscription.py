@@ -1,4 +1,4 @@
-"""What subscriptions have in common: they outlive connections, and one reader iterates over them."""
+"""The base class of subscriptions: they outlive connections, and one reader iterates over them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Subscription(Generic[T]):
     def __init__(self, owner: Owner, id: str, wire: Mapping[str, Any], waiting: Waiting[T]) -> None:
         self.id = id
         self.recovered: bool | None = None
-        """After a resume: whether all that was missed could be told. None if there was nothing to resume."""
+        """After a resume: whether exactly what was missed was sent. None if there was nothing to resume."""
         self.closed = False
         self._owner = owner
         self._wire = {name: value for name, value in wire.items() if name != "cursor"}
@@ -44,7 +44,7 @@ class Subscription(Generic[T]):
 
     @property
     def cursor(self) -> Cursor | None:
-        """Everything up to here has been received (not necessarily iterated over); None while that cannot be told."""
+        """Everything up to here has been received (not necessarily iterated over); None while that is not known."""
         return self._position.cursor
 
     def __aiter__(self) -> Self:

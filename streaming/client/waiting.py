@@ -1,8 +1,8 @@
-"""What a subscription has received and its reader has not yet taken.
+"""The queues of a subscription: what it has received and its reader has not yet taken.
 
 No queue can grow without bound when the reader is slow. Changes of one feature merge, so there is at most one for each feature
 and the reader always gets the latest state; of each tile only the latest version waits; events are dropped from the oldest on, and the
-next one tells how many.
+next one has their number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Boxes in degrees, and whether a client's is one. Server and clients use this module: it needs no library."""
+"""Boxes in degrees, and the check of boxes from clients. Server and clients use this module: it needs no library."""
 
 from __future__ import annotations
 

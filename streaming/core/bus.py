@@ -47,7 +47,7 @@ PendingPublish = tuple[bytes, bytes, asyncio.Future[int]]
 
 
 class Bus:
-    """One process's way to hear and say what has no state, over the Redis in use or, with a URL, over another one."""
+    """Publishes and receives messages without state for one process, over the Redis in use or, with a URL, over another one."""
 
     def __init__(self, url: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.connected = False
@@ -270,14 +270,14 @@ class Bus:
             self._answers()
 
     def _refused(self, reason: str) -> None:
-        """Its access control list has not what was asked for. A user that may not even ping would be told so for ever."""
+        """Redis' access control list refuses a command. Each reason is logged once: a user that may not even ping is refused for ever."""
         if reason not in self._refusals:
             self._refusals.add(reason)
             logger.warning("Redis refuses what the bus asked for: %s", reason)
 
     def _answers(self) -> None:
         if self.gaps and not self.connected:
-            logger.warning("Redis answers again; topics hear")
+            logger.warning("Redis answers again; topics receive messages")
         self.connected = True
         self._subscribed.set()
 
@@ -298,6 +298,6 @@ class Bus:
 
 
 def _retrieve_exception(future: asyncio.Future[int]) -> None:
-    """Whoever does not care for the outcome must not be told that nobody looked at it."""
+    """Keep asyncio from logging an exception that the caller of `publish` chose to ignore."""
     if not future.cancelled():
         future.exception()

@@ -1,7 +1,7 @@
 """The subscriptions of a bus: channels, patterns and their handlers, and which of them Redis has confirmed. There is no I/O here.
 
 Redis answers commands in their order, which is how each answer, a refusal too, finds whom it is for. A message that matches several names
-of one handler is handed to it once: Redis says it for all of them in a row, and always in the same order.
+of one handler is handed to it once: Redis repeats it for all of them in a row, and always in the same order.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Names:
                     yield self._unsubscribe, name, []
 
     def answered(self, name: bytes, waiting: Confirmations, granted: bool) -> None:
-        """Redis answered a command; an answer to an earlier one than the last says nothing."""
+        """Redis answered a command; an answer to any but the last command for this name means nothing."""
         if self._waiting.get(name) is waiting:  # nobody may be left in it
             del self._waiting[name]
             if granted:
@@ -112,7 +112,7 @@ class BusSubscriptions:
         self._unanswered: deque[tuple[Names, bytes, Confirmations] | None] = deque()
         self._channel: bytes | None = None
         self._matched: set[bytes] = set()
-        self._told: set[Handler] = set()
+        self._delivered_to: set[Handler] = set()
 
     def commands(self) -> list[tuple[Any, ...]]:
         """What has to be sent now, each name in a command of its own: one that Redis refuses takes no other with it."""
@@ -124,7 +124,7 @@ class BusSubscriptions:
         return commands
 
     def ping(self) -> tuple[Any, ...]:
-        """A command whose answer says that all before were answered."""
+        """A command whose answer shows that all before were answered."""
         self._unanswered.append(None)
         return ("PING",)
 
@@ -139,18 +139,18 @@ class BusSubscriptions:
         return False
 
     def handlers(self, channel: bytes, pattern: bytes | None) -> Iterable[Handler]:
-        """Whom to hand a message to that arrived on a channel, because of its name or of a pattern: all who have not got it yet."""
+        """The handlers of a message that arrived on a channel, because of its name or of a pattern: those that have not received it yet."""
         if pattern is None:
             found = self.channels.handlers.get(channel, {})
-            self._channel, self._matched, self._told = channel, set(), set(found)
+            self._channel, self._matched, self._delivered_to = channel, set(), set(found)
             return found
         found = self.patterns.handlers.get(pattern, {})
         if channel != self._channel or pattern in self._matched:
-            self._channel, self._matched, self._told = channel, {pattern}, set(found)
+            self._channel, self._matched, self._delivered_to = channel, {pattern}, set(found)
             return found
-        others = [handler for handler in found if handler not in self._told]
+        others = [handler for handler in found if handler not in self._delivered_to]
         self._matched.add(pattern)
-        self._told.update(others)
+        self._delivered_to.update(others)
         return others
 
     def lost(self) -> None:

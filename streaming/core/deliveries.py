@@ -1,6 +1,6 @@
 """Deliveries: the changes that a view is sent, and the queues in which they wait.
 
-A delivery is one message-worth of change for one view: shared by all views that are told the same. Waiting deliveries conflate by key
+A delivery is one message-worth of change for one view: shared by all views that receive the same. Waiting deliveries conflate by key
 (`KeyedQueue`) or drop the oldest and count what was lost (`LogQueue`); both are bounded and neither ever breaks the promise of a cursor.
 """
 
@@ -29,9 +29,9 @@ _MERGED: dict[tuple[Kind, Kind], Kind | None] = {
 
 
 class Delivery:
-    """One thing to tell: the kind of change, the item (None for a deletion) and a promise.
+    """One change to deliver: its kind, the item (None for a deletion) and a promise.
 
-    `seq` is that promise: whoever has received this delivery and all before it is complete up to there. None promises nothing.
+    `seq` is that promise: a client that has received this delivery and all before it is complete up to there. None promises nothing.
     `frames` keeps the encoded forms, one per variant.
     """
 
@@ -71,7 +71,7 @@ def judged(change: Change, kind: Kind, epoch: str) -> Delivery:
 
 
 def merged(waiting: Delivery, newer: Delivery) -> Delivery | None:
-    """What two deliveries of one key come to for a client that has received neither; None if nothing is left to tell."""
+    """What two deliveries of one key come to for a client that has received neither; None if nothing is left to deliver."""
     kind = _MERGED[waiting.kind, newer.kind]
     if kind is None:
         return None
@@ -212,7 +212,7 @@ class KeyedQueue:
 
 
 class LogQueue:
-    """Deliveries of one view that are all worth telling, the newest `limit` of them; what was dropped is counted and told."""
+    """Deliveries of one view of which each counts, the newest `limit` of them. The client receives the count of those dropped."""
 
     __slots__ = ("_encoder", "_limit", "_size", "_waiting", "dropped", "gap", "owner")
 

@@ -34,7 +34,7 @@ def feed_group(feed: str) -> str:
 
 
 class Doorbell:
-    """Coalesces and sends rings. `local` is told at once, without the detour over Redis."""
+    """Coalesces and sends rings. `local` is called at once, without the detour over Redis."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,11 +47,11 @@ class Doorbell:
         self._local: Callable[[str, int], None] | None = None
 
     def configure(self, get_layer: Callable[[], Layer]) -> None:
-        """Say how to get the channel layer (asked for on the sending loop)."""
+        """Set the function that returns the channel layer; it is called on the sending loop."""
         self._get_layer = get_layer
 
     def attach(self, loop: asyncio.AbstractEventLoop, local: Callable[[str, int], None]) -> None:
-        """A hub runs in this process: send from its loop, and tell it first."""
+        """A hub runs in this process: send from its loop, and notify it first."""
         with self._lock:
             self._loop, self._local, self._sending = loop, local, False
 

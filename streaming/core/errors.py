@@ -65,7 +65,7 @@ ERRORS: dict[str, ErrorKind] = {kind.code: kind for kind in _KINDS}
 
 
 class StreamError(Exception):
-    """A refusal with a stable code. `message` is for people and says what to do about it."""
+    """A refusal with a stable code. `message` is for people and tells them what to do."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What a process knows of a feed it follows: where it is, the recent changes, and the audiences that want to be told.
+"""Followers: a process's copy of a feed that it follows. Position, recent changes, and the audiences that subscribe to it.
 
 `Replica` (keyed state) and `Tail` (a log without state) are the two kinds; the hub feeds both in the same way.
 """
@@ -25,7 +25,7 @@ def _nothing(view: View) -> None:
 
 
 class Condition(Protocol):
-    """What makes an audience: equal keys, equal answers."""
+    """The condition that the views of an audience share: equal keys, equal answers."""
 
     @property
     def key(self) -> Hashable:
@@ -41,7 +41,7 @@ class Condition(Protocol):
 
 
 class Observer(Protocol):
-    """Something of this process that makes its own picture of a feed, and is told of every change."""
+    """A part of this process that receives every change of a feed, and keeps its own state of it."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         """What happened in one turn."""
@@ -60,14 +60,14 @@ class Audience:
         self.matches = condition.matches
         self.views: dict[View, None] = {}
 
-    def tell(self, run: Sequence[Delivery]) -> None:
+    def deliver(self, run: Sequence[Delivery]) -> None:
         """Deliver a turn to every view; each variant is encoded once."""
         shared: dict[Encoder, object] = {}
         for view in list(self.views):
             try:
                 view.deliver(run, shared)
             except Exception:
-                logger.exception("a change of %s could not be told", view.follows and view.follows.feed.name)
+                logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
                 view.give_up()
 
     def give_up(self) -> None:
@@ -104,20 +104,20 @@ class Follower(ABC):
 
     @property
     def idle(self) -> bool:
-        """Whether nobody looks."""
+        """Whether it has neither views nor observers."""
         return not self.audiences and not self.observers
 
     def observe(self, observer: Observer) -> None:
-        """From now on the observer is told of changes."""
+        """The observer receives changes from now on."""
         self.observers[observer] = None
         self.idle_since = None
 
     def unobserve(self, observer: Observer) -> None:
-        """The observer is told nothing any more."""
+        """The observer receives no more changes."""
         self.observers.pop(observer, None)
 
     def join(self, view: View) -> None:
-        """From now on the view is told of changes."""
+        """The view receives changes from now on."""
         audience = self.audiences.get(view.filter.key)
         if audience is None:
             audience = self.audiences[view.filter.key] = Audience(view.filter)
@@ -129,7 +129,7 @@ class Follower(ABC):
             self.on_held(view)
 
     def leave(self, view: View) -> None:
-        """The view is told nothing any more."""
+        """The view receives no more changes."""
         audience = self.audiences[view.filter.key]
         del audience.views[view]
         if not audience.views:
@@ -156,20 +156,20 @@ class Follower(ABC):
 
     @abstractmethod
     def apply(self, entries: Iterable[LogEntry]) -> None:
-        """Take the next entries of the log, in order and without a hole, and tell the views."""
+        """Take the next entries of the log, in order and without a hole, and deliver them to the views."""
 
     @abstractmethod
     def replace(self, state: FeedState) -> None:
         """Take a whole new state, because the log did not reach back to us."""
 
-    def _tell_observers(self, changes: Sequence[Change]) -> None:
+    def _notify_observers(self, changes: Sequence[Change]) -> None:
         for observer in list(self.observers):
             try:
                 observer.changed(changes)
             except Exception:
                 logger.exception("an observer of %s failed", self.feed.name)
 
-    def _tell_replaced_to_observers(self) -> None:
+    def _notify_replaced(self) -> None:
         for observer in list(self.observers):
             observer.replaced()
 

@@ -1,4 +1,4 @@
-"""Validates GeoJSON geometries (RFC 7946), and says where one is wrong.
+"""Validates GeoJSON geometries (RFC 7946), and reports where one is wrong.
 
 Checks decoded JSON in place and turns whole coordinates into floats, so that equal geometries encode to equal bytes. The shape and
 the types of coordinates are checked by msgspec's C code; a point, the most frequent geometry of a stream, by a few comparisons.
@@ -23,7 +23,7 @@ _Rings = Annotated[list[Annotated[list[_Position], Meta(min_length=4)]], Meta(mi
 
 
 class GeometryError(ValueError):
-    """The geometry is not valid GeoJSON; the message says where and why."""
+    """The geometry is not valid GeoJSON; the message has where and why."""
 
 
 class _Positions(msgspec.Struct):

@@ -1,7 +1,7 @@
 """The hub: one per process, on its event loop.
 It follows the feeds somebody here looks at. On a doorbell, or after a second without one, it pulls their logs from where it is:
 under load many changes come in one pull, and a lost doorbell, a lost connection or a restarted Redis is repaired by the next one.
-It never gives up; while Redis is away, views simply hear nothing.
+It never gives up; while Redis is away, views simply receive nothing.
 """
 
 from __future__ import annotations

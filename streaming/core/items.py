@@ -1,4 +1,4 @@
-"""One version of one key, and the step from one version to the next.
+"""Items: one version of one key; and changes: the step from one version to the next.
 
 An item is shared by every view and every waiting message of its process and never changes; what is derived from its bytes
 (box, feature, geometry, encoded forms) is made once, when first asked for.

@@ -12,7 +12,7 @@ MAX_DEPTH = 64
 
 
 class NotJson(ValueError):
-    """The value cannot be JSON; the message says where and why."""
+    """The value cannot be JSON; the message has where and why."""
 
 
 def as_json(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:

@@ -81,7 +81,7 @@ class Leader:
 
     @property
     def leading(self) -> bool:
-        """Whether this is the leader: at most until its lease is over, whatever Redis would say."""
+        """Whether this is the leader: at most until its lease is over, whatever Redis would answer."""
         return time.monotonic() < self._until
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Leases: a node (a server process) renews a key with a lifetime; whoever notices that it is gone sweeps what the node owned.
+"""Leases: a node (a server process) renews a key with a lifetime; the process that notices that it is gone sweeps what the node owned.
 
 Nothing a killed process left behind stays: every process looks after all others, so it takes no process that is special, and sweeping
 the same node twice does no harm. A node is forgotten only when nothing is left of it.

@@ -1,4 +1,4 @@
-"""The bounds of one connection, as plain numbers the core can be given."""
+"""The limits of one connection, as plain numbers, so that the core needs no settings."""
 
 from __future__ import annotations
 

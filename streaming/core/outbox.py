@@ -59,7 +59,7 @@ class Outbox:
         return not self._sources and self.sender.writable
 
     def deliver(self, view: View, run: Sequence[Delivery], shared: dict[Encoder, Any]) -> None:
-        """Tell a view's client what happened in one turn, now or when the socket takes it."""
+        """Send a view's client what happened in one turn, now or when the socket takes it."""
         if not self._sources and self.sender.writable and not view.queue.gap:
             frames = shared.get(view.encoder)
             if frames is None:

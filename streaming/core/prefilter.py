@@ -15,7 +15,7 @@ from .items import Item
 
 
 class PrecomputedFilter:
-    """A condition that remembers what it says of some versions of items."""
+    """A condition that remembers its verdicts on some versions of items."""
 
     def __init__(self, condition: Filter, verdicts: dict[Item, bool]) -> None:
         self._condition = condition

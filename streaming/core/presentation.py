@@ -1,7 +1,7 @@
-"""How a view presents features: in which coordinate reference system, with which properties.
+"""Presentations: in which coordinate reference system, and with which properties, a view presents features.
 
 A presentation is made once per item, however many views ask for it. Filters never see it: they work in degrees. Coordinates come out as
-easting, northing (or longitude, latitude) whatever the CRS says about its axes; heights stay as they are. A feature that has a position
+easting, northing (or longitude, latitude) whatever the order of the CRS's axes; heights stay as they are. A feature that has a position
 the CRS cannot express is shown without geometry: JSON knows no infinity.
 """
 

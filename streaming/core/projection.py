@@ -1,6 +1,6 @@
 """GeoJSON in another coordinate reference system.
 
-Coordinates come out as easting, northing (or longitude, latitude) whatever the CRS says about its axes; heights stay as they are. Building
+Coordinates come out as easting, northing (or longitude, latitude) whatever the order of the CRS's axes; heights stay as they are. Building
 a transformer takes a hundred times as long as using it, so the way to a CRS, or that there is none, is remembered. JSON knows no infinity:
 a geometry with a position that the CRS cannot express becomes null.
 """

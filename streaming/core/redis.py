@@ -48,11 +48,11 @@ def _quiet_options() -> dict[str, Any]:
 
 
 QUIET_OPTIONS = _quiet_options()
-"""Options of connections that send nothing but what they are told to, in any version of the client: their user may not be allowed more."""
+"""Options of connections on which the client library sends no commands of its own, in any version: their user may not be allowed more."""
 
 
 def configure(resolve: Callable[[], str]) -> None:
-    """Say where Redis is: `resolve` returns its URL, when the first connection is made (it may start one)."""
+    """Set the function that returns the URL of Redis. It is called when the first connection is made, and may start a server."""
     _resolve[:] = [resolve]
     redis_url.cache_clear()
     _sync_client.cache_clear()

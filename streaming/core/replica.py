@@ -36,40 +36,40 @@ class Replica(Follower):
 
     def snapshot(self, condition: Condition) -> list[Delivery]:
         """Everything that matches now, as `added`; the last one carries the promise."""
-        return self._promising([self._telling("added", item.key, item) for item in self.items.values() if condition.matches(item)])
+        return self._promising([self._delivery("added", item.key, item) for item in self.items.values() if condition.matches(item)])
 
     def difference(self, before: Condition, after: Condition, redraw: bool = False) -> list[Delivery]:
-        """What a client that held `before` must be told to hold `after`; with `redraw` also all that stays."""
-        told: list[Delivery] = []
+        """What a client that holds `before` must receive to hold `after`; with `redraw` also all that stays."""
+        deliveries: list[Delivery] = []
         for item in self.items.values():
             was, now = before.matches(item), after.matches(item)
             if was and not now:
-                told.append(self._telling("deleted", item.key, None, "left_view"))
+                deliveries.append(self._delivery("deleted", item.key, None, "left_view"))
             elif now and (redraw or not was):
-                told.append(self._telling("updated" if was else "added", item.key, item))
-        return self._promising(told)
+                deliveries.append(self._delivery("updated" if was else "added", item.key, item))
+        return self._promising(deliveries)
 
     def emptied(self, condition: Condition) -> list[Delivery]:
-        """What a client must be told that may not hold anything of this any more."""
+        """The deletion of everything that matches, for a client that may no longer hold it."""
         held = [item for item in self.items.values() if condition.matches(item)]
-        return self._promising([self._telling("deleted", item.key, None, "left_view") for item in held])
+        return self._promising([self._delivery("deleted", item.key, None, "left_view") for item in held])
 
     def missed(self, condition: Condition, since: Cursor) -> list[Delivery] | None:
-        """What a client complete up to `since` must be told; None if the changes since then are not at hand (see `reaches`).
+        """What a client complete up to `since` must receive; None if the changes since then are not at hand (see `reaches`).
 
-        The client may have been told more than its cursor promises (a conflated change), so every key touched since is told as it is now,
-        and deleted if any of its versions since can have reached the client.
+        The client may have received more than its cursor promises (a conflated change), so every key touched since is sent as it is
+        now, and as deleted if any of its versions since can have reached the client.
         """
         if not self.reaches(since):
             return None
-        told: list[Delivery] = []
+        deliveries: list[Delivery] = []
         for key, (was, ever, reason) in self._touched(condition, since.seq).items():
             new = self.items.get(key)
             if new is not None and condition.matches(new):
-                told.append(self._telling("updated" if was else "added", key, new))
+                deliveries.append(self._delivery("updated" if was else "added", key, new))
             elif ever:
-                told.append(self._telling("deleted", key, None, reason if new is None else "left_view"))
-        return self._promising(told)
+                deliveries.append(self._delivery("deleted", key, None, reason if new is None else "left_view"))
+        return self._promising(deliveries)
 
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
@@ -85,8 +85,8 @@ class Replica(Follower):
             changes.append(change)
             self._judge_all(change, runs)
         for audience, run in runs.items():
-            audience.tell(run)
-        self._tell_observers(changes)
+            audience.deliver(run)
+        self._notify_observers(changes)
 
     def replace(self, state: FeedState) -> None:
         old, self.items = self.items, state.items
@@ -100,8 +100,8 @@ class Replica(Follower):
             or (old[key].value, old[key].arrived) != (self.items[key].value, self.items[key].arrived)
         ]
         for audience in list(self.audiences.values()):
-            self._tell_replaced(audience, changed)
-        self._tell_replaced_to_observers()
+            self._deliver_replaced(audience, changed)
+        self._notify_replaced()
 
     def _opened(self, audience: Audience) -> None:
         self._index.add(audience, audience.filter.boxes)
@@ -141,7 +141,7 @@ class Replica(Follower):
             return "updated" if was else "added"
         return "deleted" if was else None
 
-    def _telling(self, kind: Kind, key: str, item: Item | None, reason: str | None = None) -> Delivery:
+    def _delivery(self, kind: Kind, key: str, item: Item | None, reason: str | None = None) -> Delivery:
         return Delivery(kind, key, item, self.epoch, None, reason)
 
     def _promising(self, deliveries: list[Delivery]) -> list[Delivery]:
@@ -149,17 +149,17 @@ class Replica(Follower):
             deliveries[-1].seq = self.seq
         return deliveries
 
-    def _tell_replaced(self, audience: Audience, changed: list[tuple[str, Item | None, Item | None]]) -> None:
-        told: list[Delivery] = []
+    def _deliver_replaced(self, audience: Audience, changed: list[tuple[str, Item | None, Item | None]]) -> None:
+        deliveries: list[Delivery] = []
         for key, old, new in changed:
             kind = self._judge(audience.filter, old, new)
             if kind == "deleted":
-                told.append(self._telling(kind, key, None, "deleted" if new is None else "left_view"))
+                deliveries.append(self._delivery(kind, key, None, "deleted" if new is None else "left_view"))
             elif kind is not None:
-                told.append(self._telling(kind, key, new))
-        self._promising(told)
+                deliveries.append(self._delivery(kind, key, new))
+        self._promising(deliveries)
         for view in list(audience.views):
-            view.bulk(told)
+            view.bulk(deliveries)
 
     def _touched(self, condition: Condition, seq: int) -> dict[str, tuple[bool, bool, str]]:
         """Per key changed after `seq`: did it match at `seq`, did any version since, and the reason of its last change."""

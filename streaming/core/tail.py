@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tail(Follower):
-    """Tells views every new line that they want. Lines are never conflated; what is lost is counted."""
+    """Delivers every new line to the views that want it. Lines are never conflated; what is lost is counted."""
 
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
@@ -34,8 +34,8 @@ class Tail(Follower):
                     logger.exception("a filter on %s failed at %s", self.feed.name, change.seq)
                     audience.give_up()
         for audience, run in runs.items():
-            audience.tell(run)
-        self._tell_observers(changes)
+            audience.deliver(run)
+        self._notify_observers(changes)
 
     def replace(self, state: FeedState) -> None:
         lost = state.cursor.seq - self.seq if state.cursor.epoch == self.epoch else state.cursor.seq
@@ -43,10 +43,10 @@ class Tail(Follower):
         self.recent.clear()
         for view in self.views:
             view.lost(max(lost, 0))
-        self._tell_replaced_to_observers()
+        self._notify_replaced()
 
     def missed(self, condition: Condition, since: Cursor) -> tuple[list[Delivery], int]:
-        """What a client that was there until `since` must be told, and how many lines before them are gone for good."""
+        """What a client that was there until `since` has missed, and how many lines before that are gone for good."""
         if since.epoch != self.epoch or since.seq > self.seq:
             return [], 0
         gap = max(self._first - 1 - since.seq, 0)

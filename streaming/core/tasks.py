@@ -1,4 +1,4 @@
-"""Tasks that nobody waits for, and the end of tasks."""
+"""Background tasks: sets that keep them from being garbage collected, and their cancellation."""
 
 from __future__ import annotations
 

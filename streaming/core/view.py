@@ -1,7 +1,6 @@
 """A view: one subscription to one feed.
 It joins an audience (all views with the same filter), so that a change is judged once for all of them, and owns the queue in
-which its deliveries wait while its connection is busy. What it tells is decided by its replica; how it is put into bytes by its
-encoder.
+which its deliveries wait while its connection is busy. Its replica decides what it delivers; its encoder, how that is put into bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 0.025
-"""Least time between two releases of what throttles hold; what is due in between is told together."""
+"""Least time between two releases of what throttles hold; what is due in between is delivered together."""
 TIMER_SECONDS = 0.001
 """How exact the event loop's timers are: they may fire so much too early."""
 
@@ -48,7 +47,7 @@ class View:
         self.queue.owner = self
 
     def deliver(self, run: Sequence[Delivery], shared: dict[Encoder, object]) -> None:
-        """Tell what happened in one turn. `shared` keeps what other views of the audience already had encoded."""
+        """Deliver what happened in one turn. `shared` keeps what other views of the audience already had encoded."""
         if self.throttle is not None:
             run = self.throttle.passing(run, time.monotonic())
             if self.holds and self.follows is not None:
@@ -59,7 +58,7 @@ class View:
         self.outbox.deliver(self, run, shared)
 
     def bulk(self, deliveries: list[Delivery], gap: int = 0) -> None:
-        """Tell many things at once. What waited before is told before, and nothing later merges across."""
+        """Deliver many things at once. What waited before is delivered before, and nothing later merges across."""
         self.seal()
         if deliveries:
             self.outbox.put(Bulk(self.encoder, deliveries, gap, self))
@@ -80,7 +79,7 @@ class View:
         self.queue = KeyedQueue(encoder, self)
 
     def release(self, now: float) -> None:
-        """Tell what the throttle held and is now due."""
+        """Deliver what the throttle held and is now due."""
         if self.throttle is not None and self.follows is not None:
             run = self.throttle.due(now, self.follows.seq)
             if run:
@@ -88,7 +87,7 @@ class View:
 
     @property
     def holds(self) -> bool:
-        """Whether its throttle holds something that is to be told later."""
+        """Whether its throttle holds something that is to be delivered later."""
         return self.throttle is not None and self.throttle.holds
 
     @property
@@ -109,10 +108,10 @@ class View:
         """End the connection: what it asked for cannot be served exactly."""
         if self.follows is not None:
             self.follows.leave(self)
-        self.outbox.on_slow("a change could not be told; reconnect")
+        self.outbox.on_slow("a change could not be delivered; reconnect")
 
     def lost(self, count: int) -> None:
-        """Lines of a log that will never come; told before the next one."""
+        """Count lines of a log that will never come; the client receives the count before the next line."""
         if isinstance(self.queue, LogQueue) and count:
             self.queue.push((), count)
 
@@ -138,7 +137,7 @@ class Throttle:
         return bool(self._held)
 
     def passing(self, run: Sequence[Delivery], now: float) -> list[Delivery]:
-        """The part of a turn that may be told now; the rest is held."""
+        """The part of a turn that may be delivered now; the rest is held."""
         passing: dict[str, Delivery] = {}
         for delivery in run:
             held = self._held.pop(delivery.key, None)
@@ -149,9 +148,9 @@ class Throttle:
             else:
                 self._note(newer, now)
                 earlier = passing.pop(delivery.key, None)
-                told = newer if earlier is None else merged(earlier, newer)
-                if told is not None:
-                    passing[delivery.key] = told
+                result = newer if earlier is None else merged(earlier, newer)
+                if result is not None:
+                    passing[delivery.key] = result
         return self._promised(list(passing.values()), run[-1].seq if run else None)
 
     def due(self, now: float, position: int) -> list[Delivery]:
@@ -164,7 +163,7 @@ class Throttle:
         return self._promised(run, position)
 
     def all_held(self) -> list[Delivery]:
-        """Everything held, told at once (before the view is moved)."""
+        """Everything held, to be delivered at once (before the view is moved)."""
         held, self._held = list(self._held.values()), {}
         self.due_at = inf
         return [d.promising(None) for d in held]
@@ -194,7 +193,7 @@ class Throttle:
 
 
 class Releases:
-    """Tells what throttles held once it is due. One timer for all views of a process, which runs only while something is held."""
+    """Delivers what throttles held once it is due. One timer for all views of a process, which runs only while something is held."""
 
     def __init__(self) -> None:
         self._holding: set[View] = set()
@@ -207,18 +206,18 @@ class Releases:
         self._arm([view])
 
     def release(self, now: float) -> None:
-        """Tell what is due by now."""
+        """Deliver what is due by now."""
         for view in list(self._holding):
             try:
                 view.release(now)
             except Exception:
-                logger.exception("what was held of %s could not be told", view.follows and view.follows.feed.name)
+                logger.exception("what was held of %s could not be delivered", view.follows and view.follows.feed.name)
                 view.give_up()
             if not view.holds or view.follows is None:
                 self._holding.discard(view)
 
     def stop(self) -> None:
-        """Nobody is told anything any more."""
+        """Deliver nothing any more."""
         self._holding.clear()
         self._disarm()
 

@@ -1,4 +1,4 @@
-"""A task that does what waits, step after step, and tries again what Redis did not take."""
+"""A background task that writes or reads what waits, step by step, and repeats steps in which Redis failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telling every server process that layers, tilesets or permissions have changed."""
+"""Notifies every server process that layers, tilesets or permissions have changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def announce_access_changed() -> None:
-    """Tell all processes, from a thread or from the event loop. A process that is not told notices a few seconds later."""
+    """Notify all processes, from a thread or from the event loop. A process that misses the notice finds out a few seconds later."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Who is at the other end of a WebSocket, and may its page talk to us.
+"""Authentication of WebSockets: the principal of a connection, and whether its page's origin is allowed.
 In this order: a bearer token in the `Authorization` header, a one-time ticket in the query, the session cookie of a page with a
 matching Origin; else nobody, which public layers accept. Long-lived tokens are never taken from a URL: URLs end up in logs.
 """
@@ -110,7 +110,7 @@ async def from_token(token: str) -> Principal:
 
 
 def verify_token(token: str) -> Any:
-    """The claims of a token; `StreamError` says whether it is forged or only expired."""
+    """The claims of a token; `StreamError` with different codes for forged and expired ones."""
     try:
         return AccessToken(token)  # type: ignore[arg-type]
     except TokenError as error:

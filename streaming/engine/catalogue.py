@@ -1,4 +1,4 @@
-"""Rows of configuration as the engine sees them: believed for a few seconds, so that no message waits for the database.
+"""A cache of rows of configuration: valid for a few seconds, so that no message waits for the database.
 
 A catalogue answers from memory where it can. A saved row clears it; `GEOSTREAM_AUTH_CACHE_SECONDS` bounds what a lost notice can cost.
 """

@@ -1,4 +1,4 @@
-"""System checks of what the engine stands on: the key that tokens are signed with, Redis, and the channel layer.
+"""System checks of what the engine needs: the key that tokens are signed with, Redis, and the channel layer.
 
 With an error of these `manage.py serve` and `runserver` do not start; nobody has to remember `check --deploy`.
 """
@@ -66,7 +66,7 @@ def check_signing_key(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """Every `GEOSTREAM_…` of the environment can be read; else whoever needs it first would find out."""
+    """Every `GEOSTREAM_…` of the environment can be read; else the first request that needs it would fail."""
     errors = list[CheckMessage]()
     for setting in all_settings():
         try:
@@ -78,7 +78,7 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
 
 @register()
 def check_channel_layer(**kwargs: Any) -> list[CheckMessage]:
-    """Server processes tell each other through it."""
+    """Server processes notify each other through it."""
     if "default" in getattr(settings, "CHANNEL_LAYERS", {}):
         return []
     hint = 'CHANNEL_LAYERS = {"default": {"BACKEND": "streaming.channel_layer.ChannelLayer"}}'
@@ -90,7 +90,7 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
     """Without Redis nothing can be published or received."""
     if redis_is_configured():
         return []
-    return [Error("It is not said where Redis is.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
+    return [Error("Redis is not configured.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
 
 
 def is_well_known(key: str) -> bool:

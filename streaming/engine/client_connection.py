@@ -69,7 +69,7 @@ class ClientConnection:
         else:
             self._keep_alive(loop_time)
         if self._is_idle(now, loop_time):
-            self.close(CloseCode.IDLE, "nothing was heard for too long")
+            self.close(CloseCode.IDLE, "nothing was received for too long")
 
     def expire(self, reason: StreamError) -> None:
         """The principal may no longer be here."""

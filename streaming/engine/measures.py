@@ -1,6 +1,6 @@
 """Measures: the metrics that a part of GeoStream declares, in Prometheus' terms.
 
-Labels never hold what clients choose (topics, layers, users, addresses), so that there is a small number of time series whoever comes.
+Labels never hold what clients choose (topics, layers, users, addresses), so that the number of time series stays small.
 """
 
 from __future__ import annotations

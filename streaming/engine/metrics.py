@@ -1,4 +1,4 @@
-"""What monitoring is told of a process, in Prometheus' terms.
+"""The metrics of one process, for Prometheus.
 
 Everything is read when somebody asks, from what the process counts anyway: a message costs nothing more. The engine reads its own
 measures here; every other one is collected by the service that it belongs to.

@@ -1,4 +1,4 @@
-"""How fast one client's messages are handled."""
+"""Limits how fast one client's messages are handled."""
 
 from __future__ import annotations
 

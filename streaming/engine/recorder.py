@@ -1,6 +1,6 @@
-"""Writes who is connected to the database, behind: what has changed, once a second, in batches, for the admin. Never in a message's path.
+"""Writes connections and subscriptions to the database for the admin: changes only, once a second, in batches, never in a message's path.
 
-A server process is a node. Rows of nodes whose lease (`core/leases.py`) has run out are swept by whoever notices.
+A server process is a node. Rows of nodes whose lease (`core/leases.py`) has run out are swept by the process that notices.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 SEEN_SECONDS = 5.0
-"""How often a process of which nothing has changed says that it is there, and looks for the rows of dead ones."""
+"""How often a process of which nothing has changed updates the time at which it was seen, and looks for the rows of dead ones."""
 
 REVIEW_SECONDS = 15.0
 """Time between two looks at whether the connected users are still active."""
@@ -92,12 +92,12 @@ class Recorder(Service):
             self.runtime.hub.every(conf.RECORD_SECONDS, self.keep_up)
 
     async def keep_up(self) -> None:
-        """Write if anything has changed; if not, say now and then that the process is there, and look for dead ones."""
+        """Write if anything has changed; if not, update now and then the time at which this process was seen, and look for dead ones."""
         async with self._writing:
             if self._ended:
                 return
             batch = self._batch()
-            if batch.has_changes or (self._is_due and await self._say_seen()):
+            if batch.has_changes or (self._is_due and await self._update_seen()):
                 await self._write(batch)
 
     async def write(self) -> None:
@@ -116,10 +116,10 @@ class Recorder(Service):
     def _is_due(self) -> bool:
         return bool(time.monotonic() - self._seen_at > SEEN_SECONDS - conf.RECORD_SECONDS / 2)
 
-    async def _say_seen(self) -> bool:
-        """Returns whether there is something to write after all: this process has no row, or there are rows of dead ones."""
+    async def _update_seen(self) -> bool:
+        """Update the time at which this process was seen. Returns whether there is more to write: no row of its own, or dead ones."""
         self._seen_at = time.monotonic()
-        others = await _say_seen(self._node)
+        others = await _update_seen(self._node)
         return others is None or bool(await self.runtime.leases.silent(others))
 
     async def _write(self, batch: _Batch) -> None:
@@ -245,8 +245,8 @@ def _other_nodes(node: str) -> list[str]:
 
 
 @_in_thread
-def _say_seen(node: str) -> list[str] | None:
-    """Returns the other nodes; None if this one has no row."""
+def _update_seen(node: str) -> list[str] | None:
+    """Write the time at which a node was seen. Returns the other nodes; None if this one has no row."""
     known = models.Node.objects.filter(pk=node).update(seen=datetime.now(UTC))
     return list(models.Node.objects.exclude(pk=node).values_list("pk", flat=True)) if known else None
 

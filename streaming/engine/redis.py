@@ -1,4 +1,4 @@
-"""Where Redis is: what the project's settings say of it."""
+"""Finds the URL of Redis in the project's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 
 def redis_is_configured() -> bool:
-    """Whether the project says where Redis is."""
+    """Whether the project configures a Redis."""
     return hasattr(settings, "GEOSTREAM_REDIS_RESOLVER") or bool(configured_url())
 
 

@@ -1,6 +1,6 @@
 """The parts of GeoStream that are installed: each is a Django app, and its line in INSTALLED_APPS is its registration.
 
-An app says what it has (services, measures, settings, WebSocket routes, URLs) in its `AppConfig`; the engine collects that and names no
+An app declares its parts (services, measures, settings, WebSocket routes, URLs) in its `AppConfig`; the engine collects that and names no
 part. Templates, static files, commands, checks and the admin are found as Django finds them in every app.
 """
 
@@ -53,7 +53,7 @@ class EngineApp(AppConfig):
 
     def ready(self) -> None:
         """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
-        if self.missing():  # they might not even load; a check tells it
+        if self.missing():  # they might not even load; a system check reports it
             return
         for name in ("checks", "signals"):
             if module_has_submodule(self.module, name):
@@ -109,7 +109,7 @@ def all_websocket_urlpatterns() -> list[Any]:
 
 @register()
 def check_required_apps(**kwargs: Any) -> list[CheckMessage]:
-    """A part without an app that it requires is left out; that has to be said."""
+    """Reports parts that are left out because an app that they require is not installed."""
     needed: dict[str, list[str]] = {}
     for app in apps.get_app_configs():
         for name in app.requires if isinstance(app, EngineApp) else ():

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 ACCESS_CHANGED = "access.changed"
-"""The control message that tells every process to find out anew what users may read."""
+"""The control message on which every process finds out anew what users may read."""
 
 S = TypeVar("S", bound=Service)
 
@@ -131,7 +131,7 @@ class Runtime:
     # -- what may be read ----------------------------------------------------
 
     def watch(self, catalogue: Catalogue[Any]) -> None:
-        """Look whether its rows have changed, besides being told: nobody goes on reading what is not public any more."""
+        """Compare its rows regularly, in case a notice is lost: nobody goes on reading what is not public any more."""
         self._catalogues.append(catalogue)
 
     def access_changed(self) -> None:

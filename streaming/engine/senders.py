@@ -220,7 +220,7 @@ class AsgiSender:
                 try:
                     await self._send({"type": "websocket.send", kind: frame})
                 except (OSError, RuntimeError):
-                    self.ended = True  # the client left; the read side says so
+                    self.ended = True  # the client left; the read side reports it
                     return
             self.writable = True
             self._idle.set()

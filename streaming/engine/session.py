@@ -1,4 +1,4 @@
-"""What a dialect implements: one client as its dialect sees it."""
+"""The interface that a dialect implements: the session of one client."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from streaming.core.errors import StreamError
 
 
 class Session(Protocol):
-    """One client as its dialect sees it: it is given frames and owns the subscriptions."""
+    """The session of one client in its dialect: it receives frames and owns the subscriptions."""
 
     dialect: ClassVar[str]
     spare_pings: bool
     """Whether the client cannot bear WebSocket pings."""
     revision: int
-    """Grows whenever what `describe` says has changed in more than numbers."""
+    """Grows whenever what `describe` returns has changed in more than numbers."""
 
     def __init__(self, connection: Any) -> None:
         """Begin with a connection that was just accepted."""
@@ -32,7 +32,7 @@ class Session(Protocol):
         """Find out anew what may be read: layers, tilesets or the user have changed."""
 
     def expire(self, reason: StreamError) -> None:
-        """Say that the connection will be closed because it may no longer be here."""
+        """Send the reason why the connection will be closed: the user may no longer be connected."""
 
     def close(self) -> None:
         """Leave everything; the connection is gone."""

@@ -1,4 +1,4 @@
-"""The engine over HTTP."""
+"""The URLs of the engine."""
 
 from __future__ import annotations
 

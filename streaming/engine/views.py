@@ -1,4 +1,4 @@
-"""The two questions that a load balancer asks, and the one of monitoring."""
+"""The views for load balancers (alive, ready) and for monitoring (metrics)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def alive(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> HttpResponse:
-    """200 when the process can serve: Redis and the database answer, the hub runs, and every service is well. 503 says what is not."""
+    """200 when the process can serve: Redis and the database answer, the hub runs, and every service is well. Else 503."""
     runtime = running()
     checks = {"redis": await _redis_answers(), "database": await _database_answers(), "hub": runtime is not None}
     for service in [] if runtime is None else runtime.services:
@@ -45,7 +45,7 @@ async def metrics(request: HttpRequest) -> HttpResponse:
     """The metrics of all live processes; with `?scope=process`, of the one that answers."""
     if not await _may_scrape(request):
         return refusal(
-            StreamError("forbidden", "metrics are for whoever has GEOSTREAM_METRICS_TOKEN; without one, for staff and this machine")
+            StreamError("forbidden", "metrics are for clients with the GEOSTREAM_METRICS_TOKEN; without one, for staff and this machine")
         )
     try:
         runtime = await get_runtime()

@@ -76,7 +76,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         return int(conf.MAX_MESSAGE_BYTES)
 
     def negotiate(self) -> dict[str, Any]:
-        """What is said when accepting. `WebSocketDenied` if this cannot become a connection of the dialect."""
+        """Further fields of `websocket.accept`, such as `subprotocol`. `WebSocketDenied` if the dialect does not accept it."""
         return {}
 
     async def authenticate(self) -> Principal:
@@ -118,11 +118,11 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
     def _keep_alive(self, loop_time: float) -> None:
         if not isinstance(self.sender, RawSender) or self.session.spare_pings:
             return
-        heard = self.sender.data_received_at
-        answered = self._pinged_at is not None and heard >= self._pinged_at  # the clock counts milliseconds
+        data_received_at = self.sender.data_received_at
+        answered = self._pinged_at is not None and data_received_at >= self._pinged_at  # the clock counts milliseconds
         if answered or not self._ping_seconds or not self.sender.writable:
             self._pinged_at = None
-        elif self._pinged_at is None and loop_time - heard > self._ping_seconds:
+        elif self._pinged_at is None and loop_time - data_received_at > self._ping_seconds:
             self._pinged_at = loop_time
             self.sender.ping()
         elif self._pinged_at is not None and loop_time - self._pinged_at > self._ping_timeout:

@@ -48,7 +48,7 @@ def add_layer_arguments(parser: CommandParser) -> None:
 
 
 def layer_from_options(options: dict[str, Any], time_property: str | None = None) -> LayerSettings:
-    """The layer of `--layer`, created or changed as the other options say. `CommandError`."""
+    """The layer of `--layer`, created or changed according to the other options. `CommandError`."""
     settings = {name: options[name] for name in LAYER_SETTINGS if options.get(name) is not None}
     try:
         return set_up_layer(options["layer"], settings, create=options["create"], defaults={"time_property": time_property or ""})

@@ -208,7 +208,7 @@ class PresenceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="meta")
     def shown_meta(self, presence: Presence) -> str:
-        """What the others are told, shortened."""
+        """The meta that the other members receive, shortened."""
         text = ", ".join(f"{name}: {_shown(value)}" for name, value in presence.meta.items() if name != "phx_ref")
         return text if len(text) <= 120 else text[:119] + "…"
 
@@ -231,6 +231,6 @@ def _shown(value: Any) -> str:
 
 
 def _close(connection_id: str) -> None:
-    """Tell every process to end a connection. `StreamError` if Redis does not answer."""
+    """Have every process end a connection, if it is its own. `StreamError` if Redis does not answer."""
     with refusing():
         async_to_sync(get_channel_layer().group_send)(CONTROL_GROUP, {"type": "connection.close", "connection": connection_id})

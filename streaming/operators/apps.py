@@ -1,4 +1,4 @@
-"""What operators see and do, as an installed part."""
+"""The operators' topic, page and commands as an installed part."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The topic `admin`: operators see every topic, member and process, and may act on them.
 
-Staff may join, and whoever has a token for exactly this topic; only staff with the permission `streaming.operate_topics` may act. What is
+Staff may join, and clients with a token for exactly this topic; only staff with the permission `streaming.operate_topics` may act. What is
 pushed here are commands and never reaches Redis as a message.
 """
 
@@ -42,12 +42,12 @@ class AdminChannel(Channel):
         return {"id": self.member.id, "node": self.topics.runtime.hub.node, "operate": operates}
 
     async def joined(self) -> None:
-        """The operator is told what there is."""
+        """Send the topics and the statistics of all processes."""
         self.track(self.member.key)
-        self.topics.spawn(self._welcome())
+        self.topics.spawn(self._send_everything())
 
     async def handle_in(self, event: str, payload: Any) -> Reply:
-        """A command, or `channel.list`: tell everything again."""
+        """A command, or `channel.list`: send the list of topics again."""
         if event == "channel.list":
             return Reply(response={"channels": await self._list()})
         if event not in COMMANDS:
@@ -69,12 +69,12 @@ class AdminChannel(Channel):
     async def _expel(self) -> None:
         await self.connection.session.end(self.member, "phx_error", {"reason": "unauthorized"})  # type: ignore[attr-defined]
 
-    async def _welcome(self) -> None:
+    async def _send_everything(self) -> None:
         try:
             await self._list()
             await self.topics.runtime.hub.control(REPORT)
         except StreamError as error:
-            logger.warning("an operator was not told which topics there are: %s", error)
+            logger.warning("an operator did not receive the list of topics: %s", error)
 
     async def _list(self) -> int:
         """One `channel.list` for each topic; how many there were."""

@@ -1,4 +1,4 @@
-"""What operators may do: end a member, end a connection, tell a topic something. In every process at once, and never without a trace.
+"""The commands of operators: end a member, end a connection, publish on a topic. In every process at once, and never without a trace.
 
 Each act is an entry in the admin's log, with who did what to whom, before it is done; payloads are in no log.
 """
@@ -64,7 +64,7 @@ class Disconnect(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Broadcast(msgspec.Struct, forbid_unknown_fields=True):
-    """Tell everybody on a topic."""
+    """Send an event to all members of a topic."""
 
     topic: str
     event: str

@@ -1,4 +1,4 @@
-"""What operators see of a process: who is connected, which topics are busy, and what was dropped.
+"""The statistics of a process for operators: who is connected, which topics are busy, and what was dropped.
 
 Every process reports to the topic `admin` while somebody anywhere is on it, and counts nothing for it meanwhile: rates are the growth of
 counters that are there anyway.
@@ -51,7 +51,7 @@ class Rates:
         self._rates: Mapping[str, tuple[float, float]] | None = None
 
     def look(self, counts: Mapping[str, Pair], now: float) -> None:
-        """Look again, unless the last time is too short ago to tell. If it is too long ago, there are no rates yet."""
+        """Look again, unless the last time is too short ago for a rate. If it is too long ago, there are no rates yet."""
         elapsed = now - self._at
         if elapsed < SHORTEST_SECONDS:
             return
@@ -92,7 +92,7 @@ class Monitor:
         hub.every(REPORT_SECONDS, self._report_if_watched)
 
     def report(self) -> None:
-        """Say how things are; where Redis is away, at least to the operators of this process."""
+        """Publish the statistics of this process; while Redis is away, at least to the operators of this process."""
         topics = self._topics
         if topics.bus.connected:
             topics.bridge.announce(ADMIN, "node.stats", self.stats())

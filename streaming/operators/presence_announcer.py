@@ -1,4 +1,4 @@
-"""What operators and backends are told of comings and goings: `channel.add`, `channel.remove`, `channel.join`, `channel.leave`.
+"""Announces joins and leaves of topics to operators and backends: `channel.add`, `channel.remove`, `channel.join`, `channel.leave`.
 
 They are published as `to:admin:<event>`, in the order in which they happened, by the process that made them so in Redis.
 """
@@ -26,23 +26,23 @@ MOST_WAITING = 10_000
 
 @dataclass(frozen=True, slots=True)
 class PresenceEvent:
-    """Somebody came to a topic or left it. `count` and, if they are few, `agents` are who is there now."""
+    """A member has joined a topic or left it. `count` and, if they are few, `agents` are who is there now."""
 
-    came: bool
+    joined: bool
     topic: str
     agent: str
     user: str
     count: int
     agents: list[str] | None
 
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """The payload of `channel.join` and `channel.leave`."""
-        told = {"agent": self.agent, "user": self.user, "channel": self.topic, "count": self.count}
-        return told if self.agents is None else {**told, "agents": self.agents}
+        payload = {"agent": self.agent, "user": self.user, "channel": self.topic, "count": self.count}
+        return payload if self.agents is None else {**payload, "agents": self.agents}
 
 
 class PresenceAnnouncer:
-    """Announces what presence tells it, behind: one look at Redis for all that happened meanwhile."""
+    """Publishes the events of presence in the background: one look at Redis for all that happened meanwhile."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
@@ -57,8 +57,8 @@ class PresenceAnnouncer:
     def _left(self, topic: str, member_id: str, key: str, count: int, agents: list[str] | None) -> None:
         self._add(PresenceEvent(False, topic, member_id, key, count, agents))
 
-    def _add(self, passage: PresenceEvent) -> None:
-        self._waiting.append(passage)
+    def _add(self, event: PresenceEvent) -> None:
+        self._waiting.append(event)
         if not self._busy:
             self._busy = True
             self._topics.spawn(self._announce())
@@ -66,24 +66,24 @@ class PresenceAnnouncer:
     async def _announce(self) -> None:
         try:
             while self._waiting:
-                passages = list(self._waiting)
+                events = list(self._waiting)
                 self._waiting.clear()
-                await self._announce_all(passages)
+                await self._announce_all(events)
         finally:
             self._busy = False
 
-    async def _announce_all(self, passages: list[PresenceEvent]) -> None:
-        channels = await self._channels() if any(passage.count <= len(passages) for passage in passages) else {}
+    async def _announce_all(self, events: list[PresenceEvent]) -> None:
+        channels = await self._channels() if any(event.count <= len(events) for event in events) else {}
         announce = self._topics.bridge.announce
-        # What one look at a topic found: those who came together are as many as are there if nobody was there before.
-        for (came, topic, count), group in groupby(passages, key=lambda passage: (passage.came, passage.topic, passage.count)):
+        # The events of one look at a topic: if as many members joined together as are there now, nobody was there before.
+        for (joined, topic, count), group in groupby(events, key=lambda event: (event.joined, event.topic, event.count)):
             together = list(group)
             dynamic = topic not in ALWAYS
-            if dynamic and came and count == len(together):
+            if dynamic and joined and count == len(together):
                 announce(ADMIN, "channel.add", {"channel": topic, **channels})
-            for passage in together:
-                announce(ADMIN, "channel.join" if came else "channel.leave", passage.told())
-            if dynamic and not came and not count:
+            for event in together:
+                announce(ADMIN, "channel.join" if joined else "channel.leave", event.payload())
+            if dynamic and not joined and not count:
                 announce(ADMIN, "channel.remove", {"channel": topic, **channels})
 
     async def _channels(self) -> dict[str, list[str]]:

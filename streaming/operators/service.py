@@ -1,4 +1,4 @@
-"""What one process does for operators: it announces who comes and goes, reports how it is, and obeys their commands."""
+"""The service of operators in one process: announces joins and leaves, reports statistics, and carries out commands."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ class Operators(Service):
         self.monitor = Monitor(self.topics)
 
     async def start(self) -> None:
-        """Report, and obey."""
+        """Report from now on, and carry out commands."""
         self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
         self.monitor.start()

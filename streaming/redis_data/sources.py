@@ -1,4 +1,4 @@
-"""Which names of Redis feed which layers, as `GEOSTREAM_REDIS_LAYERS` says: `stations=stations,flights:*=flights`."""
+"""Which names of Redis feed which layers, from `GEOSTREAM_REDIS_LAYERS`: `stations=stations,flights:*=flights`."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ _WHAT_TO_DO = (
 
 
 class RedisUnavailable(StreamError):
-    """No Redis can be used or started. The message says what was tried and what to do."""
+    """No Redis can be used or started. The message has what was tried and what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__("redis_unavailable", message)

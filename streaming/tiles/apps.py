@@ -18,7 +18,7 @@ class TilesConfig(EngineApp):
     settings = (
         Setting("TILE_ROOTS", "", "comma-separated folders whose files may be sources of tilesets, besides the data folder"),
         Setting("TILE_THREADS", 4, "threads that render tiles", least=1),
-        Setting("TILE_SECONDS", 60.0, "how long a tile may take to be rendered before whoever asked is refused", least=0.1),
+        Setting("TILE_SECONDS", 60.0, "how long a tile may take to be rendered before the request is refused", least=0.1),
         Setting("TILE_CACHE_BYTES", 256 * 1024 * 1024, "rendered tiles kept by one server process"),
         Setting("TILE_HISTORY_BYTES", 128 * 1024 * 1024, "replaced versions of tiles kept by one server process, for deltas"),
         Setting("TILE_CHANGES_LOG", 1000, "changes kept in the log of one tileset", least=1),

@@ -197,7 +197,7 @@ class _FolderListener:
                 return
             except (OSError, RuntimeError) as error:  # RuntimeError is watchfiles' own
                 # Too many folders for the system, or a network file system.
-                logger.warning("files are looked at every %s s, for the system does not tell of their changes: %s", SWEEP_SECONDS, error)
+                logger.warning("files are looked at every %s s, for the system does not report their changes: %s", SWEEP_SECONDS, error)
                 self._listen(polling=True)
         except (OSError, RuntimeError) as error:
             logger.warning("folders of tilesets cannot be watched: %s", error)

@@ -122,7 +122,7 @@ def _slots(values: Sequence[int]) -> list[int]:
     behind = np.arange(count)
     first = hashes[order] >> 32 - int(count / _FULLEST).bit_length()
     slots = np.empty(count, np.int64)
-    slots[order] = behind + np.maximum.accumulate(first - behind)  # where the hash says, or next to the one before
+    slots[order] = behind + np.maximum.accumulate(first - behind)  # where the hash leads, or next to the one before
     numbers: list[int] = slots.tolist()
     return numbers
 

@@ -1,4 +1,4 @@
-"""What every server process runs for tilesets.
+"""The service of tilesets, which runs in every server process.
 
 `LiveTilesets` (live_tilesets.py) comes with the first client that subscribes to tiles.
 """

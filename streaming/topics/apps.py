@@ -34,8 +34,8 @@ class TopicsConfig(EngineApp):
         ),
         Setting("PUSH_ENVELOPES", "", "comma-separated topics and patterns whose pushes backends may answer one by one"),
         Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push", least=0.1),
-        Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long who comes and goes is gathered before the members of a topic are told"),
-        Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; of larger ones only the number is told"),
+        Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long joins and leaves are gathered before the members of a topic receive them"),
+        Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; those of larger ones receive only their number"),
         Setting(
             "TOPIC_HISTORY", "", "comma-separated open topics, and patterns of topics, whose messages are kept for clients that come back"
         ),
@@ -48,6 +48,6 @@ class TopicsConfig(EngineApp):
         Measure("geostream_topic_messages_total", "counter", (), "messages on topics with members in this process"),
         Measure("geostream_topic_deliveries_total", "counter", (), "those messages times the members who were to get them"),
         Measure("geostream_topic_dropped_total", "counter", (), "messages that slow members missed, as their channel's policy is"),
-        Measure("geostream_bus_connected", "gauge", (), "1 while the process hears Redis' pub/sub, else 0"),
+        Measure("geostream_bus_connected", "gauge", (), "1 while the process receives from Redis' pub/sub, else 0"),
         Measure("geostream_bus_gaps_total", "counter", (), "times that messages of pub/sub may have been missed"),
     )

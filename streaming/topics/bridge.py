@@ -1,4 +1,4 @@
-"""The bridge to Redis: backends in any language publish `to:<topic>:<event>` and hear `from:<topic>:<event>`.
+"""The bridge to Redis: backends in any language publish `to:<topic>:<event>` and receive `from:<topic>:<event>`.
 
 Payloads pass as they are, byte for byte. What channel code of one process broadcasts takes another channel, on which events may be called
 anything. Tokens never get here.
@@ -81,7 +81,7 @@ class Bridge:
         self._rooms.deliver(messages)
 
     async def broadcast(self, topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> None:
-        """Tell everybody on a topic, in every process. `StreamError` if Redis does not take it."""
+        """Send an event to all members of a topic, in every process. `StreamError` if Redis does not take it."""
         check_event(event)
         if self._history is not None and self._history.keeps(topic) and not is_command(event):
             await self._history.publish(TopicMessage(topic, event, payload, binary, without))
@@ -89,7 +89,7 @@ class Bridge:
         await self._bus.publish(BROADCAST_CHANNEL, packed_broadcast(topic, event, payload, binary, without))
 
     def announce(self, topic: str, event: str, payload: Any) -> None:
-        """Tell everybody on a topic, and backends that listen, the way a backend would. May be lost while Redis is away."""
+        """Publish an event as a backend would: to all members of a topic, and to other backends. May be lost while Redis is away."""
         self._bus.publish(f"to:{topic}:{event}", msgspec.json.encode(payload))
 
     # -- from clients ------------------------------------------------------
@@ -105,12 +105,12 @@ class Bridge:
         return _acknowledged(published)
 
     def joined(self, member: Member) -> None:
-        """Tell the backends, if they want to know."""
+        """Notify the backends, if `GEOSTREAM_BRIDGE_JOINS` is on."""
         if conf.BRIDGE_JOINS:
             self._bus.publish(f"from:{member.topic}:phx_join", msgspec.json.encode({"id": member.id, "user": member.key}))
 
     def left(self, member: Member) -> None:
-        """Tell the backends, if they want to know."""
+        """Notify the backends, if `GEOSTREAM_BRIDGE_JOINS` is on."""
         if conf.BRIDGE_JOINS:
             self._bus.publish(f"from:{member.topic}:phx_leave", msgspec.json.encode({"id": member.id, "user": member.key}))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """A join that is not allowed. `reason` reaches the client; further keys may say more."""
+    """A join that is not allowed. `reason` reaches the client; further keys may add details."""
 
     def __init__(self, reason: str = "unauthorized", **more: Any) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a push: JSON, or bytes for a binary answer. `then` is called once it is sent, before anything else can be said."""
+    """The answer to a push: JSON, or bytes for a binary answer. `then` is called once it is sent, before any other message."""
 
     status: Literal["ok", "error"] = "ok"
     response: Any = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Push:
 
     @property
     def payload(self) -> Any:
-        """The payload as Python sees it: bytes if it is binary, else what the JSON says. `StreamError` for numbers beyond Python's."""
+        """The payload as Python sees it: bytes if it is binary, else the decoded JSON. `StreamError` for numbers beyond Python's."""
         try:
             return self.raw if self.binary else msgspec.json.decode(self.raw)
         except msgspec.ValidationError as error:
@@ -71,7 +71,7 @@ class Channel:
     """What a topic does for one client. Override `join` and `handle_in`, and what else is needed."""
 
     presence: ClassVar[bool | Literal["count"]] = False
-    """Whether members are tracked and told of each other; "count": only how many there are."""
+    """Whether members are tracked and receive the list of each other; "count": only how many there are."""
     slow: ClassVar[SlowPolicy | dict[str, SlowPolicy]] = "close"
     """What happens to a client that reads too slowly: "close" it, "drop" the oldest, keep the "latest"; one for all, or for each event."""
 
@@ -99,7 +99,7 @@ class Channel:
         return None
 
     async def joined(self) -> None:
-        """The client has been told that it has joined."""
+        """Called once the client has the reply to its join."""
 
     async def handle_in(self, event: str, payload: Any) -> Reply | Stop | None:
         """A push of the client. None: no answer. An exception ends the channel with `phx_error`, and the client joins again."""
@@ -128,17 +128,17 @@ class Channel:
         return claims
 
     def push(self, event: str, payload: Any) -> None:
-        """Tell this client alone."""
+        """Send an event to this client alone."""
         data, binary = packed(payload)
         self.member.push(event, data, binary)
 
     async def broadcast(self, event: str, payload: Any) -> None:
-        """Tell everybody on the topic, in every process, this client too."""
+        """Send an event to all members of the topic, in every process, this client too."""
         data, binary = packed(payload)
         await self.topics.bridge.broadcast(self.topic, event, data, binary)
 
     async def broadcast_from(self, event: str, payload: Any) -> None:
-        """Tell everybody on the topic but this client."""
+        """Send an event to all members of the topic but this client."""
         data, binary = packed(payload)
         await self.topics.bridge.broadcast(self.topic, event, data, binary, without=self.member.id)
 
@@ -174,7 +174,7 @@ class Channel:
 
 
 def packed(payload: Any) -> tuple[bytes, bool]:
-    """The bytes of a payload, and whether they are binary. `TypeError` if it cannot be told."""
+    """The bytes of a payload, and whether they are binary. `TypeError` if it is neither bytes nor JSON."""
     if isinstance(payload, bytes | bytearray | memoryview):
         return bytes(payload), True
     return msgspec.json.encode(payload), False

@@ -45,7 +45,7 @@ class Following:
     reply: dict[str, Any]
 
     def deliver_missed(self) -> None:
-        """The client has the reply."""
+        """Send what was missed: the client has the reply."""
         self.view.bulk(self.missed)
         self.missed = []
 
@@ -73,7 +73,7 @@ class History:
         self._hub.every(AFTERLIFE_SECONDS / 10, self._hold)
 
     def takes(self, topic: str, event: str, payload: bytes) -> bool:
-        """Whether what a backend has published is for this, not for the rooms. It is kept if it can be said."""
+        """Whether a backend's message belongs to a history, not to the rooms. It is stored if backends may publish its event."""
         if not self.keeps(topic) or is_command(event):
             return False
         if payload and event not in RESERVED_EVENTS and is_allowed_event(event):

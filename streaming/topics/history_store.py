@@ -1,7 +1,7 @@
-"""What was said on a topic, as Redis keeps it: a feed that is only a log, for each topic with history.
+"""The histories of topics in Redis: for each topic with history a feed that is only a log of its messages.
 
-Of all processes that hear what backends publish, one is the keeper and writes it down. Redis itself refuses what another one writes, and
-tells all processes how much was kept, in the same order in which they hear backends.
+All processes receive what backends publish; one of them, the writer, stores it. Redis refuses what another process stores, and publishes
+to all processes how many messages were stored, in the same order in which they receive those of backends.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .names import check_topic, matches_any
 from .routes import resolve
 
 WRITER = "geostream:history:keeper"
-"""The key that says which node is the keeper; also the channel on which a new one is announced."""
+"""The key that holds the node that is the writer; also the channel on which a new one is announced."""
 WRITTEN = "geostream:history:kept"
-"""The channel that says how many of the messages of backends were written down."""
+"""The channel on which the number of stored messages of backends is published."""
 PREFIX = "topic:"
 AFTERLIFE_SECONDS = 600
 """How long a topic's place outlives its messages: longer than any process goes on following it."""
@@ -35,13 +35,13 @@ GRACE_SECONDS = 5
 MOST_IN_GRACE = 20_000
 """... unless there is so much more of it than is to be kept."""
 RESERVED_EVENTS = frozenset(("last_id", "gap"))
-"""What members of a topic with history are told besides what is said there."""
+"""What members of a topic with history receive besides its messages."""
 
 _unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
 
-# KEYS: the keeper, then log and meta of each topic. ARGV: the node that must be the keeper ('': anybody may write), new epoch, log length,
+# KEYS: the writer, then log and meta of each topic. ARGV: the node that must be the writer ('': anybody may write), new epoch, log length,
 # life of messages and of the place in seconds, the channel for how many were kept, ms of grace, most messages in it, then number of the
-# topic, value ... Returns the seq of each topic, or false if the node is not the keeper. Beside epoch and seq, meta has a time (`at`), the
+# topic, value ... Returns the seq of each topic, or false if the node is not the writer. Beside epoch and seq, meta has a time (`at`), the
 # seq that the topic had then (`mark`), and an older one (`old`): up to there all is older than the grace, and may be removed.
 _KEEP = """
 local node, length, life, place = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -85,7 +85,7 @@ return seqs
 
 
 def keeps_history(topic: str) -> bool:
-    """Whether what is said on a topic is kept: `GEOSTREAM_TOPIC_HISTORY` names it, and it is an open one."""
+    """Whether the messages of a topic are kept: `GEOSTREAM_TOPIC_HISTORY` names it, and it is an open one."""
     patterns = conf.TOPIC_HISTORY
     return bool(patterns) and kept(patterns, conf.TOPICS, bool(conf.OPEN_TOPICS), topic)
 
@@ -107,13 +107,13 @@ def is_command(event: str) -> bool:
 
 
 def check_reserved_event(message: TopicMessage) -> None:
-    """`StreamError("bad_request")` if it looks like what the server itself says."""
+    """`StreamError("bad_request")` if its event is one that only the server itself sends."""
     if message.event in RESERVED_EVENTS:
-        raise StreamError("bad_request", f"{message.event!r} is what the server itself says on a topic with history")
+        raise StreamError("bad_request", f"{message.event!r} is an event of the server itself on a topic with history")
 
 
 def topic_feed(topic: str) -> Feed:
-    """The feed of what is said on a topic."""
+    """The feed of a topic's messages."""
     return Feed(PREFIX + topic, FeedOptions(log_length=conf.TOPIC_HISTORY_LENGTH))
 
 
@@ -124,7 +124,7 @@ def stored_message(topic: str, value: bytes) -> TopicMessage:
 
 
 async def keep(messages: Sequence[TopicMessage], node: str = "") -> bool:
-    """Write down what was said, in one step; as the keeper, if a node is named. False if that is not the keeper. Else at least once."""
+    """Store messages in one step; as the writer, if a node is named. False if that is not the writer. Else at least once."""
     keys, arguments = _call(dict.fromkeys(message.topic for message in messages), messages, node)
     with refusing():
         seqs = await async_redis().register_script(_KEEP)(keys, arguments)
@@ -132,7 +132,7 @@ async def keep(messages: Sequence[TopicMessage], node: str = "") -> bool:
 
 
 def keep_sync(message: TopicMessage) -> None:
-    """The same from a thread or a command, which is never the keeper."""
+    """The same from a thread or a command, which is never the writer."""
     keys, arguments = _call([message.topic], [message], "")
     with refusing():
         seqs = sync_redis().register_script(_KEEP)(keys, arguments)

@@ -1,7 +1,7 @@
-"""One member's view of what is said on a topic with history.
+"""One member's view of the messages of a topic with history.
 
-Members that speak alike share every frame. After what was said in one turn comes `last_id`, a cursor: whoever has received it has
-everything up to there. What a slow client did not get is counted and told as `gap`.
+Members with the same encoder share every frame. After the messages of one turn comes `last_id`, a cursor: a client that has received it
+has everything up to there. What a slow client did not get is counted, and the client receives the count as `gap`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Everything:
 
     @property
     def matches(self) -> Callable[[Item], bool]:
-        """It does."""
+        """Every item matches."""
         return lambda item: True
 
 
@@ -43,20 +43,20 @@ class Variant(NamedTuple):
 
 
 class HistoryEncoder(Interned[Variant]):
-    """Turns what was said into frames of one variant."""
+    """Encodes messages as frames of one variant."""
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
-        """What was said, a gap before it, and where that leads."""
+        """The messages, a `gap` before them if some were lost, and `last_id` after them."""
         topic, encoder = self.variant
         run = [TopicMessage(topic, "gap", b'{"count":%d}' % gap)] if gap else []
-        run += [spoken(topic, delivery.item) for delivery in deliveries if delivery.item is not None]
+        run += [message_of(topic, delivery.item) for delivery in deliveries if delivery.item is not None]
         if deliveries:
             run.append(TopicMessage(topic, "last_id", f'{{"id":"{deliveries[-1].cursor}"}}'.encode()))
         return encoder.broadcast(run)
 
 
-def spoken(topic: str, item: Item) -> TopicMessage:
-    """What an item of a topic's feed says; read once."""
+def message_of(topic: str, item: Item) -> TopicMessage:
+    """The message of an item of a topic's feed, decoded once."""
     message: TopicMessage | None = item.forms.get(TopicMessage)
     if message is None:
         message = item.forms[TopicMessage] = stored_message(topic, item.value)
@@ -64,7 +64,7 @@ def spoken(topic: str, item: Item) -> TopicMessage:
 
 
 class HistoryView(View):
-    """Tells one member. Its queue drops the oldest of what waits for a slow client, and counts it."""
+    """Delivers to one member. Its queue drops the oldest of what waits for a slow client, and counts it."""
 
     def __init__(self, member: Member) -> None:
         encoder = HistoryEncoder.of(Variant(member.topic, member.encoder))
@@ -76,30 +76,30 @@ class HistoryView(View):
         self._member = member
 
     def deliver(self, run: Sequence[Delivery], shared: dict[deliveries.Encoder, object]) -> None:
-        """Tell what was said in one turn, but not what is for all others: of that, only where it leads."""
+        """Deliver the messages of one turn. Of one that is not for this member, only its cursor."""
         wanted = [self._seen(delivery) for delivery in run]
         before = self.log.dropped
         super().deliver(wanted, shared if wanted == list(run) else {})
         self._count(len(run), self.log.dropped - before)
 
     def lost(self, count: int) -> None:
-        """Messages that will never come, or only other names of places: the client is told where it is now."""
+        """Count messages that are lost, if any, and deliver the present cursor: it has changed, perhaps only in its epoch."""
         super().lost(count)
         assert self.follows is not None
         here = self.follows.cursor
         self.outbox.deliver(self, [Delivery("event", "", None, here.epoch, here.seq)], {})
 
     def _seen(self, delivery: Delivery) -> Delivery:
-        if delivery.item is None or spoken(self._member.topic, delivery.item).without != self._member.id:
+        if delivery.item is None or message_of(self._member.topic, delivery.item).without != self._member.id:
             return delivery
         return Delivery("event", delivery.key, None, delivery.epoch, delivery.seq)
 
-    def _count(self, told: int, dropped: int) -> None:
-        """For the operators' view, as rooms count what they tell."""
-        self._member.delivered += told
+    def _count(self, delivered: int, dropped: int) -> None:
+        """For the operators' view, as rooms count what they deliver."""
+        self._member.delivered += delivered
         room = self._member.room
         if room is not None:
-            room.delivered += told
+            room.delivered += delivered
             room.dropped += dropped
             if next(iter(room.members.values())) is self._member:
-                room.published += told
+                room.published += delivered

@@ -1,8 +1,8 @@
 """Writes what backends publish to the histories of topics. All processes receive it, and one of them, the writer, stores it: otherwise
 there would be doubles.
 
-Every process holds what it has received until it hears that it was written. When the writer dies another process takes over within a few
-seconds and goes on where it stopped: messages come late, not never. Unlike a `Leader`, a writer that Redis did not answer for a while
+Every process holds a message until it receives the notice that it was written. When the writer dies another process takes over within a
+few seconds and goes on where it stopped: messages come late, not never. Unlike a `Leader`, a writer that Redis did not answer for a while
 remains the writer until another one is announced: what it holds must not be lost with its lease.
 """
 

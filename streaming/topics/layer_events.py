@@ -1,7 +1,7 @@
 """Changes of a layer as events of its topic.
 
-The topic stands for the subscription and no event carries a reference, so members of a topic that speak alike share every frame. What an
-event says is made once for all topics; what goes over the wire, once for each topic and way of speaking.
+The topic stands for the subscription and no event carries a reference, so members of a topic with the same encoder share every frame. The
+payload of an event is made once for all topics; its frame, once for each topic and encoder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LayerVariant(NamedTuple):
 
 
 class LayerEncoder(Interned[LayerVariant]):
-    """Turns deliveries into frames of one variant: `added`, `updated` and `deleted`."""
+    """Encodes deliveries as frames of one variant: `added`, `updated` and `deleted`."""
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """One event a delivery, in one piece if they are bytes for a transport: else every member's sender would join them."""
@@ -45,15 +45,15 @@ class LayerEncoder(Interned[LayerVariant]):
 
 
 def event_payload(delivery: Delivery, presentation: Presentation) -> bytes:
-    """What an event says: the feature, or the id and the reason of a deletion, and the cursor if there is a promise."""
+    """The payload of an event: the feature, or the id and the reason of a deletion, and the cursor if there is a promise."""
     payload: bytes | None = delivery.frames.get(presentation)
     if payload is None:
         cursor = b"" if delivery.seq is None else f',"cursor":"{delivery.cursor}"'.encode()
-        payload = delivery.frames[presentation] = b"{%b%b}" % (_said(delivery, presentation), cursor)
+        payload = delivery.frames[presentation] = b"{%b%b}" % (_content(delivery, presentation), cursor)
     return payload
 
 
-def _said(delivery: Delivery, presentation: Presentation) -> bytes:
+def _content(delivery: Delivery, presentation: Presentation) -> bytes:
     if delivery.item is None:
         return f'"id":{delivery.key},"reason":"{delivery.reason}"'.encode()
     return b'"feature":' + presentation.geojson(delivery.item)

@@ -1,6 +1,6 @@
 """Names of topics and events, and patterns of topics.
 
-A topic is literal: what looks like a Redis pattern is refused, so that nobody hears what is said elsewhere.
+A topic is literal: what looks like a Redis pattern is refused, so that no client receives the messages of other topics.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def check_event(event: str) -> None:
 
 
 def is_allowed_event(event: str) -> bool:
-    """Whether backends may publish an event of this name: it is one, and not what the server itself says of presence."""
+    """Whether backends may publish an event of this name: it is valid, and not one of the server's presence events."""
     try:
         check_event(event)
     except StreamError:

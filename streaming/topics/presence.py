@@ -35,7 +35,7 @@ OPENING = 16
 SWEEPING = 100
 STOP_SECONDS = 3.0
 
-Told = Callable[[str, str, str, int, list[str] | None], None]
+PresenceCallback = Callable[[str, str, str, int, list[str] | None], None]
 """Topic, member id, key, how many are there now and, if they are few, their ids."""
 
 
@@ -61,8 +61,8 @@ class Presence:
     def __init__(self, hub: Hub, rooms: Rooms, leases: Leases, clock: Clock | None = None) -> None:
         self.tracked: dict[str, Tracked] = {}
         """The members of this process that are shown, by id."""
-        self.on_joined: Told | None = None
-        self.on_left: Told | None = None
+        self.on_joined: PresenceCallback | None = None
+        self.on_left: PresenceCallback | None = None
         self._hub = hub
         self._rooms = rooms
         self._clock = clock
@@ -77,7 +77,7 @@ class Presence:
         self._opener = Worker(self._open_some, lambda: self._unopened)
         leases.on_dead(self._sweep, OWNED)
 
-    # -- what members want -------------------------------------------------
+    # -- members of this process -------------------------------------------
 
     def join(self, member: Member, key: str, meta: dict[str, Any]) -> None:
         """Show a member; returns at once. It is given the state once it is in it, and from then on all changes.
@@ -114,7 +114,7 @@ class Presence:
             self._set(tracked, tracked.key, next_meta(tracked.meta, custom))
 
     def leave(self, member: Member) -> None:
-        """Do not show a member any more. Unless it has left the topic it is still told of the others."""
+        """Do not show a member any more. Unless it has left the topic it still receives the presence of the others."""
         room = self._topics.get(member.topic)
         if room is None:
             return
@@ -132,7 +132,7 @@ class Presence:
         elif room.replica is None:
             self._open(room)
 
-    # -- what others want to know ------------------------------------------
+    # -- queries -----------------------------------------------------------
 
     async def count(self, topic: str) -> int:
         """How many members a topic has, everywhere. `StreamError("redis_unavailable")`, as for all of these."""
@@ -239,7 +239,7 @@ class Presence:
             if key in values:
                 self._stored(batch[key], answer, outcome)
             elif outcome == "d" or self._repeating:
-                _tell(self.on_left, answer, key, batch[key].key)
+                _notify(self.on_left, answer, key, batch[key].key)
         room = self._topics.get(answer.topic)
         if room is not None and room.replica is None:
             self._open(room)
@@ -248,7 +248,7 @@ class Presence:
         tracked.stored = True
         if outcome == "a" or not tracked.announced:
             tracked.announced = True
-            _tell(self.on_joined, answer, tracked.member.id, tracked.key)
+            _notify(self.on_joined, answer, tracked.member.id, tracked.key)
 
     def _announce(self, answer: Answer) -> None:
         feed = presence_feed(answer.topic).name
@@ -282,15 +282,15 @@ class Presence:
                 if swept.entries:
                     self._announce(swept)
                 for key, entry in swept.entries.items():
-                    _tell(self.on_left, swept, key, entry.key)
+                    _notify(self.on_left, swept, key, entry.key)
                 if swept.more:
                     topics.append(swept.topic)
 
 
-def _tell(told: Told | None, answer: Answer, member_id: str, key: str) -> None:
-    if told is None:
+def _notify(callback: PresenceCallback | None, answer: Answer, member_id: str, key: str) -> None:
+    if callback is None:
         return
     try:
-        told(answer.topic, member_id, key, answer.count, answer.ids)
+        callback(answer.topic, member_id, key, answer.count, answer.ids)
     except Exception:
         logger.exception("that %s came to or left %s could not be reported", member_id, answer.topic)

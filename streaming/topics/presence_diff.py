@@ -1,6 +1,6 @@
-"""What clients are told of presence: a state, or the difference between what they were told and what is.
+"""Presence messages: a `presence_state`, or a `presence_diff` between the state that clients hold and the present one.
 
-Everything is computed from whole pictures, so that what came and went in between is never mentioned. A member in a diff is one that a
+Everything is computed from whole pictures, so that members who came and went in between are not in it. A member in a diff is one that a
 client does not hold, or holds differently; an update is a join and a leave at once, told apart by `phx_ref`.
 """
 
@@ -16,7 +16,7 @@ from streaming.core.items import Item
 from .presence_entry import Entry, entry_of
 
 Picture = Mapping[str, Item | None]
-"""Members by id as somebody was told of them."""
+"""Members by id, as some clients hold them."""
 
 
 class Diff:
@@ -46,11 +46,11 @@ class Diff:
         return msgspec.json.encode({"joins": _with_metas(self._joins), "leaves": _with_metas(self._leaves)})
 
 
-def difference(keys: Iterable[str], now: Picture, *told: Picture) -> Diff:
-    """What brings clients that hold any of the pictures `told` to `now`, as far as these members go."""
+def difference(keys: Iterable[str], now: Picture, *held: Picture) -> Diff:
+    """The difference that brings clients with any of the pictures `held` to `now`, as far as these members go."""
     diff = Diff()
     for key in keys:
-        diff.step(now.get(key), *(picture.get(key) for picture in told))
+        diff.step(now.get(key), *(picture.get(key) for picture in held))
     return diff
 
 

@@ -1,4 +1,4 @@
-"""What is known of one member: under which key it is shown, with which meta, and whose it is.
+"""Presence entries: one member's key, its meta, and the node (server process) that it belongs to.
 
 Stored as canonical JSON whose last field is the node, so that Redis finds a dead node's members without reading any of it. The meta is
 the developer's but for `phx_ref`, which names this version of it; the same bytes go to every client.
@@ -24,7 +24,7 @@ ENDING = b'"node":"%b"}'
 
 _REFS = ("phx_ref", "phx_ref_prev")
 _KEPT = ("online_at", "user")
-"""What an update leaves as it was, unless it says otherwise."""
+"""Fields of the meta that an update keeps, unless it sets them."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True):
         return _referred(self.meta).phx_ref
 
     def replacing(self, old: Entry) -> msgspec.Raw | dict[str, Any]:
-        """Its meta as those are told who hold an old one."""
+        """Its meta for clients that hold an old one."""
         if old.key != self.key:
             return self.meta
         return {**msgspec.json.decode(self.meta), "phx_ref_prev": old.ref}
@@ -55,7 +55,7 @@ _referred = msgspec.json.Decoder(_Referred).decode
 
 
 def entry_of(item: Item) -> Entry:
-    """What an item of a presence feed says, read once."""
+    """The entry of an item of a presence feed, parsed once."""
     entry = item.forms.get(Entry)
     if entry is None:
         entry = item.forms[Entry] = parse_entry(item.value)

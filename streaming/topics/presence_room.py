@@ -1,7 +1,8 @@
-"""One topic's presence as this process tells it to its members.
+"""Delivers the presence of one topic to its members in this process.
 
-Whoever comes is given the state as soon as they are in it themselves, and from then on what changes: not each change, but every so often
-the difference between what was told and what is. In a large room only the number is told, for lists would grow with its square.
+A member receives the state as soon as it is in it itself, and from then on what changes: not each change, but every so often the
+difference between the state it holds and the present one. In a large room members receive only their number, for lists would grow with
+its square.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from .rooms import Encoded, Member, Rooms
 logger = logging.getLogger(__name__)
 
 COUNT_SECONDS = 1.0
-"""Least time between two counts told."""
-CALMER = 0.8
-"""Part of the most members that are listed, below which a large room is listed again."""
+"""Least time between two deliveries of the count."""
+LIST_AGAIN_BELOW = 0.8
+"""A large room is listed again once it has fewer members than this part of `GEOSTREAM_PRESENCE_LIST`."""
 
 Missing = Callable[[str, list[str]], None]
 
@@ -47,7 +48,7 @@ class Clock(Protocol):
 
 
 class PresenceRoom:
-    """Observes the feed of a topic while somebody here is told of it.
+    """Observes the feed of a topic while members in this process receive its presence.
 
     `missing` is called with members of this process that should be in it and are not.
     """
@@ -64,41 +65,41 @@ class PresenceRoom:
         self._listing: dict[str, Member] = {}
         self._counting: dict[str, Member] = {}
         self._crowded = False
-        self._shown: dict[str, Item] = {}  # what those who list were told
+        self._shown: dict[str, Item] = {}  # the state that listing members hold
         self._changed: dict[str, None] = {}  # members that may differ from what is shown
-        self._fresh: list[tuple[set[str], Picture]] = []  # who was told otherwise: their state was newer than what is shown
-        self._told_count = -1
+        self._fresh: list[tuple[set[str], Picture]] = []  # members that hold another state, newer than what is shown
+        self._last_count = -1
         self._counted_at = 0.0
         self._timers: dict[Callable[[], None], Timer] = {}
 
-    # -- who is told -------------------------------------------------------
+    # -- subscribers -------------------------------------------------------
 
     def __contains__(self, member: Member) -> bool:
         return any(member.id in some for some in (self._waiting, self._listing, self._counting))
 
     @property
     def empty(self) -> bool:
-        """Whether nobody here is told."""
+        """Whether there are no subscribers."""
         return not (self._waiting or self._listing or self._counting)
 
     def add(self, member: Member) -> None:
-        """The member is given the state once they are in it, then what changes."""
+        """The member receives the state once it is in it, then what changes."""
         self._waiting[member.id] = member
 
     def hide(self, member: Member) -> None:
-        """The member is not shown any more, and still told of the others."""
+        """The member is not shown any more, and still receives the presence of the others."""
         self.tracked.discard(member.id)
         if member.id in self._waiting and self.replica is not None:
             self._refresh()
 
     def remove(self, member: Member) -> None:
-        """The member is told nothing any more."""
+        """The member receives nothing any more."""
         self.tracked.discard(member.id)
         for some in (self._waiting, self._listing, self._counting):
             some.pop(member.id, None)
 
     def open(self, replica: Replica) -> None:
-        """From now on there is something to tell."""
+        """Begin to deliver: the replica is there."""
         self.replica = replica
         replica.observe(self)
         self._find_missing()
@@ -107,7 +108,7 @@ class PresenceRoom:
         self._refresh()
 
     def close(self) -> None:
-        """Nobody here is told any more."""
+        """Deliver nothing any more."""
         self.closed = True
         for timer in self._timers.values():
             timer.cancel()
@@ -115,7 +116,7 @@ class PresenceRoom:
         if self.replica is not None:
             self.replica.unobserve(self)
 
-    # -- what the replica says ---------------------------------------------
+    # -- changes of the replica --------------------------------------------
 
     def changed(self, changes: Sequence[Change]) -> None:
         """What happened in one turn."""
@@ -141,18 +142,18 @@ class PresenceRoom:
         if missing := [key for key in self.tracked if key not in self._items]:
             self._missing(self.topic, missing)
 
-    # -- what is told ------------------------------------------------------
+    # -- delivery ----------------------------------------------------------
 
     def _refresh(self) -> None:
         self._choose_mode()
-        self._welcome()
+        self._send_first_state()
         if self._crowded:
             self._changed.clear()
         elif self._changed:
-            self._after(conf.PRESENCE_BATCH_SECONDS, self._tell_changes)
-        if self._count_listeners and len(self._items) != self._told_count:
+            self._after(conf.PRESENCE_BATCH_SECONDS, self._deliver_changes)
+        if self._count_listeners and len(self._items) != self._last_count:
             since = self._clock.time() - self._counted_at
-            self._after(max(conf.PRESENCE_BATCH_SECONDS, COUNT_SECONDS - since), self._tell_count)
+            self._after(max(conf.PRESENCE_BATCH_SECONDS, COUNT_SECONDS - since), self._deliver_count)
 
     def _choose_mode(self) -> None:
         count = len(self._items)
@@ -160,52 +161,52 @@ class PresenceRoom:
             self._crowded = True
             self._shown = {}
             self._fresh.clear()
-            self._tell(self._listing, "presence_state", b"{}")
-            self._told_count = -1
-        elif self._crowded and count < CALMER * conf.PRESENCE_LIST:
+            self._deliver(self._listing, "presence_state", b"{}")
+            self._last_count = -1
+        elif self._crowded and count < LIST_AGAIN_BELOW * conf.PRESENCE_LIST:
             self._crowded = False
             self._shown = {key: item for key, item in self._items.items() if key not in self._waiting}
             self._changed = dict.fromkeys(key for key in self._waiting if key in self._items)
-            self._tell(self._listing, "presence_state", encoded_state(self._shown.values()))
+            self._deliver(self._listing, "presence_state", encoded_state(self._shown.values()))
 
-    def _welcome(self) -> None:
-        """Give the state to those who are in it now."""
+    def _send_first_state(self) -> None:
+        """Send the state to waiting members that are in it now."""
         ready = [member for key, member in self._waiting.items() if key in self._items or key not in self.tracked]
         listing = []
         for member in ready:
             del self._waiting[member.id]
             if _wants_count(member):
                 self._counting[member.id] = member
-                self._give_count(member)
+                self._send_count(member)
             else:
                 self._listing[member.id] = member
                 listing.append(member)
         if self._crowded:
             for member in listing:
-                self._give_count(member)
+                self._send_count(member)
         elif listing:
-            self._give_state(listing)
+            self._send_state(listing)
 
-    def _give_state(self, members: list[Member]) -> None:
+    def _send_state(self, members: list[Member]) -> None:
         state = encoded_state(self._items.values())
         for member in members:
             member.push("presence_state", state)
         self._fresh.append(({member.id for member in members}, {key: self._items.get(key) for key in self._changed}))
 
-    def _give_count(self, member: Member) -> None:
+    def _send_count(self, member: Member) -> None:
         member.push("presence_state", b"{}")
         member.push("presence_count", _encoded_count(len(self._items)))
 
-    def _tell_changes(self) -> None:
+    def _deliver_changes(self) -> None:
         diff = difference(self._changed, self._items, self._shown)
         others = dict(self._listing)
         for ids, picture in self._fresh:
             if _differs(picture, self._shown, self._items):
                 group = {key: others.pop(key) for key in ids if key in others}
                 own = difference(self._changed, self._items, self._shown, {**self._shown, **picture})
-                self._tell(group, "presence_diff", own.encoded())
+                self._deliver(group, "presence_diff", own.encoded())
         if diff:
-            self._tell(others, "presence_diff", diff.encoded())
+            self._deliver(others, "presence_diff", diff.encoded())
         for key in self._changed:
             item = self._items.get(key)
             if item is None:
@@ -219,21 +220,21 @@ class PresenceRoom:
     def _count_listeners(self) -> dict[str, Member]:
         return {**self._counting, **self._listing} if self._crowded else self._counting
 
-    def _tell_count(self) -> None:
+    def _deliver_count(self) -> None:
         count = len(self._items)
-        if count != self._told_count:
-            self._told_count = count
+        if count != self._last_count:
+            self._last_count = count
             self._counted_at = self._clock.time()
-            self._tell(self._count_listeners, "presence_count", _encoded_count(count))
+            self._deliver(self._count_listeners, "presence_count", _encoded_count(count))
 
-    def _tell(self, members: Mapping[str, Member], event: str, payload: bytes) -> None:
+    def _deliver(self, members: Mapping[str, Member], event: str, payload: bytes) -> None:
         run, shared = [TopicMessage(self.topic, event, payload)], Encoded()
         for member in list(members.values()):
             try:
                 member.deliver(run, shared)
             except Exception:
-                logger.exception("presence on %s could not be told", self.topic)
-                member.outbox.on_slow("presence could not be told; reconnect")
+                logger.exception("presence on %s could not be delivered", self.topic)
+                member.outbox.on_slow("presence could not be delivered; reconnect")
         room = self._rooms.get(self.topic)
         if room is not None:
             room.published += 1
@@ -259,7 +260,7 @@ def _encoded_count(count: int) -> bytes:
 
 
 def _differs(picture: Picture, shown: Picture, now: Picture) -> bool:
-    """Whether those who were given this picture must be told something else than the others."""
+    """Whether members that hold this picture need another difference than the others."""
     return any(
         _value(item) not in (_value(shown.get(key)), _value(now.get(key)))
         or (_value(now.get(key)) == _value(shown.get(key)) != _value(item))

@@ -1,4 +1,4 @@
-"""Writes who is on which topic to the database, behind, together with the recorder's rows, for the admin."""
+"""Writes the members of topics to the database for the admin, a little later than they change, together with the recorder's rows."""
 
 from __future__ import annotations
 

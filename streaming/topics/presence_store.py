@@ -1,7 +1,7 @@
-"""Who is present, as Redis keeps it: a feed for each topic, and which topics a node (a server process) has members on.
+"""Presence in Redis: a feed of entries for each topic, and the list of topics that a node (a server process) has members on.
 
 Feed and lists change in one atomic step, so nothing is ever shown that nobody would sweep. All of it may be repeated: what was stored
-already is stored again without anybody being told.
+already is stored again without a change in the feed.
 """
 
 from __future__ import annotations

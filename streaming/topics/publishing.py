@@ -1,4 +1,4 @@
-"""Telling a topic something from anywhere: a view, a task, a command, a signal."""
+"""Publishes messages on topics from the Python code of a project: from a view, a task, a command, a signal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .names import check_event, check_topic
 
 
 def broadcast(topic: str, event: str, payload: Any) -> int:
-    """Tell everybody on a topic, in every process; returns how many processes heard it, or 1 if it was kept in the topic's history.
+    """Send an event to all members of a topic, in every process. Returns how many processes received it, or 1 if the topic keeps a history.
 
     JSON, or bytes for a binary push. `StreamError("redis_unavailable")`, or "bad_request" for names that cannot be.
     """
@@ -23,8 +23,8 @@ def broadcast(topic: str, event: str, payload: Any) -> int:
         keep_sync(message)
         return 1
     with refusing():
-        heard: Any = sync_redis().publish(BROADCAST_CHANNEL, _packed(message))
-    return int(heard)
+        received: Any = sync_redis().publish(BROADCAST_CHANNEL, _packed(message))
+    return int(received)
 
 
 async def abroadcast(topic: str, event: str, payload: Any) -> int:

@@ -1,6 +1,6 @@
-"""Envelopes: pushes that a backend answers, one by one, instead of telling everybody on the topic.
+"""Envelopes: pushes that a backend answers one by one, instead of publishing to all members of the topic.
 
-An envelope says who pushed what, and where the answer goes. Only topics of `GEOSTREAM_PUSH_ENVELOPES` have them.
+An envelope has who pushed what, and where the answer goes. Only topics of `GEOSTREAM_PUSH_ENVELOPES` have them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Envelope(msgspec.Struct):
-    """What a backend hears on `envelope:<topic>:<event>`."""
+    """What a backend receives on `envelope:<topic>:<event>`."""
 
     push: str
     reply_to: str
@@ -37,7 +37,7 @@ class Envelope(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What a backend publishes on `reply_to`: the `push` it answers, and what to tell the client."""
+    """What a backend publishes on `reply_to`: the `push` it answers, and the answer to the client."""
 
     push: str
     status: Literal["ok", "error"] = "ok"

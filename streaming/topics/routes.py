@@ -1,4 +1,4 @@
-"""Which channel serves which topic: patterns in order, as in Django's URL configuration.
+"""Routes: which channel serves which topic. Patterns in order, as in Django's URL configuration.
 
 The project's own, in the module that `GEOSTREAM_TOPICS` names, come before the built-in ones.
 """
@@ -55,7 +55,7 @@ def resolve(name: str) -> TopicPattern | None:
 def topic_patterns(module: str, open_topics: bool) -> Sequence[TopicPattern]:
     """The project's own patterns in their order, then those of the installed parts, the most specific first.
 
-    `open_topics`: every other topic is open to whoever has a token for it, and bridged to Redis.
+    `open_topics`: every other topic is open to clients that have a token for it, and bridged to Redis.
     """
     own = import_module(module).topicpatterns if module else []
     if not all(isinstance(entry, TopicPattern) for entry in own):

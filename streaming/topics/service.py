@@ -1,4 +1,4 @@
-"""What one process runs for topics: the bus, the rooms, presence, histories and the bridge to Redis."""
+"""The service of topics in one process: the bus, the rooms, presence, histories and the bridge to Redis."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Topics(Service):
         self._tasks = TaskSet()
 
     async def start(self) -> None:
-        """Listen, and tell the time."""
+        """Receive from Redis, and send the time to the topic `system` every second."""
         announce_open_tokens()
         await self.bus.start()
         if self.history is not None:
@@ -48,7 +48,7 @@ class Topics(Service):
         self.runtime.hub.every(1.0, Clock(self.rooms).tick)
 
     async def stop(self) -> None:
-        """Everybody here has left."""
+        """End all members of this process."""
         self._tasks.cancel()
         if self.history is not None:
             await self.history.writer.stop()

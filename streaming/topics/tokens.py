@@ -1,4 +1,4 @@
-"""Channel tokens: who may join which topic, as a JSON web token that a client carries there; and who is given one.
+"""Channel tokens: JSON web tokens that allow a client to join a topic, and the rules for who is given one.
 
 They are Tangram's: HS256, with the claims `id`, `channel` and `exp`. Any program with the same signing key may make them. They are
 never access tokens, nor are access tokens channel tokens. No token is ever in an error or in the log.
@@ -48,7 +48,7 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a valid channel token says. `expires` is in seconds since 1970."""
+    """The claims of a valid channel token. `expires` is in seconds since 1970."""
 
     id: str
     channel: str
@@ -106,11 +106,11 @@ def mint(id: str, channel: str, lifetime: float | None = None) -> str:
 
 
 def verify(token: str) -> Claims:
-    """What a token says. `StreamError("token_expired")`, or `token_invalid` if it was not made with our key or is no channel token."""
+    """The claims of a token. `StreamError("token_expired")`, or `token_invalid` if it was not made with our key or is no channel token."""
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise StreamError("token_invalid", "the token is too long or not a JSON web token")
     try:
-        claims = ChannelToken(token)  # type: ignore[arg-type]  # upstream says it takes tokens; it takes their text
+        claims = ChannelToken(token)  # type: ignore[arg-type]  # declared to take tokens; it takes their text
     except ExpiredTokenError:
         raise StreamError("token_expired", "the token has expired") from None
     except TokenError as error:
@@ -121,7 +121,7 @@ def verify(token: str) -> Claims:
 async def issue(user: Any, channel: str, id: str | None = None) -> Issued:
     """A token for a channel, if the user (perhaps nobody) may have one.
 
-    Without `id` it is the user's name, for nobody eight random characters. `StreamError` says what is missing: `unauthenticated`,
+    Without `id` it is the user's name, for nobody eight random characters. `StreamError` if something is missing: `unauthenticated`,
     `forbidden`, or `bad_request` for what cannot be.
     """
     name = user.get_username() if user.is_authenticated else "".join(secrets.choice(_ALPHANUMERIC) for _ in range(8))
@@ -135,7 +135,7 @@ async def issue(user: Any, channel: str, id: str | None = None) -> Issued:
 
 
 def announce_open_tokens() -> None:
-    """Say in the log that anybody is given tokens, when a server starts; not in its workers, so that it is said once."""
+    """Log a warning if anybody is given tokens, when a server starts; not in its workers, so that it is logged once."""
     if conf.OPEN_TOKENS and parent_process() is None:
         logger.warning("GEOSTREAM_OPEN_TOKENS is on: POST /token gives anybody a token for any topic but %r, under any name", ADMIN)
 

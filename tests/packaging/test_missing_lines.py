@@ -67,7 +67,7 @@ def test_each_line_that_is_missing_is_one_message(project: Project) -> None:
     errors = told(project, "check")
     assert set(messages(errors)) == {
         "(streaming.E006) There is no channel layer.",
-        "(streaming.E007) It is not said where Redis is.",
+        "(streaming.E007) Redis is not configured.",
         "(streaming.E008) streaming.redis_data is needed by streaming.dialects.redis_commands.",
         "(streaming.E015) ASGI_APPLICATION is not set.",
         "(streaming.E014) The templates of GeoStream are not found.",

@@ -1,4 +1,4 @@
-"""How the messages of one peer are written, and what first bytes say about it.
+"""The encoding of one peer's messages: format, compression, and variants of them.
 
 An `Encoding` is hashable and normal: two encodings that give the same bytes are equal, so encoded forms can be shared between peers.
 Use `Encoding.of`, which keeps it so.

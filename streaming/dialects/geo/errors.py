@@ -1,4 +1,4 @@
-"""How a frame that is no message is refused, with what is needed to answer it."""
+"""Decoding errors: refusals of frames that are no messages, with what is needed to answer them."""
 
 from __future__ import annotations
 

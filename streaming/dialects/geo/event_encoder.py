@@ -13,8 +13,8 @@ from streaming.core.interning import Interned
 from streaming.engine.senders import Framing
 
 from .encoding import Encoding, is_text
+from .message_encoder import event_bytes
 from .messages import EventType
-from .outbound import event_bytes
 
 
 class _StoredEvent(msgspec.Struct):
@@ -45,7 +45,7 @@ class EventEncoder(Interned[EventVariant]):
         self._text = is_text(variant.encoding)
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
-        """One message for each event; the first one says how many events before it were lost."""
+        """One message for each event; the first one has the number of events that were lost before it."""
         payloads = [self._single(delivery, gap if not index else 0) for index, delivery in enumerate(deliveries)]
         return self.variant.framing.pack(payloads, self._text)
 

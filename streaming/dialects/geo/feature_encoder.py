@@ -17,8 +17,8 @@ from streaming.engine.senders import Framing
 from streaming.features.geojson import deletion
 
 from .encoding import Encoding, is_text
+from .message_encoder import feature_data_bytes
 from .messages import ChangeType
-from .outbound import feature_data_bytes
 
 MAX_BATCH_BYTES = 900 * 1024
 """Limit of the GeoJSON text of one batch, so that with escaping and envelope a message stays below 1 MiB."""

@@ -1,6 +1,6 @@
-"""What a handshake leads to.
+"""Negotiates the encoding of a connection: the answer to a handshake.
 
-The ack travels in the encoding the handshake came in, so that every peer can read it, whatever it asked for; what the ack says holds
+The ack travels in the encoding the handshake came in, so that every peer can read it, whatever it asked for; what the ack names holds
 from the next message on, both ways.
 """
 

@@ -99,7 +99,7 @@ class Handshake(Message, frozen=True, tag="handshake"):
 
 
 class HandshakeAck(Message, frozen=True, tag="handshake_ack"):
-    """The server says which encoding holds from now on."""
+    """The server's answer to a handshake: the encoding that holds from now on."""
 
     version: U32
     format: MessageFormat

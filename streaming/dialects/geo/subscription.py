@@ -1,4 +1,4 @@
-"""What the subscriptions of a client have in common, and what they need of its session."""
+"""The base class of a client's subscriptions, and the part of its session that they use."""
 
 from __future__ import annotations
 
@@ -106,6 +106,6 @@ class Subscription(ABC):
             raise StreamError("unknown_subscription", f"the subscription has ended: its {source} may no longer be read")
 
     def _end(self, reason: StreamError) -> None:
-        """Tell the client that the subscription has ended."""
+        """Notify the client that the subscription has ended."""
         self._session.forget(self.id)
         self._session.refuse(StreamError(reason.code, f"{reason.message}; the subscription has ended"), self.id)

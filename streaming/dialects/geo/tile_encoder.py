@@ -15,8 +15,8 @@ from streaming.engine.senders import Framing
 from streaming.tiles.grid import Tile
 
 from .encoding import Encoding, is_text
+from .message_encoder import encode
 from .messages import DataEncoding, TileData
-from .outbound import encode
 
 if TYPE_CHECKING:
     from streaming.tiles.tile_updates import TileUpdate

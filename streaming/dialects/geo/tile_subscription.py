@@ -226,7 +226,7 @@ class TileSubscription(Subscription):
     def _on_sent(self) -> None:
         """All tiles of one viewport have been sent.
 
-        Once those of all have, the client is told, if it asked for that.
+        Once those of all have, the client is notified, if it asked for that.
         """
         viewports = [part.viewport for part in self._parts.values()]
         if self._moving or not all(each.up_to_date for each in viewports) or not any(each.progressed for each in viewports):
@@ -238,7 +238,7 @@ class TileSubscription(Subscription):
             self._session.send(TilesReady(self.id))
 
     def _on_refused(self, tile: Tile, error: StreamError) -> None:
-        """A tile cannot be rendered. The client is told of the first one only, until all others have been sent."""
+        """A tile cannot be rendered. The client is sent an error for the first one only, until all others have been sent."""
         if not self._error_sent:
             self._error_sent = True
             self._session.refuse(StreamError(error.code, f"tile {tile.z}/{tile.x}/{tile.y}: {error.message}"), None)

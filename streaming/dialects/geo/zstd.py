@@ -1,7 +1,7 @@
-"""zstd frames of peers nobody vouches for.
+"""Compresses zstd frames, and decompresses those of untrusted peers.
 
 Two things never go wrong here: no frame, however it lies about its size, makes more than the caller's limit of bytes; and no peer is sent a
-frame that it cannot read. Rust peers of `oxigdal-ws` write compressed blocks of their own making (`zstd_dialect`), which only they can
+frame that it cannot read. Rust peers of `oxigdal-ws` write compressed blocks of their own making (`oxiarc_zstd`), which only they can
 read; what they and everybody else can read is a stored frame.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import zstandard
 
 from ...core.errors import StreamError
-from .zstd_dialect import decompress_frame
+from .oxiarc_zstd import decompress_frame
 from .zstd_frame import BLOCK_MAX, MAGIC, CorruptFrame, Frame, parse_frame
 
 LEVEL = 3

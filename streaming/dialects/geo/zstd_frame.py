@@ -1,4 +1,4 @@
-"""The outside of a zstd frame (RFC 8878, section 3.1.1): header, block headers, checksum.
+"""Parses the structure of a zstd frame (RFC 8878, section 3.1.1): header, block headers, checksum.
 
 Read before anything is decompressed, so that a truncated or oversized frame is refused without any memory being spent on it.
 """

@@ -80,8 +80,8 @@ class PhoenixConnection(WebSocketConnection):
         """Phoenix's server never pings: its clients send heartbeats."""
 
     def _is_idle(self, now: float, loop_time: float) -> bool:
-        heard = max(self.sender.data_received_at - loop_time, self.received_at - now)  # pings count where the server shows them
-        return bool(self._idle_seconds) and -heard > self._idle_seconds
+        last_received = max(self.sender.data_received_at - loop_time, self.received_at - now)  # pings count where the server shows them
+        return bool(self._idle_seconds) and -last_received > self._idle_seconds
 
 
 def offered_token(offered: list[str]) -> str | None:

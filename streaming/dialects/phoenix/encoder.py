@@ -1,6 +1,6 @@
-"""What is said on a topic, as the members of one version and one kind of sender are told it.
+"""Encodes the messages on a topic for members with the same protocol version and the same kind of sender.
 
-An encoder is interned, so that members which speak alike share one, and with it the frames it has made.
+An encoder is interned, so that such members share one, and with it the frames it has made.
 """
 
 from __future__ import annotations

@@ -14,21 +14,21 @@ import msgspec
 from streaming.core.json_depth import exceeds_depth
 
 MAX_DEPTH = 126
-"""Levels of arrays and objects in a payload: what backends in Rust (serde_json) read without being told otherwise."""
+"""Levels of arrays and objects in a payload: what backends in Rust (serde_json) read by default."""
 
 MAX_FIELD_BYTES = 255
 """Of everything in a binary frame but its payload. References may be no longer in text frames: the answer may have to be binary."""
 
 
 class FrameError(ValueError):
-    """Not a frame of the serializer, or not to be written as one; the message says why."""
+    """Not a frame of the serializer, or not to be written as one; the message has the reason."""
 
 
 class Frame(NamedTuple):
     """What a client sent. The payload is JSON text as it was sent or, if `binary`, any bytes.
 
     `join_ref`, `ref`, `topic` and `event` may be any JSON value, though texts (and null for the first two) are all that means something:
-    whoever answers gives them back as they are.
+    an answer gives them back as they are.
     """
 
     join_ref: Any

@@ -1,4 +1,4 @@
-"""Joins of one client: who may, what they are told, and how many of them in which time."""
+"""Joins of one client: permission, rate limit, and the reply."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Joining:
             member, channel = self._member(frame)
             response = await self._ask(channel, frame)
             answer = Reply("ok", {} if response is None else response)
-            msgspec.json.encode(answer.response)  # before anybody is told: it may not be JSON
+            msgspec.json.encode(answer.response)  # before anything is sent: it may not be JSON
         except Refused as refused:
             logger.info("join of %a by %s refused: %s", frame.topic[:SHOWN], session.connection.address, refused)
             self._refuse(frame, refused)
@@ -60,12 +60,12 @@ class Joining:
         await self._enter(frame, member, channel, answer)
 
     async def _enter(self, frame: Frame, member: Member, channel: Channel, answer: Reply) -> None:
-        """Nothing awaits until the client knows: what is said on the topic from now on comes behind the reply."""
+        """Nothing awaits until the reply is sent: messages on the topic from now on come behind it."""
         session = self._session
         before = session.enter(member)
         session.answer(frame, answer)
         if before is not None:
-            session.say_ended(before, "phx_close", {})
+            session.send_end(before, "phx_close", {})
         try:
             await channel.joined()
         except Exception:

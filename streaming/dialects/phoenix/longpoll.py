@@ -1,6 +1,6 @@
 """Long polling: Phoenix Channels for clients behind proxies that let no WebSocket through.
 
-A poll is a GET that waits until there is something to tell; what a client says comes by POST. The client behind both is a peer like any
+A poll is a GET that waits until there is something to send; what a client sends comes by POST. The client behind both is a peer like any
 other, so everything above is the same code. Any process may be asked: requests for a peer of another process are passed on to it.
 """
 
@@ -107,12 +107,12 @@ class PollSender:
     def detach(self) -> None:
         """The peer is gone."""
 
-    def heard(self) -> None:
+    def request_received(self) -> None:
         """A request came."""
         self.data_received_at = asyncio.get_running_loop().time()
 
     async def poll(self, seconds: float) -> list[str]:
-        """What there is to tell, waiting for it if need be. A poll that comes while another waits takes its place."""
+        """The frames for the client; waits for some if there are none. A poll that comes while another waits takes its place."""
         if self._polling is not None:
             self._polling.set()
         polling = self._polling = asyncio.Event()
@@ -161,16 +161,16 @@ class PollPeer(ClientConnection):
 
     async def poll(self) -> tuple[int, list[str]]:
         """The answer to a GET."""
-        self._polled.heard()
+        self._polled.request_received()
         messages = await self._polled.poll(POLL_SECONDS)
-        self._polled.heard()
+        self._polled.request_received()
         if self.closing and not messages:
             return GONE, []
         return (OK if messages else NOTHING), messages
 
-    async def say(self, body: bytes) -> int:
+    async def post(self, body: bytes) -> int:
         """Handle what a POST brings: frames a line, binary ones in base64. The answer's status."""
-        self._polled.heard()
+        self._polled.request_received()
         try:
             frames = [_frame(line) for line in body.decode().split("\n") if line]
         except ValueError:  # neither UTF-8 nor base64

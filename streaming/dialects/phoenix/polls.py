@@ -1,6 +1,6 @@
-"""The pollers of a process, and the way to those of the others.
+"""The clients of a process that poll, and the forwarding of requests to those of other processes.
 
-It leads through Redis, where no token may be read: what is passed on is encrypted with a key that all processes make of their secret one.
+It goes through Redis, where no token may be read: it is encrypted with a key that all processes derive from their secret one.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = POLL_SECONDS + 5.0
 
 
-class Passed(msgspec.Struct, array_like=True):
-    """A request for a poller of another process; without a body it is a poll."""
+class ForwardedRequest(msgspec.Struct, array_like=True):
+    """A request for a poller of another process: with a body a POST, without one a GET."""
 
     number: int
     reply_to: str
@@ -43,8 +43,8 @@ class Passed(msgspec.Struct, array_like=True):
     body: bytes | None
 
 
-class Answered(msgspec.Struct, array_like=True):
-    """What that process says."""
+class PollAnswer(msgspec.Struct, array_like=True):
+    """The answer of that process."""
 
     number: int
     status: int
@@ -60,9 +60,9 @@ class Polls(Service):
         self._node = runtime.hub.node
         self._peers: dict[str, PollPeer] = {}
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Answered]] = {}
-        bus.on_channel(f"geostream:poll:{self._node}", self._passed_to_us)
-        bus.on_channel(f"geostream:polled:{self._node}", self._answered_to_us)
+        self._waiting: dict[int, asyncio.Future[PollAnswer]] = {}
+        bus.on_channel(f"geostream:poll:{self._node}", self._receive_requests)
+        bus.on_channel(f"geostream:polled:{self._node}", self._receive_answers)
 
     def open(self, address: str, principal: Principal, serializer: Serializer, channel_token: str | None) -> str:
         """A new poller; returns its token. `StreamError("too_many_connections")`."""
@@ -80,23 +80,23 @@ class Polls(Service):
         node = node_of(token)
         if node is None:
             return GONE, []
-        return await self._here(token, body) if node == self._node else await self._there(node, token, body)
+        return await self._ask_local(token, body) if node == self._node else await self._ask_remote(node, token, body)
 
     async def stop(self) -> None:
         """Every poller is gone."""
         for peer in list(self._peers.values()):
             peer.leave()
 
-    async def _here(self, token: str, body: bytes | None) -> tuple[int, list[str]]:
+    async def _ask_local(self, token: str, body: bytes | None) -> tuple[int, list[str]]:
         peer = self._peers.get(token)
         if peer is None:
             return GONE, []
-        return await peer.poll() if body is None else (await peer.say(body), [])
+        return await peer.poll() if body is None else (await peer.post(body), [])
 
-    async def _there(self, node: str, token: str, body: bytes | None) -> tuple[int, list[str]]:
+    async def _ask_remote(self, node: str, token: str, body: bytes | None) -> tuple[int, list[str]]:
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
-        request = sealed(Passed(number, f"geostream:polled:{self._node}", token, body))
+        request = encrypted(ForwardedRequest(number, f"geostream:polled:{self._node}", token, body))
         try:
             if not await self._bus.publish(f"geostream:poll:{node}", request):
                 return GONE, []  # that process is no more
@@ -108,38 +108,38 @@ class Polls(Service):
             del self._waiting[number]
         return answered.status, answered.messages
 
-    def _passed_to_us(self, arrivals: Sequence[Arrival]) -> None:
+    def _receive_requests(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
-            request = opened(arrival.payload, Passed)
+            request = decrypted(arrival.payload, ForwardedRequest)
             if request is not None:
                 self.runtime.spawn(self._answer(request))
 
-    async def _answer(self, request: Passed) -> None:
-        status, messages = await self._here(request.token, request.body)
-        self._bus.publish(request.reply_to, sealed(Answered(request.number, status, messages)))
+    async def _answer(self, request: ForwardedRequest) -> None:
+        status, messages = await self._ask_local(request.token, request.body)
+        self._bus.publish(request.reply_to, encrypted(PollAnswer(request.number, status, messages)))
 
-    def _answered_to_us(self, arrivals: Sequence[Arrival]) -> None:
+    def _receive_answers(self, arrivals: Sequence[Arrival]) -> None:
         for arrival in arrivals:
-            answered = opened(arrival.payload, Answered)
+            answered = decrypted(arrival.payload, PollAnswer)
             waiting = None if answered is None else self._waiting.get(answered.number)
             if answered is not None and waiting is not None and not waiting.done():
                 waiting.set_result(answered)
 
 
-T = TypeVar("T", Passed, Answered)
+T = TypeVar("T", ForwardedRequest, PollAnswer)
 
 
-def sealed(passed: Passed | Answered) -> bytes:
-    """As it goes through Redis."""
-    return _cipher(settings.SECRET_KEY).encrypt(msgspec.msgpack.encode(passed))
+def encrypted(message: ForwardedRequest | PollAnswer) -> bytes:
+    """The bytes that go through Redis."""
+    return _cipher(settings.SECRET_KEY).encrypt(msgspec.msgpack.encode(message))
 
 
-def opened(payload: bytes, kind: type[T]) -> T | None:
-    """What another process passed on; None if it was none of ours."""
+def decrypted(payload: bytes, kind: type[T]) -> T | None:
+    """The message that another process has forwarded; None if none of our processes made it."""
     try:
         return msgspec.msgpack.decode(_cipher(settings.SECRET_KEY).decrypt(payload), type=kind)
     except (InvalidToken, msgspec.MsgspecError):
-        logger.warning("something that no process of ours has passed on was published for long polling")
+        logger.warning("something that no process of ours has forwarded was published for long polling")
         return None
 
 

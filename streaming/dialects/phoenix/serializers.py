@@ -1,4 +1,4 @@
-"""What clients are sent, in versions 1 and 2 of the serializer of Phoenix Channels.
+"""The serializers of Phoenix Channels, versions 1 and 2: they write the messages to clients.
 
 Payloads are bytes that stay as they are. No field is ever cut to fit: binary frames have one byte for a length, so a longer one is refused.
 """
@@ -27,7 +27,7 @@ class Serializer(Protocol):
     binary_frames: bool
     """Whether what the `binary_` methods write goes into binary WebSocket messages, not into text."""
     join_refs: bool
-    """Whether what clients are sent says which join it belongs to."""
+    """Whether messages to clients carry the reference of the join that they belong to."""
 
     def decode(self, data: str | bytes) -> Frame:
         """What a client sent. Raises FrameError."""
@@ -39,13 +39,13 @@ class Serializer(Protocol):
         """The answer to a push or join, with a response of JSON text."""
 
     def binary_push(self, join_ref: Any, topic: str, event: str, payload: bytes) -> bytes | None:
-        """An event for one member; None if it cannot be said in this version."""
+        """An event for one member; None if this version has no form for it."""
 
     def binary_reply(self, join_ref: Any, ref: Any, topic: str, status: str, payload: bytes) -> bytes | None:
-        """The answer to a push; None if it cannot be said in this version."""
+        """The answer to a push; None if this version has no form for it."""
 
     def binary_broadcast(self, topic: str, event: str, payload: bytes) -> bytes | None:
-        """An event for every member; None if it cannot be said in this version."""
+        """An event for every member; None if this version has no form for it."""
 
 
 def _binary(kind: int, fields: Iterable[Any], payload: bytes) -> bytes:
@@ -77,7 +77,7 @@ class _V2:
 
 
 class _Textual:
-    """Without binary frames: bytes that are text go as a JSON string, others cannot be said."""
+    """Without binary frames: bytes that are text go as a JSON string, others cannot be sent."""
 
     binary_frames = False
     text: Callable[..., bytes]

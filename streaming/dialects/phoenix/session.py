@@ -1,4 +1,4 @@
-"""One client of Phoenix Channels: the topics it has joined, and what it is answered.
+"""The session of one client of Phoenix Channels: the topics it has joined, and the answers to its pushes.
 
 A topic is joined once: a new join replaces the old one. What belongs to an older join is ignored. A channel that fails ends alone; only a
 frame that is none ends the connection.
@@ -131,7 +131,7 @@ class PhoenixSession:
             self.answer(frame, Reply(), member.join_ref)
             await self.end(member, "phx_close", EMPTY)
 
-    # -- telling -----------------------------------------------------------
+    # -- answers -----------------------------------------------------------
 
     def answer(self, frame: Frame, reply: Reply, join_ref: Any = None) -> None:
         """Answer a frame; with the join's reference if the frame had none."""
@@ -151,7 +151,7 @@ class PhoenixSession:
     # -- joins and ends ----------------------------------------------------
 
     def enter(self, member: Member) -> Member | None:
-        """From here on the member is told; returns the join that it replaces."""
+        """The member receives messages from now on. Returns the join that it replaces."""
         before = self.members.get(member.topic)
         if before is not None:
             self.topics.remove(before)
@@ -161,7 +161,7 @@ class PhoenixSession:
         self.revision += 1
         return before
 
-    def say_ended(self, member: Member, event: str, payload: dict[str, Any]) -> None:
+    def send_end(self, member: Member, event: str, payload: dict[str, Any]) -> None:
         """`phx_close`, after which clients do not come back, or `phx_error`, after which they do."""
         frame = self.serializer.text(member.join_ref, member.join_ref, member.topic, event, msgspec.json.encode(payload))
         self._send(frame, True)
@@ -173,7 +173,7 @@ class PhoenixSession:
         del self.members[member.topic]
         self.revision += 1
         self.topics.remove(member)
-        self.say_ended(member, event, payload)
+        self.send_end(member, event, payload)
         await self.topics.notify_leave(member)
 
     # -- tokens ------------------------------------------------------------
@@ -215,9 +215,9 @@ class PhoenixSession:
     # -- for the connection ------------------------------------------------
 
     def expire(self, reason: StreamError) -> None:
-        """Say why the connection is about to be closed."""
+        """Send the reason why the connection is about to be closed."""
         for member in self.members.values():
-            self.say_ended(member, "phx_error", {"reason": reason.code})
+            self.send_end(member, "phx_error", {"reason": reason.code})
 
     def describe(self) -> list[dict[str, Any]]:
         """The joined topics, for the admin."""
@@ -238,7 +238,7 @@ class PhoenixSession:
             try:
                 if member.channel is not None:
                     member.channel.refresh()
-            except Exception:  # whoever may not read any more has to be found out in spite of it
+            except Exception:  # the other members still have to be checked
                 logger.exception("the channel of %s failed", member.topic)
                 self.topics.spawn(self.end(member, "phx_error", {"reason": "channel_crash"}))
 

@@ -37,7 +37,7 @@ async def longpoll(request: HttpRequest) -> HttpResponse:
         return _allowed(request)
     given = request.headers.get(TOKEN_HEADER) or next(iter(reversed(request.GET.getlist("token"))), None)
     if request.method == "POST":
-        return await _say(request, given)
+        return await _post(request, given)
     if request.method != "GET":
         return HttpResponse(status=405, headers={"Allow": "GET, POST, OPTIONS"})
     return await _poll(request, given)
@@ -57,7 +57,7 @@ async def _poll(request: HttpRequest, given: str | None) -> HttpResponse:
         return _answer(request, FORBIDDEN if error.kind.status in {401, 403} else AGAIN)
 
 
-async def _say(request: HttpRequest, given: str | None) -> HttpResponse:
+async def _post(request: HttpRequest, given: str | None) -> HttpResponse:
     if given is None or node_of(given) is None:
         return _answer(request, GONE)
     body = request.read(conf.MAX_MESSAGE_BYTES + 1)  # never more of it in memory
@@ -86,7 +86,7 @@ def _application_token(request: HttpRequest) -> str | None:
 
 
 def _as_of_own_page(request: HttpRequest) -> dict[str, Any]:
-    """Browsers send no Origin with a GET of one's own page, but say that it is one: then its session counts."""
+    """Browsers send no Origin with a GET of one's own page, but mark it with Sec-Fetch-Site: then its session counts."""
     scope: dict[str, Any] = request.scope  # type: ignore[attr-defined]  # of ASGI requests
     if request.headers.get("Sec-Fetch-Site") != "same-origin" or "Origin" in request.headers:
         return scope

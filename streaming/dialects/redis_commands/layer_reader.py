@@ -71,7 +71,7 @@ class LayerReader:
 
 
 def _may_intersect(item: Item, area: Area) -> bool:
-    """Whether a feature may be in the box; in degrees its bounds, which are known already, say so."""
+    """Whether a feature may be in the box; in degrees this is decided by its bounds, which are known already."""
     if area.crs is WGS84:
         return item.box is None or area.may_intersect(item.box)
     return Value(item.value).passes(area)

@@ -55,7 +55,7 @@ class RedisSession:
         self.commands.service.review(self.commands)
 
     def expire(self, reason: StreamError) -> None:
-        """Say why the connection is about to be closed, or why a command was not carried out."""
+        """Send the reason why the connection is about to be closed, or why a command was not carried out."""
         self.commands.send(error("unavailable" if reason.code == "internal" else "forbidden", reason.message))
 
     def close(self) -> None:

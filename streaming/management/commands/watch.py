@@ -28,12 +28,12 @@ SHOWN_TILES = 5
 
 
 class Command(BaseCommand):
-    help = "Watch the files of tilesets and tell all servers what has changed, until Ctrl-C."
+    help = "Watch the files of tilesets and notify all servers of changes, until Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("tilesets", nargs="*", metavar="TILESET", help="only these (default: all, also those added meanwhile)")
         parser.add_argument(
-            "--poll", type=positive, metavar="SECONDS", help="look at the files so often, for network folders that do not tell of changes"
+            "--poll", type=positive, metavar="SECONDS", help="look at the files so often, for network folders that report no changes"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             try:
                 await announce(name, touched)
             except StreamError as error:
-                self.stderr.write(f"{name} has changed, but nobody can be told: {error.message} Trying again.", self.style.WARNING)
+                self.stderr.write(f"{name} has changed, but servers cannot be notified: {error.message} Trying again.", self.style.WARNING)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return self._print(f"{name}: {describe_change(touched)}")
@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
 
 def describe_change(touched: ChangedArea) -> str:
-    """The text of a line that says what has changed."""
+    """The text of a line about a change."""
     if touched.tiles is not None:
         shown = ", ".join(f"{tile.z}/{tile.x}/{tile.y}" for tile in sorted(touched.tiles)[:SHOWN_TILES])
         more = ", …" if len(touched.tiles) > SHOWN_TILES else ""

@@ -1,4 +1,4 @@
-"""What all sources of tiles have in common.
+"""The interface of tile sources, and what they share.
 
 A source is opened once and used by several threads. Its files may be damaged or replaced at any time: that is
 `StreamError("invalid_source")`, never a crash.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .raster import RasterOptions
 
 LIBRARIES = "GeoTIFFs"
-"""What the libraries are needed for, as errors say it."""
+"""The purpose of the libraries, for errors about missing ones."""
 
 
 class RasterKind(SourceKind):

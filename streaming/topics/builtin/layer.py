@@ -1,7 +1,7 @@
 """The topics `layer:<name>` and `layer:<name>:<label>`: a feature layer, filtered as each client wants it.
 
-The reply to a join holds what matches now, events what changes. Whoever is told joins the layer's replica without an `await` between
-taking the snapshot and joining, and none until the reply is sent: a client misses nothing and sees nothing twice.
+The reply to a join holds what matches now, events what changes. There is no `await` between taking the snapshot
+and joining the replica, and none until the reply is sent: a client misses nothing and sees nothing twice.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class LayerChannel(Channel):
         if self._view is not None:
             self._view.bulk(self._following)
             self._following = []
-        self.refresh()  # the layer may have changed while this was not yet among those who are told
+        self.refresh()  # the layer may have changed before this was among the members that are refreshed
 
     async def handle_in(self, event: str, payload: Any) -> Reply:
         """`update` moves the view."""
@@ -91,7 +91,7 @@ class LayerChannel(Channel):
         return await self._update(payload)
 
     async def leave(self) -> None:
-        """Nothing is told any more, not even what waits."""
+        """The client receives nothing any more, not even what waits."""
         view = self._view
         if view is not None:
             view.leave()
@@ -166,13 +166,13 @@ class LayerChannel(Channel):
         if view is None or view.follows is None:
             raise StreamError("unknown_subscription", "the channel has ended: its layer may no longer be read")
         # Nothing awaits from here on, until the client has its answer.
-        told = replica.difference(before, after, wanted.presentation != self._wanted.presentation)
+        deliveries = replica.difference(before, after, wanted.presentation != self._wanted.presentation)
         replica.leave(view)
         view.reshape(self._encoder(wanted), condition, wanted.request.max_rate)
         replica.join(view)
         self._wanted, self._filter = wanted, condition
         self.connection.session.revision += 1
-        return Reply("ok", {"count": len(told), **self._promise(view, told)}, then=partial(view.bulk, told))
+        return Reply("ok", {"count": len(deliveries), **self._promise(view, deliveries)}, then=partial(view.bulk, deliveries))
 
     async def _review(self) -> None:
         try:

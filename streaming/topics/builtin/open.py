@@ -1,4 +1,4 @@
-"""Open topics: whoever has a token may come, what clients push goes to Redis, and what backends publish there comes to the clients."""
+"""Open topics: a client with a token may join, what clients push goes to Redis, and what backends publish there comes to the clients."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OpenChannel(Channel):
         return {"id": self.member.id, **self._following.reply}
 
     async def joined(self) -> None:
-        """Others see who came; the client is told what it missed."""
+        """The client is shown to the others, and receives what it missed."""
         if self._following is not None:
             self._following.deliver_missed()
         self.track(self.member.key)
@@ -65,7 +65,7 @@ class OpenChannel(Channel):
         return self.topics.bridge.push(self, push)
 
     async def leave(self) -> None:
-        """Backends may be told."""
+        """End the history's view, and notify the backends if `GEOSTREAM_BRIDGE_JOINS` is on."""
         if self._following is not None:
             self._following.end()
         self.topics.bridge.left(self.member)

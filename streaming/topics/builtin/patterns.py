@@ -1,4 +1,4 @@
-"""Which topics are always there. They come after the project's own."""
+"""The topic patterns that GeoStream itself has. They come after the project's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The topic `system`: bridged like any open one, and the time each second for whoever listens."""
+"""The topic `system`: bridged like any open one; its members also receive the time each second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SystemChannel(OpenChannel):
 
 
 class Clock:
-    """Says the time to the members of this process."""
+    """Sends the time to the members of this process."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from streaming.core.redis import async_redis
-from streaming.dialects.phoenix.polls import Passed, Polls, opened, sealed
+from streaming.dialects.phoenix.polls import ForwardedRequest, Polls, decrypted, encrypted
 from streaming.engine import client_connection
 from streaming.engine.conf import conf
 from streaming.engine.runtime import Runtime
@@ -62,7 +62,7 @@ async def test_others_have_turns_between_the_frames_of_a_poller(runtime: Runtime
     turns: list[None] = []
     other = asyncio.create_task(_take_turns(turns))
     heartbeat = json.dumps([None, "1", "phoenix", "heartbeat", {}])
-    await peer.say("\n".join([heartbeat] * 50).encode())  # type: ignore[attr-defined]  # it is a poller
+    await peer.post("\n".join([heartbeat] * 50).encode())  # type: ignore[attr-defined]  # it is a poller
     other.cancel()
     assert poller.token and len(turns) >= 50
 
@@ -82,7 +82,7 @@ async def test_no_token_is_passed_on_to_other_processes_in_clear(runtime: Runtim
         asking = asyncio.create_task(runtime.service(Polls).ask(NOWHERE, join))
         heard: Any = await listener.get_message(timeout=5)
         asking.cancel()
-    request = opened(heard["data"], Passed)
+    request = decrypted(heard["data"], ForwardedRequest)
     assert request is not None and (request.token, request.body) == (NOWHERE, join)
     assert not any(secret.encode() in heard["data"] for secret in (token, NOWHERE))
 
@@ -92,7 +92,7 @@ async def test_what_no_process_of_ours_passed_on_is_not_taken(runtime: Runtime, 
     node = runtime.hub.node
     await backend.publish_all((f"geostream:poll:{node}", b"\xc1"), (f"geostream:polled:{node}", b""), (f"geostream:poll:{node}", b"gAAA"))
     heartbeat = json.dumps([None, "1", "phoenix", "heartbeat", {}]).encode()
-    await backend.publish(f"geostream:poll:{node}", sealed(Passed(1, "to:here:it", poller.token, heartbeat)))
+    await backend.publish(f"geostream:poll:{node}", encrypted(ForwardedRequest(1, "to:here:it", poller.token, heartbeat)))
     await backend.hears("to:here:it")
     assert (await poller.poll())[1] == [[None, "1", "phoenix", "phx_reply", {"status": "ok", "response": {}}]]
 

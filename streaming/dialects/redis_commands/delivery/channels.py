@@ -110,9 +110,9 @@ class ChannelSubscriptions:
         self.subscribers[subscriber] = None
         self._add_glob(subscriber, glob, reference)
         subscriber.patterns[glob] = reference
-        confirmed = self._listen_to_readable()
+        confirmed = self._subscribe_all_readable()
         if known:
-            self._unlisten_to_readable()
+            self._unsubscribe_all_readable()
         return confirmed
 
     def punsubscribe(self, subscriber: Subscriber, glob: str) -> None:
@@ -121,7 +121,7 @@ class ChannelSubscriptions:
             return
         del subscriber.patterns[glob]
         self._remove_glob(subscriber, glob)
-        self._unlisten_to_readable()
+        self._unsubscribe_all_readable()
 
     def admit(self, subscriber: Subscriber, known: bool) -> None:
         """It is about to subscribe to one more channel or layer, or to one it has (`known`). `StreamError("too_many_subscriptions")`."""
@@ -158,12 +158,12 @@ class ChannelSubscriptions:
             del self._globs[key]
             self._matched.clear()
 
-    def _listen_to_readable(self) -> asyncio.Future[list[bool]]:
+    def _subscribe_all_readable(self) -> asyncio.Future[list[bool]]:
         confirmed = [self._bus.psubscribe(pattern, self._receive) for pattern in self.readable.patterns]
         confirmed += [self._bus.subscribe(name, self._receive) for name in self.readable.exact]
         return asyncio.gather(*confirmed)
 
-    def _unlisten_to_readable(self) -> None:
+    def _unsubscribe_all_readable(self) -> None:
         for pattern in self.readable.patterns:
             self._bus.punsubscribe(pattern, self._receive)
         for name in self.readable.exact:
@@ -177,7 +177,7 @@ class ChannelSubscriptions:
             try:
                 self._add_to(batch, arrival)
             except Exception:
-                logger.exception("a message of Redis could not be told")
+                logger.exception("a message of Redis could not be delivered")
         batch.deliver()
 
     def _add_to(self, batch: DeliveryBatch, arrival: Arrival) -> None:

@@ -1,7 +1,7 @@
-"""Changes of one layer as its subscribers are sent them.
+"""Delivers the changes of one layer to its subscribers.
 
 A client that sees the new version of a feature is sent it. A client that saw only the old one is sent a feature without geometry, whose
-properties say that it is `deleted`, and the `reason`: it has `left_view`, or was `deleted`, or is `expired`.
+properties are `deleted` (true) and the `reason`: it has `left_view`, or was `deleted`, or is `expired`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class LayerObserver:
             try:
                 batch.add(LayerChange(self._name, change), [self.subscribers])
             except Exception:
-                logger.exception("a change of layer %s could not be told", self._name)
+                logger.exception("a change of layer %s could not be delivered", self._name)
         batch.deliver()
         self._next = asyncio.get_running_loop().call_soon(self._deliver) if self._waiting else None
 

@@ -88,5 +88,5 @@ class DeliveryBatch:
             try:
                 subscriber.deliver(envelopes, cache)
             except Exception:
-                logger.exception("messages of Redis could not be told")
-                subscriber.outbox.on_slow("a message could not be told; reconnect")
+                logger.exception("messages of Redis could not be delivered")
+                subscriber.outbox.on_slow("a message could not be delivered; reconnect")

@@ -1,4 +1,4 @@
-"""Policies for slow clients: what becomes of messages that wait, by channel, as `GEOSTREAM_REDIS_SLOW` says.
+"""Policies for slow clients: what becomes of messages that wait, by channel, from `GEOSTREAM_REDIS_SLOW`.
 
 For example `pub:positions*=latest,pub:alarms=close`. Envelopes of channels with a policy carry it, and which feature they are about, so
 that nothing is parsed once they wait, and clients that keep up never pay for it.

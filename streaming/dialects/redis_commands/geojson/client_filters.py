@@ -1,4 +1,4 @@
-"""What one client sees of values: its box and its projection.
+"""The filters of one client, which decide what it sees of values: its box and its projection.
 
 Which of the two was switched on first decides in which CRS the box is meant: before the projection in degrees, after it in the CRS of the
 output. Changing one keeps the order, clearing it gives its place up; a box with a CRS of its own does not depend on the order.

@@ -103,8 +103,8 @@ class CrsCatalogue:
 def build(code: int) -> Crs | str:
     """The CRS, or why there is none. Called in a thread that ends with it.
 
-    pyproj builds a transformer anew for each thread that uses it, unless told not to, and what it builds belongs to a context that only
-    one thread at a time may use.
+    pyproj builds a transformer anew for each thread that uses it, unless configured not to, and what it builds belongs to a context that
+    only one thread at a time may use.
     """
     transformer = make_transformer(code)
     if isinstance(transformer, str):

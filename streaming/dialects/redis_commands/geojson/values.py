@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class BadValue(ValueError):
-    """Not JSON that could be sent on (NaN and Infinity are none); the message says why."""
+    """Not JSON that could be sent on (NaN and Infinity are none); the message has the reason."""
 
 
 class Value:

@@ -321,7 +321,7 @@ async def test_a_client_whose_delivery_fails_does_not_keep_others_from_theirs(
     for one in (broken, client):
         await channels.subscribe(one.subscriber, "pub:a")
     await publish(channels, ("pub:a", 1))
-    assert client.contents == [1] and broken.slow and "could not be told" in caplog.text
+    assert client.contents == [1] and broken.slow and "could not be delivered" in caplog.text
 
 
 async def test_subscribing_and_unsubscribing_count_in_the_revision(channels: ChannelSubscriptions, client: Client) -> None:

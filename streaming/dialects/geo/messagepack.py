@@ -1,4 +1,4 @@
-"""MessagePack of peers nobody vouches for, reduced to what JSON can say.
+"""Reads MessagePack from untrusted peers, and reduces it to values that JSON can express.
 
 It is skipped through before anything is built from it, because building makes room for as many elements as a header promises. It is read
 as the Rust peers of `oxigdal-ws` read it: binary strings are text, except in a payload, which must be plain.
@@ -67,7 +67,7 @@ def plain_field(name: str, value: Any) -> Any:
 
 
 def _plain(value: Any, depth: int, *, payload: bool) -> Any:
-    """MessagePack reduced to what JSON can say. A payload is taken strictly, but may hold NaN, which becomes null."""
+    """MessagePack reduced to values that JSON can express. A payload is taken strictly, but may hold NaN, which becomes null."""
     if type(value) in _SIMPLE:
         return value
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Decompression of the blocks that `oxiarc-zstd` writes, the zstd of Rust peers of `oxigdal-ws`.
+"""Decompresses the blocks that `oxiarc-zstd` writes, the zstd of Rust peers of `oxigdal-ws`.
 
 Its frames follow RFC 8878, its compressed blocks do not: bits are read in the other direction, the fields of a sequence come in
 another order, and offsets never use the repeat codes. Tables, baselines and distributions are the RFC's (sections 3.1.1.3.2 and 4.1).

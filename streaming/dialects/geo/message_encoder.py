@@ -1,4 +1,4 @@
-"""From a message to the bytes of a frame.
+"""Encodes messages as the bytes of frames.
 
 `encode` takes any message. `feature_data_bytes` and `event_bytes` write the two messages that are sent by the hundred thousand, from what
 is JSON text already, and give exactly the bytes that `encode` would. (Joining prepared pieces beats a typed message only in the

@@ -1,4 +1,4 @@
-"""From a frame to a message, whatever encoding the frame is in.
+"""Decodes frames, in any encoding, to messages.
 
 Nothing a peer sends gets further than this untyped, and nothing it sends costs more than in proportion to the limits: sizes are checked
 before decompressing, nesting is bounded. Of the freedoms that Rust peers of `oxigdal-ws` have (arrays in place of maps, variant numbers in
@@ -17,8 +17,8 @@ from ...core.json_depth import exceeds_depth
 from . import zstd
 from .encoding import Encoding
 from .errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
+from .messagepack import as_text, declared_length, plain_field, unpack
 from .messages import BASE_FIELDS, INDEXED, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
-from .packed import as_text, declared_length, plain_field, unpack
 from .zstd_frame import MAGIC
 
 _JSON_STARTS = b"{ \t\r\n"
