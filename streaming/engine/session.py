@@ -8,12 +8,15 @@ from streaming.core.errors import StreamError
 
 
 class Session(Protocol):
-    """The session of one client in its dialect: it receives frames and owns the subscriptions."""
+    """The session of one client in its dialect: it receives frames and owns the subscriptions.
+
+    A session that is a subclass has the methods that do nothing from here.
+    """
 
     dialect: ClassVar[str]
-    spare_pings: bool
+    spare_pings: bool = False
     """Whether the client cannot bear WebSocket pings."""
-    revision: int
+    revision: int = 0
     """Grows whenever what `describe` returns has changed in more than numbers."""
 
     def __init__(self, connection: Any) -> None:
@@ -24,6 +27,7 @@ class Session(Protocol):
 
     def describe(self) -> list[dict[str, Any]]:
         """The subscriptions, for the admin: id, kind, feed, filter, since, waiting, dropped."""
+        return []
 
     def tick(self, now: float) -> None:
         """Called once a second. `now` is seconds since 1970."""

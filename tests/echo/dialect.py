@@ -5,6 +5,7 @@ from django.urls import path
 from streaming.core.bus import Bus
 from streaming.engine.conf import conf
 from streaming.engine.service import Service
+from streaming.engine.session import Session
 from streaming.engine.websocket import WebSocketConnection
 
 
@@ -30,8 +31,8 @@ class Echo(Service):
             session.connection.outbox.send(*frames)
 
 
-class EchoSession:
-    dialect, spare_pings, revision = "echo", False, 0
+class EchoSession(Session):
+    dialect = "echo"
 
     def __init__(self, connection):
         self.connection, self.echo = connection, connection.runtime.service(Echo)
@@ -39,13 +40,6 @@ class EchoSession:
 
     async def receive(self, data):
         self.echo.bus.publish(conf.ECHO_CHANNEL, data.encode())
-
-    def describe(self):
-        return []
-
-    def tick(self, now): ...
-    def access_changed(self): ...
-    def expire(self, reason): ...
 
     def close(self):
         self.echo.sessions.discard(self)
