@@ -10,7 +10,7 @@ TILE_LIBRARIES = (
     *("rasterio", "rio_tiler", "pmtiles", "PIL"),
     *("affine", "cachetools", "color_operations", "morecantile", "numexpr", "pydantic", "pystac"),  # come with rio-tiler
 )
-"""What `geostream[tiles]` installs."""
+"""What `django-geostream[tiles]` installs."""
 _SITECUSTOMIZE = """
 import sys
 

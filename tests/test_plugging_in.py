@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from streaming.server.embedded_redis import start_redis
@@ -26,6 +27,7 @@ def echo_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Pat
     """A server whose settings have the line."""
     folder = tmp_path_factory.mktemp("echo")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    manage("migrate", "-v", "0", env=site_environment(folder, "redis://127.0.0.1:1", **SETTINGS))
     with start_redis(folder) as redis, ServerProcess(folder, redis.url, {**SETTINGS, "GEOSTREAM_RECORD_SECONDS": "0.2"}) as server:
         yield server
 
@@ -45,6 +47,14 @@ def test_what_one_client_sends_all_clients_receive(echo_server: ServerProcess) -
         assert (one.recv(timeout=10), other.recv(timeout=10)) == ("hello", "hello")
 
 
+def test_it_refuses_with_its_own_code(echo_server: ServerProcess) -> None:
+    with connect(echo_server.ws_url + "/echo") as client:
+        client.send("")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=10)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4400, "send some text")  # type: ignore[union-attr]
+
+
 def test_its_connections_and_messages_are_measured(echo_server: ServerProcess) -> None:
     before = scraped(echo_server, "geostream_echo_messages_total")
     with connect(echo_server.ws_url + "/echo") as client:
@@ -52,6 +62,12 @@ def test_its_connections_and_messages_are_measured(echo_server: ServerProcess) -
         client.recv(timeout=10)
         assert scraped(echo_server, "geostream_echo_messages_total") == before + 1
         assert scraped(echo_server, 'geostream_connections{dialect="echo"') == 1
+
+
+def test_a_new_database_can_be_migrated(tmp_path: Path) -> None:
+    environment = site_environment(tmp_path, "redis://127.0.0.1:1", **SETTINGS)
+    manage("migrate", "-v", "0", env=environment)
+    assert "No changes detected" in manage("makemigrations", "--check", "echo", env=environment).stdout
 
 
 def test_its_check_is_run(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class PixelsUnavailable(ClientError):
     """The pixels of an image were asked for where nothing is installed that decodes it."""
 
     def __init__(self) -> None:
-        super().__init__("pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'geostream[tiles]')")
+        super().__init__("pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'django-geostream[tiles]')")
 
 
 def is_permanent(error: BaseException | None) -> bool:

@@ -7,6 +7,7 @@ Every refusal anywhere in GeoStream is a `StreamError` with a code of this table
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -62,6 +63,13 @@ _KINDS = (
 )
 
 ERRORS: dict[str, ErrorKind] = {kind.code: kind for kind in _KINDS}
+
+
+def declare_errors(kinds: Iterable[ErrorKind]) -> None:
+    """Add the codes of an installed part. `ValueError` for a code that means something else already."""
+    for kind in kinds:
+        if ERRORS.setdefault(kind.code, kind) != kind:
+            raise ValueError(f"the error code {kind.code!r} is taken")
 
 
 class StreamError(Exception):

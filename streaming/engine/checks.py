@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework_simplejwt import settings as simplejwt
 
@@ -24,6 +25,9 @@ DISTINCT_CHARACTERS = 5
 HOW = 'Set {} to a key of your own: python -c "import secrets; print(secrets.token_urlsafe(48))"'
 SECRET_KEY = "GEOSTREAM_SECRET_KEY, or the setting SECRET_KEY,"
 SIGNING_KEY = "GEOSTREAM_JWT_SECRET, or SIMPLE_JWT's SIGNING_KEY,"
+
+CLOSE = 0.94
+"""How alike two names are, from 0 to 1, of which one is probably the other, misspelt."""
 
 WELL_KNOWN = {
     *("secret", "secretkey", "secretkeyhere", "mysecret", "mysecretkey", "yoursecret", "yoursecretkey", "yoursecretkeyhere", "supersecret"),
@@ -74,6 +78,18 @@ def check_settings(**kwargs: Any) -> list[CheckMessage]:
         except ImproperlyConfigured as error:
             errors.append(Error(str(error), id="streaming.E010"))
     return errors
+
+
+@register()
+def check_spelling(**kwargs: Any) -> list[CheckMessage]:
+    """A `GEOSTREAM_…` that nearly is a setting, but is none, would be silently ignored."""
+    known = {f"GEOSTREAM_{setting.name}" for setting in all_settings()}
+    given = {name for name in {*os.environ, *dir(settings)} if name.startswith("GEOSTREAM_")}
+    messages = list[CheckMessage]()
+    for name in sorted(given - known):
+        if similar := get_close_matches(name, known, n=1, cutoff=CLOSE):
+            messages.append(Warning(f"There is no setting {name}.", hint=f"Do you mean {similar[0]}?", id="streaming.W003"))
+    return messages
 
 
 @register()

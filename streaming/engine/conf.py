@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from .environment import read_value
+from .environment import check_value, read_value
 from .registry import all_settings
 from .settings import SameAs, Setting
 
@@ -42,7 +42,7 @@ class _Conf:
         if isinstance(default, SameAs):
             default = bool(getattr(settings, default.switch))
         if hasattr(settings, key):
-            return getattr(settings, key)
+            return check_value(key, getattr(settings, key), type(default), setting.least)
         text = os.environ.get(key)
         if text is None or (isinstance(default, bool) and not text.strip()):
             return default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -28,11 +28,32 @@ def read_value(name: str, text: str, kind: type, least: float = 0) -> Any:
     try:
         value = kind(text)
     except ValueError:
-        value = None
-    if value is None or (isinstance(value, int | float) and not (isfinite(value) and value >= least)):
-        names = {int: "a whole number", float: "a number"}
-        raise ImproperlyConfigured(f"{name} must be {names.get(kind, kind.__name__)} of at least {least:g}, not {text!r}")
+        value = text
+    return check_value(name, value, kind, least)
+
+
+def check_value(name: str, value: Any, kind: type, least: float = 0) -> Any:
+    """The value, as a project's settings may have it: of this type, a number at least `least`; else `ImproperlyConfigured`."""
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        return value
+    numeric = kind is not bool
+    fits = isinstance(value, expected.types) and isinstance(value, bool) != numeric
+    if not fits or (numeric and not (isfinite(value) and value >= least)):
+        raise ImproperlyConfigured(f"{name} must be {expected.name}{f' of at least {least:g}' if numeric else ''}, not {value!r}")
     return value
+
+
+class _Expected(NamedTuple):
+    name: str
+    types: tuple[type, ...]
+
+
+_EXPECTED = {
+    bool: _Expected("True or False", (bool,)),
+    int: _Expected("a whole number", (int,)),
+    float: _Expected("a number", (int, float)),
+}
 
 
 def env_boolean(name: str, default: bool) -> bool:

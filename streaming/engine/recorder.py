@@ -6,6 +6,7 @@ A server process is a node. Rows of nodes whose lease (`core/leases.py`) has run
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -29,10 +30,13 @@ from streaming.core.errors import StreamError
 from .conf import conf
 from .rows import brief, distinct_rows, remove_rows, utc
 from .service import Service, TableWriter
+from .session import SubscriptionRow
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
     from .runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 SEEN_SECONDS = 5.0
 """How often a process of which nothing has changed updates the time at which it was seen, and looks for the rows of dead ones."""
@@ -81,6 +85,7 @@ class Recorder(Service):
         self._known: dict[str, tuple[int, set[str]]] = {}  # connection -> revision and subscriptions as last written
         self._counted: dict[str, tuple[Any, ...]] = {}  # connection -> numbers as last written, if nothing waited or was to come
         self._gone = _Batch()  # what ended and may still have rows
+        self._not_described = set[str]()  # dialects
         self._seen_at = -inf
         self._writing = asyncio.Lock()
         self._ended = False
@@ -160,7 +165,7 @@ class Recorder(Service):
 
     def _add(self, batch: _Batch, connection: ClientConnection) -> None:
         batch.connections.append(self._connection_row(connection))
-        described = connection.session.describe()
+        described = self._described(connection)
         batch.subscriptions += [partial(self._subscription_row, connection, subscription) for subscription in described]
         _, before = self._known.pop(connection.id, (0, set[str]()))
         now = {_subscription_id(connection, subscription) for subscription in described}
@@ -175,13 +180,24 @@ class Recorder(Service):
         if self._counted.get(connection.id) == counted and not lagging:
             return
         batch.counted_connections.append((*counted, connection.id))
-        for described in connection.session.describe():
-            counters = (described["waiting"], lag(described["feed"]), described["dropped"])
+        for described in self._described(connection):
+            counters = (described.waiting, lag(described.feed), described.dropped)
             batch.counted_subscriptions.append((*counters, _subscription_id(connection, described)))
         if outbox.idle and not lagging:
             self._counted[connection.id] = counted
         else:
             self._counted.pop(connection.id, None)
+
+    def _described(self, connection: ClientConnection) -> list[SubscriptionRow]:
+        """A session that cannot be described costs nobody else a row."""
+        session = connection.session
+        try:
+            return [SubscriptionRow(**row) for row in session.describe()]
+        except Exception:
+            if session.dialect not in self._not_described:
+                self._not_described.add(session.dialect)
+                logger.exception("the subscriptions of %s clients cannot be recorded", session.dialect)
+            return []
 
     def _connection_row(self, connection: ClientConnection) -> models.Connection:
         return models.Connection(
@@ -197,18 +213,18 @@ class Recorder(Service):
             queue_bytes=connection.outbox.bytes,
         )
 
-    def _subscription_row(self, connection: ClientConnection, described: dict[str, Any]) -> models.Subscription:
+    def _subscription_row(self, connection: ClientConnection, described: SubscriptionRow) -> models.Subscription:
         return models.Subscription(
             id=_subscription_id(connection, described),
             connection_id=connection.id,
-            subscription_id=described["id"],
-            kind=described["kind"],
-            feed=described["feed"],
-            filter=brief(described["filter"]),
-            since=utc(described["since"]),
-            waiting=described["waiting"],
-            dropped=described["dropped"],
-            lag=self.runtime.hub.lag(described["feed"]),
+            subscription_id=described.id,
+            kind=described.kind,
+            feed=described.feed,
+            filter=brief(described.filter),
+            since=utc(connection.opened_at if described.since is None else described.since),
+            waiting=described.waiting,
+            dropped=described.dropped,
+            lag=self.runtime.hub.lag(described.feed),
         )
 
     def _node_row(self) -> models.Node:
@@ -231,8 +247,8 @@ class Recorder(Service):
                     connection.expire(StreamError("token_invalid", "the user is no longer active"))
 
 
-def _subscription_id(connection: ClientConnection, described: dict[str, Any]) -> str:
-    return f"{connection.id}/{described['id']}"
+def _subscription_id(connection: ClientConnection, described: SubscriptionRow) -> str:
+    return f"{connection.id}/{described.id}"
 
 
 # In threads of their own: where the database is locked they wait for long, and must not keep those waiting who ask it something.

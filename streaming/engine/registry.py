@@ -15,6 +15,8 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string, module_has_submodule
 
+from streaming.core.errors import ErrorKind, declare_errors
+
 from .measures import Measure
 from .service import Service
 from .settings import Setting
@@ -32,6 +34,8 @@ class EngineApp(AppConfig):
     """The settings `GEOSTREAM_<NAME>` that it reads."""
     measures: ClassVar[Sequence[Measure]] = ()
     """The metrics that its services collect."""
+    errors: ClassVar[Sequence[ErrorKind]] = ()
+    """The error codes that its refusals have besides those of `streaming/core/errors.py`."""
     services: ClassVar[Sequence[str]] = ()
     """Dotted paths of the `Service` classes that start with the process. One that is costly to import is left out here and made when
     somebody first asks the runtime for its class."""
@@ -53,6 +57,7 @@ class EngineApp(AppConfig):
 
     def ready(self) -> None:
         """Load the modules `checks` and `signals`, if the app has them. The admin is left to Django's autodiscovery."""
+        declare_errors(self.errors)
         if self.missing():  # they might not even load; a system check reports it
             return
         for name in ("checks", "signals"):

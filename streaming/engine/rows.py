@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ LONGEST_CONDITION = 2000
 Row = TypeVar("Row", bound=Model)
 
 
-def brief(conditions: dict[str, Any]) -> dict[str, Any]:
+def brief(conditions: Mapping[str, Any]) -> dict[str, Any]:
     """Conditions as far as a person reads them: what is long would be written again and again, and PostgreSQL knows no NUL."""
     short = {name: value if _weight(value) <= LONGEST_CONDITION else "…" for name, value in conditions.items()}
     shown: dict[str, Any] = json.loads(json.dumps(short).replace("\\u0000", ""))

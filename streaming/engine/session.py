@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from streaming.core.errors import StreamError
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRow:
+    """One subscription of a client, as the admin shows it."""
+
+    id: str
+    kind: str
+    feed: str
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    since: float | None = None
+    """Seconds since 1970; None: as long as the connection."""
+    waiting: int = 0
+    dropped: int = 0
 
 
 class Session(Protocol):
@@ -26,7 +42,10 @@ class Session(Protocol):
         """Handle one frame. Refusals are answered, not raised."""
 
     def describe(self) -> list[dict[str, Any]]:
-        """The subscriptions, for the admin: id, kind, feed, filter, since, waiting, dropped."""
+        """The subscriptions: of each the fields of `SubscriptionRow`, at least id, kind and feed.
+
+        The admin shows them. A client without any counts as idle (`GEOSTREAM_IDLE_SECONDS`).
+        """
         return []
 
     def tick(self, now: float) -> None:

@@ -101,10 +101,10 @@ class Worker(multiprocess.Process):
         return self._server
 
 
-def run(config: uvicorn.Config) -> None:
-    """Serve until SIGINT or SIGTERM; with several workers, supervise them."""
+def run(config: uvicorn.Config, listener: socket) -> None:
+    """Serve on a socket that listens, until SIGINT or SIGTERM; with several workers, supervise them."""
     if config.workers > 1:
         multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
-        multiprocess.Multiprocess(config, sockets=[config.bind_socket()]).run()
+        multiprocess.Multiprocess(config, sockets=[listener]).run()
     else:
-        Server(config).run()
+        Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Libraries that are installed with `geostream[tiles]` only: rasterio and rio-tiler (GeoTIFFs), pmtiles, Pillow.
+"""Libraries that are installed with `django-geostream[tiles]` only: rasterio and rio-tiler (GeoTIFFs), pmtiles, Pillow.
 
 Layers of features, their vector tiles, directories of tiles and MBTiles work without them. What needs one imports it
 late, inside `optional_libraries`: without the library, that part is refused with a clear error, and the rest of the
@@ -21,10 +21,10 @@ made."""
 
 
 class MissingLibrary(StreamError):
-    """A library of `geostream[tiles]` cannot be imported."""
+    """A library of `django-geostream[tiles]` cannot be imported."""
 
     def __init__(self, needed_for: str, error: ImportError) -> None:
-        super().__init__("invalid_source", f"the server cannot read {needed_for} ({error}): pip install 'geostream[tiles]'")
+        super().__init__("invalid_source", f"the server cannot read {needed_for} ({error}): pip install 'django-geostream[tiles]'")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from streaming.server.embedded_redis import start_redis
+from streaming.server.embedded_redis import RedisService, start_redis
 from tests.conftest import missing
 from tests.processes import manage, run, site_environment
 from tests.server_process import ServerProcess
@@ -127,3 +128,12 @@ def test_it_refuses_to_start(tmp_path: Path, options: list[str], reason: str) ->
 def test_options_that_come_too_late_are_refused() -> None:
     with pytest.raises(CommandError, match="set GEOSTREAM_JWT_SECRET in the environment"):
         call_command("serve", jwt_secret=KEY)
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path, migrated_database: Path, redis_service: RedisService) -> None:
+    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = manage("serve", "--port", port, env=site_environment(tmp_path, redis_service.url), check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"CommandError: Cannot listen on 127.0.0.1:{port}: Address already in use. Another port: serve --port 8001\n"

@@ -1,4 +1,4 @@
-"""A server without the libraries of `geostream[tiles]` serves features and vector tiles, and refuses clearly what needs the libraries."""
+"""A server without the libraries of `django-geostream[tiles]` serves features and vector tiles, and refuses what needs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.tiles.test_pushed_tiles import picture, vector
 
 from .conftest import Serve
 
-INSTALL = "pip install 'geostream[tiles]'"
+INSTALL = "pip install 'django-geostream[tiles]'"
 WORLD = (-180.0, -85.0, 180.0, 85.0)
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from streaming.core.bus import Bus
+from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.conf import conf
 from streaming.engine.service import Service
 from streaming.engine.session import Session
@@ -39,7 +40,13 @@ class EchoSession(Session):
         self.echo.sessions.add(self)
 
     async def receive(self, data):
-        self.echo.bus.publish(conf.ECHO_CHANNEL, data.encode())
+        if data:
+            self.echo.bus.publish(conf.ECHO_CHANNEL, data.encode())
+        else:
+            self.connection.close(CloseCode.BAD_PROTOCOL, str(StreamError("nothing_to_echo", "send some text")))
+
+    def describe(self):
+        return [{"id": "echo", "kind": "channel", "feed": conf.ECHO_CHANNEL}]
 
     def close(self):
         self.echo.sessions.discard(self)

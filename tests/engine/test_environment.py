@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from streaming.engine.checks import check_settings
+from streaming.engine.checks import check_settings, check_spelling
 from streaming.engine.conf import conf
 from streaming.engine.environment import env_boolean, env_list
 from streaming.engine.registry import all_settings
@@ -85,6 +85,36 @@ def test_a_value_that_cannot_be_read_is_a_system_check(variable: Any, name: str,
     variable(f"GEOSTREAM_{name}", text)
     (found,) = check_settings()
     assert found.id == "streaming.E010" and found.msg.startswith(f"GEOSTREAM_{name} must be {kind}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("MAX_CONNECTIONS", "a lot", "a whole number of at least 0, not 'a lot'"),
+        ("MAX_CONNECTIONS", 1.5, "a whole number of at least 0, not 1.5"),
+        ("MAX_CONNECTIONS", True, "a whole number of at least 0, not True"),
+        ("SLOW_SECONDS", float("nan"), "a number of at least 0, not nan"),
+        ("NODE_TTL_SECONDS", 0, "a whole number of at least 1, not 0"),
+        ("TILE_WATCH", "no", "True or False, not 'no'"),
+    ],
+)
+def test_a_value_of_the_settings_module_is_checked_too(settings: Any, name: str, value: Any, kind: str) -> None:
+    setattr(settings, f"GEOSTREAM_{name}", value)
+    (found,) = check_settings()
+    assert found.id == "streaming.E010" and found.msg == f"GEOSTREAM_{name} must be {kind}"
+
+
+@pytest.mark.parametrize("name", ["MAX_CONECTIONS", "MAX_CONNECTION", "SLOW_SECOND"])
+def test_a_misspelt_setting_is_warned_of(variable: Any, name: str) -> None:
+    variable(f"GEOSTREAM_{name}", "5")
+    (found,) = check_spelling()
+    assert found.id == "streaming.W003" and found.msg == f"There is no setting GEOSTREAM_{name}."
+    assert found.hint in ("Do you mean GEOSTREAM_MAX_CONNECTIONS?", "Do you mean GEOSTREAM_SLOW_SECONDS?")
+
+
+def test_variables_of_others_are_not_misspelt(variable: Any) -> None:
+    variable("GEOSTREAM_FLEET_NAME", "x")
+    assert check_spelling() == []
 
 
 @pytest.mark.parametrize(

@@ -319,3 +319,29 @@ async def test_users_are_reviewed_also_where_nothing_is_recorded(runtime: Runtim
     monkeypatch.setattr(runtime.hub, "every", lambda seconds, job: jobs.append(job.__name__))
     await Recorder(runtime).start()  # the settings of the tests record nothing
     assert jobs == ["_review_users"]
+
+
+async def test_a_session_that_cannot_be_described_costs_nobody_else_a_row(
+    geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await apublish("l", [])
+    bad, good = geo(), geo()
+    await bad.subscribe(id="bad")
+    await good.subscribe(id="good")
+    sessions = [connection.session for connection in runtime.connections.open.values()]
+    (session,) = (session for session in sessions if session.describe()[0]["id"] == "bad")
+    monkeypatch.setattr(session, "describe", lambda: [{"id": "bad"}], raising=False)
+    for _ in range(2):
+        await runtime.service(Recorder).write()
+    assert await rows(Subscription, "subscription_id") == ["good"]
+    assert len(await rows(Connection, "pk")) == 2
+    assert caplog.text.count("the subscriptions of geo clients cannot be recorded") == 1
+
+
+async def test_a_dialect_need_not_count_what_waits(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = geo()
+    await peer.ask(type="ping")
+    (connection,) = runtime.connections.open.values()
+    monkeypatch.setattr(connection.session, "describe", lambda: [{"id": "echo", "kind": "channel", "feed": "echo"}], raising=False)
+    await runtime.service(Recorder).write()
+    assert await rows(Subscription, "subscription_id", "feed", "waiting", "dropped") == [("echo", "echo", 0, 0)]

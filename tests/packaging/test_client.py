@@ -91,7 +91,7 @@ def test_tiles_are_files_without_the_extra(elsewhere: Environment, server: Serve
     printed = run(elsewhere.python, "-c", TILES, server.ws_url, env=elsewhere.variables()).stdout.splitlines()
     assert printed == [
         f"image/png {len(PNG)}",
-        "pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'geostream[tiles]')",
+        "pixels need numpy and Pillow: pip install 'geostream-client[pixels]' (or 'django-geostream[tiles]')",
         "delta: this client cannot apply ['xor+zstd']; it can apply prefix+zstd; others need numpy and Pillow",
     ]
 

@@ -27,7 +27,7 @@ from .tutorial import SHELL, Block
 
 RELIEF = ROOT / "streaming" / "demo" / "relief.tif"
 TUTORIAL_PORT = "127.0.0.1:8000"
-DONE_OTHERWISE = ("python3 -m venv venv", ". venv/bin/activate", "pip install geostream")
+DONE_OTHERWISE = ("python3 -m venv venv", ". venv/bin/activate", "pip install /path/to/the/clone")
 """What the fixture `host` stands for."""
 SUPERUSER = {"DJANGO_SUPERUSER_USERNAME": "admin", "DJANGO_SUPERUSER_EMAIL": "a@example.org", "DJANGO_SUPERUSER_PASSWORD": "admin"}
 
@@ -174,7 +174,7 @@ def test_rasters_are_an_extra(site: Site, wheel: Path) -> None:
     extras = re.findall(r"geostream\[([\w-]+)\]", tutorial.TEXT)
     assert set(extras) <= set(distribution_of(wheel).metadata.get_all("Provides-Extra") or ())
     install, add = lines(rasters)
-    assert install == "pip install 'geostream[tiles]'"
+    assert install == "pip install '/path/to/the/clone[tiles]'"
     options = set(re.findall(r"--\w+", add))
     assert options <= set(re.findall(r"--\w+", site.project.manage("add_tiles", "--help").stdout))
     refused = site.project.manage("add_tiles", "relief", str(RELIEF), "--copy", check=False)

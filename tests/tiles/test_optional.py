@@ -1,4 +1,4 @@
-"""Without the libraries of `geostream[tiles]`, what needs them is refused with a clear error, and nothing else is."""
+"""Without the libraries of `django-geostream[tiles]`, what needs them is refused with a clear error, and nothing else is."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from streaming.tiles.optional import MissingLibrary, optional_libraries
 from tests.hidden_modules import TILE_LIBRARIES, hiding
 from tests.processes import manage, run, site_environment
 
-INSTALL = "pip install 'geostream[tiles]'"
+INSTALL = "pip install 'django-geostream[tiles]'"
 
 
 def test_a_missing_library_is_a_refusal_that_says_how_to_install_it() -> None:
-    message = r"cannot read PMTiles \(No module named 'no_such_library'\): pip install 'geostream\[tiles\]'"
+    message = r"cannot read PMTiles \(No module named 'no_such_library'\): pip install 'django-geostream\[tiles\]'"
     with pytest.raises(StreamError, match=message) as caught, optional_libraries("PMTiles"):
         import_module("no_such_library")
     assert caught.type is MissingLibrary

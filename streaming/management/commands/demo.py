@@ -29,6 +29,7 @@ from streaming.features.layers import LayerSettings, layer_feed
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.demo_flights import replay_flights
 from streaming.management.demo_imagery import StripPainter
+from streaming.management.listening_socket import listening_socket
 from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
 from streaming.models import Tileset
 from streaming.tiles.imagery import clear_imagery_sync
@@ -69,7 +70,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from streaming.server.uvicorn_server import Server, server_config  # late, because of the packages that it imports
 
-        with listening_socket(options["host"], options["port"]) as listener:
+        with listening_socket(options["host"], options["port"], "make run PORT=8001, or demo --port 8001") as listener:
             check_application()
             check_migrations()
             prepare_redis()
@@ -102,20 +103,6 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("\nGeoStream is running. Ctrl-C ends it.\n"))
         self.stdout.write("".join(f"  {name:<9} {text}\n" for name, text in rows))
         self.stdout.flush()
-
-
-@contextmanager
-def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens already, so that nothing is started in vain if the address is in use. `CommandError`."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as error:
-        raise CommandError(
-            f"Cannot listen on {host}:{port}: {_reason(error)}. Another port: make run PORT=8001, or demo --port 8001"
-        ) from error
-    with listener:
-        yield listener
 
 
 def _prepare_layers() -> LayerSettings:
@@ -188,8 +175,3 @@ def _python() -> str:
     """The path of this Python, relative if that is possible."""
     path = Path(sys.executable)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _reason(error: OSError) -> str:
-    """The system's message. `str(error)` would also have the address."""
-    return str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from streaming.engine.conf import conf
 from streaming.management.environment_options import add_environment_arguments, refuse_late_options, restart_with_environment
+from streaming.management.listening_socket import listening_socket
 from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
 from streaming.server.embedded_redis import without_password
 from streaming.topics.tokens import announce_open_tokens
@@ -40,13 +41,15 @@ class Command(BaseCommand):
             self.stderr.write(self.style.WARNING("GEOSTREAM_DEBUG is on and others can connect: set it to False."))
         if options["workers"] > 1:
             announce_open_tokens()
-        config = server_config(
-            host=options["host"],
-            port=options["port"],
-            workers=options["workers"],
-            max_message_bytes=conf.MAX_MESSAGE_BYTES,
-            forwarded_allow_ips=options["forwarded_allow_ips"],
-        )
-        site = f"http://{options['host']}:{options['port']}/"
-        self.stdout.write(f"GeoStream on {site} ({options['workers']} worker(s), Redis {without_password(url)})")
-        run(config)
+        with listening_socket(options["host"], options["port"], "serve --port 8001") as listener:
+            config = server_config(
+                host=options["host"],
+                port=options["port"],
+                workers=options["workers"],
+                max_message_bytes=conf.MAX_MESSAGE_BYTES,
+                forwarded_allow_ips=options["forwarded_allow_ips"],
+            )
+            site = f"http://{options['host']}:{listener.getsockname()[1]}/"
+            self.stdout.write(f"GeoStream on {site} ({options['workers']} worker(s), Redis {without_password(url)})")
+            self.stdout.flush()
+            run(config, listener)
