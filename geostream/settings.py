@@ -124,7 +124,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
 ]
-LOGIN_URL = "admin:login"
+LOGIN_URL = "streaming:login"
 
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SECRET,

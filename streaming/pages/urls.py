@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from . import views
@@ -9,5 +10,7 @@ from . import views
 urlpatterns = [
     path("", views.live_map, name="map"),
     path("favicon.ico", views.favicon),
+    path("geostream/login/", views.LoginView.as_view(), name="login"),
+    path("geostream/logout/", LogoutView.as_view(next_page="streaming:map"), name="logout"),
     path("channels/test/", views.channels_test, name="channels-test"),
 ]

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.apps import apps
 from django.conf import global_settings, settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth import views as auth_views
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
@@ -18,6 +19,14 @@ from streaming.tiles.tilesets import tilesets
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
+
+
+class LoginView(auth_views.LoginView):
+    """Logs in any user, not only staff, and leads back to where they came from, or to the map."""
+
+    template_name = "streaming/login.html"
+    next_page = "streaming:map"
+    redirect_authenticated_user = True
 
 
 def live_map(request: HttpRequest) -> HttpResponse:
@@ -40,7 +49,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
     }
-    return render(request, "streaming/map.html", {"config": config, "leaflet": _leaflet()})
+    return render(request, "streaming/map.html", {"config": config, "leaflet": _leaflet(), "admin_url": _admin_url(request)})
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:
@@ -77,11 +86,14 @@ def _websocket_path(name: str) -> str:
 
 
 def _login_url(request: HttpRequest) -> str:
-    """The project's login page, which leads back here: LOGIN_URL where the project sets it, else the admin's."""
-    try:
-        url = reverse("admin:login")
-    except NoReverseMatch:  # there is no admin
-        url = ""
-    if not url or settings.LOGIN_URL != global_settings.LOGIN_URL:
-        url = resolve_url(settings.LOGIN_URL)
+    """The project's login page, which leads back here: LOGIN_URL where the project sets it, else ours."""
+    url = resolve_url("streaming:login" if settings.LOGIN_URL == global_settings.LOGIN_URL else settings.LOGIN_URL)
     return f"{url}?{urlencode({REDIRECT_FIELD_NAME: request.path}, safe='/')}"
+
+
+def _admin_url(request: HttpRequest) -> str | None:
+    """The admin, for those who may enter it."""
+    try:
+        return reverse("admin:index") if request.user.is_active and request.user.is_staff else None
+    except NoReverseMatch:
+        return None

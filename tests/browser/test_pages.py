@@ -52,13 +52,19 @@ def test_the_admin_links_to_the_map_of_a_layer(
     admin.wait("() => globalThis.geostream?.subscriptions.flights?.features.size === 20")
 
 
-def test_the_map_shows_who_is_logged_in(flights: ServerProcess, open_page: Callable[..., WatchedPage]) -> None:
+def test_the_map_shows_who_is_logged_in_and_logs_out(
+    flights: ServerProcess, open_page: Callable[..., WatchedPage], screenshot: Callable[..., None]
+) -> None:
     page = open_page(flights.url)
     page.page.get_by_role("link", name="Log in").click()
     page.page.get_by_label("Username").fill("admin")
     page.page.get_by_label("Password").fill("admin")
     page.page.get_by_role("button", name="Log in").click()
-    expect(page.page.locator("#user-link")).to_have_text("admin")
+    page.page.locator("#user-link", has_text="admin").click()
+    expect(page.page.get_by_role("link", name="Administration")).to_be_visible()
+    screenshot(page, "user-menu")
+    page.page.get_by_role("button", name="Log out").click()
+    expect(page.page.get_by_role("link", name="Log in")).to_be_visible()
 
 
 def test_a_layer_that_is_not_public_is_shown_to_those_who_may_read_it(

@@ -138,6 +138,10 @@ def test_the_design_names_every_package() -> None:
         assert f"`streaming/{package.name}" in text
 
 
+TUTORIAL = "tutorial.md"
+"""Its programs are run by `tests/packaging`."""
+
+
 def as_installed_here(code: str) -> str:
     """The client by the name that it has in the server's package. As a distribution of its own it is tested in `tests/packaging`."""
     return code.replace("geostream_client", "streaming.client")
@@ -148,10 +152,12 @@ def test_python_code_compiles(document: str, code: str) -> None:
     compile(code, document, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
-@pytest.mark.parametrize(("document", "code"), [block for block in blocks("python") if "localhost:8000" in block[1]])
+@pytest.mark.parametrize(
+    ("document", "code"), [block for block in blocks("python") if "127.0.0.1:8000" in block[1] and block[0] != TUTORIAL]
+)
 def test_python_programs_receive_what_they_ask_for(document: str, code: str, server: ServerProcess) -> None:
     expected = "Coords(" if "subscribe_tiles" in code else "AFR123"
-    command = (sys.executable, "-u", "-c", as_installed_here(code).replace("ws://localhost:8000/ws", server.ws_url))
+    command = (sys.executable, "-u", "-c", as_installed_here(code).replace("ws://127.0.0.1:8000/ws", server.ws_url))
     with Process(*command, cwd=DOCS.parent, stdout=PIPE, stderr=STDOUT) as program:
         assert program.stdout is not None
         lines = []
@@ -183,7 +189,7 @@ def test_javascript_snippets_of_the_clients_run(server: ServerProcess) -> None:
     if node is None or not (DOCS.parent / "node_modules" / "ws").is_dir():
         missing("Node.js and its packages (npm ci)")
     program = "\n".join(code for document, code in blocks("js") if document == "clients.md").replace(
-        "ws://localhost:8000/ws", server.ws_url
+        "ws://127.0.0.1:8000/ws", server.ws_url
     )
     done = run(node, "--input-type=module", "-e", program, cwd=DOCS.parent)
     assert done.stderr == ""
@@ -193,7 +199,7 @@ def test_javascript_snippets_of_the_clients_run(server: ServerProcess) -> None:
 def test_curl_examples_of_the_http_api_work(server: ServerProcess) -> None:
     if shutil.which("curl") is None:
         missing("curl")
-    examples = "\n".join(code for document, code in blocks("sh") if document == "http-api.md").replace("http://localhost:8000", server.url)
+    examples = "\n".join(code for document, code in blocks("sh") if document == "http-api.md").replace("http://127.0.0.1:8000", server.url)
     script = 'set -e\ncurl() { command curl --fail --show-error "$@" && echo; }\n' + examples
     done = run("sh", input=script)
     assert done.stderr == ""

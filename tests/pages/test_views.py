@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import set_script_prefix
 
@@ -36,13 +37,13 @@ def test_the_map_knows_the_layers_that_its_user_may_read() -> None:
     assert config("/")["layers"] == [{"name": "open", "title": "Open", "time_property": None}]
 
 
-def test_the_map_leads_to_the_admins_login_and_back() -> None:
-    assert config("/")["login_url"] == "/admin/login/?next=/"
+def test_the_map_leads_to_the_login_and_back() -> None:
+    assert config("/")["login_url"] == "/geostream/login/?next=/"
 
 
-def test_a_project_that_sets_no_login_page_has_the_admins(settings: Any) -> None:
+def test_a_project_that_sets_no_login_page_has_ours(settings: Any) -> None:
     settings.LOGIN_URL = "/accounts/login/"  # Django's default
-    assert config("/")["login_url"] == "/admin/login/?next=/"
+    assert config("/")["login_url"] == "/geostream/login/?next=/"
 
 
 def test_the_login_page_that_a_project_sets_is_used(settings: Any) -> None:
@@ -50,10 +51,32 @@ def test_the_login_page_that_a_project_sets_is_used(settings: Any) -> None:
     assert config("/")["login_url"] == "/sign-in/?next=/"
 
 
-def test_a_project_without_the_admin_has_djangos_default(settings: Any) -> None:
+def test_a_project_without_the_admin_has_a_login_page_too(settings: Any) -> None:
     settings.LOGIN_URL = "/accounts/login/"
     settings.ROOT_URLCONF = "tests.other_project.urls"
-    assert config("/live/")["login_url"] == "/accounts/login/?next=/live/"
+    assert config("/live/")["login_url"] == "/live/geostream/login/?next=/live/"
+
+
+def test_users_who_are_not_staff_log_in_and_out(client: Client) -> None:
+    get_user_model().objects.create_user("alice", password="secret")
+    wrong = client.post("/geostream/login/?next=/channels/test/", {"username": "alice", "password": "wrong"})
+    assert "correct username and password" in wrong.content.decode()
+    right = client.post("/geostream/login/", {"username": "alice", "password": "secret", "next": "/channels/test/"})
+    assert (right.status_code, right.headers["Location"]) == (302, "/channels/test/")
+    page = client.get("/").content.decode()
+    assert '"user": "alice"' in page and "Log out" in page and "Administration" not in page
+    assert client.post("/geostream/logout/").headers["Location"] == "/"
+    assert '"user": null' in client.get("/").content.decode()
+
+
+def test_the_login_leads_to_no_other_site(client: Client) -> None:
+    get_user_model().objects.create_user("alice", password="secret")
+    answer = client.post("/geostream/login/", {"username": "alice", "password": "secret", "next": "https://example.org/"})
+    assert answer.headers["Location"] == "/"
+
+
+def test_staff_find_the_way_to_the_admin(admin_client: Client) -> None:
+    assert '<a href="/admin/">Administration</a>' in admin_client.get("/").content.decode()
 
 
 @pytest.mark.parametrize("script_name", ["", "/maps"])

@@ -13,7 +13,7 @@ import { LayerScene } from "./layer-scene.js";
 import { showLegends } from "./legend.js";
 import { Live } from "./live.js";
 import { FeatureOverlay } from "./overlay.js";
-import { Panel, showUser } from "./panel.js";
+import { Panel } from "./panel.js";
 import { letPick } from "./picking.js";
 import { Status } from "./status.js";
 import { Theme } from "./theme.js";
@@ -238,7 +238,6 @@ function wireMap() {
 }
 
 function start() {
-  showUser(config);
   wirePanel();
   wireArea();
   wireMap();

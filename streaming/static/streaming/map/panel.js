@@ -41,11 +41,3 @@ export class Panel {
     });
   }
 }
-
-/** Who is logged in, or where to do so. @param {{user: string | null, login_url: string}} config */
-export function showUser({ user, login_url: loginUrl }) {
-  const link = document.getElementById("user-link");
-  link.textContent = user ?? "Log in";
-  if (!user) link.href = loginUrl;
-  link.hidden = false;
-}
