@@ -36,7 +36,7 @@ test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 
-lint: $(VENV)/.installed-dev ## ruff and mypy
+lint: $(VENV)/.installed-dev ## ruff, mypy, and which room may import which
 	@echo 'ruff check' && $(PY) -m ruff check .
 	@echo 'ruff format --check' && $(PY) -m ruff format --check .
 	@echo 'mypy' && $(PY) -m mypy

@@ -174,7 +174,7 @@ def test_rasters_are_an_extra(site: Site, wheel: Path) -> None:
     extras = re.findall(r"geostream\[([\w-]+)\]", tutorial.TEXT)
     assert set(extras) <= set(distribution_of(wheel).metadata.get_all("Provides-Extra") or ())
     install, add = lines(rasters)
-    assert install == "pip install '/path/to/the/clone[tiles]'"
+    assert install == "pip install 'django-geostream[tiles]'"
     options = set(re.findall(r"--\w+", add))
     assert options <= set(re.findall(r"--\w+", site.project.manage("add_tiles", "--help").stdout))
     refused = site.project.manage("add_tiles", "relief", str(RELIEF), "--copy", check=False)
