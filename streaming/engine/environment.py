@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -34,26 +34,19 @@ def read_value(name: str, text: str, kind: type, least: float = 0) -> Any:
 
 def check_value(name: str, value: Any, kind: type, least: float = 0) -> Any:
     """The value, as a project's settings may have it: of this type, a number at least `least`; else `ImproperlyConfigured`."""
-    expected = _EXPECTED.get(kind)
-    if expected is None:
+    if kind is bool:
+        if value not in (0, 1):
+            raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}")
+        return bool(value)
+    if kind not in _NUMBERS:
         return value
-    numeric = kind is not bool
-    fits = isinstance(value, expected.types) and isinstance(value, bool) != numeric
-    if not fits or (numeric and not (isfinite(value) and value >= least)):
-        raise ImproperlyConfigured(f"{name} must be {expected.name}{f' of at least {least:g}' if numeric else ''}, not {value!r}")
+    number, types = _NUMBERS[kind]
+    if not isinstance(value, types) or isinstance(value, bool) or not (isfinite(value) and value >= least):
+        raise ImproperlyConfigured(f"{name} must be {number} of at least {least:g}, not {value!r}")
     return value
 
 
-class _Expected(NamedTuple):
-    name: str
-    types: tuple[type, ...]
-
-
-_EXPECTED = {
-    bool: _Expected("True or False", (bool,)),
-    int: _Expected("a whole number", (int,)),
-    float: _Expected("a number", (int, float)),
-}
+_NUMBERS: dict[type, tuple[str, tuple[type, ...]]] = {int: ("a whole number", (int,)), float: ("a number", (int, float))}
 
 
 def env_boolean(name: str, default: bool) -> bool:

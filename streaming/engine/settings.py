@@ -35,7 +35,7 @@ SETTINGS = (
     Setting("MAX_CONNECTIONS", 20_000, "WebSocket connections of one server process"),
     Setting("MAX_CONNECTIONS_PER_ADDRESS", 20_000, "WebSocket connections of one process from one network address"),
     Setting("MAX_CONNECTIONS_PER_USER", 1000, "connections of one process by one logged-in user"),
-    Setting("MAX_MESSAGE_BYTES", 512 * 1024, "size of one message from a client", least=1024),
+    Setting("MAX_MESSAGE_BYTES", 512 * 1024, "size of one message from a client", least=1),
     Setting(
         "MESSAGES_PER_SECOND",
         100.0,
