@@ -41,7 +41,8 @@ def check_value(name: str, value: Any, kind: type, least: float = 0) -> Any:
     if kind not in _NUMBERS:
         return value
     number, types = _NUMBERS[kind]
-    if not isinstance(value, types) or isinstance(value, bool) or not (isfinite(value) and value >= least):
+    is_number = isinstance(value, types) and not isinstance(value, bool)
+    if not is_number or not (isfinite(value) and value >= least):
         raise ImproperlyConfigured(f"{name} must be {number} of at least {least:g}, not {value!r}")
     return value
 
