@@ -55,11 +55,14 @@ def format_and_size(first: bytes | None, named: str | None, path: Path) -> tuple
 def stated_box(west: float, south: float, east: float, north: float) -> Box | None:
     """What an archive says its bounds are, as a box within -180 to 180; None if they are none.
 
-    Bounds beyond 180 go on after the antimeridian, and upside down ones are turned.
+    Bounds beyond 180 go on after the antimeridian. Upside down ones are turned, and so are those from east to west that
+    would be the wider way around the world.
     """
     if not all(map(isfinite, (west, south, east, north))) or west == east or south == north:
         return None
     south, north = sorted((south, north))
+    if 0 < west - east < 180:
+        west, east = east, west
     if east - west >= 360:
         west, east = -180.0, 180.0
     turns = 360 * ((west + 180) // 360)
