@@ -45,7 +45,7 @@ class TilesetsView(AsyncApiView):
     @extend_schema(**tile_schemas.CREATE_TILESET)
     async def post(self, request: Request) -> HttpResponse:
         """Create a tileset. Its source is read first."""
-        settings, warnings = await database_sync_to_async(_saved)(None, request)
+        settings, warnings = await database_sync_to_async(_saved, thread_sensitive=False)(None, request)  # drawing it may take a second
         created = await _info_or_error(settings, request, await _private_settings(request.user, settings.name))
         return answer({**created, **warnings}, 201, Location=tileset_url(request, settings.name))
 
@@ -65,7 +65,7 @@ class TilesetView(AsyncApiView):
     @extend_schema(**tile_schemas.UPDATE_TILESET)
     async def patch(self, request: Request, tileset: str) -> HttpResponse:
         """Change some of its settings, which apply at once."""
-        settings, warnings = await database_sync_to_async(_saved)(tileset, request)
+        settings, warnings = await database_sync_to_async(_saved, thread_sensitive=False)(tileset, request)
         return answer({**await _info_or_error(settings, request, await _private_settings(request.user, tileset)), **warnings})
 
     @extend_schema(**tile_schemas.DELETE_TILESET)

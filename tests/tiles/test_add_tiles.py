@@ -200,7 +200,9 @@ def test_no_warning_of_a_library_is_printed(data_dir: Path, tmp_path: Path) -> N
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     environment.pop("PYTHONWARNINGS", None)
-    run = subprocess.run([sys.executable, "-W", "default", "-c", program, *map(str, paths)], capture_output=True, text=True, env=environment)
+    run = subprocess.run(
+        [sys.executable, "-W", "default", "-c", program, *map(str, paths)], capture_output=True, text=True, env=environment
+    )
     assert (run.stdout.strip(), [line for line in run.stderr.splitlines() if "rio_tiler" in line or "rasterio" in line]) == ("done", [])
 
 

@@ -261,7 +261,9 @@ def test_formats_of_images_have_many_names(mbtiles: Write, named: str, format: s
     assert metadata_of(mbtiles({(0, 0, 0): image(format)}, named)).format == format
 
 
-@pytest.mark.parametrize("named", ["pbf", "PBF", "mvt", "application/x-protobuf", "application/vnd.mapbox-vector-tile", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "named", ["pbf", "PBF", "mvt", "application/x-protobuf", "application/vnd.mapbox-vector-tile", "application/octet-stream"]
+)
 def test_formats_of_vector_tiles_have_many_names(mbtiles: Write, named: str) -> None:
     assert metadata_of(mbtiles({(0, 0, 0): gzip.compress(vector())}, named)).format == "mvt"
 
@@ -284,6 +286,17 @@ def test_vector_tiles_show_their_format_and_are_unpacked(mbtiles: Write, pack: C
     source.close()
 
 
+def test_vector_tiles_that_are_called_images_are_vector_tiles(mbtiles: Write) -> None:
+    assert metadata_of(mbtiles({(0, 0, 0): gzip.compress(vector())}, "png")).format == "mvt"
+
+
+def test_names_of_tables_may_be_in_capitals(mbtiles: Write) -> None:
+    path = mbtiles({(0, 0, 0): image("jpg")}, "jpg")
+    change(path, "ALTER TABLE tiles RENAME TO old")
+    change(path, "CREATE VIEW TILES AS SELECT * FROM old")
+    assert metadata_of(path).format == "jpg"
+
+
 @pytest.mark.parametrize("level", [0, 1, 6, 9])
 def test_zlib_is_known_at_every_level(mbtiles: Write, level: int) -> None:
     source = MBTilesSource(mbtiles({(0, 0, 0): zlib.compress(vector() * 100, level)}, "pbf"))
@@ -294,7 +307,7 @@ def test_zlib_is_known_at_every_level(mbtiles: Write, level: int) -> None:
 @pytest.mark.parametrize("data", [zlib.compress(bytes(MAX_TILE_BYTES + 1)), zlib.compress(vector() * 100)[:-8]])
 def test_zlib_that_unpacks_to_too_much_or_is_cut_off_is_refused(mbtiles: Write, data: bytes) -> None:
     source = MBTilesSource(mbtiles({(0, 0, 0): data}, "pbf"))
-    with pytest.raises(StreamError, match="too large|truncated"):
+    with pytest.raises(StreamError, match=r"too large|truncated"):
         source.render(0, 0, 0)
     source.close()
 
@@ -337,7 +350,11 @@ def test_the_tiles_show_their_size(mbtiles: Write, pmtiles: Write, directory: Wr
 
 def test_vector_tiles_are_of_512_pixels(mbtiles: Write, pmtiles: Write, directory: Write) -> None:
     tiles = {(0, 0, 0): vector()}
-    found = [metadata_of(mbtiles(tiles, "pbf")), metadata_of(pmtiles(tiles, TileType.MVT)), DirectorySource(directory(tiles, "pbf")).metadata]
+    found = [
+        metadata_of(mbtiles(tiles, "pbf")),
+        metadata_of(pmtiles(tiles, TileType.MVT)),
+        DirectorySource(directory(tiles, "pbf")).metadata,
+    ]
     assert [has.tile_size for has in found] == [512] * 3
 
 

@@ -126,7 +126,9 @@ def test_the_shared_stretch_is_what_most_values_of_all_files_lie_between(tmp_pat
 
 
 def test_bytes_beside_other_numbers_are_stretched_too(tmp_path: Path) -> None:
-    west, east = seam(pixels(write_raster(tmp_path / "a.tif", slope(0, 100, "uint8"), WEST), write_raster(tmp_path / "b.tif", slope(0, 100), EAST)))
+    west, east = seam(
+        pixels(write_raster(tmp_path / "a.tif", slope(0, 100, "uint8"), WEST), write_raster(tmp_path / "b.tif", slope(0, 100), EAST))
+    )
     assert west.max() > 20
     assert np.abs(west - east).max() <= 4  # bytes are rounded
 

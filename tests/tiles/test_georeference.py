@@ -21,7 +21,10 @@ from .comparison.samples import sensor_model
 from .conftest import plain, write_raster
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-MARS = 'GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars_2000_IAU_IAG",3396190,169.894447]],PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]]'
+MARS = (
+    'GEOGCS["Mars 2000",DATUM["D_Mars_2000",SPHEROID["Mars_2000_IAU_IAG",3396190,169.894447]],'
+    'PRIMEM["Reference_Meridian",0],UNIT["degree",0.0174532925199433]]'
+)
 EUROPA = "+proj=eqc +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +R=1560800 +units=m +no_defs"
 LOCAL = 'LOCAL_CS["the site",UNIT["metre",1]]'
 

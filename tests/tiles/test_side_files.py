@@ -47,7 +47,9 @@ def with_crs_in_aux(path: Path) -> Path:
     """The position in a world file, the CRS in the note."""
     write_raster(path, plain(10, 20, 30), crs=None)
     path.with_suffix(".tfw").write_text(WORLD_FILE)
-    path.with_name(path.name + ".aux.xml").write_text(f"<PAMDataset><SRS>{CRS.from_epsg(4326).to_wkt()}</SRS></PAMDataset>".replace('"', "&quot;"))
+    path.with_name(path.name + ".aux.xml").write_text(
+        f"<PAMDataset><SRS>{CRS.from_epsg(4326).to_wkt()}</SRS></PAMDataset>".replace('"', "&quot;")
+    )
     return path
 
 
@@ -104,7 +106,9 @@ def test_a_mask_beside_the_image_makes_it_transparent(tmp_path: Path) -> None:
     assert found[3, 128, [20, 220]].tolist() == [0, 255]
 
 
-@pytest.mark.parametrize("maker", [with_crs_in_aux, with_prj, lambda path: with_prj(path, ".TFW", ".PRJ"), lambda path: with_prj(path, ".wld")])
+@pytest.mark.parametrize(
+    "maker", [with_crs_in_aux, with_prj, lambda path: with_prj(path, ".TFW", ".PRJ"), lambda path: with_prj(path, ".wld")]
+)
 def test_files_beside_the_image_say_where_it_is(tmp_path: Path, maker: Callable[[Path], Path]) -> None:
     path = maker(tmp_path / "a.tif")
     source = RasterSource([path])

@@ -44,7 +44,7 @@ def format_and_size(first: bytes | None, named: str | None, path: Path) -> tuple
     if found:
         return found, _side(first or b"")
     format = known_format(named)
-    if format is None and first and _is_vector(first, path):
+    if first and _is_vector(first, path):
         format = "mvt"
     if format is None and (named or first):
         what = f"the format {named[:20]!r}" if named else "an unknown format"
@@ -105,4 +105,7 @@ def _side(data: bytes) -> int:
 
 
 def _is_vector(data: bytes, path: Path) -> bool:
-    return decompressed(data, path)[:1] == bytes([_LAYERS])
+    try:
+        return decompressed(data, path)[:1] == bytes([_LAYERS])
+    except StreamError:  # it is cut off, or too large
+        return False

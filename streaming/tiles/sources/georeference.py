@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, isfinite, log2, pi
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,20 @@ def bounds_of(dataset: Any) -> Box:
 
 def _require_earth(path: Path, crs: Any) -> None:
     try:
-        known = ProjectionCRS.from_user_input(crs.to_wkt())
+        name, radius = _name_and_radius(crs.to_wkt())
     except _UNKNOWN_CRS as error:
         raise invalid_source(path, f"its coordinate reference system is not understood: {error_text(path, error)}") from error
-    name, ellipsoid = known.name[:80], known.ellipsoid
-    if ellipsoid is None:
+    if radius is None:
         raise invalid_source(path, f"its coordinate reference system ({name}) is a local one, of no known place on the Earth")
-    if abs(ellipsoid.semi_major_metre / EARTH_RADIUS - 1) > SAME_BODY:
+    if abs(radius / EARTH_RADIUS - 1) > SAME_BODY:
         raise invalid_source(path, f"its coordinate reference system ({name}) is not of the Earth")
+
+
+@lru_cache(64)
+def _name_and_radius(wkt: str) -> tuple[str, float | None]:
+    """The name of a CRS and the radius of its ellipsoid in metres; a local CRS has none."""
+    known = ProjectionCRS.from_user_input(wkt)
+    return known.name[:80], known.ellipsoid.semi_major_metre if known.ellipsoid else None
 
 
 def _require_on_map(path: Path, box: Box) -> None:

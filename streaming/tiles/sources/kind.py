@@ -87,7 +87,7 @@ class SourceKind:
             shutil.copytree(path, to)
             return
         shutil.copyfile(path, to)
-        for companion, destination in zip(self.companions(path), self.companions(to), strict=True):
+        for companion, destination in zip(self.companions(path.resolve()), self.companions(to), strict=True):
             if companion.is_file():
                 shutil.copyfile(companion, destination)
 

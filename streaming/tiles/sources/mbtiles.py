@@ -106,7 +106,7 @@ class MBTilesSource:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok":
                 raise invalid_source(self._path, f"the database is damaged ({state[:100]})")
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        tables = {str(name).lower() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         if "tiles" not in tables:
             raise invalid_source(self._path, "it has no table of tiles; is it MBTiles, and is the journal (-wal) beside it missing?")
         values = dict[str, str]()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from rasterio.enums import Resampling  # type: ignore[import-untyped]
@@ -20,6 +21,7 @@ from .base import PerThread, SourceClosed, TileMetadata, invalid_source, source_
 from .colours import Look, Pixels, colormap_of, coloured, composite, palette_of, shown_bands
 from .encoding import RENDERED_FORMATS, encode_image
 from .gdal import LIBRARY_ERRORS, expect_warnings
+from .georeference import Georeference
 from .geotiff import check_geotiff
 from .stretch import Layer, Ranges, automatic_stretches
 from .warp import GeoTiff
@@ -49,11 +51,13 @@ class RasterSource:
         expect_warnings()
         self._readers = PerThread(self._open, _close)
         self._looks: list[Look] = []
+        self._places: list[Georeference] = []
         with self._readers.lease() as files:
             for file in files:
                 check_geotiff(file.path, file.dataset)
             self._looks = self._looks_of(files, len(paths))
-            self._metadata = self._describe(files)
+            self._places = [file.georeference for file in files]
+        self._metadata = self._describe()
 
     @property
     def metadata(self) -> TileMetadata:
@@ -87,8 +91,8 @@ class RasterSource:
     def _open(self) -> list[GeoTiff]:
         files: list[GeoTiff] = []
         try:
-            for path in self._paths:
-                files.append(GeoTiff(path))
+            for path, known in zip_longest(self._paths, self._places):  # none are known yet when it is first opened
+                files.append(GeoTiff(path, known))
         except BaseException as error:
             _close(files)
             if self._looks and not all(path.exists() for path in self._paths):
@@ -120,10 +124,9 @@ class RasterSource:
             looks.append(Look(layer.bands, ranges, palette, nearest=plain))
         return looks
 
-    def _describe(self, files: Sequence[GeoTiff]) -> TileMetadata:
-        places = [file.georeference for file in files]
-        highest = max(place.zoom for place in places)
-        return TileMetadata(map_bounds([place.box for place in places]), 0, highest, self._options.format, self._options.tile_size)
+    def _describe(self) -> TileMetadata:
+        highest = max(place.zoom for place in self._places)
+        return TileMetadata(map_bounds([place.box for place in self._places]), 0, highest, self._options.format, self._options.tile_size)
 
 
 def _stretch_of(file: GeoTiff, layer: Layer, shared: dict[int, Ranges]) -> Ranges:

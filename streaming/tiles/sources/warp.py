@@ -19,7 +19,7 @@ from streaming.tiles.grid import Tile, touches
 
 from .base import source_errors
 from .gdal import LIBRARY_ERRORS
-from .georeference import WEB_MERCATOR, WORLD_METRES, read_georeference
+from .georeference import WEB_MERCATOR, WORLD_METRES, Georeference, read_georeference
 from .geotiff import open_geotiff
 
 OPAQUE = 65535
@@ -35,11 +35,11 @@ Warped = tuple[NDArray[Any], NDArray[np.uint8]]
 class GeoTiff:
     """An open GeoTIFF with its overviews. For one thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, georeference: Georeference | None = None) -> None:
         self.path = path
         self.dataset = open_geotiff(path)
         try:
-            self.georeference = read_georeference(path, self.dataset)
+            self.georeference = georeference or read_georeference(path, self.dataset)
         except BaseException:
             self.dataset.close()
             raise

@@ -27,7 +27,10 @@ def picture(bands: int = 3, width: int = SIDE, height: int = SIDE, dtype: str = 
     """Smooth waves, other ones in each band."""
     rows, columns = np.mgrid[0:height, 0:width]
     y, x = rows / height, columns / width
-    waves = [0.5 + 0.25 * np.sin(2 * np.pi * (x * (band + 1) + band / 3)) + 0.25 * np.cos(2 * np.pi * y * (bands - band)) for band in range(bands)]
+    waves = [
+        0.5 + 0.25 * np.sin(2 * np.pi * (x * (band + 1) + band / 3)) + 0.25 * np.cos(2 * np.pi * y * (bands - band))
+        for band in range(bands)
+    ]
     return np.array([low + (high - low) * wave for wave in waves]).astype(dtype)
 
 
