@@ -36,7 +36,8 @@ from streaming.tiles import deltas, images, prefix_deltas, tile_updates
 from streaming.tiles.grid import Tile, tile_position, viewport_tiles
 from streaming.tiles.mvt import EXTENT, TileFeature, encode_layer, encode_properties
 from streaming.tiles.sources.base import MIME
-from streaming.tiles.sources.raster import RasterSource, encode_image
+from streaming.tiles.sources.encoding import encode_image
+from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.tile_cache import rendered_tile
 
 Pixels = NDArray[np.uint8]

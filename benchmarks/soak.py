@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from streaming.tiles.change_feed import announce_sync, changed_tiles
-from streaming.tiles.sources.raster import encode_image
+from streaming.tiles.sources.encoding import encode_image
 
 from .stack import Server, stack
 from .tile_clients import TileClient, connect, frame

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from streaming.tiles.change_feed import announce_sync, changed_tiles
 from streaming.tiles.grid import Tile
-from streaming.tiles.sources.raster import RasterSource, encode_image
+from streaming.tiles.sources.encoding import encode_image
+from streaming.tiles.sources.raster import RasterSource
 
 Pixels = NDArray[np.uint8]
 RELIEF = Path(__file__).parents[1] / "streaming" / "demo" / "relief.tif"

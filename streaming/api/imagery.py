@@ -5,8 +5,6 @@ They are written to disk in chunks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -16,6 +14,8 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.responses import answer
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
+from streaming.tiles.imagery_files import Content
+from streaming.tiles.sources.side_files import APPENDED, REPLACING, side_ending
 from streaming.tiles.tilesets import tilesets
 
 from . import tile_schemas
@@ -46,7 +46,8 @@ class ImageryView(ApiView):
         """Paint an image above all others."""
         settings = tilesets.get_sync(tileset)
         settings.require_kind("raster")
-        return answer(paint_sync(settings, _image_chunks(request), request.GET.get("name")), 201)
+        image, beside = _image_and_side_files(request)
+        return answer(paint_sync(settings, image, request.GET.get("name"), beside), 201)
 
     @extend_schema(**tile_schemas.CLEAR_IMAGERY)
     def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -68,20 +69,28 @@ class ImageView(ApiView):
         return HttpResponse(status=204)
 
 
-def _image_chunks(request: Request) -> Iterable[bytes]:
-    """The image in chunks, from the body or from a form's field `file`."""
+def _image_and_side_files(request: Request) -> tuple[Content, dict[str, Content]]:
+    """The image in chunks, from the body or from a form's field `file`, and the form's `side_file`s by their endings."""
     if declared_length(request) > conf.MAX_IMAGERY_BYTES + FORM_OVERHEAD:
         raise too_large(conf.MAX_IMAGERY_BYTES, advice="")
     kind = media_type(request)
     if kind in (*RAW, ""):
-        return body_chunks(request)
+        return body_chunks(request), {}
     if kind != FORM:
         raise UnsupportedMediaType("Content-Type", kind, (*RAW, FORM), "Accept-Post")
     try:
         file = request._request.FILES.get("file")
+        beside: dict[str, Content] = {_ending(each.name or ""): each.chunks() for each in request._request.FILES.getlist("side_file")}
     except (MultiPartParserError, SuspiciousOperation) as error:
         raise StreamError("bad_request", f"the form cannot be read: {error}") from error
     if file is None:
         raise StreamError("bad_request", "the form has no file in its field 'file'")
-    chunks: Iterable[bytes] = file.chunks()
-    return chunks
+    image: Content = file.chunks()
+    return image, beside
+
+
+def _ending(name: str) -> str:
+    ending = side_ending(name)
+    if ending is None:
+        raise StreamError("bad_request", f"side_file: {name[:100]!r} ends in none of {', '.join((*REPLACING, *APPENDED))}")
+    return ending

@@ -6,6 +6,7 @@ Answers themselves are encoded by msgspec (`streaming.engine.responses`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
@@ -102,6 +103,9 @@ class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
 class TilesetSerializer(serializers.ModelSerializer[Tileset]):
     """What can be set of a tileset. Its name is chosen once: clients know it by it."""
 
+    warnings: Sequence[str] = ()
+    """What is strange about the source that was read."""
+
     class Meta:
         model = Tileset
         fields = ("name", "title", "kind", "format", "min_zoom", "max_zoom", "tile_size", "attribution", "public", *TILESET_SETTINGS)
@@ -113,12 +117,12 @@ class TilesetSerializer(serializers.ModelSerializer[Tileset]):
         return name
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse a source that cannot be read, by reading it."""
+        """Refuse a source that cannot be drawn, by drawing it."""
         row = Tileset() if self.instance is None else copy(self.instance)
         for name, value in attrs.items():
             setattr(row, name, value)
         try:
-            check_tileset(row)
+            self.warnings = check_tileset(row)
         except ValidationError as error:
             raise serializers.ValidationError(error.message_dict) from error
         return attrs
@@ -134,13 +138,18 @@ class TilesetInfoSerializer(serializers.Serializer[Any]):
     format = serializers.ChoiceField(sorted(MIME))
     min_zoom = serializers.IntegerField()
     max_zoom = serializers.IntegerField()
-    tile_size = serializers.IntegerField(help_text="256 or 512 pixels")
+    tile_size = serializers.IntegerField(
+        help_text="Pixels along each side: of rasters 256 or 512, of vector tiles 512, else as the tiles are."
+    )
     bounds = serializers.ListField(child=serializers.FloatField(), help_text="west, south, east, north in degrees")
     attribution = serializers.CharField(allow_blank=True)
     permission = serializers.CharField(required=False, help_text="This and the next three are shown to users who may change them.")
     source = serializers.CharField(required=False)  # type: ignore[assignment]  # the framework's own name for something else
     rescale = serializers.CharField(required=False)
     colormap = serializers.CharField(required=False)
+    warnings = serializers.ListField(
+        child=serializers.CharField(), required=False, help_text="In the answer to a change: what is strange about the source."
+    )
     links = LinkSerializer(many=True)
 
 

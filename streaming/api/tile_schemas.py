@@ -20,7 +20,7 @@ from .serializers import (
 _REFUSALS = {401: ErrorSerializer, 403: ErrorSerializer, 404: ErrorSerializer, 422: ErrorSerializer}
 _TILESET = OpenApiParameter("tileset", str, OpenApiParameter.PATH, description="The tileset's name.")
 _PLACE = [OpenApiParameter(name, int, OpenApiParameter.PATH) for name in ("z", "x", "y")]
-_FORMAT = OpenApiParameter("ending", str, OpenApiParameter.PATH, enum=["png", "webp", "jpg", "jpeg", "mvt", "pbf"])
+_FORMAT = OpenApiParameter("ending", str, OpenApiParameter.PATH, enum=["png", "webp", "jpg", "jpeg", "avif", "mvt", "pbf"])
 
 LIST_TILESETS: dict[str, Any] = {"summary": "All tilesets", "tags": ["tiles"], "responses": TilesetInfoSerializer(many=True)}
 GET_TILESET: dict[str, Any] = {
@@ -86,7 +86,7 @@ PUT_TILE: dict[str, Any] = {
     "description": "Of the tileset's format, whole, and of its `tile_size` or twice that. Vector tiles may be gzip.",
     "tags": ["tiles"],
     "parameters": [_TILESET, *_PUSHED_PLACE],
-    "request": dict.fromkeys([*sorted(MIME.values()), "application/octet-stream"], _BINARY),
+    "request": dict.fromkeys([*sorted(mime for format, mime in MIME.items() if format != "avif"), "application/octet-stream"], _BINARY),
     "responses": {
         200: OpenApiResponse(PushedSerializer, "It was there before."),
         201: OpenApiResponse(PushedSerializer, "It is new."),
@@ -120,7 +120,11 @@ PAINT_IMAGERY: dict[str, Any] = {
     ],
     "request": {
         **dict.fromkeys(["image/tiff", "application/octet-stream"], _BINARY),
-        "multipart/form-data": {"type": "object", "required": ["file"], "properties": {"file": _BINARY}},
+        "multipart/form-data": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {"file": _BINARY, "side_file": {"type": "array", "items": _BINARY}},
+        },
     },
     "responses": {201: PaintedSerializer, 400: ErrorSerializer, 415: ErrorSerializer, **_WRITE_REFUSALS, **_TOO_MUCH},
 }

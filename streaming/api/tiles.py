@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
+from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
@@ -87,7 +88,7 @@ class TileJsonView(PublicTilesetView):
             "tiles": [tile_template(request, tileset, metadata.format)],
             "minzoom": metadata.min_zoom,
             "maxzoom": metadata.max_zoom,
-            "bounds": metadata.bounds,
+            "bounds": _around_world(metadata.bounds),
             "attribution": metadata.attribution,
             "format": "pbf" if metadata.format == "mvt" else metadata.format,
             "tileSize": metadata.tile_size,
@@ -104,6 +105,12 @@ def transparent(size: int) -> RenderedTile:
     head = struct.pack(">IIBBBBB", size, size, 1, 3, 0, 0, 0)
     chunks = ((b"IHDR", head), (b"PLTE", b"\0\0\0"), (b"tRNS", b"\0"), (b"IDAT", rows), (b"IEND", b""))
     return rendered_tile(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks), MIME["png"])
+
+
+def _around_world(box: Box) -> Box:
+    """The box from west to east: maps take one across the antimeridian for empty."""
+    west, south, east, north = box
+    return box if west <= east else (-180.0, south, 180.0, north)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

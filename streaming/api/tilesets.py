@@ -45,9 +45,9 @@ class TilesetsView(AsyncApiView):
     @extend_schema(**tile_schemas.CREATE_TILESET)
     async def post(self, request: Request) -> HttpResponse:
         """Create a tileset. Its source is read first."""
-        settings = await database_sync_to_async(_saved)(None, request)
+        settings, warnings = await database_sync_to_async(_saved, thread_sensitive=False)(None, request)  # drawing it may take a second
         created = await _info_or_error(settings, request, await _private_settings(request.user, settings.name))
-        return answer(created, 201, Location=tileset_url(request, settings.name))
+        return answer({**created, **warnings}, 201, Location=tileset_url(request, settings.name))
 
 
 class TilesetView(AsyncApiView):
@@ -65,8 +65,8 @@ class TilesetView(AsyncApiView):
     @extend_schema(**tile_schemas.UPDATE_TILESET)
     async def patch(self, request: Request, tileset: str) -> HttpResponse:
         """Change some of its settings, which apply at once."""
-        settings = await database_sync_to_async(_saved)(tileset, request)
-        return answer(await _info_or_error(settings, request, await _private_settings(request.user, tileset)))
+        settings, warnings = await database_sync_to_async(_saved, thread_sensitive=False)(tileset, request)
+        return answer({**await _info_or_error(settings, request, await _private_settings(request.user, tileset)), **warnings})
 
     @extend_schema(**tile_schemas.DELETE_TILESET)
     async def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -83,13 +83,13 @@ async def readable_tileset(name: str, user: Any) -> TilesetSettings:
     return tileset
 
 
-def _saved(name: str | None, request: Request) -> TilesetSettings:
-    """Change or create a row with the values of the body; returns its settings."""
+def _saved(name: str | None, request: Request) -> tuple[TilesetSettings, dict[str, Any]]:
+    """Change or create a row with the values of the body; returns its settings, and `warnings` if there are any."""
     row = None if name is None else _row(name)
     serializer = TilesetSerializer(row, data=request.data, partial=row is not None)
     serializer.is_valid(raise_exception=True)
     _require_readable_layer(row, serializer.validated_data, request.user)
-    return tileset_settings(serializer.save())
+    return tileset_settings(serializer.save()), {"warnings": serializer.warnings} if serializer.warnings else {}
 
 
 def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: Any) -> None:

@@ -45,7 +45,7 @@ _API = [
 _TILES = [
     re_path(r"^(?P<tileset>[^/]+)/tilejson\.json$", TileJsonView.as_view(), name="tilejson"),
     re_path(
-        r"^(?P<tileset>[^/]+)/" + _TILE + r"(?P<y>[0-9]{1,12})\.(?P<ending>png|webp|jpe?g|mvt|pbf)$",
+        r"^(?P<tileset>[^/]+)/" + _TILE + r"(?P<y>[0-9]{1,12})\.(?P<ending>png|webp|jpe?g|avif|mvt|pbf)$",
         TileView.as_view(),
         name="tile",
     ),

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
+from streaming.tiles.sources.kind import SourceKind
+
 
 class StagedCopies:
-    """A context in which files are copied for one folder."""
+    """A context in which the sources of a tileset are copied for one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, kind: SourceKind) -> None:
+        self._folder, self._kind = folder, kind
         self._staging: Path | None = None
         self.destinations: dict[Path, Path] = {}
         """The path that each copy will have, by its path now."""
@@ -33,15 +35,12 @@ class StagedCopies:
                 self._folder.rmdir()
 
     def add(self, path: Path) -> Path:
-        """Copy a file, or a folder with all its content; returns the copy's path. `CommandError`."""
+        """Copy a file with its companions, or a folder with all its content; returns the copy's path. `CommandError`."""
         try:
             copy = self._staged() / path.name
             if copy in self.destinations:
                 raise CommandError(f"two sources are called {path.name}; give one of them another name")
-            if path.is_dir():
-                shutil.copytree(path, copy)
-            else:
-                shutil.copyfile(path, copy)
+            self._kind.copy(path, copy)
         except (OSError, shutil.Error) as error:
             raise CommandError(f"{path.name} cannot be copied: {_reason(error)}") from error
         self.destinations[copy] = self._folder / path.name
@@ -51,11 +50,20 @@ class StagedCopies:
         """Move all copies to their destinations, in the place of what is there. `CommandError`."""
         for copy, destination in self.destinations.items():
             try:
+                self._replace_companions(copy, destination)
                 if destination.exists() and (destination.is_dir() or copy.is_dir()):  # a folder cannot be replaced in one step
                     destination.rename(copy.with_name(f".replaced-{copy.name}"))
                 copy.replace(destination)
             except OSError as error:
                 raise CommandError(f"{destination.name} cannot be replaced: {_reason(error)}") from error
+
+    def _replace_companions(self, copy: Path, destination: Path) -> None:
+        """Those of the old file are taken away: they are nothing for the new one."""
+        for new, old in zip(self._kind.companions(copy), self._kind.companions(destination), strict=True):
+            if new.exists():
+                new.replace(old)
+            else:
+                old.unlink(missing_ok=True)
 
     def _staged(self) -> Path:
         if self._staging is None:

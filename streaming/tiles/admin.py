@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
@@ -22,12 +24,14 @@ from .tilesets import check_tileset, tileset_settings
 class TilesetForm(ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     """A form that refuses a source that cannot be read."""
 
+    warnings: Sequence[str] = ()
+
     def _post_clean(self) -> None:
         """Check the source last: errors of fields and of the model are more precise."""
         super()._post_clean()  # type: ignore[misc]
         if not self.errors:
             try:
-                check_tileset(self.instance)
+                self.warnings = check_tileset(self.instance)
             except ValidationError as error:
                 self.add_error(None, error)
 
@@ -51,6 +55,12 @@ class TilesetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only 
     def get_readonly_fields(self, request: HttpRequest, obj: Tileset | None = None) -> tuple[str, ...]:
         """The name cannot be changed, because clients know the tileset by it."""
         return () if obj is None else ("name",)
+
+    def save_model(self, request: HttpRequest, obj: Tileset, form: TilesetForm, change: bool) -> None:
+        """Save it, and say what is strange about it."""
+        super().save_model(request, obj, form, change)
+        for warning in form.warnings:
+            self.message_user(request, f"{obj.name}: {warning}.", messages.WARNING)
 
     @admin.display(description="painted images")
     def painted(self, tileset: Tileset) -> int | None:

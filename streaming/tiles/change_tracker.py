@@ -69,6 +69,7 @@ class AnnouncedChangeTracker:
         self._renderer = renderer
         self._areas: list[ChangedArea] = []
         self._follower: Follower | None = None
+        self._tileset: TilesetSettings | None = None
         self._on_change: Callable[[], None] = lambda: None
 
     async def start(self, tileset: TilesetSettings, on_change: Callable[[], None]) -> None:
@@ -76,12 +77,16 @@ class AnnouncedChangeTracker:
         self._on_change = on_change
         self._follower = await self._hub.tail(tiles_feed(tileset.name))
         self._follower.observe(self)
-        self._renderer.reopen(tileset.name)  # finds what changed before
+        self._tileset = tileset
+        self._renderer.follow(tileset)
 
     def stop(self) -> None:
         """Leave the feed."""
         if self._follower is not None:
             self._follower.unobserve(self)
+        if self._tileset is not None:
+            self._renderer.unfollow(self._tileset)
+            self._tileset = None
 
     def add(self, area: ChangedArea) -> None:
         """Collect it with the others."""

@@ -9,7 +9,7 @@ refusal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import asinh, atan, degrees, floor, pi, radians, sinh, tan
+from math import asinh, atan, degrees, floor, log10, pi, radians, sinh, tan
 from typing import NamedTuple
 
 from ..core.bbox import Box, check_bbox
@@ -122,6 +122,23 @@ def union(boxes: Sequence[Box]) -> Box:
     """The smallest box around boxes that do not cross the antimeridian."""
     west, south, east, north = zip(*boxes, strict=True)
     return min(west), min(south), max(east), max(north)
+
+
+def map_bounds(boxes: Sequence[Box]) -> Box:
+    """The box around all boxes, within the map. A single box that crosses the antimeridian still does."""
+    west, south, east, north = union(boxes)
+    if len(boxes) > 1 and any(box[0] > box[2] for box in boxes):
+        west, east = -180.0, 180.0
+    return (max(west, -180.0), max(south, -MAX_LATITUDE), min(east, 180.0), min(north, MAX_LATITUDE))
+
+
+def box_text(box: Box) -> str:
+    """`from west,south to east,north`, with as many digits as tell its sides apart."""
+    west, south, east, north = box
+    across = east - west if west <= east else east - west + 360
+    digits = min(max(2 - floor(log10(max(min(across, north - south), 1e-9))), 2), 9)
+    numbers = [f"{round(number, digits):.9f}".rstrip("0").rstrip(".") for number in box]
+    return "from {},{} to {},{}".format(*("0" if number == "-0" else number for number in numbers))
 
 
 def _latitude(y: int, size: int) -> float:

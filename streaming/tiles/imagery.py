@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from streaming.core.bbox import Box
@@ -23,11 +24,12 @@ from streaming.core.redis import refusing, sync_redis
 
 from .change_feed import EVERYTHING, ChangedArea, tiles_feed
 from .grid import WORLD, count_tiles
-from .imagery_files import PaintedFile, add_image, locked, painted_files, remove_images, temporary_image, write_image
+from .imagery_files import Content, PaintedFile, add_image, locked, painted_files, remove_images, temporary_image, write_image
 from .optional import optional_libraries
 from .paths import imagery_folder, resolve_source
 from .sources.base import TileMetadata
 from .sources.raster_kind import LIBRARIES, raster_options
+from .sources.side_files import side_ending, side_files
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
@@ -53,8 +55,12 @@ class PaintedImage:
     tiles: int
 
 
-def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], name: str | None = None) -> PaintedImage:
+def paint_sync(
+    tileset: TilesetSettings, image: Content, name: str | None = None, beside: Mapping[str, Content] = MappingProxyType({})
+) -> PaintedImage:
     """Paint a GeoTIFF over the tileset and announce the change. It replaces the image of the same name.
+
+    `beside` has its side files by their endings (`.tfw`); of an image that is a path, those that lie beside it.
 
     `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full,
     redis_unavailable.
@@ -63,7 +69,7 @@ def paint_sync(tileset: TilesetSettings, image: bytes | Path | Iterable[bytes], 
     name = _checked_name(name)
     folder = imagery_folder(tileset.name)
     with temporary_image(folder, name) as path:
-        version = write_image(path, image)
+        version = write_image(path, image, beside or _side_files_of(image))
         footprint, opaque = _check(path, tileset)
         _require_redis()
         with locked(folder):
@@ -135,6 +141,12 @@ def _check(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
         raise StreamError("invalid_image", error.message) from error
 
 
+def _side_files_of(image: Content) -> dict[str, Content]:
+    if not isinstance(image, Path):
+        return {}
+    return {ending: path for path in side_files(image) if (ending := side_ending(path.name[len(image.stem) :]))}
+
+
 def _require_redis() -> None:
     """Without Redis, a change could not be announced."""
     with refusing():
@@ -164,7 +176,7 @@ def _described(files: Iterable[PaintedFile], tileset: TilesetSettings) -> list[P
 
 
 def _describe(file: PaintedFile, found: Footprint | None, zooms: range) -> PaintedImage:
-    size = file.path.stat().st_size if file.path.exists() else 0
+    size = sum(path.stat().st_size for path in (file.path, *side_files(file.path)) if path.exists())
     painted = datetime.fromtimestamp(file.stamp / 1e9, UTC)
     tiles = count_tiles(found.box, zooms) if found else 0
     return PaintedImage(file.image, found.box if found else None, size, painted, file.version, tiles)

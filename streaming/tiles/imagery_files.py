@@ -12,15 +12,19 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
+from .sources.side_files import side_ending, side_files, side_path
+
+Content = bytes | Path | Iterable[bytes]
 SUFFIX = ".tif"
 STALE_SECONDS = 24 * 3600
 """A file that was half written when its process died is removed after this time."""
@@ -61,16 +65,20 @@ def temporary_image(folder: Path, image: str) -> Iterator[Path]:
         yield Path(own) / f"{image}{SUFFIX}"
 
 
-def write_image(path: Path, image: bytes | Path | Iterable[bytes]) -> str:
-    """Write an image to a file; returns the hash of its bytes. `StreamError("too_large")`."""
+def write_image(path: Path, image: Content, beside: Mapping[str, Content] = MappingProxyType({})) -> str:
+    """Write an image and its side files, which are named by their endings; returns the hash of their bytes.
+
+    `StreamError("too_large")`.
+    """
     digest, size = blake2b(digest_size=16), 0
-    with path.open("wb") as file:
-        for chunk in _chunks(image):
-            size += len(chunk)
-            if size > conf.MAX_IMAGERY_BYTES:
-                raise StreamError("too_large", f"the image is larger than the {conf.MAX_IMAGERY_BYTES} bytes allowed")
-            digest.update(chunk)
-            file.write(chunk)
+    for target, content in ((path, image), *((side_path(path, ending), content) for ending, content in sorted(beside.items()))):
+        with target.open("wb") as file:
+            for chunk in _chunks(content):
+                size += len(chunk)
+                if size > conf.MAX_IMAGERY_BYTES:
+                    raise StreamError("too_large", f"the image is larger than the {conf.MAX_IMAGERY_BYTES} bytes allowed")
+                digest.update(chunk)
+                file.write(chunk)
     return digest.hexdigest()
 
 
@@ -90,7 +98,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def add_image(path: Path, folder: Path, image: str, version: str, instead_of: list[PaintedFile]) -> PaintedFile:
-    """Move a file into the folder, above all others, and remove those it replaces.
+    """Move a file and its side files into the folder, above all others, and remove those it replaces.
 
     For a `locked` folder. `StreamError("tileset_full")`.
     """
@@ -99,6 +107,8 @@ def add_image(path: Path, folder: Path, image: str, version: str, instead_of: li
         raise StreamError("tileset_full", f"{conf.MAX_IMAGERY} images are painted over it, as many as may be; take some away, or all")
     stamp = max([time.time_ns(), *(each.stamp + 1 for each in present)])
     added = PaintedFile(stamp, version, image, folder / f"{stamp:020d}-{version}-{image}{SUFFIX}")
+    for each in side_files(path):
+        each.rename(side_path(added.path, side_ending(each.name[len(path.stem) :]) or ""))
     path.rename(added.path)
     remove_images(instead_of)
     return added
@@ -107,10 +117,13 @@ def add_image(path: Path, folder: Path, image: str, version: str, instead_of: li
 def remove_images(files: Iterable[PaintedFile]) -> None:
     """Remove images. Threads that have them open can read on."""
     for each in files:
+        beside = side_files(each.path)
         each.path.unlink(missing_ok=True)
+        for path in beside:
+            path.unlink(missing_ok=True)
 
 
-def _chunks(image: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
+def _chunks(image: Content) -> Iterator[bytes]:
     if isinstance(image, bytes):
         yield image
     elif isinstance(image, Path):

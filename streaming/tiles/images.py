@@ -31,15 +31,19 @@ than rendering."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INTERPRETED = {b"iCCP", b"gAMA", b"cHRM", b"cICP", b"eXIf", b"acTL"}
 """Chunks of a PNG for which a browser shows other colours than the stored ones, rotates the image, or animates it."""
+_AVIF_BRANDS = {b"avif", b"avis"}
+_AVIF_HEADER_BYTES = 4096
 _NO_FRAME_HEADER = {0xC4, 0xC8, 0xCC}
 
 
 def sniff(data: bytes) -> str | None:
-    """The format of an image by its first bytes: a key of `FORMATS`, or None."""
+    """The format of an image by its first bytes: one of `FORMATS`, avif, or None."""
     if data.startswith(_PNG):
         return "png"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
+    if data[4:8] == b"ftyp" and _AVIF_BRANDS.intersection(data[at : at + 4] for at in range(8, min(int.from_bytes(data[:4]), 64), 4)):
+        return "avif"
     return "jpg" if data.startswith(b"\xff\xd8\xff") else None
 
 
@@ -48,7 +52,7 @@ def image_size(data: bytes) -> tuple[int, int]:
     try:
         width, height = _SIZES[sniff(data)](data)
     except KeyError:
-        raise _unreadable("it is neither PNG nor WebP nor JPEG") from None
+        raise _unreadable("it is neither PNG nor WebP nor JPEG nor AVIF") from None
     except (struct.error, IndexError):
         raise _unreadable("its beginning is damaged") from None
     if not width or not height:
@@ -57,12 +61,14 @@ def image_size(data: bytes) -> tuple[int, int]:
 
 
 def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
-    """Decode a PNG, WebP or JPEG; of an animation the first picture.
+    """Decode a PNG, WebP or JPEG; of an animation the first picture. AVIF is not decoded.
 
     `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off;
     `MissingLibrary`.
     """
     width, height = image_size(data)
+    if sniff(data) not in FORMATS:
+        raise _unreadable("it is AVIF")
     if max(width, height) > max_side:
         raise StreamError("too_large", f"the image has {width} x {height} pixels; at most {max_side} x {max_side} are taken")
     with optional_libraries("images"):
@@ -162,7 +168,17 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
         at += 2 + length
 
 
-_SIZES: dict[str | None, Any] = {"png": _png_size, "webp": _webp_size, "jpg": _jpeg_size}
+def _avif_size(data: bytes) -> tuple[int, int]:
+    """The largest of the sizes that the file's pictures have: the others are previews and alpha."""
+    sizes, at = [], data.find(b"ispe", 0, _AVIF_HEADER_BYTES)
+    while at >= 0:
+        sizes.append(struct.unpack_from(">II", data, at + 8))
+        at = data.find(b"ispe", at + 4, _AVIF_HEADER_BYTES)
+    width, height = max(sizes, default=(0, 0))
+    return width, height
+
+
+_SIZES: dict[str | None, Any] = {"png": _png_size, "webp": _webp_size, "jpg": _jpeg_size, "avif": _avif_size}
 
 
 def _unreadable(reason: str) -> StreamError:

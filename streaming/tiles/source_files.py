@@ -30,6 +30,8 @@ RECENT_SECONDS = 2.0
 
 Stamp = tuple[int, int, int]
 """Time of the last change in nanoseconds, size, inode."""
+Stamps = tuple[Stamp | None, ...]
+"""Those of a file and of its companions."""
 
 
 def source_paths(tileset: TilesetSettings) -> list[Path]:
@@ -79,13 +81,13 @@ class SourceFiles:
         again = {path for path, (stamp, _) in self._recent.items() if _stamp(path) != stamp}
         return again.union(path for path in changed if any(path.is_relative_to(root) for root in roots))
 
-    def stamps(self, among: Iterable[Path] = ()) -> dict[Path, Stamp]:
+    def stamps(self, among: Iterable[Path] = ()) -> dict[Path, Stamps]:
         """What the files are now; of a directory of tiles the folder and the files `among`.
 
         Without files that do not exist.
         """
         files = [*source_paths(self.tileset), *among] if self._kind.is_directory else list(self._files())
-        return {path: stamp for path in files if (stamp := _stamp(path))}
+        return {path: (stamp, *map(_stamp, self._kind.companions(path))) for path in files if (stamp := _stamp(path))}
 
     def changed(self) -> bool:
         """Whether the files have changed since they were last read."""
@@ -137,7 +139,7 @@ class SourceFiles:
         if len(set(map(_real, stamps))) < 2:
             return {}
         known = known or {}
-        found = {path: known[path] if path in known and path not in different else self._kind.box_of(path) for path in stamps}
+        found = {path: known[path] if path in known and path not in different else self._kind.box_of(path, self.tileset) for path in stamps}
         return {path: box for path, box in found.items() if box}
 
 

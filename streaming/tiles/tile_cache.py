@@ -19,6 +19,7 @@ from streaming.engine.conf import conf
 
 from .change_feed import ChangedTiles
 from .grid import Tile
+from .images import sniff
 from .single_flight import SingleFlightPool
 from .sources.base import MIME, TileSource
 
@@ -94,11 +95,16 @@ class TileCache:
         tileset, z, x, y = key
         opened = source()
         data = opened.render(z, x, y)
-        rendered = rendered_tile(data, MIME[opened.metadata.format]) if data else None
+        rendered = rendered_tile(data, _mime(data, opened.metadata.format)) if data else None
         with self._lock:  # or an invalidation could come between the two lines
             if self._invalidations[tileset] == era and opened.metadata.cacheable:
                 self._tiles.put(key, rendered, ENTRY_BYTES + len(data or b""))
         return rendered
+
+
+def _mime(data: bytes, format: str) -> str:
+    """The media type of a tile. Some archives have images of several formats."""
+    return MIME[format if format == "mvt" else sniff(data) or format]
 
 
 def rendered_tile(data: bytes, mime: str) -> RenderedTile:

@@ -7,7 +7,7 @@ a change earlier calls `refresh`, `replace` or `reopen`. All that blocks runs in
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
@@ -37,6 +37,11 @@ class OpenTileset:
     version: Hashable
     checked: float
     """When the source was last checked for changes."""
+    kept_others: bool = False
+    """Whether tiles of the source before were kept when it was opened: those that the changes known then do not touch.
+
+    The file may have changed elsewhere too, which is only announced later.
+    """
 
 
 class TileRenderer:
@@ -47,6 +52,8 @@ class TileRenderer:
         self._open: dict[str, OpenTileset] = {}
         self._lock = Lock()
         self._opening: defaultdict[str, Lock] = defaultdict(Lock)
+        self._followers: Counter[str] = Counter()
+        self._unsure: set[str] = set()
         self._openings = SingleFlightPool(OPENING_THREADS)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
@@ -85,6 +92,24 @@ class TileRenderer:
 
         return await self._openings.run(("replace", tileset, object()), swap)
 
+    def follow(self, tileset: TilesetSettings) -> None:
+        """All changes are announced to the caller from now on, and it has them shown by `refresh`.
+
+        What was announced before, it does not know; nor does anybody know what is announced after `unfollow`. So tiles
+        that were kept because of a later announcement are forgotten then.
+        """
+        self._followers[tileset.key] += 1
+        self._unsure.add(tileset.key)
+        self.reopen(tileset.name)
+
+    def unfollow(self, tileset: TilesetSettings) -> None:
+        """End of `follow`."""
+        self._followers[tileset.key] -= 1
+        if self._followers[tileset.key] <= 0:
+            del self._followers[tileset.key]
+        self._unsure.add(tileset.key)
+        self.reopen(tileset.name)
+
     def reopen(self, name: str) -> None:
         """Check the source of a tileset before the next tile."""
         for opened in list(self._open.values()):  # threads add to it meanwhile
@@ -111,18 +136,22 @@ class TileRenderer:
         with self._opening[tileset.key]:  # or an older source could take the place of a newer one
             opened = self._open.get(tileset.key)
             now, version = time.monotonic(), version_of(tileset)
-            if opened and opened.settings == tileset and opened.version == version:
+            unsure = tileset.key in self._unsure
+            if opened and opened.settings == tileset and opened.version == version and not (unsure and opened.kept_others):
+                self._unsure.discard(tileset.key)
                 opened.checked = now
                 if changed is not None:
                     self.cache.invalidate(tileset.key, changed)
                 return opened
-            known = changed if opened and opened.settings == tileset else None
-            return self._swap(tileset, open_source(tileset), version, known, now)
+            followed = opened and opened.settings == tileset and tileset.key in self._followers and not unsure
+            swapped = self._swap(tileset, open_source(tileset), version, changed if followed else None, now)
+            self._unsure.discard(tileset.key)
+            return swapped
 
     def _swap(
         self, tileset: TilesetSettings, source: TileSource, version: Hashable, changed: ChangedTiles | None, checked: float
     ) -> OpenTileset:
-        opened = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked)
+        opened = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked, kept_others=changed is not None)
         with self._lock:
             replaced = self._open.get(tileset.key)
             self._open[tileset.key] = opened

@@ -14,9 +14,10 @@ from streaming.core.errors import StreamError
 from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer, Tileset
 
-from .source_kinds import open_source, source_kind
+from .source_kinds import source_kind
 from .sources.base import TileMetadata
 from .sources.kind import SourceKind
+from .trial import try_tileset
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ class TilesetSettings:
         high = source.max_zoom if self.max_zoom is None else self.max_zoom
         if not self.source_kind.any_zoom:
             low, high = max(low, source.min_zoom), min(high, source.max_zoom)
-        size = source.tile_size if source.format == "mvt" else self.tile_size
+        finished = source.format == "mvt" or (self.source_kind.has_files and not self.source_kind.any_image)
+        size = source.tile_size if finished else self.tile_size
         return replace(source, min_zoom=low, max_zoom=high, tile_size=size, attribution=self.attribution or source.attribution)
 
 
@@ -105,17 +107,18 @@ def tileset_settings(tileset: Tileset, layers: Mapping[str, Layer] | None = None
     )
 
 
-def check_tileset(tileset: Tileset) -> None:
-    """Check a row before it is saved, by opening its source.
+def check_tileset(tileset: Tileset) -> list[str]:
+    """Check a row before it is saved, by drawing its source; returns what people should be warned of.
 
-    `ValidationError` for settings that contradict each other, or a source that cannot be read.
+    `ValidationError` for settings that contradict each other, or a source that cannot be read or drawn.
     """
     tileset.clean()
-    if tileset.kind:
-        try:
-            open_source(tileset_settings(tileset)).close()
-        except StreamError as error:
-            raise ValidationError({"source": error.message}, code=error.code) from error
+    if not tileset.kind:
+        return []
+    try:
+        return try_tileset(tileset_settings(tileset))
+    except StreamError as error:
+        raise ValidationError({"source": error.message}, code=error.code) from error
 
 
 def _permissions(tileset: Tileset, layer: Layer | None) -> Iterator[str]:

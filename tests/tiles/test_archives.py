@@ -6,19 +6,23 @@ import gzip
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zstandard
+from PIL import Image
 from pmtiles.tile import Compression, TileType
 
 from streaming.core.errors import StreamError
-from streaming.tiles.sources.base import MAX_TILE_BYTES, TileSource
+from streaming.tiles.grid import WORLD, tile_box, touches
+from streaming.tiles.sources.base import MAX_TILE_BYTES, TileMetadata, TileSource
 from streaming.tiles.sources.directory import DirectorySource
-from streaming.tiles.sources.mbtiles import MBTilesSource
+from streaming.tiles.sources.mbtiles import MBTilesKind, MBTilesSource
 from streaming.tiles.sources.pmtiles import PMTilesSource
 
 from .conftest import PNG, damage, truncate
@@ -76,7 +80,7 @@ def test_several_threads_read_at_once(source: TileSource) -> None:
 
 
 def test_mbtiles_say_what_they_have(mbtiles: Write) -> None:
-    source = MBTilesSource(mbtiles(TILES, bounds="5,45,11,48", attribution="us"))
+    source = MBTilesSource(mbtiles({(0, 0, 0): PNG}, bounds="5,45,11,48", attribution="us"))
     assert (source.metadata.bounds, source.metadata.attribution) == ((5, 45, 11, 48), "us")
     source.close()
 
@@ -219,3 +223,229 @@ def _refused(opener: Any, path: Path) -> None:
     with pytest.raises(StreamError) as caught:
         opener(path)
     assert caught.value.code == "invalid_source"
+
+
+def image(format: str, size: int = 256) -> bytes:
+    """A small image file."""
+    file = BytesIO()
+    Image.new("RGB", (size, size), (10, 20, 30)).save(file, {"jpg": "JPEG"}.get(format, format.upper()))
+    return file.getvalue()
+
+
+def vector(name: str = "roads") -> bytes:
+    """A vector tile of one empty layer."""
+    layer = b"\x0a" + bytes([len(name)]) + name.encode() + b"\x78\x02"
+    return b"\x1a" + bytes([len(layer)]) + layer
+
+
+def metadata_of(path: Path) -> TileMetadata:
+    opener: Any = MBTilesSource if path.suffix == ".mbtiles" else PMTilesSource
+    opened = opener(path)
+    opened.close()
+    found: TileMetadata = opened.metadata
+    return found
+
+
+# -- the format and size, by the tiles -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "format"),
+    [
+        ("png", "png"), ("PNG", "png"), ("image/png", "png"), (" png ", "png"), ("png8", "png"),
+        ("jpg", "jpg"), ("JPEG", "jpg"), ("image/jpeg", "jpg"), ("image/jpg", "jpg"),
+        ("webp", "webp"), ("image/webp", "webp"), ("avif", "avif"), ("image/avif", "avif"),
+    ],
+)  # fmt: skip
+def test_formats_of_images_have_many_names(mbtiles: Write, named: str, format: str) -> None:
+    assert metadata_of(mbtiles({(0, 0, 0): image(format)}, named)).format == format
+
+
+@pytest.mark.parametrize(
+    "named", ["pbf", "PBF", "mvt", "application/x-protobuf", "application/vnd.mapbox-vector-tile", "application/octet-stream"]
+)
+def test_formats_of_vector_tiles_have_many_names(mbtiles: Write, named: str) -> None:
+    assert metadata_of(mbtiles({(0, 0, 0): gzip.compress(vector())}, named)).format == "mvt"
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "avif"])
+@pytest.mark.parametrize("named", [None, "png", "pbf", "nonsense"])
+def test_the_tiles_show_the_format(mbtiles: Write, format: str, named: str | None) -> None:
+    path = mbtiles({(0, 0, 0): image(format)}, named or "")
+    if named is None:
+        change(path, "DELETE FROM metadata")
+    assert metadata_of(path).format == format
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zlib.compress, zstandard.compress])
+def test_vector_tiles_show_their_format_and_are_unpacked(mbtiles: Write, pack: Callable[[bytes], bytes]) -> None:
+    path = mbtiles({(0, 0, 0): pack(vector())})
+    change(path, "DELETE FROM metadata")
+    source = MBTilesSource(path)
+    assert (source.metadata.format, source.render(0, 0, 0)) == ("mvt", vector())
+    source.close()
+
+
+def test_vector_tiles_that_are_called_images_are_vector_tiles(mbtiles: Write) -> None:
+    assert metadata_of(mbtiles({(0, 0, 0): gzip.compress(vector())}, "png")).format == "mvt"
+
+
+def test_names_of_tables_may_be_in_capitals(mbtiles: Write) -> None:
+    path = mbtiles({(0, 0, 0): image("jpg")}, "jpg")
+    change(path, "ALTER TABLE tiles RENAME TO old")
+    change(path, "CREATE VIEW TILES AS SELECT * FROM old")
+    assert metadata_of(path).format == "jpg"
+
+
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+def test_zlib_is_known_at_every_level(mbtiles: Write, level: int) -> None:
+    source = MBTilesSource(mbtiles({(0, 0, 0): zlib.compress(vector() * 100, level)}, "pbf"))
+    assert source.render(0, 0, 0) == vector() * 100
+    source.close()
+
+
+@pytest.mark.parametrize("data", [zlib.compress(bytes(MAX_TILE_BYTES + 1)), zlib.compress(vector() * 100)[:-8]])
+def test_zlib_that_unpacks_to_too_much_or_is_cut_off_is_refused(mbtiles: Write, data: bytes) -> None:
+    source = MBTilesSource(mbtiles({(0, 0, 0): data}, "pbf"))
+    with pytest.raises(StreamError, match=r"too large|truncated"):
+        source.render(0, 0, 0)
+    source.close()
+
+
+def test_tiles_of_no_known_format_are_refused(mbtiles: Write) -> None:
+    with pytest.raises(StreamError, match="unknown format"):
+        metadata_of(mbtiles({(0, 0, 0): b"something"}, ""))
+
+
+def test_tiles_of_a_format_that_cannot_be_served_are_refused(mbtiles: Write) -> None:
+    with pytest.raises(StreamError, match="'mlt'"):
+        metadata_of(mbtiles({(0, 0, 0): b"something"}, "mlt"))
+
+
+def test_without_a_table_of_metadata_the_tiles_are_read(mbtiles: Write) -> None:
+    path = mbtiles({(2, 1, 1): image("jpg")})
+    change(path, "DROP TABLE metadata")
+    source = MBTilesSource(path)
+    has = source.metadata
+    assert (has.format, has.min_zoom, has.max_zoom, has.bounds) == ("jpg", 2, 2, pytest.approx(tile_box(2, 1, 1)))
+    assert source.render(2, 1, 1) == image("jpg")
+    source.close()
+
+
+def test_a_database_without_tiles_is_refused_with_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "a.mbtiles"
+    change(path, "CREATE TABLE other (id)")
+    with pytest.raises(StreamError, match="no table of tiles"):
+        metadata_of(path)
+
+
+@pytest.mark.parametrize("format", ["png", "jpg", "webp", "avif"])
+@pytest.mark.parametrize("size", [256, 512])
+def test_the_tiles_show_their_size(mbtiles: Write, pmtiles: Write, directory: Write, format: str, size: int) -> None:
+    tiles = {(0, 0, 0): image(format, size)}
+    type = {"png": TileType.PNG, "jpg": TileType.JPEG, "webp": TileType.WEBP, "avif": TileType.AVIF}[format]
+    found = [metadata_of(mbtiles(tiles, format)), metadata_of(pmtiles(tiles, type)), DirectorySource(directory(tiles, format)).metadata]
+    assert [(has.format, has.tile_size) for has in found] == [(format, size)] * 3
+
+
+def test_vector_tiles_are_of_512_pixels(mbtiles: Write, pmtiles: Write, directory: Write) -> None:
+    tiles = {(0, 0, 0): vector()}
+    found = [
+        metadata_of(mbtiles(tiles, "pbf")),
+        metadata_of(pmtiles(tiles, TileType.MVT)),
+        DirectorySource(directory(tiles, "pbf")).metadata,
+    ]
+    assert [has.tile_size for has in found] == [512] * 3
+
+
+def test_pmtiles_of_an_unknown_type_are_read_by_their_tiles(pmtiles: Write) -> None:
+    assert metadata_of(pmtiles({(0, 0, 0): image("webp", 512)}, TileType.UNKNOWN)).format == "webp"
+
+
+# -- the bounds, by the tiles --------------------------------------------------
+
+ALPS = {(0, 0, 0): PNG, (6, 33, 22): PNG, (6, 33, 23): PNG, (7, 67, 45): PNG}
+"""Around 5.6..11.3 E, 40.9..48.9 N."""
+
+
+def test_bounds_that_hold_all_tiles_are_believed(mbtiles: Write, pmtiles: Write) -> None:
+    stated = (7.0, 45.0, 9.0, 47.0)
+    edges = dict(zip(("min_lon_e7", "min_lat_e7", "max_lon_e7", "max_lat_e7"), (round(each * 1e7) for each in stated), strict=True))
+    tiles = {place: PNG for place in ALPS if place != (6, 33, 23)}
+    assert metadata_of(mbtiles(tiles, bounds=",".join(map(str, stated)))).bounds == stated
+    assert metadata_of(pmtiles(tiles, **edges)).bounds == pytest.approx(stated)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    ["0,0,0,0", "7,45,7,47", "", "nonsense", "7,45", "nan,45,9,47", "-10,-20,-5,-15", "11,48,6,45", "8.1,46.1,8.2,46.2"],
+    ids=["zeros", "a line", "empty", "no numbers", "two", "nan", "elsewhere", "swapped", "smaller"],
+)
+def test_bounds_never_hide_a_tile(mbtiles: Write, stated: str) -> None:
+    has = metadata_of(mbtiles(ALPS, bounds=stated))
+    assert all(touches(has.bounds, *place) for place in ALPS)
+    west, south, east, north = has.bounds
+    assert -180 <= west < east <= 180 and south < north
+
+
+def test_bounds_that_are_upside_down_are_turned(mbtiles: Write) -> None:
+    tiles = {(0, 0, 0): PNG, (7, 67, 45): PNG}
+    assert metadata_of(mbtiles(tiles, bounds="7,47,11,45")).bounds == (7, 45, 11, 47)
+
+
+def test_bounds_beyond_180_go_on_after_the_antimeridian(mbtiles: Write) -> None:
+    tiles = {(3, 7, 4): PNG, (3, 0, 4): PNG}
+    has = metadata_of(mbtiles(tiles, bounds="170,-20,190,-1"))
+    assert has.bounds == (170, -20, -170, -1)
+    assert all(touches(has.bounds, *place) for place in tiles)
+
+
+def test_bounds_of_a_pmtiles_header_never_hide_a_tile(pmtiles: Write) -> None:
+    zeros = dict.fromkeys(("min_lon_e7", "min_lat_e7", "max_lon_e7", "max_lat_e7"), 0)
+    for header in (zeros, {**zeros, "max_lon_e7": 10_000_000, "max_lat_e7": 10_000_000}):
+        has = metadata_of(pmtiles(ALPS, **header))
+        assert all(touches(has.bounds, *place) for place in ALPS)
+
+
+def test_a_file_too_large_to_be_searched_has_the_worlds_bounds(mbtiles: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mbtiles({(8, x, y): b"\x89PNG\r\n\x1a\n" for x in range(256) for y in range(200, 240)}, bounds="5,45,11,48")
+    monkeypatch.setattr("streaming.tiles.sources.mbtiles.BOUNDS_SECONDS", -1)
+    monkeypatch.setattr("streaming.tiles.sources.mbtiles._STEPS", 100)
+    assert metadata_of(path).bounds == WORLD
+
+
+# -- databases that are being written ------------------------------------------
+
+
+@pytest.fixture
+def written(mbtiles: Write) -> Iterator[Path]:
+    """A database in WAL mode whose writer is still there: what it wrote is only in the journal."""
+    path = mbtiles({(0, 0, 0): image("png")})
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = wal")
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("INSERT INTO tiles VALUES (1, 0, 0, ?)", [image("png")])
+        writer.commit()
+        assert path.with_name(path.name + "-wal").stat().st_size
+        yield path
+
+
+def test_a_database_that_is_being_written_is_copied_as_it_is(written: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.mbtiles"
+    MBTilesKind().copy(written, copy)
+    assert [path.name for path in tmp_path.glob("copy*")] == ["copy.mbtiles"]
+    source = MBTilesSource(copy)
+    assert (source.metadata.max_zoom, source.render(1, 0, 1)) == (1, image("png"))
+    source.close()
+
+
+def test_a_damaged_database_is_copied_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.mbtiles").write_bytes(b"no database")
+    MBTilesKind().copy(tmp_path / "a.mbtiles", tmp_path / "copy.mbtiles")
+    assert (tmp_path / "copy.mbtiles").read_bytes() == b"no database"
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(statement)
+        database.commit()

@@ -31,6 +31,7 @@ from streaming.tiles.sources.raster import RasterSource
 from streaming.tiles.tile_renderer import tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 
+from .comparison.samples import SAMPLES
 from .conftest import EUROPE, damage, plain, truncate, write_raster
 
 WEST, EAST = (0.0, 40.0, 10.0, 60.0), (10.0, 40.0, 20.0, 60.0)
@@ -275,7 +276,7 @@ def test_whether_a_great_many_blocks_are_opaque_is_not_looked_at(tmp_path: Path)
         assert is_opaque(tmp_path / "a.tif") is seen
 
 
-@pytest.mark.parametrize("bounds", [(0.0, -90.0, 20.0, -86.0), (200.0, 40.0, 220.0, 60.0)])
+@pytest.mark.parametrize("bounds", [(0.0, -90.0, 20.0, -86.0), (500000.0, 4e6, 600000.0, 5e6)])
 def test_an_image_that_is_nowhere_on_the_map_is_refused(blue: TilesetSettings, image: Images, bounds: tuple[float, ...]) -> None:
     assert refused(blue, image(RED, bounds)).code == "invalid_image"
 
@@ -352,3 +353,27 @@ def test_a_removed_tileset_takes_its_images_along(blue: TilesetSettings, image: 
     Tileset.objects.get().delete()
     assert not imagery_folder("blue").exists()
     assert not list(sync_redis().scan_iter("*tiles:blue*"))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize(
+    "name",
+    ["control points", "sensor model", "complex", "0 to 360", "170 to 190", "utm over the antimeridian", "palette of 16 bits", "arctic"],
+)
+def test_images_of_odd_kinds_are_painted_where_they_are(blue: TilesetSettings, tmp_path: Path, name: str) -> None:
+    path = SAMPLES[name](tmp_path / "sample.tif")
+    painted = paint_sync(blue, path, "image")
+    alone = RasterSource([path])
+    assert painted.bounds == pytest.approx(alone.metadata.bounds)
+    alone.close()
+    (area,) = announced()
+    assert area.box == pytest.approx(painted.bounds)
+    again = paint_sync(blue, path, "another")
+    assert names(blue)[-1] == again.image
+
+
+@pytest.mark.parametrize("crs", ["+proj=longlat +R=3396190 +no_defs", 'LOCAL_CS["the site",UNIT["metre",1]]'])
+def test_an_image_that_is_not_on_the_earth_is_refused(blue: TilesetSettings, image: Images, crs: str) -> None:
+    error = refused(blue, image(RED, crs=crs))
+    assert error.code == "invalid_image"
+    assert "Earth" in error.message and len(error.message) < 300

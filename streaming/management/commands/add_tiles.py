@@ -15,6 +15,7 @@ from streaming.engine.conf import data_dir
 from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.management.staged_files import StagedCopies
 from streaming.models import Tileset
+from streaming.tiles.grid import box_text
 from streaming.tiles.paths import resolve_source
 from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, source_kind
 from streaming.tiles.tilesets import check_tileset, tileset_settings
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--title", help="what people see")
         parser.add_argument("--min-zoom", type=int, metavar="Z", help="lowest zoom, instead of the source's")
         parser.add_argument("--max-zoom", type=int, metavar="Z", help="highest zoom, instead of the source's")
-        parser.add_argument("--format", choices=("png", "webp", "jpg", "mvt"), help="of the tiles of a raster, or of pushed ones")
+        parser.add_argument("--format", choices=("png", "webp", "jpg", "avif", "mvt"), help="of the tiles of a raster, or of pushed ones")
         parser.add_argument("--rescale", metavar="LOW,HIGH", help="what becomes black and white; one pair, or one for each band")
         parser.add_argument("--colormap", metavar="NAME", help="colours for a raster of one band, e.g. viridis")
         parser.add_argument("--tile-size", type=int, choices=(256, 512), help="pixels along each side of a tile")
@@ -59,7 +60,8 @@ class Command(BaseCommand):
                 check_tileset(tileset)
                 tileset.save()
             else:
-                _save_with_files(tileset, options)
+                for warning in _save_with_files(tileset, options):
+                    self.stderr.write(f"{tileset.name}: {warning}")
             self._report(tileset)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
@@ -71,10 +73,9 @@ class Command(BaseCommand):
         source = open_source(settings)
         has = settings.override(source.metadata)
         source.close()
-        west, south, east, north = has.bounds
         self.stdout.write(
             f"{tileset.name}: {tileset.kind}, {has.format} tiles of the zooms {has.min_zoom} to {has.max_zoom}, "
-            f"from {west:.4g},{south:.4g} to {east:.4g},{north:.4g}\n"
+            f"{box_text(has.bounds)}\n"
             f"Maps find them at /tiles/{tileset.name}/{{z}}/{{x}}/{{y}}.{has.format}"
         )
 
@@ -92,17 +93,18 @@ def _tileset(options: dict[str, Any]) -> Tileset:
     return tileset
 
 
-def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> None:
-    """Save a tileset of files. Copies get to their destinations only after the tileset was opened with them."""
-    with StagedCopies(data_dir().resolve() / "tiles" / tileset.name) as copies:
+def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> list[str]:
+    """Save a tileset of files; returns warnings. Copies get to their destinations only after they were drawn."""
+    with StagedCopies(data_dir().resolve() / "tiles" / tileset.name, source_kind(tileset.kind)) as copies:
         paths = [_source_path(text, copies if options["copy"] else None) for text in options["sources"]]
         tileset.source = "\n".join(map(str, paths))
         tileset.full_clean()
-        check_tileset(tileset)
+        warnings = check_tileset(tileset)
         tileset.source = "\n".join(str(copies.destinations.get(path, path)) for path in paths)
         with transaction.atomic():
             tileset.save()
             copies.commit()
+    return warnings
 
 
 def _source_path(text: str, copies: StagedCopies | None) -> Path:

@@ -20,6 +20,7 @@ from streaming.management.arguments import positive
 from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.tiles.change_feed import ChangedArea, announce
 from streaming.tiles.file_watcher import SourceWatcher
+from streaming.tiles.grid import box_text
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 REREAD_SECONDS = 2.0
@@ -102,7 +103,7 @@ def describe_change(touched: ChangedArea) -> str:
         shown = ", ".join(f"{tile.z}/{tile.x}/{tile.y}" for tile in sorted(touched.tiles)[:SHOWN_TILES])
         more = ", …" if len(touched.tiles) > SHOWN_TILES else ""
         return f"{len(touched.tiles)} tile{'s' if len(touched.tiles) > 1 else ''} changed ({shown}{more})"
-    where = "everything" if touched.box is None else "from {:.4g},{:.4g} to {:.4g},{:.4g}".format(*touched.box)
+    where = "everything" if touched.box is None else box_text(touched.box)
     zooms = "" if touched.zooms is None else f" in the zooms {touched.zooms.start} to {touched.zooms.stop - 1}"
     return f"{where}{zooms} may have changed"
 

@@ -23,12 +23,15 @@ MIME = {
     "png": "image/png",
     "webp": "image/webp",
     "jpg": "image/jpeg",
+    "avif": "image/avif",
     "mvt": "application/vnd.mapbox-vector-tile",
 }
-FORMAT_NAMES = {"png": "png", "webp": "webp", "jpg": "jpg", "jpeg": "jpg", "mvt": "mvt", "pbf": "mvt"}
+FORMAT_NAMES = {"png": "png", "webp": "webp", "jpg": "jpg", "jpeg": "jpg", "avif": "avif", "mvt": "mvt", "pbf": "mvt"}
 """The formats by the endings of files and URLs."""
 MAX_TILE_BYTES = 16 * 1024 * 1024
 """Larger tiles are refused; also those that become larger when they are decompressed."""
+MAX_TEXT = 300
+"""Characters of a library's error that are passed on: PROJ writes down both CRSs."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 H = TypeVar("H")
@@ -135,7 +138,7 @@ def error_text(path: str | Path, error: BaseException) -> str:
     """The text of a library's error about a file, without the file's name and folder."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__)[:MAX_TEXT]
     if "previous exception" in text:  # GDAL: the last one has the reason
         while error.__cause__ is not None:
             error = error.__cause__
@@ -157,10 +160,10 @@ def file_version(paths: Iterable[Path]) -> Hashable:
 
 
 def decompressed(data: bytes, name: str | Path) -> bytes:
-    """A stored vector tile without its gzip or zstd, so that equal content is equal bytes."""
+    """A stored vector tile without its gzip, zlib or zstd, so that equal content is equal bytes."""
     with source_errors(name, zlib.error, zstandard.ZstdError):
-        if data[:2] == b"\x1f\x8b":
-            unzip = zlib.decompressobj(wbits=31)
+        if data[:2] == b"\x1f\x8b" or _is_zlib(data):
+            unzip = zlib.decompressobj(wbits=47)  # it finds out which of the two
             whole = unzip.decompress(data, MAX_TILE_BYTES)
             if unzip.unconsumed_tail:
                 raise invalid_source(name, "a tile is too large once it is unpacked")
@@ -172,6 +175,11 @@ def decompressed(data: bytes, name: str | Path) -> bytes:
                 raise invalid_source(name, "a tile is too large once it is unpacked")
             return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_TILE_BYTES)
     return data
+
+
+def _is_zlib(data: bytes) -> bool:
+    """By its first two bytes, https://www.rfc-editor.org/rfc/rfc1950#section-2.2. No vector tile begins with the first one."""
+    return data[:1] == b"\x78" and len(data) > 2 and int.from_bytes(data[:2]) % 31 == 0
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

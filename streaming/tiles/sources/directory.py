@@ -14,6 +14,7 @@ from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_ZOOM, tile_box, tile_exists, union
 
 from .base import FORMAT_NAMES, MAX_TILE_BYTES, TileMetadata, TileSource, decompressed, error_text, invalid_source, source_errors
+from .finished_tiles import format_and_size
 from .kind import SourceKind
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 1000
 """Columns of one zoom whose rows are read to find the bounds: evenly spread, with the first and the last."""
+BEGINNING_BYTES = 64 * 1024
 
 
 class DirectoryKind(SourceKind):
@@ -53,8 +55,9 @@ class DirectorySource:
             zooms = _numbers(self._root)
             if not zooms or zooms[-1] > MAX_ZOOM:
                 raise invalid_source(path, "it holds no tiles: z/x/y.png and the like are expected")
-            self._suffix = self._find_suffix(zooms[-1])
-            self._metadata = self._describe(zooms)
+            first = self._find_tile(zooms[-1])
+            self._suffix = first.name.partition(".")[2]
+            self._metadata = self._describe(zooms, first)
 
     @property
     def metadata(self) -> TileMetadata:
@@ -83,17 +86,18 @@ class DirectorySource:
             data = real.read_bytes()
         return decompressed(data, path) if self._metadata.format == "mvt" else data
 
-    def _find_suffix(self, z: int) -> str:
+    def _find_tile(self, z: int) -> Path:
         for x in _numbers(self._root / str(z)):
             for name in sorted(os.listdir(self._root / str(z) / str(x))):
                 stem, _, suffix = name.partition(".")
                 if stem.isdecimal() and suffix in FORMAT_NAMES:
-                    return suffix
+                    return self._root / str(z) / str(x) / name
         raise invalid_source(self._path, f"zoom {z} has no tile with one of the endings {', '.join(FORMAT_NAMES)}")
 
-    def _describe(self, zooms: list[int]) -> TileMetadata:
+    def _describe(self, zooms: list[int], first: Path) -> TileMetadata:
         bounds = union([box for z in zooms for box in self._corners(z)])
-        return TileMetadata(bounds, zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], cacheable=False)
+        _, size = format_and_size(_beginning(first), self._suffix, first)
+        return TileMetadata(bounds, zooms[0], zooms[-1], FORMAT_NAMES[self._suffix], size, cacheable=False)
 
     def _corners(self, z: int) -> list[Box]:
         """The boxes of two tiles between which all tiles of a zoom are; none if it has no tiles."""
@@ -106,6 +110,14 @@ class DirectorySource:
         if not tile_exists(z, *last):
             raise invalid_source(self._path, f"zoom {z} has columns or rows that are not in the grid")
         return [tile_box(z, *first), tile_box(z, *last)]
+
+
+def _beginning(path: Path) -> bytes:
+    """What a tile has first, where its size is; nothing if it is no file."""
+    if not path.is_file():  # reading a pipe would never end
+        return b""
+    with path.open("rb") as file:
+        return file.read(BEGINNING_BYTES)
 
 
 def _spread(numbers: list[int], most: int) -> list[int]:

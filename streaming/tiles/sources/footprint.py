@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ import numpy as np
 from rasterio.warp import transform_bounds  # type: ignore[import-untyped]
 
 from streaming.core.bbox import Box
+from streaming.tiles.grid import map_bounds
 
-from .base import invalid_source, source_errors
-from .geotiff import LIBRARY_ERRORS, expect_warnings, open_geotiff
-from .raster import colormap_of, map_bounds, native_zoom
+from .base import source_errors
+from .colours import colormap_of, shown_bands
+from .gdal import LIBRARY_ERRORS, expect_warnings
+from .georeference import bounds_of, read_georeference
+from .geotiff import open_geotiff
+from .stretch import is_stretched
 
 MAX_SCANNED_PIXELS = 64 * 1024 * 1024
 """An image of more pixels is not read just to find out whether it is opaque."""
@@ -28,7 +32,7 @@ TOLERANCE = 1e-3
 class Footprint:
     """Where one file is. `box` is in degrees, west > east across the antimeridian; `bounds` are in units of `crs`.
 
-    `north_up`: it is not rotated. `zoom` is the first one that loses no detail.
+    `north_up`: it is not rotated. `zoom` is the first one that loses no detail. `stretched`: its values are not bytes.
     """
 
     box: Box
@@ -38,17 +42,17 @@ class Footprint:
     width: int
     height: int
     zoom: int
+    stretched: bool
 
 
 def read_footprint(path: Path) -> Footprint:
     """The footprint, from the file's header. `StreamError("invalid_source")` if it is nowhere on the map."""
     expect_warnings()
     with open_geotiff(path) as dataset, source_errors(path, *LIBRARY_ERRORS):
-        left, bottom, right, top = dataset.bounds
-        bounds = (min(left, right), min(bottom, top), max(left, right), max(bottom, top))
-        box = _box(path, dataset.crs, bounds)
-        north_up = dataset.transform.b == dataset.transform.d == 0
-        return Footprint(box, dataset.crs, bounds, north_up, dataset.width, dataset.height, native_zoom(box, dataset))
+        place = read_georeference(path, dataset)
+        box = map_bounds([place.box])
+        stretched = not colormap_of(dataset) and is_stretched(dataset, shown_bands(dataset))
+        return Footprint(box, place.crs, bounds_of(dataset), place.north_up, dataset.width, dataset.height, place.zoom, stretched)
 
 
 def covers(above: Footprint, below: Footprint) -> bool:
@@ -82,16 +86,7 @@ def _blocks(dataset: Any) -> int:
 def _opaque_window(dataset: Any, window: Any) -> bool:
     if not (dataset.dataset_mask(window=window) == 255).all():
         return False
-    return all(np.dtype(kind).kind in "iu" for kind in dataset.dtypes) or bool(np.isfinite(dataset.read(window=window)).all())
-
-
-def _box(path: Path, crs: Any, bounds: Box) -> Box:
-    box = _transform(crs, "EPSG:4326", bounds)
-    west, south, east, north = map_bounds([box])
-    crosses_antimeridian = box[0] > box[2]
-    if not all(map(isfinite, box)) or south >= north or (west >= east and not crosses_antimeridian):
-        raise invalid_source(path, "the image is nowhere on the map")
-    return west, south, east, north
+    return all(kind.startswith(("int", "uint")) for kind in dataset.dtypes) or bool(np.isfinite(dataset.read(window=window)).all())
 
 
 def _transform(crs: Any, into: Any, bounds: Box) -> Box:

@@ -7,22 +7,20 @@ Only GeoTIFF is opened, because other formats of GDAL may refer to files and add
 
 from __future__ import annotations
 
-import logging
-import warnings
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import rasterio  # type: ignore[import-untyped]
-from rasterio._err import CPLE_BaseError  # type: ignore[import-untyped]
-from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError  # type: ignore[import-untyped]
-from rio_tiler.errors import NoOverviewWarning, RioTilerError
+from rasterio.crs import CRS  # type: ignore[import-untyped]
+from rasterio.errors import RasterioIOError  # type: ignore[import-untyped]
 
 from .base import invalid_source, source_errors
+from .gdal import LIBRARY_ERRORS
+from .georeference import crs_of
+from .side_files import check_side_files, is_picture, side_files
 
-LIBRARY_ERRORS: tuple[type[BaseException], ...] = (RasterioError, RioTilerError, CPLE_BaseError, OSError, MemoryError)
-"""What the libraries raise for files that cannot be read."""
 PROBED_BLOCKS = 64
 MAX_BLOCK_BYTES = 1024 * 1024 * 1024
 """The largest block that is read, at 8 bytes for each number: a small file can unpack to a block of any size."""
@@ -32,19 +30,34 @@ MAX_COARSEST_PIXELS = 1 << 26
 """Pixels of the last overview, or of an image without overviews: a tile of the lowest zoom is made from all of them."""
 MAX_STEP = 32
 """How many times as coarse an overview may be as the one before it: a tile in between is made from the finer one."""
+NOWHERE = (
+    "the image has no coordinate reference system, control points or sensor model; gdal_translate -a_srs and -a_ullr give it the first, "
+    "or a .tfw and a .prj beside it"
+)
 _ADVICE = "gdaladdo -r average or gdal_translate -of COG makes overviews"
 
 
-def open_geotiff(path: Path) -> Any:
-    """The file as a dataset of rasterio. `StreamError("invalid_source")`, also if it is not georeferenced."""
+def open_geotiff(path: Path, overview: int | None = None) -> Any:
+    """The file, or one of its overviews, as a dataset of rasterio.
+
+    `StreamError("invalid_source")`, also if it does not say where it is.
+    """
+    check_side_files(path)
     with source_errors(path, *LIBRARY_ERRORS):
-        dataset = rasterio.open(path, driver="GTiff")
-        if dataset.crs is None or dataset.transform.is_identity:
+        for picture in _side_pictures(path):  # GDAL would open them in any format
+            with source_errors(picture, *LIBRARY_ERRORS), rasterio.open(picture, driver="GTiff") as dataset:
+                _refuse_references(picture, dataset)
+        level = {} if overview is None else {"overview_level": overview}
+        dataset = rasterio.open(path, driver="GTiff", **level)
+        try:
+            _refuse_references(path, dataset)
+            if dataset.crs is None and not dataset.transform.is_identity:
+                dataset = _with_side_crs(path, dataset, level)
+            if crs_of(dataset) is None:
+                raise invalid_source(path, NOWHERE)
+        except BaseException:
             dataset.close()
-            raise invalid_source(path, "the image has no coordinate reference system; gdal_translate -a_srs and -a_ullr give it one")
-        if dataset.tags(ns="OVERVIEWS"):  # checked before GDAL opens it
-            dataset.close()
-            raise invalid_source(path, "it names another file or address as its overviews; gdaladdo makes some within it")
+            raise
         return dataset
 
 
@@ -54,9 +67,34 @@ def check_geotiff(path: Path, dataset: Any) -> None:
     `StreamError("invalid_source")`.
     """
     with source_errors(path, *LIBRARY_ERRORS):
-        _check_pictures(path)
+        for picture in (path, *_side_pictures(path)):
+            _check_pictures(picture)
         _check_overviews(path, dataset)
         _probe(dataset)
+
+
+def _side_pictures(path: Path) -> list[Path]:
+    """The masks and overviews that are files of their own."""
+    return [each for each in side_files(path) if is_picture(each)]
+
+
+def _refuse_references(path: Path, dataset: Any) -> None:
+    if dataset.tags(ns="OVERVIEWS"):  # before GDAL opens it
+        raise invalid_source(path, "it names another file or address as its overviews; gdaladdo makes some within it")
+
+
+def _with_side_crs(path: Path, dataset: Any, level: dict[str, int]) -> Any:
+    """The dataset with the CRS of a `.prj`, which GDAL does not read for GeoTIFFs; as it is if there is none."""
+    texts = [each for each in side_files(path) if each.suffix.lower() == ".prj"]
+    if not texts:
+        return dataset
+    with source_errors(texts[0], *LIBRARY_ERRORS):
+        wkt = CRS.from_wkt(texts[0].read_text(errors="replace"), morph_from_esri_dialect=True).to_wkt()
+        if "&" in wkt or any(sign in str(path) for sign in "?&"):  # signs of the address
+            return dataset
+        found = rasterio.open(f"vrt://{path}?a_srs={wkt}", driver="VRT", **level)
+    dataset.close()
+    return found
 
 
 def _probe(dataset: Any) -> None:
@@ -101,11 +139,3 @@ def _coarsest(path: Path, dataset: Any, overviews: int) -> tuple[int, int]:
         return dataset.width, dataset.height
     with rasterio.open(path, driver="GTiff", overview_level=overviews - 1) as coarsest:
         return coarsest.width, coarsest.height
-
-
-def expect_warnings() -> None:
-    """Silence warnings about files that are shown cut off or slowly, or that are refused with an error of their own."""
-    logging.getLogger("rasterio._env").setLevel(logging.WARNING)  # logs errors that are raised as well
-    warnings.filterwarnings("ignore", "Adjusting dataset latitudes")
-    for category in (NotGeoreferencedWarning, NoOverviewWarning):
-        warnings.simplefilter("ignore", category)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -51,7 +52,11 @@ class SourceKind:
 
     def version_paths(self, paths: list[Path], tileset: TilesetSettings) -> Iterable[Path]:
         """The files that the version is made of; `paths` are the sources."""
-        return paths
+        return self.with_companions(paths)
+
+    def with_companions(self, paths: Iterable[Path]) -> list[Path]:
+        """The files, each followed by its companions."""
+        return [each for path in paths for each in (path, *self.companions(path))]
 
     def matches(self, sources: Sequence[str]) -> bool:
         """Whether sources look like this kind. Asked in the order of the table."""
@@ -72,8 +77,22 @@ class SourceKind:
         """The files whose changes are changes of what is at this path, which is a source or the extra folder."""
         return [path]
 
-    def box_of(self, path: Path) -> Box | None:
-        """Where one of several files of a source is; None if that is not known."""
+    def companions(self, path: Path) -> Iterable[Path]:
+        """Files beside one of its files that belong to it: when they change, it does. They may not exist."""
+        return ()
+
+    def copy(self, path: Path, to: Path) -> None:
+        """Copy one of its sources, with the companions. `OSError`, `shutil.Error`."""
+        if path.is_dir():
+            shutil.copytree(path, to)
+            return
+        shutil.copyfile(path, to)
+        for companion, destination in zip(self.companions(path.resolve()), self.companions(to), strict=True):
+            if companion.is_file():
+                shutil.copyfile(companion, destination)
+
+    def box_of(self, path: Path, tileset: TilesetSettings) -> Box | None:
+        """Where tiles change when one of several files of a source does; None if that may be anywhere."""
         return None
 
     def change_tracker(self, hub: Hub, renderer: TileRenderer) -> ChangeTracker:

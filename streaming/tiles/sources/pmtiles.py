@@ -12,9 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streaming.core.bbox import Box
+from streaming.tiles.grid import WORLD, Tile
 from streaming.tiles.optional import optional_libraries
 
 from .base import MAX_TILE_BYTES, PerThread, TileMetadata, TileSource, decompressed, invalid_source, source_errors
+from .finished_tiles import box_around, covers_tiles, format_and_size, one_tile, stated_box
 from .kind import SourceKind
 
 if TYPE_CHECKING:
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 4
 CACHED_DIRECTORIES = 256
-_FORMATS = {1: "mvt", 2: "png", 3: "jpg", 4: "webp"}
+SAMPLED_TILES = 1000
+"""So many tiles of the root directory are compared with the bounds in the header."""
+_FORMATS = {0: None, 1: "mvt", 2: "png", 3: "jpg", 4: "webp", 5: "avif"}
+"""By the number in the header. Of an unknown type (0), the first tile shows it."""
 _SUPPORTED_COMPRESSIONS = (1, 2, 4)
 """None, gzip, zstd."""
 _HEADER_BYTES = 127
@@ -32,6 +38,7 @@ class PMTilesKind(SourceKind):
     """A PMTiles file."""
 
     suffixes = (".pmtiles",)
+    fixed_bounds = False  # what the header says of the bounds may be wrong
 
     def open(self, tileset: TilesetSettings) -> TileSource:
         """The archive."""
@@ -112,17 +119,43 @@ class PMTilesSource:
 
     def _describe(self) -> TileMetadata:
         header = self._header
-        west, south, east, north = (header[f"{name}_e7"] / 1e7 for name in ("min_lon", "min_lat", "max_lon", "max_lat"))
+        entries = self._directory(header["root_offset"], header["root_length"])
         text = decompressed(self._bytes(header["metadata_offset"], header["metadata_length"]), self._path)
         with source_errors(self._path, ValueError):
             described = json.loads(text or b"{}")
         described = described if isinstance(described, dict) else {}
         layers = described.get("vector_layers") or ()
+        format, size = format_and_size(self._first_tile(entries), _FORMATS[header["tile_type"].value], self._path)
         return TileMetadata(
-            bounds=(west, south, east, north),
+            bounds=self._bounds(entries),
             min_zoom=header["min_zoom"],
             max_zoom=header["max_zoom"],
-            format=_FORMATS[header["tile_type"].value],
+            format=format,
+            tile_size=size,
             attribution=str(described.get("attribution", "")),
             vector_layers=tuple(str(layer["id"]) for layer in layers if isinstance(layer, dict) and "id" in layer),
         )
+
+    def _first_tile(self, entries: list[Any]) -> bytes | None:
+        """The bytes of one tile; None if there is none."""
+        for _ in range(MAX_DEPTH):
+            if not entries:
+                return None
+            first = entries[0]
+            if first.run_length:
+                return self._bytes(self._header["tile_data_offset"] + first.offset, first.length)
+            entries = self._directory(self._header["leaf_directory_offset"] + first.offset, first.length)
+        return None
+
+    def _bounds(self, entries: list[Any]) -> Box:
+        """What the header says, if the tiles of the root directory are there; else a box around them, or the world."""
+        header = self._header
+        west, south, east, north = (header[f"{name}_e7"] / 1e7 for name in ("min_lon", "min_lat", "max_lon", "max_lat"))
+        box = stated_box(west, south, east, north)
+        step = -(-len(entries) // SAMPLED_TILES) or 1
+        with source_errors(self._path, ValueError, IndexError):
+            places = [one_tile(Tile(*self._library.tileid_to_zxy(entry.tile_id))) for entry in entries[::step]]
+        if box is not None and covers_tiles(box, places):
+            return box
+        complete = step == 1 and all(entry.run_length == 1 for entry in entries)
+        return box_around(places) if complete and places else WORLD

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
+from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 from streaming.tiles.grid import WORLD
 
 from .base import TileMetadata, TileSource
+from .finished_tiles import VECTOR_TILE_SIZE
 from .kind import SourceKind
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class PushedKind(SourceKind):
 
     def open(self, tileset: TilesetSettings) -> TileSource:
         """The tiles in Redis."""
+        if tileset.format == "avif":  # checking one would mean to decode whatever it holds
+            raise StreamError("invalid_source", "pushed tiles cannot be AVIF; use png, webp, jpg or mvt")
         return PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom)
 
     def version(self, tileset: TilesetSettings) -> Hashable:
@@ -45,7 +49,8 @@ class PushedSource:
     def __init__(self, tileset: str, format: str = "", min_zoom: int | None = None, max_zoom: int | None = None) -> None:
         self._key = pushed_keys(tileset)[0]
         highest = max(MAX_ZOOM, min_zoom or 0) if max_zoom is None else max_zoom
-        self._metadata = TileMetadata(WORLD, min_zoom or 0, highest, format or "png")
+        size = VECTOR_TILE_SIZE if format == "mvt" else 256
+        self._metadata = TileMetadata(WORLD, min_zoom or 0, highest, format or "png", size)
 
     @property
     def metadata(self) -> TileMetadata:

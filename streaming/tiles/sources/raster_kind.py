@@ -15,6 +15,7 @@ from streaming.tiles.paths import imagery_folder, resolve_source
 
 from .base import TileSource
 from .kind import SourceKind
+from .side_files import side_paths
 
 if TYPE_CHECKING:
     from streaming.tiles.tilesets import TilesetSettings
@@ -44,14 +45,15 @@ class RasterKind(SourceKind):
         while True:
             painted = [each.path for each in painted_files(imagery_folder(tileset.name))]
             try:
-                return RasterSource([*paths, *painted], options)
+                return RasterSource(paths, options, painted)
             except StreamError:
                 if all(path.exists() for path in painted):
                     raise  # else an image was taken away just now: again without it
 
     def version_paths(self, paths: list[Path], tileset: TilesetSettings) -> Iterable[Path]:
         """The files and the painted images."""
-        return [*paths, *(each.path for each in painted_files(imagery_folder(tileset.name)))]
+        painted = (each.path for each in painted_files(imagery_folder(tileset.name)))  # which never change
+        return [*self.with_companions(paths), *painted]
 
     def extra_folder(self, tileset: TilesetSettings) -> Path | None:
         """The folder of painted images."""
@@ -61,15 +63,21 @@ class RasterKind(SourceKind):
         """The file, or the painted images of the folder."""
         return [each.path for each in painted_files(path)] if os.path.isdir(path) else [path]
 
-    def box_of(self, path: Path) -> Box | None:
-        """Where a file is; None if it is damaged."""
+    def companions(self, path: Path) -> Iterable[Path]:
+        """The side files: masks, overviews, world files and the like."""
+        return side_paths(path)
+
+    def box_of(self, path: Path, tileset: TilesetSettings) -> Box | None:
+        """Where the file is; None if it is damaged, or if the look of all files depends on its values."""
         try:
             with optional_libraries(LIBRARIES):
                 from .footprint import read_footprint
 
-            return read_footprint(path).box
+            footprint = read_footprint(path)
         except StreamError:
             return None
+        own = path.parent != imagery_folder(tileset.name)
+        return None if own and footprint.stretched and not tileset.rescale else footprint.box
 
 
 def raster_options(tileset: TilesetSettings) -> RasterOptions:
