@@ -22,9 +22,9 @@ from streaming.core.feed import Feed
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
-from streaming.features.ingest import SLICE, IngestResult, Record, Slices, aingest_slices, ingest
-from streaming.features.layers import LayerSettings, catalogue, layer_feed
-from streaming.features.publishing import ensure_layer
+from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
+from streaming.features.layer_creation import NewLayer, check_layer_name
+from streaming.features.layers import catalogue, layer_feed
 from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
@@ -62,10 +62,10 @@ class FeaturesView(AsyncApiView):
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))
-        feed = layer_feed(await _awritable_layer(layer, request.user))
+        store = await _awritable_store(layer, request.user)
         result = IngestResult()
         try:
-            await _store(feed, await read(request), result)
+            await _store(store, await read(request), result)
         except StreamError as error:
             return refusal(error, **(_counts(result) if result.total else {}))
         if result.refused and result.refused == result.total:
@@ -74,33 +74,34 @@ class FeaturesView(AsyncApiView):
         return answer(_counts(result))
 
 
-def writable_layer(name: str, user: Any) -> LayerSettings:
-    """The settings of a layer to publish to; it is created if it does not exist and the user may add layers.
+def writable_store(name: str, user: Any) -> Feed | NewLayer:
+    """A layer to publish to. One that does not exist is created with its first feature, if the user may add layers.
 
     Asks the database.
     """
     try:
-        return catalogue.get_sync(name)
+        return layer_feed(catalogue.get_sync(name))
     except StreamError:
         if not user.has_perm(ADD_LAYER):
             raise
-        return ensure_layer(name)
+        check_layer_name(name)
+        return NewLayer(name)
 
 
-async def _awritable_layer(name: str, user: Any) -> LayerSettings:
+async def _awritable_store(name: str, user: Any) -> Feed | NewLayer:
     try:
-        return await catalogue.get(name)
+        return layer_feed(await catalogue.get(name))
     except StreamError:
-        settings: LayerSettings = await database_sync_to_async(writable_layer)(name, user)
-        return settings
+        store: Feed | NewLayer = await database_sync_to_async(writable_store)(name, user)
+        return store
 
 
-async def _store(feed: Feed, slices: Slices, result: IngestResult) -> None:
+async def _store(store: Store, slices: Slices, result: IngestResult) -> None:
     runtime = running()
     if isinstance(slices, AsyncIterable) or (runtime is not None and runtime.hub.loop is asyncio.get_running_loop()):
-        await aingest_slices(feed, slices, result)
+        await aingest_slices(store, slices, result)
     else:  # no server: a test client, or a process before its first WebSocket
-        await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
+        await sync_to_async(ingest)(store, chain.from_iterable(slices), result)
 
 
 def _reader(kind: str) -> Any:

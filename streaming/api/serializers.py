@@ -48,6 +48,9 @@ class RefusedFeatureSerializer(ErrorSerializer):
     """Why one feature was refused."""
 
     index = serializers.IntegerField(help_text="Its place in the input, from 0.")
+    version = serializers.CharField(
+        required=False, allow_null=True, help_text="Of precondition_failed: the version that is stored, null if there is no such feature."
+    )
 
 
 class CountsSerializer(serializers.Serializer[Any]):

@@ -15,6 +15,7 @@ class FeaturesConfig(EngineApp):
     services = ("streaming.features.service.FeatureService",)
     settings = (
         Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),
+        Setting("IDEMPOTENCY_SECONDS", 86_400, "how long an `Idempotency-Key` of an event is remembered", least=1),
         Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,

@@ -18,6 +18,7 @@ from typing import TypeVar
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Feed
 
+from .layer_creation import NewLayer
 from .recordings import TimedFeature, with_time
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class Replay:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: Feed | NewLayer,
         options: ReplayOptions,
         observer: ReplayObserver | None = None,
         now_property: Callable[[], str | None] | None = None,

@@ -16,8 +16,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
-from streaming.features.layers import layer_feed
-from streaming.features.publishing import aensure_layer
+from streaming.features.layer_creation import afeature_store
 from streaming.features.splitting import split_features
 
 logger = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ class LayerWriter:
         for layer, features in layers.items():
             texts = _latest(features) if latest_only else [feature for _, feature in features]
             if texts:
-                results[layer] = await aingest(layer_feed(await aensure_layer(layer)), texts)
+                results[layer] = await aingest(await afeature_store(layer), texts)
         self._count(results, bad)
 
     def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:

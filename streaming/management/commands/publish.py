@@ -15,9 +15,8 @@ from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import IngestResult, ingest
-from streaming.features.layers import layer_feed
 from streaming.features.splitting import RawFeature
-from streaming.management.arguments import add_layer_arguments, layer_from_options
+from streaming.management.arguments import add_layer_arguments, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 SHOWN_REASONS = 5
@@ -46,13 +45,13 @@ class Command(BaseCommand):
             self._publish(file, options)
 
     def _publish(self, file: FeatureFile, options: dict[str, Any]) -> None:
-        feed = layer_feed(layer_from_options(options))
+        store = store_from_options(options)
         batches = _with_ids(file.batches(), options["id_property"])
         total, began, failure = IngestResult(), time.monotonic(), ""
         try:
             with closing(_Progress(file)) as progress:
                 for batch in batches:
-                    ingest(feed, batch, total)
+                    ingest(store, batch, total)
                     progress.show(total.total)
                     if total.refused and options["fail_fast"]:
                         break

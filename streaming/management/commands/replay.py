@@ -19,10 +19,10 @@ from tqdm import tqdm
 from streaming.core.datetimes import parse_interval
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
-from streaming.features.layers import layer_feed
+from streaming.features.layers import catalogue
 from streaming.features.recordings import Recording
 from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
-from streaming.management.arguments import add_layer_arguments, at_least_one, layer_from_options, positive
+from streaming.management.arguments import add_layer_arguments, at_least_one, positive, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 
@@ -62,12 +62,12 @@ class Command(BaseCommand):
             raise CommandError("Standard input can be read only once: --loop needs a file.")
         check_migrations()
         prepare_redis()
-        layer = layer_from_options(options, options["time_property"])
-        recording = _recording(options, options["time_property"] or layer.time_property)
+        store = store_from_options(options, options["time_property"])
+        recording = _recording(options, options["time_property"] or _time_property(options["layer"]))
         replay_options = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
         now_property = (lambda: recording.time_property) if options["now"] else None
         with _Status(options["layer"]) as status, stop_on_signals() as stop:
-            replay = Replay(layer_feed(layer), replay_options, status, now_property)
+            replay = Replay(store, replay_options, status, now_property)
             self._play(replay, repeat(recording, sys.maxsize if options["loop"] else 1), stop, options["clear_at_end"])
         doorbell.flush()
         self._report(replay, recording, options["layer"])
@@ -115,6 +115,14 @@ class _Status(ReplayObserver):
         moment = datetime.fromtimestamp(replay.time / 1e6, UTC)
         late = f", {replay.late:.1f} s late" if replay.late > 1 else ""
         self._bar.set_description_str(f"{self._layer} {moment:%Y-%m-%d %H:%M:%S}Z, {replay.present:,} present, {rate:,.0f}/s{late}")
+
+
+def _time_property(layer: str) -> str | None:
+    """The layer's, if it exists and has one."""
+    try:
+        return catalogue.get_sync(layer).time_property
+    except StreamError:
+        return None
 
 
 def _recording(options: dict[str, Any], time_property: str | None) -> Recording:
