@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 from streaming.engine.auth import bearer_token
 
 from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
+from .cors import PREFLIGHT, allow_origin, is_preflight
 from .errors import exception_handler
 from .permissions import NeededPermission
 from .request_body import LimitedJsonParser
@@ -83,6 +84,18 @@ class ApiView(APIView):
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer a CORS preflight, or say what there is here."""
+        if not is_preflight(request):
+            return super().options(request, *args, **kwargs)
+        return HttpResponse(status=204, headers={"Access-Control-Allow-Methods": ", ".join(self.allowed_methods), **PREFLIGHT})
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """The framework's, with the headers for pages of other sites."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        allow_origin(request, final)
+        return final
 
     def get_exception_handler(self) -> Any:
         """What turns an exception into a response."""

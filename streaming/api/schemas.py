@@ -111,7 +111,8 @@ LIST_LAYERS: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layers_list",
     "summary": "The layers you may read",
-    "responses": {200: LayerInfoSerializer(many=True)},
+    "parameters": [IF_NONE_MATCH, TAG],
+    "responses": {200: LayerInfoSerializer(many=True), 304: NOT_MODIFIED},
 }
 CREATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
@@ -124,8 +125,8 @@ GET_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_get",
     "summary": "A layer",
-    "parameters": [_LAYER],
-    "responses": {200: LayerInfoSerializer, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
+    "parameters": [_LAYER, IF_NONE_MATCH, TAG],
+    "responses": {200: LayerInfoSerializer, 304: NOT_MODIFIED, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
 }
 UPDATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],

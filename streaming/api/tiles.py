@@ -29,6 +29,7 @@ from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
 from .base import ApiRequest, AsyncApiView
+from .cors import allow_everybody, allow_origin
 from .links import tile_template
 from .openapi import extend_schema
 from .tilesets import readable_tileset
@@ -51,8 +52,7 @@ class PublicTilesetView(AsyncApiView):
                 response = await super().dispatch(request, *args, **kwargs)
         except StreamError as error:
             response = refusal(error)
-        if public:  # pages of other sites may show it, and read a refusal
-            response["Access-Control-Allow-Origin"] = "*"
+        (allow_everybody if public else allow_origin)(request, response)  # also to read a refusal
         return response
 
 
