@@ -17,4 +17,5 @@ from geostream.settings import DATABASES  # noqa: E402
 DATABASES["default"]["TEST"] = {"NAME": os.path.join(DATA_DIR_OF_TESTS, "tests.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 GEOSTREAM_RECORD_SECONDS = 0
+GEOSTREAM_SERVER_EVENTS = False
 GEOSTREAM_AUTH_CACHE_SECONDS = 0.0

@@ -7,7 +7,7 @@ thousand features.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -25,6 +25,7 @@ from streaming.engine.responses import answer, geojson, refusal
 from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
 from streaming.features.layer_creation import NewLayer, check_layer_name
 from streaming.features.layers import catalogue, layer_feed
+from streaming.features.server_events import Progress, report_limits
 from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
@@ -62,12 +63,14 @@ class FeaturesView(AsyncApiView):
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))
-        store = await _awritable_store(layer, request.user)
+        store, public = await _target(layer, request.user)
         result = IngestResult()
         try:
-            await _store(store, await read(request), result)
+            await _store(store, _reported(await read(request), layer, public), result)
         except StreamError as error:
             return refusal(error, **(_counts(result) if result.total else {}))
+        finally:
+            report_limits(layer, result, public)
         if result.refused and result.refused == result.total:
             first = result.errors[0]
             return answer({"code": first["code"], "message": first["message"], **_counts(result)}, 422)
@@ -88,12 +91,29 @@ def writable_store(name: str, user: Any) -> Feed | NewLayer:
         return NewLayer(name)
 
 
-async def _awritable_store(name: str, user: Any) -> Feed | NewLayer:
+async def _target(name: str, user: Any) -> tuple[Feed | NewLayer, bool]:
+    """Where to put features, and whether everybody may know of it. A layer that exists is not looked up in a thread."""
     try:
-        return layer_feed(await catalogue.get(name))
+        settings = await catalogue.get(name)
     except StreamError:
-        store: Feed | NewLayer = await database_sync_to_async(writable_store)(name, user)
-        return store
+        return await database_sync_to_async(writable_store)(name, user), True
+    return layer_feed(settings), settings.public
+
+
+def _reported(slices: Slices, layer: str, public: bool) -> Slices:
+    """The slices of a document, whose progress becomes events if it takes long; of a stream nobody knows the end."""
+    if not isinstance(slices, list):
+        return slices
+    return _with_progress(slices, Progress(f"publish:{layer}", f"layer:{layer}", sum(map(len, slices)), public))
+
+
+def _with_progress(slices: list[Sequence[Record]], progress: Progress) -> Iterator[Iterable[Record]]:
+    done = 0
+    for some in slices:
+        yield some
+        done += len(some)
+        progress.at(done)
+    progress.done()
 
 
 async def _store(store: Store, slices: Slices, result: IngestResult) -> None:
@@ -112,13 +132,13 @@ def _reader(kind: str) -> Any:
     raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS + LINES, "Accept-Post")
 
 
-async def _document(request: Request) -> Iterator[Iterable[Record]]:
+async def _document(request: Request) -> list[Sequence[Record]]:
     """The features of a document, in slices."""
     if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
         features = await sync_to_async(_features, thread_sensitive=False)(request)
     else:
         features = _features(request)
-    return (features[start : start + SLICE] for start in range(0, len(features), SLICE))
+    return [features[start : start + SLICE] for start in range(0, len(features), SLICE)]
 
 
 def _features(request: Request) -> list[bytes]:

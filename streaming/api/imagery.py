@@ -15,8 +15,9 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.responses import answer
+from streaming.features.server_events import Progress
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
-from streaming.tiles.tilesets import tilesets
+from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
 from .base import ApiView
@@ -46,7 +47,7 @@ class ImageryView(ApiView):
         """Paint an image above all others."""
         settings = tilesets.get_sync(tileset)
         settings.require_kind("raster")
-        return answer(paint_sync(settings, _image_chunks(request), request.GET.get("name")), 201)
+        return answer(paint_sync(settings, _reported(_image_chunks(request), settings, request), request.GET.get("name")), 201)
 
     @extend_schema(**tile_schemas.CLEAR_IMAGERY)
     def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -66,6 +67,17 @@ class ImageView(ApiView):
         if not clear_imagery_sync(tilesets.get_sync(tileset), image):
             raise StreamError("not_found", f"no image {image[:100]!r} is painted over tileset {tileset!r}")
         return HttpResponse(status=204)
+
+
+def _reported(chunks: Iterable[bytes], tileset: TilesetSettings, request: Request) -> Iterable[bytes]:
+    """The chunks, whose progress becomes events if it takes long."""
+    progress = Progress(f"paint:{tileset.name}", f"tileset:{tileset.name}", declared_length(request), tileset.public)
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        progress.at(done)
+    progress.done()
 
 
 def _image_chunks(request: Request) -> Iterable[bytes]:
