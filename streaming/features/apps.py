@@ -22,9 +22,7 @@ class FeaturesConfig(EngineApp):
         Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),
         Setting("IDEMPOTENCY_SECONDS", 86_400, "how long an `Idempotency-Key` of an event is remembered", least=1),
         Setting("SERVER_EVENTS", True, "the server publishes events of its own"),
-        Setting(
-            "SERVER_EVENTS_PER_MINUTE", 60, "events of its own of one type a process publishes a minute; more are dropped", least=1
-        ),
+        Setting("SERVER_EVENTS_PER_MINUTE", 60, "events of its own of one type a process publishes a minute; more are dropped", least=1),
         Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,

@@ -132,7 +132,14 @@ class Progress:
 
 def layer_event(event: str, name: str, title: str, public: bool) -> None:
     """A layer was created, changed or removed (`layer_created` …)."""
-    server_events.emit("custom", f"layer:{name}", {"event": event, "layer": name, "title": title or name}, public)
+    payload = {"event": event, "layer": name, "title": title or name, "message": message_of(event, name)}
+    server_events.emit("custom", f"layer:{name}", payload, public)
+
+
+def message_of(event: str, name: str) -> str:
+    """A text for people: `layer flights was created`."""
+    what, _, change = event.partition("_")
+    return f"{what} {name} was {change}"
 
 
 def report_limits(layer: str, result: IngestResult, public: bool) -> None:

@@ -35,9 +35,10 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def add_layer_arguments(parser: CommandParser) -> None:
-    """Add `--layer`, and the options for a layer that is created or changed."""
-    parser.add_argument("--layer", required=True, metavar="NAME", help="the layer to publish to")
+def add_layer_arguments(parser: CommandParser, recorded: bool = False) -> None:
+    """Add `--layer`, and the options for a layer that is created or changed; what was `recorded` knows its layers itself."""
+    default = "; of a recording of changes the recorded ones" if recorded else ""
+    parser.add_argument("--layer", required=not recorded, metavar="NAME", help=f"the layer to publish to{default}")
     parser.add_argument(
         "--no-create", dest="create", action="store_false", help="refuse a layer that does not exist instead of creating it"
     )
@@ -49,12 +50,12 @@ def add_layer_arguments(parser: CommandParser) -> None:
     parser.add_argument("--id-property", metavar="NAME", help="take the features' ids from this property")
 
 
-def store_from_options(options: dict[str, Any], time_property: str | None = None) -> Feed | NewLayer:
-    """Where to put the features of `--layer`, which is changed according to the other options. `CommandError`.
+def store_from_options(options: dict[str, Any], time_property: str | None = None, layer: str | None = None) -> Feed | NewLayer:
+    """Where to put the features of `--layer`, or of the given one, which is changed according to the other options.
 
-    A layer that does not exist is created with its first feature.
+    `CommandError`. A layer that does not exist is created with its first feature.
     """
-    name = options["layer"]
+    name = layer or options["layer"]
     settings = {setting: options[setting] for setting in LAYER_SETTINGS if options.get(setting) is not None}
     defaults = {"time_property": time_property or ""}
     try:

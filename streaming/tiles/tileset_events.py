@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streaming.core.bbox import Box
-from streaming.features.server_events import server_events
+from streaming.features.server_events import message_of, server_events
 
 from .paths import imagery_folder
 
@@ -20,7 +20,7 @@ MOST_NAMES = 10
 
 def tileset_event(event: str, tileset: TilesetSettings) -> None:
     """A tileset was created, changed or removed (`tileset_created` …)."""
-    payload = {"event": event, "tileset": tileset.name, "title": tileset.title}
+    payload = {"event": event, "tileset": tileset.name, "title": tileset.title, "message": message_of(event, tileset.name)}
     server_events.emit("custom", _source(tileset), payload, tileset.public)
 
 

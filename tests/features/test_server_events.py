@@ -52,7 +52,14 @@ def test_a_layer_is_created_changed_and_removed() -> None:
     layer.save()  # nothing has changed
     layer.delete()
     assert names() == [("layer_created", "layer:l"), ("layer_changed", "layer:l"), ("layer_removed", "layer:l")]
-    assert events()[1] == {"type": "custom", "source": "layer:l", "event": "layer_changed", "layer": "l", "title": "Linien"}
+    assert events()[1] == {
+        "type": "custom",
+        "source": "layer:l",
+        "event": "layer_changed",
+        "layer": "l",
+        "title": "Linien",
+        "message": "layer l was changed",
+    }
 
 
 def test_a_layer_that_is_published_to_is_created_once() -> None:
@@ -87,7 +94,14 @@ def test_a_tileset_is_created_changed_and_removed() -> None:
     tileset.save()
     tileset.delete()
     assert [name for name, _ in names()] == ["tileset_created", "tileset_changed", "tileset_removed"]
-    assert events()[0] == {"type": "custom", "source": "tileset:t", "event": "tileset_created", "tileset": "t", "title": "t"}
+    assert events()[0] == {
+        "type": "custom",
+        "source": "tileset:t",
+        "event": "tileset_created",
+        "tileset": "t",
+        "title": "t",
+        "message": "tileset t was created",
+    }
 
 
 def test_the_same_change_seen_by_several_processes_is_one_event() -> None:
