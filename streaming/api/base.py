@@ -26,6 +26,7 @@ from rest_framework.views import APIView
 from streaming.engine.auth import bearer_token
 
 from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
+from .compression import acompress, compress
 from .cors import PREFLIGHT, allow_origin, is_preflight
 from .errors import exception_handler
 from .permissions import NeededPermission
@@ -62,8 +63,11 @@ class ApiView(APIView):
     """
 
     needs: ClassVar[dict[str, str]] = {}
-    skips_middleware: ClassVar[bool] = False
-    """Whether a POST with a bearer token goes past the project's middleware (`fast_publish`)."""
+    skips_middleware: ClassVar[tuple[str, ...]] = ()
+    """The methods that go past the project's middleware (`fast_publish`): POST with a bearer token, GET and HEAD of tiles."""
+
+    compresses: ClassVar[bool] = False
+    """Whether answers may be gzip: never where they hold a token."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = [BearerAuthentication, PageSessionAuthentication]
     permission_classes: Sequence[Any] = [NeededPermission]
@@ -97,6 +101,15 @@ class ApiView(APIView):
         allow_origin(request, final)
         return final
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The framework's, with large answers compressed."""
+        response = super().dispatch(request, *args, **kwargs)
+        return compress(request, response, self._authenticator()) if self.compresses else response
+
+    def _authenticator(self) -> Any:
+        """What has authenticated the request; None if nothing has."""
+        return getattr(getattr(self, "request", None), "_authenticator", None)
+
     def get_exception_handler(self) -> Any:
         """What turns an exception into a response."""
         return exception_handler
@@ -123,7 +136,7 @@ class AsyncApiView(ApiView):
         except Exception as error:  # noqa: BLE001 (every refusal and every failure is answered by `exception_handler`)
             response = self.handle_exception(error)
         self.response = self.finalize_response(self.request, response, *args, **kwargs)
-        return self.response
+        return await acompress(request, self.response, self._authenticator()) if self.compresses else self.response
 
 
 class NotFoundView(ApiView):

@@ -44,6 +44,7 @@ PATCH_ATTEMPTS = 20
 class FeatureView(ApiView):
     """One feature of a layer."""
 
+    compresses = True
     needs = {"PUT": CHANGE_LAYER, "PATCH": CHANGE_LAYER, "DELETE": CHANGE_LAYER}
 
     @extend_schema(**schemas.GET_FEATURE)

@@ -45,8 +45,9 @@ INLINE_BYTES = 512 * 1024
 class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
+    compresses = True
     needs = {"POST": CHANGE_LAYER}
-    skips_middleware = True
+    skips_middleware = ("POST",)
 
     @extend_schema(**schemas.LIST_FEATURES)
     async def get(self, request: Request, layer: str) -> HttpResponse:

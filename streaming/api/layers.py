@@ -23,6 +23,7 @@ from .serializers import LAYER_SETTINGS, LayerSerializer
 class LayersView(ApiView):
     """All layers."""
 
+    compresses = True
     needs = {"POST": ADD_LAYER}
 
     @extend_schema(**schemas.LIST_LAYERS)
@@ -45,6 +46,7 @@ class LayersView(ApiView):
 class LayerView(ApiView):
     """One layer."""
 
+    compresses = True
     needs = {"PATCH": CHANGE_LAYER, "DELETE": DELETE_LAYER}
 
     @extend_schema(**schemas.GET_LAYER)

@@ -72,7 +72,7 @@ class LinkSerializer(serializers.Serializer[Any]):
 
     rel = serializers.CharField()
     type = serializers.CharField()
-    href = serializers.URLField()
+    href = serializers.CharField(help_text="A URL; that of tiles is a template with {z}, {x} and {y}.")
 
 
 class LayerSerializer(serializers.ModelSerializer[Layer]):
