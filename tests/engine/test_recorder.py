@@ -325,7 +325,7 @@ async def test_users_are_reviewed_also_where_nothing_is_recorded(runtime: Runtim
 async def test_a_session_that_cannot_be_described_costs_nobody_else_a_row(
     geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     bad, good = geo(), geo()
     await bad.subscribe(id="bad")
     await good.subscribe(id="good")
