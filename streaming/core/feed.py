@@ -26,6 +26,9 @@ from .redis import async_redis, refusing, sync_redis
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
 
+MOST_TTL_SECONDS = 1e11
+"""About three thousand years; more is the same."""
+
 PARSE_SLICE = 1000
 """Items made between two looks at what else there is to do: about 2 ms."""
 
@@ -74,7 +77,7 @@ class FeedOptions:
     @property
     def lifetime_ms(self) -> int:
         """The lifetime in milliseconds, 0 for ever."""
-        return int((self.ttl_seconds or 0) * 1000)
+        return int(min(self.ttl_seconds or 0, MOST_TTL_SECONDS) * 1000)
 
 
 @dataclass(slots=True)

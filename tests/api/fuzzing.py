@@ -67,7 +67,8 @@ def main() -> None:
         with start_redis(folder / "redis") as redis, ServerProcess(folder, redis.url, {}) as server:
             code, output = fuzz(server, options.minutes * 60, 100_000, seed=options.seed)
             print(output)
-            print(server.log.read_text()[-20_000:])
+            refusals = " WARNING django.request: "
+            print("\n".join(line for line in server.log.read_text().splitlines() if refusals not in line)[-20_000:])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code)

@@ -293,3 +293,25 @@ def test_gzip_files_are_inflated_however_they_are_cut(monkeypatch: pytest.Monkey
     inflated = list(bodies.body_chunks(request))
     assert b"".join(inflated) == b"".join(pieces)
     assert max(map(len, inflated)) <= size
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1e9, 1e15, 1e19, 1.7e308])
+def test_a_layer_may_have_any_lifetime(admin: APIClient, seconds: float) -> None:
+    assert admin.post("/api/layers/", {"name": "l", "ttl_seconds": seconds}, format="json").status_code == 201
+    assert post(admin, point(1, 0, 0)).json() == STORED
+    assert post(admin, point(1, 0, 1)).json() == {**STORED, "added": 0, "updated": 1}
+
+
+@pytest.mark.parametrize(("name", "value"), [("log_length", 2**31 - 1), ("max_features", 2**31 - 1), ("log_length", 1)])
+def test_a_layer_may_have_the_largest_settings(admin: APIClient, name: str, value: int) -> None:
+    assert admin.post("/api/layers/", {"name": "l", name: value}, format="json").status_code == 201
+    assert post(admin, point(1, 0, 0)).json() == STORED
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**64, -1, 1e300])
+@pytest.mark.parametrize("name", ["log_length", "max_features"])
+def test_settings_beyond_what_the_database_holds_are_refused_or_work(admin: APIClient, name: str, value: float) -> None:
+    answer = admin.post("/api/layers/", {"name": "l", name: value}, format="json")
+    assert answer.status_code in (201, 400)
+    if answer.status_code == 201:
+        assert post(admin, point(1, 0, 0)).json() == STORED
