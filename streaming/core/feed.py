@@ -284,13 +284,13 @@ class Feed:
         ring(self.name, 0)
 
     def _put_args(self, batch: list[Put]) -> list[Any]:
-        items: list[Any] = []
+        args: list[Any] = [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms, 2]
+        before = len(args)
         for item in batch:
-            items += item
-        size = 2
-        if len(items) > 2 * len(batch):
-            size, items = 3, [part for key, value, *condition in batch for part in (key, value, *(condition or ("",)))]
-        return [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms, size, *items]
+            args += item
+        if len(args) > before + 2 * len(batch):  # some have a condition
+            args[before - 1 :] = [3, *(part for key, value, *condition in batch for part in (key, value, *(condition or ("",))))]
+        return args
 
     def _once_args(self, value: bytes, name: str, made_of: str, seconds: int) -> tuple[Sequence[str], Sequence[Any]]:
         key = f"geostream:{{{self.name}}}:once:{name}"

@@ -18,7 +18,7 @@ from streaming.core.feed import MAX_BATCH, Put, PutResult
 from streaming.engine.conf import conf
 
 from .geojson import parse_feature
-from .versions import conflict, take_condition
+from .versions import MENTIONED, conflict, take_condition
 
 MAX_ERRORS = 100
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -128,7 +128,9 @@ class _Batch:
         try:
             if isinstance(record, StreamError):
                 raise record
-            record, condition = take_condition(record)
+            condition = ""
+            if type(record) is not bytes or MENTIONED in record:
+                record, condition = take_condition(record)
             item = parse_feature(record, self._max_feature)
         except StreamError as error:
             self.result.refuse(index, error.code, error.message)

@@ -15,8 +15,9 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import MUST_BE_NEW, version_of
 
 MEMBER = "if_version"
+MENTIONED = b'"if_version"'
+"""A text without this has no condition."""
 
-_MENTIONED = b'"if_version"'
 _VERSION = re.compile(r"[0-9a-f]{40}")
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -25,7 +26,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 def take_condition(record: bytes | dict[str, Any]) -> tuple[bytes | dict[str, Any], str]:
     """A feature without its member `if_version`, and the condition that this was; "" for none. `StreamError` invalid_feature."""
     if isinstance(record, bytes):
-        if _MENTIONED not in record:
+        if MENTIONED not in record:
             return record, ""
         try:
             feature = _decode(record)
