@@ -14,7 +14,7 @@ PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test test-long install lint bench soak clean install-locked
+.PHONY: help run test test-long install lint bench fuzz soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -47,6 +47,9 @@ graph: $(VENV)/.installed-dev ## draw the rooms of the code and their imports in
 
 bench: $(VENV)/.installed ## the benchmarks behind the figures in the README
 	@exec $(PY) -m benchmarks $(ARGS)
+
+fuzz: $(VENV)/.installed-dev ## requests made from the OpenAPI document, valid and not, for MINUTES=5
+	@exec $(PY) -m tests.api.fuzzing --minutes $(or $(filter-out 10,$(MINUTES)),5) $(ARGS)
 
 soak: $(VENV)/.installed ## watch the memory of a server whose tiles never stop changing, for MINUTES=10
 	@exec $(PY) -m benchmarks soak --minutes $(MINUTES)

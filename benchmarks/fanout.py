@@ -23,12 +23,12 @@ BATCHES = (10, 100)
 
 async def measure(server: Server, subscribers: int, own_views: bool, batch: int, deliveries: int) -> dict[str, Any]:
     """One row."""
-    from streaming import apublish
+    from streaming.features.layer_creation import aensure_layer
     from streaming.features.layers import catalogue, layer_feed
 
     random.seed(1)
     layer = f"bench-{subscribers}-{own_views}-{batch}"
-    await apublish(layer, [])
+    await aensure_layer(layer)
     feed = layer_feed(await catalogue.get(layer))
     before = server.rss
     swarm = Swarm()

@@ -79,6 +79,7 @@ def site_environment(data_dir: object, redis_url: str | None = None, **more: str
     environment = {**os.environ, "GEOSTREAM_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "geostream.settings"}
     environment.pop("DATABASE_URL", None)
     environment.pop("REDIS_URL", None)
+    environment["GEOSTREAM_SERVER_EVENTS"] = "0"  # as in tests/settings.py
     return {**environment, **({"REDIS_URL": redis_url} if redis_url else {}), **more}
 
 

@@ -8,6 +8,7 @@ import tempfile
 DATA_DIR_OF_TESTS = tempfile.mkdtemp(prefix="geostream-tests-")
 atexit.register(shutil.rmtree, DATA_DIR_OF_TESTS, ignore_errors=True)
 os.environ["GEOSTREAM_DATA_DIR"] = DATA_DIR_OF_TESTS
+os.environ["GEOSTREAM_SERVER_EVENTS"] = "0"  # tests of events count those of their own
 os.environ.pop("DATABASE_URL", None)
 
 from geostream.settings import *  # noqa: E402, F403

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
@@ -26,6 +26,8 @@ from rest_framework.views import APIView
 from streaming.engine.auth import bearer_token
 
 from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
+from .compression import acompress, compress
+from .cors import PREFLIGHT, allow_origin, is_preflight
 from .errors import exception_handler
 from .permissions import NeededPermission
 from .request_body import LimitedJsonParser
@@ -61,8 +63,11 @@ class ApiView(APIView):
     """
 
     needs: ClassVar[dict[str, str]] = {}
-    skips_middleware: ClassVar[bool] = False
-    """Whether a POST with a bearer token goes past the project's middleware (`fast_publish`)."""
+    skips_middleware: ClassVar[tuple[str, ...]] = ()
+    """The methods that go past the project's middleware (`fast_publish`): POST with a bearer token, GET and HEAD of tiles."""
+
+    compresses: ClassVar[bool] = False
+    """Whether answers may be gzip: never where they hold a token."""
 
     authentication_classes: Sequence[type[BaseAuthentication]] = [BearerAuthentication, PageSessionAuthentication]
     permission_classes: Sequence[Any] = [NeededPermission]
@@ -83,6 +88,27 @@ class ApiView(APIView):
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+
+    def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer a CORS preflight, or say what there is here."""
+        if not is_preflight(request):
+            return super().options(request, *args, **kwargs)
+        return HttpResponse(status=204, headers={"Access-Control-Allow-Methods": ", ".join(self.allowed_methods), **PREFLIGHT})
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """The framework's, with the headers for pages of other sites."""
+        final = super().finalize_response(request, response, *args, **kwargs)
+        allow_origin(request, final)
+        return final
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """The framework's, with large answers compressed."""
+        response = super().dispatch(request, *args, **kwargs)
+        return compress(request, response, self._authenticator()) if self.compresses else response
+
+    def _authenticator(self) -> Any:
+        """What has authenticated the request; None if nothing has."""
+        return getattr(getattr(self, "request", None), "_authenticator", None)
 
     def get_exception_handler(self) -> Any:
         """What turns an exception into a response."""
@@ -110,7 +136,7 @@ class AsyncApiView(ApiView):
         except Exception as error:  # noqa: BLE001 (every refusal and every failure is answered by `exception_handler`)
             response = self.handle_exception(error)
         self.response = self.finalize_response(self.request, response, *args, **kwargs)
-        return self.response
+        return await acompress(request, self.response, self._authenticator()) if self.compresses else self.response
 
 
 class NotFoundView(ApiView):

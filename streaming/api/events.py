@@ -14,6 +14,9 @@ from .base import ApiView
 from .openapi import extend_schema
 from .permissions import CHANGE_LAYER
 
+MAX_KEY = 255
+"""Characters of an idempotency key."""
+
 
 class EventsView(ApiView):
     """Events."""
@@ -28,4 +31,15 @@ class EventsView(ApiView):
             raise StreamError("bad_request", "an event is an object with event_type and payload")
         if unknown := event.keys() - {"event_type", "payload"}:
             raise StreamError("bad_request", f"an event has event_type and payload, not {', '.join(sorted(unknown))[:100]}")
-        return answer({"cursor": publish_event(event["event_type"], event["payload"])}, 201)
+        return answer({"cursor": publish_event(event["event_type"], event["payload"], _idempotency_key(request))}, 201)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    """The header `Idempotency-Key`, with or without quotes. Users do not share keys. `StreamError("bad_request")`."""
+    given = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if given is None:
+        return None
+    key = given.strip().strip('"')
+    if not 0 < len(key) <= MAX_KEY:
+        raise StreamError("bad_request", f"an Idempotency-Key has 1 to {MAX_KEY} characters")
+    return f"{request.user.pk}:{key}"

@@ -1,12 +1,14 @@
-"""The ASGI application for HTTP, with a short way for publishing features with a bearer token.
+"""The ASGI application for HTTP, with a short way for publishing features with a bearer token, and for tiles.
 
 Django's middleware moves a request between the event loop and threads some fourteen times, for sessions, messages, CSRF
 and the like, of which such a request uses nothing. Here it goes straight through Django's URL resolver to the same
-view, under whatever prefix the project has included GeoStream's URLs. Every other request takes the usual way.
+view, under whatever prefix the project has included GeoStream's URLs. Every other request takes the usual way: also for
+a tile of a private tileset whose reader may have a session.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
@@ -20,7 +22,9 @@ from django.urls import Resolver404, resolve, set_script_prefix
 
 from .authentication import is_valid_token
 from .request_body import LINES, LimitedReceive, StreamedBody
+from .tilesets import is_public_tileset
 
+_TILE = re.compile(r"(?P<tiles>(?:.*/)?tiles/)(?P<tileset>[^/]+)/(?:tilejson\.json|[0-9]+/[0-9]+/[0-9]+\.(?P<ending>[a-z]{3,4}))")
 MAX_PATH = 500
 """Characters of a path that may take the short way, so that the cache of paths stays small."""
 
@@ -49,6 +53,8 @@ class DirectHandler(ASGIHandler):
                 request.streamed_body = streamed  # type: ignore[attr-defined]  # for `FeaturesView`
             response: Any = refusal if request is None else await self.run_get_response(request)
             response.headers.setdefault("Content-Length", str(len(response.content)))
+            if settings.SECURE_CONTENT_TYPE_NOSNIFF:
+                response.headers.setdefault("X-Content-Type-Options", "nosniff")
             await self.send_response(response, send)
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
@@ -58,7 +64,7 @@ class DirectHandler(ASGIHandler):
 
 
 class HttpApplication:
-    """Answers HTTP requests: publishing with a token directly, all else through the project's Django application.
+    """Answers HTTP requests: publishing with a token and tiles directly, all else through the project's Django application.
 
     The body of a request without a valid token is limited. A client with one may send lines without end; whether the
     user is active and may publish is asked later, by the view.
@@ -72,8 +78,7 @@ class HttpApplication:
         """Answer one request."""
         headers = dict(scope["headers"])
         token = _bearer_token(headers)
-        direct = token is not None and scope["method"] == "POST" and not settings.SECURE_SSL_REDIRECT
-        handler = self._direct if direct and _skips_middleware(scope) else self._django
+        handler = self._direct if await _skips_middleware(scope, headers, token) else self._django
         if token is not None and is_valid_token(token):
             await handler(scope, receive, send)
             return
@@ -89,19 +94,32 @@ def _bearer_token(headers: dict[bytes, bytes]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _skips_middleware(scope: dict[str, Any]) -> bool:
+async def _skips_middleware(scope: dict[str, Any], headers: dict[bytes, bytes], token: str | None) -> bool:
+    method = scope["method"]
+    if method not in ("GET", "HEAD", "POST") or (method == "POST" and token is None) or settings.SECURE_SSL_REDIRECT:
+        return False
     path = scope["path"].removeprefix(get_script_prefix(scope))
-    return len(path) <= MAX_PATH and _view_skips_middleware(path, settings.ROOT_URLCONF)
+    if method == "POST":
+        return len(path) <= MAX_PATH and method in _methods_without_middleware(path, settings.ROOT_URLCONF)
+    tile = _TILE.fullmatch(path) if len(path) <= MAX_PATH else None
+    if tile is None or method not in _methods_without_middleware(_same_for_all_tiles(tile), settings.ROOT_URLCONF):
+        return False
+    return token is not None or b"cookie" not in headers or await is_public_tileset(tile["tileset"])
+
+
+def _same_for_all_tiles(tile: re.Match[str]) -> str:
+    """The path of a tile that leads to the same view, one for all tiles of a tileset."""
+    return tile[0] if tile["ending"] is None else f"{tile['tiles']}{tile['tileset']}/0/0/0.{tile['ending']}"
 
 
 @lru_cache(1024)
-def _view_skips_middleware(path: str, urlconf: str) -> bool:
-    """Whether a path leads to a view that is marked as needing no middleware."""
+def _methods_without_middleware(path: str, urlconf: str) -> tuple[str, ...]:
+    """The methods for which the view that a path leads to needs no middleware."""
     try:
         view = resolve(path, urlconf).func
     except Resolver404:
-        return False
-    return getattr(getattr(view, "view_class", None), "skips_middleware", False)
+        return ()
+    return getattr(getattr(view, "view_class", None), "skips_middleware", ())
 
 
 def _sends_lines(scope: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ thousand features.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -22,9 +22,10 @@ from streaming.core.feed import Feed
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
-from streaming.features.ingest import SLICE, IngestResult, Record, Slices, aingest_slices, ingest
-from streaming.features.layers import LayerSettings, catalogue, layer_feed
-from streaming.features.publishing import ensure_layer
+from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
+from streaming.features.layer_creation import NewLayer, check_layer_name
+from streaming.features.layers import catalogue, layer_feed
+from streaming.features.server_events import Progress, report_limits
 from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
@@ -44,8 +45,9 @@ INLINE_BYTES = 512 * 1024
 class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
+    compresses = True
     needs = {"POST": CHANGE_LAYER}
-    skips_middleware = True
+    skips_middleware = ("POST",)
 
     @extend_schema(**schemas.LIST_FEATURES)
     async def get(self, request: Request, layer: str) -> HttpResponse:
@@ -62,45 +64,65 @@ class FeaturesView(AsyncApiView):
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))
-        feed = layer_feed(await _awritable_layer(layer, request.user))
+        store, public = await _target(layer, request.user)
         result = IngestResult()
         try:
-            await _store(feed, await read(request), result)
+            await _store(store, _reported(await read(request), layer, public), result)
         except StreamError as error:
             return refusal(error, **(_counts(result) if result.total else {}))
+        finally:
+            report_limits(layer, result, public)
         if result.refused and result.refused == result.total:
             first = result.errors[0]
             return answer({"code": first["code"], "message": first["message"], **_counts(result)}, 422)
         return answer(_counts(result))
 
 
-def writable_layer(name: str, user: Any) -> LayerSettings:
-    """The settings of a layer to publish to; it is created if it does not exist and the user may add layers.
+def writable_store(name: str, user: Any) -> Feed | NewLayer:
+    """A layer to publish to. One that does not exist is created with its first feature, if the user may add layers.
 
     Asks the database.
     """
     try:
-        return catalogue.get_sync(name)
+        return layer_feed(catalogue.get_sync(name))
     except StreamError:
         if not user.has_perm(ADD_LAYER):
             raise
-        return ensure_layer(name)
+        check_layer_name(name)
+        return NewLayer(name)
 
 
-async def _awritable_layer(name: str, user: Any) -> LayerSettings:
+async def _target(name: str, user: Any) -> tuple[Feed | NewLayer, bool]:
+    """Where to put features, and whether everybody may know of it. A layer that exists is not looked up in a thread."""
     try:
-        return await catalogue.get(name)
+        settings = await catalogue.get(name)
     except StreamError:
-        settings: LayerSettings = await database_sync_to_async(writable_layer)(name, user)
-        return settings
+        return await database_sync_to_async(writable_store)(name, user), True
+    return layer_feed(settings), settings.public
 
 
-async def _store(feed: Feed, slices: Slices, result: IngestResult) -> None:
+def _reported(slices: Slices, layer: str, public: bool) -> Slices:
+    """The slices of a document, whose progress becomes events if it takes long; of a stream nobody knows the end."""
+    if not isinstance(slices, list):
+        return slices
+    return _with_progress(slices, Progress(f"publish:{layer}", f"layer:{layer}", sum(map(len, slices)), public))
+
+
+def _with_progress(slices: list[Sequence[Record]], progress: Progress) -> Iterator[Iterable[Record]]:
+    done = 0
+    for some in slices:
+        yield some
+        done += len(some)
+        progress.at(done)
+    progress.done()
+
+
+async def _store(store: Store, slices: Slices, result: IngestResult) -> None:
     runtime = running()
     if isinstance(slices, AsyncIterable) or (runtime is not None and runtime.hub.loop is asyncio.get_running_loop()):
-        await aingest_slices(feed, slices, result)
+        await aingest_slices(store, slices, result)
     else:  # no server: a test client, or a process before its first WebSocket
-        await sync_to_async(ingest)(feed, chain.from_iterable(slices), result)
+        await sync_to_async(ingest)(store, chain.from_iterable(slices), result)
 
 
 def _reader(kind: str) -> Any:
@@ -111,13 +133,13 @@ def _reader(kind: str) -> Any:
     raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS + LINES, "Accept-Post")
 
 
-async def _document(request: Request) -> Iterator[Iterable[Record]]:
+async def _document(request: Request) -> list[Sequence[Record]]:
     """The features of a document, in slices."""
     if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
         features = await sync_to_async(_features, thread_sensitive=False)(request)
     else:
         features = _features(request)
-    return (features[start : start + SLICE] for start in range(0, len(features), SLICE))
+    return [features[start : start + SLICE] for start in range(0, len(features), SLICE)]
 
 
 def _features(request: Request) -> list[bytes]:

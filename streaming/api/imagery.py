@@ -5,6 +5,8 @@ They are written to disk in chunks.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -13,10 +15,11 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.responses import answer
+from streaming.features.server_events import Progress
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.imagery_files import Content
 from streaming.tiles.sources.side_files import APPENDED, REPLACING, side_ending
-from streaming.tiles.tilesets import tilesets
+from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
 from .base import ApiView
@@ -47,7 +50,7 @@ class ImageryView(ApiView):
         settings = tilesets.get_sync(tileset)
         settings.require_kind("raster")
         image, beside = _image_and_side_files(request)
-        return answer(paint_sync(settings, image, request.GET.get("name"), beside), 201)
+        return answer(paint_sync(settings, _reported(image, settings, request), request.GET.get("name"), beside), 201)
 
     @extend_schema(**tile_schemas.CLEAR_IMAGERY)
     def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -69,7 +72,18 @@ class ImageView(ApiView):
         return HttpResponse(status=204)
 
 
-def _image_and_side_files(request: Request) -> tuple[Content, dict[str, Content]]:
+def _reported(chunks: Iterable[bytes], tileset: TilesetSettings, request: Request) -> Iterable[bytes]:
+    """The chunks, whose progress becomes events if it takes long."""
+    progress = Progress(f"paint:{tileset.name}", f"tileset:{tileset.name}", declared_length(request), tileset.public)
+    done = 0
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        progress.at(done)
+    progress.done()
+
+
+def _image_and_side_files(request: Request) -> tuple[Iterable[bytes], dict[str, Content]]:
     """The image in chunks, from the body or from a form's field `file`, and the form's `side_file`s by their endings."""
     if declared_length(request) > conf.MAX_IMAGERY_BYTES + FORM_OVERHEAD:
         raise too_large(conf.MAX_IMAGERY_BYTES, advice="")
@@ -85,7 +99,7 @@ def _image_and_side_files(request: Request) -> tuple[Content, dict[str, Content]
         raise StreamError("bad_request", f"the form cannot be read: {error}") from error
     if file is None:
         raise StreamError("bad_request", "the form has no file in its field 'file'")
-    image: Content = file.chunks()
+    image: Iterable[bytes] = file.chunks()
     return image, beside
 
 

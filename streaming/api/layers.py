@@ -16,12 +16,14 @@ from .base import ApiView
 from .links import layer_url, websocket_url
 from .openapi import extend_schema
 from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER, require_readable
+from .preconditions import with_tag
 from .serializers import LAYER_SETTINGS, LayerSerializer
 
 
 class LayersView(ApiView):
     """All layers."""
 
+    compresses = True
     needs = {"POST": ADD_LAYER}
 
     @extend_schema(**schemas.LIST_LAYERS)
@@ -30,7 +32,7 @@ class LayersView(ApiView):
         names = [layer.name for layer in catalogue.all_sync().values() if layer.readable_by(request.user)]
         rows = Layer.objects.filter(name__in=names)
         counts = feature_counts(names)
-        return answer([layer_info(layer, counts.get(layer.name), request) for layer in rows])
+        return with_tag(answer([layer_info(layer, counts.get(layer.name), request) for layer in rows]), request)
 
     @extend_schema(**schemas.CREATE_LAYER)
     def post(self, request: Request) -> HttpResponse:
@@ -44,13 +46,14 @@ class LayersView(ApiView):
 class LayerView(ApiView):
     """One layer."""
 
+    compresses = True
     needs = {"PATCH": CHANGE_LAYER, "DELETE": DELETE_LAYER}
 
     @extend_schema(**schemas.GET_LAYER)
     def get(self, request: Request, layer: str) -> HttpResponse:
         """Its settings."""
         require_readable(catalogue.get_sync(layer), request.user)
-        return answer(layer_info(_row(layer), feature_counts([layer]).get(layer), request))
+        return with_tag(answer(layer_info(_row(layer), feature_counts([layer]).get(layer), request)), request)
 
     @extend_schema(**schemas.UPDATE_LAYER)
     def patch(self, request: Request, layer: str) -> HttpResponse:

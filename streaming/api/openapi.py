@@ -54,6 +54,7 @@ class OwnSchemaGenerator(SchemaGenerator):
 class SchemaView(ApiView, SpectacularAPIView):
     """The OpenAPI document, as YAML or JSON."""
 
+    compresses = True
     schema = None
     generator_class = OwnSchemaGenerator
     renderer_classes = SpectacularAPIView.renderer_classes

@@ -20,6 +20,7 @@ from streaming.core.feed import Feed
 from streaming.core.items import Item
 from streaming.engine.lifespan import running
 from streaming.engine.responses import GEOJSON
+from streaming.features.versions import with_version
 
 from .queries import PageQuery, after_parameter
 
@@ -67,6 +68,8 @@ def page_of(items: Sequence[Item], query: PageQuery) -> Page:
     size = 0
     for item in found[: query.limit]:
         text = query.presentation.geojson(item)
+        if query.versions:
+            text = with_version(text, item.value)
         if page and size + len(text) > MAX_PAGE_BYTES:
             break
         page.append(text)

@@ -18,7 +18,7 @@ from streaming.engine.conf import conf
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
-PARAMETERS = ("bbox", "datetime", "filter", "filter-lang", "crs", "properties", "limit", "after")
+PARAMETERS = ("bbox", "datetime", "filter", "filter-lang", "crs", "properties", "versions", "limit", "after")
 PRESENTATION = ("crs", "properties")
 
 
@@ -30,6 +30,8 @@ class PageQuery:
     presentation: Presentation
     limit: int
     after: str
+    versions: bool = False
+    """Whether each feature has its version with it, as the member `if_version`."""
 
 
 def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
@@ -49,6 +51,7 @@ def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
         presentation=_presentation(given),
         limit=_limit(given.get("limit")),
         after="" if after is None else _key_of(after),
+        versions=_boolean("versions", given.get("versions")),
     )
 
 
@@ -91,6 +94,12 @@ def _limit(text: str | None) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) > 0):
         raise StreamError("bad_request", f"limit must be a whole number from 1 to {MAX_LIMIT}, not {text[:20]!r}")
     return min(int(text[:9]), MAX_LIMIT)
+
+
+def _boolean(name: str, text: str | None) -> bool:
+    if text not in (None, "true", "false", "1", "0"):
+        raise StreamError("bad_request", f"{name} must be true or false, not {text[:20]!r}")
+    return text in ("true", "1")
 
 
 def _key_of(text: str) -> str:

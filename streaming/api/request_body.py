@@ -19,6 +19,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.core.json_values import why_not_json
 from streaming.engine.conf import conf
 from streaming.engine.responses import refusal
 
@@ -80,7 +81,7 @@ class LimitedJsonParser(BaseParser):
         try:
             return msgspec.json.decode(body) if body.strip() else {}
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise StreamError("bad_request", f"the body is not JSON: {error}") from None
+            raise StreamError("bad_request", f"the body is {why_not_json(body, error)}") from None
 
 
 def _inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:

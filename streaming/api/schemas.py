@@ -28,6 +28,11 @@ _FEATURE: dict[str, Any] = {
         "id": {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}]},
         "geometry": {"type": "object", "nullable": True, "description": "RFC 7946, degrees, longitude first."},
         "properties": {"type": "object", "nullable": True},
+        "if_version": {
+            "type": "string",
+            "nullable": True,
+            "description": "Only to replace this version (its ETag); null: only if it is new. Never stored.",
+        },
     },
 }
 _COLLECTION: dict[str, Any] = {
@@ -50,6 +55,10 @@ _PAGE: dict[str, Any] = {
     },
 }
 _DOCUMENT = {"oneOf": [_FEATURE, _COLLECTION]}
+_PATCH = {
+    "type": "object",
+    "properties": {"geometry": _FEATURE["properties"]["geometry"], "properties": {"type": "object", "nullable": True}},
+}
 _TEXT = {"type": "string", "format": "binary"}
 _EXAMPLE = {
     "type": "Feature",
@@ -72,6 +81,19 @@ _ID = OpenApiParameter(
     "in double quotes (`%227%22`) it is always the string. A feature made by PUT without an `id` in its body gets the string.",
 )
 _ENCODING = OpenApiParameter("Content-Encoding", str, OpenApiParameter.HEADER, enum=["gzip"], description="The body may be gzip.")
+IF_NONE_MATCH = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="Entity tags that you have: 304 for those.")
+_CONDITIONS = [
+    OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="Only if the feature is of this version (its ETag), or `*`."),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="`*`: only if there is no such feature yet."),
+]
+TAG = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The entity tag, to be sent back in a condition."
+)
+_CURRENT = OpenApiParameter(
+    "ETag", str, OpenApiParameter.HEADER, response=[412], description="That of what is stored, if there is such a feature."
+)
+NOT_MODIFIED = OpenApiResponse(description="You have it already.")
+_FAILED = OpenApiResponse(ErrorSerializer, "It is not of the version that was named; the ETag says which one is stored.")
 _SHOWN = [
     _query("crs", "CRS of the answer: `3857`, `EPSG:3857` or an OGC URI; axis order is easting, northing. Filters stay in degrees."),
     _query("properties", "Comma-separated names of the properties to send."),
@@ -89,7 +111,8 @@ LIST_LAYERS: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layers_list",
     "summary": "The layers you may read",
-    "responses": {200: LayerInfoSerializer(many=True)},
+    "parameters": [IF_NONE_MATCH, TAG],
+    "responses": {200: LayerInfoSerializer(many=True), 304: NOT_MODIFIED},
 }
 CREATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
@@ -102,8 +125,8 @@ GET_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_get",
     "summary": "A layer",
-    "parameters": [_LAYER],
-    "responses": {200: LayerInfoSerializer, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
+    "parameters": [_LAYER, IF_NONE_MATCH, TAG],
+    "responses": {200: LayerInfoSerializer, 304: NOT_MODIFIED, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
 }
 UPDATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
@@ -133,6 +156,7 @@ LIST_FEATURES: dict[str, Any] = {
         _query("filter", "A CQL2 expression, for example `speed_kmh > 500 and callsign LIKE 'AFR%'`."),
         OpenApiParameter("filter-lang", str, OpenApiParameter.QUERY, enum=["cql2-text", "cql2-json"], default="cql2-text"),
         *_SHOWN,
+        _query("versions", "With its version in each feature, as `if_version`: published like that, it replaces no other version.", bool),
         OpenApiParameter(
             "limit", int, OpenApiParameter.QUERY, default=DEFAULT_LIMIT, description=f"Features of a page, at most {MAX_LIMIT:,}."
         ),
@@ -171,19 +195,20 @@ GET_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_get",
     "summary": "A feature",
-    "parameters": [_LAYER, _ID, *_SHOWN],
-    "responses": {(200, GEOJSON): _FEATURE, **BAD_REQUEST, **CAN_FAIL},
+    "parameters": [_LAYER, _ID, *_SHOWN, IF_NONE_MATCH, TAG],
+    "responses": {(200, GEOJSON): _FEATURE, 304: NOT_MODIFIED, **BAD_REQUEST, **CAN_FAIL},
 }
 PUT_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_put",
     "summary": "Add or replace a feature",
-    "parameters": [_LAYER, _ID, _ENCODING],
+    "parameters": [_LAYER, _ID, _ENCODING, *_CONDITIONS, TAG],
     "request": {GEOJSON: _FEATURE, "application/json": _FEATURE},
     "responses": {
         (200, GEOJSON): OpenApiResponse(_FEATURE, "It was there before."),
         (201, GEOJSON): OpenApiResponse(_FEATURE, "It is new."),
         **BAD_REQUEST,
+        412: _FAILED,
         413: ErrorSerializer,
         415: ErrorSerializer,
         422: OpenApiResponse(ErrorSerializer, "It is not valid GeoJSON."),
@@ -191,24 +216,52 @@ PUT_FEATURE: dict[str, Any] = {
         **CAN_FAIL,
     },
 }
+PATCH_FEATURE: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "feature_patch",
+    "summary": "Change some members of a feature",
+    "description": "A JSON Merge Patch (RFC 7396): what is not in it stays, null removes a member, lists are replaced as a whole. "
+    "The change is made on what is stored at that moment.",
+    "parameters": [_LAYER, _ID, _ENCODING, *_CONDITIONS, TAG],
+    "request": {"application/merge-patch+json": _PATCH, "application/json": _PATCH, GEOJSON: _PATCH},
+    "responses": {
+        (200, GEOJSON): OpenApiResponse(_FEATURE, "The whole feature as it is now."),
+        **BAD_REQUEST,
+        412: _FAILED,
+        413: ErrorSerializer,
+        415: ErrorSerializer,
+        422: OpenApiResponse(ErrorSerializer, "What would come out is not valid GeoJSON."),
+        **CAN_FAIL,
+    },
+    "examples": [
+        OpenApiExample("Another speed", {"properties": {"speed_kmh": 790}}, request_only=True, media_type="application/merge-patch+json")
+    ],
+}
 DELETE_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_delete",
     "summary": "Remove a feature",
-    "parameters": [_LAYER, _ID],
-    "responses": {204: _NO_BODY, **CAN_FAIL},
+    "parameters": [_LAYER, _ID, *_CONDITIONS, TAG],
+    "responses": {204: _NO_BODY, **BAD_REQUEST, 412: _FAILED, **CAN_FAIL},
 }
 POST_EVENT: dict[str, Any] = {
     "tags": ["events"],
     "operation_id": "event_publish",
     "summary": "Publish an event",
+    "description": "Repeated with the same Idempotency-Key it is answered as the first time, and not published again.",
+    "parameters": [
+        OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="1 to 255 characters, another one for each event.")
+    ],
     "request": inline_serializer(
         "Event", {"event_type": serializers.ChoiceField(EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}
     ),
     "responses": {
         201: inline_serializer("Cursor", {"cursor": serializers.CharField()}),
         **BAD_REQUEST,
+        413: OpenApiResponse(ErrorSerializer, "The event is too large."),
+        422: OpenApiResponse(ErrorSerializer, "The Idempotency-Key was used for another event."),
         401: CAN_FAIL[401],
         403: CAN_FAIL[403],
+        503: CAN_FAIL[503],
     },
 }

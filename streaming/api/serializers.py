@@ -49,6 +49,9 @@ class RefusedFeatureSerializer(ErrorSerializer):
     """Why one feature was refused."""
 
     index = serializers.IntegerField(help_text="Its place in the input, from 0.")
+    version = serializers.CharField(
+        required=False, allow_null=True, help_text="Of precondition_failed: the version that is stored, null if there is no such feature."
+    )
 
 
 class CountsSerializer(serializers.Serializer[Any]):
@@ -70,7 +73,7 @@ class LinkSerializer(serializers.Serializer[Any]):
 
     rel = serializers.CharField()
     type = serializers.CharField()
-    href = serializers.URLField()
+    href = serializers.CharField(help_text="A URL; that of tiles is a template with {z}, {x} and {y}.")
 
 
 class LayerSerializer(serializers.ModelSerializer[Layer]):

@@ -30,6 +30,8 @@ from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from . import tile_schemas
 from .base import ApiRequest, AsyncApiView
+from .compression import acompress
+from .cors import allow_everybody, allow_origin
 from .links import tile_template
 from .openapi import extend_schema
 from .tilesets import readable_tileset
@@ -41,6 +43,8 @@ class PublicTilesetView(AsyncApiView):
     A request for a public one is not authenticated, because that would cost more than the tile.
     """
 
+    skips_middleware = ("GET", "HEAD")
+
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """Answer without authentication where nothing depends on the user, else as usual."""
         public = False
@@ -48,12 +52,13 @@ class PublicTilesetView(AsyncApiView):
             public = (await tilesets.get(kwargs["tileset"])).public
             if public and request.method in ("GET", "HEAD") and "HTTP_AUTHORIZATION" not in request.META:
                 response: HttpResponseBase = await self.get(ApiRequest(request), **kwargs)  # type: ignore[attr-defined]  # of each view
+                if self.compresses:
+                    response = await acompress(request, response)
             else:
                 response = await super().dispatch(request, *args, **kwargs)
         except StreamError as error:
             response = refusal(error)
-        if public:  # pages of other sites may show it, and read a refusal
-            response["Access-Control-Allow-Origin"] = "*"
+        (allow_everybody if public else allow_origin)(request, response)  # also to read a refusal
         return response
 
 
@@ -75,6 +80,8 @@ class TileView(PublicTilesetView):
 
 class TileJsonView(PublicTilesetView):
     """The TileJSON of a tileset."""
+
+    compresses = True
 
     @extend_schema(**tile_schemas.GET_TILEJSON)
     async def get(self, request: Request, tileset: str) -> HttpResponse:

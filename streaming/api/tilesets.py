@@ -33,6 +33,7 @@ PrivateSettings = dict[str, dict[str, Any]]
 class TilesetsView(AsyncApiView):
     """All tilesets."""
 
+    compresses = True
     needs = {"POST": ADD_TILESET}
 
     @extend_schema(**tile_schemas.LIST_TILESETS)
@@ -53,6 +54,7 @@ class TilesetsView(AsyncApiView):
 class TilesetView(AsyncApiView):
     """One tileset."""
 
+    compresses = True
     needs = {"PATCH": CHANGE_TILESET, "DELETE": DELETE_TILESET}
 
     @extend_schema(**tile_schemas.GET_TILESET)
@@ -73,6 +75,14 @@ class TilesetView(AsyncApiView):
         """Delete the tileset, its pushed tiles and its painted images; source files stay."""
         await database_sync_to_async(lambda: _row(tileset).delete())()
         return HttpResponse(status=204)
+
+
+async def is_public_tileset(name: str) -> bool:
+    """Whether there is a tileset of this name that everybody may read."""
+    try:
+        return (await tilesets.get(name)).public
+    except StreamError:
+        return False
 
 
 async def readable_tileset(name: str, user: Any) -> TilesetSettings:

@@ -26,12 +26,25 @@ from .redis import async_redis, refusing, sync_redis
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
 
+MOST_TTL_SECONDS = 1e11
+"""About three thousand years; more is the same."""
+
 PARSE_SLICE = 1000
 """Items made between two looks at what else there is to do: about 2 ms."""
 
-_OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "d": "deleted", "-": "missing"}
+MUST_BE_NEW = "!*"
+"""The condition that nothing is stored under a key. Others are in `scripts.py`."""
+
+_OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "!": "conflict", "d": "deleted", "-": "missing"}
 _EPOCH_ALPHABET = string.ascii_lowercase + string.digits
 T = TypeVar("T")
+Put = tuple[str, bytes] | tuple[str, bytes, str]
+"""A key, its value and, if there is one, the condition on the version that is stored (see `scripts.py`)."""
+
+
+def version_of(value: bytes) -> str:
+    """What tells one version of a key from another: the hash of its value, as the scripts compute it."""
+    return sha1(value, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -64,15 +77,19 @@ class FeedOptions:
     @property
     def lifetime_ms(self) -> int:
         """The lifetime in milliseconds, 0 for ever."""
-        return int((self.ttl_seconds or 0) * 1000)
+        return int(min(self.ttl_seconds or 0, MOST_TTL_SECONDS) * 1000)
 
 
 @dataclass(slots=True)
 class PutResult:
-    """What became of each item, in order: added, updated, unchanged or refused (deleted or missing for a delete)."""
+    """What became of each item, in order: added, updated, unchanged, refused or conflict (deleted, missing or conflict for a delete).
+
+    `conflicts` are the versions that are stored in the place of those with a conflict, "" for none.
+    """
 
     outcomes: list[str] = field(default_factory=list)
     cursor: Cursor | None = None
+    conflicts: list[str] = field(default_factory=list)
 
     def count(self, outcome: str) -> int:
         """How many items had this outcome."""
@@ -128,8 +145,17 @@ class _Script:
                 return await client.eval(self.source, len(keys), *keys, *args)
 
 
-_put, _delete, _expire, _append, _read, _renew = (
-    _Script(source) for source in (scripts.PUT, scripts.DELETE, scripts.EXPIRE, scripts.APPEND, scripts.READ, scripts.RENEW)
+_put, _delete, _expire, _append, _append_once, _read, _renew = (
+    _Script(source)
+    for source in (
+        scripts.PUT,
+        scripts.DELETE,
+        scripts.EXPIRE,
+        scripts.APPEND,
+        scripts.APPEND_ONCE,
+        scripts.READ,
+        scripts.RENEW,
+    )
 )
 
 
@@ -152,32 +178,32 @@ class Feed:
         """The Redis key of epoch and seq."""
         return self.keys[2]
 
-    async def put(self, items: Iterable[tuple[str, bytes]]) -> PutResult:
-        """Store (key, value) pairs; values are canonical JSON, so that equal bytes mean nothing changed."""
+    async def put(self, items: Iterable[Put]) -> PutResult:
+        """Store values under their keys; values are canonical JSON, so that equal bytes mean nothing changed."""
         result = PutResult()
         for batch in _batches(items):
             self._note(result, await _put.run(self.keys, self._put_args(batch)))
         return result
 
-    def put_sync(self, items: Iterable[tuple[str, bytes]]) -> PutResult:
+    def put_sync(self, items: Iterable[Put]) -> PutResult:
         """The same from a thread or a command."""
         result = PutResult()
         for batch in _batches(items):
             self._note(result, _put.run_sync(self.keys, self._put_args(batch)))
         return result
 
-    async def delete(self, keys: Iterable[str], reason: str = "deleted") -> PutResult:
-        """Remove keys; `reason` reaches the subscribers."""
+    async def delete(self, keys: Iterable[str], reason: str = "deleted", condition: str = "") -> PutResult:
+        """Remove keys; `reason` reaches the subscribers. A `condition` has to hold for each of them."""
         result = PutResult()
         for batch in _batches(keys):
-            self._note(result, await _delete.run(self.keys, [_epoch(), self.options.log_length, reason, *batch]))
+            self._note(result, await _delete.run(self.keys, [_epoch(), self.options.log_length, reason, condition, *batch]))
         return result
 
-    def delete_sync(self, keys: Iterable[str], reason: str = "deleted") -> PutResult:
+    def delete_sync(self, keys: Iterable[str], reason: str = "deleted", condition: str = "") -> PutResult:
         """The same from a thread or a command."""
         result = PutResult()
         for batch in _batches(keys):
-            self._note(result, _delete.run_sync(self.keys, [_epoch(), self.options.log_length, reason, *batch]))
+            self._note(result, _delete.run_sync(self.keys, [_epoch(), self.options.log_length, reason, condition, *batch]))
         return result
 
     async def append(self, values: Sequence[bytes]) -> Cursor:
@@ -187,6 +213,17 @@ class Feed:
     def append_sync(self, values: Sequence[bytes]) -> Cursor:
         """The same from a thread or a command."""
         return self._appended(_append.run_sync(self.keys, [_epoch(), self.options.log_length, *values]))
+
+    async def append_once(self, value: bytes, name: str, made_of: str, seconds: int) -> tuple[Cursor, str]:
+        """Log a value unless one was logged under this name within so many seconds.
+
+        Returns the cursor of the one that is logged, and what that was made of. `made_of` has no blanks.
+        """
+        return self._once(await _append_once.run(*self._once_args(value, name, made_of, seconds)))
+
+    def append_once_sync(self, value: bytes, name: str, made_of: str, seconds: int) -> tuple[Cursor, str]:
+        """The same from a thread or a command."""
+        return self._once(_append_once.run_sync(*self._once_args(value, name, made_of, seconds)))
 
     async def expire(self) -> int:
         """Delete what was silent for longer than the feed's lifetime; returns how many, at most `MAX_BATCH`."""
@@ -246,15 +283,26 @@ class Feed:
             sync_redis().delete(*self.keys)
         ring(self.name, 0)
 
-    def _put_args(self, batch: list[tuple[str, bytes]]) -> list[Any]:
-        args: list[Any] = [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms]
-        for pair in batch:
-            args += pair
+    def _put_args(self, batch: list[Put]) -> list[Any]:
+        args: list[Any] = [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms, 2]
+        before = len(args)
+        for item in batch:
+            args += item
+        if len(args) > before + 2 * len(batch):  # some have a condition
+            args[before - 1 :] = [3, *(part for key, value, *condition in batch for part in (key, value, *(condition or ("",))))]
         return args
+
+    def _once_args(self, value: bytes, name: str, made_of: str, seconds: int) -> tuple[Sequence[str], Sequence[Any]]:
+        key = f"geostream:{{{self.name}}}:once:{name}"
+        return (*self.keys, key), [_epoch(), self.options.log_length, seconds, made_of, value]
+
+    def _once(self, reply: Any) -> tuple[Cursor, str]:
+        return self._appended(reply), reply[2].decode()
 
     def _note(self, result: PutResult, reply: Any) -> None:
         outcomes = [_OUTCOMES[letter] for letter in reply[2].decode()]
         result.outcomes += outcomes
+        result.conflicts += [version.decode() for version in reply[3]]
         result.cursor = _cursor(reply)
         if any(outcome in {"added", "updated", "deleted"} for outcome in outcomes):
             ring(self.name, result.cursor.seq)

@@ -6,9 +6,11 @@ What arrives as JSON text is plain already; what arrives as MessagePack or from 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 MAX_DEPTH = 64
+_ESCAPES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
 
 
 class NotJson(ValueError):
@@ -32,6 +34,19 @@ def as_json(value: Any, place: str = "value", depth: int = MAX_DEPTH) -> Any:
     if isinstance(value, list | tuple):
         return [as_json(member, f"{place}[{index}]", depth - 1) for index, member in enumerate(value)]
     raise NotJson(f"{place}: {type(value).__name__} is not a JSON type")
+
+
+def half_surrogate_pair(text: bytes) -> str | None:
+    r"""The first escape in a JSON text that is half a surrogate pair, such as `\ud83d`: half an emoji, of a text that was cut in two."""
+    return next((match[1].decode("latin-1") for match in _ESCAPES.finditer(text) if match[1]), None)
+
+
+def why_not_json(text: bytes, error: Exception) -> str:
+    """A message for people about a text that could not be decoded; `error` is the decoder's."""
+    if half := half_surrogate_pair(text):
+        return f"not JSON: a text holds {half}, half a surrogate pair (half an emoji), which UTF-8 cannot express"
+    hint = " (JSON has no NaN and no Infinity)" if b"NaN" in text or b"Infinity" in text else ""
+    return f"not JSON: {error}{hint}"
 
 
 def check_depth(value: Any, place: str, depth: int = MAX_DEPTH) -> None:

@@ -21,23 +21,49 @@ CLOSE = """
 redis.call('HSET', meta, 'seq', seq)
 """
 
-# ARGV: new epoch, log length, most items (0: any number), lifetime in ms (0: for ever), then key, value, key, value ...
-# Returns epoch, seq and one letter an item: a(dded) u(pdated) = (unchanged) x (no room).
+# A condition on the version that is stored: '*' (there is one), versions separated by blanks (it is one of them), '!' and either of the
+# two for the opposite, '' for none. A version is the SHA-1 of a value.
+CONDITIONS = """
+local conflicts = {}
+local function version(old)
+  return old and redis.sha1hex(string.sub(old, 14)) or ''
+end
+local function holds(condition, old)
+  if condition == '' then return true end
+  local negated = string.sub(condition, 1, 1) == '!'
+  local wanted = negated and string.sub(condition, 2) or condition
+  local found = old and (wanted == '*' or string.find(wanted, version(old), 1, true)) and true or false
+  if found == negated then conflicts[#conflicts + 1] = version(old) end
+  return found ~= negated
+end
+"""
+
+# ARGV: new epoch, log length, most items (0: any number), lifetime in ms (0: for ever), items' length, then the items: key, value, and a
+# condition if they have the length 3. What equals the stored value is unchanged whatever version was expected, so that a request whose
+# answer was lost may be repeated. Returns epoch, seq, one letter an item: a(dded) u(pdated) = (unchanged) x (no room) ! (the condition
+# does not hold), and the versions that are stored in the place of those that have a !.
 PUT = (
     OPEN
+    + CONDITIONS
     + """
-local length, most, lifetime = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local length, most, lifetime, size = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local keys = {}
-for i = 5, #ARGV, 2 do keys[#keys + 1] = ARGV[i] end
+for i = 6, #ARGV, size do keys[#keys + 1] = ARGV[i] end
 local stored = redis.call('HMGET', state, unpack(keys))
 local current = {}
 for i, key in ipairs(keys) do current[key] = stored[i] end
 local count = most > 0 and redis.call('HLEN', state) or 0
 local outcomes, sets, touches = {}, {}, {}
 for i, key in ipairs(keys) do
-  local value, old = ARGV[4 + 2 * i], current[key]
+  local place = 6 + size * (i - 1)
+  local value, old, condition = ARGV[place + 1], current[key], size > 2 and ARGV[place + 2] or ''
+  local same = old and string.sub(old, 14) == value
   local outcome
-  if old and string.sub(old, 14) == value then
+  if same and string.sub(condition, 1, 1) ~= '!' then
+    outcome = '='
+  elseif not holds(condition, old) then
+    outcome = '!'
+  elseif same then
     outcome = '='
   elseif not old and most > 0 and count >= most then
     outcome = 'x'
@@ -58,7 +84,7 @@ for i, key in ipairs(keys) do
     sets[#sets + 1] = new
   end
   outcomes[i] = outcome
-  if lifetime > 0 and outcome ~= 'x' then
+  if lifetime > 0 and outcome ~= 'x' and outcome ~= '!' then
     touches[#touches + 1] = now
     touches[#touches + 1] = key
   end
@@ -67,7 +93,7 @@ if #sets > 0 then redis.call('HSET', state, unpack(sets)) end
 if #touches > 0 then redis.call('ZADD', touched, unpack(touches)) end
 """
     + CLOSE
-    + "return {epoch, seq, table.concat(outcomes)}"
+    + "return {epoch, seq, table.concat(outcomes), conflicts}"
 )
 
 _REMOVE = """
@@ -79,20 +105,23 @@ local function remove(key, old, reason)
 end
 """
 
-# ARGV: new epoch, log length, reason, then keys. Returns epoch, seq and one letter a key: d(eleted) or - (was not there).
+# ARGV: new epoch, log length, reason, a condition, then keys. Returns epoch, seq, one letter a key: d(eleted), - (was not there) or
+# ! (the condition does not hold), and the versions of those.
 DELETE = (
     OPEN
+    + CONDITIONS
     + _REMOVE
     + """
 local outcomes = {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local old = redis.call('HGET', state, ARGV[i])
-  if old then remove(ARGV[i], old, ARGV[3]) end
-  outcomes[#outcomes + 1] = old and 'd' or '-'
+  local outcome = not old and '-' or holds(ARGV[4], old) and 'd' or '!'
+  if outcome == 'd' then remove(ARGV[i], old, ARGV[3]) end
+  outcomes[#outcomes + 1] = outcome
 end
 """
     + CLOSE
-    + "return {epoch, seq, table.concat(outcomes)}"
+    + "return {epoch, seq, table.concat(outcomes), conflicts}"
 )
 
 # ARGV: new epoch, log length, lifetime in ms, most keys at once. Items stored before the feed had a lifetime count from their arrival.
@@ -125,6 +154,25 @@ end
 """
     + CLOSE
     + "return {epoch, seq, #ARGV - 2}"
+)
+
+# ARGV: new epoch, log length, seconds to remember, what the value was made of, the value. KEYS[5] is what is remembered. The value is
+# logged unless something was under this key in that time. Returns epoch, seq, and of what the first one was made.
+APPEND_ONCE = (
+    OPEN
+    + """
+local known = redis.call('GET', KEYS[5])
+if known then
+  local at, made_of = string.match(known, '^(%S+) (%S+)$')
+  local known_epoch, known_seq = string.match(at, '^(.*):(%d+)$')
+  return {known_epoch, tonumber(known_seq), made_of}
+end
+seq = seq + 1
+redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n', now .. ARGV[5])
+redis.call('SET', KEYS[5], string.format('%s:%d %s', epoch, seq, ARGV[4]), 'EX', ARGV[3])
+"""
+    + CLOSE
+    + "return {epoch, seq, ARGV[4]}"
 )
 
 # ARGV: new epoch. Returns epoch, seq and the whole state, as of one moment.

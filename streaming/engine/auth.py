@@ -26,6 +26,7 @@ from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .conf import conf
+from .origins import allowed_origins
 
 TICKET_KEY = "geostream:ticket:"
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
@@ -81,7 +82,7 @@ async def authenticate(scope: dict[str, Any]) -> Principal:
 
 def check_origin(origin: str, host: str) -> None:
     """Refuse pages of other sites, unless `GEOSTREAM_ALLOWED_ORIGINS` names them."""
-    allowed = {part.strip() for part in conf.ALLOWED_ORIGINS.split(",") if part.strip()}
+    allowed = allowed_origins()
     if origin.lower().partition("://")[2] == host.lower() != "":
         _check_host(host)
         return

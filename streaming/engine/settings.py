@@ -30,7 +30,7 @@ SETTINGS = (
     Setting(
         "ALLOWED_ORIGINS",
         "",
-        "comma-separated origins (`https://maps.example.org`, or `*`) whose pages may connect, besides the server's own",
+        "comma-separated origins (`https://maps.example.org`, or `*`) whose pages may connect and read the API, besides the server's own",
     ),
     Setting("MAX_CONNECTIONS", 20_000, "WebSocket connections of one server process"),
     Setting("MAX_CONNECTIONS_PER_ADDRESS", 20_000, "WebSocket connections of one process from one network address"),

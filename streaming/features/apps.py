@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
 
@@ -13,8 +14,15 @@ class FeaturesConfig(EngineApp):
     label = "streaming_features"
     verbose_name = "Feature layers"
     services = ("streaming.features.service.FeatureService",)
+    measures = (
+        Measure("geostream_server_events_total", "counter", ("event_type",), "events of its own that the process has published"),
+        Measure("geostream_server_events_dropped_total", "counter", ("event_type",), "those that were too many, or lost with Redis"),
+    )
     settings = (
         Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),
+        Setting("IDEMPOTENCY_SECONDS", 86_400, "how long an `Idempotency-Key` of an event is remembered", least=1),
+        Setting("SERVER_EVENTS", True, "the server publishes events of its own"),
+        Setting("SERVER_EVENTS_PER_MINUTE", 60, "events of its own of one type a process publishes a minute; more are dropped", least=1),
         Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,

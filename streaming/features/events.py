@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha1
 from typing import Any
 
 import msgspec
 
 from streaming.core.errors import StreamError
-from streaming.core.feed import Feed, FeedOptions
+from streaming.core.feed import Cursor, Feed, FeedOptions
 from streaming.engine.conf import conf
 
 EVENT_TYPES = ("file_change", "processing_status", "error", "progress", "custom")
@@ -20,14 +21,37 @@ def event_feed() -> Feed:
     return Feed("events", FeedOptions(log_length=conf.EVENTS_LOG))
 
 
-def publish_event(event_type: str, payload: Any) -> str:
-    """Publish an event of one of the five types with any JSON payload; returns its cursor."""
-    return str(event_feed().append_sync([_encode_event(event_type, payload)]))
+def publish_event(event_type: str, payload: Any, idempotency_key: str | None = None) -> str:
+    """Publish an event of one of the five types with any JSON payload; returns its cursor.
+
+    With an `idempotency_key` once: the same event with the same key is not published again for
+    `GEOSTREAM_IDEMPOTENCY_SECONDS`, and its cursor is that of the first one. `StreamError("idempotency_key_reused")` for
+    another event.
+    """
+    value = _encode_event(event_type, payload)
+    if idempotency_key is None:
+        return str(event_feed().append_sync([value]))
+    name, made_of = _digest(idempotency_key), _digest(event_type, payload)
+    return _first(event_feed().append_once_sync(value, name, made_of, conf.IDEMPOTENCY_SECONDS), made_of)
 
 
-async def apublish_event(event_type: str, payload: Any) -> str:
+async def apublish_event(event_type: str, payload: Any, idempotency_key: str | None = None) -> str:
     """`publish_event` for coroutines."""
-    return str(await event_feed().append([_encode_event(event_type, payload)]))
+    value = _encode_event(event_type, payload)
+    if idempotency_key is None:
+        return str(await event_feed().append([value]))
+    name, made_of = _digest(idempotency_key), _digest(event_type, payload)
+    return _first(await event_feed().append_once(value, name, made_of, conf.IDEMPOTENCY_SECONDS), made_of)
+
+
+def _first(logged: tuple[Cursor, str], made_of: str) -> str:
+    if logged[1] != made_of:
+        raise StreamError("idempotency_key_reused", "another event was published with this idempotency key; take a new one for each event")
+    return str(logged[0])
+
+
+def _digest(*values: Any) -> str:
+    return sha1(msgspec.json.encode(values, order="sorted"), usedforsecurity=False).hexdigest()
 
 
 def _encode_event(event_type: str, payload: Any) -> bytes:

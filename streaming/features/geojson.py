@@ -14,7 +14,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
-from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth
+from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, why_not_json
 
 MAX_BYTES = 1 << 20
 MAX_ID = 256
@@ -32,13 +32,13 @@ def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tu
     A missing `properties` becomes null; foreign members are kept. A dict is copied, never changed.
     """
     try:
-        feature = _plain_feature(raw) if isinstance(raw, dict) else _decode_feature(raw, max_bytes)
+        feature = _plain_feature(raw) if isinstance(raw, dict) else decode_feature(raw, max_bytes)
         key = _checked_key(feature)
         value = _encode(feature)
     except (GeometryError, NotJson) as error:
         raise StreamError("invalid_feature", str(error)) from None
     except UnicodeEncodeError:
-        raise StreamError("invalid_feature", "a text holds half a surrogate pair, which UTF-8 cannot express") from None
+        raise StreamError("invalid_feature", "a text holds half a surrogate pair (half an emoji), which UTF-8 cannot express") from None
     if len(value) > max_bytes:
         raise _too_large(len(value), max_bytes)
     return key, value
@@ -55,14 +55,14 @@ def deletion(key: str) -> bytes:
     return f'{{"geometry":null,"id":{key},"properties":{{}},"type":"Feature"}}'.encode()
 
 
-def _decode_feature(raw: bytes, max_bytes: int) -> dict[str, Any]:
+def decode_feature(raw: bytes, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """The object of a feature's text, which need not be a valid feature. StreamError invalid_feature or too_large."""
     if len(raw) > max_bytes:
         raise _too_large(len(raw), max_bytes)
     try:
         feature = _decode(raw)
     except _UNREADABLE as error:
-        hint = " (JSON has no NaN and no Infinity)" if b"NaN" in raw or b"Infinity" in raw else ""
-        raise StreamError("invalid_feature", f"not JSON: {error}{hint}") from None
+        raise StreamError("invalid_feature", why_not_json(raw, error)) from None
     if type(feature) is not dict:
         raise StreamError("invalid_feature", "a feature is a JSON object")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:

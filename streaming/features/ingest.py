@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from streaming.core.errors import StreamError
-from streaming.core.feed import MAX_BATCH, Feed, PutResult
+from streaming.core.feed import MAX_BATCH, Put, PutResult
 from streaming.engine.conf import conf
 
 from .geojson import parse_feature
+from .versions import MENTIONED, conflict, take_condition
 
 MAX_ERRORS = 100
 MAX_BATCH_BYTES = 4 * 1024 * 1024
@@ -26,6 +27,18 @@ SLICE = 100
 Record = bytes | dict[str, Any] | StreamError
 """The text of a feature, a feature as a dict, or the refusal of what cannot be one."""
 Slices = Iterable[Iterable[Record]] | AsyncIterable[Iterable[Record] | None]
+
+
+class Store(Protocol):
+    """Where features are put: a layer's feed, or a layer that is created with its first one."""
+
+    async def put(self, items: Iterable[Put]) -> PutResult:
+        """Store them."""
+        ...
+
+    def put_sync(self, items: Iterable[Put]) -> PutResult:
+        """The same from a thread or a command."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,14 +56,14 @@ class IngestResult:
         """How many features there were."""
         return self.added + self.updated + self.unchanged + self.refused
 
-    def refuse(self, index: int, code: str, message: str) -> None:
+    def refuse(self, index: int, code: str, message: str, **more: Any) -> None:
         """Count a refusal."""
         self.refused += 1
         if len(self.errors) < MAX_ERRORS:
-            self.errors.append({"index": index, "code": code, "message": message})
+            self.errors.append({"index": index, "code": code, "message": message, **more})
 
 
-def ingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+def ingest(feed: Store, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
     """Store features; records are GeoJSON texts, dicts, or the error that a record was already refused with.
 
     A `result` that is given is added to. It counts what was stored even if Redis fails halfway.
@@ -64,12 +77,12 @@ def ingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = 
     return batch.result
 
 
-async def aingest(feed: Feed, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+async def aingest(feed: Store, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
     """`ingest` on the event loop, in slices of `SLICE` records."""
     return await aingest_slices(feed, _slices(records), result)
 
 
-async def aingest_slices(feed: Feed, slices: Slices, result: IngestResult | None = None) -> IngestResult:
+async def aingest_slices(feed: Store, slices: Slices, result: IngestResult | None = None) -> IngestResult:
     """`ingest` on the event loop for records that come in slices; between two slices other tasks run.
 
     A slice that is None means that none came for a moment: then the records that wait for their batch are stored.
@@ -89,7 +102,7 @@ async def aingest_slices(feed: Feed, slices: Slices, result: IngestResult | None
     return batch.result
 
 
-async def _ingest_slice(feed: Feed, batch: _Batch, records: Iterable[Record] | None) -> None:
+async def _ingest_slice(feed: Store, batch: _Batch, records: Iterable[Record] | None) -> None:
     for record in records or ():
         if batch.add(record):
             batch.stored(await feed.put(batch.items))
@@ -102,7 +115,7 @@ class _Batch:
 
     def __init__(self, result: IngestResult | None) -> None:
         self.result = IngestResult() if result is None else result
-        self.items: list[tuple[str, bytes]] = []
+        self.items: list[Put] = []
         self._indexes: list[int] = []
         self._bytes = 0
         self._seen = self.result.total
@@ -115,11 +128,14 @@ class _Batch:
         try:
             if isinstance(record, StreamError):
                 raise record
+            condition = ""
+            if type(record) is not bytes or MENTIONED in record:
+                record, condition = take_condition(record)
             item = parse_feature(record, self._max_feature)
         except StreamError as error:
             self.result.refuse(index, error.code, error.message)
             return False
-        self.items.append(item)
+        self.items.append((*item, condition) if condition else item)
         self._indexes.append(index)
         self._bytes += len(item[1])
         return len(self.items) == MAX_BATCH or self._bytes >= MAX_BATCH_BYTES
@@ -129,11 +145,19 @@ class _Batch:
         self.result.added += put.count("added")
         self.result.updated += put.count("updated")
         self.result.unchanged += put.count("unchanged")
-        if put.count("refused"):
-            for index, outcome in zip(self._indexes, put.outcomes, strict=True):
-                if outcome == "refused":
-                    self.result.refuse(index, "layer_full", "the layer holds as many features as it may")
+        if put.count("refused") or put.conflicts:
+            self._refuse(put)
         self.items, self._indexes, self._bytes = [], [], 0
+
+    def _refuse(self, put: PutResult) -> None:
+        conflicts = iter(put.conflicts)
+        for index, outcome in zip(self._indexes, put.outcomes, strict=True):
+            if outcome == "refused":
+                self.result.refuse(index, "layer_full", "the layer holds as many features as it may")
+            elif outcome == "conflict":
+                current = next(conflicts)
+                error = conflict(current)
+                self.result.refuse(index, error.code, error.message, version=current or None)
 
 
 def _slices(records: Iterable[Record]) -> Iterator[list[Record]]:

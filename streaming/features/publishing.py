@@ -22,75 +22,61 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from channels.db import database_sync_to_async
-from django.core.exceptions import ValidationError
-
 from streaming.core.errors import StreamError
-from streaming.models import Layer
+from streaming.core.feed import PutResult
 
 from .events import apublish_event, publish_event
 from .geojson import key_of
 from .ingest import IngestResult, aingest, ingest
-from .layers import LayerSettings, catalogue, layer_feed
+from .layer_creation import aensure_layer, afeature_store, ensure_layer, feature_store
+from .layers import catalogue, layer_feed
+from .versions import condition_of, conflict
 
-__all__ = ["adelete", "apublish", "apublish_event", "delete", "publish", "publish_event"]
+__all__ = ["adelete", "aensure_layer", "apublish", "apublish_event", "delete", "ensure_layer", "publish", "publish_event"]
 
 Feature = dict[str, Any]
 
 
 def publish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
-    """Add or update features of a layer, which is created if it does not exist.
+    """Add or update features of a layer, which is created with its first feature if it does not exist.
 
     `features` is one GeoJSON Feature, a FeatureCollection, or any iterable of Features (degrees, longitude first). A
     single Feature that is not valid raises `StreamError`; of several, each refusal is in the result.
+
+    A Feature with the member `if_version` is stored only if it replaces that version (its ETag over HTTP), or if that
+    is None and it is new; else it is refused as `precondition_failed`. The member itself is not stored.
     """
-    return _checked(features, ingest(layer_feed(ensure_layer(layer)), _records(features)))
+    return _checked(features, ingest(feature_store(layer), _records(features)))
 
 
 async def apublish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
     """`publish` for coroutines."""
-    settings = await aensure_layer(layer)
-    return _checked(features, await aingest(layer_feed(settings), _records(features)))
+    return _checked(features, await aingest(await afeature_store(layer), _records(features)))
 
 
-def delete(layer: str, *ids: str | int) -> int:
-    """Delete features by id; returns how many there were. `StreamError("unknown_layer")`."""
+def delete(layer: str, *ids: str | int, if_version: str | None = None) -> int:
+    """Delete features by id; returns how many there were. `StreamError("unknown_layer")`.
+
+    With `if_version` only what is of that version, else `StreamError("precondition_failed")`.
+    """
     feed = layer_feed(catalogue.get_sync(layer))
-    return feed.delete_sync([key_of(id) for id in ids]).count("deleted")
+    return _deleted(feed.delete_sync([key_of(id) for id in ids], condition=_condition(if_version)))
 
 
-async def adelete(layer: str, *ids: str | int) -> int:
+async def adelete(layer: str, *ids: str | int, if_version: str | None = None) -> int:
     """`delete` for coroutines."""
     feed = layer_feed(await catalogue.get(layer))
-    return (await feed.delete([key_of(id) for id in ids])).count("deleted")
+    return _deleted(await feed.delete([key_of(id) for id in ids], condition=_condition(if_version)))
 
 
-def ensure_layer(name: str) -> LayerSettings:
-    """A layer's settings; the layer is created if it does not exist."""
-    try:
-        return catalogue.get_sync(name)
-    except StreamError:
-        create_layer(name)
-        return catalogue.get_sync(name)
+def _condition(version: str | None) -> str:
+    return "" if version is None else condition_of([version])
 
 
-async def aensure_layer(name: str) -> LayerSettings:
-    """`ensure_layer` for coroutines; a layer that exists needs no thread."""
-    try:
-        return await catalogue.get(name)
-    except StreamError:
-        settings: LayerSettings = await database_sync_to_async(ensure_layer)(name)
-        return settings
-
-
-def create_layer(name: str) -> None:
-    """Create a layer with the default settings. `StreamError("bad_request")` if it cannot have this name."""
-    layer = Layer(name=name)
-    try:
-        layer.full_clean(validate_unique=False, validate_constraints=False)
-    except ValidationError as error:
-        raise StreamError("bad_request", f"{name[:100]!r} cannot be a layer's name: {' '.join(error.messages)}") from error
-    Layer.objects.get_or_create(name=name)
+def _deleted(result: PutResult) -> int:
+    if result.conflicts:
+        raise conflict(result.conflicts[0])
+    return result.count("deleted")
 
 
 def _records(features: Feature | Iterable[Feature]) -> Iterable[Feature]:

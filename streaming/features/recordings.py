@@ -1,4 +1,4 @@
-"""Recordings: files of features with a time, read in the order of their times.
+"""Recordings: files of features with a time, or of recorded changes, read in the order of their times.
 
 A file of up to `WINDOW` features may be in any order. A longer one is never in memory whole: there a feature may stand
 at most `WINDOW` features behind its place.
@@ -21,8 +21,9 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
 from .feature_file import FeatureFile, with_id_from
-from .geojson import key_of, parse_feature
+from .geojson import feature_id, key_of, parse_feature
 from .ingest import IngestResult
+from .recorded_changes import read_change
 
 WINDOW = 100_000
 TIME_PROPERTIES = ("datetime", "time", "timestamp", "date")
@@ -32,15 +33,16 @@ _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
 
 class TimedFeature(NamedTuple):
-    """A feature and its time in microseconds since 1970.
+    """A feature and its time in microseconds since 1970, or that it was deleted then (`value` is None).
 
-    `order` keeps features of the same time in the order of the file.
+    `order` keeps features of the same time in the order of the file. `layer` is that of a recorded change.
     """
 
     time: int
     order: int
     key: str
-    value: bytes
+    value: bytes | None
+    layer: str | None = None
 
 
 class _Properties(msgspec.Struct):
@@ -82,10 +84,28 @@ class Recording:
             try:
                 if isinstance(record, StreamError):
                     raise record
-                key, value = parse_feature(record, conf.MAX_FEATURE_BYTES)
-                yield TimedFeature(self._time(value), index, key, value)
+                yield self._recorded(record, index) or self._timed(record, index)
             except StreamError as error:
                 self.refused.refuse(index, error.code, error.message)
+
+    def _recorded(self, record: bytes, index: int) -> TimedFeature | None:
+        """A line that `manage.py tail --record` wrote; None for another one."""
+        change = read_change(record)
+        if change is None:
+            return None
+        time = parse_time(change.recorded)
+        if time is None:
+            raise StreamError("invalid_feature", f"recorded: not a time: {change.recorded!r:.40}")
+        if change.type == "deleted":
+            return TimedFeature(time, index, key_of(change.id), None, change.layer)
+        if isinstance(change.feature, msgspec.UnsetType):
+            raise StreamError("invalid_feature", "feature: missing")
+        key, value = parse_feature(bytes(change.feature), conf.MAX_FEATURE_BYTES)
+        return TimedFeature(time, index, key, value, change.layer)
+
+    def _timed(self, record: bytes, index: int) -> TimedFeature:
+        key, value = parse_feature(record, conf.MAX_FEATURE_BYTES)
+        return TimedFeature(self._time(value), index, key, value)
 
     def _time(self, value: bytes) -> int:
         properties = _decode_properties(value).properties or {}
@@ -154,6 +174,10 @@ def _with_copies(feature: TimedFeature, times: int) -> Iterator[TimedFeature]:
     so copies move as the original does.
     """
     yield feature
+    if feature.value is None:
+        gone = feature_id(feature.key)
+        yield from (feature._replace(key=key_of(f"{gone}-{number}")) for number in range(1, times))
+        return
     original = msgspec.json.decode(feature.value)
     original.pop("bbox", None)
     original_id, geometry = original["id"], original["geometry"]

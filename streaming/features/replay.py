@@ -13,10 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 from streaming.core.errors import StreamError
-from streaming.core.feed import MAX_BATCH, Feed
+from streaming.core.feed import MAX_BATCH, Put, PutResult
 
 from .recordings import TimedFeature, with_time
 
@@ -53,6 +54,39 @@ class ReplayObserver:
         """These features were deleted; each as it was last."""
 
 
+Key = tuple[str | None, str]
+"""The layer of a recorded change (else None), and the key in it."""
+
+
+class Store(Protocol):
+    """Where features are published: a layer's feed, or a layer that is created with its first feature."""
+
+    def put_sync(self, items: Iterable[Put]) -> PutResult:
+        """Store features."""
+        ...
+
+    def delete_sync(self, keys: Iterable[str]) -> PutResult:
+        """Delete features."""
+        ...
+
+
+def _key(feature: TimedFeature) -> Key:
+    return feature.layer, feature.key
+
+
+def _runs(features: Iterable[TimedFeature]) -> list[list[TimedFeature]]:
+    """Features of one layer that are stored, or deleted, together; those of a layer stay in order."""
+    done: list[list[TimedFeature]] = []
+    growing: dict[str | None, list[TimedFeature]] = {}
+    for feature in features:
+        run = growing.get(feature.layer)
+        if run is None or (run[0].value is None) != (feature.value is None):
+            run = growing[feature.layer] = []
+            done.append(run)
+        run.append(feature)
+    return done
+
+
 class _Clock:
     """Maps real time (seconds) to recorded time (microseconds)."""
 
@@ -77,7 +111,7 @@ class _Clock:
 
 
 class Replay:
-    """Publishes recordings, one after the other, to a feed.
+    """Publishes recordings, one after the other, to a feed, or to that of the layer of each recorded change.
 
     When the next recording begins, features of the one before have `drop_after` seconds to be reported again; without
     `drop_after` they are deleted at once. `now_property` names the property to be rewritten, so that features appear to
@@ -86,16 +120,16 @@ class Replay:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: Store | Callable[[str | None], Store],
         options: ReplayOptions,
         observer: ReplayObserver | None = None,
         now_property: Callable[[], str | None] | None = None,
     ) -> None:
-        self._feed = feed
+        self._store_of = feed if callable(feed) else lambda _layer: feed
         self._options = options
         self._observer = observer or ReplayObserver()
         self._now_property = now_property
-        self._present: OrderedDict[str, tuple[int, TimedFeature]] = OrderedDict()  # by the time of the last report
+        self._present: OrderedDict[Key, tuple[int, TimedFeature]] = OrderedDict()  # by the time of the last report
         self._stop = threading.Event()
         self.published = 0
         self.refused = 0
@@ -162,23 +196,35 @@ class Replay:
         if not features:
             return
         self.time = features[-1].time
-        items = [(feature.key, self._value(feature)) for feature in features]
-        result = self._retrying(lambda: self._feed.put_sync(items))
+        new = [feature for run in _runs(features) for feature in self._store(run)]
         self.late = max(0.0, -clock.wait(features[0].time) - TICK_SECONDS)
-        new = [feature for feature, outcome in zip(features, result.outcomes, strict=True) if outcome == "added"]
-        self.refused += result.count("refused")
-        self.published += len(features) - result.count("refused")
-        self._remember(features, result.outcomes)
         self._drop_silent(features[-1].time)
         if new:
             self._observer.appeared(new)
         self._observer.published(self)
 
+    def _store(self, run: list[TimedFeature]) -> list[TimedFeature]:
+        """Store features of one layer, or delete them; returns those that are new in it."""
+        store = self._store_of(run[0].layer)
+        items = [(feature.key, self._value(feature, feature.value)) for feature in run if feature.value is not None]
+        if not items:
+            self._retrying(lambda: store.delete_sync([feature.key for feature in run]))
+            self.published += len(run)
+            gone = [self._present.pop(key)[1] for key in map(_key, run) if key in self._present]
+            if gone:
+                self._observer.left(gone)
+            return []
+        result = self._retrying(lambda: store.put_sync(items))
+        self.refused += result.count("refused")
+        self.published += len(run) - result.count("refused")
+        self._remember(run, result.outcomes)
+        return [feature for feature, outcome in zip(run, result.outcomes, strict=True) if outcome == "added"]
+
     def _remember(self, features: list[TimedFeature], outcomes: list[str]) -> None:
         for feature, outcome in zip(features, outcomes, strict=True):
             if outcome != "refused":
-                self._present[feature.key] = (feature.time, feature)
-                self._present.move_to_end(feature.key)
+                self._present[_key(feature)] = (feature.time, feature)
+                self._present.move_to_end(_key(feature))
 
     def _drop_silent(self, now: int) -> None:
         if self._options.drop_after is None:
@@ -191,15 +237,16 @@ class Replay:
             silent.append(key)
         self._delete(silent)
 
-    def _delete(self, keys: list[str]) -> None:
-        if not keys:
-            return
-        self._retrying(lambda: self._feed.delete_sync(keys))
-        self._observer.left([self._present.pop(key)[1] for key in keys])
+    def _delete(self, keys: list[Key]) -> None:
+        for layer in dict.fromkeys(layer for layer, _ in keys):
+            names = [name for of, name in keys if of == layer]
+            self._retrying(partial(self._store_of(layer).delete_sync, names))
+        if keys:
+            self._observer.left([self._present.pop(key)[1] for key in keys])
 
-    def _value(self, feature: TimedFeature) -> bytes:
-        name = self._now_property() if self._now_property else None
-        return with_time(feature.value, name, time.time_ns() // 1000) if name else feature.value
+    def _value(self, feature: TimedFeature, value: bytes) -> bytes:
+        name = self._now_property() if self._now_property and feature.layer is None else None
+        return with_time(value, name, time.time_ns() // 1000) if name else value
 
     def _retrying(self, action: Callable[[], T]) -> T:
         """Run an action, again and again until Redis answers. Once the replay is stopped, its error is raised."""

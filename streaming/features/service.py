@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
+from .events import EVENT_TYPES
 from .expiry import Expiry
 from .layers import catalogue
+from .server_events import server_events
 
 EXPIRY_SECONDS = 1.0
 
@@ -17,3 +22,9 @@ class FeatureService(Service):
         """Watch the layers, and delete expired features once a second."""
         self.runtime.watch(catalogue)
         self.runtime.hub.every(EXPIRY_SECONDS, Expiry().expire_layers)
+
+    def collect(self) -> Iterable[Sample]:
+        """Events of its own."""
+        for kind in EVENT_TYPES:
+            yield "geostream_server_events_total", (kind,), server_events.published[kind]
+            yield "geostream_server_events_dropped_total", (kind,), server_events.dropped[kind]

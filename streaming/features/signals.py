@@ -6,13 +6,21 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 
 from streaming.engine.access import announce_access_changed, apply_to_redis
 from streaming.models import Layer
 
 from .layers import LayerSettings, catalogue, layer_feed
+from .row_changes import change_of, remember
+from .server_events import layer_event
+
+
+@receiver(pre_save, sender=Layer)
+def layer_to_be_saved(instance: Layer, **kwargs: Any) -> None:
+    """Keep what it was, to find out what changes."""
+    remember(instance)
 
 
 @receiver(post_save, sender=Layer)
@@ -20,6 +28,8 @@ def layer_saved(instance: Layer, **kwargs: Any) -> None:
     """Apply new settings: at once in this process, a moment later in the others."""
     catalogue.clear()
     transaction.on_commit(_committed)
+    if change := change_of(instance, _is_public):
+        transaction.on_commit(partial(layer_event, f"layer_{change}", instance.name, instance.title, True))
     if instance.ttl_seconds is None:
         transaction.on_commit(partial(apply_to_redis, layer_feed(LayerSettings.from_row(instance)).forget_silence_sync, instance))
 
@@ -30,7 +40,12 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     catalogue.clear()
     feed = layer_feed(LayerSettings.from_row(instance))
     transaction.on_commit(partial(apply_to_redis, feed.drop_sync, instance))
+    transaction.on_commit(partial(layer_event, "layer_removed", instance.name, instance.title, instance.public))
     transaction.on_commit(_committed)
+
+
+def _is_public(layer: Layer) -> bool:
+    return layer.public
 
 
 def _committed() -> None:

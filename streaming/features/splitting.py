@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.json_values import half_surrogate_pair
 
 RawFeature = bytes | StreamError
 """The text of one feature, or the refusal of a record that cannot be one."""
@@ -39,13 +40,13 @@ _decode_document = msgspec.json.Decoder(_Document).decode
 def split_features(body: bytes) -> Iterator[bytes]:
     """The features of one JSON document, a Feature or a FeatureCollection. StreamError invalid_feature.
 
-    Many libraries write NaN and Infinity, which JSON does not have. Such a feature comes out as it is, and is refused
-    alone later.
+    Many libraries write NaN and Infinity, which JSON does not have, or cut an emoji into half a surrogate pair. Such a
+    feature comes out as it is, and is refused alone later.
     """
     try:
         document = _decode_document(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        features = _split_despite_nan(body)
+        features = _split_leniently(body)
         if features is not None:
             return iter(features)
         raise StreamError("invalid_feature", f"not a GeoJSON Feature or FeatureCollection: {error}") from None
@@ -58,9 +59,9 @@ def split_features(body: bytes) -> Iterator[bytes]:
     return map(bytes, document.features)
 
 
-def _split_despite_nan(body: bytes) -> list[bytes] | None:
-    """The features of a document that is JSON except for NaN and Infinity; None if it is not."""
-    if not _NO_JSON_NUMBER.search(body):
+def _split_leniently(body: bytes) -> list[bytes] | None:
+    """The features of a document that is JSON except for NaN, Infinity and halves of surrogate pairs; None if it is not."""
+    if not (_NO_JSON_NUMBER.search(body) or half_surrogate_pair(body)):
         return None
     records = list(split_documents([body], len(body)))
     features = [record for record in records if not isinstance(record, StreamError)]

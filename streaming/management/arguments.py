@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from streaming.core.errors import StreamError
-from streaming.features.layers import LayerSettings, catalogue
+from streaming.core.feed import Feed
+from streaming.features.layer_creation import NewLayer
+from streaming.features.layers import LayerSettings, catalogue, layer_feed
 from streaming.models import Layer
 
 LAYER_SETTINGS = ("title", "ttl_seconds", "max_features", "time_property")
@@ -33,9 +35,10 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def add_layer_arguments(parser: CommandParser) -> None:
-    """Add `--layer`, and the options for a layer that is created or changed."""
-    parser.add_argument("--layer", required=True, metavar="NAME", help="the layer to publish to")
+def add_layer_arguments(parser: CommandParser, recorded: bool = False) -> None:
+    """Add `--layer`, and the options for a layer that is created or changed; what was `recorded` knows its layers itself."""
+    default = "; of a recording of changes the recorded ones" if recorded else ""
+    parser.add_argument("--layer", required=not recorded, metavar="NAME", help=f"the layer to publish to{default}")
     parser.add_argument(
         "--no-create", dest="create", action="store_false", help="refuse a layer that does not exist instead of creating it"
     )
@@ -47,11 +50,19 @@ def add_layer_arguments(parser: CommandParser) -> None:
     parser.add_argument("--id-property", metavar="NAME", help="take the features' ids from this property")
 
 
-def layer_from_options(options: dict[str, Any], time_property: str | None = None) -> LayerSettings:
-    """The layer of `--layer`, created or changed according to the other options. `CommandError`."""
-    settings = {name: options[name] for name in LAYER_SETTINGS if options.get(name) is not None}
+def store_from_options(options: dict[str, Any], time_property: str | None = None, layer: str | None = None) -> Feed | NewLayer:
+    """Where to put the features of `--layer`, or of the given one, which is changed according to the other options.
+
+    `CommandError`. A layer that does not exist is created with its first feature.
+    """
+    name = layer or options["layer"]
+    settings = {setting: options[setting] for setting in LAYER_SETTINGS if options.get(setting) is not None}
+    defaults = {"time_property": time_property or ""}
     try:
-        return set_up_layer(options["layer"], settings, create=options["create"], defaults={"time_property": time_property or ""})
+        if not Layer.objects.filter(name=name).exists() and options["create"]:
+            _check(Layer(name=name, **{**defaults, **settings}))
+            return NewLayer(name, lambda: set_up_layer(name, settings, defaults=defaults))
+        return layer_feed(set_up_layer(name, settings, create=options["create"]))
     except StreamError as error:
         raise CommandError(error.message) from error
 
@@ -73,8 +84,12 @@ def set_up_layer(name: str, settings: dict[str, Any], create: bool = True, defau
 def _save(layer: Layer, settings: dict[str, Any]) -> None:
     for key, value in settings.items():
         setattr(layer, key, value)
+    _check(layer)
+    layer.save()
+
+
+def _check(layer: Layer) -> None:
     try:
         layer.full_clean()
     except ValidationError as error:
         raise StreamError("bad_request", f"the layer {layer.name[:100]!r} cannot be so: {' '.join(error.messages)}") from error
-    layer.save()

@@ -53,7 +53,7 @@ class FlightEvents(ReplayObserver):
         if features and time.monotonic() - self._published_at >= EVENT_SECONDS:
             self._published_at = time.monotonic()
             with suppress(StreamError):  # without Redis the replay waits, but an old event is of no use
-                publish_event("custom", flight_event(msgspec.json.decode(features[0].value), change))
+                publish_event("custom", flight_event(msgspec.json.decode(features[0].value or b"{}"), change))
 
 
 def flight_event(feature: dict[str, Any], change: str) -> dict[str, Any]:

@@ -16,8 +16,9 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
-from streaming.features.layers import layer_feed
-from streaming.features.publishing import aensure_layer
+from streaming.features.layer_creation import afeature_store
+from streaming.features.layers import catalogue
+from streaming.features.server_events import feeding_error
 from streaming.features.splitting import split_features
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class LayerWriter:
         """... those that are not valid, have no id or no room ..."""
         self.bad = 0
         """... and values that are not GeoJSON at all."""
+        self._reported_at: dict[str, float] = {}
         self._unlogged = 0
         self._logged_at = float("-inf")
 
@@ -84,8 +86,22 @@ class LayerWriter:
         for layer, features in layers.items():
             texts = _latest(features) if latest_only else [feature for _, feature in features]
             if texts:
-                results[layer] = await aingest(layer_feed(await aensure_layer(layer)), texts)
+                results[layer] = await aingest(await afeature_store(layer), texts)
+                await self._report(layer, results[layer])
         self._count(results, bad)
+
+    async def _report(self, layer: str, result: IngestResult) -> None:
+        """An event about what could not be stored, at most once a minute for a layer."""
+        now = time.monotonic()
+        if not result.refused or now - self._reported_at.get(layer, float("-inf")) < LOG_SECONDS:
+            return
+        self._reported_at[layer] = now
+        error = result.errors[-1]
+        try:
+            public = (await catalogue.get(layer)).public
+        except StreamError:  # nothing was ever stored, so there is no layer
+            return
+        feeding_error(layer, error["code"], error["message"], result.refused, public)
 
     def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
         """Count once everything is stored: what is written again counts once."""

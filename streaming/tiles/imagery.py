@@ -30,6 +30,7 @@ from .paths import imagery_folder, resolve_source
 from .sources.base import TileMetadata
 from .sources.raster_kind import LIBRARIES, raster_options
 from .sources.side_files import side_ending, side_files
+from .tileset_events import imagery_changed
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def paint_sync(
             boxes = [footprint.box, *_boxes(replaced)]
             added = add_image(path, folder, name, version, [*replaced, *hidden])
     _announce(tileset, boxes)
+    imagery_changed(tileset, "created", [name], footprint.box)
     return _described([added], tileset)[0]
 
 
@@ -103,6 +105,7 @@ def clear_imagery_sync(tileset: TilesetSettings, name: str | None = None) -> int
         remove_images(removed)
     if removed:
         _announce(tileset, boxes)
+        imagery_changed(tileset, "deleted", [each.image for each in removed], None)
     return len(removed)
 
 

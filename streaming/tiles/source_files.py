@@ -22,6 +22,7 @@ from .grid import Tile, tile_box, tile_exists, union
 from .paths import allowed_roots
 from .source_kinds import open_source
 from .sources.base import FORMAT_NAMES
+from .tileset_events import files_changed
 from .tilesets import TilesetSettings
 
 MAX_TILES = 1000
@@ -113,6 +114,7 @@ class SourceFiles:
         """
         before, self._stamps = self._stamps, self.stamps()
         different = {path for path in before.keys() | self._stamps.keys() if before.get(path) != self._stamps.get(path)}
+        files_changed(self.tileset, before, self._stamps, {*changed} if self._kind.is_directory else different)
         if self._kind.is_directory:
             self._remember(changed)
             return EVERYTHING if different else changes_in_directory(source_paths(self.tileset), changed)

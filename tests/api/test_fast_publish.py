@@ -13,12 +13,12 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from rest_framework_simplejwt.tokens import AccessToken
 
-from streaming import apublish
 from streaming.api.authentication import user_cache
 from streaming.api.fast_publish import HttpApplication
 from streaming.core.errors import StreamError
 from streaming.engine.auth import verify_token
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from tests.geo_peer import GeoPeer, point
 
 PATH = "/api/layers/l/features"
@@ -157,7 +157,7 @@ def sender(token: str, content_type: str = "application/x-ndjson") -> Applicatio
 
 async def reader(geo: Callable[..., GeoPeer]) -> GeoPeer:
     peer = geo()
-    await apublish("l", [])
+    await aensure_layer("l")
     await peer.subscribe(snapshot=False)
     return peer
 

@@ -86,7 +86,62 @@ def test_a_number_that_json_does_not_have_keeps_no_other_feature_out(admin: APIC
 def test_a_document_that_is_broken_elsewhere_too_is_refused_whole(admin: APIClient) -> None:
     body = json.dumps(collection(point(1, 0, 0), point(2, 12345, 0))).replace("12345", "NaN")[:-1]
     assert post(admin, body.encode()).status_code == 400
-    assert stored() == 0
+    assert not Layer.objects.exists()
+
+
+HALVES = ["\ud83d", "\ude00", "a\ud83d!", "\ude00\ud83d", "\ud83d\ud83d\ude00"]
+"""What `JSON.stringify` writes of texts that were cut inside an emoji."""
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_an_emoji_keeps_no_other_feature_out(admin: APIClient, half: str) -> None:
+    whole = "\\\\ud83d \U0001f600"  # a backslash before a u is no escape
+    counts = post(admin, collection(point(1, 0, 0, name=whole), point(2, 0, 0, name=half), point(3, 0, 0))).json()
+    assert (counts["added"], counts["refused"], counts["errors"][0]["index"], stored()) == (2, 1, 1, 2)
+    assert "half an emoji" in counts["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("where", ["name", "member", "id"])
+def test_half_an_emoji_is_named(admin: APIClient, half: str, where: str) -> None:
+    feature = point(half if where == "id" else 1, 0, 0, **({"name": half} if where == "name" else {half: 1}))
+    answer = post(admin, feature)
+    assert (answer.status_code, "half an emoji" in answer.json()["message"]) == (422, True)
+    answer = admin.generic("PUT", f"{PATH}/1", json.dumps(feature), content_type="application/geo+json")
+    assert (answer.status_code, "half an emoji" in answer.json()["message"]) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        ("application/geo+json", point(1, 0, 95), 422),
+        ("application/geo+json", collection(point(1, 0, 95), {}), 422),
+        ("application/geo+json", {"type": "Feature"}, 422),
+        ("application/geo+json", [], 400),
+        ("application/geo+json", collection(), 200),
+        ("application/x-ndjson", point(1, 0, 95), 422),
+        ("application/x-ndjson", b"", 200),
+        ("text/csv", point(1, 0, 0), 415),
+    ],
+)
+def test_what_is_refused_makes_no_layer(admin: APIClient, kind: str, body: Any, status: int) -> None:
+    assert post(admin, body, kind).status_code == status
+    assert not Layer.objects.exists()
+
+
+def test_a_put_that_is_refused_makes_no_layer(admin: APIClient) -> None:
+    assert admin.generic("PUT", f"{PATH}/1", json.dumps(point(1, 0, 95)), content_type="application/geo+json").status_code == 422
+    assert not Layer.objects.exists()
+
+
+def test_a_layer_is_made_with_its_first_accepted_feature(admin: APIClient) -> None:
+    assert post(admin, collection(point(1, 0, 95), point(2, 0, 0))).json()["added"] == 1
+    assert stored() == 1
+
+
+def test_the_name_of_a_layer_is_checked_before_its_features(admin: APIClient) -> None:
+    answer = post(admin, point(1, 0, 95), path="/api/layers/-l/features")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", *LINES])
@@ -238,3 +293,25 @@ def test_gzip_files_are_inflated_however_they_are_cut(monkeypatch: pytest.Monkey
     inflated = list(bodies.body_chunks(request))
     assert b"".join(inflated) == b"".join(pieces)
     assert max(map(len, inflated)) <= size
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1e9, 1e15, 1e19, 1.7e308])
+def test_a_layer_may_have_any_lifetime(admin: APIClient, seconds: float) -> None:
+    assert admin.post("/api/layers/", {"name": "l", "ttl_seconds": seconds}, format="json").status_code == 201
+    assert post(admin, point(1, 0, 0)).json() == STORED
+    assert post(admin, point(1, 0, 1)).json() == {**STORED, "added": 0, "updated": 1}
+
+
+@pytest.mark.parametrize(("name", "value"), [("log_length", 2**31 - 1), ("max_features", 2**31 - 1), ("log_length", 1)])
+def test_a_layer_may_have_the_largest_settings(admin: APIClient, name: str, value: int) -> None:
+    assert admin.post("/api/layers/", {"name": "l", name: value}, format="json").status_code == 201
+    assert post(admin, point(1, 0, 0)).json() == STORED
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, 2**63, 2**64, -1, 1e300])
+@pytest.mark.parametrize("name", ["log_length", "max_features"])
+def test_settings_beyond_what_the_database_holds_are_refused_or_work(admin: APIClient, name: str, value: float) -> None:
+    answer = admin.post("/api/layers/", {"name": "l", name: value}, format="json")
+    assert answer.status_code in (201, 400)
+    if answer.status_code == 201:
+        assert post(admin, point(1, 0, 0)).json() == STORED

@@ -36,6 +36,7 @@ def test_every_operation_is_in_it(document: dict[str, Any]) -> None:
         "post /api/layers/{layer}/features/",
         "get /api/layers/{layer}/features/{feature_id}/",
         "put /api/layers/{layer}/features/{feature_id}/",
+        "patch /api/layers/{layer}/features/{feature_id}/",
         "delete /api/layers/{layer}/features/{feature_id}/",
         "get /api/tilesets/",
         "post /api/tilesets/",

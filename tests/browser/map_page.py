@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import zstandard
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, WebSocket
 
 Box = tuple[float, float, float, float]
@@ -78,7 +79,9 @@ class WatchedPage:
 
     def _websocket(self, socket: WebSocket) -> None:
         def receive(payload: str | bytes) -> None:
-            if isinstance(payload, str):
+            if isinstance(payload, bytes) and payload.startswith(zstandard.FRAME_HEADER):
+                payload = zstandard.ZstdDecompressor().decompressobj().decompress(payload)
+            if isinstance(payload, str) or payload.startswith(b"{"):
                 self.received.append(json.loads(payload))
 
         socket.on("framereceived", receive)

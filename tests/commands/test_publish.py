@@ -110,3 +110,25 @@ def test_a_directory_is_told(tmp_path: Path) -> None:
 def test_a_bad_layer_name_is_told(lines_file: Callable[..., str]) -> None:
     with pytest.raises(CommandError, match="Letters, digits"):
         call_command("publish", lines_file(feature("a")), "--layer", "not a name")
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", json.dumps(feature(None)), json.dumps(feature("a", lat=95))])
+def test_what_is_refused_makes_no_layer(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "file.geojson"
+    path.write_text(text)
+    if text:
+        with pytest.raises(CommandError):
+            publish(str(path), title="Towns")
+    else:
+        publish(str(path), title="Towns")
+    assert not Layer.objects.exists()
+
+
+def test_a_new_layer_has_its_settings_with_its_first_feature(lines_file: Callable[..., str]) -> None:
+    publish(lines_file(feature("a")), title="Towns", ttl_seconds=60.0)
+    assert Layer.objects.values_list("name", "title", "ttl_seconds").get() == ("towns", "Towns", 60.0)
+
+
+def test_the_settings_of_a_new_layer_are_checked_first(lines_file: Callable[..., str]) -> None:
+    with pytest.raises(CommandError, match="cannot be so"):
+        publish(lines_file(feature("a")), max_features=-1)

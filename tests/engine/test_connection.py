@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from streaming import apublish
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from tests.geo_peer import GeoPeer, point
 
 MESSAGES = 20
@@ -53,7 +54,7 @@ async def test_a_filter_that_takes_long_is_tried_without_keeping_others_waiting(
 
 
 async def test_a_burst_of_costly_messages_gives_others_their_turn(geo: Callable[..., GeoPeer], runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     done = asyncio.Event()

@@ -24,6 +24,7 @@ from streaming.engine import recorder
 from streaming.engine.lifespan import stop_runtime
 from streaming.engine.recorder import SEEN_SECONDS, Recorder
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from streaming.features.layers import catalogue
 from streaming.models import Connection, Layer, Node, Subscription
 from streaming.server.embedded_redis import RedisService
@@ -39,7 +40,7 @@ def rows(model: Any, *fields: str) -> list[Any]:
 
 
 async def test_connections_and_subscriptions_are_written(geo: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     await geo().subscribe(id="mine", bbox=[0, 0, 1, 1])
     await runtime.service(Recorder).write()
     assert await rows(Node, "pk") == [runtime.hub.node]
@@ -48,7 +49,7 @@ async def test_connections_and_subscriptions_are_written(geo: Connect, runtime: 
 
 
 async def test_what_ends_is_removed(geo: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe(id="one")
     await peer.subscribe(id="two")
@@ -63,7 +64,7 @@ async def test_what_ends_is_removed(geo: Connect, runtime: Runtime) -> None:
 
 
 async def test_a_moved_view_is_written_anew(geo: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe(bbox=[0, 0, 1, 1])
     await runtime.service(Recorder).write()
@@ -73,7 +74,7 @@ async def test_a_moved_view_is_written_anew(geo: Connect, runtime: Runtime) -> N
 
 
 async def test_counters_follow(geo: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     await runtime.service(Recorder).write()
@@ -101,7 +102,7 @@ async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime:
     async def locked(*_: Any) -> None:
         raise OperationalError("database is locked")
 
-    await apublish("l", [])
+    await aensure_layer("l")
     leaving, staying = geo(), geo()
     await leaving.subscribe(id="one")
     await staying.subscribe(id="two")
@@ -132,7 +133,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 async def test_nothing_is_written_while_nothing_changes(geo: Connect, runtime: Runtime, written: list[Any]) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     await geo().subscribe()
     for _ in range(4):
         await runtime.service(Recorder).keep_up()
@@ -196,7 +197,7 @@ async def test_a_process_of_which_nothing_changes_sees_after_its_row_and_dead_on
 
 
 async def test_a_lag_is_written_though_nothing_was_sent(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     await geo().subscribe()
     for _ in range(3):
         await runtime.service(Recorder).keep_up()
@@ -230,7 +231,7 @@ async def test_what_could_not_be_written_is_written_later(
 
 async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -> None:
     ring = [[math.cos(angle / 500), math.sin(angle / 500)] for angle in range(3000)]
-    await apublish("l", [])
+    await aensure_layer("l")
     await geo().subscribe(geometry={"type": "Polygon", "coordinates": [[*ring, ring[0]]]}, bbox=[0, 0, 1, 1])
     await geo().ask(type="subscribe_events", subscription_id="e", event_types=["error"] * 10_000)
     await runtime.service(Recorder).write()
@@ -252,7 +253,7 @@ async def test_a_permission_that_was_taken_away_ends_the_subscription(geo: Conne
 
 
 async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_lost(geo: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     await runtime.review_access()
@@ -324,7 +325,7 @@ async def test_users_are_reviewed_also_where_nothing_is_recorded(runtime: Runtim
 async def test_a_session_that_cannot_be_described_costs_nobody_else_a_row(
     geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     bad, good = geo(), geo()
     await bad.subscribe(id="bad")
     await good.subscribe(id="good")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from streaming import apublish
 from streaming.engine import metrics
 from streaming.engine.lifespan import get_runtime, stop_runtime
 from streaming.engine.metrics import MetricsService
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from tests.geo_peer import GeoPeer
 from tests.timers import timers_set
 
@@ -40,7 +40,7 @@ async def test_an_engine_at_rest_sets_no_timer_below_half_a_second(resting: Runt
 
 async def test_a_quiet_subscriber_needs_no_timer_below_half_a_second(resting: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "LOOK_SECONDS", metrics.REST_LOOK_SECONDS)  # the loop is looked at while there are clients
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = GeoPeer()
     assert (await peer.subscribe(max_rate=10))["success"]
     with timers_set() as timers:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from streaming import apublish
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from tests.dialects.phoenix.peer import PhoenixPeer
 
 from .layer_peer import ConnectLayer, LayerPeer
@@ -68,5 +68,5 @@ async def connect_layer(runtime: Runtime) -> AsyncIterator[ConnectLayer]:
 @pytest.fixture
 async def layer(connect_layer: ConnectLayer) -> LayerPeer:
     """A client of the empty layer `l`."""
-    await apublish("l", [])
+    await aensure_layer("l")
     return await connect_layer()

@@ -15,9 +15,10 @@ from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import IngestResult, ingest
-from streaming.features.layers import layer_feed
+from streaming.features.layers import catalogue
+from streaming.features.server_events import Progress, report_limits, server_events
 from streaming.features.splitting import RawFeature
-from streaming.management.arguments import add_layer_arguments, layer_from_options
+from streaming.management.arguments import add_layer_arguments, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 SHOWN_REASONS = 5
@@ -46,14 +47,16 @@ class Command(BaseCommand):
             self._publish(file, options)
 
     def _publish(self, file: FeatureFile, options: dict[str, Any]) -> None:
-        feed = layer_feed(layer_from_options(options))
+        store = store_from_options(options)
         batches = _with_ids(file.batches(), options["id_property"])
         total, began, failure = IngestResult(), time.monotonic(), ""
         try:
+            events = Progress(f"publish:{options['layer']}", f"layer:{options['layer']}", file.size or 0, _is_public(options["layer"]))
             with closing(_Progress(file)) as progress:
                 for batch in batches:
-                    ingest(feed, batch, total)
+                    ingest(store, batch, total)
                     progress.show(total.total)
+                    events.at(file.position, f"{total.total:,} features")
                     if total.refused and options["fail_fast"]:
                         break
         except KeyboardInterrupt:
@@ -62,6 +65,9 @@ class Command(BaseCommand):
             failure = f"{file.name}: {error.strerror}"
         except StreamError as error:
             failure = error.message
+        events.done(f"{total.total:,} features")
+        report_limits(options["layer"], total, _is_public(options["layer"]))
+        server_events.flush()
         doorbell.flush()
         self._report(total, options, time.monotonic() - began, failure)
 
@@ -76,6 +82,14 @@ class Command(BaseCommand):
             self.stderr.write("  Features need ids, so that later versions replace them: --id-property NAME takes them from a property.")
         if failure or total.refused:
             raise CommandError(failure or f"{total.refused:,} of {total.total:,} features were refused.")
+
+
+def _is_public(layer: str) -> bool:
+    """Whether everybody may know of the layer; one that does not exist will be public."""
+    try:
+        return catalogue.get_sync(layer).public
+    except StreamError:
+        return True
 
 
 class _Progress:

@@ -19,10 +19,12 @@ from tqdm import tqdm
 from streaming.core.datetimes import parse_interval
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
-from streaming.features.layers import layer_feed
+from streaming.core.feed import Feed
+from streaming.features.layer_creation import NewLayer
+from streaming.features.layers import catalogue
 from streaming.features.recordings import Recording
 from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
-from streaming.management.arguments import add_layer_arguments, at_least_one, layer_from_options, positive
+from streaming.management.arguments import add_layer_arguments, at_least_one, positive, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 
@@ -35,11 +37,11 @@ def instant(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Replay time-stamped features (GeoJSON lines or documents, gzipped or not) into a layer, until they end or Ctrl-C."
+    help = "Replay time-stamped features (GeoJSON lines or documents, gzipped or not) into a layer, or what tail --record wrote."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", help="the recording, or - for standard input")
-        add_layer_arguments(parser)
+        add_layer_arguments(parser, recorded=True)
         parser.add_argument("--speed", type=positive, default=1.0, metavar="X", help="times as fast as it happened (default: 1)")
         parser.add_argument("--loop", action="store_true", help="begin again at the end")
         parser.add_argument("--time-property", metavar="NAME", help="default: the layer's, else datetime, time, timestamp or date")
@@ -62,15 +64,16 @@ class Command(BaseCommand):
             raise CommandError("Standard input can be read only once: --loop needs a file.")
         check_migrations()
         prepare_redis()
-        layer = layer_from_options(options, options["time_property"])
-        recording = _recording(options, options["time_property"] or layer.time_property)
+        stores = _Stores(options)
+        recording = _recording(options, options["time_property"] or _time_property(options["layer"]))
         replay_options = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
         now_property = (lambda: recording.time_property) if options["now"] else None
-        with _Status(options["layer"]) as status, stop_on_signals() as stop:
-            replay = Replay(layer_feed(layer), replay_options, status, now_property)
+        name = options["layer"] or "replay"
+        with _Status(name) as status, stop_on_signals() as stop:
+            replay = Replay(stores, replay_options, status, now_property)
             self._play(replay, repeat(recording, sys.maxsize if options["loop"] else 1), stop, options["clear_at_end"])
         doorbell.flush()
-        self._report(replay, recording, options["layer"])
+        self._report(replay, recording, name)
 
     def _play(self, replay: Replay, rounds: Iterator[Recording], stop: threading.Event, clear: bool) -> None:
         try:
@@ -115,6 +118,34 @@ class _Status(ReplayObserver):
         moment = datetime.fromtimestamp(replay.time / 1e6, UTC)
         late = f", {replay.late:.1f} s late" if replay.late > 1 else ""
         self._bar.set_description_str(f"{self._layer} {moment:%Y-%m-%d %H:%M:%S}Z, {replay.present:,} present, {rate:,.0f}/s{late}")
+
+
+class _Stores:
+    """Where the features go: to `--layer` or, without it, to the layers of the recorded changes."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._opened: dict[str | None, Feed | NewLayer] = {}
+        if options["layer"] is not None:
+            self._opened[None] = store_from_options(options, options["time_property"])
+
+    def __call__(self, layer: str | None) -> Feed | NewLayer:
+        name = None if self._options["layer"] is not None else layer
+        if name not in self._opened:
+            if name is None:
+                raise StreamError("bad_request", "features do not say which layer they are of: name it with --layer")
+            self._opened[name] = store_from_options(self._options, layer=name)
+        return self._opened[name]
+
+
+def _time_property(layer: str | None) -> str | None:
+    """The layer's, if it exists and has one."""
+    if layer is None:
+        return None
+    try:
+        return catalogue.get_sync(layer).time_property
+    except StreamError:
+        return None
 
 
 def _recording(options: dict[str, Any], time_property: str | None) -> Recording:

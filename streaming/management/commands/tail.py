@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
@@ -15,6 +16,7 @@ from streaming.client.merging import merged
 from streaming.features.events import EVENT_TYPES
 from streaming.management.arguments import at_least_one
 from streaming.management.output_formats import FORMATS, HumanLines
+from streaming.management.recorder import Recorder
 
 CONDITIONS = ("bbox", "filter", "datetime", "properties", "crs")
 SERVER = "ws://127.0.0.1:8000/ws"
@@ -42,11 +44,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--format", choices=sorted(FORMATS), default="human", help="human, jsonl (one object a change), geojson (features alone)"
         )
+        parser.add_argument(
+            "--record", metavar="FILE", help="write the changes to a file for `replay` instead of printing them (- for standard output)"
+        )
         parser.add_argument("--count", type=at_least_one, metavar="N", help="end after N lines")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["record"] and (options["events"] or options["crs"]):
+            raise CommandError("--record takes changes of features in degrees: leave out --events and --crs.")
         try:
-            asyncio.run(self._tail(options))
+            with _recorder(options["record"]) as recorder:
+                asyncio.run(self._tail(options, recorder))
         except KeyboardInterrupt:
             return
         except BrokenPipeError:  # `tail | head`: the rest of the buffer must not fail at exit
@@ -58,14 +66,17 @@ class Command(BaseCommand):
         except ClientError as error:
             raise CommandError(str(error)) from error
 
-    async def _tail(self, options: dict[str, Any]) -> None:
+    async def _tail(self, options: dict[str, Any], recorder: Recorder | None) -> None:
         lines = FORMATS[options["format"]](self.style)
         remaining = options["count"] or sys.maxsize
         async with GeoStreamClient(options["url"], token=options["token"]) as client:
             if isinstance(lines, HumanLines):
                 client.on_state(self._report_state)
             async for received in merged(await _subscriptions(client, options)):
-                _write(self.stdout, lines.event(received) if isinstance(received, Event) else lines.change(received))
+                if recorder is not None and isinstance(received, FeatureChange):
+                    recorder.write(received)
+                else:
+                    _write(self.stdout, lines.event(received) if isinstance(received, Event) else lines.change(received))
                 remaining -= 1
                 if not remaining:
                     return
@@ -73,6 +84,13 @@ class Command(BaseCommand):
     def _report_state(self, state: ConnectionState, error: BaseException | None) -> None:
         if state is ConnectionState.RECONNECTING:
             self.stderr.write(f"The connection broke ({error}); trying again.", self.style.WARNING)
+
+
+def _recorder(path: str | None) -> AbstractContextManager[Recorder | None]:
+    try:
+        return nullcontext() if path is None else Recorder(path)
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
 
 
 async def _subscriptions(client: GeoStreamClient, options: dict[str, Any]) -> list[AsyncIterator[FeatureChange | Event]]:

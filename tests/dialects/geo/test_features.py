@@ -15,6 +15,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import adelete, apublish
 from streaming.engine.runtime import Runtime
+from streaming.features.layer_creation import aensure_layer
 from streaming.features.layers import catalogue
 from streaming.models import Layer
 from tests.geo_peer import GeoPeer, point
@@ -84,7 +85,7 @@ async def test_it_sends_nothing_when_nothing_changed(geo: Connect) -> None:
 
 async def test_ids_stay_what_they_were(geo: Connect) -> None:
     peer = geo()
-    await apublish("l", [])
+    await aensure_layer("l")
     await peer.subscribe()
     await apublish("l", [point(7, 1, 1), point("7", 2, 2)])
     assert [await peer.next_change(), await peer.next_change()] == [("added", 7), ("added", "7")]
@@ -275,7 +276,7 @@ async def test_a_feature_expires(geo: Connect) -> None:
 
 
 async def test_unsubscribing_stops_it(geo: Connect) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     assert (await peer.ask(type="unsubscribe", subscription_id="s"))["message"] == "Unsubscribed"
@@ -285,7 +286,7 @@ async def test_unsubscribing_stops_it(geo: Connect) -> None:
 
 
 async def test_subscriptions_are_listed_as_they_were_asked_for(geo: Connect) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe(bbox=[0, 0, 1, 1])
     answer = await peer.ask(type="list_subscriptions", request_id="r")
@@ -316,7 +317,7 @@ async def test_subscriptions_are_listed_as_they_were_asked_for(geo: Connect) -> 
     ],
 )
 async def test_what_cannot_be_done_is_refused_with_a_code(geo: Connect, request_: dict[str, Any], code: str) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     ack = await geo().subscribe(**request_)
     assert (ack["type"], ack["success"], ack["code"]) == ("ack", False, code)
     assert ack["message"]
@@ -334,7 +335,7 @@ async def test_a_database_that_does_not_answer_is_told_in_the_ack(geo: Connect, 
 
 
 async def test_a_second_subscription_of_the_same_id_is_refused(geo: Connect) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     assert (await peer.subscribe())["code"] == "duplicate_subscription"
@@ -347,14 +348,14 @@ async def test_unknown_subscriptions_are_refused(geo: Connect) -> None:
 
 
 async def test_a_subscription_keeps_its_layer(geo: Connect) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     assert (await peer.ask(type="update_subscription", subscription_id="s", layer="m"))["code"] == "bad_request"
 
 
 async def test_a_refused_update_changes_nothing(geo: Connect) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe(bbox=[0, 0, 1, 1])
     assert (await peer.ask(type="update_subscription", subscription_id="s", bbox=[5, 5, 4, 4]))["code"] == "invalid_bbox"
@@ -372,7 +373,7 @@ async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
             session.forget("s")
         return condition
 
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     monkeypatch.setattr("streaming.dialects.geo.feature_subscription.precompute", ends)
@@ -383,7 +384,7 @@ async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
 
 async def test_too_many_subscriptions_are_refused(geo: Connect, settings: Any) -> None:
     settings.GEOSTREAM_MAX_SUBSCRIPTIONS = 1
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
     assert (await peer.subscribe(id="t"))["code"] == "too_many_subscriptions"

@@ -55,7 +55,7 @@ const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const scenes = new Map(config.layers.map((layer, ordinal) => [layer.name, new LayerScene(layer, ordinal, theme.name)]));
 const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) => scenes.has(name)));
 
-const client = new GeoStreamClient(config.ws_path, { format: "Json", pingInterval: 5_000, fzstd: config.fzstd_url });
+const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
 new Status(client, live, theme);
 const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);

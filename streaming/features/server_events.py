@@ -1,0 +1,155 @@
+"""The server's own events: what happens to layers, tilesets and long work, for whoever subscribes to events.
+
+They are published from a thread of their own, so that neither an event loop nor a request waits for them; too many of a
+kind are dropped and counted. Only what everybody may know becomes an event: nothing about private layers and tilesets.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections import Counter, deque
+from typing import Any, NamedTuple
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+
+from .events import publish_event
+from .ingest import IngestResult
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 1000
+IDLE_SECONDS = 5.0
+"""The thread ends when it had nothing to do for so long."""
+PROGRESS_SECONDS = 1.0
+"""Work that takes longer is reported, and so often."""
+
+
+class _Waiting(NamedTuple):
+    event_type: str
+    payload: dict[str, Any]
+    once: str | None
+
+
+class ServerEvents:
+    """Publishes events behind the caller's back. `published` and `dropped` count them by type."""
+
+    def __init__(self) -> None:
+        self.published = Counter[str]()
+        self.dropped = Counter[str]()
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+        self._allowances: dict[str, tuple[float, float]] = {}
+
+    def emit(self, event_type: str, source: str, payload: dict[str, Any], public: bool, once: str | None = None) -> None:
+        """Publish an event about `source` (`layer:flights`, `tileset:relief`), from any thread and at once.
+
+        Nothing is published unless it is `public`. Of several processes that emit the same change, with the same text
+        `once`, the first one publishes it.
+        """
+        if not (public and conf.SERVER_EVENTS):
+            return
+        with self._changed:
+            if len(self._waiting) >= MAX_WAITING or not self._allowed(event_type):
+                self.dropped[event_type] += 1
+                return
+            self._waiting.append(_Waiting(event_type, {"source": source, **payload}, once))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="geostream-events", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until everything is published (at the end of a command); whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, timeout)
+
+    def _allowed(self, event_type: str) -> bool:
+        """A token bucket for each type that holds what a minute may have."""
+        most, now = float(conf.SERVER_EVENTS_PER_MINUTE), time.monotonic()
+        left, then = self._allowances.get(event_type, (most, now))
+        left = min(most, left + (now - then) * most / 60)
+        self._allowances[event_type] = (left - 1 if left >= 1 else left, now)
+        return left >= 1
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                if not self._changed.wait_for(lambda: self._waiting, IDLE_SECONDS):
+                    self._thread = None
+                    return
+                event = self._waiting.popleft()
+                self._busy = True
+            self._publish(event)
+
+    def _publish(self, event: _Waiting) -> None:
+        try:
+            publish_event(event.event_type, event.payload, event.once)
+            self.published[event.event_type] += 1
+        except StreamError as error:
+            self.dropped[event.event_type] += 1
+            logger.debug("an event of the server is lost: %s", error)
+        except Exception:
+            self.dropped[event.event_type] += 1
+            logger.exception("an event of the server could not be published")
+
+
+server_events = ServerEvents()
+atexit.register(server_events.flush)
+
+
+class Progress:
+    """Reports long work as `progress` events: after a second, then once a second, and at its end."""
+
+    def __init__(self, task_id: str, source: str, total: int, public: bool = True) -> None:
+        self._task_id, self._source, self._total, self._public = task_id, source, total, public
+        self._reported = time.monotonic()
+        self._begun = False
+
+    def at(self, current: int, message: str = "") -> None:
+        """So much of the total is done."""
+        if time.monotonic() - self._reported >= PROGRESS_SECONDS:
+            self._report(current, message)
+
+    def done(self, message: str = "") -> None:
+        """The work has ended. Short work is not reported at all."""
+        if self._begun:
+            self._report(self._total, message)
+
+    def _report(self, current: int, message: str) -> None:
+        self._begun, self._reported = True, time.monotonic()
+        percent = 100.0 * current / self._total if self._total else 0.0
+        payload = {"task_id": self._task_id, "current": current, "total": self._total, "progress_percent": round(percent, 1)}
+        server_events.emit("progress", self._source, {**payload, **({"message": message} if message else {})}, self._public)
+
+
+def layer_event(event: str, name: str, title: str, public: bool) -> None:
+    """A layer was created, changed or removed (`layer_created` …)."""
+    payload = {"event": event, "layer": name, "title": title or name, "message": message_of(event, name)}
+    server_events.emit("custom", f"layer:{name}", payload, public)
+
+
+def message_of(event: str, name: str) -> str:
+    """A text for people: `layer flights was created`."""
+    what, _, change = event.partition("_")
+    return f"{what} {name} was {change}"
+
+
+def report_limits(layer: str, result: IngestResult, public: bool) -> None:
+    """An event if a layer had no room for what was published."""
+    full = [error for error in result.errors if error["code"] == "layer_full"]
+    if full:
+        feeding_error(layer, "layer_full", full[0]["message"], result.refused, public)
+
+
+def feeding_error(layer: str, code: str, message: str, count: int, public: bool) -> None:
+    """Features of a layer were refused because of a limit, or could not be read."""
+    context = {"layer": layer, "code": code, "refused": count}
+    server_events.emit("error", f"layer:{layer}", {"error": message, "context": context}, public)

@@ -1,0 +1,22 @@
+"""The API holds what its OpenAPI document says, whatever it is sent. The long form is `make fuzz`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Serve, missing
+
+from .fuzzing import fuzz, is_installed
+
+SECONDS = 10
+EXAMPLES = 5
+
+
+@pytest.mark.slow
+def test_no_answer_is_an_error_of_the_server_or_unknown_to_the_document(serve: Serve) -> None:
+    if not is_installed():
+        missing("schemathesis")
+    server = serve()
+    code, output = fuzz(server, SECONDS, EXAMPLES, seed=1)
+    assert code == 0, output
+    assert "Traceback" not in server.log.read_text()
