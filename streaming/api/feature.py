@@ -20,9 +20,11 @@ from streaming.core.feed import PutResult, version_of
 from streaming.core.items import Item
 from streaming.engine.conf import conf
 from streaming.engine.responses import geojson, refusal
-from streaming.features.geojson import candidate_keys, decode_feature, key_of, parse_feature
+from streaming.features.geojson import FeatureRules, candidate_keys, decode_feature, key_of, parse_feature
 from streaming.features.layer_creation import NewLayer
-from streaming.features.layers import catalogue, layer_feed
+from streaming.features.layers import catalogue, layer_feed, layer_rules
+from streaming.features.source_crs import SourceCrs
+from streaming.features.splitting import without_preamble
 from streaming.features.versions import condition_of, take_condition
 
 from . import schemas
@@ -33,7 +35,7 @@ from .merge_patch import merged
 from .openapi import extend_schema
 from .permissions import CHANGE_LAYER, require_readable
 from .preconditions import conflict_answer, feature_tag, unless_known, write_condition
-from .queries import read_presentation
+from .queries import read_presentation, read_source_crs
 from .request_body import media_type, read_body
 
 PATCHES = ("application/merge-patch+json", *DOCUMENTS)
@@ -60,10 +62,12 @@ class FeatureView(ApiView):
     def put(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Add or replace the feature."""
         body = _body(request, DOCUMENTS)
+        crs = read_source_crs(request.GET)
         store = writable_store(layer, request.user)
         try:
-            feature, condition = _conditional(request, decode_feature(body, conf.MAX_FEATURE_BYTES))
-            key, value = parse_feature(_with_id_of_url(feature, feature_id, store), conf.MAX_FEATURE_BYTES)
+            feature, condition = _conditional(request, decode_feature(without_preamble(body), conf.MAX_FEATURE_BYTES))
+            feature = _in_degrees(_with_id_of_url(feature, feature_id, store), crs)
+            key, value = parse_feature(feature, conf.MAX_FEATURE_BYTES, layer_rules(layer))
         except StreamError as error:
             return refusal(error, 422 if error.code == "invalid_feature" else None)
         if isinstance(store, NewLayer) and condition and not condition.startswith("!"):
@@ -75,6 +79,7 @@ class FeatureView(ApiView):
         """Change some of its members (RFC 7396)."""
         feed = layer_feed(catalogue.get_sync(layer))
         body = _body(request, PATCHES)
+        rules = layer_rules(layer)
         key, value = _stored(feed, feature_id)
         patch, condition = _conditional(request, decode_feature(body, conf.MAX_FEATURE_BYTES))
         for _ in range(PATCH_ATTEMPTS):
@@ -82,7 +87,7 @@ class FeatureView(ApiView):
             if condition and not _allows(condition, current):
                 return conflict_answer(current)
             try:
-                patched = _patched(value, patch, key)
+                patched = _patched(value, patch, key, rules)
             except StreamError as error:
                 return refusal(error, 422 if error.code == "invalid_feature" else None)
             put = feed.put_sync([(key, patched, condition_of([current]))])
@@ -110,6 +115,13 @@ def _body(request: Request, kinds: tuple[str, ...]) -> bytes:
     if kind not in kinds:
         raise UnsupportedMediaType("Content-Type", kind, kinds, "Accept-Patch" if request.method == "PATCH" else "Accept")
     return read_body(request, conf.MAX_FEATURE_BYTES)
+
+
+def _in_degrees(feature: dict[str, Any], crs: SourceCrs) -> dict[str, Any]:
+    (made,) = crs.in_wgs84([feature])
+    if isinstance(made, StreamError):
+        raise made
+    return made  # type: ignore[return-value]  # a dict stays one
 
 
 def _conditional(request: Request, feature: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -143,9 +155,9 @@ def _allows(condition: str, version: str) -> bool:
     return (wanted == "*" or version in wanted) != condition.startswith("!")
 
 
-def _patched(value: bytes, patch: dict[str, Any], key: str) -> bytes:
+def _patched(value: bytes, patch: dict[str, Any], key: str, rules: FeatureRules) -> bytes:
     feature = {"geometry": None, **merged(msgspec.json.decode(value), patch)}  # null says that it has no place
-    patched_key, patched = parse_feature(feature, conf.MAX_FEATURE_BYTES)
+    patched_key, patched = parse_feature(feature, conf.MAX_FEATURE_BYTES, rules)
     if patched_key != key:
         raise StreamError("invalid_feature", f"id: a feature keeps its id, {key:.100}")
     return patched

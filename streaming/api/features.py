@@ -22,11 +22,13 @@ from streaming.core.feed import Feed
 from streaming.engine.conf import conf
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
+from streaming.features.geojson import FeatureRules
 from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
 from streaming.features.layer_creation import NewLayer, check_layer_name
-from streaming.features.layers import catalogue, layer_feed
+from streaming.features.layers import alayer_rules, catalogue, layer_feed
 from streaming.features.server_events import Progress, report_limits
-from streaming.features.splitting import LineSplitter, split_features, split_lines
+from streaming.features.source_crs import SourceCrs
+from streaming.features.splitting import DEGREES, LineSplitter, RawFeature, split_features, split_lines
 
 from . import schemas
 from .base import AsyncApiView
@@ -34,12 +36,14 @@ from .errors import UnsupportedMediaType
 from .openapi import extend_schema
 from .pagination import current_items, page_of
 from .permissions import ADD_LAYER, CHANGE_LAYER, require_readable
-from .queries import read_query
+from .queries import read_query, read_source_crs
 from .request_body import LINES, StreamedBody, body_chunks, declared_length, media_type, read_body
 
-DOCUMENTS = ("application/json", "application/geo+json")
+DOCUMENTS = ("application/json", "application/geo+json", "application/vnd.geo+json")
 INLINE_BYTES = 512 * 1024
 """A document up to this size is read on the event loop."""
+PROJECTED_INLINE = 32 * 1024
+"""Lines up to this size are projected on the event loop."""
 
 
 class FeaturesView(AsyncApiView):
@@ -64,10 +68,12 @@ class FeaturesView(AsyncApiView):
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))
+        crs = await sync_to_async(read_source_crs, thread_sensitive=False)(request.GET) if request.GET else DEGREES
         store, public = await _target(layer, request.user)
+        rules = await alayer_rules(layer)
         result = IngestResult()
         try:
-            await _store(store, _reported(await read(request), layer, public), result)
+            await _store(store, _reported(await read(request, crs), layer, public), result, rules)
         except StreamError as error:
             return refusal(error, **(_counts(result) if result.total else {}))
         finally:
@@ -117,12 +123,12 @@ def _with_progress(slices: list[Sequence[Record]], progress: Progress) -> Iterat
     progress.done()
 
 
-async def _store(store: Store, slices: Slices, result: IngestResult) -> None:
+async def _store(store: Store, slices: Slices, result: IngestResult, rules: FeatureRules) -> None:
     runtime = running()
     if isinstance(slices, AsyncIterable) or (runtime is not None and runtime.hub.loop is asyncio.get_running_loop()):
-        await aingest_slices(store, slices, result)
+        await aingest_slices(store, slices, result, rules)
     else:  # no server: a test client, or a process before its first WebSocket
-        await sync_to_async(ingest)(store, chain.from_iterable(slices), result)
+        await sync_to_async(ingest)(store, chain.from_iterable(slices), result, rules)
 
 
 def _reader(kind: str) -> Any:
@@ -133,32 +139,53 @@ def _reader(kind: str) -> Any:
     raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS + LINES, "Accept-Post")
 
 
-async def _document(request: Request) -> list[Sequence[Record]]:
+async def _document(request: Request, crs: SourceCrs) -> list[Sequence[Record]]:
     """The features of a document, in slices."""
     if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
-        features = await sync_to_async(_features, thread_sensitive=False)(request)
+        features = await sync_to_async(_features, thread_sensitive=False)(request, crs)
     else:
-        features = _features(request)
+        body = read_body(request, conf.MAX_BODY_BYTES)
+        if crs == DEGREES and b'"crs"' not in body:
+            features = list(split_features(body))
+        else:  # projecting takes longer than reading
+            features = await sync_to_async(_split, thread_sensitive=False)(body, crs)
     return [features[start : start + SLICE] for start in range(0, len(features), SLICE)]
 
 
-def _features(request: Request) -> list[bytes]:
-    return list(split_features(read_body(request, conf.MAX_BODY_BYTES)))
+def _features(request: Request, crs: SourceCrs) -> list[RawFeature]:
+    return _split(read_body(request, conf.MAX_BODY_BYTES), crs)
 
 
-async def _lines(request: Request) -> Slices:
+def _split(body: bytes, crs: SourceCrs) -> list[RawFeature]:
+    return list(split_features(body, crs))
+
+
+async def _lines(request: Request, crs: SourceCrs) -> Slices:
     """The features of a stream of lines, chunk by chunk."""
     streamed: StreamedBody | None = getattr(request._request, "streamed_body", None)
-    return split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES) if streamed is None else _split_streamed(streamed)
+    if streamed is None:
+        return map(crs.texts_in_wgs84, split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES))
+    return _split_streamed(streamed, crs)
 
 
-async def _split_streamed(streamed: StreamedBody) -> AsyncIterator[Iterable[Record] | None]:
+async def _split_streamed(streamed: StreamedBody, crs: SourceCrs) -> AsyncIterator[Iterable[Record] | None]:
     splitter = LineSplitter(conf.MAX_FEATURE_BYTES)
     async for chunk in streamed:
-        yield None if chunk is None else splitter.feed(chunk)
-    yield splitter.end()
+        yield None if chunk is None else await _in_degrees(splitter.feed(chunk), crs)
+    yield await _in_degrees(splitter.end(), crs)
+
+
+async def _in_degrees(records: list[RawFeature], crs: SourceCrs) -> list[RawFeature]:
+    """The features in degrees; long ones are projected in a thread."""
+    if crs == DEGREES or not records:
+        return records
+    if sum(len(record) for record in records if isinstance(record, bytes)) <= PROJECTED_INLINE:
+        return crs.texts_in_wgs84(records)
+    return await sync_to_async(crs.texts_in_wgs84, thread_sensitive=False)(records)
 
 
 def _counts(result: IngestResult) -> dict[str, Any]:
     counts: dict[str, Any] = msgspec.to_builtins(result)
+    if not result.warnings:
+        del counts["warnings"]
     return counts

@@ -15,11 +15,13 @@ from streaming.core.errors import StreamError
 from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.presentation import Presentation, compile_presentation
 from streaming.engine.conf import conf
+from streaming.features.source_crs import SourceCrs
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
-PARAMETERS = ("bbox", "datetime", "filter", "filter-lang", "crs", "properties", "versions", "limit", "after")
+PARAMETERS = ("bbox", "center", "radius_m", "datetime", "filter", "filter-lang", "crs", "properties", "versions", "limit", "after")
 PRESENTATION = ("crs", "properties")
+PUBLISHING = ("crs",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
     bbox = given.get("bbox")
     spec = FilterSpec(
         bbox=None if bbox is None else _bbox(bbox),
+        center=_numbers(given, "center"),
+        radius_m=_radius(given),
         datetime=given.get("datetime"),
         filter=given.get("filter"),
         filter_lang=given.get("filter-lang"),
@@ -58,6 +62,11 @@ def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
 def read_presentation(parameters: QueryDict) -> Presentation:
     """The presentation of one feature. `StreamError`."""
     return _presentation(_single(parameters, PRESENTATION))
+
+
+def read_source_crs(parameters: QueryDict) -> SourceCrs:
+    """The CRS that the features of a body are in. `StreamError`. The first use of a CRS reads a database."""
+    return SourceCrs.of(_single(parameters, PUBLISHING).get("crs"))
 
 
 def after_parameter(key: str) -> str:
@@ -86,6 +95,21 @@ def _bbox(text: str) -> list[float]:
     except ValueError:
         raise StreamError("invalid_bbox", f"bbox must be west,south,east,north in degrees, not {text[:80]!r}") from None
     return [numbers[0], numbers[1], numbers[3], numbers[4]] if len(numbers) == 6 else numbers
+
+
+def _numbers(given: dict[str, str], name: str) -> list[float] | None:
+    text = given.get(name)
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise StreamError("invalid_circle", f"{name} must be numbers, not {text!r:.80}") from None
+
+
+def _radius(given: dict[str, str]) -> float | None:
+    numbers = _numbers(given, "radius_m")
+    if numbers is not None and len(numbers) != 1:
+        raise StreamError("invalid_circle", "radius_m must be one number of metres")
+    return None if numbers is None else numbers[0]
 
 
 def _limit(text: str | None) -> int:

@@ -54,7 +54,7 @@ _PAGE: dict[str, Any] = {
         },
     },
 }
-_DOCUMENT = {"oneOf": [_FEATURE, _COLLECTION]}
+_DOCUMENT = {"oneOf": [_FEATURE, _COLLECTION, {"type": "array", "items": _FEATURE}]}
 _PATCH = {
     "type": "object",
     "properties": {"geometry": _FEATURE["properties"]["geometry"], "properties": {"type": "object", "nullable": True}},
@@ -98,6 +98,7 @@ _SHOWN = [
     _query("crs", "CRS of the answer: `3857`, `EPSG:3857` or an OGC URI; axis order is easting, northing. Filters stay in degrees."),
     _query("properties", "Comma-separated names of the properties to send."),
 ]
+_SOURCE_CRS = _query("crs", "CRS of the coordinates in the body, whatever a member `crs` says; without both they are degrees.")
 CAN_FAIL = {
     401: OpenApiResponse(ErrorSerializer, "A token is needed, or this one is not valid any more."),
     403: OpenApiResponse(ErrorSerializer, "The user may not do this."),
@@ -152,6 +153,8 @@ LIST_FEATURES: dict[str, Any] = {
     "parameters": [
         _LAYER,
         _query("bbox", "`west,south,east,north` in degrees; west > east crosses the antimeridian."),
+        _query("center", "`longitude,latitude` of a circle in degrees, together with `radius_m`."),
+        _query("radius_m", "The circle's radius in metres, along the surface of the Earth.", float),
         _query("datetime", "An instant or interval (`2018-08-01T05:00:00Z/..`), judged on the layer's time property or on arrival."),
         _query("filter", "A CQL2 expression, for example `speed_kmh > 500 and callsign LIKE 'AFR%'`."),
         OpenApiParameter("filter-lang", str, OpenApiParameter.QUERY, enum=["cql2-text", "cql2-json"], default="cql2-text"),
@@ -172,10 +175,11 @@ POST_FEATURES: dict[str, Any] = {
     "as GeoJSON text sequence (RFC 8142). "
     "A feature that equals the stored one is `unchanged` and sent to nobody. A feature that is refused keeps no other out. "
     "A layer that does not exist is created if you have `streaming.add_layer`.",
-    "parameters": [_LAYER, _ENCODING],
+    "parameters": [_LAYER, _ENCODING, _SOURCE_CRS],
     "request": {
         GEOJSON: _DOCUMENT,
         "application/json": _DOCUMENT,
+        "application/vnd.geo+json": _DOCUMENT,
         "application/geo+json-seq": _TEXT,
         "application/x-ndjson": _TEXT,
         "application/jsonl": _TEXT,
@@ -202,8 +206,8 @@ PUT_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_put",
     "summary": "Add or replace a feature",
-    "parameters": [_LAYER, _ID, _ENCODING, *_CONDITIONS, TAG],
-    "request": {GEOJSON: _FEATURE, "application/json": _FEATURE},
+    "parameters": [_LAYER, _ID, _ENCODING, _SOURCE_CRS, *_CONDITIONS, TAG],
+    "request": {GEOJSON: _FEATURE, "application/json": _FEATURE, "application/vnd.geo+json": _FEATURE},
     "responses": {
         (200, GEOJSON): OpenApiResponse(_FEATURE, "It was there before."),
         (201, GEOJSON): OpenApiResponse(_FEATURE, "It is new."),

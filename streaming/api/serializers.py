@@ -19,7 +19,7 @@ from streaming.tiles.source_kinds import KIND_NAMES
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.tilesets import check_tileset
 
-LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features")
+LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features", "wrap_longitude")
 """Settings of a layer that are shown only to users who may change them."""
 TILESET_SETTINGS = ("permission", "source", "rescale", "colormap")
 """Settings of a tileset that are shown only to users who may change them."""
@@ -62,6 +62,9 @@ class CountsSerializer(serializers.Serializer[Any]):
     unchanged = serializers.IntegerField()
     refused = serializers.IntegerField()
     errors = RefusedFeatureSerializer(many=True, help_text="Of the first hundred refused.")  # type: ignore[assignment]
+    warnings = RefusedFeatureSerializer(
+        many=True, required=False, help_text="Of the first hundred features that were taken, but will not be found by their time."
+    )
 
 
 class AllRefusedSerializer(CountsSerializer, ErrorSerializer):

@@ -35,6 +35,8 @@ class Conditions(TypedDict, total=False):
 
     bbox: BBox | None  # (west, south, east, north) in degrees; west > east crosses the antimeridian
     geometry: Geometry | None  # a Polygon or MultiPolygon, in degrees
+    center: Sequence[float] | None  # (longitude, latitude) of a circle, in degrees, together with radius_m
+    radius_m: float | None  # its radius in metres, along the surface of the Earth
     filters: Filters | None  # properties and the text they must equal
     datetime: Interval | None  # an OGC interval, an instant, or (start, end) with None for an open end
     filter: str | Mapping[str, Any] | None  # CQL2: text as str, CQL2-JSON as a mapping
@@ -114,6 +116,10 @@ def _box(bbox: BBox) -> tuple[float, ...]:
     return tuple(float(edge) for edge in bbox)
 
 
+def _position(center: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(number) for number in center)
+
+
 def _geometry(geometry: Geometry) -> dict[str, Any]:
     return dict(geometry if isinstance(geometry, Mapping) else geometry.__geo_interface__)
 
@@ -156,4 +162,11 @@ def _deltas(delta: bool | Sequence[str]) -> list[str] | None:
     return names or None
 
 
-_CONVERSIONS: dict[str, Any] = {"bbox": _box, "geometry": _geometry, "filters": _pairs, "datetime": _interval, "properties": list}
+_CONVERSIONS: dict[str, Any] = {
+    "bbox": _box,
+    "geometry": _geometry,
+    "center": _position,
+    "filters": _pairs,
+    "datetime": _interval,
+    "properties": list,
+}

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from streaming.core.cql2_functions import FUNCTIONS, is_function
+from streaming.core.cql2_rewrite import box_geometry
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
@@ -34,9 +36,10 @@ OPERATORS: dict[str, tuple[str, tuple[str, ...]]] = {
     "between": ("truth", ("scalar", "scalar", "scalar")),
     "in": ("truth", ("scalar", "list")),
     "isNull": ("truth", ("any",)),
-    **dict.fromkeys(("casei", "accenti"), ("scalar", ("scalar",))),
+    **dict.fromkeys(FUNCTIONS, ("scalar", ("scalar",))),
     **dict.fromkeys(("+", "-", "*", "/", "^", "%", "div"), ("scalar", _SCALARS)),
     **{f"s_{name}": ("truth", ("geometry", "geometry")) for name in _SPATIAL},
+    "s_dwithin": ("truth", ("geometry", "geometry", "scalar")),
     **{f"t_{name}": ("truth", ("time", "time")) for name in _TEMPORAL},
     **{f"a_{name}": ("truth", ("list", "list")) for name in _ARRAY},
 }
@@ -52,7 +55,7 @@ _NAMES = {
 
 
 def check_expression(tree: Any) -> frozenset[str]:
-    """The first part of every property name in the expression. StreamError invalid_filter if it is no condition."""
+    """Every property name in the expression, and its first part if it has a dot. StreamError invalid_filter if it is no condition."""
     checker = _Checker()
     checker.check(tree, "truth", "the filter")
     return frozenset(checker.names)
@@ -92,6 +95,8 @@ class _Checker:
 
     def _operator(self, node: dict[str, Any]) -> tuple[str, ...]:
         name, arguments = node["op"], node.get("args") or []
+        if is_function(name):
+            name = name.lower()
         if name not in OPERATORS:
             raise _refusal(f"there is no operator or function {name!r:.80}")
         result, wanted = OPERATORS[name]
@@ -103,7 +108,7 @@ class _Checker:
         return (result,)
 
     def _property(self, node: dict[str, Any]) -> tuple[str, ...]:
-        self.names.add(node["property"].partition(".")[0])
+        self.names |= {node["property"], node["property"].partition(".")[0]}
         return ()
 
     def _moment(self, node: dict[str, Any]) -> tuple[str, ...]:
@@ -123,6 +128,7 @@ class _Checker:
     def _bbox(self, node: dict[str, Any]) -> tuple[str, ...]:
         if len(node["bbox"]) != 4:
             raise _refusal("BBOX takes 4 numbers: west, south, east, north")
+        box_geometry(node["bbox"])
         return ("geometry",)
 
     def _geometry(self, node: dict[str, Any]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _KINDS = (
     ErrorKind("bad_request", 400, False, "the message is understood but something in it is missing or of the wrong type"),
     ErrorKind("invalid_bbox", 400, False, "the box is not four finite numbers within the world, south below north"),
     ErrorKind("invalid_geometry", 400, False, "the geometry is not a valid GeoJSON geometry of a kind that is accepted here"),
+    ErrorKind("invalid_circle", 400, False, "the circle is not a centre within the world with a radius in metres"),
     ErrorKind("invalid_datetime", 400, False, "the time interval cannot be read"),
     ErrorKind("invalid_filter", 400, False, "the attribute filter or CQL2 expression cannot be read"),
     ErrorKind("invalid_crs", 400, False, "the coordinate reference system does not exist or cannot be reached from WGS 84"),

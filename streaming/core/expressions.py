@@ -1,8 +1,9 @@
 """CQL2 expressions (OGC 21-065r2), by the `cql2` library, made safe for a server.
 
 The library's parser can be made to overflow the stack or to run for ever, and its own `validate` takes a tenth of a second at best. So a
-text is measured before it is parsed (`cql2_guard`), and what was parsed is checked here (`cql2_check`). What the library cannot decide
-(a missing property, a text compared with a number) does not match. A compiled expression asks only for the members it names.
+text is measured before it is parsed (`cql2_guard`), what was parsed is checked (`cql2_check`), and rewritten where the library's answers
+would not be those of other filters (`cql2_rewrite`). What cannot be decided (a missing property, a text compared with a number) does not
+match. A compiled expression asks only for the members it names.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import Any
 import cql2
 import msgspec
 
+from streaming.core.cql2_bounds import bounding_boxes, places
 from streaming.core.cql2_check import check_expression
 from streaming.core.cql2_guard import MAX_NESTING, check_text
+from streaming.core.cql2_rewrite import Computed, rewrite
 from streaming.core.errors import StreamError
 from streaming.core.json_values import NotJson, as_json
 
@@ -27,17 +30,28 @@ LANGUAGES = ("cql2-text", "cql2-json")
 
 
 class Expression:
-    """A checked CQL2 expression. `text` is equal for expressions of equal meaning in either language."""
+    """A checked CQL2 expression. `text` is equal for expressions of equal meaning in either language.
 
-    __slots__ = ("_matches", "names", "text")
+    `names` are the members it asks for, `places` those it asks for a geometry. It is true of no feature outside `boxes` (None: of any).
+    """
 
-    def __init__(self, parsed: cql2.Expr, tree: Any, names: frozenset[str]) -> None:
+    __slots__ = ("_computed", "_matches", "boxes", "names", "places", "text")
+
+    def __init__(self, parsed: cql2.Expr, tree: Any, names: frozenset[str], computed: tuple[Computed, ...] = ()) -> None:
         self._matches: Callable[[dict[str, Any]], bool] = parsed.matches
+        self._computed = computed
         self.text = msgspec.json.encode(tree, order="sorted").decode()
         self.names = tuple(sorted(names))
+        self.places = places(tree)
+        self.boxes = bounding_boxes(tree)
 
     def matches(self, members: dict[str, Any]) -> bool:
         """Is the expression true of these members? Not if it cannot be decided."""
+        if self._computed:
+            members = dict(members)
+            for name, value in self._computed:
+                if (found := value(members)) is not None:
+                    members[name] = found
         try:
             return self._matches(members)
         except Exception as error:
@@ -69,7 +83,11 @@ def _compiled(text: str, language: str) -> Expression:
         tree = parsed.to_json()
     except Exception as error:  # noqa: BLE001 (cql2 raises Exception itself for a geometry it cannot build)
         raise StreamError("invalid_filter", f"the filter is not {language}: {_place(str(error), text)}") from None
-    return Expression(parsed, tree, check_expression(tree))
+    names = check_expression(tree)
+    rewritten, computed = rewrite(tree, names)
+    if rewritten != tree:
+        parsed = cql2.parse_json(msgspec.json.encode(rewritten).decode())
+    return Expression(parsed, tree, names, computed)
 
 
 def _json(expression: dict[str, Any]) -> str:

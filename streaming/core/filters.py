@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from streaming.core.attributes import canonical_pairs, join, pairs_condition
 from streaming.core.bbox import Box
+from streaming.core.circle import compile_circle
 from streaming.core.datetimes import Interval, microseconds, parse_interval
 from streaming.core.expressions import Expression, compile_expression
 from streaming.core.items import Item
-from streaming.core.spatial import Region, compile_bbox, compile_geometry, intersect_boxes
+from streaming.core.spatial import Region, circle_region, compile_bbox, compile_geometry, intersect_boxes
 
 Predicate = Callable[[Item], bool]
 
@@ -33,6 +35,8 @@ class FilterSpec:
     filter: str | dict[str, Any] | None = None
     filter_lang: str | None = None
     time_property: str | None = None
+    center: Sequence[float] | None = None
+    radius_m: float | None = None
 
 
 class Filter:
@@ -51,7 +55,7 @@ class Filter:
 
 
 def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter:
-    """StreamError invalid_bbox, invalid_geometry, invalid_datetime or invalid_filter, with what is wrong and where."""
+    """StreamError invalid_bbox, invalid_geometry, invalid_circle, invalid_datetime or invalid_filter, with what is wrong and where."""
     regions = _regions(spec, max_vertices)
     pairs = canonical_pairs(spec.filters)
     interval = None if spec.datetime is None else parse_interval(spec.datetime)
@@ -69,7 +73,11 @@ def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter
         pairs,
         expression and expression.text,
     )
-    return Filter(key, _bounds(regions), join(predicates), costly=expression is not None or spec.geometry is not None)
+    bounds = [region.boxes for region in regions]
+    if expression is not None and expression.boxes is not None:
+        bounds.append(expression.boxes)
+    costly = expression is not None or spec.geometry is not None or spec.center is not None
+    return Filter(key, reduce(intersect_boxes, bounds) if bounds else None, join(predicates), costly)
 
 
 def _regions(spec: FilterSpec, max_vertices: int) -> list[Region]:
@@ -78,15 +86,9 @@ def _regions(spec: FilterSpec, max_vertices: int) -> list[Region]:
         regions.append(compile_bbox(spec.bbox))
     if spec.geometry is not None:
         regions.append(compile_geometry(spec.geometry, max_vertices))
+    if spec.center is not None or spec.radius_m is not None:
+        regions.append(circle_region(compile_circle(spec.center, spec.radius_m)))
     return regions
-
-
-def _bounds(regions: list[Region]) -> tuple[Box, ...] | None:
-    if not regions:
-        return None
-    if len(regions) == 1:
-        return regions[0].boxes
-    return intersect_boxes(regions[0].boxes, regions[1].boxes)
 
 
 def _during(interval: Interval, time_property: str | None) -> Predicate:
@@ -109,15 +111,15 @@ def _on_properties(condition: Callable[[dict[str, Any]], bool]) -> Predicate:
 
 
 def _on_feature(expression: Expression) -> Predicate:
-    """A property of the feature goes before the members `id` and `geometry` of the same name."""
-    names, matches = expression.names, expression.matches
+    """A property of the feature goes before the members `id` and `geometry` of the same name, but not in spatial functions."""
+    names, matches, places = expression.names, expression.matches, expression.places
 
     def on_feature(item: Item) -> bool:
         feature = item.feature
         properties = feature.get("properties") or {}
         members = {name: properties[name] for name in names if name in properties}
         for name in outside:
-            if name not in members and name in feature:
+            if name in feature and (name not in members or name in places):
                 members[name] = feature[name]
         return matches(members)
 

@@ -63,7 +63,22 @@ def make_transformer(code: int) -> Transformer | str:
         return f"EPSG:{code} does not exist or cannot be reached from WGS 84"
 
 
+def transformer_from(code: int) -> Transformer:
+    """From easting, northing of an EPSG code to longitude, latitude; made once. StreamError invalid_crs."""
+    transformer = _build_inverse(code)
+    if isinstance(transformer, str):
+        raise StreamError("invalid_crs", transformer)
+    return transformer
+
+
+def _make_inverse(code: int) -> Transformer | str:
+    """The way back, on its own: pyproj chooses the operation anew, as GDAL does."""
+    forward = make_transformer(code)
+    return forward if isinstance(forward, str) else Transformer.from_crs(CRS.from_epsg(code).to_2d(), WGS84, always_xy=True)
+
+
 _build = lru_cache(MAX_CACHED_CRS)(make_transformer)
+_build_inverse = lru_cache(MAX_CACHED_CRS)(_make_inverse)
 
 
 def project(feature: dict[str, Any], transformer: Transformer) -> None:

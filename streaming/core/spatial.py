@@ -1,4 +1,4 @@
-"""The spatial conditions of a filter: a box, a polygon.
+"""The spatial conditions of a filter: a box, a polygon, a circle.
 
 Points, nearly all of a stream, are decided by comparisons of numbers. Everything else is compared by its bounds first and,
 where these leave it open, exactly by shapely. Edges count as inside. The plane is longitude x latitude: a shape that crosses the
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from streaming.core.bbox import Box, check_bbox
+from streaming.core.circle import Circle
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry
 from streaming.core.items import Item
@@ -57,6 +58,26 @@ def compile_geometry(geometry: Any, max_vertices: int) -> Region:
     if (vertices := sum(map(len, rings))) > max_vertices:
         raise StreamError("invalid_geometry", f"geometry: has {vertices:,} vertices, more than the {max_vertices:,} allowed; simplify it")
     return _polygon_region(text)
+
+
+def circle_region(circle: Circle) -> Region:
+    """What is in a circle, by geodesic distance."""
+
+    def matches(item: Item) -> bool:
+        bounds = item.box
+        if bounds is None or not any(map(bounds_meet, circle.boxes, repeat(bounds))):
+            return False
+        if item.is_point:
+            return circle.has_point(bounds[0], bounds[1])
+        geometry = item.geometry
+        return geometry is not None and circle.touches(geometry)
+
+    return Region(("circle", *circle[:3]), circle.boxes, matches)
+
+
+def bounds_meet(one: Box, other: Box) -> bool:
+    """Whether two boxes, neither of which crosses the antimeridian, have a place in common."""
+    return one[0] <= other[2] and one[2] >= other[0] and one[1] <= other[3] and one[3] >= other[1]
 
 
 def rectangle(box: Box) -> BaseGeometry:

@@ -39,7 +39,7 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
         (
             "Features",
             {
-                "fields": ("time_property", "ttl_seconds", "max_features", "log_length"),
+                "fields": ("time_property", "wrap_longitude", "ttl_seconds", "max_features", "log_length"),
                 "description": "How much the layer keeps. The log lets a client that was away catch up.",
             },
         ),

@@ -24,7 +24,8 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH
 from streaming.engine.conf import conf
 
-from .splitting import RawFeature, split_documents, split_lines
+from .source_crs import SourceCrs
+from .splitting import DEGREES, RawFeature, split_documents, split_lines, without_preamble
 
 CHUNK = 1 << 18
 _GZIP = b"\x1f\x8b"
@@ -34,12 +35,13 @@ _COLLECTION = re.compile(rb'"FeatureCollection"|"features"')
 
 
 class FeatureFile:
-    """A file or a pipe of features, to be read once. OSError if there is no such file.
+    """A file or a pipe of features, to be read once. OSError if there is no such file. The features come in degrees.
 
     `position` of `size` bytes have been read; `size` is None for a pipe.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, crs: SourceCrs = DEGREES) -> None:
+        self._crs = crs
         self.name = "standard input" if path == "-" else path
         source = cast(BinaryIO, sys.stdin.buffer) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115 (closed by __exit__)
         self._counted = _Counted(source)
@@ -63,9 +65,9 @@ class FeatureFile:
         rest = chain(head, chunks)
         try:
             if _is_lines(b"".join(head), complete):
-                yield from filter(None, split_lines(rest, conf.MAX_FEATURE_BYTES))
+                yield from filter(None, map(self._crs.texts_in_wgs84, split_lines(rest, conf.MAX_FEATURE_BYTES)))
             else:
-                yield from _grouped(split_documents(rest, conf.MAX_BODY_BYTES))
+                yield from _grouped(split_documents(rest, conf.MAX_BODY_BYTES, self._crs))
         except _DAMAGED as error:
             yield [StreamError("invalid_feature", f"the file is damaged from here on: {error}")]
 
@@ -76,8 +78,7 @@ class FeatureFile:
     def _chunks(self) -> Iterator[bytes]:
         buffered = io.BufferedReader(self._counted, CHUNK)
         stream = cast(Any, gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == _GZIP else buffered)
-        while chunk := stream.read1(CHUNK):
-            yield chunk
+        yield from _without_preamble(iter(lambda: stream.read1(CHUNK), b""))
 
 
 class _Counted(io.RawIOBase):
@@ -130,6 +131,18 @@ def _size(source: BinaryIO) -> int | None:
     except OSError:  # not a file of the operating system
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _without_preamble(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The chunks without a byte order mark and comments before the first record."""
+    start = b""
+    for chunk in chunks:
+        start = without_preamble(start + chunk)
+        if start[:1] not in (b"", b"#", b"/", b"\xef") or len(start) > conf.MAX_FEATURE_BYTES:
+            break
+    if start:
+        yield start
+    yield from chunks
 
 
 def _head(chunks: Iterator[bytes]) -> tuple[list[bytes], bool]:

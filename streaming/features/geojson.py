@@ -8,13 +8,19 @@ published feature passes here; each microsecond counts.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
-from streaming.core.geometry import GeometryError, check_geometry
+from streaming.core.geometry import GeometryError, OutsideWorld, check_geometry, is_empty
 from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, why_not_json
+from streaming.core.wrapping import wrap_geometry
+
+from .source_crs import names_crs, own_crs
+from .splitting import wrong_type
 
 MAX_BYTES = 1 << 20
 MAX_ID = 256
@@ -26,14 +32,35 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
-def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tuple[str, bytes]:
-    """The key (JSON text of the id) and the canonical bytes of a feature. StreamError invalid_feature or too_large.
+@dataclass(frozen=True, slots=True)
+class FeatureRules:
+    """How the features of a layer are read: what they may have, and what is made of it."""
 
-    A missing `properties` becomes null; foreign members are kept. A dict is copied, never changed.
+    wrap_longitude: bool = False
+    """Longitudes beyond 180 degrees are brought back into the world; else they are refused."""
+    time_property: str | None = None
+    """A feature whose property of this name is no time is taken with a warning."""
+
+
+DEFAULT_RULES = FeatureRules()
+
+
+def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES, rules: FeatureRules = DEFAULT_RULES) -> tuple[str, bytes]:
+    """The key (JSON text of the id) and the canonical bytes of a feature. StreamError invalid_feature, invalid_crs or too_large.
+
+    A missing `properties` becomes null, an empty geometry too; coordinates of another CRS, if the member `crs` names one, become
+    degrees. Other foreign members are kept. A dict is copied, never changed.
     """
+    return read_feature(raw, max_bytes, rules)[:2]
+
+
+def read_feature(raw: bytes | dict[str, Any], max_bytes: int, rules: FeatureRules) -> tuple[str, bytes, str | None]:
+    """The same, and a warning: what can be stored, but will not be found by everything that might be meant to find it."""
     try:
         feature = _plain_feature(raw) if isinstance(raw, dict) else decode_feature(raw, max_bytes)
-        key = _checked_key(feature)
+        if (not isinstance(raw, bytes) or b'"crs"' in raw) and names_crs(feature):
+            feature = own_crs(feature)
+        key = _checked_key(feature, rules)
         value = _encode(feature)
     except (GeometryError, NotJson) as error:
         raise StreamError("invalid_feature", str(error)) from None
@@ -41,7 +68,7 @@ def parse_feature(raw: bytes | dict[str, Any], max_bytes: int = MAX_BYTES) -> tu
         raise StreamError("invalid_feature", "a text holds half a surrogate pair (half an emoji), which UTF-8 cannot express") from None
     if len(value) > max_bytes:
         raise _too_large(len(value), max_bytes)
-    return key, value
+    return key, value, _warning(feature, rules.time_property) if rules.time_property else None
 
 
 def feature_id(key: str) -> str | int:
@@ -83,18 +110,41 @@ def _check_members_depth(feature: dict[str, Any]) -> None:
             check_depth(member, name)
 
 
-def _checked_key(feature: dict[str, Any]) -> str:
+def _warning(feature: dict[str, Any], time_property: str) -> str | None:
+    time = (feature["properties"] or {}).get(time_property)
+    if time is None or microseconds(time) is not None:
+        return None
+    return f"properties.{time_property}: {time!r:.40} is no time, so no condition on times finds the feature"
+
+
+def _checked_key(feature: dict[str, Any], rules: FeatureRules) -> str:
     if feature.get("type") != "Feature":
-        raise StreamError("invalid_feature", f"type: must be 'Feature', not {feature.get('type')!r:.40}")
+        raise StreamError("invalid_feature", wrong_type(feature.get("type")))
     if "geometry" not in feature:
         raise StreamError("invalid_feature", "geometry: missing (null says that the feature has no place)")
     if feature["geometry"] is not None:
-        check_geometry(feature["geometry"])
+        _check_geometry(feature, rules)
     if type(feature.setdefault("properties", None)) not in (dict, type(None)):
         raise StreamError("invalid_feature", "properties: must be an object or null")
     if "bbox" in feature:
         _check_bbox(feature["bbox"])
     return key_of(feature.get("id"))
+
+
+def _check_geometry(feature: dict[str, Any], rules: FeatureRules) -> None:
+    geometry = feature["geometry"]
+    try:
+        check_geometry(geometry)
+    except OutsideWorld:
+        if not rules.wrap_longitude:
+            raise
+        feature["geometry"] = wrapped = wrap_geometry(geometry)
+        check_geometry(wrapped)
+        feature.pop("bbox", None)
+    except GeometryError:
+        if not is_empty(geometry):
+            raise
+        feature["geometry"] = None
 
 
 def key_of(identity: Any) -> str:

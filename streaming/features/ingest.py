@@ -17,7 +17,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Put, PutResult
 from streaming.engine.conf import conf
 
-from .geojson import parse_feature
+from .geojson import DEFAULT_RULES, FeatureRules, read_feature
 from .versions import MENTIONED, conflict, take_condition
 
 MAX_ERRORS = 100
@@ -43,13 +43,17 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class IngestResult:
-    """Counts of features that were added, updated, unchanged and refused; the reasons of the first hundred refusals."""
+    """Counts of features that were added, updated, unchanged and refused; the reasons of the first hundred refusals.
+
+    `warnings` are the first hundred features that were taken although something in them cannot be read.
+    """
 
     added: int = 0
     updated: int = 0
     unchanged: int = 0
     refused: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -62,13 +66,18 @@ class IngestResult:
         if len(self.errors) < MAX_ERRORS:
             self.errors.append({"index": index, "code": code, "message": message, **more})
 
+    def warn(self, index: int, code: str, message: str) -> None:
+        """Keep what is wrong with a feature that is taken."""
+        if len(self.warnings) < MAX_ERRORS:
+            self.warnings.append({"index": index, "code": code, "message": message})
 
-def ingest(feed: Store, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+
+def ingest(feed: Store, records: Iterable[Record], result: IngestResult | None = None, rules: FeatureRules = DEFAULT_RULES) -> IngestResult:
     """Store features; records are GeoJSON texts, dicts, or the error that a record was already refused with.
 
     A `result` that is given is added to. It counts what was stored even if Redis fails halfway.
     """
-    batch = _Batch(result)
+    batch = _Batch(result, rules)
     for record in records:
         if batch.add(record):
             batch.stored(feed.put_sync(batch.items))
@@ -77,17 +86,21 @@ def ingest(feed: Store, records: Iterable[Record], result: IngestResult | None =
     return batch.result
 
 
-async def aingest(feed: Store, records: Iterable[Record], result: IngestResult | None = None) -> IngestResult:
+async def aingest(
+    feed: Store, records: Iterable[Record], result: IngestResult | None = None, rules: FeatureRules = DEFAULT_RULES
+) -> IngestResult:
     """`ingest` on the event loop, in slices of `SLICE` records."""
-    return await aingest_slices(feed, _slices(records), result)
+    return await aingest_slices(feed, _slices(records), result, rules)
 
 
-async def aingest_slices(feed: Store, slices: Slices, result: IngestResult | None = None) -> IngestResult:
+async def aingest_slices(
+    feed: Store, slices: Slices, result: IngestResult | None = None, rules: FeatureRules = DEFAULT_RULES
+) -> IngestResult:
     """`ingest` on the event loop for records that come in slices; between two slices other tasks run.
 
     A slice that is None means that none came for a moment: then the records that wait for their batch are stored.
     """
-    batch = _Batch(result)
+    batch = _Batch(result, rules)
     if isinstance(slices, AsyncIterable):
         async for some in slices:
             await _ingest_slice(feed, batch, some)
@@ -113,7 +126,8 @@ async def _ingest_slice(feed: Store, batch: _Batch, records: Iterable[Record] | 
 class _Batch:
     """Checked features that wait to be stored together; `result` counts the outcomes."""
 
-    def __init__(self, result: IngestResult | None) -> None:
+    def __init__(self, result: IngestResult | None, rules: FeatureRules) -> None:
+        self._rules = rules
         self.result = IngestResult() if result is None else result
         self.items: list[Put] = []
         self._indexes: list[int] = []
@@ -131,13 +145,15 @@ class _Batch:
             condition = ""
             if type(record) is not bytes or MENTIONED in record:
                 record, condition = take_condition(record)
-            item = parse_feature(record, self._max_feature)
+            key, value, warning = read_feature(record, self._max_feature, self._rules)
         except StreamError as error:
             self.result.refuse(index, error.code, error.message)
             return False
-        self.items.append((*item, condition) if condition else item)
+        if warning is not None:
+            self.result.warn(index, "unreadable_time", warning)
+        self.items.append((key, value, condition) if condition else (key, value))
         self._indexes.append(index)
-        self._bytes += len(item[1])
+        self._bytes += len(value)
         return len(self.items) == MAX_BATCH or self._bytes >= MAX_BATCH_BYTES
 
     def stored(self, put: PutResult) -> None:

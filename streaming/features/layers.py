@@ -16,6 +16,8 @@ from streaming.core.redis import refusing, sync_redis
 from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer
 
+from .geojson import DEFAULT_RULES, FeatureRules
+
 logger = logging.getLogger(__name__)
 
 
@@ -29,6 +31,12 @@ class LayerSettings:
     permission: str
     time_property: str | None
     options: FeedOptions
+    wrap_longitude: bool = False
+
+    @property
+    def rules(self) -> FeatureRules:
+        """How its features are read."""
+        return FeatureRules(self.wrap_longitude, self.time_property)
 
     def readable_by(self, user: Any) -> bool:
         """Whether the user may read it. May ask the database for permissions."""
@@ -44,12 +52,29 @@ class LayerSettings:
             permission=layer.permission or "streaming.view_layer",
             time_property=layer.time_property or None,
             options=FeedOptions(layer.log_length, layer.max_features, layer.ttl_seconds),
+            wrap_longitude=layer.wrap_longitude,
         )
 
 
 def layer_feed(layer: LayerSettings) -> Feed:
     """The feed that holds a layer's features."""
     return Feed(f"layer:{layer.name}", layer.options)
+
+
+def layer_rules(name: str) -> FeatureRules:
+    """How the features of a layer are read, which need not exist yet."""
+    try:
+        return catalogue.get_sync(name).rules
+    except StreamError:
+        return DEFAULT_RULES
+
+
+async def alayer_rules(name: str) -> FeatureRules:
+    """`layer_rules` for coroutines."""
+    try:
+        return (await catalogue.get(name)).rules
+    except StreamError:
+        return DEFAULT_RULES
 
 
 def feature_counts(names: Sequence[str]) -> dict[str, int]:

@@ -27,9 +27,10 @@ from streaming.core.feed import PutResult
 
 from .events import apublish_event, publish_event
 from .geojson import key_of
-from .ingest import IngestResult, aingest, ingest
+from .ingest import IngestResult, Record, aingest, ingest
 from .layer_creation import aensure_layer, afeature_store, ensure_layer, feature_store
-from .layers import catalogue, layer_feed
+from .layers import alayer_rules, catalogue, layer_feed, layer_rules
+from .source_crs import SourceCrs
 from .versions import condition_of, conflict
 
 __all__ = ["adelete", "aensure_layer", "apublish", "apublish_event", "delete", "ensure_layer", "publish", "publish_event"]
@@ -46,12 +47,12 @@ def publish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
     A Feature with the member `if_version` is stored only if it replaces that version (its ETag over HTTP), or if that
     is None and it is new; else it is refused as `precondition_failed`. The member itself is not stored.
     """
-    return _checked(features, ingest(feature_store(layer), _records(features)))
+    return _checked(features, ingest(feature_store(layer), _records(features), rules=layer_rules(layer)))
 
 
 async def apublish(layer: str, features: Feature | Iterable[Feature]) -> IngestResult:
     """`publish` for coroutines."""
-    return _checked(features, await aingest(await afeature_store(layer), _records(features)))
+    return _checked(features, await aingest(await afeature_store(layer), _records(features), rules=await alayer_rules(layer)))
 
 
 def delete(layer: str, *ids: str | int, if_version: str | None = None) -> int:
@@ -79,12 +80,11 @@ def _deleted(result: PutResult) -> int:
     return result.count("deleted")
 
 
-def _records(features: Feature | Iterable[Feature]) -> Iterable[Feature]:
+def _records(features: Feature | Iterable[Feature]) -> Iterable[Record]:
     if not isinstance(features, dict):
         return features
     if features.get("type") == "FeatureCollection":
-        collection: Iterable[Feature] = features.get("features") or []
-        return collection
+        return SourceCrs().within(features.get("crs")).in_wgs84(features.get("features") or [])
     return [features]
 
 

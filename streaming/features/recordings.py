@@ -16,18 +16,19 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streaming.core.datetimes import microseconds
+from streaming.core.datetimes import SECONDS_BELOW, microseconds
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
 from .feature_file import FeatureFile, with_id_from
-from .geojson import feature_id, key_of, parse_feature
+from .geojson import DEFAULT_RULES, FeatureRules, feature_id, key_of, parse_feature
 from .ingest import IngestResult
 from .recorded_changes import read_change
+from .source_crs import SourceCrs
+from .splitting import DEGREES
 
 WINDOW = 100_000
 TIME_PROPERTIES = ("datetime", "time", "timestamp", "date")
-_SECONDS_BELOW = 1e11  # as seconds the year 5138, as milliseconds 1973
 _SPACING = 0.15  # degrees from the original to its first copy
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
@@ -69,11 +70,13 @@ class Recording:
     until: float = float("inf")
     multiply: int = 1
     window: int = WINDOW
+    crs: SourceCrs = DEGREES
+    rules: FeatureRules = DEFAULT_RULES
     refused: IngestResult = field(default_factory=IngestResult)
 
     def __iter__(self) -> Iterator[TimedFeature]:
         self.refused = IngestResult()
-        with FeatureFile(self.path) as file:
+        with FeatureFile(self.path, self.crs) as file:
             for feature in _in_order(self._features(file), self.window):
                 if self.start <= feature.time <= self.until:
                     yield from _with_copies(feature, self.multiply) if self.multiply > 1 else (feature,)
@@ -93,46 +96,29 @@ class Recording:
         change = read_change(record)
         if change is None:
             return None
-        time = parse_time(change.recorded)
+        time = microseconds(change.recorded)
         if time is None:
             raise StreamError("invalid_feature", f"recorded: not a time: {change.recorded!r:.40}")
         if change.type == "deleted":
             return TimedFeature(time, index, key_of(change.id), None, change.layer)
         if isinstance(change.feature, msgspec.UnsetType):
             raise StreamError("invalid_feature", "feature: missing")
-        key, value = parse_feature(bytes(change.feature), conf.MAX_FEATURE_BYTES)
+        key, value = parse_feature(bytes(change.feature), conf.MAX_FEATURE_BYTES, self.rules)
         return TimedFeature(time, index, key, value, change.layer)
 
     def _timed(self, record: bytes, index: int) -> TimedFeature:
-        key, value = parse_feature(record, conf.MAX_FEATURE_BYTES)
+        key, value = parse_feature(record, conf.MAX_FEATURE_BYTES, self.rules)
         return TimedFeature(self._time(value), index, key, value)
 
     def _time(self, value: bytes) -> int:
         properties = _decode_properties(value).properties or {}
         if self.time_property is None:
             self.time_property = _detect(properties)
-        time = parse_time(properties.get(self.time_property)) if self.time_property else None
+        time = microseconds(properties.get(self.time_property)) if self.time_property else None
         if time is None:
             where = f"in the property {self.time_property!r}" if self.time_property else f"in any of {', '.join(TIME_PROPERTIES)}"
             raise StreamError("invalid_feature", f"there is no time {where} (name it with --time-property)")
         return time
-
-
-def parse_time(value: object) -> int | None:
-    """Microseconds since 1970 of a time: a text (UTC if it names no zone), or seconds or milliseconds since 1970.
-
-    None for anything else.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _SECONDS_BELOW:
-        value = value * 1000
-    exact = microseconds(value)
-    if exact is not None or not isinstance(value, str):
-        return exact
-    try:
-        read = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return microseconds((read if read.tzinfo else read.replace(tzinfo=UTC)).isoformat())
 
 
 def with_time(value: bytes, time_property: str, time: int) -> bytes:
@@ -141,13 +127,13 @@ def with_time(value: bytes, time_property: str, time: int) -> bytes:
     before = feature["properties"][time_property]
     after: Any = datetime.fromtimestamp(time / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if not isinstance(before, str):
-        after = time / 1e6 if abs(before) < _SECONDS_BELOW else time // 1000
+        after = time / 1e6 if abs(before) < SECONDS_BELOW else time // 1000
     feature["properties"][time_property] = after
     return msgspec.json.encode(feature, order="sorted")
 
 
 def _detect(properties: dict[str, Any]) -> str | None:
-    return next((name for name in TIME_PROPERTIES if parse_time(properties.get(name)) is not None), None)
+    return next((name for name in TIME_PROPERTIES if microseconds(properties.get(name)) is not None), None)
 
 
 def _in_order(features: Iterator[TimedFeature], window: int) -> Iterator[TimedFeature]:

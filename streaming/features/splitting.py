@@ -15,12 +15,22 @@ from typing import Any
 
 import msgspec
 
+from streaming.core.coordinates import DEPTHS
 from streaming.core.errors import StreamError
 from streaming.core.json_values import half_surrogate_pair
+
+from .source_crs import SourceCrs
 
 RawFeature = bytes | StreamError
 """The text of one feature, or the refusal of a record that cannot be one."""
 
+PROJECTED_TOGETHER = 500
+DEGREES = SourceCrs()
+GEOMETRY_TYPES = (*DEPTHS, "GeometryCollection")
+
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+_TOO_LATE = "the member stands behind the features, which were read as degrees; publish them again and name the CRS (--crs, ?crs=)"
+_PREAMBLE = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n])*(?:(?://|#)[^\n]*\n[ \t\r\n]*)*")
 _NO_JSON_NUMBER = re.compile(rb"NaN|Infinity")
 _SEPARATOR = b"\x1e"
 _BLANK = b" \t\r\n"
@@ -29,41 +39,73 @@ _skip_blanks = re.compile(r"[ \t\r\n]*").match
 _skip_to_document = re.compile("[ \t\r\n\x1e\ufeff]*").match
 
 
+class LateCrs(StreamError):
+    """A document names its CRS when its features have been read as degrees."""
+
+    def __init__(self, crs: SourceCrs) -> None:
+        super().__init__("invalid_crs", f"crs: {_TOO_LATE}")
+        self.crs = crs
+
+
 class _Document(msgspec.Struct):
     type: str | None = None
     features: list[msgspec.Raw] | None = None
+    crs: Any = None
 
 
-_decode_document = msgspec.json.Decoder(_Document).decode
+_decode_document = msgspec.json.Decoder(_Document | list[msgspec.Raw]).decode
 
 
-def split_features(body: bytes) -> Iterator[bytes]:
-    """The features of one JSON document, a Feature or a FeatureCollection. StreamError invalid_feature.
+def split_features(body: bytes, crs: SourceCrs = DEGREES) -> Iterator[RawFeature]:
+    """The features of one JSON document, in degrees: a Feature, a FeatureCollection or a list of features.
+
+    StreamError invalid_feature or invalid_crs.
 
     Many libraries write NaN and Infinity, which JSON does not have, or cut an emoji into half a surrogate pair. Such a
     feature comes out as it is, and is refused alone later.
     """
+    body = without_preamble(body)
     try:
         document = _decode_document(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        features = _split_leniently(body)
+        features = _split_leniently(body, crs)
         if features is not None:
             return iter(features)
         raise StreamError("invalid_feature", f"not a GeoJSON Feature or FeatureCollection: {error}") from None
+    if isinstance(document, list):
+        return _in_degrees(map(bytes, document), crs)
     if document.type == "Feature":
-        return iter((body,))
+        return _in_degrees((body,), crs)
     if document.type != "FeatureCollection":
-        raise StreamError("invalid_feature", f"type: must be 'Feature' or 'FeatureCollection', not {document.type!r:.40}")
+        raise StreamError("invalid_feature", wrong_type(document.type))
     if document.features is None:
         raise StreamError("invalid_feature", "features: a FeatureCollection needs a list of features")
-    return map(bytes, document.features)
+    return _in_degrees(map(bytes, document.features), crs.within(document.crs))
 
 
-def _split_leniently(body: bytes) -> list[bytes] | None:
+def without_preamble(body: bytes) -> bytes:
+    """What follows a byte order mark, blanks and comment lines (`//`, `#`), which some programs write before JSON."""
+    return _PREAMBLE.sub(b"", body, count=1)
+
+
+def wrong_type(kind: Any) -> str:
+    """Why a document or record of this type is refused, and what to do."""
+    if kind in GEOMETRY_TYPES:
+        return f'type: a bare {kind} has no id to be stored under; send {{"type": "Feature", "id": …, "geometry": …, "properties": …}}'
+    return f"type: must be 'Feature' or 'FeatureCollection', not {kind!r:.40}"
+
+
+def _in_degrees(features: Iterable[bytes], crs: SourceCrs) -> Iterator[RawFeature]:
+    return iter(features) if crs == DEGREES else iter(crs.texts_in_wgs84(features))
+
+
+def _split_leniently(body: bytes, crs: SourceCrs) -> list[bytes] | None:
     """The features of a document that is JSON except for NaN, Infinity and halves of surrogate pairs; None if it is not."""
     if not (_NO_JSON_NUMBER.search(body) or half_surrogate_pair(body)):
         return None
-    records = list(split_documents([body], len(body)))
+    records = list(split_documents([body], len(body), crs))
+    if records and isinstance(last := records[-1], LateCrs):
+        records = list(split_documents([body], len(body), last.crs))
     features = [record for record in records if not isinstance(record, StreamError)]
     return features if len(features) == len(records) else None
 
@@ -117,6 +159,8 @@ class LineSplitter:
         if size > self._max_line:
             return [StreamError("too_large", f"the record is longer than the {self._max_line} bytes allowed")]
         record = record.strip(_BLANK)
+        if record[:1] == b"[" or b'"FeatureCollection"' in record:
+            return _features_of_line(record)
         return [record] if record else []
 
     def _recognise(self, chunk: bytes) -> bytes:
@@ -141,11 +185,25 @@ class LineSplitter:
             self._pending += piece
 
 
+def _features_of_line(record: bytes) -> list[RawFeature]:
+    """The features of a collection or list on one line; the record itself if it only mentions one."""
+    try:
+        document = _decode_document(record)
+    except _UNREADABLE:
+        return [record]
+    if isinstance(document, _Document) and document.type != "FeatureCollection":
+        return [record]
+    try:
+        return list(split_features(record))
+    except StreamError as error:
+        return [error]
+
+
 # -- documents of any size --------------------------------------------------------------------------------------------------------------
 
 
-def split_documents(chunks: Iterable[bytes], max_value: int) -> Iterator[RawFeature]:
-    """The features of FeatureCollections and Features that follow each other.
+def split_documents(chunks: Iterable[bytes], max_value: int, crs: SourceCrs = DEGREES) -> Iterator[RawFeature]:
+    """The features of FeatureCollections, lists and Features that follow each other, in degrees.
 
     `max_value` bounds the text of one value in characters. A FeatureCollection may be larger than memory, so it is
     never decoded whole: the standard library's decoder reads one value after the other in a window of text that slides
@@ -155,26 +213,53 @@ def split_documents(chunks: Iterable[bytes], max_value: int) -> Iterator[RawFeat
     count = 0
     try:
         while window.peek(_skip_to_document):
-            for feature in _document(window):
+            for feature in _document(window, crs):
                 yield feature
                 count += 1
+    except StreamError as error:
+        yield error
     except (ValueError, RecursionError) as error:
         yield StreamError("invalid_feature", f"what follows after {count:,} features cannot be read: {error}")
 
 
-def _document(window: _Window) -> Iterator[bytes]:
-    """The features of one document; ValueError if it is none."""
+def _document(window: _Window, crs: SourceCrs) -> Iterator[RawFeature]:
+    """The features of one document; ValueError if it is none, StreamError if its CRS is not known or comes too late."""
+    if window.peek() == "[":
+        yield from _projected(_elements(window), crs)
+        return
     members: dict[str, Any] = {}
+    read_as = None
     for name in _members(window):
         if name == "features" and members.get("type") in (None, "FeatureCollection"):
-            yield from _elements(window)
+            read_as = crs.within(members.get("crs"))
+            yield from _projected(_elements(window), read_as)
             members["type"] = "FeatureCollection"
         else:
             members[name] = window.value()[0]
     if members.get("type") == "Feature":
-        yield json.dumps(members).encode()
+        yield from _projected(iter([json.dumps(members).encode()]), crs)
     elif members.get("type") != "FeatureCollection":
-        raise ValueError(f"the type is {members.get('type')!r:.40}, neither 'Feature' nor 'FeatureCollection'")
+        raise StreamError("invalid_feature", wrong_type(members.get("type")))
+    elif read_as is not None and read_as != crs.within(members.get("crs")):
+        raise LateCrs(crs.within(members.get("crs")))
+
+
+def _projected(features: Iterator[bytes], crs: SourceCrs) -> Iterator[RawFeature]:
+    """The features in degrees, some hundred projected together. What precedes an error comes before it."""
+    if crs == DEGREES:
+        yield from features
+        return
+    batch: list[bytes] = []
+    try:
+        for feature in features:
+            batch.append(feature)
+            if len(batch) == PROJECTED_TOGETHER:
+                yield from crs.texts_in_wgs84(batch)
+                batch = []
+    except (ValueError, RecursionError):
+        yield from crs.texts_in_wgs84(batch)
+        raise
+    yield from crs.texts_in_wgs84(batch)
 
 
 def _members(window: _Window) -> Iterator[str]:

@@ -19,7 +19,7 @@ from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.presentation import Presentation, compile_presentation
 from streaming.engine.conf import conf
 
-CONDITIONS = ("bbox", "geometry", "filters", "datetime", "filter", "filter_lang")
+CONDITIONS = ("bbox", "geometry", "center", "radius_m", "filters", "datetime", "filter", "filter_lang")
 
 
 class SubscriptionRequest(msgspec.Struct, frozen=True):
@@ -27,6 +27,8 @@ class SubscriptionRequest(msgspec.Struct, frozen=True):
 
     bbox: Box | None = None
     geometry: dict[str, Any] | None = None
+    center: tuple[float, float] | None = None
+    radius_m: float | None = None
     filters: list[tuple[str, str]] | None = None
     datetime: str | None = None
     filter: str | dict[str, Any] | None = None

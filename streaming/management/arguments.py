@@ -10,11 +10,13 @@ from django.core.management.base import CommandError, CommandParser
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
+from streaming.features.geojson import FeatureRules
 from streaming.features.layer_creation import NewLayer
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from streaming.features.source_crs import SourceCrs
 from streaming.models import Layer
 
-LAYER_SETTINGS = ("title", "ttl_seconds", "max_features", "time_property")
+LAYER_SETTINGS = ("title", "ttl_seconds", "max_features", "time_property", "wrap_longitude")
 
 
 def positive(text: str) -> float:
@@ -35,6 +37,22 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
+def source_crs(text: str) -> SourceCrs:
+    """The type of an argument that is the CRS of coordinates."""
+    try:
+        return SourceCrs.of(text)
+    except StreamError as error:
+        raise ArgumentTypeError(error.message) from error
+
+
+def rules_from_options(options: dict[str, Any]) -> FeatureRules:
+    """How the features of `--layer` are read, whether it exists or is created with the first of them."""
+    try:
+        return catalogue.get_sync(options["layer"] or "").rules
+    except StreamError:
+        return FeatureRules(bool(options["wrap_longitude"]), options.get("time_property"))
+
+
 def add_layer_arguments(parser: CommandParser, recorded: bool = False) -> None:
     """Add `--layer`, and the options for a layer that is created or changed; what was `recorded` knows its layers itself."""
     default = "; of a recording of changes the recorded ones" if recorded else ""
@@ -47,6 +65,15 @@ def add_layer_arguments(parser: CommandParser, recorded: bool = False) -> None:
         "--ttl", dest="ttl_seconds", type=positive, metavar="SECONDS", help="set after how much silence the layer's features expire"
     )
     parser.add_argument("--max-features", type=int, metavar="N", help="set how many features the layer may hold; 0: any number")
+    parser.add_argument(
+        "--wrap-longitude", action="store_const", const=True, help="set that longitudes beyond 180 degrees go on around the world"
+    )
+    parser.add_argument(
+        "--crs",
+        type=source_crs,
+        default=SourceCrs(),
+        help="the CRS of the file's coordinates, whatever it says itself (default: as it says)",
+    )
     parser.add_argument("--id-property", metavar="NAME", help="take the features' ids from this property")
 
 

@@ -29,6 +29,11 @@ class Layer(models.Model):
     time_property = models.CharField(
         max_length=100, blank=True, default="", help_text="Property that holds a feature's time; empty: when it arrived."
     )
+    wrap_longitude = models.BooleanField(
+        default=False,
+        help_text="Longitudes beyond 180 degrees go on around the world: positions move, lines and polygons are split at the antimeridian. "
+        "Otherwise such features are refused.",
+    )
     log_length = models.PositiveIntegerField(
         default=10_000, validators=[MinValueValidator(1)], help_text="Changes kept, so that clients can resume."
     )

@@ -17,9 +17,9 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
 from streaming.features.layer_creation import afeature_store
-from streaming.features.layers import catalogue
+from streaming.features.layers import alayer_rules, catalogue
 from streaming.features.server_events import feeding_error
-from streaming.features.splitting import split_features
+from streaming.features.splitting import RawFeature, split_features
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ TURN = 100
 """Values looked at before others have a turn."""
 LOG_SECONDS = 60.0
 
-Identified = tuple[bytes, bytes]
+Identified = tuple[bytes, RawFeature]
 """The id of a feature as it is written (nothing, if it has none), and the feature with it."""
 _NULL = msgspec.Raw(b"null")
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -86,7 +86,7 @@ class LayerWriter:
         for layer, features in layers.items():
             texts = _latest(features) if latest_only else [feature for _, feature in features]
             if texts:
-                results[layer] = await aingest(await afeature_store(layer), texts)
+                results[layer] = await aingest(await afeature_store(layer), texts, rules=await alayer_rules(layer))
                 await self._report(layer, results[layer])
         self._count(results, bad)
 
@@ -122,24 +122,28 @@ class LayerWriter:
             self._unlogged, self._logged_at = 0, now
 
 
-def _latest(features: list[Identified]) -> list[bytes]:
+def _latest(features: list[Identified]) -> list[RawFeature]:
     """The last of each feature, and all that have no id."""
-    return [*{identity or number: feature for number, (identity, feature) in enumerate(features)}.values()]
+    latest: dict[bytes | int, RawFeature] = {identity or number: feature for number, (identity, feature) in enumerate(features)}
+    return list(latest.values())
 
 
 async def _features(value: bytes) -> list[Identified]:
     """The features in a value. `StreamError` if it is not GeoJSON, or too much."""
     if len(value) > conf.MAX_BODY_BYTES:
         raise StreamError("too_large", f"a value has at most {conf.MAX_BODY_BYTES} bytes")
-    return await asyncio.to_thread(_split, value) if len(value) > INLINE_BYTES else _split(value)
+    inline = len(value) <= INLINE_BYTES and b'"crs"' not in value  # projecting takes longer than splitting
+    return _split(value) if inline else await asyncio.to_thread(_split, value)
 
 
 def _split(value: bytes) -> list[Identified]:
     return [identified(feature) for feature in split_features(value)]
 
 
-def identified(feature: bytes) -> Identified:
+def identified(feature: RawFeature) -> Identified:
     """The id of a feature, which may be among its properties, and the feature with it."""
+    if isinstance(feature, StreamError):
+        return b"", feature
     try:
         found = _decode_feature(feature)
         if bytes(found.id) != b"null":

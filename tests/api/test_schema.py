@@ -64,6 +64,7 @@ def test_it_knows_the_bodies_that_are_accepted(document: dict[str, Any]) -> None
     assert set(publish["requestBody"]["content"]) == {
         "application/json",
         "application/geo+json",
+        "application/vnd.geo+json",
         "application/geo+json-seq",
         "application/x-ndjson",
         "application/jsonl",

@@ -31,6 +31,10 @@ def test_filters_may_be_a_mapping_or_pairs() -> None:
     assert to_wire({"filters": {"a": "1"}}) == to_wire({"filters": [("a", "1")]}) == {"filters": [("a", "1")]}
 
 
+def test_a_circle_is_a_place_and_metres() -> None:
+    assert to_wire({"center": [8, 47], "radius_m": 500}) == {"center": (8.0, 47.0), "radius_m": 500}
+
+
 def test_a_geometry_may_be_any_libraries_own() -> None:
     geometry = to_wire({"geometry": box(0, 0, 1, 1)})["geometry"]
     assert (geometry["type"], len(geometry["coordinates"][0])) == ("Polygon", 5)

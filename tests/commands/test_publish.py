@@ -132,3 +132,32 @@ def test_a_new_layer_has_its_settings_with_its_first_feature(lines_file: Callabl
 def test_the_settings_of_a_new_layer_are_checked_first(lines_file: Callable[..., str]) -> None:
     with pytest.raises(CommandError, match="cannot be so"):
         publish(lines_file(feature("a")), max_features=-1)
+
+
+def test_coordinates_may_be_of_another_crs(lines_file: Callable[..., str], tmp_path: Path) -> None:
+    publish(lines_file(feature("a", 2683141, 1248117)), "--crs", "EPSG:2056")
+    assert held("towns")["a"]["geometry"]["coordinates"] == pytest.approx([8.539578872, 47.378641663], abs=1e-8)
+    path = tmp_path / "qgis.geojson"
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2056"}}
+    path.write_text("// exported\n" + json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature("b", 2683141, 1248117)]}))
+    publish(str(path))
+    assert held("towns")["b"]["geometry"] == held("towns")["a"]["geometry"]
+
+
+def test_an_unknown_crs_is_one_line(lines_file: Callable[..., str]) -> None:
+    with pytest.raises(CommandError, match="EPSG:99999 does not exist"):
+        publish(lines_file(feature("a")), "--crs", "99999")
+
+
+def test_a_new_layer_may_wrap_longitudes(lines_file: Callable[..., str]) -> None:
+    publish(lines_file(feature("a", 181)), "--wrap-longitude")
+    assert held("towns")["a"]["geometry"]["coordinates"] == [-179, 47]
+    assert Layer.objects.get(name="towns").wrap_longitude
+    publish(lines_file(feature("b", 182)))
+    assert held("towns")["b"]["geometry"]["coordinates"] == [-178, 47]
+
+
+def test_times_that_cannot_be_read_are_reported(lines_file: Callable[..., str]) -> None:
+    Layer.objects.create(name="towns", time_property="t")
+    assert "feature 2: properties.t: 'soon' is no time" in publish(lines_file(feature("a", t="2018-08-01 05:00"), feature("b", t="soon")))
+    assert set(held("towns")) == {"a", "b"}

@@ -21,8 +21,10 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, parse_entries
 from streaming.core.redis import sync_redis
 from streaming.features import replay as replay_module
+from streaming.features.geojson import FeatureRules
 from streaming.features.recordings import Recording
 from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
+from streaming.features.source_crs import SourceCrs
 from streaming.models import Layer
 from streaming.server.embedded_redis import RedisService
 from tests.processes import MANAGE, PIPE, Process, site_environment
@@ -56,6 +58,16 @@ class TestReplay:
         replay = play(Recording(lines_file(car("b", 2), car("a", 1), car("a", 3, lon=8))))
         assert steps() == [("+", "a"), ("+", "b"), ("~", "a")]
         assert (replay.published, replay.present, replay.time) == (3, 2, (START + 3) * 10**6)
+
+    def test_coordinates_may_be_of_another_crs_and_go_on_around_the_world(self, lines_file: Callable[..., str]) -> None:
+        play(
+            Recording(
+                lines_file({**car("a", 1), "geometry": {"type": "Point", "coordinates": [111319.490793, 0]}}), crs=SourceCrs.of("3857")
+            )
+        )
+        assert held("cars")["a"]["geometry"]["coordinates"] == pytest.approx([1, 0], abs=1e-8)
+        play(Recording(lines_file(car("a", 1, lon=181)), rules=FeatureRules(wrap_longitude=True)))
+        assert held("cars")["a"]["geometry"]["coordinates"] == [-179, 47]
 
     def test_time_passes_as_fast_as_asked(self, lines_file: Callable[..., str]) -> None:
         began = time.monotonic()

@@ -34,6 +34,11 @@ SHAPES = {
     + "]}",
     "type at the end": json.dumps({"name": {"features": [1]}, "numbers": [1, 2.5e300], "features": THREE, "type": "FeatureCollection"}),
     "byte order mark": "\ufeff" + json.dumps(collection(*THREE)),
+    "array": json.dumps(THREE),
+    "indented array": json.dumps(THREE, indent=1),
+    "comment before a collection": "// made by hand\n# twice\n" + json.dumps(collection(*THREE)),
+    "comment before lines": "# made by hand\n" + "\n".join(map(json.dumps, THREE)),
+    "mark and comment": "\ufeff\n// made by hand\r\n" + json.dumps(collection(*THREE), indent=1),
     "indented features": "\n".join(json.dumps(one, indent=2) for one in THREE),
     "collections one a line": "\n".join(json.dumps(collection(one)) for one in THREE),
 }
@@ -115,7 +120,7 @@ def test_what_precedes_the_end_of_a_cut_gzip_file_is_read(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["[1]", "7", '{"type":"Topology"}', '{"type":"FeatureCollection","features":{}}', '{"type":"FeatureCollection"', "{]"]
+    "text", ["[", "7", '{"type":"Topology"}', '{"type":"FeatureCollection","features":{}}', '{"type":"FeatureCollection"', "{]"]
 )
 def test_what_is_no_geojson_is_one_refusal(text: str) -> None:
     (error,) = split_documents([text.encode()], 1000)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
-from streaming.features.recordings import Recording, parse_time, with_time
+from streaming.features.recordings import Recording, with_time
 from tests.commands.conftest import feature
 
 NOON = 1_533_124_800_000_000  # 2018-08-01T12:00:00Z
@@ -27,12 +28,12 @@ NOON = 1_533_124_800_000_000  # 2018-08-01T12:00:00Z
     ],
 )
 def test_times_are_read_as_people_write_them(value: object) -> None:
-    assert parse_time(value) == NOON
+    assert microseconds(value) == NOON
 
 
 @pytest.mark.parametrize("value", [None, True, "", "noon", float("nan"), [1]])
 def test_what_is_no_time_is_none(value: object) -> None:
-    assert parse_time(value) is None
+    assert microseconds(value) is None
 
 
 def test_features_come_in_the_order_of_their_times(lines_file: Callable[..., str]) -> None:

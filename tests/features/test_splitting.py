@@ -18,7 +18,7 @@ def cut(*chunks: bytes, max_line: int = 1000) -> list[bytes | str]:
 
 
 def test_a_feature_is_its_own_only_record() -> None:
-    assert list(split_features(b' {"type":"Feature","id":1}')) == [b' {"type":"Feature","id":1}']
+    assert list(split_features(b'{"type":"Feature", "id":1}')) == [b'{"type":"Feature", "id":1}']
 
 
 def test_the_features_of_a_collection_come_undecoded_even_if_one_is_bad() -> None:
@@ -29,13 +29,43 @@ def test_the_features_of_a_collection_come_undecoded_even_if_one_is_bad() -> Non
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b'{"type":"Point"}', b'{"type":"FeatureCollection"}', b'{"type":"FeatureCollection","features":null}',
+    [b"", b"{}", b'{"type":"Point"}', b'{"type":"FeatureCollection"}', b'{"type":"FeatureCollection","features":null}',
      b'{"type":"FeatureCollection","features":{}}', b'{"type":"FeatureCollection","features":[}', b'{"type":7}', b"\xff", b"[" * 5000],
 )  # fmt: skip
 def test_anything_else_is_refused(body: bytes) -> None:
     with pytest.raises(StreamError) as caught:
         split_features(body)
     assert caught.value.code == "invalid_feature"
+
+
+def test_a_list_of_features_is_a_collection() -> None:
+    assert list(split_features(b' [{"id":1}, 7]')) == [b'{"id":1}', b"7"]
+    assert list(split_features(b"[]")) == []
+    assert list(split_features(b'[{"id":NaN}]')) == [b'{"id":NaN}']
+
+
+@pytest.mark.parametrize(
+    "before", [b"\xef\xbb\xbf", b"\xef\xbb\xbf \n", b"// made by a program\n", b"# one\n  # two\r\n\n", b"\xef\xbb\xbf//x\n"]
+)
+def test_what_programs_write_before_a_document_is_skipped(before: bytes) -> None:
+    body = b'{"type":"FeatureCollection","features":[{"id":1}]}'
+    assert list(split_features(before + body)) == [b'{"id":1}']
+
+
+@pytest.mark.parametrize("kind", ["Point", "MultiPolygon", "GeometryCollection"])
+def test_a_bare_geometry_is_refused_with_what_to_do(kind: str) -> None:
+    for body in (f'{{"type":"{kind}","coordinates":[1,2]}}', f' {{"coordinates":[1,2],"type":"{kind}"}}'):
+        with pytest.raises(StreamError) as caught:
+            split_features(body.encode())
+        assert f"a bare {kind} has no id" in caught.value.message
+
+
+def test_a_line_may_hold_a_collection() -> None:
+    collection = b'{"type":"FeatureCollection","features":[{"id":1},{"id":2}]}'
+    assert cut(collection + b"\n" + b'{"id":3}\n[{"id":4}]\n') == [b'{"id":1}', b'{"id":2}', b'{"id":3}', b'{"id":4}']
+    assert cut(b'{"type":"FeatureCollection"}\n{"id":3}') == ["invalid_feature", b'{"id":3}']
+    assert cut(b'{"type":"Feature","id":1,"properties":{"a":"\\"FeatureCollection\\""}}')[0][:1] == b"{"
+    assert cut(b'{"type":"Feature","id":"FeatureCollection"}') == [b'{"type":"Feature","id":"FeatureCollection"}']
 
 
 def test_lines_are_cut_wherever_the_chunks_end() -> None:

@@ -58,6 +58,8 @@ test("options become the keys of the protocol", async () => {
     filter: "a > 1",
     maxRate: 2,
     batch: true,
+    center: [8.5, 47.4],
+    radiusM: 500,
     filters: { kind: "bus" },
   });
   assert.deepEqual(await server.next("subscribe_features"), {
@@ -68,6 +70,8 @@ test("options become the keys of the protocol", async () => {
     filters: [["kind", "bus"]],
     filter: "a > 1",
     filter_lang: "cql2-text",
+    center: [8.5, 47.4],
+    radius_m: 500,
     max_rate: 2,
     batch: true,
   });

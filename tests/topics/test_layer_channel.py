@@ -101,6 +101,8 @@ async def test_what_changes_meanwhile_comes_behind_the_rest(layer: LayerPeer) ->
     [
         ({"bbox": [0, 10, 10, 0]}, "invalid_bbox"),
         ({"geometry": {"type": "Point", "coordinates": [0, 0]}}, "invalid_geometry"),
+        ({"center": [1, 1]}, "invalid_circle"),
+        ({"center": [1, 1], "radius_m": -5}, "invalid_circle"),
         ({"datetime": "yesterday"}, "invalid_datetime"),
         ({"filter": "speed >"}, "invalid_filter"),
         ({"filter": "a = 1", "filter_lang": "sql"}, "invalid_filter"),

@@ -22,13 +22,15 @@ VIEWS: list[dict[str, Any]] = [
     {"bbox": [0, 0, 5, 5]},
     {"bbox": [8, -90, -170, 90]},
     {"geometry": SQUARE},
+    {"center": [1, 1], "radius_m": 500_000},
+    {"filter": "S_DWITHIN(geometry, POINT(1 1), 500000)"},
     {"filters": [["kind", "x"]]},
     {"filter": "speed > 4 AND kind = 'y'"},
     {"filter": {"op": "<", "args": [{"property": "speed"}, 5]}, "filter_lang": "cql2-json"},
     {"datetime": "2020-06-01T00:00:00Z/.."},
     {"crs": 3857, "properties": ["speed"], "bbox": [0, 0, 9, 9]},
 ]
-NOTHING = dict.fromkeys(("bbox", "geometry", "filters", "filter", "filter_lang", "datetime", "crs", "properties"))
+NOTHING = dict.fromkeys(("bbox", "geometry", "center", "radius_m", "filters", "filter", "filter_lang", "datetime", "crs", "properties"))
 
 Told = tuple[str, Any, Any, str | None, str | None]
 """Kind, id, feature, reason, cursor."""

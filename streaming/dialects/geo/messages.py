@@ -19,6 +19,8 @@ U8 = Annotated[int, Meta(ge=0, le=0xFF)]
 U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 BBox = tuple[float, float, float, float]
 """(west, south, east, north) in degrees."""
+Position = tuple[float, float]
+"""(longitude, latitude) in degrees."""
 Filters = list[tuple[str, str]]
 Cursor = str | dict[str, str]
 """`epoch:seq`, or `{layer: cursor}` of a subscription to every layer."""
@@ -128,6 +130,8 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     filters: Filters | None = nullable()
     layer: str | None = nullable()
     geometry: dict[str, Any] | None = None
+    center: Position | None = None
+    radius_m: float | None = None
     datetime: str | None = None
     filter: str | dict[str, Any] | None = None
     filter_lang: str | None = None
@@ -263,6 +267,8 @@ class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
     filters: Filters | UnsetType | None = UNSET
     layer: str | UnsetType | None = UNSET
     geometry: dict[str, Any] | UnsetType | None = UNSET
+    center: Position | UnsetType | None = UNSET
+    radius_m: float | UnsetType | None = UNSET
     datetime: str | UnsetType | None = UNSET
     filter: str | dict[str, Any] | UnsetType | None = UNSET
     filter_lang: str | UnsetType | None = UNSET
@@ -294,6 +300,8 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     bbox: BBox | None = None
     filters: Filters | None = None
     geometry: dict[str, Any] | None = None
+    center: Position | None = None
+    radius_m: float | None = None
     datetime: str | None = None
     filter: str | dict[str, Any] | None = None
     filter_lang: str | None = None

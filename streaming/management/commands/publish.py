@@ -18,7 +18,7 @@ from streaming.features.ingest import IngestResult, ingest
 from streaming.features.layers import catalogue
 from streaming.features.server_events import Progress, report_limits, server_events
 from streaming.features.splitting import RawFeature
-from streaming.management.arguments import add_layer_arguments, store_from_options
+from streaming.management.arguments import add_layer_arguments, rules_from_options, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 SHOWN_REASONS = 5
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         check_migrations()
         prepare_redis()
         try:
-            file = FeatureFile(options["file"])
+            file = FeatureFile(options["file"], options["crs"])
         except OSError as error:
             raise CommandError(f"{options['file']}: {error.strerror}") from error
         with file:
@@ -48,13 +48,14 @@ class Command(BaseCommand):
 
     def _publish(self, file: FeatureFile, options: dict[str, Any]) -> None:
         store = store_from_options(options)
+        rules = rules_from_options(options)
         batches = _with_ids(file.batches(), options["id_property"])
         total, began, failure = IngestResult(), time.monotonic(), ""
         try:
             events = Progress(f"publish:{options['layer']}", f"layer:{options['layer']}", file.size or 0, _is_public(options["layer"]))
             with closing(_Progress(file)) as progress:
                 for batch in batches:
-                    ingest(store, batch, total)
+                    ingest(store, batch, total, rules)
                     progress.show(total.total)
                     events.at(file.position, f"{total.total:,} features")
                     if total.refused and options["fail_fast"]:
@@ -76,7 +77,7 @@ class Command(BaseCommand):
             f"{options['layer']}: {total.added:,} added, {total.updated:,} updated, {total.unchanged:,} unchanged, "
             f"{total.refused:,} refused in {seconds:.1f} s ({total.total / max(seconds, 1e-9):,.0f} features/s)"
         )
-        for error in total.errors[:SHOWN_REASONS]:
+        for error in (*total.errors[:SHOWN_REASONS], *total.warnings[:SHOWN_REASONS]):
             self.stderr.write(f"  feature {error['index'] + 1:,}: {error['message']}")
         if any("needs an id" in error["message"] for error in total.errors):
             self.stderr.write("  Features need ids, so that later versions replace them: --id-property NAME takes them from a property.")

@@ -20,11 +20,11 @@ from streaming.core.datetimes import parse_interval
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
+from streaming.features.geojson import FeatureRules
 from streaming.features.layer_creation import NewLayer
-from streaming.features.layers import catalogue
 from streaming.features.recordings import Recording
 from streaming.features.replay import Replay, ReplayObserver, ReplayOptions
-from streaming.management.arguments import add_layer_arguments, at_least_one, positive, store_from_options
+from streaming.management.arguments import add_layer_arguments, at_least_one, positive, rules_from_options, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
 
@@ -65,7 +65,8 @@ class Command(BaseCommand):
         check_migrations()
         prepare_redis()
         stores = _Stores(options)
-        recording = _recording(options, options["time_property"] or _time_property(options["layer"]))
+        rules = rules_from_options(options)
+        recording = _recording(options, options["time_property"] or rules.time_property, rules)
         replay_options = ReplayOptions(options["speed"], options["max_gap"], options["drop_after"])
         now_property = (lambda: recording.time_property) if options["now"] else None
         name = options["layer"] or "replay"
@@ -138,18 +139,10 @@ class _Stores:
         return self._opened[name]
 
 
-def _time_property(layer: str | None) -> str | None:
-    """The layer's, if it exists and has one."""
-    if layer is None:
-        return None
-    try:
-        return catalogue.get_sync(layer).time_property
-    except StreamError:
-        return None
-
-
-def _recording(options: dict[str, Any], time_property: str | None) -> Recording:
-    recording = Recording(options["file"], time_property, options["id_property"], multiply=options["multiply"])
+def _recording(options: dict[str, Any], time_property: str | None, rules: FeatureRules) -> Recording:
+    recording = Recording(
+        options["file"], time_property, options["id_property"], multiply=options["multiply"], crs=options["crs"], rules=rules
+    )
     if options["start"] is not None:
         recording.start = options["start"]
     if options["until"] is not None:

@@ -285,6 +285,19 @@ async def test_unsubscribing_stops_it(geo: Connect) -> None:
     assert (await peer.subscribe(snapshot=False))["success"]
 
 
+async def test_a_circle_is_a_filter_and_moves_with_its_centre(geo: Connect) -> None:
+    await apublish("l", [point("a", 8.54, 47.37), point("b", 7.44, 46.95)])
+    peer = geo()
+    assert (await peer.subscribe(center=[8.5, 47.4], radius_m=10_000))["snapshot_count"] == 1
+    assert await peer.next_change() == ("added", "a")
+    await apublish("l", [point("a", 8.7, 47.37), point("c", 8.5, 47.45)])
+    assert sorted([await peer.next_change(), await peer.next_change()]) == [("added", "c"), ("deleted", "a")]
+    assert (await peer.ask(type="update_subscription", subscription_id="s", center=[7.4, 46.9]))["snapshot_count"] == 2
+    assert sorted([await peer.next_change(), await peer.next_change()]) == [("added", "b"), ("deleted", "c")]
+    assert (await peer.ask(type="update_subscription", subscription_id="s", center=None))["code"] == "invalid_circle"
+    assert (await peer.ask(type="update_subscription", subscription_id="s", center=None, radius_m=None))["snapshot_count"] == 2
+
+
 async def test_subscriptions_are_listed_as_they_were_asked_for(geo: Connect) -> None:
     await aensure_layer("l")
     peer = geo()
@@ -302,6 +315,9 @@ async def test_subscriptions_are_listed_as_they_were_asked_for(geo: Connect) -> 
         ({"bbox": [0, 0, 1000, 10]}, "invalid_bbox"),
         ({"geometry": {"type": "Point", "coordinates": [0, 0]}}, "invalid_geometry"),
         ({"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 1]]]}}, "invalid_geometry"),
+        ({"center": [1, 1]}, "invalid_circle"),
+        ({"center": [1, 100], "radius_m": 5}, "invalid_circle"),
+        ({"center": [1], "radius_m": 5}, "bad_request"),
         ({"datetime": "yesterday"}, "invalid_datetime"),
         ({"filter": "speed >"}, "invalid_filter"),
         ({"filter": {"op": "=", "args": []}, "filter_lang": "cql2-json"}, "invalid_filter"),

@@ -80,6 +80,8 @@ def test_update_tells_absent_from_null() -> None:
     ("key", "value"),
     [
         ("geometry", {"type": "Polygon", "coordinates": []}),
+        ("center", (8.5, 47.4)),
+        ("radius_m", 500),
         ("datetime", "../2018-08-01T05:00:00Z"),
         ("filter", "altitude > 1000"),
         ("filter", {"op": ">", "args": [{"property": "altitude"}, 1000]}),

@@ -18,6 +18,8 @@ import { Subscription } from "./subscription.js";
 const CONDITIONS = {
   bbox: "bbox",
   geometry: "geometry",
+  center: "center",
+  radiusM: "radius_m",
   filters: "filters",
   datetime: "datetime",
   filter: "filter",
@@ -31,6 +33,8 @@ const CONDITIONS = {
  * @typedef {object} FeatureConditions
  * @property {BBox | null} [bbox]
  * @property {object | null} [geometry] a GeoJSON Polygon or MultiPolygon
+ * @property {[number, number] | null} [center] longitude and latitude of a circle, together with radiusM
+ * @property {number | null} [radiusM] metres along the surface of the Earth
  * @property {Record<string, string | number | boolean> | [string, string][] | null} [filters] properties that must be equal
  * @property {string | null} [datetime] an OGC interval
  * @property {string | object | null} [filter] CQL2

@@ -58,6 +58,8 @@
  * @property {BBox | null} [bbox]
  * @property {[string, string][] | null} [filters]
  * @property {Record<string, any> | null} [geometry]
+ * @property {[number, number] | null} [center]
+ * @property {number | null} [radius_m]
  * @property {string | null} [datetime]
  * @property {string | Record<string, any> | null} [filter]
  * @property {string | null} [filter_lang]

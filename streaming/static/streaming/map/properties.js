@@ -1,4 +1,6 @@
 /** What the properties of unknown layers mean: which one is a heading, a magnitude, a name; and how to write them for people. */
+import { toTime } from "./times.js";
+
 const HEADINGS = ["track_deg", "heading", "heading_deg", "course", "cog", "bearing", "track"];
 const NAMES = ["callsign", "name", "title", "label", "place"];
 const COLOURED_FIRST = [/^alt/i, /^\$depth$/, /^mag/i, /temp/i, /speed/i];
@@ -23,10 +25,6 @@ export function measure(feature, property, timeProperty) {
   if (property === DEPTH) return feature.geometry?.coordinates?.[2] ?? NaN;
   if (property === TIME) return toTime(properties[timeProperty]);
   return number(properties[property]) ?? NaN;
-}
-
-function toTime(value) {
-  return typeof value === "number" ? value : Date.parse(value ?? "");
 }
 
 /** What this layer can be coloured by, most telling first. @param {Iterable<object>} features a sample */
@@ -70,7 +68,7 @@ export function describe(property) {
 }
 
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
-const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
+const TIME_OF_DAY = /^\d{4}-\d\d-\d\d[T ]\d\d:?\d\d/;
 
 export const formatNumber = (value) => numbers.format(value).replaceAll(",", "\u202f");
 export const formatTime = (value) => new Date(value).toISOString().slice(0, 19).replace("T", " ");
@@ -79,8 +77,8 @@ export const formatTime = (value) => new Date(value).toISOString().slice(0, 19).
 export function formatValue(name, value) {
   if (value === null || value === undefined || value === "") return "–";
   const { unit } = describe(name);
-  if (typeof value === "number" && /time|updated$/i.test(name) && value > 1e11) return `${formatTime(value)}Z`;
+  if (typeof value === "number" && /time|updated$/i.test(name) && value > 1e8 && toTime(value)) return `${formatTime(toTime(value))}Z`;
   if (typeof value === "number") return unit === "°" ? `${formatNumber(value)}°` : `${formatNumber(value)}${unit && `\u202f${unit}`}`;
-  if (typeof value === "string" && ISO_TIME.test(value) && !Number.isNaN(Date.parse(value))) return `${formatTime(value)}Z`;
+  if (typeof value === "string" && TIME_OF_DAY.test(value) && !Number.isNaN(toTime(value))) return `${formatTime(toTime(value))}Z`;
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
