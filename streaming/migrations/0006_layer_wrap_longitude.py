@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0004_presence'),
+        ('streaming', "0005_avif_tiles"),
     ]
 
     operations = [
