@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from streaming.core import bus as bus_module
+from streaming.core import bus_reader
 from streaming.core import redis as connections
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
@@ -262,7 +263,7 @@ def limited_url(redis: None, redis_service: RedisService) -> Iterator[str]:
 
 
 async def test_a_user_of_redis_who_may_only_listen_is_enough(limited_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     bus, listener = Bus(limited_url), Listener()
     await bus.start()
     assert bus.connected
@@ -325,14 +326,14 @@ class Clock:
 
 
 async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     clock = Clock()
     bus = Bus(clock=clock)
     await bus.start()
     with away.silent():
         async with asyncio.timeout(5):
             while bus.connected:  # what Redis had said before may still be on its way, and is heard now
-                clock.now += bus_module.SILENCE_SECONDS + 1
+                clock.now += bus_reader.SILENCE_SECONDS + 1
                 await asyncio.sleep(0.005)
     await until(lambda: bus.connected)
     assert bus.gaps == 1
@@ -340,15 +341,15 @@ async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingR
 
 
 async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     clock = Clock()
     bus = Bus(clock=clock)
     pongs: list[object] = []
-    heard = bus._received
-    monkeypatch.setattr(bus, "_received", lambda message: (pongs.append(message), heard(message)))
+    received = bus.received
+    monkeypatch.setattr(bus, "received", lambda replies: (pongs.extend(replies), received(replies)))
     await bus.start()
     for _ in range(5):
-        clock.now += bus_module.SILENCE_SECONDS - 1
+        clock.now += bus_reader.SILENCE_SECONDS - 1
         before = len(pongs)
         await until(lambda: len(pongs) > before + 1)  # noqa: B023
     assert bus.connected and bus.gaps == 0
