@@ -57,6 +57,12 @@ SETTINGS = (
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
     Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket", least=1),
+    Setting(
+        "BUS_WAITING_BYTES",
+        256 * 1024 * 1024,
+        "bytes of messages of Redis' pub/sub that may wait for a busy process; what comes beyond is dropped, and clients are notified",
+        least=1024,
+    ),
     Setting("WORK_THREADS", 2, "threads for costly work of clients and publishers: large projections, filters and answers", least=1),
     Setting("WORK_WAITING", 64, "pieces of such work that may wait for one client or publisher", least=1),
     Setting("METRICS_TOKEN", "", "the bearer token that opens `/metrics`; without one it is for staff and for this machine"),

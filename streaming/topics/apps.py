@@ -50,4 +50,5 @@ class TopicsConfig(EngineApp):
         Measure("geostream_topic_dropped_total", "counter", (), "messages that slow members missed, as their channel's policy is"),
         Measure("geostream_bus_connected", "gauge", (), "1 while the process receives from Redis' pub/sub, else 0"),
         Measure("geostream_bus_gaps_total", "counter", (), "times that messages of pub/sub may have been missed"),
+        Measure("geostream_bus_dropped_total", "counter", (), "messages of pub/sub that found no room while the process was busy"),
     )

@@ -78,6 +78,9 @@ class Channel:
     keeps_history: ClassVar[bool] = False
     """Whether messages on topics that `GEOSTREAM_TOPIC_HISTORY` names are kept for clients that come back."""
 
+    notices_gaps: ClassVar[bool] = True
+    """Whether members receive `gap` where messages of Redis may be missing. Not for channels that send nothing of what is published there."""
+
     def __init__(self, topic: str, subtopic: str, member: Member, connection: ClientConnection, topics: Topics) -> None:
         self.topic = topic
         self.subtopic = subtopic

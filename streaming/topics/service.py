@@ -14,6 +14,7 @@ from streaming.engine.service import Service, TableWriter
 
 from .bridge import Bridge
 from .builtin.system import Clock
+from .gap_notices import GapNotices
 from .history import History
 from .presence import Presence
 from .presence_rows import PresenceRows
@@ -32,10 +33,11 @@ class Topics(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self.rooms = Rooms()
-        self.bus = Bus()
+        self.bus = Bus(most_waiting_bytes=conf.BUS_WAITING_BYTES)
         self.history = History(self.bus, runtime.hub, self.spawn) if conf.TOPIC_HISTORY else None
         self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node, self.history)
         self.presence = Presence(runtime.hub, self.rooms, runtime.leases)
+        GapNotices(self.bus, self.rooms, self.spawn, self.history)
         self._rows = PresenceRows(self.presence)
         self._tasks = TaskSet()
 
@@ -72,6 +74,7 @@ class Topics(Service):
         yield "geostream_topic_dropped_total", (), dropped
         yield "geostream_bus_connected", (), self.bus.connected
         yield "geostream_bus_gaps_total", (), self.bus.gaps
+        yield "geostream_bus_dropped_total", (), self.bus.dropped
 
     def health(self) -> Mapping[str, bool]:
         """Whether messages of Redis arrive."""

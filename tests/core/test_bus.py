@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -414,3 +415,83 @@ async def test_nobody_has_to_look_at_the_outcome(away: RestartingRedis) -> None:
     for _ in range(3):
         bus.publish("to:a", b"")
     await bus.stop()
+
+
+# -- bursts --------------------------------------------------------------------
+
+
+class BusyListener(Listener):
+    """Keeps the event loop busy for a moment with each turn, and notes what was missed where."""
+
+    def __call__(self, arrivals: list[Arrival]) -> None:
+        super().__call__(arrivals)
+        for _ in range(200_000):
+            pass
+
+    def missed(self, count: int | None) -> None:
+        self.turns.append([Arrival(b"gap", b"%d" % (count or 0))])
+
+
+def burst(messages: int, size: int) -> None:
+    """All at once, numbered."""
+    pipe = connections.sync_redis().pipeline(transaction=False)
+    for number in range(messages):
+        pipe.publish("to:a", b"%08d" % number + bytes(size - 8))
+    pipe.execute()
+
+
+def numbers(listener: Listener) -> list[int]:
+    return [int(payload[:8]) for _, payload in listener.heard]
+
+
+@pytest.mark.parametrize(("messages", "size"), [(60, 1_000_000), (3000, 20_000)])
+async def test_a_burst_arrives_whole_however_busy_the_loop_is(redis: None, messages: int, size: int) -> None:
+    bus, busy = Bus(), BusyListener()
+    bus.on_pattern("to:*", busy)
+    await bus.start()
+    publishing = asyncio.create_task(asyncio.to_thread(burst, messages, size))
+    await until(lambda: len(busy.heard) == messages or bus.gaps, 30)
+    await publishing
+    assert numbers(busy) == list(range(messages)) and bus.gaps == bus.dropped == 0
+    await bus.stop()
+
+
+async def test_redis_is_read_while_the_loop_does_nothing(bus: Bus, listener: Listener) -> None:
+    burst(1000, 20_000)
+    while any(int(client["omem"]) for client in connections.sync_redis().client_list("pubsub")):  # bytes that wait in Redis
+        time.sleep(0.001)
+    assert not listener.heard
+    await until(lambda: len(listener.heard) == 1000)
+
+
+async def test_a_turn_of_the_loop_is_given_little_at_a_time(bus: Bus, listener: Listener) -> None:
+    burst(300, 20_000)
+    await until(lambda: len(listener.heard) == 300)
+    assert max(sum(len(arrival.payload) for arrival in turn) for turn in listener.turns) <= bus_reader.TURN_BYTES + 20_000
+
+
+async def test_what_finds_no_room_is_counted_and_announced_where_it_is_missing(redis: None) -> None:
+    bus, busy = Bus(most_waiting_bytes=300_000), BusyListener()
+    bus.on_pattern("to:*", busy)
+    bus.on_gap(busy.missed)
+    await bus.start()
+    burst(200, 20_000)  # the loop does nothing meanwhile
+    await until(lambda: bus.dropped)
+    await until(lambda: bus.gaps)
+    await bus.publish("to:a", b"00000200")
+    await until(lambda: numbers(busy)[-1] == 200)
+    place = next(index for index, (channel, _) in enumerate(busy.heard) if channel == b"gap")
+    before, missing, after = numbers(busy)[:place], numbers(busy)[place], numbers(busy)[place + 1 :]
+    assert before == list(range(len(before))) and after[0] == len(before) + missing
+    assert bus.connected
+    await bus.stop()
+
+
+async def test_after_a_lost_connection_a_gap_is_announced_once_everything_arrives_again(bus: Bus, listener: Listener) -> None:
+    gaps: list[int | None] = []
+    bus.on_gap(gaps.append)
+    connections.sync_redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await until(lambda: gaps)
+    assert gaps == [None] and bus.connected and bus.gaps == 1
+    await bus.publish("to:a", b"1")
+    await until(lambda: listener.heard == [(b"to:a", b"1")])

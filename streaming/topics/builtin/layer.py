@@ -53,6 +53,7 @@ class LayerJoin(SubscriptionRequest, frozen=True):
 class LayerChannel(Channel):
     """One client's picture of a layer. Who may have it is decided by the layer, not by a channel token."""
 
+    notices_gaps = False
     _layer: LayerSettings
     _wanted: CheckedRequest
     _filter: Filter
