@@ -43,7 +43,9 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All of them."""
-    return []
+    from . import fairness_phoenix
+
+    return [*fairness_phoenix.SITUATIONS]
 
 
 def run(share: float) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.json_depth import most_values
+from streaming.engine.conf import conf
 
 from .rooms import Member, SlowPolicy
 from .tokens import Claims, verify
@@ -60,11 +62,11 @@ class Push:
 
     @property
     def payload(self) -> Any:
-        """The payload as Python sees it: bytes if it is binary, else the decoded JSON. `StreamError` for numbers beyond Python's."""
-        try:
-            return self.raw if self.binary else msgspec.json.decode(self.raw)
-        except msgspec.ValidationError as error:
-            raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
+        """The payload as Python sees it: bytes if it is binary, else the decoded JSON.
+
+        `StreamError` for numbers beyond Python's, and for more values than may be decoded.
+        """
+        return self.raw if self.binary else decoded(self.raw)
 
 
 class Channel:
@@ -174,6 +176,16 @@ class Channel:
     def describe(self) -> dict[str, Any]:
         """What the admin shows: `kind`, `feed` and `filter`, in which nothing secret may be."""
         return {"kind": "channel", "feed": self.topic, "filter": {}}
+
+
+def decoded(payload: bytes) -> Any:
+    """The JSON of a client. `StreamError("too_large")` for more values than can be decoded while others wait, or `bad_request`."""
+    if most_values(payload) > conf.PAYLOAD_VALUES:
+        raise StreamError("too_large", f"a payload may have {conf.PAYLOAD_VALUES} values")
+    try:
+        return msgspec.json.decode(payload)
+    except msgspec.ValidationError as error:
+        raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
 
 
 def packed(payload: Any) -> tuple[bytes, bool]:

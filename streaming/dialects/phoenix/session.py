@@ -19,10 +19,10 @@ from streaming.engine.conf import conf
 from streaming.topics.channel import Push, Refused, Reply, Stop
 from streaming.topics.rooms import Member
 from streaming.topics.service import Topics
-from streaming.topics.tokens import verify
+from streaming.topics.tokens import MAX_TOKEN_BYTES, verify
 
 from .encoder import room_encoder
-from .frames import Frame, FrameError
+from .frames import Frame, FrameError, UnreadablePayload
 from .joining import Joining
 from .serializers import Serializer
 
@@ -61,13 +61,19 @@ class PhoenixSession:
         """Handle one frame."""
         try:
             frame = self.serializer.decode(data)
+        except UnreadablePayload as error:
+            self._refuse(error.frame, error)
+            return
         except FrameError as error:
             self.connection.close(CloseCode.BAD_PROTOCOL, str(error))
             return
         try:
             await self._handle(frame)
         except FrameError as error:
-            self.answer(frame, Reply("error", {"reason": "bad_request", "detail": str(error)}))
+            self._refuse(frame, error)
+
+    def _refuse(self, frame: Frame, error: FrameError) -> None:
+        self.answer(frame, Reply("error", {"reason": "bad_request", "detail": str(error)}))
 
     async def _handle(self, frame: Frame) -> None:
         if not isinstance(frame.topic, str) or not isinstance(frame.event, str):
@@ -181,7 +187,7 @@ class PhoenixSession:
     def _renew(self, member: Member, frame: Frame) -> Reply:
         assert member.channel is not None
         try:
-            given = msgspec.json.decode(frame.payload) if not frame.binary else {}
+            given = msgspec.json.decode(frame.payload) if not frame.binary and len(frame.payload) <= 2 * MAX_TOKEN_BYTES else {}
             claims = verify(str(given.get("access_token") or given.get("token")))
             if not claims.opens(member.topic) or claims.id != member.key:
                 raise Refused
