@@ -20,12 +20,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .conf import conf
+from .token_times import InvalidClaim, check_times, refusal
 
 TICKET_KEY = "geostream:ticket:"
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
@@ -109,13 +111,23 @@ async def from_token(token: str) -> Principal:
     return Principal(await _active_user(claims["user_id"]), float(claims["exp"]))
 
 
+class CheckedAccessToken(AccessToken):
+    """An access token of whoever has the key: its claims are those of one."""
+
+    def verify(self) -> None:
+        """`TokenError` or `InvalidClaim`; its signature has been checked."""
+        check_times(self.payload, max(conf.TOKEN_MOST_SECONDS, api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()))
+        super().verify()  # type: ignore[no-untyped-call]
+        if not isinstance(self.payload.get(api_settings.USER_ID_CLAIM), str | int):
+            raise InvalidClaim(f"the claim {api_settings.USER_ID_CLAIM} must be the id of a user")
+
+
 def verify_token(token: str) -> Any:
-    """The claims of a token; `StreamError` with different codes for forged and expired ones."""
+    """The claims of a token; `StreamError` with different codes for forged and expired ones. `InvalidClaim` names what is wrong in it."""
     try:
-        return AccessToken(token)  # type: ignore[arg-type]
+        return CheckedAccessToken(token)  # type: ignore[arg-type]
     except TokenError as error:
-        expired = "expired" in str(error).lower()
-        raise StreamError("token_expired" if expired else "token_invalid", str(error)) from error
+        raise refusal(error) from error
 
 
 async def from_ticket(ticket: str) -> Principal:

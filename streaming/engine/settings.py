@@ -56,6 +56,12 @@ SETTINGS = (
         5.0,
         "how long a token's user and permissions, and a layer's settings, are believed before the database is asked again",
     ),
+    Setting(
+        "TOKEN_MOST_SECONDS",
+        366 * 24 * 3600,
+        "the longest life of an access or channel token that another program has made; one that ends later is refused",
+        least=1,
+    ),
     Setting("TICKET_SECONDS", 30, "life of a one-time WebSocket ticket", least=1),
     Setting(
         "BUS_WAITING_BYTES",

@@ -15,6 +15,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.json_depth import most_values
 from streaming.engine.conf import conf
+from streaming.engine.token_times import InvalidClaim
 
 from .rooms import Member, SlowPolicy
 from .tokens import Claims, verify
@@ -125,8 +126,7 @@ class Channel:
         try:
             claims = verify(token)
         except StreamError as error:
-            detail = {"detail": "token expired"} if error.code == "token_expired" else {}
-            raise Refused("unauthorized", **detail) from error
+            raise Refused("unauthorized", **token_detail(error)) from error
         if not claims.opens(self.topic):
             raise Refused
         self.claims = claims
@@ -176,6 +176,13 @@ class Channel:
     def describe(self) -> dict[str, Any]:
         """What the admin shows: `kind`, `feed` and `filter`, in which nothing secret may be."""
         return {"kind": "channel", "feed": self.topic, "filter": {}}
+
+
+def token_detail(error: StreamError) -> dict[str, str]:
+    """What a client is sent about a token that is refused: nothing about one that was not made with our key."""
+    if error.code == "token_expired":
+        return {"detail": "token expired"}
+    return {"detail": error.message} if isinstance(error, InvalidClaim) else {}
 
 
 def decoded(payload: bytes) -> Any:

@@ -25,6 +25,7 @@ from rest_framework_simplejwt.tokens import Token
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.token_times import InvalidClaim, check_times, refusal
 
 from .names import check_pattern, is_pattern, matches, matches_any
 
@@ -39,7 +40,6 @@ MAX_ID_BYTES = 255
 CLOCK_SKEW_SECONDS = 60
 """How far the clock of another issuer may be ahead (`iat`, `nbf`). `exp` is exact."""
 
-LAST_SECOND = 2**53
 NO_ID = f"an id has up to {MAX_ID_BYTES} bytes and no control characters"
 
 _NOT_IN_IDS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -52,7 +52,7 @@ class Claims:
 
     id: str
     channel: str
-    expires: int
+    expires: float
 
     def opens(self, topic: str) -> bool:
         """Whether the holder may join a topic."""
@@ -81,15 +81,16 @@ class ChannelToken(Token):
         return _backend(simplejwt.api_settings.SIGNING_KEY)
 
     def verify(self) -> None:
-        """`TokenError` unless the claims are those of a channel token; its signature has been checked."""
-        id, channel, expires = (self.payload.get(name) for name in ("id", "channel", "exp"))
-        if not isinstance(id, str) or not isinstance(channel, str) or type(expires) is not int or expires > LAST_SECOND:
-            raise TokenError("a channel token has the texts id and channel, and exp, which is a whole number")
-        if not _is_id(id):
-            raise TokenError(NO_ID)
+        """`TokenError` or `InvalidClaim` unless the claims are those of a channel token; its signature has been checked."""
+        for name in ("id", "channel"):
+            if not isinstance(self.payload.get(name), str):
+                raise InvalidClaim(f"the claim {name} of a channel token must be a text")
+        if not _is_id(self.payload["id"]):
+            raise InvalidClaim(f"the claim id: {NO_ID}")
         if "aud" in self.payload or self.payload.get(simplejwt.api_settings.TOKEN_TYPE_CLAIM, self.token_type) != self.token_type:
             raise TokenError("the token is for something else than channels")
-        if expires <= time.time():
+        check_times(self.payload, _longest_life())
+        if self.payload["exp"] <= time.time():
             raise ExpiredTokenError("the token has expired")
 
 
@@ -99,14 +100,20 @@ def mint(id: str, channel: str, lifetime: float | None = None) -> str:
     `StreamError("bad_request")` if the id or the channel cannot be. Nobody is asked whether this is allowed: that is `issue`.
     """
     _check(id, channel)
+    seconds, most = conf.CHANNEL_TOKEN_SECONDS if lifetime is None else lifetime, _longest_life()
+    if seconds > most:
+        raise StreamError("bad_request", f"a channel token lives for {most:.0f} seconds at most")
     token = ChannelToken()
     token.payload = {"id": id, "channel": channel}
-    token.set_exp(lifetime=timedelta(seconds=conf.CHANNEL_TOKEN_SECONDS if lifetime is None else lifetime))
+    token.set_exp(lifetime=timedelta(seconds=seconds))
     return str(token)
 
 
 def verify(token: str) -> Claims:
-    """The claims of a token. `StreamError("token_expired")`, or `token_invalid` if it was not made with our key or is no channel token."""
+    """The claims of a token. `StreamError("token_expired")`, or `token_invalid` if it was not made with our key or is no channel token.
+
+    `InvalidClaim` (a `token_invalid`) names the claim that is wrong.
+    """
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise StreamError("token_invalid", "the token is too long or not a JSON web token")
     try:
@@ -114,7 +121,7 @@ def verify(token: str) -> Claims:
     except ExpiredTokenError:
         raise StreamError("token_expired", "the token has expired") from None
     except TokenError as error:
-        raise StreamError("token_invalid", str(error)) from None
+        raise refusal(error) from None
     return Claims(claims["id"], claims["channel"], claims["exp"])
 
 
@@ -138,6 +145,10 @@ def announce_open_tokens() -> None:
     """Log a warning if anybody is given tokens, when a server starts; not in its workers, so that it is logged once."""
     if conf.OPEN_TOKENS and parent_process() is None:
         logger.warning("GEOSTREAM_OPEN_TOKENS is on: POST /token gives anybody a token for any topic but %r, under any name", ADMIN)
+
+
+def _longest_life() -> float:
+    return float(max(conf.TOKEN_MOST_SECONDS, conf.CHANNEL_TOKEN_SECONDS))
 
 
 def _open_to_anybody(channel: str) -> bool:

@@ -16,7 +16,7 @@ from django.db import DatabaseError
 
 from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.conf import conf
-from streaming.topics.channel import Push, Refused, Reply, Stop
+from streaming.topics.channel import Push, Refused, Reply, Stop, token_detail
 from streaming.topics.rooms import Member
 from streaming.topics.service import Topics
 from streaming.topics.tokens import MAX_TOKEN_BYTES, verify
@@ -191,7 +191,9 @@ class PhoenixSession:
             claims = verify(str(given.get("access_token") or given.get("token")))
             if not claims.opens(member.topic) or claims.id != member.key:
                 raise Refused
-        except (StreamError, Refused, AttributeError, msgspec.ValidationError):
+        except StreamError as error:
+            return Reply("error", {"reason": "unauthorized", **token_detail(error)})
+        except (Refused, AttributeError, msgspec.ValidationError):
             return Reply("error", {"reason": "unauthorized"})
         member.channel.claims = claims
         self.watch_expiry()
