@@ -18,6 +18,7 @@ from streaming.engine.responses import answer, refusal
 from streaming.topics.tokens import issue
 
 from . import token_schemas
+from .authentication import session_key_of
 from .base import AsyncApiView
 from .openapi import extend_schema
 from .request_body import LimitedJsonParser
@@ -73,7 +74,7 @@ class ChannelTokenView(AsyncApiView):
         body = request.data
         try:
             parsed = msgspec.convert(body, ChannelTokenRequest)
-            issued = await issue(request.user, parsed.channel, parsed.id)
+            issued = await issue(request.user, parsed.channel, parsed.id, session_key_of(request))
         except msgspec.ValidationError as error:
             return refusal(StreamError("bad_request", str(error)), 422)
         except StreamError as error:

@@ -14,6 +14,7 @@ from streaming.engine.conf import conf
 from streaming.engine.responses import answer
 
 from . import token_schemas
+from .authentication import session_key_of
 from .base import ApiView
 from .links import websocket_url
 from .openapi import extend_schema
@@ -49,6 +50,6 @@ class TicketView(ApiView):
     @extend_schema(**token_schemas.POST_TICKET)
     def post(self, request: Request) -> HttpResponse:
         """A ticket for this user's next WebSocket."""
-        ticket = make_ticket(request.user)
+        ticket = make_ticket(request.user, session_key_of(request))
         url = f"{websocket_url(request)}?{urlencode({'ticket': ticket})}"
         return answer({"ticket": ticket, "expires_in": conf.TICKET_SECONDS, "url": url})

@@ -126,7 +126,7 @@ def check_pubsub_buffer(**kwargs: Any) -> list[CheckMessage]:
     megabytes = PUBSUB_BYTES // MEGABYTE
     hint = f"client-output-buffer-limit pubsub {2 * megabytes}mb {megabytes}mb 60"
     message = f"Redis ends the connection of a process for which {limit / MEGABYTE:.0f} MB of messages wait: bursts on topics may be lost."
-    return [Warning(message, hint=f"In redis.conf: {hint}", id="streaming.W003")]
+    return [Warning(message, hint=f"In redis.conf: {hint}", id="streaming.W004")]
 
 
 def _pubsub_limit(url: str) -> int | None:

@@ -82,7 +82,7 @@ class Channel:
     """Whether messages on topics that `GEOSTREAM_TOPIC_HISTORY` names are kept for clients that come back."""
 
     notices_gaps: ClassVar[bool] = True
-    """Whether members receive `gap` where messages of Redis may be missing. Not for channels that send nothing of what is published there."""
+    """Whether members receive `gap` where messages of Redis may be missing: not if nothing that is published there reaches them."""
 
     def __init__(self, topic: str, subtopic: str, member: Member, connection: ClientConnection, topics: Topics) -> None:
         self.topic = topic
@@ -92,6 +92,7 @@ class Channel:
         self.topics = topics
         self.claims: Claims | None = None
         self.warned: Claims | None = None
+        self._ended: StreamError | None = None
 
     @property
     def user(self) -> Any:
@@ -118,9 +119,7 @@ class Channel:
 
     def authorize(self, params: dict[str, Any]) -> Claims:
         """The claims of the client's channel token, which must open this topic. `Refused` without one."""
-        token = params.get("token")
-        if not isinstance(token, str):
-            token = self.connection.channel_token
+        token = self._token(params)
         if token is None:
             raise Refused
         try:
@@ -129,6 +128,8 @@ class Channel:
             raise Refused("unauthorized", **token_detail(error)) from error
         if not claims.opens(self.topic):
             raise Refused
+        if self._ended is not None:
+            raise Refused("unauthorized", detail=self._ended.message)
         self.claims = claims
         return claims
 
@@ -162,9 +163,26 @@ class Channel:
 
     # -- for the engine ----------------------------------------------------
 
+    async def look_up_login(self, params: dict[str, Any]) -> None:
+        """Find out, before `join`, what `authorize` needs to know of the login that the client's token rests on."""
+        token = self._token(params)
+        try:
+            claims = verify(token) if token is not None else None
+        except StreamError:
+            return  # `authorize` refuses it
+        if claims is not None and claims.login is not None and claims.opens(self.topic):
+            try:
+                await self.topics.token_logins.check(claims)
+            except StreamError as error:
+                self._ended = error
+
     async def receive(self, push: Push) -> Reply | Stop | asyncio.Future[Reply] | None:
         """A push as it came; the answer may take its time. `handle_in` is enough for most."""
         return await self.handle_in(push.event, push.payload)
+
+    def _token(self, params: dict[str, Any]) -> str | None:
+        token = params.get("token")
+        return token if isinstance(token, str) else self.connection.channel_token
 
     def policy(self, event: str) -> SlowPolicy:
         """What becomes of an event that a slow client cannot take."""

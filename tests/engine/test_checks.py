@@ -125,7 +125,7 @@ def test_what_redis_clients_may_read_must_be_understood(settings: Any, setting: 
     assert [found.id for found in check_redis_commands()] == ["streaming.E005"]
 
 
-@pytest.mark.parametrize(("limit", "warnings"), [("33554432 8388608 60", ["streaming.W003"]), ("536870912 1 60", []), ("0 0 0", [])])
+@pytest.mark.parametrize(("limit", "warnings"), [("33554432 8388608 60", ["streaming.W004"]), ("536870912 1 60", []), ("0 0 0", [])])
 def test_a_redis_that_ends_the_connection_in_a_burst(own_redis: RedisService, settings: Any, limit: str, warnings: list[str]) -> None:
     settings.REDIS_URL = own_redis.url
     assert check_pubsub_buffer() == []

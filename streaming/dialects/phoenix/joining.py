@@ -123,6 +123,7 @@ class Joining:
             params = None if frame.binary else decoded(frame.payload)
             if not isinstance(params, dict | None):
                 raise Refused("join crashed", detail="the payload of a join is an object")
+            await channel.look_up_login(params or {})
             return await channel.join(params or {})
         except StreamError as error:
             code = "unauthorized" if error.code in {"forbidden", "unauthenticated"} else error.code

@@ -94,7 +94,7 @@ class PhoenixSession:
 
     async def _push(self, member: Member, frame: Frame) -> None:
         if frame.event == "access_token":
-            self.answer(frame, self._renew(member, frame), member.join_ref)
+            self.answer(frame, await self._renew(member, frame), member.join_ref)
             return
         if frame.event.startswith("phx_") or frame.event in _RESERVED:
             self.answer(frame, Reply("error", {"reason": "reserved event"}), member.join_ref)
@@ -162,7 +162,7 @@ class PhoenixSession:
         if before is not None:
             self.topics.remove(before)
         self.members[member.topic] = member
-        self.topics.rooms.add(member)
+        self.topics.add(member)
         self._due = min(self._due, _due(member))
         self.revision += 1
         return before
@@ -184,18 +184,20 @@ class PhoenixSession:
 
     # -- tokens ------------------------------------------------------------
 
-    def _renew(self, member: Member, frame: Frame) -> Reply:
+    async def _renew(self, member: Member, frame: Frame) -> Reply:
         assert member.channel is not None
         try:
             given = msgspec.json.decode(frame.payload) if not frame.binary and len(frame.payload) <= 2 * MAX_TOKEN_BYTES else {}
             claims = verify(str(given.get("access_token") or given.get("token")))
             if not claims.opens(member.topic) or claims.id != member.key:
                 raise Refused
+            await self.topics.token_logins.check(claims)
         except StreamError as error:
             return Reply("error", {"reason": "unauthorized", **token_detail(error)})
         except (Refused, AttributeError, msgspec.ValidationError):
             return Reply("error", {"reason": "unauthorized"})
         member.channel.claims = claims
+        self.topics.token_logins.add(member)
         self.watch_expiry()
         return Reply()
 
