@@ -22,6 +22,7 @@ from .authentication import session_key_of
 from .base import AsyncApiView
 from .openapi import extend_schema
 from .request_body import LimitedJsonParser
+from .throttling import atake, channel_token_limits
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
@@ -71,6 +72,7 @@ class ChannelTokenView(AsyncApiView):
     @extend_schema(**token_schemas.POST_CHANNEL_TOKEN)
     async def post(self, request: Request) -> HttpResponse:
         """A token for one channel."""
+        await atake(channel_token_limits(request.user, request.META.get("REMOTE_ADDR", "")))
         body = request.data
         try:
             parsed = msgspec.convert(body, ChannelTokenRequest)

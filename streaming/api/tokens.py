@@ -18,6 +18,7 @@ from .authentication import session_key_of
 from .base import ApiView
 from .links import websocket_url
 from .openapi import extend_schema
+from .throttling import give_back, login_limits, take
 
 
 class TokenView(ApiView, TokenObtainPairView):  # type: ignore[misc]  # empty tuples upstream
@@ -28,7 +29,12 @@ class TokenView(ApiView, TokenObtainPairView):  # type: ignore[misc]  # empty tu
     @extend_schema(**token_schemas.POST_TOKEN)
     def post(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Log in."""
-        return super().post(request, *args, **kwargs)
+        name = request.data.get("username") if isinstance(request.data, dict) else None
+        limits = login_limits(name, request.META.get("REMOTE_ADDR", ""))
+        take(limits)
+        response = super().post(request, *args, **kwargs)
+        give_back(limits)  # only failures count
+        return response
 
 
 class RefreshView(ApiView, TokenRefreshView):  # type: ignore[misc]  # empty tuples upstream

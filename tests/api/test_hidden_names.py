@@ -72,7 +72,9 @@ async def test_in_every_dialect(runtime: Runtime, private: str, known: bool) -> 
 
     async def refusals(name: str) -> list[Any]:
         layer = await geo.subscribe(name)
-        tiles = await geo.ask(type="subscribe_tiles", subscription_id="t", tileset=name, bbox=[0, 0, 1, 1], zoom_range=[0, 0])
+        tiles = await geo.ask(
+            type="subscribe_tiles", subscription_id="t", tileset=name, bbox=[0, 0, 1, 1], zoom_range={"start": 0, "end": 0}
+        )
         joined = await phoenix.ask("1", "1", f"layer:{name}", "phx_join", {})
         commands = [(content["status"], content["code"]) for content in await redis.contents(f"GET {name}", f"SUB {name}")]
         return [(layer["code"], layer["message"]), (tiles["code"], tiles["message"]), joined, commands]
