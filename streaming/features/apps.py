@@ -16,6 +16,11 @@ class FeaturesConfig(EngineApp):
     settings = (
         Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),
         Setting(
+            "EVENT_ACCESS",
+            "",
+            "comma-separated `type=permission` or `type/source=permission` of events that are not public; also `is_staff`",
+        ),
+        Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,
             "size of one GeoJSON document over REST (lines and text sequences that come with a token are read as a stream, without limit)",

@@ -132,7 +132,7 @@ def verify(token: str) -> Claims:
 
 
 async def issue(user: Any, channel: str, id: str | None = None, session_key: str | None = None) -> Issued:
-    """A token for a channel, if the user (perhaps nobody) may have one. It ends with the user's login, and with the session if there is one.
+    """A token for a channel, if the user (perhaps nobody) may have one. It ends with the user's login, and with a session if there is one.
 
     Without `id` it is the user's name, for nobody eight random characters. `StreamError` if something is missing: `unauthenticated`,
     `forbidden`, or `bad_request` for what cannot be.
