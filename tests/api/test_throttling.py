@@ -17,7 +17,7 @@ def few(settings: Any) -> None:
     settings.GEOSTREAM_LOGINS_PER_NAME = 3
     settings.GEOSTREAM_LOGINS_PER_ADDRESS = 5
     settings.GEOSTREAM_CHANNEL_TOKENS_PER_MINUTE = 2
-    settings.GEOSTREAM_OPEN_TOKENS = 1
+    settings.GEOSTREAM_OPEN_TOKENS = True
     User.objects.create_user("alice", password="secret")
 
 

@@ -92,7 +92,7 @@ def test_a_key_pair_is_no_key_of_channel_tokens(settings: Any) -> None:
 @pytest.mark.parametrize(("debug", "warnings"), [(True, []), (False, ["streaming.W001"])])
 def test_open_tokens_in_production(settings: Any, debug: bool, warnings: list[str]) -> None:
     settings.DEBUG = debug
-    settings.GEOSTREAM_OPEN_TOKENS = 1
+    settings.GEOSTREAM_OPEN_TOKENS = True
     assert found() == warnings
 
 

@@ -245,7 +245,7 @@ async def test_a_channel_token_ends_with_the_login_it_was_given_to(member: Any, 
 async def test_a_channel_token_ends_with_the_session_it_was_given_to(
     alice: User, page: Client, phoenix: ConnectPhoenix, settings: Any
 ) -> None:
-    settings.GEOSTREAM_OPEN_TOKENS = 1
+    settings.GEOSTREAM_OPEN_TOKENS = True
     client = APIClient()
     client.cookies = page.cookies
     answer = await in_thread(client.post)("/token", {"channel": "room:1"}, format="json")

@@ -223,14 +223,14 @@ def test_what_a_token_opens(channel: str, topic: str, opens: bool) -> None:
 
 
 def test_the_channel_need_not_be_compared(settings: Any) -> None:
-    settings.GEOSTREAM_CHECK_CHANNEL_CLAIM = 0
+    settings.GEOSTREAM_CHECK_CHANNEL_CLAIM = False
     claims = Claims("alice", "room:1", SOON)
     assert claims.opens("lobby")
     assert not claims.opens("admin")
 
 
-@pytest.mark.parametrize(("debug", "setting", "said"), [(True, None, 1), (False, None, 0), (True, 0, 0), (False, 1, 1)])
-def test_open_tokens_are_announced(settings: Any, caplog: Any, debug: bool, setting: int | None, said: int) -> None:
+@pytest.mark.parametrize(("debug", "setting", "said"), [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)])
+def test_open_tokens_are_announced(settings: Any, caplog: Any, debug: bool, setting: bool | None, said: int) -> None:
     settings.DEBUG = debug
     if setting is not None:
         settings.GEOSTREAM_OPEN_TOKENS = setting
