@@ -15,7 +15,12 @@ class StreamingConfig(EngineApp):
     name = "streaming"
     verbose_name = "Live layers"
     default_auto_field = "django.db.models.BigAutoField"
-    services = ("streaming.engine.recorder.Recorder", "streaming.engine.metrics.MetricsService", "streaming.engine.work.WorkQueue")
+    services = (
+        "streaming.engine.recorder.Recorder",
+        "streaming.engine.metrics.MetricsService",
+        "streaming.engine.work.WorkQueue",
+        "streaming.engine.login_review.LoginReview",
+    )
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"
@@ -24,9 +29,10 @@ class StreamingConfig(EngineApp):
         """Configure how the core finds Redis and the channel layer, which it does when it first needs them."""
         from channels.layers import get_channel_layer
 
-        from .engine import checks  # noqa: F401 (registers them)
+        from .engine import checks, signals  # noqa: F401 (registers the checks)
         from .engine.redis import find_redis
 
+        signals.connect()
         configure(find_redis)
         doorbell.configure(get_channel_layer)
         super().ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
 
 
 class ApiConfig(EngineApp):
@@ -13,3 +14,10 @@ class ApiConfig(EngineApp):
     verbose_name = "REST API"
     requires = ("streaming.features", "streaming.tiles", "streaming.topics")
     urlconf = "streaming.api.urls"
+    settings = (
+        Setting("LOGINS_PER_NAME", 10, "failed attempts at `/api/token/` with one username in a minute, from wherever (0: any number)"),
+        Setting("LOGINS_PER_ADDRESS", 30, "failed attempts at `/api/token/` from one network address in a minute (0: any number)"),
+        Setting(
+            "CHANNEL_TOKENS_PER_MINUTE", 600, "requests of `POST /token` by one user or, without a login, from one address (0: any number)"
+        ),
+    )

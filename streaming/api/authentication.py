@@ -45,6 +45,14 @@ class PageSessionAuthentication(SessionAuthentication):
         super().enforce_csrf(request._request)  # type: ignore[arg-type]  # only its headers are read
 
 
+def session_key_of(request: Request) -> str | None:
+    """The key of the session that the request has shown; None for a token, or nobody."""
+    if not isinstance(request.successful_authenticator, PageSessionAuthentication):
+        return None
+    key: str | None = request.session.session_key
+    return key
+
+
 class UserCache:
     """Users by token, with their permissions loaded, kept for a few seconds."""
 

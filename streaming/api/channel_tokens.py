@@ -18,9 +18,11 @@ from streaming.engine.responses import answer, refusal
 from streaming.topics.tokens import issue
 
 from . import token_schemas
+from .authentication import session_key_of
 from .base import AsyncApiView
 from .openapi import extend_schema
 from .request_body import LimitedJsonParser
+from .throttling import atake, channel_token_limits
 
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
@@ -70,10 +72,11 @@ class ChannelTokenView(AsyncApiView):
     @extend_schema(**token_schemas.POST_CHANNEL_TOKEN)
     async def post(self, request: Request) -> HttpResponse:
         """A token for one channel."""
+        await atake(channel_token_limits(request.user, request.META.get("REMOTE_ADDR", "")))
         body = request.data
         try:
             parsed = msgspec.convert(body, ChannelTokenRequest)
-            issued = await issue(request.user, parsed.channel, parsed.id)
+            issued = await issue(request.user, parsed.channel, parsed.id, session_key_of(request))
         except msgspec.ValidationError as error:
             return refusal(StreamError("bad_request", str(error)), 422)
         except StreamError as error:

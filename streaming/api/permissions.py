@@ -9,7 +9,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
-from streaming.features.layers import LayerSettings
+from streaming.features.layers import LayerSettings, catalogue
 
 ADD_LAYER, CHANGE_LAYER, DELETE_LAYER = "streaming.add_layer", "streaming.change_layer", "streaming.delete_layer"
 ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
@@ -41,7 +41,7 @@ def require(user: Any, permission: str) -> None:
 
 
 def require_readable(layer: LayerSettings, user: Any) -> LayerSettings:
-    """The layer, if the user may read it."""
+    """The layer, if the user may read it; else it is as one that is not there."""
     if not layer.readable_by(user):
-        raise StreamError("forbidden" if user.is_authenticated else "unauthenticated", f"layer {layer.name!r} is not public")
+        raise catalogue.hidden_sync(layer.name)
     return layer

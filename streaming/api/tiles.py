@@ -49,7 +49,8 @@ class PublicTilesetView(AsyncApiView):
         """Answer without authentication where nothing depends on the user, else as usual."""
         public = False
         try:
-            public = (await tilesets.get(kwargs["tileset"])).public
+            found = (await tilesets.all()).get(kwargs["tileset"])  # what is not there is answered as what is not public
+            public = found is not None and found.public
             if public and request.method in ("GET", "HEAD") and "HTTP_AUTHORIZATION" not in request.META:
                 response: HttpResponseBase = await self.get(ApiRequest(request), **kwargs)  # type: ignore[attr-defined]  # of each view
                 if self.compresses:

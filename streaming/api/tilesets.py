@@ -86,11 +86,8 @@ async def is_public_tileset(name: str) -> bool:
 
 
 async def readable_tileset(name: str, user: Any) -> TilesetSettings:
-    """The tileset, if the user may read it. `StreamError` unknown_tileset, unauthenticated or forbidden."""
-    tileset = await tilesets.get(name)
-    if not await readable(tileset, user):
-        raise StreamError("forbidden" if user.is_authenticated else "unauthenticated", f"tileset {tileset.name!r} is not public")
-    return tileset
+    """The tileset, if the user may read it. `StreamError("unknown_tileset")`."""
+    return await tilesets.get_readable(name, user)
 
 
 def _saved(name: str | None, request: Request) -> tuple[TilesetSettings, dict[str, Any]]:
@@ -103,11 +100,11 @@ def _saved(name: str | None, request: Request) -> tuple[TilesetSettings, dict[st
 
 
 def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: Any) -> None:
-    """Refuse tiles of a layer that the user may not read. `StreamError("forbidden")`."""
+    """Refuse tiles of a layer that the user may not read. `StreamError("unknown_layer")`."""
     kind, source = (changes.get(name, getattr(row, name, "")) for name in ("kind", "source"))
     layer = source_kind(kind).layer_name(source)
     if layer is not None and not catalogue.get_sync(layer).readable_by(user):
-        raise StreamError("forbidden", f"layer {layer!r} is not public, and you may not read it")
+        raise catalogue.hidden_sync(layer)
 
 
 def _row(name: str) -> Tileset:

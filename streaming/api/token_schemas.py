@@ -36,6 +36,8 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
 
 
+TOO_MANY = OpenApiResponse(ErrorSerializer, "Too many requests in a short time. Retry-After says when to try again.")
+
 POST_TOKEN: dict[str, Any] = {
     "tags": ["access"],
     "operation_id": "token_create",
@@ -45,6 +47,7 @@ POST_TOKEN: dict[str, Any] = {
         200: inline_serializer("Tokens", {"access": serializers.CharField(), "refresh": serializers.CharField()}),
         **BAD_REQUEST,
         401: OpenApiResponse(ErrorSerializer, "Wrong username or password."),
+        429: TOO_MANY,
     },
 }
 POST_REFRESH: dict[str, Any] = {
@@ -107,6 +110,7 @@ POST_CHANNEL_TOKEN: dict[str, Any] = {
         413: OpenApiResponse(ErrorSerializer, "The body is larger than 16 KiB."),
         415: OpenApiResponse(ErrorSerializer, "The Content-Type is not application/json."),
         422: OpenApiResponse(ErrorSerializer, "A field is missing, of the wrong type, or cannot be a channel or an id."),
+        429: TOO_MANY,
     },
     "examples": [OpenApiExample("A client of the topic system", _EXAMPLE, request_only=True)],
 }

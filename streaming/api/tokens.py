@@ -14,9 +14,11 @@ from streaming.engine.conf import conf
 from streaming.engine.responses import answer
 
 from . import token_schemas
+from .authentication import session_key_of
 from .base import ApiView
 from .links import websocket_url
 from .openapi import extend_schema
+from .throttling import give_back, login_limits, take
 
 
 class TokenView(ApiView, TokenObtainPairView):  # type: ignore[misc]  # empty tuples upstream
@@ -27,7 +29,12 @@ class TokenView(ApiView, TokenObtainPairView):  # type: ignore[misc]  # empty tu
     @extend_schema(**token_schemas.POST_TOKEN)
     def post(self, request: Request, *args: object, **kwargs: object) -> Response:
         """Log in."""
-        return super().post(request, *args, **kwargs)
+        name = request.data.get("username") if isinstance(request.data, dict) else None
+        limits = login_limits(name, request.META.get("REMOTE_ADDR", ""))
+        take(limits)
+        response = super().post(request, *args, **kwargs)
+        give_back(limits)  # only failures count
+        return response
 
 
 class RefreshView(ApiView, TokenRefreshView):  # type: ignore[misc]  # empty tuples upstream
@@ -49,6 +56,6 @@ class TicketView(ApiView):
     @extend_schema(**token_schemas.POST_TICKET)
     def post(self, request: Request) -> HttpResponse:
         """A ticket for this user's next WebSocket."""
-        ticket = make_ticket(request.user)
+        ticket = make_ticket(request.user, session_key_of(request))
         url = f"{websocket_url(request)}?{urlencode({'ticket': ticket})}"
         return answer({"ticket": ticket, "expires_in": conf.TICKET_SECONDS, "url": url})

@@ -1,9 +1,10 @@
 """The bus: messages without state, over Redis pub/sub.
 
 A bus has one subscribing connection with a handful of patterns and any number of channels, and finds out by dictionary lookup who a
-message is for: Redis slows down with the number of patterns, not with the number of messages. What arrives in one turn of the loop is
-handed over at once, in order, and once to each handler. Pub/sub delivers at most once: while Redis is away messages are lost, and `gaps`
-counts how often that may have been.
+message is for: Redis slows down with the number of patterns, not with the number of messages. A thread reads it (`bus_reader`); what has
+arrived is handed over in order, many at once, and once to each handler. Pub/sub delivers at most once: messages are lost while Redis is
+away or if it ends the connection, and if more of them wait than may. `gaps` counts how often that may have been, and gap handlers are
+called.
 """
 
 from __future__ import annotations
@@ -16,31 +17,27 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+import hiredis
 import redis.asyncio as aioredis
-from redis.asyncio.client import PubSub
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
+from .bus_reader import MOST_WAITING_BYTES, BusReader, Hole, Message
 from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
-from .redis import QUIET_OPTIONS, async_redis, redis_url
+from .redis import async_redis, redis_url
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.02, 0.5
-PING_SECONDS = 5.0
-SILENCE_SECONDS = 15.0
-TURN = 512
-"""Messages read before others have a turn."""
 BATCH, BATCH_BYTES = 250, 1024 * 1024
 """Messages published in one round trip, and their bytes, roughly."""
 MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 """Messages that may wait to be published, and their bytes."""
 
 
-__all__ = ["Arrival", "Bus", "Handler"]
+__all__ = ["Arrival", "Bus", "GapHandler", "Handler"]
+
+GapHandler = Callable[[int | None], None]
+"""Called where messages are missing, with their number if it is known."""
 
 PendingPublish = tuple[bytes, bytes, asyncio.Future[int]]
 """Channel, payload, and what becomes of it."""
@@ -49,13 +46,19 @@ PendingPublish = tuple[bytes, bytes, asyncio.Future[int]]
 class Bus:
     """Publishes and receives messages without state for one process, over the Redis in use or, with a URL, over another one."""
 
-    def __init__(self, url: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str | None = None, *, most_waiting_bytes: int = MOST_WAITING_BYTES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`most_waiting_bytes`: of messages that have arrived while the event loop was busy; what comes beyond is dropped."""
         self.connected = False
         self.gaps = 0
         self._url = url
         self._clock = clock
         self._subscriptions = BusSubscriptions()
-        self._changed = asyncio.Event()
+        self._gap_handlers: list[GapHandler] = []
+        self._most_waiting_bytes = most_waiting_bytes
+        self._reader: BusReader | None = None
+        self._open = self._asking = False
         self._arrived: list[tuple[Handler, list[Arrival]]] = []
         self._waiting: deque[PendingPublish] = deque()
         self._waiting_bytes = 0
@@ -68,12 +71,12 @@ class Bus:
     def on_pattern(self, pattern: str, handler: Handler) -> None:
         """Call `handler` with what is published on channels like `pattern`, for as long as the bus runs."""
         self._subscriptions.patterns.add(pattern.encode(), handler)
-        self._changed.set()
+        self._ask_changes()
 
     def on_channel(self, channel: str, handler: Handler) -> None:
         """Call `handler` with what is published on exactly this channel, for as long as the bus runs."""
         self._subscriptions.channels.add(channel.encode(), handler)
-        self._changed.set()
+        self._ask_changes()
 
     def subscribe(self, channel: str, handler: Handler) -> asyncio.Future[bool]:
         """Call `handler` with what is published on a channel, until `unsubscribe` was called as often.
@@ -92,16 +95,22 @@ class Bus:
     def unsubscribe(self, channel: str, handler: Handler) -> None:
         """Take back one `subscribe`; KeyError if there was none."""
         self._subscriptions.channels.remove(channel.encode(), handler)
-        self._changed.set()
+        self._ask_changes()
 
     def punsubscribe(self, pattern: str, handler: Handler) -> None:
         """Take back one `psubscribe`; KeyError if there was none."""
         self._subscriptions.patterns.remove(pattern.encode(), handler)
-        self._changed.set()
+        self._ask_changes()
+
+    def on_gap(self, handler: GapHandler) -> None:
+        """Call `handler` where messages may be missing: between those before and those after, once all arrive again."""
+        self._gap_handlers.append(handler)
 
     async def start(self) -> None:
         """Subscribe. What is published from now on arrives; where Redis does not answer, once it does."""
-        self._tasks = [asyncio.create_task(self._listen_for_ever()), asyncio.create_task(self._publish_for_ever())]
+        self._reader = BusReader(lambda: self._url or redis_url(), self, self._most_waiting_bytes, self._clock)
+        self._reader.start()
+        self._tasks = [asyncio.create_task(self._publish_for_ever())]
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._subscribed.wait()
@@ -117,6 +126,8 @@ class Bus:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=0.2)
             self._tasks = [task for task in self._tasks if not task.done()]
+        if self._reader is not None:
+            await self._reader.stop()
         self._fail(self._waiting, StreamError("redis_unavailable", "the server is stopping"))
         self._subscriptions.give_up()
         if self._publisher is not None:
@@ -193,81 +204,64 @@ class Bus:
 
     # -- receiving --------------------------------------------------------
 
-    async def _listen_for_ever(self) -> None:
-        backoff = FIRST_BACKOFF
-        while True:
-            try:
-                await self._listen()
-            except (RedisError, OSError) as error:
-                if self.connected:
-                    logger.warning("Redis does not answer (%s); nothing is received until it does", error)
-                    self.connected = False
-                    self.gaps += 1
-                    backoff = FIRST_BACKOFF
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, LAST_BACKOFF)
+    @property
+    def dropped(self) -> int:
+        """Messages for which there was no room while the event loop was busy."""
+        return 0 if self._reader is None else self._reader.dropped
 
-    async def _listen(self) -> None:
-        # A client of its own that never tries again by itself: what is missed meanwhile has to be known.
-        client = aioredis.Redis.from_url(
-            self._url or redis_url(),
-            socket_connect_timeout=3,
-            socket_timeout=None,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            **QUIET_OPTIONS,
-        )
-        try:
-            async with client, client.pubsub() as pubsub:
-                await pubsub.connect()
-                asking = asyncio.create_task(self._ask_for_ever(pubsub.connection))
-                try:
-                    await self._read(pubsub, pubsub.connection, asking)
-                finally:
-                    asking.cancel()
-                    await asyncio.gather(asking, return_exceptions=True)
-        finally:
-            self._subscriptions.lost()
-            with suppress(RedisError, OSError):
-                await client.connection_pool.disconnect()
+    def opened(self) -> None:
+        """A connection: have Redis send what is subscribed to."""
+        self._open = True
+        self._ask(self._subscriptions.commands(), ping=True)
 
-    async def _ask_for_ever(self, connection: Any) -> None:
-        """Have Redis send what is listened to, now and whenever that changes."""
-        commands = [*self._subscriptions.commands(), self._subscriptions.ping()]
-        while True:
-            self._changed.clear()
-            if commands:
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            await self._changed.wait()
-            commands = self._subscriptions.commands()
+    def idle(self) -> None:
+        """Nothing was received for a while: find out whether Redis is there."""
+        self._ask([], ping=True)
 
-    async def _read(self, pubsub: PubSub, connection: Any, asking: asyncio.Task[None]) -> None:
-        received_at, count = self._clock(), 0
-        while not asking.done():
-            try:
-                message: Any = await pubsub.get_message(timeout=PING_SECONDS)
-            except NoPermissionError as error:
-                self._refused(str(error))
-                message = {"type": "refused"}
-            if message is None:
-                if self._clock() - received_at > SILENCE_SECONDS:
-                    raise RedisConnectionError("no answer to a ping")
-                await connection.send_command(*self._subscriptions.ping(), check_health=False)
-                continue
-            received_at = self._clock()
-            self._received(message)
-            count += 1
-            if count % TURN == 0:
-                await asyncio.sleep(0)
-        asking.result()
+    def lost(self, error: Exception) -> None:
+        """The connection is gone."""
+        self._open = False
+        self._subscriptions.lost()
+        if self.connected:
+            logger.warning("Redis does not answer (%s); nothing is received until it does", error)
+            self.connected = False
+            self.gaps += 1
 
-    def _received(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "pmessage" or kind == "message":
-            for handler in self._subscriptions.handlers(message["channel"], message["pattern"]):
-                self._take(handler, message)
-        elif self._subscriptions.answered(granted=kind != "refused"):
-            self._answers()
+    def received(self, replies: Iterable[Message | Hole | Exception | None]) -> None:
+        """Hand over messages, those in a row that have the same handler at once."""
+        for reply in replies:
+            if isinstance(reply, Message):
+                for handler in self._subscriptions.handlers(reply.channel, reply.pattern):
+                    self._take(handler, reply)
+            elif isinstance(reply, Hole):
+                self._missed(reply.count)
+            else:
+                self._answered(reply)
+        self._hand_over()
+
+    def _ask_changes(self) -> None:
+        """Have Redis send what is subscribed to now, once in this turn."""
+        if self._open and not self._asking:
+            self._asking = True
+            asyncio.get_running_loop().call_soon(self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._asking = False
+        if self._open:
+            self._ask(self._subscriptions.commands())
+
+    def _ask(self, commands: list[tuple[Any, ...]], ping: bool = False) -> None:
+        assert self._reader is not None
+        if ping:
+            commands.append(self._subscriptions.ping())
+        if commands:
+            self._reader.send(b"".join(hiredis.pack_command(command) for command in commands))
+
+    def _answered(self, refusal: Exception | None) -> None:
+        if refusal is not None:
+            self._refused(str(refusal))
+        if self._subscriptions.answered(granted=refusal is None):
+            self._receives_again()
 
     def _refused(self, reason: str) -> None:
         """Redis' access control list refuses a command. Each reason is logged once: a user that may not even ping is refused for ever."""
@@ -275,18 +269,32 @@ class Bus:
             self._refusals.add(reason)
             logger.warning("Redis refuses what the bus asked for: %s", reason)
 
-    def _answers(self) -> None:
-        if self.gaps and not self.connected:
-            logger.warning("Redis answers again; topics receive messages")
-        self.connected = True
-        self._subscribed.set()
+    def _receives_again(self) -> None:
+        """Redis has answered everything that was asked."""
+        if not self.connected:
+            self.connected = True
+            self._subscribed.set()
+            if self.gaps:
+                logger.warning("Redis answers again; topics receive messages")
+                self._call_gap_handlers(None)
 
-    def _take(self, handler: Handler, message: dict[str, Any]) -> None:
-        if not self._arrived:
-            asyncio.get_running_loop().call_soon(self._hand_over)
+    def _missed(self, count: int) -> None:
+        logger.warning("%d messages of Redis were dropped: they came faster than they could be handled", count)
+        self.gaps += 1
+        self._call_gap_handlers(count)
+
+    def _call_gap_handlers(self, count: int | None) -> None:
+        self._hand_over()
+        for handler in self._gap_handlers:
+            try:
+                handler(count)
+            except Exception:
+                logger.exception("a gap in the messages of the bus could not be handled")
+
+    def _take(self, handler: Handler, message: Message) -> None:
         if not self._arrived or self._arrived[-1][0] != handler:
             self._arrived.append((handler, []))
-        self._arrived[-1][1].append(Arrival(message["channel"], message["data"]))
+        self._arrived[-1][1].append(Arrival(message.channel, message.payload))
 
     def _hand_over(self) -> None:
         arrived, self._arrived = self._arrived, []

@@ -1,4 +1,4 @@
-"""Notifies every server process that layers, tilesets or permissions have changed."""
+"""Notifies every server process that layers, tilesets, users or their permissions have changed, and of sessions that have ended."""
 
 from __future__ import annotations
 
@@ -14,19 +14,37 @@ from streaming.core.errors import StreamError
 from streaming.core.hub import CONTROL_GROUP
 from streaming.core.redis import refusing
 
+from .logins import digest
 from .runtime import ACCESS_CHANGED
 
 logger = logging.getLogger(__name__)
 
+USERS_CHANGED, SESSION_ENDED = "users.changed", "session.ended"
+"""Control messages between processes."""
+
 
 def announce_access_changed() -> None:
     """Notify all processes, from a thread or from the event loop. A process that misses the notice finds out a few seconds later."""
+    _announce(ACCESS_CHANGED)
+
+
+def announce_users_changed() -> None:
+    """The same of users, their groups and permissions."""
+    _announce(USERS_CHANGED)
+
+
+def announce_session_ended(session_key: str) -> None:
+    """The same of a session that its user has ended. Its key is not sent."""
+    _announce(SESSION_ENDED, session=digest(session_key))
+
+
+def _announce(kind: str, **fields: str) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        async_to_sync(_send)()
+        async_to_sync(_send)(kind, fields)
     else:
-        task = asyncio.ensure_future(_send())
+        task = asyncio.ensure_future(_send(kind, fields))
         _sending.add(task)
         task.add_done_callback(_sending.discard)
 
@@ -34,10 +52,10 @@ def announce_access_changed() -> None:
 _sending: set[asyncio.Future[None]] = set()
 
 
-async def _send() -> None:
+async def _send(kind: str, fields: dict[str, str]) -> None:
     try:
         with refusing():
-            await get_channel_layer().group_send(CONTROL_GROUP, {"type": ACCESS_CHANGED})
+            await get_channel_layer().group_send(CONTROL_GROUP, {"type": kind, **fields})
     except StreamError as error:
         logger.warning("other processes notice what has changed a little later: %s", error)
 

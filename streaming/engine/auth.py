@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth import get_user, get_user_model
@@ -20,13 +21,16 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .conf import conf
+from .logins import Login, is_user_id, login_of
 from .origins import allowed_origins
+from .token_times import InvalidClaim, check_times, refusal
 
 TICKET_KEY = "geostream:ticket:"
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
@@ -35,10 +39,12 @@ LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a connection acts for. `expires` is seconds since 1970, None for as long as the user is active."""
+    """Who a connection acts for. `expires` is seconds since 1970, None for as long as the login holds."""
 
     user: Any
     expires: float | None = None
+    login: Login | None = None
+    """What that rests on; None for nobody."""
 
     @property
     def user_id(self) -> int | None:
@@ -107,16 +113,27 @@ def bearer_token(request: HttpRequest) -> str | None:
 async def from_token(token: str) -> Principal:
     """The principal of a JSON web token."""
     claims = verify_token(token)
-    return Principal(await _active_user(claims["user_id"]), float(claims["exp"]))
+    user = await _active_user(claims[api_settings.USER_ID_CLAIM])
+    return Principal(user, float(claims["exp"]), Login(str(user.pk)))
+
+
+class CheckedAccessToken(AccessToken):
+    """An access token of whoever has the key: its claims are those of one."""
+
+    def verify(self) -> None:
+        """`TokenError` or `InvalidClaim`; its signature has been checked."""
+        check_times(self.payload, max(conf.TOKEN_MOST_SECONDS, api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()))
+        super().verify()
+        if not isinstance(self.payload.get(api_settings.USER_ID_CLAIM), str | int):
+            raise InvalidClaim(f"the claim {api_settings.USER_ID_CLAIM} must be the id of a user")
 
 
 def verify_token(token: str) -> Any:
-    """The claims of a token; `StreamError` with different codes for forged and expired ones."""
+    """The claims of a token; `StreamError` with different codes for forged and expired ones. `InvalidClaim` names what is wrong in it."""
     try:
-        return AccessToken(token)  # type: ignore[arg-type]
+        return CheckedAccessToken(token)  # type: ignore[arg-type]
     except TokenError as error:
-        expired = "expired" in str(error).lower()
-        raise StreamError("token_expired" if expired else "token_invalid", str(error)) from error
+        raise refusal(error) from error
 
 
 async def from_ticket(ticket: str) -> Principal:
@@ -125,19 +142,22 @@ async def from_ticket(ticket: str) -> Principal:
         owner: Any = await async_redis().getdel(TICKET_KEY + ticket)
     if owner is None:
         raise StreamError("token_invalid", "the ticket is unknown, used up or too old; ask for a new one")
-    return Principal(await _active_user(owner.decode()))
+    login = msgspec.json.decode(owner, type=Login)
+    return Principal(await _active_user(login.user_id), login=login)
 
 
-def make_ticket(user: Any) -> str:
-    """A one-time ticket for a user's next WebSocket."""
+def make_ticket(user: Any, session_key: str | None = None) -> str:
+    """A one-time ticket for the next WebSocket of a user, who may have shown a session: it ends the WebSocket as it ends."""
     ticket = secrets.token_urlsafe(24)
     with refusing():
-        sync_redis().set(TICKET_KEY + ticket, str(user.pk), ex=conf.TICKET_SECONDS)
+        sync_redis().set(TICKET_KEY + ticket, msgspec.json.encode(login_of(user, session_key)), ex=conf.TICKET_SECONDS)
     return ticket
 
 
-async def _active_user(user_id: str) -> Any:
-    user = await get_user_model()._default_manager.filter(pk=user_id, is_active=True).afirst()
+async def _active_user(user_id: Any) -> Any:
+    user = None
+    if is_user_id(str(user_id)):
+        user = await get_user_model()._default_manager.filter(pk=user_id, is_active=True).afirst()
     if user is None:
         raise StreamError("token_invalid", "the token's user does not exist or is not active")
     return user
@@ -148,11 +168,12 @@ async def _from_session(cookies: str) -> Principal:
         morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:
         return ANONYMOUS
-    return ANONYMOUS if morsel is None else Principal(await _session_user(morsel.value))
+    return ANONYMOUS if morsel is None else await _session_principal(morsel.value)
 
 
 @database_sync_to_async
-def _session_user(session_key: str) -> Any:
+def _session_principal(session_key: str) -> Principal:
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    return get_user(request)
+    user = get_user(request)
+    return Principal(user, login=login_of(user, session_key)) if user.is_authenticated else ANONYMOUS

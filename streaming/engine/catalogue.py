@@ -72,11 +72,23 @@ class Catalogue(Generic[S]):
         return self._known(row, name)
 
     async def get_readable(self, name: str, user: Any) -> S:
-        """The same for a user. `StreamError("forbidden")`, or `unauthenticated` without a login, if they may not read it."""
+        """The same for a user: one that they may not read is as one that is not there."""
         row = await self.get(name)
         if not await readable(row, user):
-            raise StreamError("forbidden" if user.is_authenticated else "unauthenticated", f"{self._kind} {name!r} is not public")
+            raise await self.hidden(name)
         return row
+
+    async def hidden(self, name: str) -> StreamError:
+        """The refusal of a row that somebody may not read: that of one that is not there, after as much work."""
+        self.clear()
+        await self.all()
+        return self._unknown(name)
+
+    def hidden_sync(self, name: str) -> StreamError:
+        """The same for threads."""
+        self.clear()
+        self.all_sync()
+        return self._unknown(name)
 
     @property
     def _fresh(self) -> bool:
@@ -91,8 +103,11 @@ class Catalogue(Generic[S]):
 
     def _known(self, row: S | None, name: str) -> S:
         if row is None:
-            raise StreamError(f"unknown_{self._kind}", f"there is no {self._kind} {name[:100]!r}")
+            raise self._unknown(name)
         return row
+
+    def _unknown(self, name: str) -> StreamError:
+        return StreamError(f"unknown_{self._kind}", f"there is no {self._kind} {name[:100]!r} that you may read")
 
 
 async def readable(row: Guarded, user: Any) -> bool:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import closing
 from difflib import get_close_matches
 from typing import Any
 
+import redis
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rest_framework_simplejwt import settings as simplejwt
 
 from .conf import conf
-from .redis import redis_is_configured
+from .redis import configured_url, redis_is_configured
 from .registry import all_settings
 
 KEY_BYTES = 32
@@ -28,6 +32,10 @@ SIGNING_KEY = "GEOSTREAM_JWT_SECRET, or SIMPLE_JWT's SIGNING_KEY,"
 
 CLOSE = 0.94
 """How alike two names are, from 0 to 1, of which one is probably the other, misspelt."""
+
+MEGABYTE = 1024 * 1024
+PUBSUB_BYTES = 256 * MEGABYTE
+"""What should at least be allowed to wait in Redis for a subscriber."""
 
 WELL_KNOWN = {
     *("secret", "secretkey", "secretkeyhere", "mysecret", "mysecretkey", "yoursecret", "yoursecretkey", "yoursecretkeyhere", "supersecret"),
@@ -107,6 +115,31 @@ def check_redis(**kwargs: Any) -> list[CheckMessage]:
     if redis_is_configured():
         return []
     return [Error("Redis is not configured.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
+
+
+@register()
+def check_pubsub_buffer(**kwargs: Any) -> list[CheckMessage]:
+    """A burst of messages does not make Redis end the connection of a server process. Not checked where Redis does not say."""
+    limit = _pubsub_limit(configured_url())
+    if limit is None or limit == 0 or limit >= PUBSUB_BYTES:
+        return []
+    megabytes = PUBSUB_BYTES // MEGABYTE
+    hint = f"client-output-buffer-limit pubsub {2 * megabytes}mb {megabytes}mb 60"
+    message = f"Redis ends the connection of a process for which {limit / MEGABYTE:.0f} MB of messages wait: bursts on topics may be lost."
+    return [Warning(message, hint=f"In redis.conf: {hint}", id="streaming.W004")]
+
+
+def _pubsub_limit(url: str) -> int | None:
+    """The bytes that may wait for a subscriber at any time (0: any number); None if that cannot be found out."""
+    if not url:
+        return None  # a Redis that is started here is configured here
+    try:
+        with closing(redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))) as client:
+            answer: Any = client.config_get("client-output-buffer-limit")
+        words = next(iter(answer.values())).split()
+        return int(words[words.index("pubsub") + 1])
+    except (redis.RedisError, OSError, ValueError, StopIteration):
+        return None
 
 
 def is_well_known(key: str) -> bool:

@@ -19,7 +19,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from channels.db import database_sync_to_async
-from django.contrib.auth import get_user_model
 from django.db import DatabaseError, transaction
 from django.db import connection as database
 from django.db.models import Model
@@ -40,9 +39,6 @@ logger = logging.getLogger(__name__)
 
 SEEN_SECONDS = 5.0
 """How often a process of which nothing has changed updates the time at which it was seen, and looks for the rows of dead ones."""
-
-REVIEW_SECONDS = 15.0
-"""Time between two looks at whether the connected users are still active."""
 
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
@@ -91,8 +87,7 @@ class Recorder(Service):
         self._ended = False
 
     async def start(self) -> None:
-        """Keep up again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0; users are reviewed in any case."""
-        self.runtime.hub.every(REVIEW_SECONDS, self._review_users)
+        """Keep up again and again, unless `GEOSTREAM_RECORD_SECONDS` is 0."""
         if conf.RECORD_SECONDS:
             self.runtime.hub.every(conf.RECORD_SECONDS, self.keep_up)
 
@@ -230,22 +225,6 @@ class Recorder(Service):
     def _node_row(self) -> models.Node:
         return models.Node(id=self._node, host=socket.gethostname(), pid=os.getpid(), started=self._started, seen=datetime.now(UTC))
 
-    async def _review_users(self) -> None:
-        """Connections of users who were deactivated or deleted are ended; what the others may read is found out anew."""
-        by_user: dict[int, list[ClientConnection]] = {}
-        for connection in self.runtime.connections.open.values():
-            if connection.principal.user_id is not None:
-                by_user.setdefault(connection.principal.user_id, []).append(connection)
-        active = await _active_users(list(by_user)) if by_user else {}
-        for user_id, connections in by_user.items():
-            for connection in connections:
-                if connection.principal.user_id != user_id:
-                    continue  # it has authenticated as somebody else meanwhile
-                if user_id in active:
-                    connection.renew_user(active[user_id])
-                else:
-                    connection.expire(StreamError("token_invalid", "the user is no longer active"))
-
 
 def _subscription_id(connection: ClientConnection, described: SubscriptionRow) -> str:
     return f"{connection.id}/{described.id}"
@@ -265,11 +244,6 @@ def _update_seen(node: str) -> list[str] | None:
     """Write the time at which a node was seen. Returns the other nodes; None if this one has no row."""
     known = models.Node.objects.filter(pk=node).update(seen=datetime.now(UTC))
     return list(models.Node.objects.exclude(pk=node).values_list("pk", flat=True)) if known else None
-
-
-@_in_thread
-def _active_users(ids: list[int]) -> dict[int, Any]:
-    return {user.pk: user for user in get_user_model()._default_manager.filter(pk__in=ids, is_active=True)}
 
 
 @_in_thread

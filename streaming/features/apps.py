@@ -24,6 +24,11 @@ class FeaturesConfig(EngineApp):
         Setting("SERVER_EVENTS", True, "the server publishes events of its own"),
         Setting("SERVER_EVENTS_PER_MINUTE", 60, "events of its own of one type a process publishes a minute; more are dropped", least=1),
         Setting(
+            "EVENT_ACCESS",
+            "",
+            "comma-separated `type=permission` or `type/source=permission` of events that are not public; also `is_staff`",
+        ),
+        Setting(
             "MAX_BODY_BYTES",
             64 * 1024 * 1024,
             "size of one GeoJSON document over REST (lines and text sequences that come with a token are read as a stream, without limit)",

@@ -44,7 +44,7 @@ class LayerFeeder:
         self.dropped = 0
         """Values that came faster than this process could store them, while it fed."""
         self._sources = LayerSources(conf.REDIS_LAYERS)
-        self._bus = Bus(commands_url())
+        self._bus = Bus(commands_url(), most_waiting_bytes=conf.BUS_WAITING_BYTES)
         self._hashes = HashReader()
         self._received: deque[ReceivedValue] = deque()
         self._received_bytes = 0

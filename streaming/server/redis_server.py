@@ -58,6 +58,7 @@ logfile {log}
 appendonly yes
 appendfsync everysec
 save ""
+client-output-buffer-limit pubsub 512mb 256mb 60
 """
 
 _WHAT_TO_DO = (

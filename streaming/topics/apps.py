@@ -34,6 +34,7 @@ class TopicsConfig(EngineApp):
         ),
         Setting("PUSH_ENVELOPES", "", "comma-separated topics and patterns whose pushes backends may answer one by one"),
         Setting("PUSH_REPLY_SECONDS", 9.0, "how long a backend may take to answer a push", least=0.01),
+        Setting("PAYLOAD_VALUES", 40_000, "values (elements and members) in the payload of a join or push that is decoded", least=100),
         Setting("PRESENCE_BATCH_SECONDS", 0.05, "for how long joins and leaves are gathered before the members of a topic receive them"),
         Setting("PRESENCE_LIST", 1000, "members of a topic that are listed to each other; those of larger ones receive only their number"),
         Setting(
@@ -50,4 +51,5 @@ class TopicsConfig(EngineApp):
         Measure("geostream_topic_dropped_total", "counter", (), "messages that slow members missed, as their channel's policy is"),
         Measure("geostream_bus_connected", "gauge", (), "1 while the process receives from Redis' pub/sub, else 0"),
         Measure("geostream_bus_gaps_total", "counter", (), "times that messages of pub/sub may have been missed"),
+        Measure("geostream_bus_dropped_total", "counter", (), "messages of pub/sub that found no room while the process was busy"),
     )

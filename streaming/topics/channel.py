@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.json_depth import most_values
+from streaming.engine.conf import conf
+from streaming.engine.token_times import InvalidClaim
 
 from .rooms import Member, SlowPolicy
 from .tokens import Claims, verify
@@ -60,11 +63,11 @@ class Push:
 
     @property
     def payload(self) -> Any:
-        """The payload as Python sees it: bytes if it is binary, else the decoded JSON. `StreamError` for numbers beyond Python's."""
-        try:
-            return self.raw if self.binary else msgspec.json.decode(self.raw)
-        except msgspec.ValidationError as error:
-            raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
+        """The payload as Python sees it: bytes if it is binary, else the decoded JSON.
+
+        `StreamError` for numbers beyond Python's, and for more values than may be decoded.
+        """
+        return self.raw if self.binary else decoded(self.raw)
 
 
 class Channel:
@@ -78,6 +81,9 @@ class Channel:
     keeps_history: ClassVar[bool] = False
     """Whether messages on topics that `GEOSTREAM_TOPIC_HISTORY` names are kept for clients that come back."""
 
+    notices_gaps: ClassVar[bool] = True
+    """Whether members receive `gap` where messages of Redis may be missing: not if nothing that is published there reaches them."""
+
     def __init__(self, topic: str, subtopic: str, member: Member, connection: ClientConnection, topics: Topics) -> None:
         self.topic = topic
         self.subtopic = subtopic
@@ -86,6 +92,7 @@ class Channel:
         self.topics = topics
         self.claims: Claims | None = None
         self.warned: Claims | None = None
+        self._ended: StreamError | None = None
 
     @property
     def user(self) -> Any:
@@ -112,18 +119,17 @@ class Channel:
 
     def authorize(self, params: dict[str, Any]) -> Claims:
         """The claims of the client's channel token, which must open this topic. `Refused` without one."""
-        token = params.get("token")
-        if not isinstance(token, str):
-            token = self.connection.channel_token
+        token = self._token(params)
         if token is None:
             raise Refused
         try:
             claims = verify(token)
         except StreamError as error:
-            detail = {"detail": "token expired"} if error.code == "token_expired" else {}
-            raise Refused("unauthorized", **detail) from error
+            raise Refused("unauthorized", **token_detail(error)) from error
         if not claims.opens(self.topic):
             raise Refused
+        if self._ended is not None:
+            raise Refused("unauthorized", detail=self._ended.message)
         self.claims = claims
         return claims
 
@@ -157,9 +163,26 @@ class Channel:
 
     # -- for the engine ----------------------------------------------------
 
+    async def look_up_login(self, params: dict[str, Any]) -> None:
+        """Find out, before `join`, what `authorize` needs to know of the login that the client's token rests on."""
+        token = self._token(params)
+        try:
+            claims = verify(token) if token is not None else None
+        except StreamError:
+            return  # `authorize` refuses it
+        if claims is not None and claims.login is not None and claims.opens(self.topic):
+            try:
+                await self.topics.token_logins.check(claims)
+            except StreamError as error:
+                self._ended = error
+
     async def receive(self, push: Push) -> Reply | Stop | asyncio.Future[Reply] | None:
         """A push as it came; the answer may take its time. `handle_in` is enough for most."""
         return await self.handle_in(push.event, push.payload)
+
+    def _token(self, params: dict[str, Any]) -> str | None:
+        token = params.get("token")
+        return token if isinstance(token, str) else self.connection.channel_token
 
     def policy(self, event: str) -> SlowPolicy:
         """What becomes of an event that a slow client cannot take."""
@@ -171,6 +194,23 @@ class Channel:
     def describe(self) -> dict[str, Any]:
         """What the admin shows: `kind`, `feed` and `filter`, in which nothing secret may be."""
         return {"kind": "channel", "feed": self.topic, "filter": {}}
+
+
+def token_detail(error: StreamError) -> dict[str, str]:
+    """What a client is sent about a token that is refused: nothing about one that was not made with our key."""
+    if error.code == "token_expired":
+        return {"detail": "token expired"}
+    return {"detail": error.message} if isinstance(error, InvalidClaim) else {}
+
+
+def decoded(payload: bytes) -> Any:
+    """The JSON of a client. `StreamError("too_large")` for more values than can be decoded while others wait, or `bad_request`."""
+    if most_values(payload) > conf.PAYLOAD_VALUES:
+        raise StreamError("too_large", f"a payload may have {conf.PAYLOAD_VALUES} values")
+    try:
+        return msgspec.json.decode(payload)
+    except msgspec.ValidationError as error:
+        raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
 
 
 def packed(payload: Any) -> tuple[bytes, bool]:

@@ -3,13 +3,15 @@ there would be doubles.
 
 Every process holds a message until it receives the notice that it was written. When the writer dies another process takes over within a
 few seconds and goes on where it stopped: messages come late, not never. Unlike a `Leader`, a writer that Redis did not answer for a while
-remains the writer until another one is announced: what it holds must not be lost with its lease.
+remains the writer until another one is announced: what it holds must not be lost with its lease. A writer that may have missed messages
+lets another process write, which may have received them; if there is none, it says that they are missing, and goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
@@ -33,6 +35,10 @@ BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
 MOST_WAITING = 20_000
 """Messages that are held until they are written."""
 STOP_SECONDS = 2.0
+MISSED = "geostream:history:missed"
+"""The channel on which a writer announces that messages may be missing."""
+MISSED_SECONDS = 0.5
+"""How long a process that may have missed messages leaves it to others to become the writer."""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -49,12 +55,15 @@ class HistoryWriter:
         self._writing = 0
         self._dropped_early = 0
         self._gaps = 0
+        self._missed = False
+        self._claims_at = 0.0
         self._ended = False
         self._settled = asyncio.Event()
         self._settled.set()
         self._worker = Worker(self._write_some, lambda: self._pending if self.keeping else (), "the history of topics")
         bus.on_channel(WRITER, self._announced)
         bus.on_channel(WRITTEN, self._kept)
+        bus.on_gap(self._gap)
 
     def add(self, message: TopicMessage) -> None:
         """A backend has published a message. All of them must come here, in order."""
@@ -69,7 +78,9 @@ class HistoryWriter:
 
     async def renew(self) -> None:
         """Become the writer, or remain it, if no other process is. A process that does not receive messages leaves it to others."""
-        if self._bus.connected and not self._ended and not await claim(WRITER, self._node, LEASE_SECONDS, self.keeping):
+        if not self._bus.connected or self._ended or time.monotonic() < self._claims_at:
+            return
+        if not await claim(WRITER, self._node, LEASE_SECONDS, self.keeping):
             self.keeping = False
 
     async def stop(self) -> None:
@@ -93,9 +104,29 @@ class HistoryWriter:
         self.keeping = node == self._node
         if self.keeping:
             self._dropped_early = 0  # no other process will write them
+            if self._missed:
+                self._bus.publish(MISSED, b"")
             self._worker.wake()
         elif not node:
             self._spawn(self._take_over())
+            return
+        self._missed = False
+
+    def _gap(self, count: int | None) -> None:
+        """Messages may be missing here. Another process may have them."""
+        self._check_gaps()
+        self._missed = True
+        self._claims_at = time.monotonic() + MISSED_SECONDS
+        asyncio.get_running_loop().call_later(MISSED_SECONDS, lambda: self._spawn(self._take_over()))
+        if self.keeping:
+            self.keeping = False
+            self._spawn(self._let_others_write())
+
+    async def _let_others_write(self) -> None:
+        try:
+            await resign(WRITER, self._node)
+        except StreamError as error:
+            logger.warning("no process writes the history of topics for a moment: %s", error)
 
     async def _take_over(self) -> None:
         try:

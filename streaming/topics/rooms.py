@@ -18,6 +18,8 @@ from streaming.core.outbox import Outbox
 from .messages import PrivateMessage, TopicMessage
 
 if TYPE_CHECKING:
+    from streaming.engine.logins import Login
+
     from .channel import Channel
 
 logger = logging.getLogger(__name__)
@@ -45,7 +47,7 @@ Encoded = dict[TopicEncoder, list[Any]]
 class Member:
     """One join of one client. `join_ref` is how the client calls it; `key` is who is shown to the others."""
 
-    __slots__ = ("channel", "delivered", "encoder", "id", "join_ref", "key", "outbox", "queue", "room", "since")
+    __slots__ = ("channel", "delivered", "encoder", "id", "join_ref", "key", "login", "outbox", "queue", "room", "since")
 
     def __init__(
         self, member_id: str, topic: str, outbox: Outbox, encoder: TopicEncoder, join_ref: Any, channel: Channel | None = None
@@ -56,6 +58,8 @@ class Member:
         self.encoder = encoder
         self.channel = channel
         self.key = ""
+        self.login: Login | None = None
+        """What its channel token rests on."""
         self.room: Room | None = None
         self.since = time.time()
         self.delivered = 0

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from streaming.core.bus import Bus
 from streaming.core.tasks import TaskSet
 from streaming.engine.conf import conf
+from streaming.engine.login_review import LoginReview
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service, TableWriter
 
 from .bridge import Bridge
 from .builtin.system import Clock
+from .gap_notices import GapNotices
 from .history import History
 from .presence import Presence
 from .presence_rows import PresenceRows
 from .rooms import Member, Rooms
+from .token_logins import TokenLogins
 from .tokens import announce_open_tokens
 
 if TYPE_CHECKING:
@@ -32,10 +35,12 @@ class Topics(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self.rooms = Rooms()
-        self.bus = Bus()
+        self.bus = Bus(most_waiting_bytes=conf.BUS_WAITING_BYTES)
         self.history = History(self.bus, runtime.hub, self.spawn) if conf.TOPIC_HISTORY else None
         self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node, self.history)
         self.presence = Presence(runtime.hub, self.rooms, runtime.leases)
+        self.token_logins = TokenLogins(runtime.service(LoginReview), self.spawn)
+        GapNotices(self.bus, self.rooms, self.spawn, self.history)
         self._rows = PresenceRows(self.presence)
         self._tasks = TaskSet()
 
@@ -72,6 +77,7 @@ class Topics(Service):
         yield "geostream_topic_dropped_total", (), dropped
         yield "geostream_bus_connected", (), self.bus.connected
         yield "geostream_bus_gaps_total", (), self.bus.gaps
+        yield "geostream_bus_dropped_total", (), self.bus.dropped
 
     def health(self) -> Mapping[str, bool]:
         """Whether messages of Redis arrive."""
@@ -81,9 +87,15 @@ class Topics(Service):
         """The rows of who is on which topic."""
         return self._rows
 
+    def add(self, member: Member) -> None:
+        """The member receives messages from now on."""
+        self.rooms.add(member)
+        self.token_logins.add(member)
+
     def remove(self, member: Member) -> None:
         """The member is sent nothing any more, and is not shown."""
         self.rooms.remove(member)
+        self.token_logins.remove(member)
         self.presence.leave(member)
 
     async def notify_leave(self, member: Member) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import jwt
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
@@ -90,6 +92,34 @@ def test_a_user_is_believed_for_a_while_and_no_longer(nobody: APIClient, alice: 
     now = time.monotonic()
     monkeypatch.setattr("streaming.api.authentication.time.monotonic", lambda: now + 5.1)
     assert published_with(nobody, f"Bearer {token}").status_code == 401
+
+
+def made_elsewhere(user: User, **claims: Any) -> str:
+    """An access token of another program that has the key."""
+    token = AccessToken.for_user(user)
+    given = {**token.payload, **claims}
+    return jwt.encode(given, django_settings.SIMPLE_JWT["SIGNING_KEY"], algorithm="HS256")
+
+
+def test_times_in_tokens_may_have_fractions(nobody: APIClient, alice: User) -> None:
+    now = time.time()
+    token = made_elsewhere(alice, exp=now + 60.5, iat=now - 0.5, nbf=now - 0.5)
+    assert nobody.post("/api/ticket/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"exp": int(time.time() * 1000)}, "the claim exp is more than 366 days ahead"),
+        ({"exp": "soon"}, "exp"),
+        ({"iat": time.time() + 3600}, "iat"),
+        ({"nbf": time.time() + 3600}, "nbf"),
+        ({"user_id": None}, "the claim user_id"),
+    ],
+)
+def test_a_refusal_names_the_claim(nobody: APIClient, alice: User, claims: dict[str, Any], words: str) -> None:
+    answer = nobody.post("/api/ticket/", headers={"Authorization": f"Bearer {made_elsewhere(alice, **claims)}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid") and words in answer.json()["message"]
 
 
 def test_a_believed_token_still_expires(alice: User, settings: Any, monkeypatch: Any) -> None:

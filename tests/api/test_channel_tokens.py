@@ -29,7 +29,7 @@ def refused(answer: Any) -> tuple[int, str]:
 
 @pytest.fixture
 def open_tokens(settings: Any) -> None:
-    settings.GEOSTREAM_OPEN_TOKENS = 1
+    settings.GEOSTREAM_OPEN_TOKENS = True
 
 
 @pytest.fixture

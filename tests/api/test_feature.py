@@ -126,5 +126,5 @@ def test_writing_needs_the_permission_to_change_layers(nobody: APIClient, user_w
 def test_a_feature_of_a_layer_that_is_not_public(nobody: APIClient, user_with: Callable[..., APIClient]) -> None:
     publish("l", point("a", 0, 0))
     Layer.objects.filter(name="l").update(public=False)
-    assert nobody.get("/api/layers/l/features/a").status_code == 401
+    assert nobody.get("/api/layers/l/features/a").status_code == 404
     assert user_with("view_layer").get("/api/layers/l/features/a").status_code == 200

@@ -340,7 +340,7 @@ def test_a_layer_is_not_shown_by_who_may_not_read_it(user_with: Callable[..., AP
     Layer.objects.create(name="secret", public=False)
     made = {"name": "open", "kind": "layer", "source": "secret"}
     refused = user_with("add_tileset").post("/api/tilesets/", made, format="json")
-    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_layer")
     assert not Tileset.objects.exists()
     assert user_with("add_tileset", "view_layer").post("/api/tilesets/", made, format="json").status_code == 201
 

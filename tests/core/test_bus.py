@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from streaming.core import bus as bus_module
+from streaming.core import bus_reader
 from streaming.core import redis as connections
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
@@ -262,7 +264,7 @@ def limited_url(redis: None, redis_service: RedisService) -> Iterator[str]:
 
 
 async def test_a_user_of_redis_who_may_only_listen_is_enough(limited_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     bus, listener = Bus(limited_url), Listener()
     await bus.start()
     assert bus.connected
@@ -325,14 +327,14 @@ class Clock:
 
 
 async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     clock = Clock()
     bus = Bus(clock=clock)
     await bus.start()
     with away.silent():
         async with asyncio.timeout(5):
             while bus.connected:  # what Redis had said before may still be on its way, and is heard now
-                clock.now += bus_module.SILENCE_SECONDS + 1
+                clock.now += bus_reader.SILENCE_SECONDS + 1
                 await asyncio.sleep(0.005)
     await until(lambda: bus.connected)
     assert bus.gaps == 1
@@ -340,15 +342,15 @@ async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingR
 
 
 async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_module, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     clock = Clock()
     bus = Bus(clock=clock)
     pongs: list[object] = []
-    heard = bus._received
-    monkeypatch.setattr(bus, "_received", lambda message: (pongs.append(message), heard(message)))
+    received = bus.received
+    monkeypatch.setattr(bus, "received", lambda replies: (pongs.extend(replies), received(replies)))
     await bus.start()
     for _ in range(5):
-        clock.now += bus_module.SILENCE_SECONDS - 1
+        clock.now += bus_reader.SILENCE_SECONDS - 1
         before = len(pongs)
         await until(lambda: len(pongs) > before + 1)  # noqa: B023
     assert bus.connected and bus.gaps == 0
@@ -413,3 +415,83 @@ async def test_nobody_has_to_look_at_the_outcome(away: RestartingRedis) -> None:
     for _ in range(3):
         bus.publish("to:a", b"")
     await bus.stop()
+
+
+# -- bursts --------------------------------------------------------------------
+
+
+class BusyListener(Listener):
+    """Keeps the event loop busy for a moment with each turn, and notes what was missed where."""
+
+    def __call__(self, arrivals: list[Arrival]) -> None:
+        super().__call__(arrivals)
+        for _ in range(200_000):
+            pass
+
+    def missed(self, count: int | None) -> None:
+        self.turns.append([Arrival(b"gap", b"%d" % (count or 0))])
+
+
+def burst(messages: int, size: int) -> None:
+    """All at once, numbered."""
+    pipe = connections.sync_redis().pipeline(transaction=False)
+    for number in range(messages):
+        pipe.publish("to:a", b"%08d" % number + bytes(size - 8))
+    pipe.execute()
+
+
+def numbers(listener: Listener) -> list[int]:
+    return [int(payload[:8]) for _, payload in listener.heard]
+
+
+@pytest.mark.parametrize(("messages", "size"), [(60, 1_000_000), (3000, 20_000)])
+async def test_a_burst_arrives_whole_however_busy_the_loop_is(redis: None, messages: int, size: int) -> None:
+    bus, busy = Bus(), BusyListener()
+    bus.on_pattern("to:*", busy)
+    await bus.start()
+    publishing = asyncio.create_task(asyncio.to_thread(burst, messages, size))
+    await until(lambda: len(busy.heard) == messages or bus.gaps, 30)
+    await publishing
+    assert numbers(busy) == list(range(messages)) and bus.gaps == bus.dropped == 0
+    await bus.stop()
+
+
+async def test_redis_is_read_while_the_loop_does_nothing(bus: Bus, listener: Listener) -> None:
+    burst(1000, 20_000)
+    while any(int(client["omem"]) for client in connections.sync_redis().client_list("pubsub")):  # bytes that wait in Redis
+        time.sleep(0.001)
+    assert not listener.heard
+    await until(lambda: len(listener.heard) == 1000)
+
+
+async def test_a_turn_of_the_loop_is_given_little_at_a_time(bus: Bus, listener: Listener) -> None:
+    burst(300, 20_000)
+    await until(lambda: len(listener.heard) == 300)
+    assert max(sum(len(arrival.payload) for arrival in turn) for turn in listener.turns) <= bus_reader.TURN_BYTES + 20_000
+
+
+async def test_what_finds_no_room_is_counted_and_announced_where_it_is_missing(redis: None) -> None:
+    bus, busy = Bus(most_waiting_bytes=300_000), BusyListener()
+    bus.on_pattern("to:*", busy)
+    bus.on_gap(busy.missed)
+    await bus.start()
+    burst(200, 20_000)  # the loop does nothing meanwhile
+    await until(lambda: bus.dropped)
+    await until(lambda: bus.gaps)
+    await bus.publish("to:a", b"00000200")
+    await until(lambda: numbers(busy)[-1] == 200)
+    place = next(index for index, (channel, _) in enumerate(busy.heard) if channel == b"gap")
+    before, missing, after = numbers(busy)[:place], numbers(busy)[place], numbers(busy)[place + 1 :]
+    assert before == list(range(len(before))) and after[0] == len(before) + missing
+    assert bus.connected
+    await bus.stop()
+
+
+async def test_after_a_lost_connection_a_gap_is_announced_once_everything_arrives_again(bus: Bus, listener: Listener) -> None:
+    gaps: list[int | None] = []
+    bus.on_gap(gaps.append)
+    connections.sync_redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await until(lambda: gaps)
+    assert gaps == [None] and bus.connected and bus.gaps == 1
+    await bus.publish("to:a", b"1")
+    await until(lambda: listener.heard == [(b"to:a", b"1")])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.core.json_depth import exceeds_depth
+from streaming.core.json_depth import exceeds_depth, most_values
 
 values = st.recursive(
     st.integers() | st.text(st.sampled_from('[]{}"\\ a')),
@@ -34,3 +34,13 @@ def test_it_agrees_with_what_is_decoded(value: Any) -> None:
     text = json.dumps(value).encode()
     assert not exceeds_depth(text, depth(value))
     assert depth(value) == 0 or exceeds_depth(text, depth(value) - 1)
+
+
+def count(value: Any) -> int:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(count, members))
+
+
+@given(values)
+def test_there_are_never_more_values_than_are_counted(value: Any) -> None:
+    assert count(value) <= most_values(json.dumps(value).encode())

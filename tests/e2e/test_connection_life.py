@@ -279,7 +279,7 @@ def test_a_deactivated_user_is_disconnected(strict: ServerProcess) -> None:
         with database:
             database.execute("UPDATE auth_user SET is_active = 0 WHERE username = 'admin'")
         try:
-            assert socket.closed(timeout=40) == 4401  # users are reviewed every 15 seconds
+            assert socket.closed(timeout=20) == 4401  # logins are reviewed every few seconds
         finally:
             with database:
                 database.execute("UPDATE auth_user SET is_active = 1 WHERE username = 'admin'")

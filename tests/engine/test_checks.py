@@ -11,9 +11,11 @@ import pytest
 from django.core.checks import Tags, run_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from redis import Redis
 
 from streaming.dialects.redis_commands.checks import check_redis_commands
-from streaming.engine.checks import is_well_known
+from streaming.engine.checks import check_pubsub_buffer, is_well_known
+from streaming.server.embedded_redis import RedisService
 
 GOOD = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
 
@@ -90,7 +92,7 @@ def test_a_key_pair_is_no_key_of_channel_tokens(settings: Any) -> None:
 @pytest.mark.parametrize(("debug", "warnings"), [(True, []), (False, ["streaming.W001"])])
 def test_open_tokens_in_production(settings: Any, debug: bool, warnings: list[str]) -> None:
     settings.DEBUG = debug
-    settings.GEOSTREAM_OPEN_TOKENS = 1
+    settings.GEOSTREAM_OPEN_TOKENS = True
     assert found() == warnings
 
 
@@ -121,3 +123,17 @@ def test_what_redis_clients_may_read_must_be_understood(settings: Any, setting: 
     assert check_redis_commands() == []
     setattr(settings, setting, value)
     assert [found.id for found in check_redis_commands()] == ["streaming.E005"]
+
+
+@pytest.mark.parametrize(("limit", "warnings"), [("33554432 8388608 60", ["streaming.W004"]), ("536870912 1 60", []), ("0 0 0", [])])
+def test_a_redis_that_ends_the_connection_in_a_burst(own_redis: RedisService, settings: Any, limit: str, warnings: list[str]) -> None:
+    settings.REDIS_URL = own_redis.url
+    assert check_pubsub_buffer() == []
+    with Redis.from_url(own_redis.url) as client:
+        client.config_set("client-output-buffer-limit", f"pubsub {limit}")
+    assert [message.id for message in check_pubsub_buffer()] == warnings
+
+
+def test_a_redis_that_does_not_answer_is_not_asked_about_bursts(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    assert check_pubsub_buffer() == []

@@ -13,10 +13,7 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.db import OperationalError
-from rest_framework_simplejwt.tokens import AccessToken
 from websockets.sync.client import connect
 
 from streaming import apublish
@@ -238,20 +235,6 @@ async def test_long_conditions_are_not_written(geo: Connect, runtime: Runtime) -
     assert await rows(Subscription, "filter") == [{"geometry": "…", "bbox": [0.0, 0.0, 1.0, 1.0]}, {"types": "error"}]
 
 
-async def test_a_permission_that_was_taken_away_ends_the_subscription(geo: Connect, runtime: Runtime) -> None:
-    await database_sync_to_async(Layer.objects.create)(name="secret", public=False)
-    user = await get_user_model().objects.acreate(username="alice")
-    await user.user_permissions.aadd(await Permission.objects.aget(codename="view_layer"))
-    peer = geo(headers=[(b"authorization", f"Bearer {AccessToken.for_user(user)}".encode())])
-    assert (await peer.subscribe("secret"))["success"]
-    await runtime.service(Recorder)._review_users()
-    assert await peer.nothing()
-    await user.user_permissions.aclear()
-    await runtime.service(Recorder)._review_users()
-    refused = await peer.next()
-    assert (refused["type"], refused["code"], refused["request_id"]) == ("error", "forbidden", "s")
-
-
 async def test_a_layer_made_private_ends_the_subscription_though_the_notice_was_lost(geo: Connect, runtime: Runtime) -> None:
     await aensure_layer("l")
     peer = geo()
@@ -313,13 +296,6 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.1)
-
-
-async def test_users_are_reviewed_also_where_nothing_is_recorded(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs: list[str] = []
-    monkeypatch.setattr(runtime.hub, "every", lambda seconds, job: jobs.append(job.__name__))
-    await Recorder(runtime).start()  # the settings of the tests record nothing
-    assert jobs == ["_review_users"]
 
 
 async def test_a_session_that_cannot_be_described_costs_nobody_else_a_row(

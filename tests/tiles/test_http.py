@@ -209,8 +209,8 @@ def test_a_tileset_that_is_not_public(client: Client, blue: Path) -> None:
     headers = {"Authorization": f"Bearer {AccessToken.for_user(user)}"}
     paths = ("/tiles/secret/3/4/2.png", "/tiles/secret/tilejson.json", "/api/tilesets/secret/")
     assert client.get("/api/tilesets/").json() == []
-    assert [client.get(path).status_code for path in paths] == [401] * 3
-    assert [client.get(path, headers=headers).status_code for path in paths] == [403] * 3
+    assert [client.get(path).status_code for path in paths] == [404] * 3
+    assert [client.get(path, headers=headers).status_code for path in paths] == [404] * 3
     user.user_permissions.add(Permission.objects.get(codename="view_tileset"))
     user_cache.clear()
     answers = [client.get(path, headers=headers) for path in paths]

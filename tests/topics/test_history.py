@@ -69,6 +69,7 @@ async def test_what_is_said_in_one_turn_leads_to_one_place(reader: Reader) -> No
 
 async def test_nothing_is_told_twice(reader: Reader) -> None:
     await publish("a", "b")
+    await reader.hears("b")
     await abroadcast(TOPIC, "c", {})
     await reader.hears("c")
     await publish("a", "last")
@@ -378,7 +379,7 @@ async def test_a_restarted_redis_loses_no_place(restarting: RestartingRedis, rea
     await until(lambda: runtime.service(Topics).bus.connected)
     async with Redis.from_url(restarting.url) as backend:
         await backend.publish(f"to:{TOPIC}:after", b"{}")
-    assert [event for event, _ in await reader.hears("after")] == ["after"]
+    assert [event for event, _ in await reader.hears("after") if event != "gap"] == ["after"]
     reader.last_id = place
     returned, response = await again(reader, phoenix)
     assert (response["recovered"], response["missed"]) == (True, 1)

@@ -147,6 +147,27 @@ async def test_the_keeper_keeps_what_it_holds_though_it_missed_something(start: 
     assert await kept(3) == ["a", "b", "c"]
 
 
+async def miss(process: KeepingProcess, *events: str) -> None:
+    """Only this process does not receive what is published."""
+    await process.bus.stop()
+    await publish(*events)
+    process.bus.lost(ConnectionError("cut"))
+    await process.bus.start()
+    await until(lambda: process.bus.connected)
+
+
+async def test_what_the_keeper_missed_is_kept_by_one_that_received_it(start: Start) -> None:
+    first, second = await two(start)
+    await publish("a")
+    await kept(1)
+    await until(lambda: not second.waiting)
+    await miss(first, "b", "c")
+    assert await kept(3) == ["a", "b", "c"]
+    assert second.writer.keeping and not first.writer.keeping
+    await publish("d")
+    assert await kept(4) == ["a", "b", "c", "d"]
+
+
 async def test_who_does_not_keep_forgets_what_it_holds_when_it_missed_something(start: Start) -> None:
     _, second = await two(start)
     with nothing_stored():

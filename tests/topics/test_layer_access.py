@@ -27,12 +27,12 @@ def token_of(name: str, **fields: Any) -> str:
 
 async def test_a_private_layer_is_refused(connect_layer: ConnectLayer) -> None:
     await save_layer("secret", public=False)
-    assert await (await connect_layer("layer:secret")).refused() == "unauthorized"
+    assert await (await connect_layer("layer:secret")).refused() == "unknown_layer"
 
 
 async def test_a_channel_token_opens_no_private_layer(connect_layer: ConnectLayer) -> None:
     await save_layer("secret", public=False)
-    assert await (await connect_layer("layer:secret")).refused(token=mint("alice", "layer:secret")) == "unauthorized"
+    assert await (await connect_layer("layer:secret")).refused(token=mint("alice", "layer:secret")) == "unknown_layer"
 
 
 async def test_a_user_with_permission_reads_a_private_layer(connect_layer: ConnectLayer) -> None:
@@ -50,7 +50,7 @@ async def test_a_layer_that_becomes_private_ends_the_channel_until_it_is_public_
     assert (join_ref, ref, topic, event, payload["reason"]) == (layer.ref, layer.ref, "layer:l", "phx_error", "unauthorized")
     await apublish("l", point("a", 1, 1))
     assert await layer.rest() == []
-    assert await layer.refused() == "unauthorized"
+    assert await layer.refused() == "unknown_layer"
     await save_layer("l", public=True)
     assert (await layer.join())["count"] == 1
 

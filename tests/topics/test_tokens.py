@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import time
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from streaming.core.errors import StreamError
+from streaming.engine.token_times import InvalidClaim
 from streaming.topics.tokens import Claims, announce_open_tokens, mint, verify
 
 KEY: str = django_settings.SIMPLE_JWT["SIGNING_KEY"]
@@ -62,6 +64,44 @@ def test_its_life_is_a_setting(settings: Any) -> None:
 
 def test_tokens_of_other_programs_are_believed() -> None:
     assert verify(signed(iat=SOON - 3600, jti="7", sub="alice", iss="tangram")) == Claims("alice", "room:1", SOON)
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+def test_times_may_have_fractions(claim: str) -> None:
+    at = time.time() + (3600.25 if claim == "exp" else -0.25)
+    claims = verify(signed(**{claim: at}))
+    assert claims.id == "alice" and (claim != "exp" or claims.expires == at)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"exp": None}, "exp must be a number"),
+        ({"exp": str(SOON)}, "exp must be a number"),
+        ({"exp": int(time.time() * 1000)}, "exp is more than 366 days ahead; it is in seconds, not milliseconds"),
+        ({"iat": SOON + 0.5}, "iat"),
+        ({"iat": int(time.time() * 1000)}, "iat"),
+        ({"nbf": SOON}, "nbf"),
+        ({"iat": "then"}, "iat"),
+        ({"nbf": []}, "nbf"),
+        ({"id": 7}, "the claim id"),
+        ({"channel": None}, "the claim channel"),
+        ({"id": "a\nb"}, "the claim id"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_a_refusal_names_the_claim(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidClaim, match=re.escape(words)):
+        verify(signed(**changes))
+
+
+def test_the_longest_life_of_a_token_is_a_setting(settings: Any) -> None:
+    settings.GEOSTREAM_TOKEN_MOST_SECONDS = 60
+    settings.GEOSTREAM_CHANNEL_TOKEN_SECONDS = 3600
+    assert verify(mint("alice", "room:1")).id == "alice"  # what this server gives is good
+    assert refusal(signed(exp=time.time() + 3700)) == "token_invalid"
+    with pytest.raises(StreamError, match="3600"):
+        mint("alice", "room:1", lifetime=3700)
 
 
 def test_a_clock_that_is_somewhat_ahead_is_forgiven() -> None:
@@ -183,14 +223,14 @@ def test_what_a_token_opens(channel: str, topic: str, opens: bool) -> None:
 
 
 def test_the_channel_need_not_be_compared(settings: Any) -> None:
-    settings.GEOSTREAM_CHECK_CHANNEL_CLAIM = 0
+    settings.GEOSTREAM_CHECK_CHANNEL_CLAIM = False
     claims = Claims("alice", "room:1", SOON)
     assert claims.opens("lobby")
     assert not claims.opens("admin")
 
 
-@pytest.mark.parametrize(("debug", "setting", "said"), [(True, None, 1), (False, None, 0), (True, 0, 0), (False, 1, 1)])
-def test_open_tokens_are_announced(settings: Any, caplog: Any, debug: bool, setting: int | None, said: int) -> None:
+@pytest.mark.parametrize(("debug", "setting", "said"), [(True, None, 1), (False, None, 0), (True, False, 0), (False, True, 1)])
+def test_open_tokens_are_announced(settings: Any, caplog: Any, debug: bool, setting: bool | None, said: int) -> None:
     settings.DEBUG = debug
     if setting is not None:
         settings.GEOSTREAM_OPEN_TOKENS = setting

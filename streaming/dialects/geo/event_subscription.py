@@ -12,6 +12,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.items import Item
 from streaming.core.view import View
+from streaming.features.event_access import Rights, check_types, event_rights, is_readable
 from streaming.features.events import event_feed
 
 from .event_encoder import EventEncoder, EventVariant
@@ -29,7 +30,8 @@ class EventSubscription(Subscription):
         self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
         encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
         self._queue = LogQueue(encoder, session.outbox.limits.events)
-        self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue)
+        self._rights: Rights = frozenset()
+        self._view = View(session.outbox, encoder, EventCondition(message, self._rights), queue=self._queue)
 
     @property
     def waiting(self) -> int:
@@ -40,6 +42,8 @@ class EventSubscription(Subscription):
         return self._queue.dropped
 
     async def start(self) -> None:
+        self._rights = await self._readable()
+        self._view.filter = EventCondition(self._message, self._rights)
         hub = self._session.runtime.hub
         tail = await hub.tail(event_feed())
         cursor = None if self._message.cursor is None else Cursor.parse(self._message.cursor)
@@ -68,7 +72,26 @@ class EventSubscription(Subscription):
         raise StreamError("bad_request", "only subscriptions to features and tiles can be updated")
 
     async def review(self) -> None:
-        """Every client may read events."""
+        """Events of some types may not be public, and the user may have changed."""
+        try:
+            rights = await self._readable()
+        except StreamError as error:
+            self.stop()
+            self._end(error)
+            return
+        feed = self._view.follows
+        if rights != self._rights and feed is not None:
+            feed.leave(self._view)
+            self._rights = rights
+            self._view.filter = EventCondition(self._message, rights)
+            feed.join(self._view)
+
+    async def _readable(self) -> Rights:
+        """What the user has, of what events need. `StreamError` if that opens none of the types."""
+        user = self._session.user
+        rights = await event_rights(user)
+        check_types([kind.value for kind in self._message.event_types], user, rights)
+        return rights
 
     def stop(self) -> None:
         self._view.leave()
@@ -99,14 +122,14 @@ class EventCondition:
 
     boxes = None
 
-    def __init__(self, message: SubscribeEvents) -> None:
+    def __init__(self, message: SubscribeEvents, rights: Rights) -> None:
         types = frozenset(kind.value for kind in message.event_types)
         condition = compile_attributes(message.filters, message.filter, message.filter_lang)
-        self.key = (types, str(message.filters), str(message.filter), message.filter_lang)
+        self.key = (types, rights, str(message.filters), str(message.filter), message.filter_lang)
 
         def matches(item: Item) -> bool:
             event = item.feature
-            return event["event_type"] in types and condition(_attributes(event))
+            return event["event_type"] in types and is_readable(event, rights) and condition(_attributes(event))
 
         self.matches = matches
 

@@ -6,6 +6,7 @@ that could not be given back in an answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,6 +25,14 @@ class FrameError(ValueError):
     """Not a frame of the serializer, or not to be written as one; the message has the reason."""
 
 
+class UnreadablePayload(FrameError):
+    """A frame whose payload cannot be read, though it is known what it is: it can be answered."""
+
+    def __init__(self, frame: Frame, message: str) -> None:
+        super().__init__(message)
+        self.frame = frame
+
+
 class Frame(NamedTuple):
     """What a client sent. The payload is JSON text as it was sent or, if `binary`, any bytes.
 
@@ -37,6 +46,10 @@ class Frame(NamedTuple):
     event: Any
     payload: bytes
     binary: bool
+
+
+_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+"""Half of a surrogate pair, which JavaScript writes for a text that was cut within a character."""
 
 
 class _Array(msgspec.Struct, array_like=True, gc=False):
@@ -79,7 +92,10 @@ def _decode(read: Callable[[str], _Array | _Object], text: str) -> Frame:
     except RecursionError:
         raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep") from None
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise FrameError(f"the text cannot be read: {error}") from None
+        mended, halves = _HALF.subn(r"\\ufffd", text)
+        if not halves:
+            raise FrameError(f"the text cannot be read: {error}") from None
+        raise UnreadablePayload(_decode(read, mended), "the text cannot be read: there is half of a surrogate pair in it") from None
     for reference in (found.join_ref, found.ref):
         if reference is not None:
             field_bytes(reference, "a reference")

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.topics.channel import Channel, Refused, Reply
+from streaming.topics.channel import Channel, Refused, Reply, decoded
 from streaming.topics.names import check_topic
 from streaming.topics.rooms import Member
 from streaming.topics.routes import resolve
@@ -120,12 +120,11 @@ class Joining:
 
     async def _ask(self, channel: Channel, frame: Frame) -> Any:
         try:
-            params = None if frame.binary else msgspec.json.decode(frame.payload)
+            params = None if frame.binary else decoded(frame.payload)
             if not isinstance(params, dict | None):
                 raise Refused("join crashed", detail="the payload of a join is an object")
+            await channel.look_up_login(params or {})
             return await channel.join(params or {})
-        except msgspec.ValidationError as error:
-            raise Refused("bad_request", detail=f"the payload cannot be read: {error}") from error
         except StreamError as error:
             code = "unauthorized" if error.code in {"forbidden", "unauthenticated"} else error.code
             raise Refused(code, detail=error.message) from error

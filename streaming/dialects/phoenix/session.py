@@ -16,13 +16,13 @@ from django.db import DatabaseError
 
 from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.conf import conf
-from streaming.topics.channel import Push, Refused, Reply, Stop
+from streaming.topics.channel import Push, Refused, Reply, Stop, token_detail
 from streaming.topics.rooms import Member
 from streaming.topics.service import Topics
-from streaming.topics.tokens import verify
+from streaming.topics.tokens import MAX_TOKEN_BYTES, verify
 
 from .encoder import room_encoder
-from .frames import Frame, FrameError
+from .frames import Frame, FrameError, UnreadablePayload
 from .joining import Joining
 from .serializers import Serializer
 
@@ -61,13 +61,19 @@ class PhoenixSession:
         """Handle one frame."""
         try:
             frame = self.serializer.decode(data)
+        except UnreadablePayload as error:
+            self._refuse(error.frame, error)
+            return
         except FrameError as error:
             self.connection.close(CloseCode.BAD_PROTOCOL, str(error))
             return
         try:
             await self._handle(frame)
         except FrameError as error:
-            self.answer(frame, Reply("error", {"reason": "bad_request", "detail": str(error)}))
+            self._refuse(frame, error)
+
+    def _refuse(self, frame: Frame, error: FrameError) -> None:
+        self.answer(frame, Reply("error", {"reason": "bad_request", "detail": str(error)}))
 
     async def _handle(self, frame: Frame) -> None:
         if not isinstance(frame.topic, str) or not isinstance(frame.event, str):
@@ -88,7 +94,7 @@ class PhoenixSession:
 
     async def _push(self, member: Member, frame: Frame) -> None:
         if frame.event == "access_token":
-            self.answer(frame, self._renew(member, frame), member.join_ref)
+            self.answer(frame, await self._renew(member, frame), member.join_ref)
             return
         if frame.event.startswith("phx_") or frame.event in _RESERVED:
             self.answer(frame, Reply("error", {"reason": "reserved event"}), member.join_ref)
@@ -156,7 +162,7 @@ class PhoenixSession:
         if before is not None:
             self.topics.remove(before)
         self.members[member.topic] = member
-        self.topics.rooms.add(member)
+        self.topics.add(member)
         self._due = min(self._due, _due(member))
         self.revision += 1
         return before
@@ -178,16 +184,20 @@ class PhoenixSession:
 
     # -- tokens ------------------------------------------------------------
 
-    def _renew(self, member: Member, frame: Frame) -> Reply:
+    async def _renew(self, member: Member, frame: Frame) -> Reply:
         assert member.channel is not None
         try:
-            given = msgspec.json.decode(frame.payload) if not frame.binary else {}
+            given = msgspec.json.decode(frame.payload) if not frame.binary and len(frame.payload) <= 2 * MAX_TOKEN_BYTES else {}
             claims = verify(str(given.get("access_token") or given.get("token")))
             if not claims.opens(member.topic) or claims.id != member.key:
                 raise Refused
-        except (StreamError, Refused, AttributeError, msgspec.ValidationError):
+            await self.topics.token_logins.check(claims)
+        except StreamError as error:
+            return Reply("error", {"reason": "unauthorized", **token_detail(error)})
+        except (Refused, AttributeError, msgspec.ValidationError):
             return Reply("error", {"reason": "unauthorized"})
         member.channel.claims = claims
+        self.topics.token_logins.add(member)
         self.watch_expiry()
         return Reply()
 

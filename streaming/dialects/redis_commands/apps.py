@@ -40,5 +40,6 @@ class RedisCommandsConfig(EngineApp):
         Measure("geostream_redis_deliveries_total", "counter", (), "messages delivered to these clients"),
         Measure("geostream_redis_dropped_total", "counter", (), "messages that slow clients among them missed"),
         Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that were replaced by a newer one of the same feature"),
+        Measure("geostream_redis_gaps_total", "counter", (), "times that messages on channels of Redis may have been missed"),
         Measure("geostream_redis_capped_total", "counter", (), "answers to `GET` that leave out values beyond `GEOSTREAM_REDIS_VALUES`"),
     )

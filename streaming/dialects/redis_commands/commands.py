@@ -227,6 +227,7 @@ class RedisCommands:
 
     def _hello(self, command: Hello) -> None:
         self.wants_errors, self.wants_acks, self.filters.trim = command.errors, command.acks, command.trim
+        self.subscriber.wants_gaps = command.errors
         limits = {
             "command_bytes": conf.REDIS_COMMAND_BYTES,
             "subscriptions": conf.REDIS_SUBSCRIPTIONS,

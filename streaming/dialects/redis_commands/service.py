@@ -22,6 +22,7 @@ from .delivery.channels import ChannelSubscriptions
 from .delivery.layers import LayerSubscriptions
 from .delivery.policies import slow_client_policies
 from .delivery.subscribers import Subscriber
+from .envelopes import error
 from .geojson.client_filters import ClientFilters
 from .geojson.crs import CrsCatalogue
 from .layer_reader import LayerReader
@@ -53,11 +54,12 @@ class RedisCommandsService(Service):
         super().__init__(runtime)
         slow_client_policies(conf.REDIS_SLOW)
         self.crs = CrsCatalogue()
-        self._bus = Bus(commands_url())
+        self._bus = Bus(commands_url(), most_waiting_bytes=conf.BUS_WAITING_BYTES)
         self._hash_reader = HashReader()
         self._layer_reader = LayerReader(runtime.hub)
         self.channels = ChannelSubscriptions(self._bus, readable_names(conf.REDIS_READABLE))
         self.layers = LayerSubscriptions(runtime.hub, self.channels)
+        self._bus.on_gap(self._notify_of_gap)
 
     async def start(self) -> None:
         """Connect to Redis."""
@@ -77,7 +79,15 @@ class RedisCommandsService(Service):
         yield "geostream_redis_deliveries_total", (), channels.total("delivered")
         yield "geostream_redis_dropped_total", (), channels.total("dropped")
         yield "geostream_redis_conflated_total", (), channels.total("conflated")
+        yield "geostream_redis_gaps_total", (), self._bus.gaps
         yield "geostream_redis_capped_total", (), self._hash_reader.truncated + self._layer_reader.truncated
+
+    def _notify_of_gap(self, count: int | None) -> None:
+        """Messages of channels may be missing here: the clients that want errors are sent one."""
+        notice = [error("gap", "messages of channels may be missing before this one")]
+        for subscriber in list(self.channels.subscribers):
+            if subscriber.wants_gaps and (subscriber.channels or subscriber.patterns):
+                subscriber.deliver(notice, {})
 
     # -- reading -----------------------------------------------------------
 

@@ -53,6 +53,7 @@ class LayerJoin(SubscriptionRequest, frozen=True):
 class LayerChannel(Channel):
     """One client's picture of a layer. Who may have it is decided by the layer, not by a channel token."""
 
+    notices_gaps = False
     _layer: LayerSettings
     _wanted: CheckedRequest
     _filter: Filter
@@ -113,10 +114,7 @@ class LayerChannel(Channel):
 
     async def _readable_layer(self) -> LayerSettings:
         name = self.subtopic.partition(":")[0]
-        layer = await catalogue.get(name)
-        if not await readable(layer, self.user):
-            raise StreamError("forbidden", f"layer {name!r} is not public")
-        return layer
+        return await catalogue.get_readable(name, self.user)
 
     def _start(self, asked: LayerJoin, seen: Condition, cursor: Cursor | None, missed: list[Delivery] | None) -> dict[str, Any]:
         """Follow the layer; the reply. Nothing awaits from when `missed` was found until the client has its reply."""

@@ -252,7 +252,7 @@ async def test_a_deleted_layer_empties(geo: Connect) -> None:
 async def test_a_private_layer_needs_a_user(geo: Connect) -> None:
     await save_layer("secret", public=False)
     ack = await geo().subscribe(layer="secret")
-    assert (ack["success"], ack["code"]) == (False, "unauthenticated")
+    assert (ack["success"], ack["code"]) == (False, "unknown_layer")
 
 
 async def test_a_layer_that_becomes_private_ends_the_subscription(geo: Connect) -> None:

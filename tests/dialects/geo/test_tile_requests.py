@@ -65,7 +65,7 @@ async def test_a_box_of_nan_is_refused(geo: Geo, red: Path) -> None:
 
 async def test_a_private_tileset_needs_a_login(geo: Geo, red: Path) -> None:
     await add("red", red, public=False)
-    assert (await subscribe(geo()))["code"] == "unauthenticated"
+    assert (await subscribe(geo()))["code"] == "unknown_tileset"
 
 
 async def test_a_source_that_cannot_be_read_is_told(geo: Geo, red: Path) -> None:

@@ -262,7 +262,7 @@ async def test_who_may_not_read_a_tileset_any_more_is_told_and_gets_nothing(geo:
     end = await peer.next()
     while end["type"] != "error":
         end = await peer.next()
-    assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
+    assert (end["code"], end["request_id"]) == ("unknown_tileset", "t")
     repaint(red, 0, 0, 255)
     await announce("red", ChangedArea())
     assert await peer.nothing()
@@ -280,7 +280,7 @@ async def test_a_tileset_that_is_not_public_any_more_ends_also_where_the_notice_
     await Tileset.objects.aupdate(public=False)
     await runtime.review_access()
     end = await peer.next()
-    assert (end["code"], end["request_id"]) == ("unauthenticated", "t")
+    assert (end["code"], end["request_id"]) == ("unknown_tileset", "t")
 
 
 async def test_zooms_that_a_tileset_does_not_have_any_more_are_emptied(geo: Geo, red: Path) -> None:
@@ -318,5 +318,5 @@ async def test_the_tiles_of_a_layer_that_becomes_private_do_too(geo: Geo, red: P
     layer.public = False
     await layer.asave()
     end = await peer.next()
-    assert (end["type"], end["code"], end["request_id"]) == ("error", "unauthenticated", "t")
-    assert (await subscribe(late, tileset="cars"))["code"] == "unauthenticated"
+    assert (end["type"], end["code"], end["request_id"]) == ("error", "unknown_tileset", "t")
+    assert (await subscribe(late, tileset="cars"))["code"] == "unknown_tileset"

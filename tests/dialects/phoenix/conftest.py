@@ -55,7 +55,7 @@ async def backend(runtime: Runtime) -> AsyncIterator[Backend]:
 def own_topics(settings: Any) -> None:
     """The project has channels of its own, and no other topics."""
     settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
-    settings.GEOSTREAM_OPEN_TOPICS = 0
+    settings.GEOSTREAM_OPEN_TOPICS = False
 
 
 @pytest.fixture

@@ -7,15 +7,19 @@ import logging
 from itertools import product
 from random import Random
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
+from streaming import apublish
 from streaming.dialects.phoenix.frames import MAX_DEPTH, FrameError, decode_v2
+from streaming.engine.runtime import Runtime
 from streaming.topics.tokens import mint
 
 from .backend import Backend
 from .conftest import Connect
 from .peer import PhoenixPeer, encoded
+from .poller import Poller
 
 NO_FRAMES = [
     "",
@@ -32,7 +36,7 @@ NO_FRAMES = [
     '["1","1","t","e",{}]x',
     '["1","1","t","e",NaN]',
     '["1","1","t","e",\'x\']',
-    '["1","1","t","e","\\ud800"]',
+    '["1","1","t","e","\\ud800"',
     json.dumps(["r" * 300, "1", "t", "e", {}]),
     json.dumps(["1", "r" * 300, "t", "e", {}]),
     '["1","1","t","e",' + "[" * 5000 + "]" * 5000 + "]",
@@ -67,6 +71,54 @@ async def test_the_first_version_closes_too(phoenix: Connect) -> None:
         peer = await phoenix("vsn=1.0.0")
         await peer.send_text(text)
         assert (await peer.closed())[0] == 1011, text
+
+
+HALF_AN_EMOJI = [r"\ud83d", r"cut \ud83d", r"\ude00", r"\ud83d\ud83d\ude00", r"\\\ud83d", r"\ud83d\u0041"]
+"""As `JSON.stringify` writes a text that was cut within a character."""
+
+
+@pytest.mark.parametrize("half", HALF_AN_EMOJI)
+async def test_half_an_emoji_is_refused_with_its_push_alone(peer: PhoenixPeer, backend: Backend, half: str) -> None:
+    await peer.join("room:1", token=mint("alice", "room:1"))
+    await peer.send_text(f'["1","2","room:1","said",{{"text":"{half}"}}]')
+    reply = await peer.receive_event("phx_reply")
+    assert reply[:4] == ["1", "2", "room:1", "phx_reply"] and reply[4]["status"] == "error"
+    assert reply[4]["response"]["reason"] == "bad_request" and "surrogate" in reply[4]["response"]["detail"]
+    assert await peer.ask("1", "3", "room:1", "said", {"text": "whole 😀"}) == ("ok", {})
+    assert [channel for channel, _ in await backend.everything() if channel.startswith("from:")] == ["from:room:1:said"]
+
+
+@pytest.mark.parametrize(("topic", "event"), [("room:1", "phx_join"), ("phoenix", "heartbeat"), ("room:1", "said"), ("room:😀", "said")])
+async def test_half_an_emoji_in_any_frame_is_answered(peer: PhoenixPeer, topic: str, event: str) -> None:
+    await peer.send_text(json.dumps(["1", "2", topic, event, {"text": "\ud83d"}]))
+    reply = await peer.receive()
+    assert reply[:4] == ["1", "2", topic, "phx_reply"] and reply[4]["response"]["reason"] == "bad_request"
+    await peer.receive_nothing()
+
+
+async def test_half_an_emoji_is_answered_in_the_first_version_too(phoenix: Connect) -> None:
+    peer = await phoenix("vsn=1.0.0")
+    await peer.send_text(r'{"topic":"room:1","event":"said","payload":{"text":"\ud83d"},"ref":"7"}')
+    reply = await peer.receive()
+    assert (reply["ref"], reply["payload"]["response"]["reason"]) == ("7", "bad_request")
+
+
+async def test_half_an_emoji_is_answered_to_a_client_that_polls(runtime: Runtime) -> None:
+    poller = await Poller().open()
+    assert await poller.say(r'["1","2","room:1","said","\ud83d"]') == 200
+    _, (reply,) = await poller.poll()
+    assert reply[:2] == ["1", "2"] and reply[4]["response"]["reason"] == "bad_request"
+
+
+async def test_more_values_than_may_be_decoded_are_refused(peer: PhoenixPeer, settings: Any) -> None:
+    settings.GEOSTREAM_PAYLOAD_VALUES = 100
+    await apublish("l", [])
+    status, response = await peer.ask("1", "1", "room:1", "phx_join", {"token": mint("alice", "room:1"), "more": [0] * 100})
+    assert (status, response["reason"]) == ("error", "too_large") and "100" in response["detail"]
+    await peer.join("layer:l", "2")
+    status, response = await peer.ask("2", "3", "layer:l", "update", {"properties": ["a"] * 100})
+    assert (status, response["reason"]) == ("error", "too_large")
+    assert await peer.ask("2", "4", "layer:l", "update", {"properties": ["a"] * 90}) == ("ok", {"count": 0, "cursor": ANY})
 
 
 async def test_what_comes_after_a_frame_that_closes_is_not_handled(peer: PhoenixPeer, backend: Backend) -> None:

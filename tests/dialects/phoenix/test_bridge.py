@@ -186,7 +186,7 @@ async def test_pushes_are_for_backends_and_not_for_other_members(member: Phoenix
 
 
 async def test_tokens_never_get_to_redis(phoenix: Connect, backend: Backend, settings: Any) -> None:
-    settings.GEOSTREAM_BRIDGE_JOINS = 1
+    settings.GEOSTREAM_BRIDGE_JOINS = True
     settings.GEOSTREAM_PUSH_ENVELOPES = "*"
     tokens = [mint(id, "room:1") for id in ("alice", "bob", "carol")]
     alice, bob = await phoenix(), await phoenix(f"vsn=2.0.0&userToken={tokens[1]}")
@@ -199,7 +199,7 @@ async def test_tokens_never_get_to_redis(phoenix: Connect, backend: Backend, set
 
 
 async def test_joins_and_leaves_are_published_on_demand(phoenix: Connect, backend: Backend, settings: Any) -> None:
-    settings.GEOSTREAM_BRIDGE_JOINS = 1
+    settings.GEOSTREAM_BRIDGE_JOINS = True
     peer = await entered(await phoenix())
     me = {"id": f"{peer.name}:room:1:1", "user": "alice"}
     assert [json.loads(payload) for payload in await backend.hears("from:room:1:phx_join")] == [me]

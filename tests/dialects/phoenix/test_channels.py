@@ -21,7 +21,7 @@ from .peer import Binary, PhoenixPeer, encoded
 @pytest.fixture(autouse=True)
 def chats(settings: Any) -> None:
     settings.GEOSTREAM_TOPICS = chat.__name__
-    settings.GEOSTREAM_OPEN_TOPICS = 0
+    settings.GEOSTREAM_OPEN_TOPICS = False
     chat.happened.clear()
 
 

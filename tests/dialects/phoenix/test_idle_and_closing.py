@@ -89,7 +89,10 @@ async def test_a_token_can_be_renewed(peer: PhoenixPeer, backend: Backend, name:
 
 async def test_a_token_that_would_not_open_the_topic_renews_nothing(peer: PhoenixPeer) -> None:
     await peer.join("room:1", token=mint("alice", "room:1", 100))
-    others = [mint("bob", "room:1"), mint("alice", "room:2"), mint("alice", "room:1", -1), "garbage", 5, None]
+    expired = mint("alice", "room:1", -1)
+    status, response = await peer.ask("1", "2", "room:1", "access_token", {"token": expired})
+    assert (status, response) == ("error", {"reason": "unauthorized", "detail": "token expired"})
+    others = [mint("bob", "room:1"), mint("alice", "room:2"), "garbage", 5, None]
     for payload in [*({"access_token": token} for token in others), {}, [], None, "text"]:
         assert await peer.ask("1", "2", "room:1", "access_token", payload) == ("error", {"reason": "unauthorized"}), payload
     peer.connection.session.tick(time.time() + 101)

@@ -30,7 +30,7 @@ async def looking(phoenix: Connect, nobody: object) -> tuple[PhoenixPeer, str]:
 @pytest.fixture
 def nobody(settings: Any) -> object:
     """Whoever has not logged in, on a site whose topics for maps are public."""
-    settings.GEOSTREAM_OPEN_TOKENS = 0
+    settings.GEOSTREAM_OPEN_TOKENS = False
     settings.GEOSTREAM_PUBLIC_TOPICS = "system,streaming-*"
     return AnonymousUser()
 

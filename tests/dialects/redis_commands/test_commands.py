@@ -17,6 +17,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import CloseCode
 from streaming.core.redis import sync_redis
+from streaming.dialects.redis_commands.service import RedisCommandsService
 from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.features.publishing import aensure_layer, apublish
@@ -300,6 +301,21 @@ async def test_reset_drops_subscriptions_and_filters(peer: RedisPeer) -> None:
 async def test_after_reset_errors_are_sent_as_before(peer: RedisPeer) -> None:
     await peer.ask("HELLO 2 errors=1", "RESET")
     assert await peer.errors("FLY") == [("unknown_command", None)]
+
+
+async def test_clients_that_want_errors_are_notified_where_messages_may_be_missing(connect: Connect, runtime: Runtime) -> None:
+    wants, silent, idle = await connect(), await connect(), await connect()
+    await wants.ask(HELLO, "SUB pub:a")
+    await silent.ask("SUB pub:a")
+    await idle.ask(HELLO)
+    sync_redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    content = (await wants.receive())["content"]
+    assert (content["status"], content["code"]) == ("error", "gap")
+    sync_redis().publish("pub:a", b"1")
+    assert (await wants.receive())["content"] == (await silent.receive())["content"] == 1
+    assert await idle.ask() == []
+    samples = runtime.service(RedisCommandsService).collect()
+    assert [value for name, _, value in samples if name == "geostream_redis_gaps_total"] == [1]
 
 
 async def test_a_client_that_is_gone_has_no_subscriptions(connect: Connect) -> None:

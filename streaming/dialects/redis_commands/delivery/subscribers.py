@@ -50,6 +50,8 @@ class Subscriber:
         """... and to a layer."""
         self.indexes: dict[FilterIndex, None] = {}
         """The indexes it is in; they keep this up to date."""
+        self.wants_gaps = False
+        """Whether it is notified where messages of channels may be missing."""
         self.revision = 0
         """Grows with each change of its subscriptions and filters."""
         self.delivered = 0
