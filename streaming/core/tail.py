@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from itertools import islice
+from time import perf_counter
 
 from .deliveries import Delivery
 from .feed import Cursor, FeedState, LogEntry
 from .follower import Audience, Condition, Follower
 from .items import Change
+from .turns import STEP_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +22,7 @@ class Tail(Follower):
     def apply(self, entries: Iterable[LogEntry]) -> None:
         runs: dict[Audience, list[Delivery]] = {}
         changes: list[Change] = []
+        self._costly_seconds = STEP_SECONDS
         for entry in entries:
             change = entry.change(None)
             self.seq = change.seq
@@ -27,12 +30,17 @@ class Tail(Follower):
             changes.append(change)
             delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
             for audience in list(self.audiences.values()):
+                if audience.costly and self._postponed(audience, change):
+                    continue
+                began = perf_counter() if audience.costly else 0.0
                 try:
                     if change.new is not None and audience.filter.matches(change.new):
                         runs.setdefault(audience, []).append(delivery)
                 except Exception:
                     logger.exception("a filter on %s failed at %s", self.feed.name, change.seq)
                     audience.give_up()
+                if audience.costly:
+                    self._costly_seconds -= perf_counter() - began
         for audience, run in runs.items():
             audience.deliver(run)
         self._notify_observers(changes)
@@ -41,9 +49,18 @@ class Tail(Follower):
         lost = state.cursor.seq - self.seq if state.cursor.epoch == self.epoch else state.cursor.seq
         self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
         self.recent.clear()
+        for audience in self.audiences.values():
+            audience.backlog.clear()
         for view in self.views:
             view.lost(max(lost, 0))
         self._notify_replaced()
+
+    _conflates = False
+
+    def _judged(self, audience: Audience, change: Change) -> Delivery | None:
+        if change.new is None or not audience.matches(change.new):
+            return None
+        return Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
 
     def missed(self, condition: Condition, since: Cursor) -> tuple[list[Delivery], int]:
         """What a client that was there until `since` has missed, and how many lines before that are gone for good."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
+from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, Reserved, merged
 
 if TYPE_CHECKING:
     from .follower import Condition, Follower
@@ -28,7 +28,10 @@ TIMER_SECONDS = 0.001
 
 
 class View:
-    """One subscription. `max_rate` is updates per second and key, None for every one; `queue` decides whether what waits conflates."""
+    """One subscription. `max_rate` is updates per second and key, None for every one; `queue` decides whether what waits conflates.
+
+    `lane` is the lane of the outbox: what is in it is sent in order.
+    """
 
     def __init__(
         self,
@@ -37,8 +40,10 @@ class View:
         condition: Condition,
         max_rate: float | None = None,
         queue: KeyedQueue | LogQueue | None = None,
+        lane: Hashable = None,
     ) -> None:
         self.outbox = outbox
+        self.lane = lane
         self.encoder = encoder
         self.filter = condition
         self.throttle = Throttle(1 / max_rate) if max_rate else None
@@ -57,11 +62,20 @@ class View:
             shared = {}
         self.outbox.deliver(self, run, shared)
 
-    def bulk(self, deliveries: list[Delivery], gap: int = 0) -> None:
+    def bulk(self, deliveries: Sequence[Delivery], gap: int = 0) -> None:
         """Deliver many things at once. What waited before is delivered before, and nothing later merges across."""
         self.seal()
-        if deliveries:
-            self.outbox.put(Bulk(self.encoder, deliveries, gap, self))
+        if len(deliveries):
+            self.outbox.put(self.bulk_of(deliveries, gap), self.lane)
+
+    def bulk_of(self, deliveries: Sequence[Delivery], gap: int = 0) -> Bulk:
+        """What is to be put into the view's lane."""
+        return Bulk(self.encoder, deliveries, gap, self)
+
+    def reserve(self) -> Reserved:
+        """A place in the view's lane, behind what waits and before what comes."""
+        self.seal()
+        return self.outbox.reserve(self.lane, self)
 
     def seal(self) -> None:
         """Start a new queue: what waits now stays as it is."""
@@ -81,7 +95,7 @@ class View:
     def release(self, now: float) -> None:
         """Deliver what the throttle held and is now due."""
         if self.throttle is not None and self.follows is not None:
-            run = self.throttle.due(now, self.follows.seq)
+            run = self.throttle.due(now, self.follows.position(self).seq)
             if run:
                 self.outbox.deliver(self, run, {})
 
@@ -94,7 +108,7 @@ class View:
     def cursor(self) -> str:
         """The place up to which the client is complete once it has received what waits now."""
         assert self.follows is not None
-        here = self.follows.cursor
+        here = self.follows.position(self)
         floor = None if self.throttle is None else self.throttle.floor
         return str(here if floor is None else replace(here, seq=floor))
 

@@ -102,6 +102,7 @@ class EventCondition:
     def __init__(self, message: SubscribeEvents) -> None:
         types = frozenset(kind.value for kind in message.event_types)
         condition = compile_attributes(message.filters, message.filter, message.filter_lang)
+        self.costly = message.filter is not None
         self.key = (types, str(message.filters), str(message.filter), message.filter_lang)
 
         def matches(item: Item) -> bool:
