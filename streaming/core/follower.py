@@ -9,6 +9,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from math import inf
 from time import perf_counter
 from typing import Protocol
 
@@ -21,6 +22,10 @@ from .turns import STEP_SECONDS, Turns
 from .view import View
 
 logger = logging.getLogger(__name__)
+
+
+Replacement = tuple[str, Item | None, Item | None]
+"""A key, its old version and its new one."""
 
 
 def _nothing(view: View) -> None:
@@ -195,12 +200,19 @@ class Follower(ABC):
         return self.recent[0].seq if self.recent else self.seq + 1
 
     @abstractmethod
-    def apply(self, entries: Iterable[LogEntry]) -> None:
-        """Take the next entries of the log, in order and without a hole, and deliver them to the views."""
+    def apply(self, entries: Iterable[LogEntry], seconds: float = inf) -> int:
+        """Take the next entries of the log, in order and without a hole, and deliver them to the views.
+
+        After so many seconds no more are taken; returns how many were.
+        """
+
+    async def compare(self, state: FeedState) -> list[Replacement] | None:
+        """What is different in a whole new state. Nothing else may change meanwhile."""
+        return None
 
     @abstractmethod
-    def replace(self, state: FeedState) -> None:
-        """Take a whole new state, because the log did not reach back to us."""
+    def replace(self, state: FeedState, different: list[Replacement] | None = None) -> None:
+        """Take a whole new state, because the log did not reach back to us. `different` is what `compare` found."""
 
     # -- costly filters ------------------------------------------------------
 

@@ -21,6 +21,7 @@ from .follower import Follower
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
 from .tail import Tail
+from .turns import Turns
 from .view import Releases
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,9 @@ PULL_COUNT = 2000
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
+"""Changes taken in one go, and sent in one write to each client."""
+SLICE_SECONDS = 0.004
+"""Time after which no more are taken: to judge one for thousands of filters takes long."""
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
@@ -76,6 +80,7 @@ class Hub:
         self._bell = asyncio.Event()
         self._turn = 0
         self.releases = Releases()
+        self.turns = Turns()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0.0
@@ -182,6 +187,7 @@ class Hub:
             follower = kind(feed, await (await feed.read()).parse())
             follower.idle_since = time.monotonic()
             follower.on_held = self.releases.hold
+            follower.turns = self.turns
             self.followers[feed.name] = follower
             self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
@@ -298,16 +304,21 @@ class Hub:
         if epoch != follower.epoch or not follows_on or forked:
             follower.last = None
             follower.past_epochs.add(follower.epoch)
-            follower.replace(await (await follower.feed.read()).parse())
+            state = await (await follower.feed.read()).parse()
+            follower.replace(state, await follower.compare(state))
             follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
             return False
         follower.last = entries[-1] if entries else here or follower.last
-        for start in range(0, len(entries), SLICE):
+        await self._apply(follower, entries)
+        return len(entries) >= PULL_COUNT
+
+    async def _apply(self, follower: Follower, entries: list[LogEntry]) -> None:
+        start = 0
+        while start < len(entries):
             if start:
                 await asyncio.sleep(0)
-            follower.apply(entries[start : start + SLICE])
-        return len(entries) >= PULL_COUNT
+            start += follower.apply(entries[start : start + SLICE], SLICE_SECONDS)
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):

@@ -5,14 +5,16 @@ a snapshot and joining, or between two changes of one turn, nothing else runs. T
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import inf
 from time import perf_counter
 
 from .deliveries import Delivery, Kind, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
-from .follower import Audience, Condition, Follower
+from .follower import Audience, Condition, Follower, Replacement
 from .index import BoxIndex
 from .items import Change, Item
 from .selection import AtMoment, Difference, Missed, Replaced
@@ -20,6 +22,9 @@ from .turns import STEP_SECONDS
 from .versions import Versions
 
 logger = logging.getLogger(__name__)
+
+COMPARED = 1000
+"""Items of a whole new state that are compared at a time."""
 
 
 class Replica(Follower):
@@ -48,7 +53,7 @@ class Replica(Follower):
         """What a client complete up to `since` must receive; None if the changes since then are not at hand (see `reaches`)."""
         if not self.reaches(since):
             return None
-        return Missed(self.epoch, self.seq, islice(self.recent, since.seq + 1 - self._first, None), condition)
+        return Missed(self.epoch, self.seq, list(islice(self.recent, since.seq + 1 - self._first, None)), condition)
 
     def versions(self, since: Cursor | None = None) -> list[Item]:
         """Every item as it is; with a cursor, also as it was in the changes at hand since then."""
@@ -71,11 +76,11 @@ class Replica(Follower):
         selection = self.select_missed(condition, since)
         return None if selection is None else list(selection.run())
 
-    def apply(self, entries: Iterable[LogEntry]) -> None:
+    def apply(self, entries: Iterable[LogEntry], seconds: float = inf) -> int:
         runs: dict[Audience, list[Delivery]] = {}
         changes: list[Change] = []
         items = self.items
-        self._costly_seconds = STEP_SECONDS
+        end, self._costly_seconds = perf_counter() + seconds, STEP_SECONDS
         for entry in entries:
             change = entry.change(items.get(entry.key))
             self._versions.apply(change)
@@ -83,27 +88,41 @@ class Replica(Follower):
             self.recent.append(change)
             changes.append(change)
             self._judge_all(change, runs)
+            if perf_counter() > end:
+                break
         for audience, run in runs.items():
             audience.deliver(run)
         self._notify_observers(changes)
+        return len(changes)
 
-    def replace(self, state: FeedState) -> None:
-        old = self.items
+    async def compare(self, state: FeedState) -> list[Replacement]:
+        found: list[Replacement] = []
+        keys, comparing = iter({**self.items, **state.items}), True
+        while comparing:
+            comparing = self._compare_some(keys, state.items, found)
+            await asyncio.sleep(0)
+        return found
+
+    def _compare_some(self, keys: Iterator[str], items: dict[str, Item], found: list[Replacement], most: int | None = COMPARED) -> bool:
+        some = list(islice(keys, most))
+        for key in some:
+            old, new = self.items.get(key), items.get(key)
+            if old is None or new is None or (old.value, old.arrived) != (new.value, new.arrived):
+                found.append((key, old, new))
+        return len(some) == most
+
+    def replace(self, state: FeedState, different: list[Replacement] | None = None) -> None:
+        if different is None:
+            different = []
+            self._compare_some(iter({**self.items, **state.items}), state.items, different, most=None)
         self._take_state(state)
         self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
         self.recent.clear()
-        changed = [
-            (key, old.get(key), self.items.get(key))
-            for key in {**old, **self.items}
-            if key not in old
-            or key not in self.items
-            or (old[key].value, old[key].arrived) != (self.items[key].value, self.items[key].arrived)
-        ]
         for audience in list(self.audiences.values()):
             if audience.backlog:  # its clients have not received the state that is compared
                 audience.give_up()
             else:
-                self._deliver_replaced(audience, changed)
+                self._deliver_replaced(audience, different)
         self._notify_replaced()
 
     def _take_state(self, state: FeedState) -> None:
@@ -168,7 +187,7 @@ class Replica(Follower):
             return "updated" if was else "added"
         return "deleted" if was else None
 
-    def _deliver_replaced(self, audience: Audience, changed: list[tuple[str, Item | None, Item | None]]) -> None:
+    def _deliver_replaced(self, audience: Audience, changed: list[Replacement]) -> None:
         """What is different; found in turns where there are any, and sent before whatever comes after."""
         selection = Difference(self.epoch, self.seq, Replaced(changed), audience.filter, audience.filter)
         if self.turns is None or selection.small:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -180,9 +180,9 @@ class Missed(Selection):
     now, and as deleted if any of its versions since can have reached the client.
     """
 
-    def __init__(self, epoch: str, seq: int, changes: Collection[Change], condition: Condition) -> None:
+    def __init__(self, epoch: str, seq: int, changes: Sequence[Change], condition: Condition) -> None:
         super().__init__(epoch, seq, Pace(1 if condition.costly else SMALL, 1, AT_ONCE))
-        self._changes = list(changes)
+        self._changes = changes
         self._matches = condition.matches
         self._touched: dict[str, tuple[bool, bool, bool, Change]] = {}  # matched at first, at any time, now; and the last change
         self._found: list[tuple[Kind, Change, bool]] | None = None
@@ -221,6 +221,32 @@ class Missed(Selection):
         if kind == "deleted":
             return self._delivery(at, kind, change.key, None, change.reason or "deleted" if change.new is None else "left_view")
         return self._delivery(at, kind, change.key, change.new, None)
+
+
+class Lines(Selection):
+    """The lines of a log that are wanted of some changes, each with its own number."""
+
+    def __init__(self, epoch: str, seq: int, changes: Sequence[Change], condition: Condition) -> None:
+        super().__init__(epoch, seq, Pace(1 if condition.costly else SMALL, 1, AT_ONCE))
+        self._changes = changes
+        self._matches = condition.matches
+        self._found = array("I")
+
+    @property
+    def _total(self) -> int:
+        return len(self._changes)
+
+    def _judge(self, start: int, stop: int) -> None:
+        for number, change in enumerate(self._changes[start:stop], start):
+            if change.new is not None and self._matches(change.new):
+                self._found.append(number)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, at: Any) -> Any:
+        change = self._changes[self._found[at]]
+        return Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
 
 
 def _same(was: Item | None, now: Item | None) -> bool:

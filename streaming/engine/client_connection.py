@@ -83,7 +83,7 @@ class ClientConnection:
 
     def _open(self, sender: AnySender) -> None:
         self.sender = sender
-        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why))
+        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why), self.runtime.hub.turns)
         self.opened_at = time.time()
         self.received_at = time.monotonic()
         self.received = 0

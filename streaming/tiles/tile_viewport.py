@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from streaming.core.errors import StreamError
@@ -78,7 +78,7 @@ class SendWindow:
 
 
 class TileViewport:
-    """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply.
+    """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply; `lane` is that of the outbox.
 
     `on_current` is called each time the client has been sent everything, `on_refused` for a tile that cannot be
     rendered.
@@ -91,8 +91,10 @@ class TileViewport:
         offered: frozenset[str],
         on_current: Callable[[], None],
         window: SendWindow | None = None,
+        lane: Hashable = None,
     ) -> None:
         self.outbox = outbox
+        self.lane = lane
         self.encoder = encoder
         self.offered = offered
         self.owner: object = self
@@ -153,14 +155,14 @@ class TileViewport:
             self._claimed.update((tile, version) for tile, version in held.items() if tile in self._order)
         self._add_due(tile for tile in tiles if tile not in before)
         if self._ready:
-            self.outbox.put(self)
+            self.outbox.put(self, self.lane)
 
     def clear(self, tiles: Iterable[Tile], empty: TileUpdate) -> None:
         """Send that these tiles are empty now, where the client holds something."""
         for tile in tiles:
             if tile in self._sent or tile in self._claimed:
                 self._mark_sent(tile, empty)
-                self.outbox.send(*self.encoder.frames(tile, empty))
+                self.outbox.send(*self.encoder.frames(tile, empty), lane=self.lane)
 
     def mark_changed(self, tiles: Iterable[Tile]) -> None:
         """These tiles may have changed: request them again."""
@@ -249,7 +251,7 @@ class TileViewport:
             self._add_due((tile,))  # another version was written to the socket meanwhile
         elif self.outbox.idle:
             self._mark_sent(tile, update)
-            self.outbox.send(*self.encoder.frames(tile, update))
+            self.outbox.send(*self.encoder.frames(tile, update), lane=self.lane)
         else:
             self._keep_ready(tile, update)
 
@@ -260,7 +262,7 @@ class TileViewport:
         self._ready_bytes += len(update.data)
         self._window.ready_bytes += len(update.data)
         if not was_waiting:
-            self.outbox.put(self)
+            self.outbox.put(self, self.lane)
 
     def _drop_ready(self, tile: Tile) -> None:
         update = self._ready.pop(tile, None)

@@ -29,7 +29,7 @@ class EventSubscription(Subscription):
         self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
         encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
         self._queue = LogQueue(encoder, session.outbox.limits.events)
-        self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue)
+        self._view = View(session.outbox, encoder, EventCondition(message), queue=self._queue, lane=self.id)
 
     @property
     def waiting(self) -> int:
@@ -40,28 +40,32 @@ class EventSubscription(Subscription):
         return self._queue.dropped
 
     async def start(self) -> None:
-        hub = self._session.runtime.hub
+        hub, outbox = self._session.runtime.hub, self._session.outbox
         tail = await hub.tail(event_feed())
         cursor = None if self._message.cursor is None else Cursor.parse(self._message.cursor)
         if cursor is not None:
             await hub.reach(tail, cursor)
-        # Nothing awaits from here on.
-        missed, gap = ([], 0) if cursor is None else tail.missed(self._view.filter, cursor)
+        # Nothing awaits from here on, until it has joined.
+        missed, gap = (None, 0) if cursor is None else tail.select_missed(self._view.filter, cursor)
         known = cursor is not None and cursor.epoch == tail.epoch and cursor.seq <= tail.seq
         tail.join(self._view)
-        self._session.send(
-            Ack(
-                request_id=self.id,
-                success=True,
-                message="Subscribed to events",
-                cursor=self._view.cursor,
-                snapshot_count=len(missed),
-                recovered=None if cursor is None else known and not gap,
-            )
+        reached, place = self._view.cursor, self._view.reserve()
+        try:
+            if missed is not None:
+                await self._select(missed)
+        except BaseException:
+            self.stop()
+            raise
+        ack = Ack(
+            request_id=self.id,
+            success=True,
+            message="Subscribed to events",
+            cursor=reached,
+            snapshot_count=len(missed or ()),
+            recovered=None if cursor is None else known and not gap,
         )
-        if missed:
-            self._view.bulk(missed, gap)
-        else:
+        outbox.fill(place, [self._session.frames(ack), *([self._view.bulk_of(missed, gap)] if missed else [])])
+        if not missed:
             self._view.lost(gap)
 
     async def update(self, message: UpdateSubscription) -> None:
@@ -82,7 +86,7 @@ class EventSubscription(Subscription):
             filter=message.filter,
             filter_lang=message.filter_lang,
             event_types=message.event_types,
-            cursor=self._view.cursor,
+            cursor=None if self._session.outbox.waits(self._view) else self._view.cursor,
         )
 
     def describe(self) -> dict[str, Any]:

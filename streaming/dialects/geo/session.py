@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
 
+from streaming.core.deliveries import Frames
 from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.auth import from_token
 from streaming.engine.conf import conf
@@ -102,9 +103,12 @@ class GeoSession:
                 self.connection.close(CloseCode.BAD_PROTOCOL, error.message)
 
     def send(self, message: Message, encoding: Encoding | None = None) -> None:
-        """Queue a message."""
-        encoding = encoding or self.encoding
-        self.outbox.send(*self.framing.pack([encode(message, encoding)], is_text(encoding)))
+        """Queue a message: one that belongs to a request or a subscription, behind what waits of that; any other one, before everything."""
+        self.outbox.send(*self._pack(message, encoding or self.encoding), lane=reply_id(message))
+
+    def frames(self, message: Message) -> Frames:
+        """A message for a place in the outbox that was reserved for it."""
+        return Frames(self._pack(message, self.encoding))
 
     def refuse(self, error: StreamError, request_id: str | None, ack: bool = False) -> None:
         """Send the reason why a request, or what belongs to it, is refused: as a negative `ack` or as an `error`."""
@@ -152,6 +156,9 @@ class GeoSession:
         for subscription in self.subscriptions.values():
             subscription.stop()
         self.subscriptions.clear()
+
+    def _pack(self, message: Message, encoding: Encoding) -> list[Any]:
+        return self.framing.pack([encode(message, encoding)], is_text(encoding))
 
     async def _review(self) -> None:
         try:

@@ -217,7 +217,7 @@ class TileSubscription(Subscription):
         session = self._session
         variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._data_encoding)
         offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
-        viewport = TileViewport(session.outbox, TileEncoder.of(variant), offered, self._on_sent, session.tile_window)
+        viewport = TileViewport(session.outbox, TileEncoder.of(variant), offered, self._on_sent, session.tile_window, self.id)
         viewport.on_refused = self._on_refused
         return viewport
 
