@@ -43,7 +43,9 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All of them."""
-    return []
+    from . import fairness_geo  # late, because it makes situations
+
+    return [*fairness_geo.SITUATIONS]
 
 
 def run(share: float) -> Iterator[dict[str, Any]]:

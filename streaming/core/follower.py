@@ -227,7 +227,7 @@ class Follower(ABC):
             return False
         if not backlog:
             owner = next(iter(audience.views)).outbox
-            self.turns.add((owner, "filters"), lambda: self._judge_some(audience))
+            self.turns.add((owner, "filters"), lambda: self._judge_some(audience), "filters")
         self._lose(audience, backlog.add(change, self._conflates))
         return True
 

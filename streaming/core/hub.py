@@ -12,12 +12,14 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
 from .feed import Cursor, Feed, LogEntry, parse_entries
 from .follower import Follower
+from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
 from .tail import Tail
@@ -318,7 +320,9 @@ class Hub:
         while start < len(entries):
             if start:
                 await asyncio.sleep(0)
+            began = perf_counter()
             start += follower.apply(entries[start : start + SLICE], SLICE_SECONDS)
+            loop_watch.took(perf_counter() - began, "hub", "changes", follower.feed.name)
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):

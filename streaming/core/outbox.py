@@ -145,7 +145,7 @@ class Outbox:
                 pass
         else:
             self._draining = True
-            self.turns.add(self, self._step)
+            self.turns.add(self, self._step, "sending")
 
     def _step(self) -> bool:
         """Write a piece of the lane whose turn it is; returns whether there is more to be written now."""

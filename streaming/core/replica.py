@@ -203,4 +203,4 @@ class Replica(Follower):
                 view.outbox.fill(place, [view.bulk_of(selection)])
             return more
 
-        self.turns.add(self, step)
+        self.turns.add(self, step, "selecting")

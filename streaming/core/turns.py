@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from time import perf_counter
 
+from .loop_watch import loop_watch
+
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.004
@@ -48,21 +50,21 @@ class Turns:
     """What waits for a turn on one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, deque[Step]] = {}
+        self._waiting: dict[Hashable, deque[tuple[Step, str]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def add(self, owner: Hashable, step: Step) -> None:
-        """Take this step, again and again until it returns False. What it raises is logged, and ends it."""
-        self._waiting.setdefault(owner, deque()).append(step)
+    def add(self, owner: Hashable, step: Step, work: str = "other") -> None:
+        """Take this step, again and again until it returns False. What it raises is logged, and ends it. `work` names it to the loop watch."""
+        self._waiting.setdefault(owner, deque()).append((step, work))
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
             loop.call_soon(self._round)
 
-    async def finish(self, owner: Hashable, step: Step) -> None:
+    async def finish(self, owner: Hashable, step: Step, work: str = "other") -> None:
         """Take this step until it returns False; raises what it raises."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -78,7 +80,7 @@ class Turns:
                 done.set_result(None)
             return more
 
-        self.add(owner, watched)
+        self.add(owner, watched, work)
         await done
 
     def _round(self) -> None:
@@ -95,14 +97,16 @@ class Turns:
     def _step(self) -> None:
         owner = next(iter(self._waiting))
         steps = self._waiting.pop(owner)
-        step = steps.popleft()
+        step, work = steps.popleft()
+        began = perf_counter()
         try:
             more = step()
         except Exception:
             logger.exception("a piece of work failed")
             more = False
+        loop_watch.took(perf_counter() - began, "turns", work)
         if more:
-            steps.append(step)
+            steps.append((step, work))
         if steps:
             added = self._waiting.pop(owner, None)  # by the step itself
             self._waiting[owner] = steps if added is None else deque([*steps, *added])

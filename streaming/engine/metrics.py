@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from streaming.core.errors import CloseCode
 from streaming.core.hub import Hub
+from streaming.core.loop_watch import loop_watch
 
 from .connections import CLOSED_BY_CLIENT, LIMITS, ConnectionRegistry
 from .exposition import SHARE_SECONDS, Exposition
@@ -106,6 +107,9 @@ class MetricsService(Service):
     def _others(self) -> Iterator[Sample]:
         yield "geostream_node_info", (self._host, self._pid), 1
         yield "geostream_loop_lag_seconds", (), self.lag.longest
+        for blocked, count in loop_watch.count.items():
+            yield "geostream_loop_blocked_total", blocked, count
+            yield "geostream_loop_blocked_seconds_total", blocked, loop_watch.seconds[blocked]
         yield from _of_endings(self.runtime.connections)
         yield from _of_feeds(self.runtime.hub)
         for service in self.runtime.services:

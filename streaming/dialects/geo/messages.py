@@ -161,7 +161,9 @@ class Unsubscribe(Message, frozen=True, tag="unsubscribe"):
 
 
 class TileData(Message, frozen=True, tag="tile_data"):
-    """One tile, (x, y, zoom). `data` is a list of its bytes, base64 text, or bytes (base64 in JSON); `content` has it as bytes."""
+    """One tile, (x, y, zoom). `data` is a list of its bytes (perhaps encoded already), base64 text, or bytes (base64 in JSON); `content` has
+    it as bytes.
+    """
 
     subscription_id: str
     tile: tuple[U32, U32, U8]
@@ -175,7 +177,7 @@ class TileData(Message, frozen=True, tag="tile_data"):
     def __post_init__(self) -> None:
         if isinstance(self.data, list):
             msgspec.convert(self.data, list[U8])
-        elif not isinstance(self.data, bytes) and not (isinstance(self.data, str) and isinstance(self.version, str)):
+        elif not isinstance(self.data, bytes | msgspec.Raw) and not (isinstance(self.data, str) and isinstance(self.version, str)):
             raise ValueError("`data` must be a list of bytes, or binary; or base64 text, where there is a `version`")
 
     @property

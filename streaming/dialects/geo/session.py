@@ -67,6 +67,8 @@ class GeoSession:
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
+        self.handling = "message"
+        """The type of the message that is handled."""
         self._has_received = False
         self._bad_frames = 0
         self._reviewing: asyncio.Task[None] | None = None
@@ -92,6 +94,7 @@ class GeoSession:
             self._refuse_frame(error)
             return
         self._adopt_encoding(message, received_in)
+        self.handling = type_of(type(message))
         try:
             await self._handle(message, received_in)
         except DatabaseError as error:

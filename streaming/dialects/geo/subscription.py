@@ -111,7 +111,7 @@ class Subscription(ABC):
         if selection.small:
             selection.run()
         else:
-            await self._session.runtime.hub.turns.finish((self._session.outbox, "selections"), selection.step)
+            await self._session.runtime.hub.turns.finish((self._session.outbox, "selections"), selection.step, "selecting")
 
     def _check_active(self, source: str) -> None:
         """`StreamError` if the subscription ended while its update waited; `source` is a layer or a tileset."""
