@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
-from .feed import Cursor, Feed, LogEntry, parse_entries
+from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
 from .follower import Follower
 from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
@@ -186,7 +186,7 @@ class Hub:
         try:
             with refusing():
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
-            follower = kind(feed, await (await feed.read()).parse())
+            follower = kind(feed, await _read(feed))
             follower.idle_since = time.monotonic()
             follower.on_held = self.releases.hold
             follower.turns = self.turns
@@ -306,7 +306,7 @@ class Hub:
         if epoch != follower.epoch or not follows_on or forked:
             follower.last = None
             follower.past_epochs.add(follower.epoch)
-            state = await (await follower.feed.read()).parse()
+            state = await _read(follower.feed)
             follower.replace(state, await follower.compare(state))
             follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
@@ -349,3 +349,8 @@ class Hub:
         """Seconds to the next beat of this period, or to the one after it: half a period to one and a half."""
         passed = asyncio.get_running_loop().time() - self._began
         return (math.floor(passed / seconds + 0.5) + 1) * seconds - passed
+
+
+async def _read(feed: Feed) -> FeedState:
+    """The whole of a feed; read in a thread, because of a large one that takes a tenth of a second."""
+    return await (await asyncio.to_thread(feed.read_sync)).parse()

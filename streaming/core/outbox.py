@@ -175,8 +175,10 @@ class Outbox:
             self.sender.write(frames)
 
     def _ready(self) -> list[Hashable]:
-        """The lane whose turn it is, if there is one."""
-        return next(([lane] for lane, waiting in self._lanes.items() if not isinstance(waiting[0], Reserved)), [])
+        """The lane whose turn it is, if there is one: the first with finished frames, else the first."""
+        ready = [lane for lane, waiting in self._lanes.items() if not isinstance(waiting[0], Reserved)]
+        finished = next((lane for lane in ready if isinstance(self._lanes[lane][0], Frames)), None)
+        return ready[:1] if finished is None else [finished]
 
     # -- what waits ---------------------------------------------------------
 
@@ -188,16 +190,12 @@ class Outbox:
             self._lanes[lane].append(source)
         else:
             self._lanes[lane] = deque([source])
-            if isinstance(source, Frames):
-                self._lanes.move_to_end(lane, last=False)
 
     def _replace(self, lane: Hashable, sources: list[Source]) -> None:
-        if not sources:
+        if sources:
+            self._lanes[lane] = deque(sources)
+        else:
             del self._lanes[lane]
-            return
-        self._lanes[lane] = deque(sources)
-        if isinstance(sources[0], Frames):
-            self._lanes.move_to_end(lane, last=False)
 
     def _wait(self, view: View, run: Sequence[Delivery]) -> None:
         queue = view.queue

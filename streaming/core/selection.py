@@ -26,14 +26,17 @@ _KINDS: tuple[Kind, ...] = ("added", "updated", "deleted")
 _ADDED, _UPDATED, _DELETED = range(3)
 
 
+Items = Sequence[Item | None]
+
+
 class Subjects(Protocol):
     """What is judged: of each item the version that the client may hold, and the one that there is now."""
 
     def __len__(self) -> int:
         """How many there are."""
 
-    def some(self, start: int, stop: int) -> Sequence[tuple[Item | None, Item | None]]:
-        """The two versions of some of them."""
+    def some(self, start: int, stop: int) -> tuple[Items, Items]:
+        """The versions of some of them: those that the client may hold, and those of now."""
 
     def now(self, number: int) -> tuple[str, Item | None]:
         """The key of one, and what there is now."""
@@ -104,17 +107,17 @@ class Difference(Selection):
 
     def _judge(self, start: int, stop: int) -> None:
         found = self._found
-        subjects = self._subjects.some(start, stop)
+        before, after = self._subjects.some(start, stop)
         if self._before is None and self._after is not None:
             matches = self._after.matches
-            for number, (_, now) in enumerate(subjects, start):
-                if now is not None and matches(now):
-                    found.append(number << 2 | _ADDED)
+            found.extend(number << 2 | _ADDED for number, now in enumerate(after, start) if now is not None and matches(now))
             return
-        for number, (was, now) in enumerate(subjects, start):
+        number = start
+        for was, now in zip(before, after, strict=True):
             kind = self._kind(was, now)
             if kind is not None:
                 found.append(number << 2 | kind)
+            number += 1
 
     def _kind(self, was: Item | None, now: Item | None) -> int | None:
         held = was is not None and self._before is not None and self._before.matches(was)
@@ -145,14 +148,16 @@ class AtMoment(Subjects):
     def __len__(self) -> int:
         return len(self._moment)
 
-    def some(self, start: int, stop: int) -> Sequence[tuple[Item | None, Item | None]]:
+    def some(self, start: int, stop: int) -> tuple[Items, Items]:
+        """Some of them."""
         items = self._moment.items(start, stop)
         if not self._held:
-            return [(item, item) for item in items]
+            return items, items
         key, held = self._moment.key, self._held
-        return [(held.get(key(number), item), item) for number, item in enumerate(items, start)]
+        return [held.get(key(number), item) for number, item in enumerate(items, start)], items
 
     def now(self, number: int) -> tuple[str, Item | None]:
+        """One of them."""
         return self._moment.key(number), self._moment.item(number)
 
 
@@ -165,10 +170,13 @@ class Replaced(Subjects):
     def __len__(self) -> int:
         return len(self._changed)
 
-    def some(self, start: int, stop: int) -> Sequence[tuple[Item | None, Item | None]]:
-        return [(old, new) for _, old, new in self._changed[start:stop]]
+    def some(self, start: int, stop: int) -> tuple[Items, Items]:
+        """Some of them."""
+        some = self._changed[start:stop]
+        return [old for _, old, _ in some], [new for _, _, new in some]
 
     def now(self, number: int) -> tuple[str, Item | None]:
+        """One of them."""
         key, _, new = self._changed[number]
         return key, new
 

@@ -70,6 +70,8 @@ class FeatureSubscription(Subscription):
             filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
             self._check_room(filters)
             redraw = request.presentation != self._request.presentation
+            for _, view in self._views.values():
+                view.seal()
             place = self._session.outbox.reserve(self.id, self)
             selections: dict[str, Selection] = {}
             for name, (_, view) in self._views.items():

@@ -25,6 +25,8 @@ Filters = list[tuple[str, str]]
 Cursor = str | dict[str, str]
 """`epoch:seq`, or `{layer: cursor}` of a subscription to every layer."""
 Rate = Annotated[float, Meta(gt=0)]
+Distance = Annotated[float, Meta(gt=0)]
+"""Metres."""
 
 
 class MessageFormat(Enum):
@@ -138,6 +140,7 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     crs: int | str | None = None
     properties: list[str] | None = None
     max_rate: Rate | None = None
+    min_distance: Distance | None = None
     snapshot: bool | None = None
     cursor: Cursor | None = None
     batch: bool | None = None
@@ -277,6 +280,7 @@ class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
     crs: int | str | UnsetType | None = UNSET
     properties: list[str] | UnsetType | None = UNSET
     max_rate: Rate | UnsetType | None = UNSET
+    min_distance: Distance | UnsetType | None = UNSET
     batch: bool | UnsetType | None = UNSET
     zoom_range: ZoomRange | UnsetType = UNSET
 
@@ -310,6 +314,7 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     crs: int | str | None = None
     properties: list[str] | None = None
     max_rate: Rate | None = None
+    min_distance: Distance | None = None
     batch: bool | None = None
     event_types: list[EventType] | None = None
     cursor: Cursor | None = None
@@ -365,6 +370,11 @@ def _base_fields(kind: type[Message]) -> tuple[str, ...]:
 TYPES: dict[str, type[Message]] = {type_of(kind): kind for kind in INDEXED + EXTENSIONS}
 BASE_FIELDS: dict[type[Message], tuple[str, ...]] = {kind: _base_fields(kind) for kind in TYPES.values()}
 """The fields of the positional shape, in order."""
+
+REQUESTS = frozenset((SubscribeTiles, SubscribeFeatures, SubscribeEvents, Unsubscribe, UpdateSubscription, ListSubscriptions, Authenticate))
+"""What clients ask for. A key that is misspelt there is a mistake; in a handshake, ping or pong the base protocol passes over what it does not know."""
+KEYS = {kind: frozenset(("type", *kind.__struct_fields__)) for kind in TYPES.values()}
+"""The keys of each kind of message."""
 
 
 def reply_id(message: Message) -> str | None:

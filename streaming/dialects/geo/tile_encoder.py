@@ -70,7 +70,7 @@ class TileEncoder(Interned[TileVariant]):
         frames = update.frames.get(self)
         if frames is None:
             if len(update.frames) >= MAX_FORMS:
-                update.frames.clear()
+                del update.frames[next(iter(update.frames))]
             payload = encode(self._message(tile, update), self.variant.encoding)
             frames = update.frames[self] = self.variant.framing.pack([payload], self._text)
         return frames
