@@ -95,9 +95,7 @@ class GeoSession:
     async def receive(self, data: str | bytes) -> None:
         """Handle one frame."""
         try:
-            message, received_in = decode(
-                data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES, strict=True
-            )
+            message, received_in = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES, strict=True)
         except DecodeError as error:
             self._refuse_frame(error)
             return

@@ -31,7 +31,9 @@ def tileset_names(message: SubscribeTiles) -> list[str]:
     """The tilesets that a request names, each once. `StreamError` if there are none."""
     names = message.tileset if isinstance(message.tileset, list) else [message.tileset or conf.DEFAULT_TILESET]
     if not names or not all(names):
-        raise StreamError("unknown_tileset", "name a `tileset`: this site has not exactly one, and no default one (GEOSTREAM_DEFAULT_TILESET)")
+        raise StreamError(
+            "unknown_tileset", "name a `tileset`: this site has not exactly one, and no default one (GEOSTREAM_DEFAULT_TILESET)"
+        )
     return list(dict.fromkeys(names))
 
 
