@@ -1,7 +1,7 @@
 """Clients of the geo protocol that ask for much: situations of `fairness`.
 
-"flights s", "tile s": when the page received the first feature of a small layer, and the first tile, after it had asked for a large layer and then for
-these.
+"flights s", "tile s": when the page received the first feature of a small layer, and the first tile, after it had asked for a large layer
+and then for these.
 """
 
 from __future__ import annotations

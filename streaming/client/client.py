@@ -36,7 +36,7 @@ from .event_subscription import EventSubscription
 from .feature_subscription import FeatureSubscription
 from .keeper import Heartbeat, Keeper
 from .link import Endpoint
-from .merging import Merged
+from .merging import merged
 from .session import Answered, AnySubscription, Session, demand_success
 from .state import ConnectionState, StateCallback
 from .tile_subscription import TileSubscription
@@ -150,20 +150,20 @@ class GeoStreamClient:
 
     def feature_stream(self) -> AsyncIterator[FeatureChange]:
         """The changes of all present feature subscriptions, for programs that do not iterate over each of them."""
-        return Merged([each for each in self._subscriptions.values() if isinstance(each, FeatureSubscription)])
+        return merged([each for each in self._subscriptions.values() if isinstance(each, FeatureSubscription)])
 
     def event_stream(self) -> AsyncIterator[Event]:
         """The events of all present event subscriptions, in the same way."""
-        return Merged([each for each in self._subscriptions.values() if isinstance(each, EventSubscription)])
+        return merged([each for each in self._subscriptions.values() if isinstance(each, EventSubscription)])
 
     def tile_stream(self) -> AsyncIterator[Tile]:
         """The tiles of all present tile subscriptions, in the same way."""
-        return Merged([each for each in self._subscriptions.values() if isinstance(each, TileSubscription)])
+        return merged([each for each in self._subscriptions.values() if isinstance(each, TileSubscription)])
 
     def message_stream(self) -> AsyncIterator[FeatureChange | Event | Tile]:
         """The changes, events and tiles of all present subscriptions, in the same way."""
         present: Iterable[AsyncIterator[FeatureChange | Event | Tile]] = self._subscriptions.values()
-        return Merged(present)
+        return merged(present)
 
     async def unsubscribe(self, subscription: AnySubscription | str) -> None:
         """End a subscription, given itself or its id; its iterator ends."""

@@ -58,5 +58,10 @@ class Merged(AsyncIterator[T], Generic[T]):
                 task.cancel()
 
 
+def merged(sources: Iterable[AsyncIterator[T]]) -> Merged[T]:
+    """The sources as one stream."""
+    return Merged(sources)
+
+
 async def _next(source: AsyncIterator[T]) -> T | None:
     return await anext(source, None)

@@ -114,6 +114,8 @@ class Follower(ABC):
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
         self.past_epochs: set[str] = set()
+        self.costly_filters = 0
+        """How many different ones the audiences have."""
         self.turns: Turns | None = None
         """Where what costs much waits for its turn. Without, nothing waits."""
         self._costly_seconds = 0.0
@@ -150,8 +152,10 @@ class Follower(ABC):
         audience = self.audiences.get(view.filter.key)
         if audience is None:
             audience = self.audiences[view.filter.key] = Audience(view.filter)
+            self.costly_filters += audience.costly
             self._opened(audience)
         audience.join(view)
+        view.outbox.costly_filters += audience.costly
         view.follows = self
         self.idle_since = None
         if view.holds:
@@ -161,8 +165,10 @@ class Follower(ABC):
         """The view receives no more changes."""
         audience = self.audiences[view.filter.key]
         del audience.views[view]
+        view.outbox.costly_filters -= audience.costly
         if not audience.views:
             del self.audiences[view.filter.key]
+            self.costly_filters -= audience.costly
             self._closed(audience)
         view.follows = None
 
@@ -176,11 +182,6 @@ class Follower(ABC):
         """The items of which the view has not received the last changes, as they were before these."""
         audience = self.audiences[view.filter.key]
         return audience.backlog.replaced(audience.views[view])
-
-    @property
-    def costly_filters(self) -> int:
-        """How many different costly filters there are."""
-        return sum(audience.costly for audience in self.audiences.values())
 
     def reaches(self, since: Cursor) -> bool:
         """Whether every change after `since` is at hand."""

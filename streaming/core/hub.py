@@ -164,6 +164,11 @@ class Hub:
                 follower.backfill(entries)
         return follower.reaches(since)
 
+    @property
+    def costly_filters(self) -> int:
+        """How many different ones are judged here."""
+        return sum(follower.costly_filters for follower in self.followers.values())
+
     def lag(self, feed: str) -> int:
         """Changes of a feed that were announced here and not pulled yet."""
         follower = self.followers.get(feed)

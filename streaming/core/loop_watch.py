@@ -1,7 +1,7 @@
 """The loop watch: which pieces of work kept the event loop, and with it every client, for too long.
 
-Each piece names what it is by two words that clients do not choose: its part (a dialect, the hub, the turns) and its kind of work. What takes
-long is counted; from time to time one line in the log names the latest one in more detail.
+Each piece names what it is by two words that clients do not choose: its part (a dialect, the hub, the turns) and its kind of work. What
+takes long is counted; from time to time one line in the log names the latest one in more detail.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LoopWatch:
                 argument = yield awaited
                 step = work.send
             except BaseException as error:  # noqa: BLE001 (it is for the coroutine, whatever it is)
-                step, argument = work.throw, error  # type: ignore[assignment]
+                step, argument = work.throw, error
 
 
 loop_watch = LoopWatch()

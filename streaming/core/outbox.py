@@ -3,8 +3,8 @@ While the socket takes what it is given, deliveries go straight through, encoded
 they wait in their view's queue, bounded by what is in view, and a publisher never waits for anybody. A connection over its bounds
 for too long is given up.
 
-What waits is in *lanes*. Within a lane everything keeps its order. Lanes have their turns one after the other, a piece of each, so that what
-is in one lane never waits for a large snapshot in another one; finished frames (answers to requests) go first.
+What waits is in *lanes*. Within a lane everything keeps its order. Lanes have their turns one after the other, a piece of each, so that
+what is in one lane never waits for a large snapshot in another one; finished frames (answers to requests) go first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class Sender(Protocol):
 class Outbox:
     """One connection's queues. Without `turns` everything is written at once, as far as the socket takes it."""
 
-    __slots__ = ("_draining", "_lanes", "_over_since", "_pace", "_stalled_since", "limits", "on_slow", "sender", "sent", "turns")
+    __slots__ = (
+        *("_draining", "_lanes", "_over_since", "_pace", "_stalled_since"),
+        *("costly_filters", "limits", "on_slow", "sender", "sent", "turns"),
+    )
 
     def __init__(self, sender: Sender, limits: OutboxLimits, on_slow: Callable[[str], None], turns: Turns | None = None) -> None:
         self.sender = sender
@@ -48,6 +51,8 @@ class Outbox:
         self.on_slow = on_slow
         self.turns = turns
         self.sent = 0
+        self.costly_filters = 0
+        """Of the views that follow something."""
         self._lanes: OrderedDict[Hashable, deque[Source]] = OrderedDict()
         self._pace = Pace(min(FIRST_PIECE, limits.write_bytes), min(LEAST_PIECE, limits.write_bytes), limits.write_bytes)
         self._draining = False
@@ -177,8 +182,8 @@ class Outbox:
     def _ready(self) -> list[Hashable]:
         """The lane whose turn it is, if there is one: the first with finished frames, else the first."""
         ready = [lane for lane, waiting in self._lanes.items() if not isinstance(waiting[0], Reserved)]
-        finished = next((lane for lane in ready if isinstance(self._lanes[lane][0], Frames)), None)
-        return ready[:1] if finished is None else [finished]
+        finished = [lane for lane in ready if isinstance(self._lanes[lane][0], Frames)]
+        return (finished or ready)[:1]
 
     # -- what waits ---------------------------------------------------------
 

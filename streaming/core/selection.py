@@ -193,7 +193,7 @@ class Missed(Selection):
         self._changes = changes
         self._matches = condition.matches
         self._touched: dict[str, tuple[bool, bool, bool, Change]] = {}  # matched at first, at any time, now; and the last change
-        self._found: list[tuple[Kind, Change, bool]] | None = None
+        self._found: list[tuple[Kind, Change]] | None = None
 
     @property
     def _total(self) -> int:

@@ -57,7 +57,10 @@ class Turns:
         return sum(map(len, self._waiting.values()))
 
     def add(self, owner: Hashable, step: Step, work: str = "other") -> None:
-        """Take this step, again and again until it returns False. What it raises is logged, and ends it. `work` names it to the loop watch."""
+        """Take this step, again and again until it returns False. What it raises is logged, and ends it.
+
+        `work` names it to the loop watch.
+        """
         self._waiting.setdefault(owner, deque()).append((step, work))
         loop = asyncio.get_running_loop()
         if self._loop is not loop:

@@ -1,8 +1,8 @@
 """The items of a feed as they are, and as they were at moments at which somebody still reads them.
 
-A snapshot is read while the socket takes it, perhaps for minutes, and meanwhile items change. Instead of laying up a copy for each reader, the
-version that a change replaces is kept, once for all readers, if one of them may still ask for it: the first change of a key after the
-newest moment. What changes more often than somebody begins to read costs nothing more.
+A snapshot is read while the socket takes it, perhaps for minutes, and meanwhile items change. Instead of laying up a copy for each
+reader, the version that a change replaces is kept, once for all readers, if one of them may still ask for it: the first change of a key
+after the newest moment. What changes more often than somebody begins to read costs nothing more.
 """
 
 from __future__ import annotations

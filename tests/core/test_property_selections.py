@@ -1,8 +1,8 @@
 """Snapshots, moves and resumes that take long: while they are found out and read by a slow socket, items come, move and go.
 
-Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there is; each message is of the kind
-that fits what the client holds (so no deletion comes before its addition), exactly as many as were announced belong to a snapshot, and a
-cursor promises no more than what has arrived.
+Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there is; each message is of the
+kind that fits what the client holds (so no deletion comes before its addition), exactly as many as were announced belong to a snapshot,
+and a cursor promises no more than what has arrived.
 """
 
 from __future__ import annotations

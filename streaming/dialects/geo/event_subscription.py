@@ -12,6 +12,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.items import Item
 from streaming.core.view import View
+from streaming.features.costly_filters import check_room
 from streaming.features.events import event_feed
 
 from .event_encoder import EventEncoder, EventVariant
@@ -45,6 +46,7 @@ class EventSubscription(Subscription):
         cursor = None if self._message.cursor is None else Cursor.parse(self._message.cursor)
         if cursor is not None:
             await hub.reach(tail, cursor)
+        check_room(hub, outbox, [self._view.filter])
         # Nothing awaits from here on, until it has joined.
         missed, gap = (None, 0) if cursor is None else tail.select_missed(self._view.filter, cursor)
         known = cursor is not None and cursor.epoch == tail.epoch and cursor.seq <= tail.seq

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from streaming.core.replica import Replica
 from streaming.core.selection import Selection
 from streaming.core.view import View
 from streaming.engine.catalogue import readable
+from streaming.features.costly_filters import check_room
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
 from .feature_encoder import FeatureEncoder, FeatureVariant
@@ -49,7 +50,7 @@ class FeatureSubscription(Subscription):
         filters = {layer.name: request.filter_for(layer.time_property) for layer in layers}
         replicas = {layer.name: await hub.replica(layer_feed(layer)) for layer in layers}
         reached = await self._load_missed(replicas)
-        self._check_room(filters)
+        check_room(hub, self._session.outbox, filters.values())
         # Nothing awaits from here on, until all views have joined: what is selected is what there is now.
         recovered = reached and self._can_recover(replicas)
         place = self._session.outbox.reserve(self.id, self)
@@ -63,12 +64,13 @@ class FeatureSubscription(Subscription):
             await self._send(place, answer, selections)
 
     async def update(self, message: UpdateSubscription) -> None:
+        hub = self._session.runtime.hub
         request = await self._request.updated(message)
         async with self._changing:
             self._check_active("layer")
             # Nothing awaits from here on, until all views have joined again.
             filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
-            self._check_room(filters)
+            check_room(hub, self._session.outbox, filters.values(), [view.filter for _, view in self._views.values()])
             redraw = request.presentation != self._request.presentation
             for _, view in self._views.values():
                 view.seal()
@@ -170,7 +172,15 @@ class FeatureSubscription(Subscription):
 
     def _make_view(self, layer: LayerSettings, condition: Filter) -> View:
         request = self._request
-        view = View(self._session.outbox, self._encoder(request, layer.name), condition, request.message.max_rate, lane=self.id)
+        message = request.message
+        view = View(
+            self._session.outbox,
+            self._encoder(request, layer.name),
+            condition,
+            message.max_rate,
+            lane=self.id,
+            min_distance=message.min_distance,
+        )
         self._views[layer.name] = (layer, view)
         return view
 
@@ -183,7 +193,7 @@ class FeatureSubscription(Subscription):
 
     def _move(self, view: View, replica: Replica, request: FeatureRequest, name: str, condition: Filter) -> None:
         replica.leave(view)
-        view.reshape(self._encoder(request, name), condition, request.message.max_rate)
+        view.reshape(self._encoder(request, name), condition, request.message.max_rate, request.message.min_distance)
         replica.join(view)
 
     async def _drop(self, name: str, view: View) -> None:
@@ -222,9 +232,6 @@ class FeatureSubscription(Subscription):
             self._session.outbox.forget(self)
             self._session.forget(self.id)
             raise
-
-    def _check_room(self, filters: Mapping[str, Filter]) -> None:
-        """`StreamError` if the process or the connection has as many costly filters as it may."""
 
     def _cursors(self) -> dict[str, str]:
         return {name: view.cursor for name, (_, view) in self._views.items()}

@@ -164,8 +164,9 @@ class Unsubscribe(Message, frozen=True, tag="unsubscribe"):
 
 
 class TileData(Message, frozen=True, tag="tile_data"):
-    """One tile, (x, y, zoom). `data` is a list of its bytes (perhaps encoded already), base64 text, or bytes (base64 in JSON); `content` has
-    it as bytes.
+    """One tile, (x, y, zoom). `content` has its bytes.
+
+    `data` is a list of them (perhaps encoded already), base64 text, or bytes (base64 in JSON).
     """
 
     subscription_id: str
@@ -372,7 +373,7 @@ BASE_FIELDS: dict[type[Message], tuple[str, ...]] = {kind: _base_fields(kind) fo
 """The fields of the positional shape, in order."""
 
 REQUESTS = frozenset((SubscribeTiles, SubscribeFeatures, SubscribeEvents, Unsubscribe, UpdateSubscription, ListSubscriptions, Authenticate))
-"""What clients ask for. A key that is misspelt there is a mistake; in a handshake, ping or pong the base protocol passes over what it does not know."""
+"""What clients ask for. An unknown key there is a mistake; in a handshake, ping or pong the base protocol passes over it."""
 KEYS = {kind: frozenset(("type", *kind.__struct_fields__)) for kind in TYPES.values()}
 """The keys of each kind of message."""
 

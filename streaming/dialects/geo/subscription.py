@@ -61,8 +61,8 @@ class Subscription(ABC):
     """One subscription of a client. Its id is its lane in the outbox.
 
     Checks may wait, for the database or for Redis. But between naming the moment whose state the client is sent first and joining the
-    feed nothing awaits, so that the client misses nothing and gets nothing twice. A place in the outbox is reserved then; what belongs there is
-    found out in turns with others.
+    feed nothing awaits, so that the client misses nothing and gets nothing twice. A place in the outbox is reserved then; what belongs
+    there is found out in turns with others.
     """
 
     kind: ClassVar[str]

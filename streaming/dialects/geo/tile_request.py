@@ -20,7 +20,10 @@ RASTER_SIZES = (256, 512)
 
 
 async def with_tileset(message: SubscribeTiles, user: Any) -> SubscribeTiles:
-    """The request with the tileset that it means if it names none: the site's default one or, without that, the only one the user may read."""
+    """The request with the tileset that it means if it names none.
+
+    That is the site's default one or, without that, the only one that the user may read.
+    """
     if message.tileset is not None or conf.DEFAULT_TILESET:
         return message
     candidates = [name for name, tileset in (await tilesets.all()).items() if await readable(tileset, user)]
