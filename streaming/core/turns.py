@@ -25,6 +25,9 @@ ROUND_SECONDS = 0.004
 STEP_SECONDS = 0.001
 """Time that one step should take."""
 
+WORKS = ("filters", "selecting", "sending", "other")
+"""What steps are called in metrics."""
+
 Step = Callable[[], bool]
 """Does a little of the work; returns whether there is more."""
 
