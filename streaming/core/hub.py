@@ -37,8 +37,8 @@ PULL_FEEDS = 100
 SLICE = 100
 """Changes taken in one go, and sent in one write to each client."""
 SLICE_SECONDS = 0.03
-"""Time after which no more are taken: to judge one for thousands of filters takes long. Fewer at a time cost much more altogether: what a client
-is sent of them is one write."""
+"""Time after which no more are taken: to judge one for thousands of filters takes long. Fewer at a time cost much more altogether: what
+a client is sent of them is one write."""
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
