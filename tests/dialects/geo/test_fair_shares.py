@@ -91,7 +91,7 @@ async def test_costly_filters_judge_in_their_turns_and_nothing_is_lost(geo: Conn
 
 async def test_a_connection_may_have_so_many_costly_filters(geo: Connect, settings: Any) -> None:
     settings.GEOSTREAM_MAX_CLIENT_COSTLY_FILTERS = 1
-    await apublish("l", [])
+    await apublish("l", point("x", 100, 80))
     peer = geo()
     assert (await peer.subscribe(filter="n > 0"))["success"]
     assert (await peer.subscribe(id="t", filter="n > 1"))["code"] == "too_many_filters"
@@ -107,7 +107,7 @@ async def test_a_connection_may_have_so_many_costly_filters(geo: Connect, settin
 
 async def test_a_process_may_have_so_many_different_costly_filters(geo: Connect, settings: Any) -> None:
     settings.GEOSTREAM_MAX_COSTLY_FILTERS = 1
-    await apublish("l", [])
+    await apublish("l", point("x", 100, 80))
     one, other = geo(), geo()
     assert (await one.subscribe(filter="n > 0"))["success"]
     assert (await other.subscribe(filter="n > 1"))["code"] == "too_many_filters"
@@ -129,7 +129,7 @@ async def test_a_process_may_have_so_many_different_costly_filters(geo: Connect,
     ],
 )
 async def test_keys_that_a_request_does_not_have_are_refused_by_name(geo: Connect, request_: dict[str, Any], named: str) -> None:
-    await apublish("l", [])
+    await apublish("l", point("x", 100, 80))
     ack = await geo().ask(subscription_id="s", **request_)
     assert (ack["success"], ack["code"], ack["request_id"]) == (False, "bad_request", "s")
     assert named in ack["message"]
