@@ -43,9 +43,9 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All of them."""
-    from . import fairness_phoenix
+    from . import fairness_geo, fairness_phoenix, fairness_redis  # late, because they make situations
 
-    return [*fairness_phoenix.SITUATIONS]
+    return [*fairness_redis.SITUATIONS, *fairness_geo.SITUATIONS, *fairness_phoenix.SITUATIONS]
 
 
 def run(share: float) -> Iterator[dict[str, Any]]:

@@ -43,6 +43,7 @@ class Conditions(TypedDict, total=False):
     crs: int | str | None  # of the coordinates sent: 3857, "EPSG:3857", an OGC CRS URI
     properties: Sequence[str] | None  # the ones to send; all if None
     max_rate: float | None  # at most so many updates a second and feature
+    min_distance: float | None  # metres a feature has to move to be sent again within 10 seconds
 
 
 class FeatureOptions(Conditions, total=False):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 from .items import Change, Item
@@ -135,14 +134,29 @@ class Frames:
         return frames
 
 
+class Reserved:
+    """The place of something that is not known yet. Nothing behind it is sent until it is filled (`Outbox.fill`)."""
+
+    size = 0
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+
+    def __len__(self) -> int:
+        return 1
+
+    def take(self, limit: int) -> list[Any]:
+        return []
+
+
 class Bulk:
-    """Many deliveries at once (a snapshot, a moved view, a resume), encoded piece by piece as the socket takes them."""
+    """Many deliveries at once (a snapshot, a moved view, a resume), made and encoded piece by piece as the socket takes them."""
 
     __slots__ = ("_deliveries", "_encoder", "_gap", "_next", "owner")
 
     POINTER = 64
 
-    def __init__(self, encoder: Encoder, deliveries: list[Delivery], gap: int = 0, owner: object = None) -> None:
+    def __init__(self, encoder: Encoder, deliveries: Sequence[Delivery], gap: int = 0, owner: object = None) -> None:
         self._encoder = encoder
         self._deliveries = deliveries
         self.owner = owner
@@ -157,7 +171,7 @@ class Bulk:
         return len(self._deliveries) - self._next
 
     def take(self, limit: int) -> list[Any]:
-        piece = _worth(islice(self._deliveries, self._next, None), limit)
+        piece = _worth((self._deliveries[at] for at in range(self._next, len(self._deliveries))), limit)
         self._next += len(piece)
         gap, self._gap = self._gap, 0
         return self._encoder.frames(piece, gap)

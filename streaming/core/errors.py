@@ -57,6 +57,7 @@ _KINDS = (
     ErrorKind("invalid_image", 422, False, "the image cannot be painted: it is no whole GeoTIFF, has no place on the map, or is too large"),
     ErrorKind("too_many_tiles", 422, False, "the box holds more tiles than may be asked for at once"),
     ErrorKind("too_many_subscriptions", 429, False, "the connection has as many subscriptions as it may"),
+    ErrorKind("too_many_filters", 429, True, "the process or the connection has as many costly filters (CQL2, geometries) as it may"),
     ErrorKind("too_many_connections", 429, True, "the server, the address or the user has as many connections as it may"),
     ErrorKind("rate_limited", 429, True, "too many requests in a short time"),
     ErrorKind("layer_full", 507, False, "the layer holds as many features as it may"),

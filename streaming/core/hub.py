@@ -12,15 +12,18 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
-from .feed import Cursor, Feed, LogEntry, parse_entries
+from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
 from .follower import Follower
+from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
 from .tail import Tail
+from .turns import Turns
 from .view import Releases
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ PULL_COUNT = 2000
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
+"""Changes taken in one go, and sent in one write to each client."""
+SLICE_SECONDS = 0.03
+"""Time after which no more are taken: to judge one for thousands of filters takes long. Fewer at a time cost much more altogether: what
+a client is sent of them is one write."""
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
@@ -76,6 +83,7 @@ class Hub:
         self._bell = asyncio.Event()
         self._turn = 0
         self.releases = Releases()
+        self.turns = Turns()
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0.0
@@ -157,6 +165,11 @@ class Hub:
                 follower.backfill(entries)
         return follower.reaches(since)
 
+    @property
+    def costly_filters(self) -> int:
+        """How many different ones are judged here."""
+        return sum(follower.costly_filters for follower in self.followers.values())
+
     def lag(self, feed: str) -> int:
         """Changes of a feed that were announced here and not pulled yet."""
         follower = self.followers.get(feed)
@@ -179,9 +192,10 @@ class Hub:
         try:
             with refusing():
                 await self._get_layer().group_add(feed_group(feed.name), self._channel)
-            follower = kind(feed, await (await feed.read()).parse())
+            follower = kind(feed, await _read(feed))
             follower.idle_since = time.monotonic()
             follower.on_held = self.releases.hold
+            follower.turns = self.turns
             self.followers[feed.name] = follower
             self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
@@ -298,16 +312,23 @@ class Hub:
         if epoch != follower.epoch or not follows_on or forked:
             follower.last = None
             follower.past_epochs.add(follower.epoch)
-            follower.replace(await (await follower.feed.read()).parse())
+            state = await _read(follower.feed)
+            follower.replace(state, await follower.compare(state))
             follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
             return False
         follower.last = entries[-1] if entries else here or follower.last
-        for start in range(0, len(entries), SLICE):
+        await self._apply(follower, entries)
+        return len(entries) >= PULL_COUNT
+
+    async def _apply(self, follower: Follower, entries: list[LogEntry]) -> None:
+        start = 0
+        while start < len(entries):
             if start:
                 await asyncio.sleep(0)
-            follower.apply(entries[start : start + SLICE])
-        return len(entries) >= PULL_COUNT
+            began = perf_counter()
+            start += follower.apply(entries[start : start + SLICE], SLICE_SECONDS)
+            loop_watch.took(perf_counter() - began, "hub", "changes", follower.feed.name)
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):
@@ -334,3 +355,8 @@ class Hub:
         """Seconds to the next beat of this period, or to the one after it: half a period to one and a half."""
         passed = asyncio.get_running_loop().time() - self._began
         return (math.floor(passed / seconds + 0.5) + 1) * seconds - passed
+
+
+async def _read(feed: Feed) -> FeedState:
+    """The whole of a feed; read in a thread, because of a large one that takes a tenth of a second."""
+    return await (await asyncio.to_thread(feed.read_sync)).parse()

@@ -11,6 +11,8 @@ from typing import Any
 
 MAX_DEPTH = 64
 _ESCAPES = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|(\\u[dD][89a-fA-F]..)|\\.", re.DOTALL)
+_LONG_NUMBER = re.compile(rb"[0-9]{20}|-[0-9]{19}")
+"""What every integer beyond 64 bits has in its text."""
 
 
 class NotJson(ValueError):
@@ -57,6 +59,26 @@ def check_depth(value: Any, place: str, depth: int = MAX_DEPTH) -> None:
     for member in members:
         if isinstance(member, dict | list):
             check_depth(member, place, depth - 1)
+
+
+def check_integers(value: Any, text: bytes, place: str) -> None:
+    """NotJson if an integer in `value`, whose JSON is `text`, has more than 64 bits, with or without a sign.
+
+    MessagePack and most languages have no such integers: they would arrive as another number, or not at all.
+    """
+    if _LONG_NUMBER.search(text):
+        _check_integers(value, place)
+
+
+def _check_integers(value: Any, place: str) -> None:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _check_integers(member, f"{place}.{name}")
+    elif isinstance(value, list | tuple):
+        for member in value:
+            _check_integers(member, place)
+    elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        raise NotJson(f"{place[:80]}: an integer of more than 64 bits; publish it as a text")
 
 
 def _key(key: Any, place: str) -> str:

@@ -2,17 +2,26 @@
 While the socket takes what it is given, deliveries go straight through, encoded once for all who share them. While it does not,
 they wait in their view's queue, bounded by what is in view, and a publisher never waits for anybody. A connection over its bounds
 for too long is given up.
+
+What waits is in *lanes*. Within a lane everything keeps its order. Lanes have their turns one after the other, a piece of each, so that
+what is in one lane never waits for a large snapshot in another one; finished frames (answers to requests) go first.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
-from .deliveries import Bulk, Delivery, Encoder, Frames, Source
+from .deliveries import Bulk, Delivery, Encoder, Frames, Reserved, Source
 from .limits import OutboxLimits
+from .turns import Pace, Turns
 from .view import View
+
+LEAST_PIECE = 4 * 1024
+FIRST_PIECE = 32 * 1024
+"""Bytes encoded and written at a time: adapted so that it takes about a millisecond."""
 
 
 class Sender(Protocol):
@@ -29,38 +38,50 @@ class Sender(Protocol):
 
 
 class Outbox:
-    """One connection's queue of sources, in order."""
+    """One connection's queues. Without `turns` everything is written at once, as far as the socket takes it."""
 
-    __slots__ = ("_over_since", "_sources", "_stalled_since", "limits", "on_slow", "sender", "sent")
+    __slots__ = (
+        *("_draining", "_lanes", "_over_since", "_pace", "_stalled_since"),
+        *("costly_filters", "limits", "on_slow", "sender", "sent", "turns"),
+    )
 
-    def __init__(self, sender: Sender, limits: OutboxLimits, on_slow: Callable[[str], None]) -> None:
+    def __init__(self, sender: Sender, limits: OutboxLimits, on_slow: Callable[[str], None], turns: Turns | None = None) -> None:
         self.sender = sender
         self.limits = limits
         self.on_slow = on_slow
+        self.turns = turns
         self.sent = 0
-        self._sources: deque[Source] = deque()
+        self.costly_filters = 0
+        """Of the views that follow something."""
+        self._lanes: OrderedDict[Hashable, deque[Source]] = OrderedDict()
+        self._pace = Pace(min(FIRST_PIECE, limits.write_bytes), min(LEAST_PIECE, limits.write_bytes), limits.write_bytes)
+        self._draining = False
         self._over_since: float | None = None
         self._stalled_since: float | None = None
-        sender.on_writable = self.drain
+        sender.on_writable = self._writable
 
     @property
     def messages(self) -> int:
         """How many messages wait."""
-        return sum(len(source) for source in self._sources)
+        return sum(map(len, self._sources()))
 
     @property
     def bytes(self) -> int:
         """How many bytes wait, roughly."""
-        return sum(source.size for source in self._sources)
+        return sum(source.size for source in self._sources())
 
     @property
     def idle(self) -> bool:
-        """Whether what is sent now goes straight to the socket."""
-        return not self._sources and self.sender.writable
+        """Whether nothing waits and the socket takes more."""
+        return not self._lanes and self.sender.writable
+
+    def waits(self, owner: object) -> bool:
+        """Whether something of this owner waits."""
+        return any(source.owner is owner for source in self._sources())
 
     def deliver(self, view: View, run: Sequence[Delivery], shared: dict[Encoder, Any]) -> None:
         """Send a view's client what happened in one turn, now or when the socket takes it."""
-        if not self._sources and self.sender.writable and not view.queue.gap:
+        if self.sender.writable and view.lane not in self._lanes and not view.queue.gap:
             frames = shared.get(view.encoder)
             if frames is None:
                 frames = shared[view.encoder] = view.encoder.frames(run)
@@ -68,47 +89,129 @@ class Outbox:
             self.sender.write(frames)
             return
         self._wait(view, run)
-        if self.sender.writable:
-            self.drain()
+        self._drain()
 
-    def put(self, source: Source) -> None:
-        """Queue a source behind what waits."""
-        self._sources.append(source)
-        if self.sender.writable:
-            self.drain()
+    def put(self, source: Source, lane: Hashable = None) -> None:
+        """Queue a source behind what waits in the lane."""
+        self._append(source, lane)
+        self._drain()
 
-    def send(self, *frames: Any) -> None:
-        """Send finished frames behind what waits."""
-        if not self._sources and self.sender.writable:
+    def send(self, *frames: Any, lane: Hashable = None) -> None:
+        """Send finished frames behind what waits in the lane."""
+        if lane not in self._lanes and self.sender.writable:
             self.sent += len(frames)
             self.sender.write(list(frames))
         else:
-            self.put(Frames(list(frames)))
+            self.put(Frames(list(frames)), lane)
+
+    def reserve(self, lane: Hashable = None, owner: object = None) -> Reserved:
+        """A place in the lane for what is not known yet: what is put behind it waits until it is filled, or forgotten."""
+        place = Reserved(owner)
+        self._append(place, lane)
+        return place
+
+    def fill(self, place: Reserved, sources: Iterable[Source]) -> None:
+        """What belongs into a reserved place. Nothing, if the place was forgotten meanwhile."""
+        for lane, waiting in self._lanes.items():
+            if place in waiting:
+                at = waiting.index(place)
+                kept = [*list(waiting)[:at], *(source for source in sources if len(source)), *list(waiting)[at + 1 :]]
+                self._replace(lane, kept)
+                break
+        self._drain()
 
     def forget(self, owner: object) -> None:
         """Drop what waits for a view that is gone."""
-        self._sources = deque(source for source in self._sources if source.owner is not owner)
-
-    def drain(self) -> None:
-        """Write what waits for as long as the socket takes it."""
-        self._stalled_since = None
-        while self._sources and self.sender.writable:
-            source = self._sources[0]
-            before = len(source)
-            frames = source.take(self.limits.write_bytes)
-            if not len(source):
-                self._sources.popleft()
-            self.sent += before - len(source)
-            if frames:
-                self.sender.write(frames)
+        for lane, waiting in list(self._lanes.items()):
+            if any(source.owner is owner for source in waiting):
+                self._replace(lane, [source for source in waiting if source.owner is not owner])
+        self._drain()
 
     def check(self, now: float) -> None:
         """Give up on a connection that was over its bounds, or did not take anything, for too long. Called about once a second."""
-        if not self._sources:
+        if not self._lanes:
             self._over_since = self._stalled_since = None
             return
         self._check_stalled(now)
         self._check_bounds(now)
+
+    # -- draining ----------------------------------------------------------
+
+    def _writable(self) -> None:
+        self._stalled_since = None
+        self._drain()
+
+    def _drain(self) -> None:
+        """Write what waits for as long as the socket takes it, a piece at each turn."""
+        if self._draining or not self.sender.writable or not self._ready():
+            return
+        if self.turns is None:
+            while self._step():
+                pass
+        else:
+            self._draining = True
+            self.turns.add(self, self._step, "sending")
+
+    def _step(self) -> bool:
+        """Write a piece of the lane whose turn it is; returns whether there is more to be written now."""
+        self._draining = False
+        ready = self._ready() if self.sender.writable else []
+        if not ready:
+            return False
+        began = perf_counter()
+        self._write_piece(ready[0])
+        self._pace.took(perf_counter() - began)
+        more = self.sender.writable and bool(self._ready())
+        self._draining = more and self.turns is not None
+        return more
+
+    def _write_piece(self, lane: Hashable) -> None:
+        waiting = self._lanes[lane]
+        self._lanes.move_to_end(lane)
+        source = waiting[0]
+        before = len(source)
+        frames = source.take(self._pace.size)
+        if not len(source) and waiting[0] is source:
+            waiting.popleft()
+            if not waiting:
+                del self._lanes[lane]
+        self.sent += before - len(source)
+        if frames:
+            self.sender.write(frames)
+
+    def _ready(self) -> list[Hashable]:
+        """The lane whose turn it is, if there is one: the first with finished frames, else the first."""
+        ready = [lane for lane, waiting in self._lanes.items() if not isinstance(waiting[0], Reserved)]
+        finished = [lane for lane in ready if isinstance(self._lanes[lane][0], Frames)]
+        return (finished or ready)[:1]
+
+    # -- what waits ---------------------------------------------------------
+
+    def _sources(self) -> Iterable[Source]:
+        return (source for waiting in self._lanes.values() for source in waiting)
+
+    def _append(self, source: Source, lane: Hashable) -> None:
+        if lane in self._lanes:
+            self._lanes[lane].append(source)
+        else:
+            self._lanes[lane] = deque([source])
+
+    def _replace(self, lane: Hashable, sources: list[Source]) -> None:
+        if sources:
+            self._lanes[lane] = deque(sources)
+        else:
+            del self._lanes[lane]
+
+    def _wait(self, view: View, run: Sequence[Delivery]) -> None:
+        queue = view.queue
+        was_waiting = bool(len(queue))
+        queue.push(run)
+        if len(queue) and not was_waiting:
+            self._append(queue, view.lane)
+        elif was_waiting and not len(queue):
+            self._replace(view.lane, [source for source in self._lanes[view.lane] if source is not queue])
+
+    # -- bounds --------------------------------------------------------------
 
     def _check_stalled(self, now: float) -> None:
         if self.sender.writable:
@@ -120,7 +223,7 @@ class Outbox:
 
     def _check_bounds(self, now: float) -> None:
         # Of a bulk only pointers wait: a large layer does not make its reader slow.
-        messages = sum(len(source) for source in self._sources if not isinstance(source, Bulk))
+        messages = sum(len(source) for source in self._sources() if not isinstance(source, Bulk))
         excess = max(messages / self.limits.messages, self.bytes / self.limits.bytes)
         if excess <= 1:
             self._over_since = None
@@ -130,12 +233,3 @@ class Outbox:
             self._over_since = now
         elif now - self._over_since > self.limits.slow_seconds:
             self.on_slow("too much was waiting for this client for too long")
-
-    def _wait(self, view: View, run: Sequence[Delivery]) -> None:
-        queue = view.queue
-        was_waiting = bool(len(queue))
-        queue.push(run)
-        if len(queue) and not was_waiting:
-            self._sources.append(queue)
-        elif was_waiting and not len(queue):
-            self._sources.remove(queue)

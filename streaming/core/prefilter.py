@@ -17,6 +17,8 @@ from .items import Item
 class PrecomputedFilter:
     """A condition that remembers its verdicts on some versions of items."""
 
+    costly = False
+
     def __init__(self, condition: Filter, verdicts: dict[Item, bool]) -> None:
         self._condition = condition
         self._verdicts = verdicts

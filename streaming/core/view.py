@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from math import inf
+from math import asin, cos, inf, radians, sin, sqrt
 from typing import TYPE_CHECKING
 
-from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, merged
+from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, Reserved, merged
 
 if TYPE_CHECKING:
     from .follower import Condition, Follower
@@ -23,12 +23,22 @@ logger = logging.getLogger(__name__)
 
 RELEASE_SECONDS = 0.025
 """Least time between two releases of what throttles hold; what is due in between is delivered together."""
+STILL_SECONDS = 10.0
+"""How long an update is held by which an item has hardly moved."""
+EARTH_METRES = 6_371_008.8
+"""Mean radius."""
+Place = tuple[float, float]
+"""Longitude and latitude."""
 TIMER_SECONDS = 0.001
 """How exact the event loop's timers are: they may fire so much too early."""
 
 
 class View:
-    """One subscription. `max_rate` is updates per second and key, None for every one; `queue` decides whether what waits conflates."""
+    """One subscription. `max_rate` is updates per second and key, None for every one; `queue` decides whether what waits conflates.
+
+    `min_distance` is metres that a feature has to move to be sent again soon. `lane` is the lane of the outbox: what is in it is sent in
+    order.
+    """
 
     def __init__(
         self,
@@ -37,11 +47,14 @@ class View:
         condition: Condition,
         max_rate: float | None = None,
         queue: KeyedQueue | LogQueue | None = None,
+        lane: Hashable = None,
+        min_distance: float | None = None,
     ) -> None:
         self.outbox = outbox
+        self.lane = lane
         self.encoder = encoder
         self.filter = condition
-        self.throttle = Throttle(1 / max_rate) if max_rate else None
+        self.throttle = _throttle(max_rate, min_distance)
         self.follows: Follower | None = None
         self.queue = KeyedQueue(encoder) if queue is None else queue
         self.queue.owner = self
@@ -57,11 +70,20 @@ class View:
             shared = {}
         self.outbox.deliver(self, run, shared)
 
-    def bulk(self, deliveries: list[Delivery], gap: int = 0) -> None:
+    def bulk(self, deliveries: Sequence[Delivery], gap: int = 0) -> None:
         """Deliver many things at once. What waited before is delivered before, and nothing later merges across."""
         self.seal()
-        if deliveries:
-            self.outbox.put(Bulk(self.encoder, deliveries, gap, self))
+        if len(deliveries):
+            self.outbox.put(self.bulk_of(deliveries, gap), self.lane)
+
+    def bulk_of(self, deliveries: Sequence[Delivery], gap: int = 0) -> Bulk:
+        """What is to be put into the view's lane."""
+        return Bulk(self.encoder, deliveries, gap, self)
+
+    def reserve(self) -> Reserved:
+        """A place in the view's lane, behind what waits and before what comes."""
+        self.seal()
+        return self.outbox.reserve(self.lane, self)
 
     def seal(self) -> None:
         """Start a new queue: what waits now stays as it is."""
@@ -70,18 +92,18 @@ class View:
         if isinstance(self.queue, KeyedQueue):
             self.queue = KeyedQueue(self.encoder, self)
 
-    def reshape(self, encoder: Encoder, condition: Condition, max_rate: float | None) -> None:
+    def reshape(self, encoder: Encoder, condition: Condition, max_rate: float | None, min_distance: float | None = None) -> None:
         """Another filter, form or rate, for a view that has left its feed for a moment."""
         self.seal()
         self.encoder = encoder
         self.filter = condition
-        self.throttle = Throttle(1 / max_rate) if max_rate else None
+        self.throttle = _throttle(max_rate, min_distance)
         self.queue = KeyedQueue(encoder, self)
 
     def release(self, now: float) -> None:
         """Deliver what the throttle held and is now due."""
         if self.throttle is not None and self.follows is not None:
-            run = self.throttle.due(now, self.follows.seq)
+            run = self.throttle.due(now, self.follows.position(self).seq)
             if run:
                 self.outbox.deliver(self, run, {})
 
@@ -94,7 +116,7 @@ class View:
     def cursor(self) -> str:
         """The place up to which the client is complete once it has received what waits now."""
         assert self.follows is not None
-        here = self.follows.cursor
+        here = self.follows.position(self)
         floor = None if self.throttle is None else self.throttle.floor
         return str(here if floor is None else replace(here, seq=floor))
 
@@ -119,17 +141,22 @@ class View:
 class Throttle:
     """Holds updates that come sooner than `interval` seconds after the last one of their key; the latest is never lost.
 
+    An update by which an item has moved less than `distance` metres since it was last delivered is held for `STILL_SECONDS`, or until it
+    has.
+
     While something is held, nothing that passes may promise more than what precedes the oldest held change.
     """
 
-    __slots__ = ("_held", "_last", "due_at", "interval")
+    __slots__ = ("_held", "_last", "_places", "distance", "due_at", "interval")
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, distance: float = 0.0) -> None:
         self.interval = interval
+        self.distance = distance
         self.due_at = inf
         """Nothing that is held is due before."""
         self._last: dict[str, float] = {}
         self._held: dict[str, Delivery] = {}
+        self._places: dict[str, Place | None] = {}
 
     @property
     def holds(self) -> bool:
@@ -142,7 +169,7 @@ class Throttle:
         for delivery in run:
             held = self._held.pop(delivery.key, None)
             newer = delivery if held is None else _combined(held, delivery)
-            if newer.kind == "updated" and now < (due_at := self._due_at(delivery.key)):
+            if newer.kind == "updated" and now < (due_at := self._due_at(newer)):
                 self._held[delivery.key] = newer
                 self.due_at = min(self.due_at, due_at)
             else:
@@ -155,11 +182,11 @@ class Throttle:
 
     def due(self, now: float, position: int) -> list[Delivery]:
         """What was held long enough, complete up to `position` if nothing else is held."""
-        run = [d for d in self._held.values() if self._due_at(d.key) <= now]
+        run = [d for d in self._held.values() if self._due_at(d) <= now]
         for delivery in run:
             del self._held[delivery.key]
             self._note(delivery, now)
-        self.due_at = min(map(self._due_at, self._held), default=inf)
+        self.due_at = min(map(self._due_at, self._held.values()), default=inf)
         return self._promised(run, position)
 
     def all_held(self) -> list[Delivery]:
@@ -168,14 +195,25 @@ class Throttle:
         self.due_at = inf
         return [d.promising(None) for d in held]
 
-    def _due_at(self, key: str) -> float:
-        return self._last.get(key, 0.0) + self.interval
+    def _due_at(self, delivery: Delivery) -> float:
+        last = self._last.get(delivery.key)
+        if last is None:
+            return 0.0
+        return last + (max(self.interval, STILL_SECONDS) if self.distance and self._is_still(delivery) else self.interval)
+
+    def _is_still(self, delivery: Delivery) -> bool:
+        """Whether it has hardly moved since it was delivered."""
+        before, now = self._places[delivery.key], _place(delivery)
+        return before == now or (before is not None and now is not None and metres_between(before, now) < self.distance)
 
     def _note(self, delivery: Delivery, now: float) -> None:
         if delivery.kind == "deleted":
             self._last.pop(delivery.key, None)
-        else:
-            self._last[delivery.key] = now
+            self._places.pop(delivery.key, None)
+            return
+        self._last[delivery.key] = now
+        if self.distance:
+            self._places[delivery.key] = _place(delivery)
 
     @property
     def floor(self) -> int | None:
@@ -245,6 +283,25 @@ class Releases:
         self._disarm()
         self.release(time.monotonic())
         self._arm(self._holding)
+
+
+def _throttle(max_rate: float | None, min_distance: float | None) -> Throttle | None:
+    if not max_rate and not min_distance:
+        return None
+    return Throttle(1 / max_rate if max_rate else 0.0, min_distance or 0.0)
+
+
+def _place(delivery: Delivery) -> Place | None:
+    """The middle of an item's box."""
+    box = None if delivery.item is None else delivery.item.box
+    return None if box is None else ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+
+
+def metres_between(one: Place, other: Place) -> float:
+    """The way over the ground between two places in degrees, on a sphere."""
+    (x, y), (u, v) = one, other
+    half = sin(radians(v - y) / 2) ** 2 + cos(radians(y)) * cos(radians(v)) * sin(radians(u - x) / 2) ** 2
+    return 2 * EARTH_METRES * asin(min(1.0, sqrt(half)))
 
 
 def _combined(held: Delivery, newer: Delivery) -> Delivery:

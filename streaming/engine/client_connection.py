@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.limits import OutboxLimits
+from streaming.core.loop_watch import loop_watch
 from streaming.core.outbox import Outbox
 
 from .auth import Principal
@@ -83,7 +84,7 @@ class ClientConnection:
 
     def _open(self, sender: AnySender) -> None:
         self.sender = sender
-        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why))
+        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why), self.runtime.hub.turns)
         self.opened_at = time.time()
         self.received_at = time.monotonic()
         self.received = 0
@@ -110,7 +111,7 @@ class ClientConnection:
         """Handle one message. If that took long, pause for as long: others have a turn before the next one."""
         began = time.monotonic()
         try:
-            await self.session.receive(data)
+            await loop_watch.watch(self.session.receive(data), self._took_long)
         except Exception:
             logger.exception("a %s message could not be handled", self.session.dialect)
             self.session.expire(StreamError("internal", "the server failed to handle a message"))
@@ -118,6 +119,9 @@ class ClientConnection:
         if self._taken > TURN_SECONDS:
             taken, self._taken = self._taken, 0.0
             await asyncio.sleep(min(taken, MOST_REST_SECONDS))
+
+    def _took_long(self, seconds: float) -> None:
+        loop_watch.took(seconds, self.session.dialect, getattr(self.session, "handling", "message"), f"connection {self.id}")
 
 
 def _outbox_limits() -> OutboxLimits:

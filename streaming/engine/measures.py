@@ -46,6 +46,8 @@ MEASURES = (
     Measure("geostream_work_seconds_total", "counter", (), "processor time that the threads for costly work have used"),
     Measure("geostream_work_waiting", "gauge", (), "pieces of costly work that wait for a thread"),
     Measure("geostream_work_refused_total", "counter", (), "pieces of costly work refused because too many of the same client waited"),
+    Measure("geostream_loop_blocked_total", "counter", ("part", "work"), "pieces of work that kept the event loop for more than 10 ms"),
+    Measure("geostream_loop_blocked_seconds_total", "counter", ("part", "work"), "how long these took together"),
     Measure("geostream_loop_lag_seconds", "gauge", (), "the longest that the event loop was late in the last 30 seconds"),
 )
 """What the engine itself measures."""

@@ -18,6 +18,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from streaming.core.errors import CloseCode
 from streaming.core.hub import Hub
+from streaming.core.loop_watch import loop_watch
+from streaming.core.turns import WORKS
 
 from .connections import CLOSED_BY_CLIENT, LIMITS, ConnectionRegistry
 from .exposition import SHARE_SECONDS, Exposition
@@ -106,6 +108,7 @@ class MetricsService(Service):
     def _others(self) -> Iterator[Sample]:
         yield "geostream_node_info", (self._host, self._pid), 1
         yield "geostream_loop_lag_seconds", (), self.lag.longest
+        yield from _of_blocked()
         yield from _of_endings(self.runtime.connections)
         yield from _of_feeds(self.runtime.hub)
         for service in self.runtime.services:
@@ -159,6 +162,13 @@ def _of_endings(registry: ConnectionRegistry) -> Iterator[Sample]:
     for dialect in all_dialects():
         for code in CODES:
             yield "geostream_closed_total", (dialect, code), registry.endings[dialect, code]
+
+
+def _of_blocked() -> Iterator[Sample]:
+    usual = [("hub", "changes"), *(("turns", work) for work in WORKS), *((dialect, "message") for dialect in all_dialects())]
+    for what in dict.fromkeys([*usual, *loop_watch.count]):
+        yield "geostream_loop_blocked_total", what, loop_watch.count[what]
+        yield "geostream_loop_blocked_seconds_total", what, loop_watch.seconds[what]
 
 
 def _of_feeds(hub: Hub) -> Iterator[Sample]:

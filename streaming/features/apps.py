@@ -35,4 +35,6 @@ class FeaturesConfig(EngineApp):
         ),
         Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
         Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
+        Setting("MAX_COSTLY_FILTERS", 1000, "different CQL2 expressions and geometries that one process judges changes by at once"),
+        Setting("MAX_CLIENT_COSTLY_FILTERS", 100, "CQL2 expressions and geometries of one connection's subscriptions"),
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor, Feed, FeedOptions
+from streaming.core.json_values import check_integers
 from streaming.engine.conf import conf
 
 EVENT_TYPES = ("file_change", "processing_status", "error", "progress", "custom")
@@ -61,8 +62,9 @@ def _encode_event(event_type: str, payload: Any) -> bytes:
     timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
     try:
         value = msgspec.json.encode({"event_type": event_type, "payload": payload, "timestamp": timestamp})
+        check_integers(payload, value, "payload")
     except (TypeError, ValueError, RecursionError) as error:
-        raise StreamError("bad_request", f"the payload is not JSON: {error}") from error
+        raise StreamError("bad_request", f"the payload is not JSON that every client can read: {error}") from error
     if len(value) > MAX_EVENT_BYTES:
         raise StreamError("too_large", f"an event may have {MAX_EVENT_BYTES} bytes")
     return value

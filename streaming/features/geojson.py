@@ -16,7 +16,7 @@ import msgspec
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, OutsideWorld, check_geometry, is_empty
-from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, why_not_json
+from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, check_integers, why_not_json
 from streaming.core.wrapping import wrap_geometry
 
 from .source_crs import names_crs, own_crs
@@ -62,6 +62,7 @@ def read_feature(raw: bytes | dict[str, Any], max_bytes: int, rules: FeatureRule
             feature = own_crs(feature)
         key = _checked_key(feature, rules)
         value = _encode(feature)
+        check_integers(feature, value, "feature")
     except (GeometryError, NotJson) as error:
         raise StreamError("invalid_feature", str(error)) from None
     except UnicodeEncodeError:

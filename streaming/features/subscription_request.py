@@ -36,6 +36,7 @@ class SubscriptionRequest(msgspec.Struct, frozen=True):
     crs: int | str | None = None
     properties: list[str] | None = None
     max_rate: Annotated[float, Meta(gt=0)] | None = None
+    min_distance: Annotated[float, Meta(gt=0)] | None = None
 
 
 R = TypeVar("R", bound=SubscriptionRequest)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from streaming.core.errors import StreamError
@@ -50,12 +50,13 @@ class TileProvider(Protocol):
 class _PendingTile:
     """A tile that was requested, when, and the answer once it has come."""
 
-    __slots__ = ("answer", "request", "since")
+    __slots__ = ("answer", "preparing", "request", "since")
 
     def __init__(self, request: TileRequest) -> None:
         self.request = request
         self.since = time.monotonic()
         self.answer: TileUpdate | StreamError | None = None
+        self.preparing: asyncio.Future[Any] | None = None
 
 
 class SendWindow:
@@ -78,7 +79,7 @@ class SendWindow:
 
 
 class TileViewport:
-    """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply.
+    """One client's tiles of one tileset. `offered` are the delta encodings that the client can apply; `lane` is that of the outbox.
 
     `on_current` is called each time the client has been sent everything, `on_refused` for a tile that cannot be
     rendered.
@@ -91,13 +92,17 @@ class TileViewport:
         offered: frozenset[str],
         on_current: Callable[[], None],
         window: SendWindow | None = None,
+        lane: Hashable = None,
     ) -> None:
         self.outbox = outbox
+        self.lane = lane
         self.encoder = encoder
         self.offered = offered
         self.owner: object = self
         self.provider: TileProvider | None = None
         self.on_refused: Callable[[Tile, StreamError], None] = lambda tile, error: None
+        self.prepare: Callable[[Tile, TileUpdate], Awaitable[Any] | None] = lambda tile, update: None
+        """What has to be waited for before the encoder is asked for the frames of a tile, if encoding it takes long."""
         self.progressed = False
         """Whether anything was sent or refused, or the viewport was moved, since the owner last set this to False."""
         self._on_current = on_current
@@ -153,14 +158,14 @@ class TileViewport:
             self._claimed.update((tile, version) for tile, version in held.items() if tile in self._order)
         self._add_due(tile for tile in tiles if tile not in before)
         if self._ready:
-            self.outbox.put(self)
+            self.outbox.put(self, self.lane)
 
     def clear(self, tiles: Iterable[Tile], empty: TileUpdate) -> None:
         """Send that these tiles are empty now, where the client holds something."""
         for tile in tiles:
             if tile in self._sent or tile in self._claimed:
                 self._mark_sent(tile, empty)
-                self.outbox.send(*self.encoder.frames(tile, empty))
+                self.outbox.send(*self.encoder.frames(tile, empty), lane=self.lane)
 
     def mark_changed(self, tiles: Iterable[Tile]) -> None:
         """These tiles may have changed: request them again."""
@@ -211,7 +216,22 @@ class TileViewport:
     def receive(self, tile: Tile, answer: TileUpdate | StreamError) -> None:
         """A requested tile has come, or cannot be rendered."""
         pending = self._pending.get(tile)
-        if pending is not None and pending.answer is None:
+        if pending is None or pending.answer is not None:
+            return
+        preparing = None if isinstance(answer, StreamError) else self.prepare(tile, answer)
+        if preparing is None:
+            self._answered(tile, pending, answer)
+        else:
+            pending.preparing = asyncio.ensure_future(preparing)
+            pending.preparing.add_done_callback(lambda done: self._prepared(done, tile, pending, answer))
+
+    def _prepared(self, done: asyncio.Future[Any], tile: Tile, pending: _PendingTile, answer: TileUpdate | StreamError) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            answer = error if isinstance(error, StreamError) else StreamError("internal", "the tile could not be encoded")
+        self._answered(tile, pending, answer)
+
+    def _answered(self, tile: Tile, pending: _PendingTile, answer: TileUpdate | StreamError) -> None:
+        if self._pending.get(tile) is pending and pending.answer is None:
             pending.answer = answer
             self._window.requested -= 1
             self._pass_on()
@@ -249,7 +269,7 @@ class TileViewport:
             self._add_due((tile,))  # another version was written to the socket meanwhile
         elif self.outbox.idle:
             self._mark_sent(tile, update)
-            self.outbox.send(*self.encoder.frames(tile, update))
+            self.outbox.send(*self.encoder.frames(tile, update), lane=self.lane)
         else:
             self._keep_ready(tile, update)
 
@@ -260,7 +280,7 @@ class TileViewport:
         self._ready_bytes += len(update.data)
         self._window.ready_bytes += len(update.data)
         if not was_waiting:
-            self.outbox.put(self)
+            self.outbox.put(self, self.lane)
 
     def _drop_ready(self, tile: Tile) -> None:
         update = self._ready.pop(tile, None)

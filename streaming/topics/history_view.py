@@ -25,6 +25,7 @@ class Everything:
 
     key = "everything"
     boxes = None
+    costly = False
 
     @property
     def matches(self) -> Callable[[Item], bool]:

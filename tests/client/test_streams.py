@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from streaming.client import Event, FeatureChange, Tile
 from streaming.dialects.geo.messages import SubscribeEvents
 from tests.client.conftest import Scene
@@ -45,3 +47,17 @@ async def test_the_message_stream_gives_both_and_ends_with_the_client(scene: Sce
     assert {type(await anext(stream)), type(await anext(stream))} == {FeatureChange, Event}
     await scene.client.close()
     assert [one async for one in stream] == []
+
+
+async def test_a_stream_goes_on_after_a_time_out_and_loses_nothing(scene: Scene) -> None:
+    await subscribe_both(scene)
+    features, events = scene.client.feature_stream(), scene.client.event_stream()
+    for stream in (features, events):
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.01)
+    await scene.peer.event("e", "hello", "e:1")
+    await scene.peer.data("s", "added", feature("a"), cursor="e:1")
+    await scene.peer.data("s", "added", feature("b"), cursor="e:2")
+    assert [(await anext(features)).id for _ in range(2)] == ["a", "b"]
+    assert (await anext(events)).payload == "hello"

@@ -324,3 +324,74 @@ def test_a_queue_knows_its_size_whatever_was_merged_and_taken() -> None:
     assert (len(queue), queue.size) == (1, 200)
     queue.take(1)
     assert (len(queue), queue.size) == (0, 0)
+
+
+# -- lanes ------------------------------------------------------------------
+
+
+def in_lane(rig: Rig, lane: str) -> View:
+    return View(rig.outbox, rig.encoder, EVERYTHING, lane=lane)
+
+
+def test_a_small_snapshot_does_not_wait_for_a_large_one_in_another_lane() -> None:
+    rig = Rig(write_bytes=500)
+    rig.sender.take(0)
+    in_lane(rig, "large").bulk([delivery("added", f"large{number}") for number in range(100)])
+    in_lane(rig, "small").bulk([delivery("added", f"small{number}") for number in range(4)])
+    rig.sender.take(5)
+    assert [key for _, key in rig.told if key.startswith("small")] == ["small0", "small1", "small2", "small3"]
+
+
+def test_what_happens_in_one_lane_overtakes_a_snapshot_in_another() -> None:
+    rig = Rig(write_bytes=500)
+    rig.sender.take(1)
+    in_lane(rig, "large").bulk([delivery("added", str(number)) for number in range(100)])
+    live = in_lane(rig, "live")
+    rig.sender.budget = 1
+    live.deliver([delivery("updated", "now")], {})
+    assert rig.told[-1] == ("updated", "now")
+
+
+def test_within_a_lane_everything_keeps_its_order() -> None:
+    rig = Rig(write_bytes=500)
+    rig.sender.take(0)
+    view = in_lane(rig, "s")
+    view.bulk([delivery("added", str(number)) for number in range(10)])
+    view.deliver([delivery("updated", "3")], {})
+    rig.outbox.send("ack", lane="s")
+    rig.sender.take(None)
+    assert rig.told == [*(("added", str(number)) for number in range(10)), ("updated", "3"), "ack"]
+
+
+def test_finished_frames_go_first_those_of_a_lane_in_order() -> None:
+    rig = Rig(write_bytes=500)
+    rig.sender.take(0)
+    in_lane(rig, "large").bulk([delivery("added", str(number)) for number in range(100)])
+    rig.outbox.send("pong 1")
+    rig.outbox.send("ack", lane="t")
+    rig.outbox.send("pong 2")
+    rig.sender.take(None)
+    assert sorted(rig.told[:3]) == ["ack", "pong 1", "pong 2"]
+    assert rig.told.index("pong 1") < rig.told.index("pong 2")  # type: ignore[arg-type]
+
+
+def test_nothing_overtakes_a_reserved_place_in_its_lane() -> None:
+    rig = Rig()
+    view = in_lane(rig, "s")
+    place = view.reserve()
+    view.deliver([delivery("updated", "a")], {})
+    rig.outbox.send("other", lane="t")
+    assert rig.told == ["other"]
+    rig.outbox.fill(place, [Frames(["ack"]), view.bulk_of([delivery("added", "a")])])
+    assert rig.told == ["other", "ack", ("added", "a"), ("updated", "a")]
+    assert rig.outbox.idle
+
+
+def test_a_reserved_place_that_was_forgotten_stays_empty() -> None:
+    rig = Rig()
+    view = in_lane(rig, "s")
+    place = view.reserve()
+    view.deliver([delivery("updated", "a")], {})
+    rig.outbox.forget(view)
+    rig.outbox.fill(place, [Frames(["ack"])])
+    assert rig.told == [] and rig.outbox.idle

@@ -12,6 +12,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.items import Item
 from streaming.core.view import View
+from streaming.features.costly_filters import check_room
 from streaming.features.event_access import Rights, check_types, event_rights, is_readable
 from streaming.features.events import event_feed
 
@@ -31,7 +32,7 @@ class EventSubscription(Subscription):
         encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
         self._queue = LogQueue(encoder, session.outbox.limits.events)
         self._rights: Rights = frozenset()
-        self._view = View(session.outbox, encoder, EventCondition(message, self._rights), queue=self._queue)
+        self._view = View(session.outbox, encoder, EventCondition(message, self._rights), queue=self._queue, lane=self.id)
 
     @property
     def waiting(self) -> int:
@@ -44,28 +45,33 @@ class EventSubscription(Subscription):
     async def start(self) -> None:
         self._rights = await self._readable()
         self._view.filter = EventCondition(self._message, self._rights)
-        hub = self._session.runtime.hub
+        hub, outbox = self._session.runtime.hub, self._session.outbox
         tail = await hub.tail(event_feed())
         cursor = None if self._message.cursor is None else Cursor.parse(self._message.cursor)
         if cursor is not None:
             await hub.reach(tail, cursor)
-        # Nothing awaits from here on.
-        missed, gap = ([], 0) if cursor is None else tail.missed(self._view.filter, cursor)
+        check_room(hub, outbox, [self._view.filter])
+        # Nothing awaits from here on, until it has joined.
+        missed, gap = (None, 0) if cursor is None else tail.select_missed(self._view.filter, cursor)
         known = cursor is not None and cursor.epoch == tail.epoch and cursor.seq <= tail.seq
         tail.join(self._view)
-        self._session.send(
-            Ack(
-                request_id=self.id,
-                success=True,
-                message="Subscribed to events",
-                cursor=self._view.cursor,
-                snapshot_count=len(missed),
-                recovered=None if cursor is None else known and not gap,
-            )
+        reached, place = self._view.cursor, self._view.reserve()
+        try:
+            if missed is not None:
+                await self._select(missed)
+        except BaseException:
+            self.stop()
+            raise
+        ack = Ack(
+            request_id=self.id,
+            success=True,
+            message="Subscribed to events",
+            cursor=reached,
+            snapshot_count=len(missed or ()),
+            recovered=None if cursor is None else known and not gap,
         )
-        if missed:
-            self._view.bulk(missed, gap)
-        else:
+        outbox.fill(place, [self._session.frames(ack), *([self._view.bulk_of(missed, gap)] if missed else [])])
+        if not missed:
             self._view.lost(gap)
 
     async def update(self, message: UpdateSubscription) -> None:
@@ -105,7 +111,7 @@ class EventSubscription(Subscription):
             filter=message.filter,
             filter_lang=message.filter_lang,
             event_types=message.event_types,
-            cursor=self._view.cursor,
+            cursor=None if self._session.outbox.waits(self._view) else self._view.cursor,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -125,6 +131,7 @@ class EventCondition:
     def __init__(self, message: SubscribeEvents, rights: Rights) -> None:
         types = frozenset(kind.value for kind in message.event_types)
         condition = compile_attributes(message.filters, message.filter, message.filter_lang)
+        self.costly = message.filter is not None
         self.key = (types, rights, str(message.filters), str(message.filter), message.filter_lang)
 
         def matches(item: Item) -> bool:

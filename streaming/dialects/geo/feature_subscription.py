@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from streaming.core.deliveries import Delivery
+from streaming.core.deliveries import Reserved
 from streaming.core.errors import StreamError
 from streaming.core.filters import Filter
-from streaming.core.follower import Condition
-from streaming.core.prefilter import precompute
 from streaming.core.replica import Replica
+from streaming.core.selection import Selection
 from streaming.core.view import View
 from streaming.engine.catalogue import readable
+from streaming.features.costly_filters import check_room
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
 
 from .feature_encoder import FeatureEncoder, FeatureVariant
@@ -29,6 +33,8 @@ class FeatureSubscription(Subscription):
         super().__init__(session, request.message.subscription_id)
         self._request = request
         self._views: dict[str, tuple[LayerSettings, View]] = {}
+        self._changing = asyncio.Lock()
+        """Held while what the client is to be sent after a change is found out."""
 
     @property
     def waiting(self) -> int:
@@ -44,48 +50,52 @@ class FeatureSubscription(Subscription):
         filters = {layer.name: request.filter_for(layer.time_property) for layer in layers}
         replicas = {layer.name: await hub.replica(layer_feed(layer)) for layer in layers}
         reached = await self._load_missed(replicas)
-        conditions = {
-            name: await precompute(filters[name], replica.versions(request.cursor_of(name))) for name, replica in replicas.items()
-        }
-        # Nothing awaits from here on, until all views have joined.
+        check_room(hub, self._session.outbox, filters.values())
+        # Nothing awaits from here on, until all views have joined: what is selected is what there is now.
         recovered = reached and self._can_recover(replicas)
-        deliveries: dict[str, list[Delivery]] = {}
+        place = self._session.outbox.reserve(self.id, self)
+        selections: dict[str, Selection] = {}
         for layer in layers:
             view = self._make_view(layer, filters[layer.name])
-            deliveries[layer.name] = self._initial(replicas[layer.name], conditions[layer.name], layer.name, recovered)
+            self._initial(selections, replicas[layer.name], filters[layer.name], layer.name, recovered)
             replicas[layer.name].join(view)
-        self._session.send(self._ack("Subscribed to features", deliveries, None if request.message.cursor is None else recovered))
-        self._queue(deliveries)
+        answer = partial(self._ack, "Subscribed to features", self._cursors(), None if request.message.cursor is None else recovered)
+        async with self._ending_on_failure():
+            await self._send(place, answer, selections)
 
     async def update(self, message: UpdateSubscription) -> None:
+        hub = self._session.runtime.hub
         request = await self._request.updated(message)
-        conditions = {name: await self._conditions(layer, view, request) for name, (layer, view) in list(self._views.items())}
-        self._check_active("layer")
-        # Nothing awaits from here on. Layers may have come and gone meanwhile.
-        filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
-        redraw = request.presentation != self._request.presentation
-        deliveries: dict[str, list[Delivery]] = {}
-        for name, (_, view) in self._views.items():
-            replica = view.follows
-            assert isinstance(replica, Replica)
-            deliveries[name] = replica.difference(*conditions.get(name, (view.filter, filters[name])), redraw)
-            replica.leave(view)
-            view.reshape(self._encoder(request, name), filters[name], request.message.max_rate)
-            replica.join(view)
-        self._request = request
-        self._session.send(self._ack("Updated", deliveries, None))
-        self._queue(deliveries)
+        async with self._changing:
+            self._check_active("layer")
+            # Nothing awaits from here on, until all views have joined again.
+            filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
+            check_room(hub, self._session.outbox, filters.values(), [view.filter for _, view in self._views.values()])
+            redraw = request.presentation != self._request.presentation
+            for _, view in self._views.values():
+                view.seal()
+            place = self._session.outbox.reserve(self.id, self)
+            selections: dict[str, Selection] = {}
+            for name, (_, view) in self._views.items():
+                replica = view.follows
+                assert isinstance(replica, Replica)
+                selections[name] = replica.select(filters[name], view.filter, redraw, replica.unjudged(view))
+                self._move(view, replica, request, name, filters[name])
+            self._request = request
+            async with self._ending_on_failure():
+                await self._send(place, partial(self._ack, "Updated", self._cursors(), None), selections)
 
     async def review(self) -> None:
         layers = await catalogue.all()
-        for name, (_, view) in list(self._views.items()):
-            layer = layers.get(name)
-            if layer is not None and not await readable(layer, self._session.user):
-                self._drop(name, view)
-        if self._every_layer:
-            for layer in layers.values():
-                if layer.name not in self._views and await readable(layer, self._session.user):
-                    await self._join_new(layer)
+        async with self._changing:
+            for name, (_, view) in list(self._views.items()):
+                layer = layers.get(name)
+                if layer is not None and not await readable(layer, self._session.user):
+                    await self._drop(name, view)
+            if self._every_layer:
+                for layer in layers.values():
+                    if layer.name not in self._views and await readable(layer, self._session.user):
+                        await self._join_new(layer)
 
     def stop(self) -> None:
         for _, view in self._views.values():
@@ -93,7 +103,9 @@ class FeatureSubscription(Subscription):
         self._views.clear()
 
     def info(self) -> SubscriptionInfo:
-        cursor = {name: view.cursor for name, (_, view) in self._views.items() if view.follows is not None}
+        outbox = self._session.outbox
+        sent = {name: view for name, (_, view) in self._views.items() if view.follows is not None and not outbox.waits(view)}
+        cursor = {name: view.cursor for name, view in sent.items()}
         layer = self._request.message.layer
         return SubscriptionInfo(
             subscription_id=self.id,
@@ -131,14 +143,14 @@ class FeatureSubscription(Subscription):
         cursors = {name: self._request.cursor_of(name) for name in replicas}
         return all(cursor is None or replicas[name].reaches(cursor) for name, cursor in cursors.items())
 
-    def _initial(self, replica: Replica, condition: Condition, name: str, recovered: bool) -> list[Delivery]:
+    def _initial(self, selections: dict[str, Selection], replica: Replica, condition: Filter, name: str, recovered: bool) -> None:
         """What the client is sent first of a layer: what it missed since its cursor, the snapshot, or nothing."""
         cursor = self._request.cursor_of(name)
-        if recovered and cursor is not None:
-            missed = replica.missed(condition, cursor)
-            if missed is not None:
-                return missed
-        return replica.snapshot(condition) if cursor is not None or self._wants_snapshot else []
+        missed = replica.select_missed(condition, cursor) if recovered and cursor is not None else None
+        if missed is not None:
+            selections[name] = missed
+        elif cursor is not None or self._wants_snapshot:
+            selections[name] = replica.select(condition)
 
     @property
     def _wants_snapshot(self) -> bool:
@@ -152,15 +164,23 @@ class FeatureSubscription(Subscription):
         replica = await self._session.runtime.hub.replica(layer_feed(layer))
         if layer.name in self._views or self._session.subscriptions.get(self.id) is not self:
             return
-        # Nothing awaits from here on.
+        # Nothing awaits from here on, until it has joined.
         view = self._make_view(layer, condition)
-        snapshot = replica.snapshot(condition)
+        snapshot = replica.select(condition)
         replica.join(view)
-        view.bulk(snapshot)
+        await self._select_and_send(view, snapshot)
 
     def _make_view(self, layer: LayerSettings, condition: Filter) -> View:
         request = self._request
-        view = View(self._session.outbox, self._encoder(request, layer.name), condition, request.message.max_rate)
+        message = request.message
+        view = View(
+            self._session.outbox,
+            self._encoder(request, layer.name),
+            condition,
+            message.max_rate,
+            lane=self.id,
+            min_distance=message.min_distance,
+        )
         self._views[layer.name] = (layer, view)
         return view
 
@@ -171,35 +191,58 @@ class FeatureSubscription(Subscription):
 
     # -- changing and leaving ---------------------------------------------
 
-    @staticmethod
-    async def _conditions(layer: LayerSettings, view: View, request: FeatureRequest) -> tuple[Condition, Condition]:
-        """The conditions before and after an update."""
-        before, after = view.filter, request.filter_for(layer.time_property)
-        items = view.follows.versions() if isinstance(view.follows, Replica) else []
-        return await precompute(before, items) if isinstance(before, Filter) else before, await precompute(after, items)
+    def _move(self, view: View, replica: Replica, request: FeatureRequest, name: str, condition: Filter) -> None:
+        replica.leave(view)
+        view.reshape(self._encoder(request, name), condition, request.message.max_rate, request.message.min_distance)
+        replica.join(view)
 
-    def _drop(self, name: str, view: View) -> None:
+    async def _drop(self, name: str, view: View) -> None:
         """Leave a layer that may no longer be read. That ends the subscription if it was to this layer alone."""
         replica = view.follows
+        held = replica.unjudged(view) if isinstance(replica, Replica) else None
         view.leave()
         del self._views[name]
         if self._every_layer and isinstance(replica, Replica):
-            view.bulk(replica.emptied(view.filter))
+            await self._select_and_send(view, replica.select(None, view.filter, held=held))
         else:
             self._end(StreamError("forbidden", f"layer {name!r} may no longer be read"))
 
-    def _ack(self, message: str, deliveries: dict[str, list[Delivery]], recovered: bool | None) -> Ack:
-        cursors = {name: view.cursor for name, (_, view) in self._views.items()}
+    # -- sending -------------------------------------------------------------
+
+    async def _send(self, place: Reserved, answer: Callable[[int], Ack], selections: dict[str, Selection]) -> None:
+        """Find out what the client is to be sent, then acknowledge, and queue it behind the acknowledgement."""
+        for selection in selections.values():
+            await self._select(selection)
+        ack = self._session.frames(answer(sum(map(len, selections.values()))))
+        views = [(self._views[name][1], selection) for name, selection in selections.items()]
+        self._session.outbox.fill(place, [ack, *(view.bulk_of(selection) for view, selection in views)])
+
+    async def _select_and_send(self, view: View, selection: Selection) -> None:
+        place = view.reserve()
+        await self._select(selection)
+        self._session.outbox.fill(place, [view.bulk_of(selection)])
+
+    @asynccontextmanager
+    async def _ending_on_failure(self) -> AsyncIterator[None]:
+        """What was joined is left again if it fails."""
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            self._session.outbox.forget(self)
+            self._session.forget(self.id)
+            raise
+
+    def _cursors(self) -> dict[str, str]:
+        return {name: view.cursor for name, (_, view) in self._views.items()}
+
+    def _ack(self, message: str, cursors: dict[str, str], recovered: bool | None, count: int) -> Ack:
         layer = self._request.message.layer
         return Ack(
             request_id=self.id,
             success=True,
             message=message,
             cursor=cursors if layer is None else cursors[layer],
-            snapshot_count=sum(map(len, deliveries.values())),
+            snapshot_count=count,
             recovered=recovered,
         )
-
-    def _queue(self, deliveries: dict[str, list[Delivery]]) -> None:
-        for name, of_layer in deliveries.items():
-            self._views[name][1].bulk(of_layer)

@@ -7,8 +7,10 @@ place of a `type`, pairs in place of a zoom range), nothing is left in the messa
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,18 +20,29 @@ from . import zstd
 from .encoding import Encoding
 from .errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
 from .messagepack import as_text, declared_length, plain_field, unpack
-from .messages import BASE_FIELDS, INDEXED, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
+from .messages import BASE_FIELDS, INDEXED, KEYS, REQUESTS, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
 from .zstd_frame import MAGIC
 
 _JSON_STARTS = b"{ \t\r\n"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+MOST_NAMED = 5
+"""Unknown keys that a refusal names."""
 _ENUM_FIELDS = ("format", "compression", "change_type", "event_type")
 
 
-def decode(data: bytes | str, *, max_size: int, max_decompressed: int) -> tuple[Message, Encoding]:
+class _Limits(NamedTuple):
+    """How many arrays, objects and members a message may have; and whether it may have keys that are not its."""
+
+    most: int
+    strict: bool
+
+
+def decode(data: bytes | str, *, max_size: int, max_decompressed: int, strict: bool = False) -> tuple[Message, Encoding]:
     """The message in a frame, and the encoding it arrived in.
 
-    Sizes are in bytes: of the frame, and of what it decompresses to. Raises DecodeError with the code `bad_frame`, `bad_request`,
-    `unsupported_type` or `too_large`.
+    Sizes are in bytes: of the frame, and of what it decompresses to. `strict`: keys that a request does not have are refused, because a
+    misspelt filter must not return everything; else they are passed over, as the base protocol wants it. Raises DecodeError with the code
+    `bad_frame`, `bad_request`, `unsupported_type` or `too_large`.
     """
     if len(data) > max_size:
         raise _too_large(max_size)
@@ -43,36 +56,36 @@ def decode(data: bytes | str, *, max_size: int, max_decompressed: int) -> tuple[
         except StreamError as error:
             raise DecodeError(error.code, error.message) from None
         compression = Compression.ZSTD
-    return _decode_plain(frame, compression, upstream, max(max_decompressed // BYTES_PER_PART, 1024))
+    return _decode_plain(frame, compression, upstream, _Limits(max(max_decompressed // BYTES_PER_PART, 1024), strict))
 
 
-def _decode_plain(frame: bytes, compression: Compression, upstream: bool, most: int) -> tuple[Message, Encoding]:
+def _decode_plain(frame: bytes, compression: Compression, upstream: bool, limits: _Limits) -> tuple[Message, Encoding]:
     first = frame[0] if frame else 0xC1
     if first in _JSON_STARTS:
         encoding = Encoding.of(MessageFormat.JSON, compression, stored_zstd=upstream)
-        return _guarded(_from_json, frame, encoding, most)
+        return _guarded(_from_json, frame, encoding, limits)
     positional = 0x90 <= first <= 0x9F or first in (0xDC, 0xDD)
     if positional or 0x80 <= first <= 0x8F or first in (0xDE, 0xDF):
         encoding = Encoding.of(MessageFormat.MESSAGE_PACK, compression, positional=positional, stored_zstd=upstream)
-        return _guarded(_from_array if positional else _from_map, frame, encoding, most)
+        return _guarded(_from_array if positional else _from_map, frame, encoding, limits)
     raise DecodeError("bad_frame", "the frame is neither a JSON object nor a MessagePack map or array nor a zstd frame of one")
 
 
-def _guarded(read: Callable[[bytes, int], Message], frame: bytes, encoding: Encoding, most: int) -> tuple[Message, Encoding]:
+def _guarded(read: Callable[[bytes, _Limits], Message], frame: bytes, encoding: Encoding, limits: _Limits) -> tuple[Message, Encoding]:
     try:
-        return read(frame, most), encoding
+        return read(frame, limits), encoding
     except DecodeError as error:
         error.encoding = encoding
         raise
 
 
-def _from_json(frame: bytes, most: int) -> Message:
-    if frame.count(b"[") + frame.count(b"{") > most:
+def _from_json(frame: bytes, limits: _Limits) -> Message:
+    if frame.count(b"[") + frame.count(b"{") > limits.most:
         raise too_many()
     try:
         fields = msgspec.json.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("bad_frame", f"the JSON cannot be read: {error}") from None
+        raise _half_a_pair(frame) or DecodeError("bad_frame", f"the JSON cannot be read: {error}") from None
     except RecursionError:
         raise too_deep() from None
     if not isinstance(fields, dict):
@@ -80,21 +93,34 @@ def _from_json(frame: bytes, most: int) -> Message:
     if exceeds_depth(frame, MAX_DEPTH + 1):
         raise too_deep()
     tag = fields.get("type")
-    return _typed(tag if isinstance(tag, str) else None, fields)
+    return _typed(tag if isinstance(tag, str) else None, fields, strict=limits.strict)
 
 
-def _from_map(frame: bytes, most: int) -> Message:
-    raw = unpack(frame, most)
+def _half_a_pair(frame: bytes) -> DecodeError | None:
+    """The refusal of a request that could be read but for half an emoji: what `JSON.stringify` writes for a text that was cut there."""
+    if not _SURROGATE.search(frame):
+        return None
+    try:
+        fields = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    named = _request_id(fields) if isinstance(fields, dict) else None
+    known = None if named is None else named.encode(errors="replace").decode()
+    return DecodeError("bad_request", "a text holds half a surrogate pair, which UTF-8 cannot express", known)
+
+
+def _from_map(frame: bytes, limits: _Limits) -> Message:
+    raw = unpack(frame, limits.most)
     fields: dict[str, Any] = {}
     for key, value in raw.items():
         fields[as_text(key)] = value
     if len(fields) != declared_length(frame):
         raise DecodeError("bad_request", "a key appears twice", _request_id(fields))
-    return _typed(_variant(fields.get("type")), fields, plain=False)
+    return _typed(_variant(fields.get("type")), fields, plain=False, strict=limits.strict)
 
 
-def _from_array(frame: bytes, most: int) -> Message:
-    tag, *values = unpack(frame, most) or (None,)
+def _from_array(frame: bytes, limits: _Limits) -> Message:
+    tag, *values = unpack(frame, limits.most) or (None,)
     kind = _kind(_variant(tag), None)
     names = BASE_FIELDS[kind]
     fields = dict(zip(names, values, strict=False))
@@ -127,10 +153,12 @@ def _kind(tag: str | None, request_id: str | None) -> type[Message]:
     return kind
 
 
-def _typed(tag: str | None, fields: dict[str, Any], *, plain: bool = True) -> Message:
+def _typed(tag: str | None, fields: dict[str, Any], *, plain: bool = True, strict: bool = False) -> Message:
     request_id = _request_id(fields)
     kind = _kind(tag, request_id)
     try:
+        if strict and kind in REQUESTS:
+            _check_keys(kind, fields)
         if not plain:
             fields = {name: plain_field(name, value) for name, value in fields.items()}
         fields["type"] = tag
@@ -143,6 +171,13 @@ def _typed(tag: str | None, fields: dict[str, Any], *, plain: bool = True) -> Me
     except DecodeError as error:
         error.request_id = request_id
         raise
+
+
+def _check_keys(kind: type[Message], fields: dict[str, Any]) -> None:
+    unknown = sorted(fields.keys() - KEYS[kind])
+    if unknown:
+        names = ", ".join(f"`{name[:40]}`" for name in unknown[:MOST_NAMED])
+        raise DecodeError("bad_request", f"`{type_of(kind)}` has no {names}")
 
 
 def _request_id(fields: dict[str, Any]) -> str | None:

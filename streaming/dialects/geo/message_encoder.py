@@ -30,7 +30,8 @@ _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
 _parse = msgspec.json.Decoder().decode
 
-_FLOAT_END = 1 << 1023
+_LONGEST = 1 << 10_000
+"""Python takes too long over the digits of longer integers."""
 _FEATURE_START = b"\x94" + _msgpack("feature_data")
 _CHANGES = {kind: _msgpack(kind) for kind in ChangeType}
 _EVENT_START = b"\x95" + _msgpack("event")
@@ -41,7 +42,7 @@ def encode(message: Message, encoding: Encoding) -> bytes:
     """The bytes of a frame. Positional peers get the base fields only."""
     if encoding.format is MessageFormat.JSON:
         return _wrap(_json(message), encoding)
-    return _wrap(_pack(_positional(message) if encoding.positional else message), encoding)
+    return _wrap(_short(_pack(_positional(message) if encoding.positional else message)), encoding)
 
 
 def feature_data_bytes(
@@ -85,6 +86,13 @@ def _wrap(data: bytes, encoding: Encoding) -> bytes:
     return zstd.store(data) if encoding.stored_zstd else zstd.compress(data)
 
 
+def _short(packed: bytes) -> bytes:
+    """With the shortest header: of a map with optional members msgspec makes room for all."""
+    if packed[0] == 0xDE and packed[1] == 0 and packed[2] < 16:
+        return bytes((0x80 | packed[2],)) + packed[3:]
+    return packed
+
+
 def _positional(message: Message) -> list[Any]:
     kind = type(message)
     return [type_of(kind), *(_in_order(getattr(message, name)) for name in BASE_FIELDS[kind])]
@@ -102,9 +110,9 @@ def _pack(value: Any) -> bytes:
 
 
 def _within_64_bits(value: Any) -> Any:
-    """MessagePack has no larger integers; they become floats, as most JSON readers take them anyway, or null beyond those."""
+    """MessagePack has no larger integers. None is published any more; of those from before, the text is sent, so that no digit is lost."""
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-        return float(value) if abs(value) < _FLOAT_END else None
+        return str(value) if abs(value) < _LONGEST else None
     if isinstance(value, list | tuple):
         return [_within_64_bits(item) for item in value]
     if isinstance(value, dict):

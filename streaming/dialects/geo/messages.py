@@ -25,6 +25,8 @@ Filters = list[tuple[str, str]]
 Cursor = str | dict[str, str]
 """`epoch:seq`, or `{layer: cursor}` of a subscription to every layer."""
 Rate = Annotated[float, Meta(gt=0)]
+Distance = Annotated[float, Meta(gt=0)]
+"""Metres."""
 
 
 class MessageFormat(Enum):
@@ -138,6 +140,7 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     crs: int | str | None = None
     properties: list[str] | None = None
     max_rate: Rate | None = None
+    min_distance: Distance | None = None
     snapshot: bool | None = None
     cursor: Cursor | None = None
     batch: bool | None = None
@@ -161,7 +164,10 @@ class Unsubscribe(Message, frozen=True, tag="unsubscribe"):
 
 
 class TileData(Message, frozen=True, tag="tile_data"):
-    """One tile, (x, y, zoom). `data` is a list of its bytes, base64 text, or bytes (base64 in JSON); `content` has it as bytes."""
+    """One tile, (x, y, zoom). `content` has its bytes.
+
+    `data` is a list of them (perhaps encoded already), base64 text, or bytes (base64 in JSON).
+    """
 
     subscription_id: str
     tile: tuple[U32, U32, U8]
@@ -175,7 +181,7 @@ class TileData(Message, frozen=True, tag="tile_data"):
     def __post_init__(self) -> None:
         if isinstance(self.data, list):
             msgspec.convert(self.data, list[U8])
-        elif not isinstance(self.data, bytes) and not (isinstance(self.data, str) and isinstance(self.version, str)):
+        elif not isinstance(self.data, bytes | msgspec.Raw) and not (isinstance(self.data, str) and isinstance(self.version, str)):
             raise ValueError("`data` must be a list of bytes, or binary; or base64 text, where there is a `version`")
 
     @property
@@ -275,6 +281,7 @@ class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
     crs: int | str | UnsetType | None = UNSET
     properties: list[str] | UnsetType | None = UNSET
     max_rate: Rate | UnsetType | None = UNSET
+    min_distance: Distance | UnsetType | None = UNSET
     batch: bool | UnsetType | None = UNSET
     zoom_range: ZoomRange | UnsetType = UNSET
 
@@ -308,6 +315,7 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     crs: int | str | None = None
     properties: list[str] | None = None
     max_rate: Rate | None = None
+    min_distance: Distance | None = None
     batch: bool | None = None
     event_types: list[EventType] | None = None
     cursor: Cursor | None = None
@@ -363,6 +371,11 @@ def _base_fields(kind: type[Message]) -> tuple[str, ...]:
 TYPES: dict[str, type[Message]] = {type_of(kind): kind for kind in INDEXED + EXTENSIONS}
 BASE_FIELDS: dict[type[Message], tuple[str, ...]] = {kind: _base_fields(kind) for kind in TYPES.values()}
 """The fields of the positional shape, in order."""
+
+REQUESTS = frozenset((SubscribeTiles, SubscribeFeatures, SubscribeEvents, Unsubscribe, UpdateSubscription, ListSubscriptions, Authenticate))
+"""What clients ask for. An unknown key there is a mistake; in a handshake, ping or pong the base protocol passes over it."""
+KEYS = {kind: frozenset(("type", *kind.__struct_fields__)) for kind in TYPES.values()}
+"""The keys of each kind of message."""
 
 
 def reply_id(message: Message) -> str | None:

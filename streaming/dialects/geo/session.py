@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
 
+from streaming.core.deliveries import Frames
 from streaming.core.errors import CloseCode, StreamError
 from streaming.engine.auth import from_token
 from streaming.engine.conf import conf
@@ -39,6 +41,7 @@ from .messages import (
     type_of,
 )
 from .subscription import Subscription
+from .tile_request import with_tileset
 from .tile_subscription import TileSubscription
 
 if TYPE_CHECKING:
@@ -50,6 +53,8 @@ logger = logging.getLogger(__name__)
 MAX_ID = 200
 """Characters of a subscription id."""
 REVIEW_RETRY_SECONDS = 5.0
+START_SECONDS = 0.05
+"""How long later requests wait for one that starts a subscription."""
 
 
 class GeoSession:
@@ -66,8 +71,12 @@ class GeoSession:
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
+        self.handling = "message"
+        """The type of the message that is handled."""
         self._has_received = False
         self._bad_frames = 0
+        self._starting: dict[str, asyncio.Task[None]] = {}
+        """By the id of the subscription."""
         self._reviewing: asyncio.Task[None] | None = None
         self._review_due = False
 
@@ -86,13 +95,18 @@ class GeoSession:
     async def receive(self, data: str | bytes) -> None:
         """Handle one frame."""
         try:
-            message, received_in = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES)
+            message, received_in = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES, strict=True)
         except DecodeError as error:
             self._refuse_frame(error)
             return
         self._adopt_encoding(message, received_in)
+        self.handling = type_of(type(message))
+        await self._answer(message, self._handle(message, received_in))
+
+    async def _answer(self, message: Message, handling: Coroutine[Any, Any, None]) -> None:
+        """Handle a message; a refusal is answered."""
         try:
-            await self._handle(message, received_in)
+            await handling
         except DatabaseError as error:
             logger.error("a request could not be answered: %s", error)
             self.refuse(StreamError("internal", "the database does not answer; try again"), reply_id(message), ack=True)
@@ -102,9 +116,12 @@ class GeoSession:
                 self.connection.close(CloseCode.BAD_PROTOCOL, error.message)
 
     def send(self, message: Message, encoding: Encoding | None = None) -> None:
-        """Queue a message."""
-        encoding = encoding or self.encoding
-        self.outbox.send(*self.framing.pack([encode(message, encoding)], is_text(encoding)))
+        """Queue a message: one that belongs to a request or a subscription, behind what waits of that; any other one, before everything."""
+        self.outbox.send(*self._pack(message, encoding or self.encoding), lane=reply_id(message))
+
+    def frames(self, message: Message) -> Frames:
+        """A message for a place in the outbox that was reserved for it."""
+        return Frames(self._pack(message, self.encoding))
 
     def refuse(self, error: StreamError, request_id: str | None, ack: bool = False) -> None:
         """Send the reason why a request, or what belongs to it, is refused: as a negative `ack` or as an `error`."""
@@ -149,9 +166,14 @@ class GeoSession:
         """Stop all subscriptions."""
         if self._reviewing is not None:
             self._reviewing.cancel()
+        for starting in self._starting.values():
+            starting.cancel()
         for subscription in self.subscriptions.values():
             subscription.stop()
         self.subscriptions.clear()
+
+    def _pack(self, message: Message, encoding: Encoding) -> list[Any]:
+        return self.framing.pack([encode(message, encoding)], is_text(encoding))
 
     async def _review(self) -> None:
         try:
@@ -184,6 +206,7 @@ class GeoSession:
             self.connection.close(CloseCode.BAD_PROTOCOL, "too many messages that could not be read")
 
     async def _handle(self, message: Message, received_in: Encoding) -> None:
+        await self._started(message)
         match message:
             case Ping():
                 self.send(Pong(message.id))
@@ -191,13 +214,13 @@ class GeoSession:
                 pass
             case SubscribeFeatures():
                 self._check_new(message.subscription_id)
-                await self._add(FeatureSubscription(self, await FeatureRequest.check(message)))
+                await self._begin(message, self._subscribe_features(message))
             case SubscribeEvents():
                 self._check_new(message.subscription_id)
-                await self._add(EventSubscription(self, message))
+                await self._begin(message, self._add(EventSubscription(self, message)))
             case SubscribeTiles():
                 self._check_new(message.subscription_id)
-                await self._add(TileSubscription(self, message))
+                await self._begin(message, self._subscribe_tiles(message))
             case UpdateSubscription():
                 await self._update(message)
             case Unsubscribe():
@@ -219,12 +242,37 @@ class GeoSession:
     def _check_new(self, subscription_id: str) -> None:
         if subscription_id in self.subscriptions:
             raise StreamError("duplicate_subscription", f"this connection already has a subscription {subscription_id[:100]!r}")
-        if len(self.subscriptions) >= conf.MAX_SUBSCRIPTIONS:
+        if len(self.subscriptions) + len(self._starting) >= conf.MAX_SUBSCRIPTIONS:
             raise StreamError("too_many_subscriptions", f"a connection may have {conf.MAX_SUBSCRIPTIONS} subscriptions")
         if len(subscription_id) > MAX_ID:
             raise StreamError("bad_request", f"a subscription_id may have {MAX_ID} characters")
         if "\0" in subscription_id:
             raise StreamError("bad_request", "a subscription_id may not contain NUL")
+
+    async def _begin(self, message: SubscribeFeatures | SubscribeEvents | SubscribeTiles, starting: Coroutine[Any, Any, None]) -> None:
+        """Start a subscription. If that takes long, because its layer is large, later requests do not wait for it."""
+        task = asyncio.create_task(self._answer(message, starting))
+        self._starting[message.subscription_id] = task
+        task.add_done_callback(lambda done: self._begun(message.subscription_id, done))
+        await asyncio.wait((task,), timeout=START_SECONDS)
+
+    def _begun(self, subscription_id: str, task: asyncio.Task[None]) -> None:
+        del self._starting[subscription_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a subscription could not be started", exc_info=error)
+            self.expire(StreamError("internal", "the server failed to start a subscription"))
+
+    async def _started(self, message: Message) -> None:
+        """Wait for the subscription that a message is about, if it is being started."""
+        starting = self._starting.get(getattr(message, "subscription_id", ""))
+        if starting is not None:
+            await asyncio.wait((starting,))
+
+    async def _subscribe_features(self, message: SubscribeFeatures) -> None:
+        await self._add(FeatureSubscription(self, await FeatureRequest.check(message)))
+
+    async def _subscribe_tiles(self, message: SubscribeTiles) -> None:
+        await self._add(TileSubscription(self, await with_tileset(message, self.user)))
 
     async def _add(self, subscription: Subscription) -> None:
         await subscription.start()

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from streaming.core.deliveries import Frames
 from streaming.core.errors import StreamError
 from streaming.core.outbox import Outbox
+from streaming.core.selection import Selection
 from streaming.engine.senders import Framing
 
 from .encoding import Encoding
@@ -45,6 +47,9 @@ class Subscriber(Protocol):
     def send(self, message: Message) -> None:
         """Queue a message."""
 
+    def frames(self, message: Message) -> Frames:
+        """A message for a place in the outbox that was reserved for it."""
+
     def refuse(self, error: StreamError, request_id: str | None) -> None:
         """Send an `error` message."""
 
@@ -53,10 +58,11 @@ class Subscriber(Protocol):
 
 
 class Subscription(ABC):
-    """One subscription of a client.
+    """One subscription of a client. Its id is its lane in the outbox.
 
-    Checks may wait, for the database or for Redis. But between computing what the client is sent first and joining the
-    feed nothing awaits, so that the client misses nothing and gets nothing twice.
+    Checks may wait, for the database or for Redis. But between naming the moment whose state the client is sent first and joining the
+    feed nothing awaits, so that the client misses nothing and gets nothing twice. A place in the outbox is reserved then; what belongs
+    there is found out in turns with others.
     """
 
     kind: ClassVar[str]
@@ -99,6 +105,13 @@ class Subscription(ABC):
     @abstractmethod
     def describe(self) -> dict[str, Any]:
         """The feed and the filter, for the admin."""
+
+    async def _select(self, selection: Selection) -> None:
+        """Find out what is selected; if there is much to look at, in turns with others."""
+        if selection.small:
+            selection.run()
+        else:
+            await self._session.runtime.hub.turns.finish((self._session.outbox, "selections"), selection.step, "selecting")
 
     def _check_active(self, source: str) -> None:
         """`StreamError` if the subscription ended while its update waited; `source` is a layer or a tileset."""

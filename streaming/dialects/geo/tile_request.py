@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from msgspec import structs
 
 from streaming.core.errors import StreamError
+from streaming.engine.catalogue import readable
 from streaming.engine.conf import conf
 from streaming.tiles.grid import Tile
-from streaming.tiles.tilesets import TilesetSettings
+from streaming.tiles.tilesets import TilesetSettings, tilesets
 
 from .encoding import Encoding
 from .messages import DataEncoding, HeldTile, MessageFormat, SubscribeTiles
@@ -17,11 +19,24 @@ from .messages import DataEncoding, HeldTile, MessageFormat, SubscribeTiles
 RASTER_SIZES = (256, 512)
 
 
+async def with_tileset(message: SubscribeTiles, user: Any) -> SubscribeTiles:
+    """The request with the tileset that it means if it names none.
+
+    That is the site's default one or, without that, the only one that the user may read.
+    """
+    if message.tileset is not None or conf.DEFAULT_TILESET:
+        return message
+    candidates = [name for name, tileset in (await tilesets.all()).items() if await readable(tileset, user)]
+    return structs.replace(message, tileset=candidates[0]) if len(candidates) == 1 else message
+
+
 def tileset_names(message: SubscribeTiles) -> list[str]:
     """The tilesets that a request names, each once. `StreamError` if there are none."""
     names = message.tileset if isinstance(message.tileset, list) else [message.tileset or conf.DEFAULT_TILESET]
     if not names or not all(names):
-        raise StreamError("unknown_tileset", "name a `tileset`: this site has no default one (GEOSTREAM_DEFAULT_TILESET)")
+        raise StreamError(
+            "unknown_tileset", "name a `tileset`: this site has not exactly one, and no default one (GEOSTREAM_DEFAULT_TILESET)"
+        )
     return list(dict.fromkeys(names))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, structs
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
+from streaming.engine.work import WorkQueue
 from streaming.tiles.grid import MAX_ZOOM, Tile, viewport_tiles
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.tilesets import TilesetSettings, tilesets
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from streaming.tiles.live_tileset import LiveTileset
     from streaming.tiles.live_tilesets import LiveTilesets
     from streaming.tiles.tile_renderer import OpenTileset
+    from streaming.tiles.tile_updates import TileUpdate
     from streaming.tiles.tile_viewport import TileViewport
 
 MAX_FEED = 120
@@ -217,9 +220,17 @@ class TileSubscription(Subscription):
         session = self._session
         variant = TileVariant(session.encoding, session.framing, self.id, live.settings.name, self._data_encoding)
         offered = frozenset() if session.encoding.positional else frozenset(self.message.delta or ())
-        viewport = TileViewport(session.outbox, TileEncoder.of(variant), offered, self._on_sent, session.tile_window)
+        encoder = TileEncoder.of(variant)
+        viewport = TileViewport(session.outbox, encoder, offered, self._on_sent, session.tile_window, self.id)
+        viewport.prepare = partial(self._encoded, encoder)
         viewport.on_refused = self._on_refused
         return viewport
+
+    def _encoded(self, encoder: TileEncoder, tile: Tile, update: TileUpdate) -> Awaitable[Any] | None:
+        """Encode a tile in a thread if that takes long."""
+        if not encoder.takes_long(update):
+            return None
+        return self._session.runtime.service(WorkQueue).run(self._session.outbox, encoder.frames, tile, update)
 
     # -- messages ---------------------------------------------------------
 

@@ -122,7 +122,7 @@ class LayerChannel(Channel):
             features, self._following = self._fitting(self._replica.snapshot(seen))
         else:
             features, self._following = [], missed or []
-        self._view = View(self.member.outbox, self._encoder(self._wanted), self._filter, asked.max_rate)
+        self._view = View(self.member.outbox, self._encoder(self._wanted), self._filter, asked.max_rate, min_distance=asked.min_distance)
         self._replica.join(self._view)
         return {
             "features": Raw(b"[%b]" % b",".join(features)),
@@ -166,7 +166,7 @@ class LayerChannel(Channel):
         # Nothing awaits from here on, until the client has its answer.
         deliveries = replica.difference(before, after, wanted.presentation != self._wanted.presentation)
         replica.leave(view)
-        view.reshape(self._encoder(wanted), condition, wanted.request.max_rate)
+        view.reshape(self._encoder(wanted), condition, wanted.request.max_rate, wanted.request.min_distance)
         replica.join(view)
         self._wanted, self._filter = wanted, condition
         self.connection.session.revision += 1

@@ -14,6 +14,7 @@ from django.db import OperationalError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import adelete, apublish
+from streaming.dialects.geo.feature_request import FeatureRequest
 from streaming.engine.runtime import Runtime
 from streaming.features.layer_creation import aensure_layer
 from streaming.features.layers import catalogue
@@ -382,17 +383,17 @@ async def test_a_refused_update_changes_nothing(geo: Connect) -> None:
 async def test_an_update_of_a_subscription_that_ends_meanwhile_is_refused(
     geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def ends(condition: Any, items: Any) -> Any:
+    async def ends(request: Any, message: Any) -> Any:
         session: Any = next(iter(runtime.connections.open.values())).session
-        if "s" in session.subscriptions:
-            session.subscriptions["s"].stop()
-            session.forget("s")
-        return condition
+        session.subscriptions["s"].stop()
+        session.forget("s")
+        return await updated(request, message)
 
     await aensure_layer("l")
     peer = geo()
     await peer.subscribe()
-    monkeypatch.setattr("streaming.dialects.geo.feature_subscription.precompute", ends)
+    updated = FeatureRequest.updated
+    monkeypatch.setattr(FeatureRequest, "updated", ends)
     ack = await peer.ask(type="update_subscription", subscription_id="s", bbox=[0, 0, 1, 1])
     assert (ack["success"], ack["code"]) == (False, "unknown_subscription")
     assert await peer.nothing()

@@ -39,7 +39,6 @@ Geo = Callable[..., GeoPeer]
         ("unknown_tileset", {"tileset": "green"}),
         ("unknown_tileset", {"tileset": []}),
         ("unknown_tileset", {"tileset": ["red", "green"]}),
-        ("unknown_tileset", {"tileset": None}),
         ("bad_request", {"subscription_id": "x" * 201}),
     ],
 )
@@ -51,6 +50,26 @@ async def test_it_is_refused(geo: Geo, red: Path, code: str, asked: dict[str, An
     assert await peer.nothing()
     assert (await subscribe(peer))["success"]
     assert len(await burst(peer)) == 3
+
+
+async def test_without_a_name_the_only_tileset_is_meant(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    peer = geo()
+    ack = await subscribe(peer, tileset=None)
+    assert list(ack["tilesets"]) == ["red"]
+    assert {tile["tileset"] for tile in await burst(peer)} == {"red"}
+
+
+async def test_without_a_name_none_of_two_is_meant(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    await add("other", red)
+    assert (await subscribe(geo(), tileset=None))["code"] == "unknown_tileset"
+
+
+async def test_a_private_tileset_does_not_count_for_who_may_not_read_it(geo: Geo, red: Path) -> None:
+    await add("red", red)
+    await add("secret", red, public=False)
+    assert list((await subscribe(geo(), tileset=None))["tilesets"]) == ["red"]
 
 
 async def test_a_box_of_nan_is_refused(geo: Geo, red: Path) -> None:
