@@ -43,7 +43,9 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All of them."""
-    return []
+    from . import fairness_redis
+
+    return [*fairness_redis.SITUATIONS]
 
 
 def run(share: float) -> Iterator[dict[str, Any]]:
@@ -97,7 +99,7 @@ async def _round_trips(port: int, seconds: float) -> list[float]:
     async with connect(f"ws://127.0.0.1:{port}/ws", max_size=None) as socket:
         end = time.monotonic() + seconds
         while (now := time.monotonic()) < end:
-            await socket.send(json.dumps({"type": "ping"}))
+            await socket.send(json.dumps({"type": "ping", "id": 1}))
             while json.loads(await socket.recv())["type"] != "pong":
                 pass
             trips.append(time.monotonic() - now)

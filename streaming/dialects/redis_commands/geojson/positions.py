@@ -1,0 +1,138 @@
+"""Positions as arrays: read from text, projected, written as text. All of a value's at once, and never many in one go of the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from pyproj import Transformer
+
+from .crs import Crs
+
+Floats = npt.NDArray[np.float64]
+
+PIECE_BYTES, PIECE = 256 * 1024, 8192
+"""Bytes of numbers, and positions, for which the interpreter's lock is held at a time: a millisecond or two."""
+
+_STEPS = 21
+"""Places along each side of a box."""
+
+_decode_floats = msgspec.json.Decoder(list[float]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Positions:
+    """Longitudes (or eastings), latitudes (or northings), and what else there is: heights."""
+
+    def __init__(self, numbers: bytes, widths: bytes) -> None:
+        """From numbers separated by commas, of which so many are one position. `msgspec.DecodeError` if one is out of range."""
+        self._widths = widths
+        self._numbers: list[float] | Floats = _decode_floats(b"[%b]" % numbers) if len(widths) == 1 else _floats(numbers)
+        self._width = widths[0] if widths and widths.count(widths[:1]) == len(widths) else 0
+        """Of all of them; 0 if they differ."""
+
+    def __len__(self) -> int:
+        return len(self._widths)
+
+    @property
+    def first(self) -> tuple[float, float]:
+        """Longitude and latitude of the first."""
+        return float(self._numbers[0]), float(self._numbers[1])
+
+    @cached_property
+    def xs(self) -> Floats:
+        """Longitudes, or eastings."""
+        return self._column(0)
+
+    @cached_property
+    def ys(self) -> Floats:
+        """Latitudes, or northings."""
+        return self._column(1)
+
+    @cached_property
+    def _offsets(self) -> npt.NDArray[np.int64]:
+        ends = np.cumsum(np.frombuffer(self._widths, np.uint8), dtype=np.int64)
+        return np.concatenate((np.zeros(1, np.int64), ends[:-1]))
+
+    def _column(self, number: int) -> Floats:
+        numbers = np.asarray(self._numbers, np.float64)
+        if not len(self):
+            return numbers
+        return np.ascontiguousarray(numbers[number :: self._width] if self._width else numbers[self._offsets + number])
+
+    def written_point(self, x: float, y: float) -> bytes:
+        """The only one, with these coordinates instead."""
+        return _encode([x, y, *self._numbers[2:]])
+
+    def written(self, xs: Floats, ys: Floats, start: int, end: int) -> bytes:
+        """Some of them, with these coordinates instead and with their own heights: `[8.5,47.4],[8.6,47.5]`."""
+        pieces = [self._written(xs, ys, at, min(at + PIECE, end)) for at in range(start, end, PIECE)]
+        return b",".join(pieces) if len(pieces) > 1 else pieces[0]
+
+    def written_each(self, xs: Floats, ys: Floats) -> list[bytes]:
+        """All of them, one by one: `[8.5,47.4]`."""
+        made: list[bytes] = []
+        for start in range(0, len(self), PIECE):
+            made += [b"[%b]" % one for one in self._written(xs, ys, start, min(start + PIECE, len(self)))[1:-1].split(b"],[")]
+        return made
+
+    def _written(self, xs: Floats, ys: Floats, start: int, end: int) -> bytes:
+        if not self._width:
+            return _encode([[x, y, *self._rest(at)] for x, y, at in zip(xs[start:end].tolist(), ys[start:end].tolist(), range(start, end), strict=True)])[1:-1]
+        step = self._width + 1
+        slots: list[Any] = [None] * (step * (end - start))
+        slots[0::step], slots[1::step] = xs[start:end].tolist(), ys[start:end].tolist()
+        for number in range(2, self._width):
+            slots[number::step] = np.asarray(self._numbers)[start * self._width + number : end * self._width : self._width].tolist()
+        return b"[" + _encode(slots)[1:-6].replace(b",null,", b"],[") + b"]"
+
+    def _rest(self, at: int) -> list[float]:
+        start = int(self._offsets[at])
+        return list(map(float, self._numbers[start + 2 : start + self._widths[at]]))
+
+
+def project(transformer: Transformer, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+    """Positions in another CRS, infinite where it cannot express them."""
+    if len(xs) <= PIECE:
+        return transformer.transform(xs, ys)  # type: ignore[no-any-return]
+    pieces = [transformer.transform(xs[at : at + PIECE], ys[at : at + PIECE]) for at in range(0, len(xs), PIECE)]
+    return np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
+
+
+def _floats(text: bytes) -> Floats:
+    if len(text) <= PIECE_BYTES:
+        return np.array(_decode_floats(b"[%b]" % text), np.float64)
+    return np.concatenate([np.array(_decode_floats(b"[%b]" % piece), np.float64) for piece in _pieces(text)])
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(text):
+        comma = text.find(b",", start + PIECE_BYTES)
+        end = len(text) if comma < 0 else comma
+        yield text[start:end]
+        start = end + 1
+
+
+def projected_boxes(crs: Crs, boxes: Sequence[tuple[float, float, float, float]]) -> list[tuple[float, ...] | None]:
+    """The bounds of boxes (degrees) in another CRS, in which their sides may be bent; None where it cannot express one of their sides."""
+    assert crs.transformer is not None
+    left, bottom, right, top = np.array(boxes, np.float64).reshape(-1, 4).T
+    across = left > right
+    right = np.where(across, right + 360.0, right)
+    share = np.linspace(0.0, 1.0, _STEPS)
+    along = left[:, None] + (right - left)[:, None] * share
+    along[:, 1], along[:, 2] = np.where(across, 180.0, along[:, 1]), np.where(across, -180.0, along[:, 2])  # perhaps the ends of the world
+    up = bottom[:, None] + (top - bottom)[:, None] * share
+    sides = [(along, bottom[:, None]), (along, top[:, None]), (left[:, None], up), (right[:, None], up)]
+    around_x = np.concatenate([np.broadcast_to(x, along.shape) for x, _ in sides], axis=1)
+    around_y = np.concatenate([np.broadcast_to(y, along.shape) for _, y in sides], axis=1)
+    xs, ys = (each.reshape(around_x.shape) for each in project(crs.transformer, around_x.ravel(), around_y.ravel()))
+    bounds = np.stack([xs.min(axis=1), ys.min(axis=1), xs.max(axis=1), ys.max(axis=1)], axis=1)
+    if crs.geographic:  # as it was: its left is greater than its right
+        bounds[across, 0], bounds[across, 2] = xs[across, 2 * _STEPS : 3 * _STEPS].min(axis=1), xs[across, 3 * _STEPS :].max(axis=1) - 360.0
+    return [tuple(box.tolist()) if finite else None for box, finite in zip(bounds, np.isfinite(bounds).all(axis=1), strict=True)]
