@@ -231,7 +231,12 @@ async def trimmed(server: Server, seconds: float) -> dict[str, Any]:
 async def long_line(server: Server, seconds: float) -> dict[str, Any]:
     """A line, and four clients that see it differently."""
     corner = f"BBOX {WEST} {SOUTH} {WEST + 0.001} {SOUTH + 0.001}"
-    commands = [["PROJECTION epsg:3857"], ["PROJECTION epsg:2056"], [corner], ["PROJECTION epsg:3857", "BBOX 600000 5600000 600010 5600010"]]
+    commands = [
+        ["PROJECTION epsg:3857"],
+        ["PROJECTION epsg:2056"],
+        [corner],
+        ["PROJECTION epsg:3857", "BBOX 600000 5600000 600010 5600010"],
+    ]
     clients = await connect(server, [[*each, f"SUB {CHANNEL}"] for each in commands])
     return await _published(commands[:2], json.dumps(line(LINE)).encode(), server, seconds) | _closed(clients)
 

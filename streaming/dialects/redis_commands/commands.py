@@ -26,7 +26,6 @@ from .delivery.subscribers import Subscriber
 from .envelopes import envelope, error, notice, pong
 from .geojson.client_filters import ClientFilters
 from .geojson.crs import Crs
-from .geojson.values import BadValue, Value
 from .grammar import (
     COMMANDS,
     VERSION,
@@ -179,14 +178,12 @@ class RedisCommands:
         if not await self.service.readable_by(command.name, self):
             raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
         if command.field is not None:
-            text = await self.service.field(command.name, command.field)
-            content = None if text is None else _content(text, filters.whole)
+            content = await self.service.field(command.name, command.field, filters, self)
             self.send(envelope(source, content or b"null", command.client_reference))
             return
         some = False
-        async for page in self.service.values(command.name, filters):
-            contents = [content for text in page if (content := _content(text, filters.content, filters.passes)) is not None]
-            some = some or bool(contents)
+        async for contents in self.service.values(command.name, filters, self):
+            some = True
             self.send(*(envelope(source, content, command.client_reference) for content in contents))
             if not await self._has_room():
                 return
@@ -226,7 +223,10 @@ class RedisCommands:
         self.subscriber.filters_changed()
 
     def _hello(self, command: Hello) -> None:
-        self.wants_errors, self.wants_acks, self.filters.trim = command.errors, command.acks, command.trim
+        self.wants_errors, self.wants_acks = command.errors, command.acks
+        if self.filters.trim != command.trim:
+            self.filters.trim = command.trim
+            self.subscriber.filters_changed()
         limits = {
             "command_bytes": conf.REDIS_COMMAND_BYTES,
             "subscriptions": conf.REDIS_SUBSCRIPTIONS,
@@ -239,12 +239,3 @@ class RedisCommands:
 def _command_error(refused: StreamError, reference: str | None) -> CommandError:
     message = NO_CRS if refused.code == "invalid_crs" else refused.message  # which repeats what the client sent
     return CommandError(_CODES.get(refused.code, "arguments"), message, reference, quiet=refused.code in _QUIET)
-
-
-def _content(text: bytes, encoded: Callable[[Value], bytes], passes: Callable[[Value], bool] = lambda value: True) -> bytes | None:
-    """A stored value as the client sees it; None if it is no JSON, or outside the box."""
-    try:
-        value = Value(text)
-    except BadValue:
-        return None
-    return encoded(value) if passes(value) else None

@@ -7,7 +7,7 @@ it were not there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.bus import Bus
@@ -15,14 +15,17 @@ from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
+from streaming.engine.work import WorkQueue
 from streaming.redis_data.hashes import HashReader, commands_url
 from streaming.redis_data.names import readable_names
 
+from .answers import Answers
 from .delivery.channels import ChannelSubscriptions
+from .delivery.dispatcher import Dispatcher
 from .delivery.layers import LayerSubscriptions
 from .delivery.policies import slow_client_policies
 from .delivery.subscribers import Subscriber
-from .geojson.client_filters import ClientFilters
+from .geojson.client_filters import ClientFilters, Sight
 from .geojson.crs import CrsCatalogue
 from .layer_reader import LayerReader
 from .permissions import UserPermissions
@@ -56,7 +59,9 @@ class RedisCommandsService(Service):
         self._bus = Bus(commands_url())
         self._hash_reader = HashReader()
         self._layer_reader = LayerReader(runtime.hub)
-        self.channels = ChannelSubscriptions(self._bus, readable_names(conf.REDIS_READABLE))
+        self._answers = Answers(self._hash_reader, self._layer_reader, runtime.service(WorkQueue))
+        self.dispatcher = Dispatcher(runtime.service(WorkQueue))
+        self.channels = ChannelSubscriptions(self._bus, readable_names(conf.REDIS_READABLE), self.dispatcher)
         self.layers = LayerSubscriptions(runtime.hub, self.channels)
 
     async def start(self) -> None:
@@ -66,6 +71,7 @@ class RedisCommandsService(Service):
     async def stop(self) -> None:
         """End the connections to Redis."""
         self.layers.stop()
+        self.dispatcher.stop()
         await self._bus.stop()
         await self._hash_reader.close()
 
@@ -73,11 +79,12 @@ class RedisCommandsService(Service):
         """Messages of channels, and what became of them."""
         channels = self.channels
         yield "geostream_redis_messages_total", (), channels.received
-        yield "geostream_redis_bad_total", (), channels.bad
+        yield "geostream_redis_bad_total", (), self.dispatcher.bad
         yield "geostream_redis_deliveries_total", (), channels.total("delivered")
         yield "geostream_redis_dropped_total", (), channels.total("dropped")
-        yield "geostream_redis_conflated_total", (), channels.total("conflated")
-        yield "geostream_redis_capped_total", (), self._hash_reader.truncated + self._layer_reader.truncated
+        yield "geostream_redis_overrun_total", (), self.dispatcher.lanes.dropped
+        yield "geostream_redis_conflated_total", (), channels.total("conflated") + self.dispatcher.lanes.replaced
+        yield "geostream_redis_capped_total", (), self._hash_reader.truncated + self._answers.capped
 
     # -- reading -----------------------------------------------------------
 
@@ -88,17 +95,16 @@ class RedisCommandsService(Service):
         await client.permissions.load()
         return self.channels.allows(client.subscriber, name)
 
-    async def field(self, name: str, field: str) -> bytes | None:
-        """One value of a hash, or one feature of a layer."""
-        if await self._layer_reader.has(name):
-            return await self._layer_reader.feature(name, field)
-        return await self._hash_reader.field(name, field)
+    async def field(self, name: str, field: str, filters: ClientFilters | None = None, owner: Hashable = None) -> bytes | None:
+        """One value of a hash, or one feature of a layer, in the projection of these filters; None if it is not there."""
+        return await self._answers.one(name, field, Sight() if filters is None else filters.sight, owner)
 
-    async def values(self, name: str, filters: ClientFilters | None = None) -> AsyncIterator[list[bytes]]:
-        """The values of a hash, or the features of a layer, some at a time. Features that the filters keep out need not be among them."""
-        pages = self._layer_reader.features(name, filters) if await self._layer_reader.has(name) else self._hash_reader.values(name)
-        async for page in pages:
-            yield page
+    def values(self, name: str, filters: ClientFilters | None = None, owner: Hashable = None) -> AsyncIterator[list[bytes]]:
+        """The values of a hash, or the features of a layer, as these filters show them, some at a time.
+
+        `owner` is who waits for them: the work for one owner is done in order, and in turn with that for others.
+        """
+        return self._answers.all(name, Sight() if filters is None else filters.sight, owner)
 
     # -- subscriptions -----------------------------------------------------
 

@@ -382,7 +382,7 @@ async def read_half(peer: RedisPeer, *more: str) -> None:
     for command in ("GET pub:large", *more):
         await peer.send_text(command)
     async with asyncio.timeout(10):
-        while peer.connection.outbox.bytes < 2_000_000:
+        while peer.connection.outbox.bytes < 1_000_000:
             await asyncio.sleep(0.01)
 
 

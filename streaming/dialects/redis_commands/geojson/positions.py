@@ -82,7 +82,12 @@ class Positions:
 
     def _written(self, xs: Floats, ys: Floats, start: int, end: int) -> bytes:
         if not self._width:
-            return _encode([[x, y, *self._rest(at)] for x, y, at in zip(xs[start:end].tolist(), ys[start:end].tolist(), range(start, end), strict=True)])[1:-1]
+            return _encode(
+                [
+                    [x, y, *self._rest(at)]
+                    for x, y, at in zip(xs[start:end].tolist(), ys[start:end].tolist(), range(start, end), strict=True)
+                ]
+            )[1:-1]
         step = self._width + 1
         slots: list[Any] = [None] * (step * (end - start))
         slots[0::step], slots[1::step] = xs[start:end].tolist(), ys[start:end].tolist()

@@ -103,7 +103,9 @@ class Shape:
         return self._geometry.frame(boxes)
 
     def _count(self, unknown: bool) -> None:
-        self.count = len(self.parts[0].coordinates.widths) if len(self.parts) == 1 else sum(len(one.coordinates.widths) for one in self.parts)
+        self.count = (
+            len(self.parts[0].coordinates.widths) if len(self.parts) == 1 else sum(len(one.coordinates.widths) for one in self.parts)
+        )
         self.passes_always = unknown or not self.count
 
 

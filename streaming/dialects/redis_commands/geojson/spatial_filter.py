@@ -48,9 +48,7 @@ class Area:
 
     def contains_any(self, xs: Floats, ys: Floats) -> bool:
         """Whether one of the positions is in it."""
-        return any(
-            bool(((xs >= left) & (xs <= right) & (ys >= bottom) & (ys <= top)).any()) for left, bottom, right, top in self.boxes
-        )
+        return any(bool(((xs >= left) & (xs <= right) & (ys >= bottom) & (ys <= top)).any()) for left, bottom, right, top in self.boxes)
 
 
 def area_of(box: Box, crs: Crs) -> Area:

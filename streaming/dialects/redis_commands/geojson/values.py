@@ -95,10 +95,10 @@ class Value:
             made = self._contents[key] = self._write(crs, kept)
         return made
 
-    def forget(self, crs: Crs) -> None:
-        """Let go of what was made for a CRS."""
-        self._places.pop(crs.code, None)
-        self._contents = {key: content for key, content in self._contents.items() if key[0] != crs.code}
+    def forget(self) -> None:
+        """Let go of what was made for clients: it is large."""
+        self._places.clear()
+        self._contents.clear()
 
     def _texts_of_features(self) -> list[Raw] | list[bytes]:
         if self._type == "FeatureCollection":
