@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -142,8 +143,9 @@ class RedisCommands:
                 self.send(pong())
             case Bare():
                 self.service.clear(self)
-                self.filters.clear()
-                self.subscriber.filters_changed()
+                changed = copy(self.filters)
+                changed.clear()
+                self._see(changed)
             case Bbox():
                 await self._bbox(command)
             case Projection():
@@ -209,17 +211,27 @@ class RedisCommands:
         return await self.service.crs.find(text)
 
     async def _bbox(self, command: Bbox) -> None:
+        crs = None if command.crs is None else await self._crs(command.crs)
+        changed = copy(self.filters)
         if command.box is None:
-            self.filters.clear_box()
+            changed.clear_box()
         else:
-            self.filters.set_box(command.box, None if command.crs is None else await self._crs(command.crs))
-        self.subscriber.filters_changed()
+            changed.set_box(command.box, crs)
+        self._see(changed)
 
     async def _projection(self, command: Projection) -> None:
-        if command.off:
-            self.filters.clear_projection()
+        crs = None if command.off else await self._crs(command.crs)
+        changed = copy(self.filters)
+        if crs is None:
+            changed.clear_projection()
         else:
-            self.filters.set_projection(await self._crs(command.crs))
+            changed.set_projection(crs)
+        self._see(changed)
+
+    def _see(self, changed: ClientFilters) -> None:
+        """See values with these filters from now on. `StreamError` if too many different ones are in use."""
+        self.service.in_use.change(self.filters.sight, changed.sight)
+        self.filters = self.subscriber.filters = changed
         self.subscriber.filters_changed()
 
     def _hello(self, command: Hello) -> None:

@@ -29,6 +29,7 @@ from .geojson.client_filters import ClientFilters, Sight
 from .geojson.crs import CrsCatalogue
 from .layer_reader import LayerReader
 from .permissions import UserPermissions
+from .sights_in_use import SightsInUse
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -56,6 +57,7 @@ class RedisCommandsService(Service):
         super().__init__(runtime)
         slow_client_policies(conf.REDIS_SLOW)
         self.crs = CrsCatalogue()
+        self.in_use = SightsInUse()
         self._bus = Bus(commands_url())
         self._hash_reader = HashReader()
         self._layer_reader = LayerReader(runtime.hub)
@@ -140,5 +142,6 @@ class RedisCommandsService(Service):
     def remove(self, client: Client) -> None:
         """Forget a client that is gone."""
         client.permissions.stop()
+        self.in_use.change(client.subscriber.filters.sight, Sight())
         self.layers.clear(client.subscriber)
         self.channels.remove(client.subscriber)

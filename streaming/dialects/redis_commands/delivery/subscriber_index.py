@@ -14,7 +14,7 @@ from streaming.core.index import BoxIndex
 
 from ..geojson.client_filters import Sight
 from ..geojson.crs import Crs
-from ..geojson.spatial_filter import PlaceOfPoint, Places
+from ..geojson.spatial_filter import PlaceOfFew, Places
 from ..geojson.values import Value
 from .subscribers import Subscriber
 
@@ -115,7 +115,7 @@ class SubscriberIndex:
             del self._boxes[code]
 
 
-def _bounds(places: Places | PlaceOfPoint) -> list[Box]:
+def _bounds(places: Places | PlaceOfFew) -> list[Box]:
     bounds = places.bounds()
     if isinstance(bounds, list):
         return bounds

@@ -17,20 +17,28 @@ from .shapes import GEOMETRIES, Members, Shape, decode_members, encode_members, 
 _decode_all = msgspec.json.Decoder(list[Members]).decode
 AT_ONCE = 1000
 """Features that are decoded together."""
-_NULL = Raw(b"null")
+_NULL_TEXT = b"null"
 
 
 class Frame:
     """The text of a feature without its positions and bounding boxes."""
 
-    __slots__ = ("boxes", "pieces", "without_geometry")
+    __slots__ = ("_members", "boxes", "pieces")
 
-    def __init__(self, pieces: list[bytes], boxes: list[Raw], without_geometry: bytes) -> None:
+    def __init__(self, pieces: list[bytes], boxes: list[Raw], members: Members | None = None) -> None:
         self.pieces = pieces
         """What stands around the runs of positions."""
         self.boxes = boxes
-        self.without_geometry = without_geometry
+        self._members = members
+
+    @property
+    def without_geometry(self) -> bytes:
         """The whole text, if the geometry has no place in the CRS."""
+        if self._members is None:
+            return _NULL_TEXT
+        without = {**self._members, "geometry": Raw(_NULL_TEXT)}
+        without.pop("bbox", None)
+        return encode_members(without)
 
 
 class Features:
@@ -42,6 +50,8 @@ class Features:
         self._kinds = [None if members is None else type_of(members) for members in self._members]
         self.shapes = [_shape(text, members, kind) for text, members, kind in zip(texts, self._members, self._kinds, strict=True)]
         self.positions = self._positions()
+        self.one_passes_always = any([shape.passes_always for shape in self.shapes])
+        """Whether there is one that no box keeps out."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,28 +80,25 @@ class Features:
             return self._read_positions()
 
     def _read_positions(self) -> Positions:
-        parts = [part.coordinates for shape in self.shapes for part in shape.parts]
+        shapes = self.shapes
+        parts = [part.coordinates for shape in shapes for part in shape.parts]
         if len(parts) == 1:
             return Positions(parts[0].numbers, parts[0].widths)
         numbers = [part.numbers for part in parts if part.widths]
         return Positions(b",".join(numbers), b"".join([part.widths for part in parts]))
 
     def _frame(self, index: int) -> Frame | None:
-        shape, members = self.shapes[index], self._members[index]
+        shape, members, kind = self.shapes[index], self._members[index], self._kinds[index]
         boxes: list[Raw] = []
-        if members is None or self._kinds[index] in GEOMETRIES:
-            if shape.is_null:
-                return None
-            return Frame([] if shape.invalid else bytes(shape.frame(boxes)).split(RUN), boxes, b"null")
-        if self._kinds[index] != "Feature" or (shape.is_null and "bbox" not in members):
-            return None
-        without = {**members, "geometry": _NULL}
-        without.pop("bbox", None)
-        nothing = encode_members(without)
+        if members is not None and kind == "Feature":
+            if shape.invalid:
+                return Frame([], boxes, members)
+            if not shape.is_null:
+                return Frame(bytes(framed({**members, "geometry": shape.frame(boxes)}, boxes)).split(RUN), boxes, members)
+            return Frame([bytes(framed({**members}, boxes))], boxes, members) if "bbox" in members else None
         if shape.invalid:
-            return Frame([], boxes, nothing)
-        written = members if shape.is_null else {**members, "geometry": shape.frame(boxes)}
-        return Frame(bytes(framed({**written}, boxes)).split(RUN), boxes, nothing)
+            return Frame([], boxes)
+        return None if shape.is_null else Frame(bytes(shape.frame(boxes)).split(RUN), boxes)
 
 
 def _members(texts: Sequence[Raw | bytes]) -> list[Members | None]:

@@ -15,6 +15,7 @@ from .crs import Crs
 
 Floats = npt.NDArray[np.float64]
 
+FEW = 64
 PIECE_BYTES, PIECE = 256 * 1024, 8192
 """Bytes of numbers, and positions, for which the interpreter's lock is held at a time: a millisecond or two."""
 
@@ -31,7 +32,7 @@ class Positions:
     def __init__(self, numbers: bytes, widths: bytes) -> None:
         """From numbers separated by commas, of which so many are one position. `msgspec.DecodeError` if one is out of range."""
         self._widths = widths
-        self._numbers: list[float] | Floats = _decode_floats(b"[%b]" % numbers) if len(widths) == 1 else _floats(numbers)
+        self._numbers: list[float] | Floats = _decode_floats(b"[%b]" % numbers) if len(widths) <= FEW else _floats(numbers)
         self._width = widths[0] if widths and widths.count(widths[:1]) == len(widths) else 0
         """Of all of them; 0 if they differ."""
 
@@ -39,9 +40,14 @@ class Positions:
         return len(self._widths)
 
     @property
-    def first(self) -> tuple[float, float]:
-        """Longitude and latitude of the first."""
-        return float(self._numbers[0]), float(self._numbers[1])
+    def few(self) -> bool:
+        """Whether there are so few, and so alike, that lists are faster than arrays."""
+        return 0 < len(self) <= FEW and self._width > 0
+
+    def lists(self) -> tuple[list[float], list[float]]:
+        """Longitudes and latitudes of few."""
+        assert isinstance(self._numbers, list)
+        return self._numbers[0 :: self._width], self._numbers[1 :: self._width]
 
     @cached_property
     def xs(self) -> Floats:
@@ -64,9 +70,12 @@ class Positions:
             return numbers
         return np.ascontiguousarray(numbers[number :: self._width] if self._width else numbers[self._offsets + number])
 
-    def written_point(self, x: float, y: float) -> bytes:
-        """The only one, with these coordinates instead."""
-        return _encode([x, y, *self._numbers[2:]])
+    def written_few(self, xs: list[float], ys: list[float], start: int, end: int) -> bytes:
+        """Some of few, as `written`."""
+        numbers, width = self._numbers, self._width
+        if width == 2:
+            return _encode([*zip(xs[start:end], ys[start:end], strict=True)])[1:-1]
+        return _encode([[xs[at], ys[at], *numbers[at * width + 2 : (at + 1) * width]] for at in range(start, end)])[1:-1]
 
     def written(self, xs: Floats, ys: Floats, start: int, end: int) -> bytes:
         """Some of them, with these coordinates instead and with their own heights: `[8.5,47.4],[8.6,47.5]`."""

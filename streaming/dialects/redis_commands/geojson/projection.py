@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
-from math import isfinite
 
 import msgspec
 import numpy as np
@@ -18,7 +17,7 @@ from .crs import Crs
 from .features import Features, Frame
 from .positions import Floats, projected_boxes
 from .shapes import BBOX
-from .spatial_filter import Places
+from .spatial_filter import PlaceOfFew, Places
 
 _decode_numbers = msgspec.json.Decoder(list[float]).decode
 _encode = msgspec.json.Encoder().encode
@@ -46,21 +45,27 @@ def projected_texts(features: Features, places: Places, crs: Crs) -> list[Raw | 
     return made
 
 
-def projected_point(features: Features, x: float, y: float, crs: Crs) -> bytes | Raw:
-    """The same of one point."""
-    frame = features.frames[0]
+def projected_few(features: Features, places: PlaceOfFew, crs: Crs) -> bytes | Raw:
+    """The same of one feature with few positions."""
+    frame, shape = features.frames[0], features.shapes[0]
     if frame is None:
         return features.texts[0]
-    if not (isfinite(x) and isfinite(y)):
+    if places.box is None:
         return frame.without_geometry
-    position = features.positions.written_point(x, y)
-    text = _interleaved(frame.pieces, [position])
+    positions, xs, ys = features.positions, places.xs, places.ys
+    if len(frame.pieces) == 2:
+        before, after = frame.pieces
+        text = b"%b%b%b" % (before, positions.written_few(xs, ys, 0, len(xs)), after)
+    else:
+        counts = [*shape.runs()]
+        runs = [positions.written_few(xs, ys, end - count, end) for count, end in zip(counts, accumulate(counts), strict=True)]
+        text = _interleaved(frame.pieces, runs)
     return _Boxes([frame], crs).put(frame, text) if frame.boxes else text
 
 
 def with_projected_bbox(text: bytes, boxes: list[Raw], crs: Crs) -> bytes:
     """The text of an object whose bounding box stands as `BBOX` in it."""
-    frame = Frame([], boxes, b"")
+    frame = Frame([], boxes)
     return _Boxes([frame], crs).put(frame, text) if boxes else text
 
 

@@ -77,7 +77,7 @@ class Places:
 
     def __init__(self, features: Features, crs: Crs) -> None:
         self._features = features
-        self._drawn: dict[int, list[BaseGeometry] | None] = {}
+        self._drawn: dict[int, list[BaseGeometry]] = {}
         """By index: geometries of shapely, once they are made."""
         self.xs, self.ys = features.positions.xs, features.positions.ys
         transformer = crs.transformer
@@ -123,38 +123,66 @@ class Places:
                 yield index
 
     def _touches_exactly(self, index: int, area: Area) -> bool:
-        """Making geometries of shapely costs more than looking at all positions, but only once: it is worth it from the second area on."""
         span = slice(self._features.starts[index], self._features.starts[index + 1])
         xs, ys = self.xs[span], self.ys[span]
-        if index not in self._drawn:
-            self._drawn[index] = None
-            if area.contains_any(xs, ys):
-                return True
-        drawn = self._drawn[index]
-        if not drawn:
-            drawn = self._drawn[index] = draw(self._features.shapes[index].parts, xs, ys)
-        try:
-            return any(_box_geometry(box).intersects(one) for box in area.boxes for one in drawn)
-        except GEOSException:  # Beyond what GEOS can compute with; its bounds do intersect.
+        if area.contains_any(xs, ys):
             return True
+        drawn = self._drawn.get(index)
+        if drawn is None:
+            drawn = self._drawn[index] = draw(self._features.shapes[index].parts, xs, ys)
+        return _intersect(area, drawn)
 
 
-class PlaceOfPoint:
-    """The same for a value that is one point, as most are: without arrays, which take longer to make than to use."""
+class PlaceOfFew:
+    """The same for a value that is one feature with few positions, as most are: without arrays, which take longer to make than to use."""
 
-    def __init__(self, x: float, y: float, crs: Crs) -> None:
+    def __init__(self, features: Features, crs: Crs) -> None:
+        self._features = features
+        self._drawn: list[BaseGeometry] | None = None
+        self.xs, self.ys = features.positions.lists()
         transformer = crs.transformer
-        self.x, self.y = (x, y) if transformer is None else transformer.transform(x, y)
-        self._placed = isfinite(self.x) and isfinite(self.y)
+        if transformer is not None and len(self.xs) == 1:
+            x, y = transformer.transform(self.xs[0], self.ys[0])
+            self.xs, self.ys = [x], [y]
+        elif transformer is not None:
+            self.xs, self.ys = transformer.transform(self.xs, self.ys)
+        self.box = _bounds(self.xs, self.ys)
+        """None if the CRS cannot express one of the positions."""
 
     def bounds(self) -> list[Box]:
-        """Its place, if the CRS can express it."""
-        return [(self.x, self.y, self.x, self.y)] if self._placed else []
+        """Its bounds, if it has some."""
+        return [] if self.box is None else [self.box]
 
     def touches(self, area: Area) -> bool:
-        """Whether it is in the area."""
-        return self._placed and area.contains((self.x, self.y, self.x, self.y))
+        """Whether it is in the area, if only with its edge."""
+        if self.box is None:
+            return False
+        return area.contains(self.box) or (len(self.xs) > 1 and area.may_intersect(self.box) and self._touches_exactly(area))
 
     def touching(self, area: Area) -> Iterator[int]:
         """Itself, if it is in the area."""
         return iter((0,) if self.touches(area) else ())
+
+    def _touches_exactly(self, area: Area) -> bool:
+        for left, bottom, right, top in area.boxes:
+            if any([left <= x <= right and bottom <= y <= top for x, y in zip(self.xs, self.ys, strict=True)]):
+                return True
+        if self._drawn is None:
+            self._drawn = draw(self._features.shapes[0].parts, np.array(self.xs), np.array(self.ys))
+        return _intersect(area, self._drawn)
+
+
+def _bounds(xs: list[float], ys: list[float]) -> Box | None:
+    if len(xs) == 1:
+        x, y = xs[0], ys[0]
+        return (x, y, x, y) if isfinite(x) and isfinite(y) else None
+    if not all(map(isfinite, xs)) or not all(map(isfinite, ys)):
+        return None
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _intersect(area: Area, drawn: list[BaseGeometry]) -> bool:
+    try:
+        return any(_box_geometry(box).intersects(one) for box in area.boxes for one in drawn)
+    except GEOSException:  # Beyond what GEOS can compute with; its bounds do intersect.
+        return True

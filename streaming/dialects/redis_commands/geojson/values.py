@@ -7,7 +7,6 @@ many clients there are. What is not projected is sent byte for byte as it came. 
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import compress
 
 import msgspec
@@ -15,13 +14,14 @@ import numpy as np
 from msgspec import Raw
 
 from streaming.core.json_depth import exceeds_depth
+from streaming.engine.conf import conf
 
 from .crs import WGS84, Crs
 from .features import Features
 from .half_characters import without_half_characters
-from .projection import projected_point, projected_texts, with_projected_bbox
+from .projection import projected_few, projected_texts, with_projected_bbox
 from .shapes import GEOMETRIES, Members, decode_members, encode_members, framed, type_of
-from .spatial_filter import Area, PlaceOfPoint, Places
+from .spatial_filter import Area, PlaceOfFew, Places
 
 MAX_DEPTH = 126
 """Levels of arrays and objects: what all peers read. More is bad data."""
@@ -43,6 +43,8 @@ class Value:
 
     def __init__(self, text: bytes) -> None:
         """Raises BadValue."""
+        if len(text) > conf.REDIS_VALUE_BYTES:
+            raise BadValue(f"a value has at most {conf.REDIS_VALUE_BYTES} bytes")
         self.text, self.left_out = text, 0
         """Features that are left out of a collection, because they have half a character, which is no text."""
         try:
@@ -55,13 +57,16 @@ class Value:
         self.members = _members(self.text)
         self._type = None if self.members is None else type_of(self.members)
         self._features = self._texts_of_features()
-        self._places: dict[int, Places | PlaceOfPoint] = {}
+        self._taken_apart: Features | None = None
+        self._places: dict[int, Places | PlaceOfFew] = {}
         self._contents: dict[tuple[int, bytes | None], bytes] = {}
 
-    @cached_property
+    @property
     def features(self) -> Features:
         """One of each feature, or the one geometry it is; none of what is not GeoJSON."""
-        return Features(self._features)
+        if self._taken_apart is None:
+            self._taken_apart = Features(self._features)
+        return self._taken_apart
 
     @property
     def invalid(self) -> bool:
@@ -71,9 +76,9 @@ class Value:
     @property
     def passes_always(self) -> bool:
         """Whether no box keeps it out."""
-        return not self._features or any(shape.passes_always for shape in self.features.shapes)
+        return not self._features or self.features.one_passes_always
 
-    def places(self, crs: Crs) -> Places | PlaceOfPoint:
+    def places(self, crs: Crs) -> Places | PlaceOfFew:
         """Where it is in a CRS; made once."""
         made = self._places.get(crs.code)
         if made is None:
@@ -111,10 +116,10 @@ class Value:
             self._type = None
         return [] if self._type is None else [self.text]
 
-    def _find_places(self, crs: Crs) -> Places | PlaceOfPoint:
+    def _find_places(self, crs: Crs) -> Places | PlaceOfFew:
         features = self.features
-        if len(features) == 1 and features.shapes[0].count == 1 and not features.shapes[0].passes_always:
-            return PlaceOfPoint(*features.positions.first, crs)
+        if len(features) == 1 and features.positions.few and not features.shapes[0].passes_always:
+            return PlaceOfFew(features, crs)
         return Places(features, crs)
 
     def _kept(self, area: Area) -> np.ndarray | None:
@@ -137,8 +142,8 @@ class Value:
         if crs is WGS84 or not self._features:
             return list(self._features)
         places = self.places(crs)
-        if isinstance(places, PlaceOfPoint):
-            return [projected_point(self.features, places.x, places.y, crs)]
+        if isinstance(places, PlaceOfFew):
+            return [projected_few(self.features, places, crs)]
         return projected_texts(self.features, places, crs)
 
     def _around(self, crs: Crs) -> bytes:
