@@ -56,7 +56,7 @@ class Inbox:
                 except GeneratorExit:
                     work.close()
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001 (whatever it is, it is the handler's)
                     awaited = work.throw(error)
                 else:
                     awaited = work.send(sent)

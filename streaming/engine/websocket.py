@@ -68,7 +68,6 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         await send(accept)
         raw = scope.get("extensions", {}).get(RAW_EXTENSION)
         self._open(RawSender(raw) if raw is not None else AsgiSender(send))
-        self._leaving: asyncio.TimerHandle | None = None
         inbox = Inbox(receive, self._left)
         try:
             await self._read(inbox)
@@ -105,6 +104,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
     # -- the socket --------------------------------------------------------
 
     def _open(self, sender: AnySender) -> None:
+        self._leaving: asyncio.TimerHandle | None = None
         self._pinged_at: float | None = None
         self._ping_seconds, self._ping_timeout, self._idle_seconds = conf.PING_SECONDS, conf.PING_TIMEOUT_SECONDS, conf.IDLE_SECONDS
         super()._open(sender)

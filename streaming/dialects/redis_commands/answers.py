@@ -10,11 +10,9 @@ from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 
 from streaming.engine.conf import conf
 from streaming.engine.work import WorkQueue
-from streaming.redis_data.hashes import HashReader
 
 from .geojson.client_filters import Sight
 from .geojson.values import BadValue, Value
-from .layer_reader import LayerReader
 
 PIECE_BYTES = 64 * 1024
 """Values that are prepared in one go: a few milliseconds. One value may be larger."""
@@ -24,28 +22,21 @@ _AS_IT_IS = Sight()
 
 
 class Answers:
-    """Reads hashes and layers."""
+    """Prepares what is read, for the client that waits for it."""
 
-    def __init__(self, hashes: HashReader, layers: LayerReader, work: WorkQueue) -> None:
+    def __init__(self, work: WorkQueue) -> None:
         self.capped = 0
-        """How often a layer had more to see than is sent."""
-        self._hashes = hashes
-        self._layers = layers
+        """How often there was more to see than is sent."""
         self._work = work
 
-    async def one(self, name: str, field: str, sight: Sight, owner: Hashable) -> bytes | None:
-        """One value of a hash, or one feature of a layer, whether in the box or not; None if it is not there, or no JSON."""
-        reader = self._layers.feature if await self._layers.has(name) else self._hashes.field
-        text = await reader(name, field)
-        if text is None:
-            return None
-        found = await self._prepared([text], Sight(sight.crs), owner)
+    async def one(self, text: bytes | None, sight: Sight, owner: Hashable) -> bytes | None:
+        """One value, whether in the box or not; None if it is not there, or no JSON."""
+        found = [] if text is None else await self._prepared([text], Sight(sight.crs), owner)
         return found[0] if found else None
 
-    async def all(self, name: str, sight: Sight, owner: Hashable) -> AsyncIterator[list[bytes]]:
-        """All that the client sees, some at a time; of a layer no more than `GEOSTREAM_REDIS_VALUES`."""
+    async def all(self, pages: AsyncIterator[list[bytes]], sight: Sight, owner: Hashable) -> AsyncIterator[list[bytes]]:
+        """All values that the client sees, some at a time, but no more than `GEOSTREAM_REDIS_VALUES`. `owner` is who waits for them."""
         room = int(conf.REDIS_VALUES)
-        pages = self._layers.features(name, sight.area) if await self._layers.has(name) else self._hashes.values(name)
         async for page in pages:
             for piece in _pieces(page):
                 found = await self._prepared(piece, sight, owner)

@@ -7,7 +7,7 @@ it were not there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.bus import Bus
@@ -44,6 +44,8 @@ class Client(Protocol):
     subscriber: Subscriber
     permissions: UserPermissions
 
+    def __hash__(self) -> int: ...
+
     @property
     def user(self) -> Any:
         """The Django user, or `AnonymousUser`."""
@@ -61,7 +63,7 @@ class RedisCommandsService(Service):
         self._bus = Bus(commands_url())
         self._hash_reader = HashReader()
         self._layer_reader = LayerReader(runtime.hub)
-        self._answers = Answers(self._hash_reader, self._layer_reader, runtime.service(WorkQueue))
+        self._answers = Answers(runtime.service(WorkQueue))
         self.dispatcher = Dispatcher(runtime.service(WorkQueue))
         self.channels = ChannelSubscriptions(self._bus, readable_names(conf.REDIS_READABLE), self.dispatcher)
         self.layers = LayerSubscriptions(runtime.hub, self.channels)
@@ -92,21 +94,29 @@ class RedisCommandsService(Service):
 
     async def readable_by(self, name: str, client: Client) -> bool:
         """Whether a client may read a name."""
-        if await self._layer_reader.has(name):
-            return await self._layer_reader.readable_by(name, client.user)
+        if await self._is_layer(name, client):
+            return True
         await client.permissions.load()
         return self.channels.allows(client.subscriber, name)
 
-    async def field(self, name: str, field: str, filters: ClientFilters | None = None, owner: Hashable = None) -> bytes | None:
+    async def field(self, name: str, field: str, filters: ClientFilters | None = None, client: Client | None = None) -> bytes | None:
         """One value of a hash, or one feature of a layer, in the projection of these filters; None if it is not there."""
-        return await self._answers.one(name, field, Sight() if filters is None else filters.sight, owner)
+        reader = self._layer_reader.feature if await self._is_layer(name, client) else self._hash_reader.field
+        return await self._answers.one(await reader(name, field), Sight() if filters is None else filters.sight, client)
 
-    def values(self, name: str, filters: ClientFilters | None = None, owner: Hashable = None) -> AsyncIterator[list[bytes]]:
-        """The values of a hash, or the features of a layer, as these filters show them, some at a time.
+    async def values(self, name: str, filters: ClientFilters | None = None, client: Client | None = None) -> AsyncIterator[list[bytes]]:
+        """The values of a hash, or the features of a layer, as these filters show them, some at a time."""
+        sight = Sight() if filters is None else filters.sight
+        layer = await self._is_layer(name, client)
+        pages = self._layer_reader.features(name, sight.area) if layer else self._hash_reader.values(name)
+        async for contents in self._answers.all(pages, sight, client):
+            yield contents
 
-        `owner` is who waits for them: the work for one owner is done in order, and in turn with that for others.
-        """
-        return self._answers.all(name, Sight() if filters is None else filters.sight, owner)
+    async def _is_layer(self, name: str, client: Client | None) -> bool:
+        """Whether this is a layer. One that the client may not read is to it as if it were not there: its name is one of Redis, like others."""
+        if not await self._layer_reader.has(name):
+            return False
+        return client is None or await self._layer_reader.readable_by(name, client.user)
 
     # -- subscriptions -----------------------------------------------------
 
@@ -114,7 +124,7 @@ class RedisCommandsService(Service):
         """Subscribe to a layer or a channel. `StreamError("forbidden")` without the right to, or another reason."""
         if not await self.readable_by(name, client):
             raise StreamError("forbidden", "this name may not be read")
-        if await self._layer_reader.has(name):
+        if await self._is_layer(name, client):
             await self.layers.subscribe(client.subscriber, name, reference)
         else:
             await asyncio.wait([self.channels.subscribe(client.subscriber, name, reference)], timeout=CONFIRM_SECONDS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
@@ -14,6 +15,8 @@ from streaming.engine.conf import conf
 from .geojson.client_filters import Sight
 from .geojson.crs import WGS84, Crs
 from .geojson.spatial_filter import Area
+
+K = TypeVar("K", bound=Hashable)
 
 
 class SightsInUse:
@@ -39,11 +42,8 @@ class SightsInUse:
         self._areas.update(_areas(sight))
 
     def _remove(self, sight: Sight) -> None:
-        for count, keys in ((self._crss, _crss(sight)), (self._areas, _areas(sight))):
-            for key in keys:
-                count[key] -= 1  # type: ignore[index]
-                if not count[key]:  # type: ignore[index]
-                    del count[key]  # type: ignore[arg-type]
+        _subtract(self._crss, _crss(sight))
+        _subtract(self._areas, _areas(sight))
 
 
 def _crss(sight: Sight) -> set[Crs]:
@@ -55,6 +55,13 @@ def _areas(sight: Sight) -> set[Area]:
     return set() if sight.area is None else {sight.area}
 
 
-def _check_room(used: Counter[Crs] | Counter[Area], wanted: Iterable[Hashable], most: int, what: str) -> None:
-    if len(used.keys() | set(wanted)) > max(most, len(used)):
+def _subtract(used: Counter[K], keys: Iterable[K]) -> None:
+    for key in keys:
+        used[key] -= 1
+        if not used[key]:
+            del used[key]
+
+
+def _check_room(used: Counter[K], wanted: set[K], most: int, what: str) -> None:
+    if len(used.keys() | wanted) > max(most, len(used)):
         raise StreamError("rate_limited", f"this server has as many different {what} in use as it may; use one of those, or try again")

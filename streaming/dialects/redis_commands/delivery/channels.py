@@ -24,7 +24,6 @@ from streaming.redis_data.names import ReadableNames
 from ..geojson.shapes import decode_members
 from ..geojson.values import Value
 from .dispatcher import Dispatcher
-from .lanes import Message
 from .messages import ChannelMessage
 from .policies import ConflationKey, conflation_key, slow_client_policy
 from .subscriber_index import SubscriberIndex
@@ -71,7 +70,7 @@ class ArrivedMessage:
             return None
         return None if key.id is None else key
 
-    def replace(self, older: Message) -> None:
+    def replace(self, older: ArrivedMessage) -> None:
         """Nothing is left of the older one."""
 
     def drop(self) -> None:

@@ -21,7 +21,7 @@ from ..geojson.values import BadValue
 from .lanes import MAX_WAITING, MAX_WAITING_BYTES, Lanes, Message
 from .messages import ChannelMessage, DeliveryBatch, Publication, flush
 from .subscriber_index import SubscriberIndex
-from .subscribers import Subscriber
+from .subscribers import FrameCache, Subscriber
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,8 @@ class Dispatcher:
 
     async def _deliver(self, message: Message, seen: ChannelMessage, envelope: bytes, alike: set[Sight], served: set[Subscriber]) -> None:
         """To those who see it so by now."""
-        frames: dict[tuple[object, ...], list[object]] = {}
+        frames: FrameCache = {}
+        envelopes: dict[str | None, bytes] = {None: envelope}  # which frames are found by
         until = time.perf_counter() + TURN_SECONDS
         for index in message.indexes():
             for subscriber in list(index.references):
@@ -165,7 +166,10 @@ class Dispatcher:
                     continue
                 served.add(subscriber)
                 flush(subscriber, {})
-                subscriber.pending.append(seen.referring(envelope, index.references[subscriber]))
+                reference = index.references[subscriber]
+                if reference not in envelopes:
+                    envelopes[reference] = seen.referring(envelope, reference)
+                subscriber.pending.append(envelopes[reference])
                 flush(subscriber, frames)
                 if time.perf_counter() > until:
                     await asyncio.sleep(0)

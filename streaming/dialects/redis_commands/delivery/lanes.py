@@ -1,13 +1,13 @@
 """What waits for its turn because a message before it, of the same channel or layer, is still being prepared: in order, and bounded.
 
-Of the channels whose policy is to keep the latest of each feature a newer message replaces the one that waits; changes of layers are merged.
+Of channels whose policy is to keep the latest of each feature a newer message replaces the one that waits; changes of layers are merged.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from .messages import Publication
 from .subscriber_index import SubscriberIndex
@@ -19,14 +19,18 @@ MAX_WAITING, MAX_WAITING_BYTES = 10_000, 64 * 1024 * 1024
 class Message(Protocol):
     """One message on its way to subscribers."""
 
-    source: Hashable
-    """The channel or layer: messages of one are sent in order."""
     size: int
     """Bytes to be looked at."""
-    key: Hashable
-    """What it is about, if a newer message about the same replaces it while it waits; else None."""
     may_be_dropped: bool
-    """Whether there is another way to stay within bounds: then it is not dropped."""
+    """Whether there is no other way to stay within bounds."""
+
+    @property
+    def source(self) -> Hashable:
+        """The channel or layer: messages of one are sent in order."""
+
+    @property
+    def key(self) -> Hashable:
+        """What it is about, if a newer message about the same replaces it while it waits; else None."""
 
     def indexes(self) -> Sequence[SubscriberIndex]:
         """Where its subscribers are."""
@@ -34,7 +38,7 @@ class Message(Protocol):
     def publication(self) -> Publication:
         """What is sent; made in a thread if it is large. Raises what is wrong with it."""
 
-    def replace(self, older: Message) -> None:
+    def replace(self, older: Any) -> None:
         """It stands for an older one too, which is not sent."""
 
     def drop(self) -> None:

@@ -15,7 +15,6 @@ from streaming.core.replica import Replica
 from ..geojson.client_filters import Sight
 from ..geojson.values import Value
 from .dispatcher import Dispatcher
-from .lanes import Message
 from .messages import ChannelMessage
 from .subscriber_index import SubscriberIndex
 from .subscribers import Subscriber
@@ -86,9 +85,8 @@ class LayerMessage:
         """What is sent."""
         return LayerChange(self._layer, self._change)
 
-    def replace(self, older: Message) -> None:
+    def replace(self, older: LayerMessage) -> None:
         """From where the older one began."""
-        assert isinstance(older, LayerMessage)
         change = self._change
         self._change = Change(change.seq, change.key, older._change.old, change.new, change.reason)
 

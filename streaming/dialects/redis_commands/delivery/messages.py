@@ -97,13 +97,18 @@ class DeliveryBatch:
     """Envelopes that wait for the end of a turn of the event loop, at their subscribers."""
 
     def __init__(self) -> None:
-        self.messages = 0
+        self._publications: list[Publication] = []  # they keep their envelopes alive: frames are found by these
         self._subscribers: deque[Subscriber] = deque()
         self._frames: FrameCache = {}
 
+    @property
+    def messages(self) -> int:
+        """How many there are."""
+        return len(self._publications)
+
     def add(self, publication: Publication, indexes: Sequence[SubscriberIndex]) -> None:
         """Add a message for all whose filters let it pass, with the reference of the first index that a subscriber is in."""
-        self.messages += 1
+        self._publications.append(publication)
         seen = set[Subscriber]()
         for index in indexes:
             for subscriber in publication.candidates(index):
@@ -124,8 +129,8 @@ class DeliveryBatch:
                 flush(subscribers.popleft(), self._frames)
             if subscribers and time.perf_counter() > until:
                 return False
-        self.messages = 0
         self._frames = {}
+        self._publications = []
         return True
 
 

@@ -50,7 +50,7 @@ class Features:
         self._kinds = [None if members is None else type_of(members) for members in self._members]
         self.shapes = [_shape(text, members, kind) for text, members, kind in zip(texts, self._members, self._kinds, strict=True)]
         self.positions = self._positions()
-        self.one_passes_always = any([shape.passes_always for shape in self.shapes])
+        self.one_passes_always = any(shape.passes_always for shape in self.shapes)
         """Whether there is one that no box keeps out."""
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Positions as arrays: read from text, projected, written as text. All of a value's at once, and never many in one go of the interpreter."""
+"""Positions as arrays: read from text, projected, written as text. All of a value at once, but never many in one go of the interpreter."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Positions:
 def project(transformer: Transformer, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
     """Positions in another CRS, infinite where it cannot express them."""
     if len(xs) <= PIECE:
-        return transformer.transform(xs, ys)  # type: ignore[no-any-return]
+        return transformer.transform(xs, ys)
     pieces = [transformer.transform(xs[at : at + PIECE], ys[at : at + PIECE]) for at in range(0, len(xs), PIECE)]
     return np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
 
@@ -132,6 +132,7 @@ def _pieces(text: bytes) -> Iterator[bytes]:
         start = end + 1
 
 
+@np.errstate(all="ignore")
 def projected_boxes(crs: Crs, boxes: Sequence[tuple[float, float, float, float]]) -> list[tuple[float, ...] | None]:
     """The bounds of boxes (degrees) in another CRS, in which their sides may be bent; None where it cannot express one of their sides."""
     assert crs.transformer is not None

@@ -100,7 +100,8 @@ class Places:
     @cached_property
     def have_bounds(self) -> Flags:
         """Which features have a place, and one that the CRS can express."""
-        return ~np.isnan(self.sides[0])
+        nowhere: Flags = np.isnan(self.sides[0])
+        return ~nowhere
 
     def bounds(self) -> Floats:
         """The bounds of those that have some, one after the other."""
@@ -165,7 +166,7 @@ class PlaceOfFew:
 
     def _touches_exactly(self, area: Area) -> bool:
         for left, bottom, right, top in area.boxes:
-            if any([left <= x <= right and bottom <= y <= top for x, y in zip(self.xs, self.ys, strict=True)]):
+            if any(left <= x <= right and bottom <= y <= top for x, y in zip(self.xs, self.ys, strict=True)):
                 return True
         if self._drawn is None:
             self._drawn = draw(self._features.shapes[0].parts, np.array(self.xs), np.array(self.ys))

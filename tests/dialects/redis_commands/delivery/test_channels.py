@@ -190,6 +190,7 @@ async def test_a_client_has_so_many_patterns_at_most(channels: ChannelSubscripti
 async def test_what_is_no_json_is_skipped_and_counted(channels: ChannelSubscriptions, client: Client, payload: bytes) -> None:
     await channels.subscribe(client.subscriber, "pub:a")
     await publish(channels, ("pub:a", payload), ("pub:a", 1))
+    await until(lambda: client.received)
     assert client.contents == [1] and channels.dispatcher.bad == 1
 
 
