@@ -113,7 +113,7 @@ class RedisCommandsService(Service):
             yield contents
 
     async def _is_layer(self, name: str, client: Client | None) -> bool:
-        """Whether this is a layer. One that the client may not read is to it as if it were not there: its name is one of Redis, like others."""
+        """Whether this is a layer that the client may read. To others it is as if it were not there: its name is one of Redis."""
         if not await self._layer_reader.has(name):
             return False
         return client is None or await self._layer_reader.readable_by(name, client.user)

@@ -29,7 +29,7 @@ _METRES = 180.0 / 20_037_509.0
 class SubscriberIndex:
     """Subscribers, each with the client reference of its subscription."""
 
-    __slots__ = ("_answers", "_boxes", "_codes", "_everywhere", "_sights", "references")
+    __slots__ = ("_answers", "_boxes", "_changed", "_codes", "_everywhere", "_sights", "references")
 
     def __init__(self) -> None:
         self.references: dict[Subscriber, str | None] = {}
@@ -39,6 +39,7 @@ class SubscriberIndex:
         self._codes: dict[Subscriber, int] = {}
         """The EPSG code in which the box of each is indexed."""
         self._sights: dict[Subscriber, Sight] = {}
+        self._changed: dict[Subscriber, None] = {}
         self._answers = Counter[Hashable]()
         """How many subscribers a value looks alike for."""
 
@@ -48,11 +49,15 @@ class SubscriberIndex:
     @property
     def answers(self) -> float:
         """How much work a value is, roughly: one for each way in which it is seen, and a little for each box."""
+        if self._changed:
+            self._update()
         return len(self._answers) + len(self._codes) / BOXES_OF_ANSWER
 
     @property
     def has_boxes(self) -> bool:
         """Whether one of the subscribers has a box."""
+        if self._changed:
+            self._update()
         return bool(self._boxes)
 
     def add(self, subscriber: Subscriber, reference: str | None) -> None:
@@ -73,12 +78,20 @@ class SubscriberIndex:
         subscriber.revision += 1
 
     def update(self, subscriber: Subscriber) -> None:
-        """Its box has changed."""
-        self._remove_box(subscriber)
-        self._add_box(subscriber)
+        """Its filters have changed: found out before the next message, however often they change until then."""
+        self._changed[subscriber] = None
+
+    def _update(self) -> None:
+        changed, self._changed = self._changed, {}
+        for subscriber in changed:
+            if subscriber in self.references:
+                self._remove_box(subscriber)
+                self._add_box(subscriber)
 
     def candidates(self, value: Value) -> Collection[Subscriber]:
         """The subscribers that may want a value, in a collection of the caller's own."""
+        if self._changed:
+            self._update()
         if not self._boxes or value.passes_always:
             return list(self.references)
         found = self._everywhere.copy()

@@ -6,6 +6,7 @@ have Python search all its memory for garbage.
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import chain
 from typing import Annotated, Any, NamedTuple
@@ -75,8 +76,8 @@ def read_coordinates(kind: str, text: bytes) -> Coordinates | None:
 
 def _read_decoded(kind: str, text: bytes) -> Coordinates | None:
     try:
-        nested = msgspec.json.decode(text, type=_TYPES[kind])
-    except msgspec.DecodeError:
+        nested = msgspec.convert(json.loads(text), _TYPES[kind])
+    except (ValueError, OverflowError):
         return None
     positions = flatten(nested, DEPTHS[kind])
     if not all(2 <= len(position) <= MOST_NUMBERS for position in positions):

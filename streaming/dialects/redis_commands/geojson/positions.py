@@ -19,8 +19,15 @@ FEW = 64
 PIECE_BYTES, PIECE = 256 * 1024, 8192
 """Bytes of numbers, and positions, for which the interpreter's lock is held at a time: a millisecond or two."""
 
-_STEPS = 21
-"""Places along each side of a box."""
+HARD_PIECE = 64
+"""Positions, some of which PROJ finds hard."""
+MOST_DEGREES = 540.0
+"""Longitudes beyond are nowhere: PROJ takes no more than ten radians."""
+_STEPS, _STEPS_OF_MANY, MANY = 21, 5, 100
+"""Places along each side of a box, and of each if there are many boxes."""
+
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_MANY_DIGITS = b"0" * 20
 
 _decode_floats = msgspec.json.Decoder(list[float]).decode
 _encode = msgspec.json.Encoder().encode
@@ -32,7 +39,7 @@ class Positions:
     def __init__(self, numbers: bytes, widths: bytes) -> None:
         """From numbers separated by commas, of which so many are one position. `msgspec.DecodeError` if one is out of range."""
         self._widths = widths
-        self._numbers: list[float] | Floats = _decode_floats(b"[%b]" % numbers) if len(widths) <= FEW else _floats(numbers)
+        self._numbers: list[float] | Floats = [*map(float, numbers_of(numbers))] if 0 < len(widths) <= FEW else _floats(numbers)
         self._width = widths[0] if widths and widths.count(widths[:1]) == len(widths) else 0
         """Of all of them; 0 if they differ."""
 
@@ -110,17 +117,37 @@ class Positions:
 
 
 def project(transformer: Transformer, xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
-    """Positions in another CRS, infinite where it cannot express them."""
-    if len(xs) <= PIECE:
-        return transformer.transform(xs, ys)
-    pieces = [transformer.transform(xs[at : at + PIECE], ys[at : at + PIECE]) for at in range(0, len(xs), PIECE)]
-    return np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
+    """Positions in another CRS, infinite where it cannot express them.
+
+    PROJ takes a hundred times as long for a position that it cannot express, and holds the interpreter's lock meanwhile. Those that are
+    nowhere on the Earth it is not asked about, and where there are others it is asked about fewer at a time.
+    """
+    made_xs, made_ys = np.full(len(xs), np.inf), np.full(len(ys), np.inf)
+    (earthly,) = np.nonzero((np.abs(xs) <= MOST_DEGREES) & (np.abs(ys) <= 90.0))
+    start, count = 0, PIECE
+    while start < len(earthly):
+        some = earthly[start : start + count]
+        made_xs[some], made_ys[some] = transformer.transform(xs[some], ys[some])
+        start += count
+        count = PIECE if np.isfinite(made_xs[some]).all() else HARD_PIECE
+    return made_xs, made_ys
+
+
+def numbers_of(text: bytes) -> list[float] | Floats:
+    """Numbers separated by commas. `msgspec.DecodeError` if one is out of range.
+
+    msgspec takes a thousand times as long as usual for numbers with large exponents or very many digits, and holds the interpreter's lock.
+    """
+    if b"e" not in text and b"E" not in text and _MANY_DIGITS not in text.translate(_DIGITS):
+        return _decode_floats(b"[%b]" % text)
+    numbers = np.fromstring(text, np.float64, sep=",")
+    if not np.isfinite(numbers).all():
+        raise msgspec.ValidationError("Number out of range")
+    return numbers if len(numbers) > FEW * 2 else numbers.tolist()
 
 
 def _floats(text: bytes) -> Floats:
-    if len(text) <= PIECE_BYTES:
-        return np.array(_decode_floats(b"[%b]" % text), np.float64)
-    return np.concatenate([np.array(_decode_floats(b"[%b]" % piece), np.float64) for piece in _pieces(text)])
+    return np.concatenate([np.asarray(numbers_of(piece), np.float64) for piece in _pieces(text)] or [np.empty(0)])
 
 
 def _pieces(text: bytes) -> Iterator[bytes]:
@@ -139,7 +166,8 @@ def projected_boxes(crs: Crs, boxes: Sequence[tuple[float, float, float, float]]
     left, bottom, right, top = np.array(boxes, np.float64).reshape(-1, 4).T
     across = left > right
     right = np.where(across, right + 360.0, right)
-    share = np.linspace(0.0, 1.0, _STEPS)
+    steps = _STEPS if len(boxes) <= MANY else _STEPS_OF_MANY
+    share = np.linspace(0.0, 1.0, steps)
     along = left[:, None] + (right - left)[:, None] * share
     along[:, 1], along[:, 2] = np.where(across, 180.0, along[:, 1]), np.where(across, -180.0, along[:, 2])  # perhaps the ends of the world
     up = bottom[:, None] + (top - bottom)[:, None] * share
@@ -149,5 +177,5 @@ def projected_boxes(crs: Crs, boxes: Sequence[tuple[float, float, float, float]]
     xs, ys = (each.reshape(around_x.shape) for each in project(crs.transformer, around_x.ravel(), around_y.ravel()))
     bounds = np.stack([xs.min(axis=1), ys.min(axis=1), xs.max(axis=1), ys.max(axis=1)], axis=1)
     if crs.geographic:  # as it was: its left is greater than its right
-        bounds[across, 0], bounds[across, 2] = xs[across, 2 * _STEPS : 3 * _STEPS].min(axis=1), xs[across, 3 * _STEPS :].max(axis=1) - 360.0
+        bounds[across, 0], bounds[across, 2] = xs[across, 2 * steps : 3 * steps].min(axis=1), xs[across, 3 * steps :].max(axis=1) - 360.0
     return [tuple(box.tolist()) if finite else None for box, finite in zip(bounds, np.isfinite(bounds).all(axis=1), strict=True)]

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 
+from .coordinates import read_coordinates
 from .crs import Crs
 from .features import Features, Frame
-from .positions import Floats, projected_boxes
+from .positions import Floats, numbers_of, projected_boxes
 from .shapes import BBOX
 from .spatial_filter import PlaceOfFew, Places
 
-_decode_numbers = msgspec.json.Decoder(list[float]).decode
 _encode = msgspec.json.Encoder().encode
 _BBOX_MEMBER = b'"bbox":' + BBOX
 
@@ -117,11 +117,13 @@ class _Boxes:
 
 
 def _numbers(box: Raw) -> list[float] | None:
+    written = read_coordinates("Point", bytes(box))  # as a position with so many numbers
+    if written is None or written.widths not in (b"\4", b"\6"):
+        return None
     try:
-        numbers = _decode_numbers(box)
+        return [*map(float, numbers_of(written.numbers))]
     except msgspec.DecodeError:
         return None
-    return numbers if len(numbers) in (4, 6) else None
 
 
 def _box_text(numbers: Sequence[float], sides: tuple[float, ...] | None) -> bytes | None:

@@ -7,7 +7,9 @@ many clients there are. What is not projected is sent byte for byte as it came. 
 
 from __future__ import annotations
 
+import json
 from itertools import compress
+from math import isfinite
 
 import msgspec
 import numpy as np
@@ -25,12 +27,15 @@ from .spatial_filter import Area, PlaceOfFew, Places
 
 MAX_DEPTH = 126
 """Levels of arrays and objects: what all peers read. More is bad data."""
+MAX_DIGITS = 4300
+"""Of an integer: what Python reads by itself."""
+MAX_FEATURES = 200_000
+"""Of one collection. More is bad data."""
 _MEMBER = b"\0"
 """Stands for the features in the text around them."""
 _EXPONENTS = bytes.maketrans(b"123456789E", b"000000000e")
 
 _decode_raw = msgspec.json.Decoder(Raw).decode
-_decode_any = msgspec.json.Decoder().decode
 _decode_list = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -57,6 +62,8 @@ class Value:
         self.members = _members(self.text)
         self._type = None if self.members is None else type_of(self.members)
         self._features = self._texts_of_features()
+        if len(self._features) > MAX_FEATURES:
+            raise BadValue(f"a collection has at most {MAX_FEATURES} features")
         self._taken_apart: Features | None = None
         self._places: dict[int, Places | PlaceOfFew] = {}
         self._contents: dict[tuple[int, bytes | None], bytes] = {}
@@ -168,11 +175,19 @@ def _check(text: bytes) -> None:
         if not text.isascii():
             text.decode()
         _decode_raw(text)
-        if b"0e000" in text.translate(_EXPONENTS, b"+"):  # perhaps a number that is out of range
-            _decode_any(text)
+        digits = text.translate(_EXPONENTS, b"+")
+        if b"0e000" in digits or (len(text) > MAX_DIGITS and b"0" * MAX_DIGITS in digits):  # perhaps a number that is out of range
+            json.loads(text, parse_float=_finite)
         if len(text) > 2 * MAX_DEPTH and exceeds_depth(text, MAX_DEPTH):
             raise BadValue(f"nested more than {MAX_DEPTH} levels deep")
     except RecursionError:
         raise BadValue(f"nested more than {MAX_DEPTH} levels deep") from None
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except ValueError as error:  # of JSON, of UTF-8, or of a number
         raise BadValue(str(error)) from None
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
