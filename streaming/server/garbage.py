@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 
-THRESHOLDS = 10_000, 20, 20
+THRESHOLDS = 10_000, 20, 100
 """Objects made before the youngest are looked through; and how often that is done before older ones are, too."""
 
 
