@@ -47,11 +47,12 @@ class Publication(Protocol):
 class ChannelMessage:
     """A value that was published on a channel."""
 
-    __slots__ = ("_envelopes", "channel", "value")
+    __slots__ = ("_envelopes", "_whole", "channel", "value")
 
     def __init__(self, channel: str, value: Value) -> None:
         self.channel = channel
         self.value = value
+        self._whole: dict[int, bytes] = {}  # those of nearly all subscribers: by EPSG code, untrimmed and without a reference
         self._envelopes: dict[tuple[int, str | None], bytes] = {}  # by the content's id: the value keeps its contents as long as it lives
 
     @property
@@ -69,11 +70,17 @@ class ChannelMessage:
 
     def envelope(self, sight: Sight, reference: str | None) -> bytes:
         """The value as it is seen, the same bytes each time."""
+        whole = reference is None and not sight.trim
+        known = self._whole.get(sight.crs.code) if whole else None
+        if known is not None:
+            return known
         content = sight.content(self.value)
         made = self._envelopes.get((id(content), reference))
         if made is None:
             made = self._with_policy(envelope(self.channel, content)) if reference is None else self._referring(sight, reference)
             self._envelopes[id(content), reference] = made
+        if whole:
+            self._whole[sight.crs.code] = made
         return made
 
     def referring(self, shared: bytes, reference: str | None) -> bytes:
@@ -86,6 +93,7 @@ class ChannelMessage:
     def forget(self) -> None:
         """Let go of the envelopes."""
         self._envelopes.clear()
+        self._whole.clear()
         self.value.forget()
 
     def _with_policy(self, made: bytes) -> bytes:
