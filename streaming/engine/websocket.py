@@ -6,6 +6,7 @@ every message: `__call__` is the read loop.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -19,11 +20,15 @@ from streaming.core.errors import CloseCode, StreamError
 from .auth import Principal, authenticate
 from .client_connection import ClientConnection
 from .conf import conf
+from .inbox import Inbox
 from .lifespan import get_runtime
 from .rate_limit import MessageRate
 from .senders import RAW_EXTENSION, AnySender, AsgiSender, RawSender
 
 logger = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 0.5
+"""How long the messages of a client that has left are still handled."""
 
 
 class WebSocketDenied(Exception):
@@ -63,9 +68,16 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         await send(accept)
         raw = scope.get("extensions", {}).get(RAW_EXTENSION)
         self._open(RawSender(raw) if raw is not None else AsgiSender(send))
+        inbox = Inbox(receive, self._left)
         try:
-            await self._read(receive)
+            await self._read(inbox)
+        except asyncio.CancelledError:
+            if self._leaving is None:
+                raise
         finally:
+            if self._leaving is not None:
+                self._leaving.cancel()
+            inbox.close()
             self._gone()
 
     # -- what dialects may do otherwise -----------------------------------
@@ -92,28 +104,42 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
     # -- the socket --------------------------------------------------------
 
     def _open(self, sender: AnySender) -> None:
+        self._leaving: asyncio.TimerHandle | None = None
         self._pinged_at: float | None = None
         self._ping_seconds, self._ping_timeout, self._idle_seconds = conf.PING_SECONDS, conf.PING_TIMEOUT_SECONDS, conf.IDLE_SECONDS
         super()._open(sender)
 
-    async def _read(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        pace, most = MessageRate(), self.most_bytes
+    async def _read(self, inbox: Inbox) -> None:
+        self._task = asyncio.current_task()
+        pace = MessageRate()
         while True:
-            message = await receive()
+            message = await inbox.next()
             if message["type"] == "websocket.disconnect":
                 return
-            if self.closing:
-                continue
-            data = message.get("text")
-            if data is None:
-                data = message["bytes"]
-            self.received += 1
-            self.received_at = time.monotonic()
-            await pace.wait(len(data))
-            if len(data) > most:
-                self.close(CloseCode.TOO_BIG, f"messages may have {most} bytes")
-                continue
+            if not self.closing:
+                data = message.get("text")
+                await inbox.handle(self._take(message["bytes"] if data is None else data, pace))
+
+    async def _take(self, data: str | bytes, pace: MessageRate) -> None:
+        self.received += 1
+        self.received_at = time.monotonic()
+        await pace.wait(len(data))
+        if len(data) > self.most_bytes:
+            self.close(CloseCode.TOO_BIG, f"messages may have {self.most_bytes} bytes")
+        else:
             await self._handle(data)
+
+    def _left(self) -> None:
+        """The client has left while one of its messages is being handled. What it sent before is still done, if that does not take long."""
+        if isinstance(self.sender, AsgiSender):
+            self.sender.ended = True
+        self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._end)
+
+    def _end(self) -> None:
+        """Again and again: a cancellation that meets a reply of Redis can get lost in its client."""
+        assert self._task is not None
+        self._task.cancel()
+        self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._end)
 
     def _keep_alive(self, loop_time: float) -> None:
         if not isinstance(self.sender, RawSender) or self.session.spare_pings:

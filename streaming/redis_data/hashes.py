@@ -20,8 +20,8 @@ from streaming.engine.conf import conf
 
 logger = logging.getLogger(__name__)
 
-PAGE = 500
-"""Fields that Redis looks at in one command: a millisecond or less."""
+PAGE, FIRST_PAGE, PAGE_BYTES = 500, 8, 256 * 1024
+"""Fields that Redis looks at in one command, a millisecond or less; in the first; and the bytes that these should have about."""
 _OPTIONS: dict[str, Any] = {
     "max_connections": 16,
     "timeout": 5,
@@ -60,9 +60,10 @@ class HashReader:
 
     async def values(self, key: str, most: int | None = None) -> AsyncIterator[list[bytes]]:
         """The values of a hash, in no order, page by page; no more than `most`, or `GEOSTREAM_REDIS_VALUES`. None of them comes twice."""
-        cursor, seen, room = 0, set[bytes](), int(conf.REDIS_VALUES) if most is None else most
+        cursor, seen, room, count = 0, set[bytes](), int(conf.REDIS_VALUES) if most is None else most, FIRST_PAGE
         while True:
-            cursor, page = await self._page(key, cursor)
+            cursor, page = await self._page(key, cursor, count)
+            count = _next_count(count, sum(map(len, page.values())))
             values = [value for field, value in page.items() if field not in seen]
             if len(values) > room or (len(values) == room and cursor):
                 self.truncated += 1
@@ -85,8 +86,8 @@ class HashReader:
             if not cursor:
                 return
 
-    async def _page(self, key: str, cursor: int) -> tuple[int, dict[bytes, bytes]]:
-        answer = await self._ask(self._redis().hscan(key, cursor, count=PAGE))
+    async def _page(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
+        answer = await self._ask(self._redis().hscan(key, cursor, count=count))
         return (0, {}) if answer is None else answer
 
     @staticmethod
@@ -109,3 +110,8 @@ class HashReader:
             pool = aioredis.BlockingConnectionPool.from_url(self._url or commands_url(), retry=Retry(ConstantBackoff(0.05), 1), **_OPTIONS)
             self._opened = aioredis.Redis(connection_pool=pool)
         return self._opened
+
+
+def _next_count(count: int, size: int) -> int:
+    """How many fields to ask for after so many had so many bytes: a page of large values would be large."""
+    return max(1, min(PAGE, count * 8, count * PAGE_BYTES // max(size, 1)))

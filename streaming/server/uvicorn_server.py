@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
+from .garbage import leave_out_what_is_there
 from .http_protocol import HttpProtocol
 from .websocket_protocol import WebSocketProtocol
 
@@ -78,6 +79,7 @@ class Server(uvicorn.Server):
         finally:
             ending.cancel()
         if self.started:
+            leave_out_what_is_there()
             self._on_started()
 
     async def main_loop(self) -> None:

@@ -27,6 +27,9 @@ class RedisCommandsConfig(EngineApp):
         Setting("REDIS_COMMAND_BYTES", 8192, "size of one command", least=16),
         Setting("REDIS_SUBSCRIPTIONS", 256, "channels of Redis that one client may have subscribed to"),
         Setting("REDIS_PATTERNS", 16, "patterns of channels of Redis that one client may have subscribed to"),
+        Setting("REDIS_VALUE_BYTES", 16 * 1024 * 1024, "size of a message or a value of a hash; larger ones are skipped, and counted"),
+        Setting("REDIS_CRSS", 100, "different CRSs, besides WGS 84, that all clients of one process may have in use at once", least=1),
+        Setting("REDIS_BOXES", 10_000, "different boxes that all clients of one process may have in use at once", least=1),
         Setting(
             "REDIS_SLOW",
             "",
@@ -36,9 +39,15 @@ class RedisCommandsConfig(EngineApp):
     )
     measures = (
         Measure("geostream_redis_messages_total", "counter", (), "messages on channels of Redis with subscribers among these clients"),
-        Measure("geostream_redis_bad_total", "counter", (), "those of them that were no JSON, and were skipped"),
+        Measure(
+            "geostream_redis_bad_total",
+            "counter",
+            (),
+            "those of them that were no JSON, or too large, and were skipped; features with half a character, which were left out",
+        ),
         Measure("geostream_redis_deliveries_total", "counter", (), "messages delivered to these clients"),
         Measure("geostream_redis_dropped_total", "counter", (), "messages that slow clients among them missed"),
+        Measure("geostream_redis_overrun_total", "counter", (), "messages that came faster than they could be prepared, and were not sent"),
         Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that were replaced by a newer one of the same feature"),
         Measure("geostream_redis_gaps_total", "counter", (), "times that messages on channels of Redis may have been missed"),
         Measure("geostream_redis_capped_total", "counter", (), "answers to `GET` that leave out values beyond `GEOSTREAM_REDIS_VALUES`"),

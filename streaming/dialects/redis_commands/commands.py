@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,7 +27,6 @@ from .delivery.subscribers import Subscriber
 from .envelopes import envelope, error, notice, pong
 from .geojson.client_filters import ClientFilters
 from .geojson.crs import Crs
-from .geojson.values import BadValue, Value
 from .grammar import (
     COMMANDS,
     VERSION,
@@ -143,8 +143,9 @@ class RedisCommands:
                 self.send(pong())
             case Bare():
                 self.service.clear(self)
-                self.filters.clear()
-                self.subscriber.filters_changed()
+                changed = copy(self.filters)
+                changed.clear()
+                self._see(changed)
             case Bbox():
                 await self._bbox(command)
             case Projection():
@@ -179,14 +180,12 @@ class RedisCommands:
         if not await self.service.readable_by(command.name, self):
             raise CommandError("forbidden", "this name may not be read", command.client_reference, quiet=True)
         if command.field is not None:
-            text = await self.service.field(command.name, command.field)
-            content = None if text is None else _content(text, filters.whole)
+            content = await self.service.field(command.name, command.field, filters, self)
             self.send(envelope(source, content or b"null", command.client_reference))
             return
         some = False
-        async for page in self.service.values(command.name, filters):
-            contents = [content for text in page if (content := _content(text, filters.content, filters.passes)) is not None]
-            some = some or bool(contents)
+        async for contents in self.service.values(command.name, filters, self):
+            some = True
             self.send(*(envelope(source, content, command.client_reference) for content in contents))
             if not await self._has_room():
                 return
@@ -212,21 +211,34 @@ class RedisCommands:
         return await self.service.crs.find(text)
 
     async def _bbox(self, command: Bbox) -> None:
+        crs = None if command.crs is None else await self._crs(command.crs)
+        changed = copy(self.filters)
         if command.box is None:
-            self.filters.clear_box()
+            changed.clear_box()
         else:
-            self.filters.set_box(command.box, None if command.crs is None else await self._crs(command.crs))
-        self.subscriber.filters_changed()
+            changed.set_box(command.box, crs)
+        self._see(changed)
 
     async def _projection(self, command: Projection) -> None:
-        if command.off:
-            self.filters.clear_projection()
+        crs = None if command.off else await self._crs(command.crs)
+        changed = copy(self.filters)
+        if crs is None:
+            changed.clear_projection()
         else:
-            self.filters.set_projection(await self._crs(command.crs))
+            changed.set_projection(crs)
+        self._see(changed)
+
+    def _see(self, changed: ClientFilters) -> None:
+        """See values with these filters from now on. `StreamError` if too many different ones are in use."""
+        self.service.in_use.change(self.filters.sight, changed.sight)
+        self.filters = self.subscriber.filters = changed
         self.subscriber.filters_changed()
 
     def _hello(self, command: Hello) -> None:
-        self.wants_errors, self.wants_acks, self.filters.trim = command.errors, command.acks, command.trim
+        self.wants_errors, self.wants_acks = command.errors, command.acks
+        if self.filters.trim != command.trim:
+            self.filters.trim = command.trim
+            self.subscriber.filters_changed()
         self.subscriber.wants_gaps = command.errors
         limits = {
             "command_bytes": conf.REDIS_COMMAND_BYTES,
@@ -240,12 +252,3 @@ class RedisCommands:
 def _command_error(refused: StreamError, reference: str | None) -> CommandError:
     message = NO_CRS if refused.code == "invalid_crs" else refused.message  # which repeats what the client sent
     return CommandError(_CODES.get(refused.code, "arguments"), message, reference, quiet=refused.code in _QUIET)
-
-
-def _content(text: bytes, encoded: Callable[[Value], bytes], passes: Callable[[Value], bool] = lambda value: True) -> bytes | None:
-    """A stored value as the client sees it; None if it is no JSON, or outside the box."""
-    try:
-        value = Value(text)
-    except BadValue:
-        return None
-    return encoded(value) if passes(value) else None

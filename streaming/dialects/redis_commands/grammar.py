@@ -129,7 +129,7 @@ class Words(NamedTuple):
     def number(self, text: str) -> float:
         """A finite number that was given."""
         try:
-            number = float(text)
+            number = _float(text)
         except ValueError:
             number = inf
         if not isfinite(number):
@@ -193,12 +193,19 @@ def _bbox(words: Words) -> Bbox:
 
 def _side(words: Words, number: str) -> float:
     try:
-        side = float(number)
+        side = _float(number)
     except ValueError:
         raise words.wrong("needs four numbers") from None
     if isnan(side):
         raise words.wrong("takes no NaN")
     return side
+
+
+def _float(text: str) -> float:
+    """ValueError if it is none: other than Python's own it is in ASCII, and has no `_` between its digits."""
+    if "_" in text or not text.isascii():
+        raise ValueError
+    return float(text)
 
 
 def _projection(words: Words) -> Projection:

@@ -10,25 +10,20 @@ from streaming.core.errors import StreamError
 from streaming.core.hub import Hub
 from streaming.core.items import Item
 from streaming.engine.catalogue import readable
-from streaming.engine.conf import conf
 from streaming.features.geojson import candidate_keys
 from streaming.features.layers import catalogue, layer_feed
 
-from .geojson.client_filters import ClientFilters
 from .geojson.crs import WGS84
 from .geojson.spatial_filter import Area
-from .geojson.values import Value
 
-PAGE = 500
-"""Features looked at before others have a turn: a few milliseconds."""
+PAGE, PAGE_BYTES = 500, 256 * 1024
+"""Features looked at, and bytes found, before others have a turn: a millisecond or less."""
 
 
 class LayerReader:
     """Reads the layers of GeoStream for clients."""
 
     def __init__(self, hub: Hub) -> None:
-        self.truncated = 0
-        """How often a layer had more features than are read."""
         self._hub = hub
 
     async def has(self, name: str) -> bool:
@@ -53,25 +48,25 @@ class LayerReader:
                 return value
         return None
 
-    async def features(self, name: str, filters: ClientFilters | None = None) -> AsyncIterator[list[bytes]]:
-        """All that is stored by now, page by page; no more than `GEOSTREAM_REDIS_VALUES`, not counting what is outside the box."""
+    async def features(self, name: str, area: Area | None = None) -> AsyncIterator[list[bytes]]:
+        """All that are stored by now and that may be in the area, page by page."""
         replica = await self._hub.replica(layer_feed(await catalogue.get(name)))
         await self._hub.refresh(replica)
-        area, room = None if filters is None else filters.area, int(conf.REDIS_VALUES)
         items = list(replica.items.values())
-        for start in range(0, len(items), PAGE):
-            found = [item.value for item in items[start : start + PAGE] if area is None or _may_intersect(item, area)]
-            if found[:room]:
-                yield found[:room]
-            room -= len(found)
-            if room < 0:
-                self.truncated += 1
-                return
-            await asyncio.sleep(0)
+        page, size = list[bytes](), 0
+        for number, item in enumerate(items, 1):
+            if area is None or _may_intersect(item, area):
+                page.append(item.value)
+                size += len(item.value)
+            if number % PAGE == 0 or size > PAGE_BYTES:
+                if page:
+                    yield page
+                page, size = [], 0
+                await asyncio.sleep(0)
+        if page:
+            yield page
 
 
 def _may_intersect(item: Item, area: Area) -> bool:
-    """Whether a feature may be in the box; in degrees this is decided by its bounds, which are known already."""
-    if area.crs is WGS84:
-        return item.box is None or area.may_intersect(item.box)
-    return Value(item.value).passes(area)
+    """Whether a feature may be in the box: in degrees its bounds, which are known already, leave out most that are not."""
+    return area.crs is not WGS84 or item.box is None or area.may_intersect(item.box)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any, ClassVar
+
 from streaming.core.errors import StreamError
 from streaming.dialects.redis_commands.commands import RedisCommands
 from streaming.dialects.redis_commands.grammar import Words
@@ -10,7 +13,17 @@ VEHICLES = {"tram 4": (8.54, 47.38), "bus 31": (8.50, 47.39)}
 
 
 class FleetCommands(RedisCommands):
-    """`NEAR 8.5 47.4 client_ref=1`: the nearest vehicle. `RENT` is for users; `TOW` and `CRASH` fail."""
+    """`NEAR 8.5 47.4 client_ref=1`: the nearest vehicle. `RENT` is for users; `TOW` and `CRASH` fail.
+
+    `WAIT` never ends; `LOG` takes a moment.
+    """
+
+    waiting: ClassVar[asyncio.Event]
+    logged: ClassVar[list[str]]
+
+    def __init__(self, connection: Any, service: Any) -> None:
+        super().__init__(connection, service)
+        FleetCommands.waiting, FleetCommands.logged = asyncio.Event(), []
 
     async def command_NEAR(self, words: Words) -> None:
         given = words.bind(("lon", "lat"), required=2, keyword_only=("client_ref",))
@@ -25,6 +38,14 @@ class FleetCommands(RedisCommands):
 
     async def command_TOW(self, words: Words) -> None:
         raise StreamError("redis_unavailable", "Redis does not answer")
+
+    async def command_WAIT(self, words: Words) -> None:
+        FleetCommands.waiting.set()
+        await asyncio.Event().wait()
+
+    async def command_LOG(self, words: Words) -> None:
+        await asyncio.sleep(0.01)
+        FleetCommands.logged.append(words.positional[0])
 
     async def command_CRASH(self, words: Words) -> None:
         raise RuntimeError("of a programmer")

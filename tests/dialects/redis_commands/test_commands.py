@@ -17,6 +17,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import CloseCode
 from streaming.core.redis import sync_redis
+from streaming.dialects.redis_commands.commands import MAX_WAITING_BYTES
 from streaming.dialects.redis_commands.service import RedisCommandsService
 from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
@@ -217,6 +218,19 @@ async def test_a_private_layer_is_as_one_that_is_not_there(connect: Connect) -> 
     ]
 
 
+async def test_a_private_layer_is_as_any_name_where_all_names_are_readable(settings: Settings, connect: Connect) -> None:
+    settings.GEOSTREAM_REDIS_READABLE = "*"
+    await private_layer()
+    stranger = await connect()
+    await stranger.ask("HELLO 2 errors=1 acks=1")
+    answers = [
+        [frame["content"] for frame in await stranger.ask(*(f"{verb} {name}" for verb in ("GET", "SUB")))] for name in ("fleet", "none")
+    ]
+    assert json.dumps(answers[0]).replace("fleet", "none") == json.dumps(answers[1])
+    await apublish("fleet", [feature("b", 1, 1)])
+    assert await stranger.ask() == []
+
+
 async def test_a_private_layer_is_read_with_the_permission(connect: Connect) -> None:
     await private_layer()
     reader = await connect(await reader_token())
@@ -259,6 +273,55 @@ async def test_a_hash_is_answered_with_so_many_values(settings: Settings, peer: 
     settings.GEOSTREAM_REDIS_VALUES = 5
     sync_redis().hset("pub:large", mapping={str(number): str(number) for number in range(2000)})
     assert len(await peer.ask("GET pub:large")) == 5
+
+
+async def test_so_many_crss_are_in_use_at_once(settings: Settings, connect: Connect) -> None:
+    settings.GEOSTREAM_REDIS_CRSS = 2
+    one, other = await connect(), await connect()
+    assert await one.errors("PROJECTION epsg:3857", "BBOX 0 0 1 1 crs=epsg:2056") == []
+    assert await other.errors("PROJECTION epsg:3857", "PROJECTION epsg:25832") == [("rate_limited", None)]
+    assert other.connection.session.commands.filters.crs.code == 3857
+    assert await one.errors("BBOX") == []
+    assert await other.errors("PROJECTION epsg:25832", "PROJECTION epsg:4326", "PROJECTION EPSG:4326") == []
+    await one.close()
+    assert await other.errors("PROJECTION epsg:2056", "BBOX 0 0 1 1 crs=epsg:25832") == []
+
+
+async def test_so_many_boxes_are_in_use_at_once(settings: Settings, connect: Connect) -> None:
+    settings.GEOSTREAM_REDIS_BOXES = 1
+    one, other = await connect(), await connect()
+    assert await one.errors("BBOX 0 0 1 1") == []
+    assert await other.errors("BBOX 0 0 1 1", "BBOX 0 0 2 2") == [("rate_limited", None)]
+    assert await one.errors("RESET") == []
+    await other.ask("BBOX")
+    assert await other.errors("BBOX 0 0 2 2") == []
+
+
+async def test_a_value_has_a_largest_size(settings: Settings, peer: RedisPeer) -> None:
+    settings.GEOSTREAM_REDIS_VALUE_BYTES = 10
+    sync_redis().hset("pub:a", mapping={"short": '"1234567"', "long": '"123456789"'})
+    assert await peer.contents("GET pub:a", "GET pub:a long") == ["1234567", None]
+    await peer.ask("SUB pub:a")
+    for text in ('"123456789"', "1"):
+        sync_redis().publish("pub:a", text)
+    assert (await peer.receive())["content"] == 1
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0661", "0x10", "1e", "--1", "+nan", "-NaN"])
+async def test_numbers_are_written_as_usual(peer: RedisPeer, number: str) -> None:
+    assert await peer.errors(f"BBOX {number} 0 1 1") == [("arguments", None)]
+
+
+@pytest.mark.parametrize(
+    "box", ["1e308 -1e308 -1e308 1e308", "-0 -0 -0 -0", "inf inf -inf -inf", f"{'9' * 400} 0 1 1", "-1e999 -inf 1e999 Infinity"]
+)
+async def test_any_number_is_a_side_of_a_box(peer: RedisPeer, box: str) -> None:
+    await peer.ask("HELLO 2 errors=1", "SUB pub:a")
+    assert await peer.errors(f"BBOX {box}", "PROJECTION epsg:2056") == []
+    sync_redis().publish("pub:a", json.dumps(feature("a", 8, 47)))
+    sync_redis().publish("pub:a", "1")
+    while (await peer.receive())["content"] != 1:
+        pass
 
 
 # -- batches -------------------------------------------------------------------
@@ -398,7 +461,7 @@ async def read_half(peer: RedisPeer, *more: str) -> None:
     for command in ("GET pub:large", *more):
         await peer.send_text(command)
     async with asyncio.timeout(10):
-        while peer.connection.outbox.bytes < 2_000_000:
+        while peer.connection.outbox.bytes <= MAX_WAITING_BYTES:
             await asyncio.sleep(0.01)
 
 
@@ -423,6 +486,27 @@ async def test_a_client_that_leaves_during_a_large_hash_is_gone_at_once(peer: Re
     peer.break_off()
     await peer.released()
     assert not runtime.connections.open
+
+
+@pytest.mark.usefixtures("own_commands")
+async def test_a_client_that_leaves_is_gone_whatever_a_command_waits_for(connect: Connect, runtime: Runtime) -> None:
+    peer = await connect()
+    for command in ("WAIT", "SUB pub:a"):
+        await peer.send_text(command)
+    await fleet.FleetCommands.waiting.wait()
+    peer.break_off()
+    await peer.released()
+    assert not runtime.connections.open and sync_redis().pubsub_channels("pub:*") == []
+
+
+@pytest.mark.usefixtures("own_commands")
+async def test_what_a_client_sent_before_it_left_is_done(connect: Connect) -> None:
+    peer = await connect()
+    for number in range(3):
+        await peer.send_text(f"LOG {number}")
+    peer.break_off()
+    await peer.released()
+    assert fleet.FleetCommands.logged == ["0", "1", "2"]
 
 
 async def test_what_a_client_asked_before_it_left_is_not_read(peer: RedisPeer) -> None:

@@ -8,9 +8,11 @@ from django.contrib.auth.models import User
 from pytest_django import Settings
 
 from streaming.core.items import Item
+from streaming.dialects.redis_commands.answers import Answers
 from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
 from streaming.dialects.redis_commands.layer_reader import LayerReader
 from streaming.engine.runtime import Runtime
+from streaming.engine.work import WorkQueue
 from streaming.features.publishing import aensure_layer, apublish
 
 from .documents import MERCATOR
@@ -24,8 +26,19 @@ async def layers(runtime: Runtime) -> LayerReader:
     return LayerReader(runtime.hub)
 
 
-async def read(layers: LayerReader, filters: ClientFilters | None = None) -> list[str | int]:
-    pages = [page async for page in layers.features("fleet", filters)]
+@pytest.fixture
+def answers(runtime: Runtime) -> Answers:
+    return Answers(runtime.service(WorkQueue))
+
+
+async def read(layers: LayerReader) -> list[str | int]:
+    pages = [page async for page in layers.features("fleet")]
+    return [Item("", value, 0).feature["id"] for page in pages for value in page]
+
+
+async def sent(layers: LayerReader, answers: Answers, filters: ClientFilters | None = None) -> list[str | int]:
+    sight = (filters or ClientFilters()).sight
+    pages = [page async for page in answers.all(layers.features("fleet", sight.area), sight, "client")]
     return [Item("", value, 0).feature["id"] for page in pages for value in page]
 
 
@@ -60,16 +73,18 @@ async def test_what_was_just_published_is_read(layers: LayerReader) -> None:
         assert number in await read(layers)
 
 
-async def test_no_more_than_the_limit_is_read_and_that_is_counted(layers: LayerReader, settings: Settings) -> None:
+async def test_no_more_than_the_limit_is_sent_and_that_is_counted(layers: LayerReader, answers: Answers, settings: Settings) -> None:
     settings.GEOSTREAM_REDIS_VALUES = 1200
     await apublish("fleet", [feature(number, 0) for number in range(1200)])
-    assert len(await read(layers)) == 1200 and layers.truncated == 0
+    assert len(await sent(layers, answers)) == 1200 and answers.capped == 0
     await apublish("fleet", feature("one more", 0))
-    assert len(await read(layers)) == 1200 and layers.truncated == 1
+    assert len(await sent(layers, answers)) == 1200 and answers.capped == 1
 
 
 @pytest.mark.parametrize("crs", [4326, 3857])
-async def test_features_outside_the_box_do_not_count_against_the_limit(layers: LayerReader, settings: Settings, crs: int) -> None:
+async def test_features_outside_the_box_do_not_count_against_the_limit(
+    layers: LayerReader, answers: Answers, settings: Settings, crs: int
+) -> None:
     settings.GEOSTREAM_REDIS_VALUES = 3
     await apublish("fleet", [*(feature(number, 50) for number in range(30)), feature("in", 1), {**feature("nowhere", 0), "geometry": None}])
     filters = ClientFilters()
@@ -77,4 +92,4 @@ async def test_features_outside_the_box_do_not_count_against_the_limit(layers: L
         filters.set_box((0, -100_000, 200_000, 100_000), MERCATOR)
     else:
         filters.set_box((0, -1, 2, 1))
-    assert sorted(map(str, await read(layers, filters))) == ["in", "nowhere"]
+    assert sorted(map(str, await sent(layers, answers, filters))) == ["in", "nowhere"]

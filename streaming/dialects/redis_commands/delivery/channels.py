@@ -7,11 +7,13 @@ once, however many names and patterns of a client match. What is no JSON is coun
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import Literal
+
+import msgspec
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
@@ -19,30 +21,75 @@ from streaming.engine.conf import conf
 from streaming.redis_data.glob import Glob
 from streaming.redis_data.names import ReadableNames
 
-from ..geojson.values import BadValue, Value
-from .messages import ChannelMessage, DeliveryBatch
+from ..geojson.shapes import decode_members
+from ..geojson.values import Value
+from .dispatcher import Dispatcher
+from .messages import ChannelMessage
+from .policies import ConflationKey, conflation_key, slow_client_policy
 from .subscriber_index import SubscriberIndex
 from .subscribers import Subscriber
 
-logger = logging.getLogger(__name__)
-
+MAX_KEYED_BYTES = 16 * 1024
+"""Of a message that is looked into for its feature's id while it waits."""
 MAX_MATCHED = 10_000
 """Names for which the matching patterns are cached."""
 
+Indexes = Callable[[str], Sequence[SubscriberIndex]]
 GrantedGlob = tuple[str, frozenset[str]]
 """A pattern, and the permissions of the subscribers that share it."""
+
+
+class ArrivedMessage:
+    """A message of a channel on its way to its subscribers. Those who have subscribed when it is sent are sent it."""
+
+    may_be_dropped = True
+
+    def __init__(self, name: str, payload: bytes, indexes: Indexes) -> None:
+        self.source = name
+        self.size = len(payload)
+        self._name = name
+        self._payload = payload
+        self._indexes = indexes
+
+    def indexes(self) -> Sequence[SubscriberIndex]:
+        """Those of the channel, and of the patterns that match it."""
+        return self._indexes(self._name)
+
+    def publication(self) -> ChannelMessage:
+        """What is sent. `BadValue` if it is no JSON."""
+        return ChannelMessage(self._name, Value(self._payload))
+
+    @cached_property
+    def key(self) -> ConflationKey | None:
+        """The feature, if the policy of the channel is to keep the latest of each."""
+        if slow_client_policy(conf.REDIS_SLOW, self._name) != "latest" or self.size > MAX_KEYED_BYTES:
+            return None
+        try:
+            key = conflation_key(self._name, decode_members(self._payload))
+        except msgspec.DecodeError:
+            return None
+        return None if key.id is None else key
+
+    def replace(self, older: ArrivedMessage) -> None:
+        """Nothing is left of the older one."""
+
+    def drop(self) -> None:
+        """Its subscribers are closed, if the policy of the channel says so."""
+        if slow_client_policy(conf.REDIS_SLOW, self._name) == "close":
+            for index in self.indexes():
+                for subscriber in list(index.references):
+                    subscriber.close("a message that must not be missed waited too long; reconnect")
 
 
 class ChannelSubscriptions:
     """Every subscriber of this process."""
 
-    def __init__(self, bus: Bus, readable: ReadableNames) -> None:
+    def __init__(self, bus: Bus, readable: ReadableNames, dispatcher: Dispatcher) -> None:
         self.readable = readable
         self.subscribers: dict[Subscriber, None] = {}
+        self.dispatcher = dispatcher
         self.received = 0
-        """Messages for which there may have been a subscriber ..."""
-        self.bad = 0
-        """... and those of them that were no JSON."""
+        """Messages for which there may have been a subscriber."""
         self._past = Counter[str]()
         """Counts of subscribers that are gone."""
         self._bus = bus
@@ -172,29 +219,19 @@ class ChannelSubscriptions:
     # -- messages ----------------------------------------------------------
 
     def _receive(self, arrivals: Sequence[Arrival]) -> None:
-        batch = DeliveryBatch()
+        self.dispatcher.publish(self._messages(arrivals))
+
+    def _messages(self, arrivals: Sequence[Arrival]) -> Iterator[ArrivedMessage]:
         for arrival in arrivals:
             try:
-                self._add_to(batch, arrival)
-            except Exception:
-                logger.exception("a message of Redis could not be delivered")
-        batch.deliver()
+                name = arrival.channel.decode()
+            except UnicodeDecodeError:
+                continue
+            if self.indexes(name):
+                self.received += 1
+                yield ArrivedMessage(name, arrival.payload, self.indexes)
 
-    def _add_to(self, batch: DeliveryBatch, arrival: Arrival) -> None:
-        try:
-            name = arrival.channel.decode()
-        except UnicodeDecodeError:
-            return
-        indexes = self._indexes(name)
-        if not indexes:
-            return
-        self.received += 1
-        try:
-            batch.add(ChannelMessage(name, Value(arrival.payload)), indexes)
-        except BadValue:
-            self.bad += 1
-
-    def _indexes(self, name: str) -> list[SubscriberIndex]:
+    def indexes(self, name: str) -> list[SubscriberIndex]:
         """The subscribers of the channel itself, and those of each pattern that matches."""
         index = self._names.get(name)
         matched = self._matching(name) if self._globs else []

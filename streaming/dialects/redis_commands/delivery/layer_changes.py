@@ -6,29 +6,24 @@ properties are `deleted` (true) and the `reason`: it has `left_view`, or was `de
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
-from ..geojson.client_filters import ClientFilters
+from ..geojson.client_filters import Sight
 from ..geojson.values import Value
-from .messages import ChannelMessage, DeliveryBatch
+from .dispatcher import Dispatcher
+from .messages import ChannelMessage
 from .subscriber_index import SubscriberIndex
 from .subscribers import Subscriber
 
-logger = logging.getLogger(__name__)
-
-SLICE = 200
-"""Changes delivered before others have a turn."""
-
 
 class LayerChange:
-    """A change of one feature, to be published. The old version is parsed only if a subscriber has a box."""
+    """A change of one feature, to be published. The old version is taken apart only if a subscriber has a box."""
+
+    left_out = 0
 
     def __init__(self, layer: str, change: Change) -> None:
         self._layer = layer
@@ -43,13 +38,18 @@ class LayerChange:
         old = () if self._change.old is None else index.candidates(self._old)
         return dict.fromkeys([*new, *old])
 
-    def encode_for(self, filters: ClientFilters, reference: str | None) -> bytes | None:
+    def seen_by(self, sight: Sight) -> ChannelMessage | None:
         """The feature, or that it is gone."""
-        if self._new is not None and filters.passes(self._new.value):
-            return self._new.envelope(filters, reference)
-        if self._change.old is None or not (filters.area is None or filters.passes(self._old)):
+        if self._new is not None and sight.passes(self._new.value):
+            return self._new
+        if self._change.old is None or not (sight.area is None or sight.passes(self._old)):
             return None
-        return self._deletion.envelope(filters, reference)
+        return self._deletion
+
+    def forget(self) -> None:
+        """Let go of what was made for subscribers."""
+        if self._new is not None:
+            self._new.forget()
 
     @cached_property
     def _old(self) -> Value:
@@ -62,23 +62,52 @@ class LayerChange:
         return ChannelMessage(self._layer, Value(_tombstone(self._change.key, reason)))
 
 
+class LayerMessage:
+    """A change on its way to the subscribers of its layer. While it waits, later ones of the same feature are merged with it."""
+
+    __slots__ = ("_change", "_layer", "_subscribers", "key", "size", "source")
+
+    may_be_dropped = False
+
+    def __init__(self, layer: str, change: Change, subscribers: SubscriberIndex) -> None:
+        self.source = ("layer", layer)
+        self.key = change.key
+        self.size = sum(len(item.value) for item in (change.old, change.new) if item is not None)
+        self._layer = layer
+        self._change = change
+        self._subscribers = subscribers
+
+    def indexes(self) -> Sequence[SubscriberIndex]:
+        """Those of the layer."""
+        return [self._subscribers] if len(self._subscribers) else []
+
+    def publication(self) -> LayerChange:
+        """What is sent."""
+        return LayerChange(self._layer, self._change)
+
+    def replace(self, older: LayerMessage) -> None:
+        """From where the older one began."""
+        change = self._change
+        self._change = Change(change.seq, change.key, older._change.old, change.new, change.reason)
+
+    def drop(self) -> None:
+        """Nothing: merging keeps changes within bounds."""
+
+
 class LayerObserver:
     """Delivers the changes of a layer's replica to its subscribers."""
 
-    def __init__(self, name: str, replica: Replica) -> None:
+    def __init__(self, name: str, replica: Replica, dispatcher: Dispatcher) -> None:
         self.subscribers = SubscriberIndex()
         self._name = name
         self._replica = replica
         self._items = replica.items
-        self._waiting: deque[Change] = deque()
-        self._next: asyncio.Handle | None = None
+        self._dispatcher = dispatcher
         replica.observe(self)
 
     def changed(self, changes: Sequence[Change]) -> None:
         """What happened in one turn of the event loop."""
-        self._waiting.extend(changes)
-        if self._next is None:
-            self._deliver()
+        self._dispatcher.publish([LayerMessage(self._name, change, self.subscribers) for change in changes])
 
     def replaced(self) -> None:
         """Changes were missed: the differences are delivered. The replica leaves its earlier state as it was."""
@@ -88,20 +117,6 @@ class LayerObserver:
     def stop(self) -> None:
         """Deliver nothing any more."""
         self._replica.unobserve(self)
-        self._waiting.clear()
-        if self._next is not None:
-            self._next.cancel()
-
-    def _deliver(self) -> None:
-        batch = DeliveryBatch()
-        for _ in range(min(SLICE, len(self._waiting))):
-            change = self._waiting.popleft()
-            try:
-                batch.add(LayerChange(self._name, change), [self.subscribers])
-            except Exception:
-                logger.exception("a change of layer %s could not be delivered", self._name)
-        batch.deliver()
-        self._next = asyncio.get_running_loop().call_soon(self._deliver) if self._waiting else None
 
 
 def _differences(before: dict[str, Item], after: dict[str, Item]) -> Iterator[Change]:

@@ -81,7 +81,7 @@ class LayerSubscriptions:
         replica = await self._hub.replica(layer_feed(layer))
         observer = self._observers.get(layer.name)
         if observer is None:
-            observer = self._observers[layer.name] = LayerObserver(layer.name, replica)
+            observer = self._observers[layer.name] = LayerObserver(layer.name, replica, self._channels.dispatcher)
         return observer
 
     def _drop_if_unused(self, name: str) -> None:

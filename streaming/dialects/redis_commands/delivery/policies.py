@@ -7,16 +7,22 @@ that nothing is parsed once they wait, and clients that keep up never pay for it
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
+import msgspec
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.pattern_map import PatternMap, split_list, split_pair
+
+from ..geojson.shapes import Members, decode_members, type_of
 
 SlowClientPolicy = Literal["drop", "latest", "close"]
 """`drop` the oldest, keep the `latest` of each feature, or `close` the connection."""
 
 _POLICIES: tuple[SlowClientPolicy, ...] = get_args(SlowClientPolicy)
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 class ConflationKey(NamedTuple):
@@ -51,15 +57,24 @@ def slow_client_policy(setting: str, name: str) -> SlowClientPolicy:
     return slow_client_policies(setting).get(name) or "drop"
 
 
-def conflation_key(channel: str, document: Any) -> ConflationKey:
+def conflation_key(channel: str, members: Members | None) -> ConflationKey:
     """The feature's id is its `id` or else `properties.id`: a string or a number."""
-    if not isinstance(document, dict) or document.get("type") != "Feature":
+    if members is None or type_of(members) != "Feature":
         return ConflationKey(channel, None)
-    found, properties = document.get("id"), document.get("properties")
-    if found is None and isinstance(properties, dict):
-        found = properties.get("id")
-    known = isinstance(found, str | int | float) and not isinstance(found, bool)
-    return ConflationKey(channel, found if known else None)
+    found = _id(members)
+    return ConflationKey(channel, found if found is not None else _id(_properties(members)))
+
+
+def _id(members: Members) -> str | float | None:
+    found = _decode(members["id"]) if "id" in members else None
+    return found if isinstance(found, str | int | float) and not isinstance(found, bool) else None
+
+
+def _properties(members: Members) -> Members:
+    try:
+        return decode_members(members["properties"])
+    except (KeyError, msgspec.DecodeError):
+        return {}
 
 
 def _parsed(entry: str) -> tuple[str, SlowClientPolicy]:

@@ -6,18 +6,22 @@ around it. A candidate only may want the value; its filters decide.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Hashable
 
 from streaming.core.bbox import Box
 from streaming.core.index import BoxIndex
 
+from ..geojson.client_filters import Sight
 from ..geojson.crs import Crs
-from ..geojson.spatial_filter import ProjectedGeometries
+from ..geojson.spatial_filter import PlaceOfFew, Places
 from ..geojson.values import Value
 from .subscribers import Subscriber
 
 MANY = 64
 """A collection of more features than this is looked up by the bounds of them all."""
+BOXES_OF_ANSWER = 16
+"""Boxes that take as long to compare with a value as one projection of it."""
 _METRES = 180.0 / 20_037_509.0
 """Scales the plane of Web Mercator, and most others, to the index's world; what is beyond is at its edge."""
 
@@ -25,7 +29,7 @@ _METRES = 180.0 / 20_037_509.0
 class SubscriberIndex:
     """Subscribers, each with the client reference of its subscription."""
 
-    __slots__ = ("_boxes", "_codes", "_everywhere", "references")
+    __slots__ = ("_answers", "_boxes", "_changed", "_codes", "_everywhere", "_sights", "references")
 
     def __init__(self) -> None:
         self.references: dict[Subscriber, str | None] = {}
@@ -34,13 +38,26 @@ class SubscriberIndex:
         self._boxes: dict[int, tuple[Crs, BoxIndex[Subscriber]]] = {}
         self._codes: dict[Subscriber, int] = {}
         """The EPSG code in which the box of each is indexed."""
+        self._sights: dict[Subscriber, Sight] = {}
+        self._changed: dict[Subscriber, None] = {}
+        self._answers = Counter[Hashable]()
+        """How many subscribers a value looks alike for."""
 
     def __len__(self) -> int:
         return len(self.references)
 
     @property
+    def answers(self) -> float:
+        """How much work a value is, roughly: one for each way in which it is seen, and a little for each box."""
+        if self._changed:
+            self._update()
+        return len(self._answers) + len(self._codes) / BOXES_OF_ANSWER
+
+    @property
     def has_boxes(self) -> bool:
         """Whether one of the subscribers has a box."""
+        if self._changed:
+            self._update()
         return bool(self._boxes)
 
     def add(self, subscriber: Subscriber, reference: str | None) -> None:
@@ -55,27 +72,38 @@ class SubscriberIndex:
     def remove(self, subscriber: Subscriber) -> None:
         """Remove a subscriber; KeyError if it is not there."""
         del self.references[subscriber]
+        subscriber.flush({})
         self._remove_box(subscriber)
         del subscriber.indexes[self]
         subscriber.revision += 1
 
     def update(self, subscriber: Subscriber) -> None:
-        """Its box has changed."""
-        self._remove_box(subscriber)
-        self._add_box(subscriber)
+        """Its filters have changed: found out before the next message, however often they change until then."""
+        self._changed[subscriber] = None
+
+    def _update(self) -> None:
+        changed, self._changed = self._changed, {}
+        for subscriber in changed:
+            if subscriber in self.references:
+                self._remove_box(subscriber)
+                self._add_box(subscriber)
 
     def candidates(self, value: Value) -> Collection[Subscriber]:
         """The subscribers that may want a value, in a collection of the caller's own."""
-        if not self._boxes or not value.geometries or any(geometry.passes_always for geometry in value.geometries):
+        if self._changed:
+            self._update()
+        if not self._boxes or value.passes_always:
             return list(self.references)
         found = self._everywhere.copy()
         for crs, index in self._boxes.values():
-            for bounds in _bounds(value.projected(crs)):
+            for bounds in _bounds(value.places(crs)):
                 found.update(dict.fromkeys(index.candidates(_scaled(bounds, crs))))
         return found
 
     def _add_box(self, subscriber: Subscriber) -> None:
-        area = subscriber.filters.area
+        sight = self._sights[subscriber] = subscriber.filters.sight
+        self._answers[sight.answer] += 1
+        area = sight.area
         if area is None:
             self._everywhere[subscriber] = None
             return
@@ -86,6 +114,10 @@ class SubscriberIndex:
         self._codes[subscriber] = code
 
     def _remove_box(self, subscriber: Subscriber) -> None:
+        answer = self._sights.pop(subscriber).answer
+        self._answers[answer] -= 1
+        if not self._answers[answer]:
+            del self._answers[answer]
         code = self._codes.pop(subscriber, None)
         if code is None:
             del self._everywhere[subscriber]
@@ -96,12 +128,14 @@ class SubscriberIndex:
             del self._boxes[code]
 
 
-def _bounds(projected: ProjectedGeometries) -> list[Box]:
-    bounds = [one for one in projected.bounds if one is not None]
-    if len(bounds) <= MANY:
+def _bounds(places: Places | PlaceOfFew) -> list[Box]:
+    bounds = places.bounds()
+    if isinstance(bounds, list):
         return bounds
-    lefts, bottoms, rights, tops = zip(*bounds, strict=True)
-    return [(min(lefts), min(bottoms), max(rights), max(tops))]
+    if len(bounds) <= MANY:
+        return [(left, bottom, right, top) for left, bottom, right, top in bounds.tolist()]
+    lefts, bottoms, rights, tops = bounds.T
+    return [(float(lefts.min()), float(bottoms.min()), float(rights.max()), float(tops.max()))]
 
 
 def _scaled(box: Box, crs: Crs) -> Box:

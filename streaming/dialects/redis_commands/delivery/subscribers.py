@@ -55,6 +55,8 @@ class Subscriber:
         self.revision = 0
         """Grows with each change of its subscriptions and filters."""
         self.delivered = 0
+        self.pending: list[bytes] = []
+        """Envelopes that it is sent at the end of this turn of the event loop."""
         self.queue = SubscriberQueue(self, outbox, self._take, self.close)
         self._buffer: EnvelopeBuffer | None = None
         self._closed = False
@@ -75,7 +77,8 @@ class Subscriber:
         return self.queue.conflated
 
     def filters_changed(self) -> None:
-        """Find it by its new filters from now on."""
+        """Find it by its new filters from now on. What it saw until now is sent first."""
+        self.flush({})
         self.revision += 1
         for index in list(self.indexes):
             index.update(self)
@@ -94,6 +97,7 @@ class Subscriber:
         """Send nothing any more, not even what waits."""
         if self._buffer is not None:
             self._buffer.take()
+        self.pending = []
         self.queue.clear()
         self.outbox.forget(self)
 
@@ -102,6 +106,12 @@ class Subscriber:
         self.stop()
         self._closed = True
         self.outbox.on_slow(reason)
+
+    def flush(self, cache: FrameCache) -> None:
+        """Send or queue what is pending."""
+        if self.pending:
+            envelopes, self.pending = self.pending, []
+            self.deliver(envelopes, cache)
 
     def deliver(self, envelopes: Sequence[bytes], cache: FrameCache) -> None:
         """Send the envelopes of one turn of the event loop, or queue them."""

@@ -6,6 +6,7 @@ output. Changing one keeps the order, clearing it gives its place up; a box with
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -16,23 +17,56 @@ from .spatial_filter import Area, area_of
 from .values import Value
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a client sees of values: which, and how. Equal for clients who see the same."""
+
+    crs: Crs = WGS84
+    area: Area | None = None
+    trim: bool = False
+
+    def passes(self, value: Value) -> bool:
+        """Whether the client sees a value."""
+        return self.area is None or value.passes(self.area)
+
+    def content(self, value: Value) -> bytes:
+        """A value that passes, as the client sees it."""
+        return value.content(self.crs, self.area if self.trim else None)
+
+    @property
+    def answer(self) -> tuple[int, Area | None]:
+        """Values that pass look alike for clients for whom this is equal."""
+        return self.crs.code, self.area if self.trim else None
+
+
 class ClientFilters:
     """The box and the projection of a connection; both are off in the beginning."""
 
     def __init__(self) -> None:
-        self.area: Area | None = None
-        """What the box covers, in the CRS in which it is meant."""
-        self.trim = False
-        """Whether feature collections are sent without the features outside the box."""
+        self.sight = Sight()
         self._box: Box | None = None
         self._box_crs: Crs | None = None
         self._projection: Crs | None = None
         self._box_is_projected = False
 
     @property
+    def area(self) -> Area | None:
+        """What the box covers, in the CRS in which it is meant."""
+        return self.sight.area
+
+    @property
     def crs(self) -> Crs:
         """The CRS of the output."""
         return self._projection or WGS84
+
+    @property
+    def trim(self) -> bool:
+        """Whether feature collections are sent without the features outside the box."""
+        return self.sight.trim
+
+    @trim.setter
+    def trim(self, trim: bool) -> None:
+        self.sight = replace(self.sight, trim=trim)
 
     def set_box(self, box: Box, crs: Crs | None = None) -> None:
         """Left, bottom, right, top in this CRS or, without one, in that of the order."""
@@ -64,11 +98,11 @@ class ClientFilters:
 
     def passes(self, value: Value) -> bool:
         """Whether the client sees a value."""
-        return self.area is None or value.passes(self.area)
+        return self.sight.passes(value)
 
     def content(self, value: Value) -> bytes:
         """A value that passes, as the client sees it."""
-        return value.content(self.crs, self.area if self.trim else None)
+        return self.sight.content(value)
 
     def whole(self, value: Value) -> bytes:
         """A value that the client reads by its name: in its projection, whether in the box or not."""
@@ -86,7 +120,7 @@ class ClientFilters:
         return described | ({"trim": True} if self.trim else {})
 
     def _update_area(self) -> None:
-        if self._box is None:
-            self.area = None
-        else:
-            self.area = area_of(self._box, self._box_crs or (self.crs if self._box_is_projected else WGS84))
+        area = None
+        if self._box is not None:
+            area = area_of(self._box, self._box_crs or (self.crs if self._box_is_projected else WGS84))
+        self.sight = Sight(self.crs, area, self.trim)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio import _get_running_loop
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -29,14 +30,19 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Crs:
-    """A CRS by its EPSG code, in which coordinates are easting, northing (or longitude, latitude).
-
-    The transformer, from WGS 84, is for one thread at a time; WGS 84 itself has none.
-    """
+    """A CRS by its EPSG code, in which coordinates are easting, northing (or longitude, latitude)."""
 
     code: int
     geographic: bool
-    transformer: Transformer | None = field(default=None, compare=False, repr=False)
+    _of_the_loop: Transformer | None = field(default=None, compare=False, repr=False)
+    """For one thread only."""
+    _of_threads: Transformer | None = field(default=None, compare=False, repr=False)
+    """pyproj builds it anew for each thread that uses it."""
+
+    @property
+    def transformer(self) -> Transformer | None:
+        """From WGS 84, for the thread that asks; WGS 84 itself has none."""
+        return self._of_the_loop if _get_running_loop() is not None else self._of_threads
 
 
 WGS84 = Crs(projection.WGS84, True)
@@ -103,13 +109,14 @@ class CrsCatalogue:
 def build(code: int) -> Crs | str:
     """The CRS, or why there is none. Called in a thread that ends with it.
 
-    pyproj builds a transformer anew for each thread that uses it, unless configured not to, and what it builds belongs to a context that
-    only one thread at a time may use.
+    What pyproj builds belongs to a context that only one thread at a time may use: what was built here, the event loop uses from now on,
+    and threads for costly work build their own.
     """
     transformer = make_transformer(code)
     if isinstance(transformer, str):
         return transformer
-    return Crs(code, bool(CRS.from_epsg(code).is_geographic), Transformer(TransformerUnsafe(transformer._transformer)))
+    of_the_loop = Transformer(TransformerUnsafe(transformer._transformer))
+    return Crs(code, bool(CRS.from_epsg(code).is_geographic), of_the_loop, transformer)
 
 
 def _put_last(cache: dict[int, _T], code: int, value: _T) -> None:

@@ -1,20 +1,17 @@
-"""Spatial filter: which geometries of a value are in a client's box, in the CRS in which that is meant.
+"""Spatial filter: which features of a value are in a client's box, in the CRS in which that is meant.
 
-Edges belong to the box. Coordinates are transformed in one call. Most geometries are decided by their bounds, many of them by all bounds
-at once; only what bounds leave open is compared exactly.
+Edges belong to the box. Most features are decided by their bounds, all of them at once; only what bounds leave open is compared exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain
-from math import inf, nan
+from math import inf, isfinite
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import Transformer
 from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
@@ -22,7 +19,9 @@ from streaming.core.bbox import Box
 from streaming.core.spatial import rectangle
 
 from .crs import Crs
-from .geometry import ParsedGeometry, bounds_of, to_shapely
+from .drawing import draw
+from .features import Features
+from .positions import Floats, project
 
 FAR = 1e12
 """Stands for infinity in exact tests: beyond everything that can be on a map, in degrees and metres."""
@@ -47,9 +46,9 @@ class Area:
         left, bottom, right, top = bounds
         return any(box[0] <= left and box[1] <= bottom and right <= box[2] and top <= box[3] for box in self.boxes)
 
-    def contains_any(self, positions: Iterable[tuple[float, float]]) -> bool:
+    def contains_any(self, xs: Floats, ys: Floats) -> bool:
         """Whether one of the positions is in it."""
-        return any(left <= x <= right and bottom <= y <= top for x, y in positions for left, bottom, right, top in self.boxes)
+        return any(bool(((xs >= left) & (xs <= right) & (ys >= bottom) & (ys <= top)).any()) for left, bottom, right, top in self.boxes)
 
 
 def area_of(box: Box, crs: Crs) -> Area:
@@ -73,82 +72,118 @@ def _box_geometry(box: Box) -> BaseGeometry:
     return rectangle((left, bottom, right, top))
 
 
-class ProjectedGeometries:
-    """The geometries of one value in one CRS. One with a position that the CRS cannot express has no bounds."""
+class Places:
+    """Where the features of one value are in a CRS. One with a position that the CRS cannot express has no bounds."""
 
-    def __init__(self, geometries: list[ParsedGeometry], transformer: Transformer | None) -> None:
-        self._geometries = geometries
-        self._exact: dict[int, list[BaseGeometry] | None] = {}
+    def __init__(self, features: Features, crs: Crs) -> None:
+        self._features = features
+        self._drawn: dict[int, list[BaseGeometry]] = {}
         """By index: geometries of shapely, once they are made."""
-        positions = geometries[0].positions if len(geometries) == 1 else [*chain.from_iterable(one.positions for one in geometries)]
-        if len(positions) == 1 and transformer is not None:
-            x, y = transformer.transform(positions[0][0], positions[0][1])
-            self.xs, self.ys = [x], [y]
-        else:
-            self.xs, self.ys = [position[0] for position in positions], [position[1] for position in positions]
-            if transformer is not None and positions:
-                self.xs, self.ys = transformer.transform(self.xs, self.ys)
-        self._spans = list(_spans(geometries))
-        self.bounds: list[Box | None] = [bounds_of(self.xs[span], self.ys[span]) for span in self._spans]
+        self.xs, self.ys = features.positions.xs, features.positions.ys
+        transformer = crs.transformer
+        if transformer is not None and len(self.xs):
+            self.xs, self.ys = project(transformer, self.xs, self.ys)
 
-    def intersects(self, index: int, area: Area) -> bool:
-        """Whether a geometry is in the area, if only with its edge."""
-        geometry, bounds = self._geometries[index], self.bounds[index]
-        if geometry.passes_always or bounds is None:
-            return geometry.passes_always
-        return area.contains(bounds) or (
-            len(geometry.positions) > 1 and area.may_intersect(bounds) and self._intersects_exactly(index, area)
-        )
+    @cached_property
+    def sides(self) -> Floats:
+        """Lefts, bottoms, rights and tops. Without bounds they are NaN, which compares as false with everything."""
+        features = self._features
+        sides = np.full((4, len(features)), np.nan)
+        placed = np.flatnonzero(np.diff(features.starts))
+        if len(placed):
+            starts = features.starts[placed]
+            sides[0, placed], sides[1, placed] = np.minimum.reduceat(self.xs, starts), np.minimum.reduceat(self.ys, starts)
+            sides[2, placed], sides[3, placed] = np.maximum.reduceat(self.xs, starts), np.maximum.reduceat(self.ys, starts)
+            sides[:, ~np.isfinite(sides).all(axis=0)] = np.nan
+        return sides
 
-    def intersecting(self, area: Area) -> Iterator[int]:
-        """The geometries in the area, those first that are decided by their bounds."""
-        if not self._geometries:
-            return
-        surely, perhaps = self._passing_always, np.zeros(len(self._geometries), bool)
-        left, bottom, right, top = self._sides
+    @cached_property
+    def have_bounds(self) -> Flags:
+        """Which features have a place, and one that the CRS can express."""
+        nowhere: Flags = np.isnan(self.sides[0])
+        return ~nowhere
+
+    def bounds(self) -> Floats:
+        """The bounds of those that have some, one after the other."""
+        return self.sides[:, self.have_bounds].T
+
+    def touches(self, area: Area) -> bool:
+        """Whether one of the features is in the area, if only with its edge."""
+        return next(self.touching(area), None) is not None
+
+    def touching(self, area: Area) -> Iterator[int]:
+        """The features in the area, those first that are decided by their bounds."""
+        surely, perhaps = self._features.passing_always, np.zeros(len(self._features), bool)
+        left, bottom, right, top = self.sides
         for box in area.boxes:
             surely = surely | ((left >= box[0]) & (bottom >= box[1]) & (right <= box[2]) & (top <= box[3]))
             perhaps |= (left <= box[2]) & (bottom <= box[3]) & (right >= box[0]) & (top >= box[1])
         yield from map(int, surely.nonzero()[0])
         for index in map(int, (perhaps & ~surely).nonzero()[0]):
-            if self.intersects(index, area):
+            if self._features.shapes[index].count > 1 and self._touches_exactly(index, area):
                 yield index
 
-    def positions(self, index: int) -> Iterator[list[float]]:
-        """The positions of a geometry, with its heights."""
-        span = self._spans[index]
-        before = self._geometries[index].positions
-        return ([x, y, *position[2:]] for x, y, position in zip(self.xs[span], self.ys[span], before, strict=True))
-
-    @cached_property
-    def _passing_always(self) -> Flags:
-        return np.array([one.passes_always for one in self._geometries], bool)
-
-    @cached_property
-    def _sides(self) -> npt.NDArray[np.float64]:
-        """Lefts, bottoms, rights and tops. Without bounds they are NaN, which compares as false with everything."""
-        return np.array([bounds or (nan, nan, nan, nan) for bounds in self.bounds], np.float64).T
-
-    def _intersects_exactly(self, index: int, area: Area) -> bool:
-        """Making geometries of shapely costs more than looking at all positions, but only once: it is worth it from the second area on."""
-        if index not in self._exact:
-            self._exact[index] = None
-            if area.contains_any(self._pairs(index)):
-                return True
-        made = self._exact[index]
-        if not made:
-            made = self._exact[index] = to_shapely(self._geometries[index].parts, self._pairs(index))
-        try:
-            return any(_box_geometry(box).intersects(one) for box in area.boxes for one in made)
-        except GEOSException:  # Beyond what GEOS can compute with; its bounds do intersect.
+    def _touches_exactly(self, index: int, area: Area) -> bool:
+        span = slice(self._features.starts[index], self._features.starts[index + 1])
+        xs, ys = self.xs[span], self.ys[span]
+        if area.contains_any(xs, ys):
             return True
+        drawn = self._drawn.get(index)
+        if drawn is None:
+            drawn = self._drawn[index] = draw(self._features.shapes[index].parts, xs, ys)
+        return _intersect(area, drawn)
 
-    def _pairs(self, index: int) -> Iterator[tuple[float, float]]:
-        span = self._spans[index]
-        return zip(self.xs[span], self.ys[span], strict=True)
+
+class PlaceOfFew:
+    """The same for a value that is one feature with few positions, as most are: without arrays, which take longer to make than to use."""
+
+    def __init__(self, features: Features, crs: Crs) -> None:
+        self._features = features
+        self._drawn: list[BaseGeometry] | None = None
+        self.xs, self.ys = features.positions.lists()
+        transformer = crs.transformer
+        if transformer is not None and len(self.xs) == 1:
+            x, y = transformer.transform(self.xs[0], self.ys[0])
+            self.xs, self.ys = [x], [y]
+        elif transformer is not None:
+            self.xs, self.ys = transformer.transform(self.xs, self.ys)
+        self.box = _bounds(self.xs, self.ys)
+        """None if the CRS cannot express one of the positions."""
+
+    def bounds(self) -> list[Box]:
+        """Its bounds, if it has some."""
+        return [] if self.box is None else [self.box]
+
+    def touches(self, area: Area) -> bool:
+        """Whether it is in the area, if only with its edge."""
+        if self.box is None:
+            return False
+        return area.contains(self.box) or (len(self.xs) > 1 and area.may_intersect(self.box) and self._touches_exactly(area))
+
+    def touching(self, area: Area) -> Iterator[int]:
+        """Itself, if it is in the area."""
+        return iter((0,) if self.touches(area) else ())
+
+    def _touches_exactly(self, area: Area) -> bool:
+        for left, bottom, right, top in area.boxes:
+            if any(left <= x <= right and bottom <= y <= top for x, y in zip(self.xs, self.ys, strict=True)):
+                return True
+        if self._drawn is None:
+            self._drawn = draw(self._features.shapes[0].parts, np.array(self.xs), np.array(self.ys))
+        return _intersect(area, self._drawn)
 
 
-def _spans(geometries: list[ParsedGeometry]) -> Iterator[slice]:
-    start = 0
-    for geometry in geometries:
-        yield slice(start, start := start + len(geometry.positions))
+def _bounds(xs: list[float], ys: list[float]) -> Box | None:
+    if len(xs) == 1:
+        x, y = xs[0], ys[0]
+        return (x, y, x, y) if isfinite(x) and isfinite(y) else None
+    if not all(map(isfinite, xs)) or not all(map(isfinite, ys)):
+        return None
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _intersect(area: Area, drawn: list[BaseGeometry]) -> bool:
+    try:
+        return any(_box_geometry(box).intersects(one) for box in area.boxes for one in drawn)
+    except GEOSException:  # Beyond what GEOS can compute with; its bounds do intersect.
+        return True

@@ -14,8 +14,11 @@ from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.dialects.redis_commands.delivery.channels import ChannelSubscriptions
+from streaming.dialects.redis_commands.delivery.dispatcher import Dispatcher
 from streaming.dialects.redis_commands.geojson.crs import build
 from streaming.dialects.redis_commands.geojson.values import Value
+from streaming.engine.runtime import Runtime
+from streaming.engine.work import WorkQueue
 from streaming.redis_data.names import readable_names
 from tests.core.restarting import RestartingRedis
 
@@ -34,9 +37,16 @@ async def bus(redis: None) -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-def channels(bus: Bus) -> ChannelSubscriptions:
+async def work(redis: None) -> AsyncIterator[WorkQueue]:
+    queue = Runtime().service(WorkQueue)
+    yield queue
+    await queue.stop()
+
+
+@pytest.fixture
+def channels(bus: Bus, work: WorkQueue) -> ChannelSubscriptions:
     """The readable names are `pub:*`, `other:*` and `stations`."""
-    return ChannelSubscriptions(bus, readable_names("pub:*,other:*,stations"))
+    return ChannelSubscriptions(bus, readable_names("pub:*,other:*,stations"), Dispatcher(work))
 
 
 @pytest.fixture
@@ -180,7 +190,8 @@ async def test_a_client_has_so_many_patterns_at_most(channels: ChannelSubscripti
 async def test_what_is_no_json_is_skipped_and_counted(channels: ChannelSubscriptions, client: Client, payload: bytes) -> None:
     await channels.subscribe(client.subscriber, "pub:a")
     await publish(channels, ("pub:a", payload), ("pub:a", 1))
-    assert client.contents == [1] and channels.bad == 1
+    await until(lambda: client.received)
+    assert client.contents == [1] and channels.dispatcher.bad == 1
 
 
 async def test_a_channel_whose_name_is_no_text_is_skipped(channels: ChannelSubscriptions, client: Client) -> None:
@@ -336,10 +347,10 @@ async def test_subscribing_and_unsubscribing_count_in_the_revision(channels: Cha
 # -- Redis away ----------------------------------------------------------------
 
 
-async def test_clients_are_sent_messages_again_when_redis_is_back(tmp_path: Path, redis: None) -> None:
+async def test_clients_are_sent_messages_again_when_redis_is_back(tmp_path: Path, work: WorkQueue) -> None:
     server = RestartingRedis(tmp_path)
     bus = Bus(server.url)
-    channels, client, later = ChannelSubscriptions(bus, readable_names("pub:*")), Client(), Client()
+    channels, client, later = ChannelSubscriptions(bus, readable_names("pub:*"), Dispatcher(work)), Client(), Client()
     await bus.start()
     await channels.subscribe(client.subscriber, "pub:a")
     await channels.psubscribe(client.subscriber, "pub:p*")

@@ -13,13 +13,15 @@ from pytest_django import Settings
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
-from streaming.dialects.redis_commands.delivery import layer_changes
+from streaming.dialects.redis_commands.delivery import dispatcher, layer_changes
 from streaming.dialects.redis_commands.delivery.channels import ChannelSubscriptions
+from streaming.dialects.redis_commands.delivery.dispatcher import Dispatcher
 from streaming.dialects.redis_commands.delivery.layers import LayerSubscriptions
 from streaming.dialects.redis_commands.geojson.client_filters import ClientFilters
 from streaming.dialects.redis_commands.geojson.crs import build
 from streaming.dialects.redis_commands.geojson.values import Value
 from streaming.engine.runtime import Runtime
+from streaming.engine.work import WorkQueue
 from streaming.features.layers import catalogue, layer_feed
 from streaming.features.publishing import adelete, aensure_layer, apublish
 from streaming.models import Layer
@@ -35,7 +37,7 @@ MERCATOR = build(3857)
 async def layers(runtime: Runtime) -> AsyncIterator[LayerSubscriptions]:
     """There is a layer `fleet`, which anybody may read."""
     await aensure_layer("fleet")
-    layers = LayerSubscriptions(runtime.hub, ChannelSubscriptions(Bus(), readable_names("pub:*")))
+    layers = LayerSubscriptions(runtime.hub, ChannelSubscriptions(Bus(), readable_names("pub:*"), Dispatcher(runtime.service(WorkQueue))))
     yield layers
     layers.stop()
 
@@ -159,7 +161,8 @@ async def test_what_changed_while_changes_were_missed_is_sent(layers: LayerSubsc
 async def test_many_changes_are_sent_in_order_and_others_have_their_turn(
     layers: LayerSubscriptions, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layer_changes, "SLICE", 7)
+    monkeypatch.setattr(dispatcher, "BATCH", 7)
+    monkeypatch.setattr(dispatcher, "TURN_SECONDS", 0.0)
     await subscribed(layers, client)
     await apublish("fleet", [feature(number, 0) for number in range(100)])
     await until(lambda: len(client.received) == 100)

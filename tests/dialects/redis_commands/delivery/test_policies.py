@@ -92,7 +92,7 @@ def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
     ],
 )
 def test_a_message_is_about_the_feature_whose_id_it_has(document: Any, found: Any) -> None:
-    assert conflation_key("pub:a", document).id == found
+    assert conflation_key("pub:a", Value(json.dumps(document).encode()).members).id == found
 
 
 # -- latest --------------------------------------------------------------------
