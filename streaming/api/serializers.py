@@ -141,14 +141,17 @@ class TilesetInfoSerializer(serializers.Serializer[Any]):
     title = serializers.CharField()
     kind = serializers.ChoiceField(KIND_NAMES)
     public = serializers.BooleanField()
-    format = serializers.ChoiceField(sorted(MIME))
-    min_zoom = serializers.IntegerField()
-    max_zoom = serializers.IntegerField()
-    tile_size = serializers.IntegerField(
-        help_text="Pixels along each side: of rasters 256 or 512, of vector tiles 512, else as the tiles are."
+    format = serializers.ChoiceField(
+        sorted(MIME), required=False, help_text="This and what follows, to the attribution, are missing where there is an `error`."
     )
-    bounds = serializers.ListField(child=serializers.FloatField(), help_text="west, south, east, north in degrees")
-    attribution = serializers.CharField(allow_blank=True)
+    min_zoom = serializers.IntegerField(required=False)
+    max_zoom = serializers.IntegerField(required=False)
+    tile_size = serializers.IntegerField(
+        required=False, help_text="Pixels along each side: of rasters 256 or 512, of vector tiles 512, else as the tiles are."
+    )
+    bounds = serializers.ListField(required=False, child=serializers.FloatField(), help_text="west, south, east, north in degrees")
+    attribution = serializers.CharField(allow_blank=True, required=False)
+    error = ErrorSerializer(required=False, help_text="Why the source cannot be read.")
     permission = serializers.CharField(required=False, help_text="This and the next three are shown to users who may change them.")
     source = serializers.CharField(required=False)  # type: ignore[assignment]  # the framework's own name for something else
     rescale = serializers.CharField(required=False)

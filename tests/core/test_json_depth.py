@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -25,6 +26,13 @@ def depth(value: Any) -> int:
 
 @pytest.mark.parametrize(("text", "levels"), [(b"1", 0), (b"[]", 1), (b'[{"a":[]},[]]', 3), (b'"[[["', 0), (rb'["\"[[", "\\"]', 1)])
 def test_it_counts_levels(text: bytes, levels: int) -> None:
+    assert not exceeds_depth(text, levels)
+    assert exceeds_depth(text, levels - 1)
+
+
+@pytest.mark.parametrize(("text", "levels"), [(b'[{"a":[]},[]]', 3), (rb'["\"[[", "\\"]', 1)])
+def test_it_counts_the_same_without_numpy(monkeypatch: pytest.MonkeyPatch, text: bytes, levels: int) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
     assert not exceeds_depth(text, levels)
     assert exceeds_depth(text, levels - 1)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from streaming import apublish
 from streaming.core.redis import sync_redis
 from streaming.engine.runtime import Runtime
+from streaming.features.publishing import aensure_layer
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.conftest import Connect, phoenix
@@ -46,7 +46,7 @@ async def test_messages_that_found_no_room_are_a_gap_too(phoenix: Connect, runti
 
 
 async def test_members_of_a_layer_miss_nothing(phoenix: Connect, runtime: Runtime) -> None:
-    await apublish("l", [])
+    await aensure_layer("l")
     peer = await phoenix()
     await peer.join("layer:l")
     await until(cut(runtime))

@@ -11,9 +11,9 @@ from unittest.mock import ANY
 
 import pytest
 
-from streaming import apublish
 from streaming.dialects.phoenix.frames import MAX_DEPTH, FrameError, decode_v2
 from streaming.engine.runtime import Runtime
+from streaming.features.publishing import aensure_layer
 from streaming.topics.tokens import mint
 
 from .backend import Backend
@@ -112,7 +112,7 @@ async def test_half_an_emoji_is_answered_to_a_client_that_polls(runtime: Runtime
 
 async def test_more_values_than_may_be_decoded_are_refused(peer: PhoenixPeer, settings: Any) -> None:
     settings.GEOSTREAM_PAYLOAD_VALUES = 100
-    await apublish("l", [])
+    await aensure_layer("l")
     status, response = await peer.ask("1", "1", "room:1", "phx_join", {"token": mint("alice", "room:1"), "more": [0] * 100})
     assert (status, response["reason"]) == ("error", "too_large") and "100" in response["detail"]
     await peer.join("layer:l", "2")
