@@ -6,6 +6,7 @@ answer nothing is counted, so that people can log in.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from hashlib import sha256
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from rest_framework.exceptions import Throttled
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import async_redis, refusing, sync_redis
+from streaming.core.redis import refusing, sync_redis
 from streaming.engine.conf import conf
 
 logger = logging.getLogger(__name__)
@@ -62,14 +63,8 @@ def take(limits: Limits) -> None:
 
 
 async def atake(limits: Limits) -> None:
-    """The same on the event loop."""
-    try:
-        with refusing():
-            wait = await async_redis().register_script(_TAKE)(_keys(limits), [WINDOW_SECONDS, *limits.values()])
-    except StreamError as error:
-        _uncounted(error)
-    else:
-        _check(wait)
+    """The same on an event loop, which may be that of one request alone and keeps no connection."""
+    await asyncio.to_thread(take, limits)
 
 
 def give_back(limits: Limits) -> None:

@@ -168,14 +168,18 @@ def bad_tokens() -> dict[str, str]:
     }
 
 
+def unauthorized(what: str) -> dict[str, str]:
+    """The refusal of one of them."""
+    return {"reason": "unauthorized", **({"detail": "token expired"} if what == "expired" else {})}
+
+
 def test_bad_tokens_are_refused_and_kept_out_of_the_log(server: ServerProcess) -> None:
     tokens = bad_tokens()
     for what, bad in tokens.items():
-        refusal = {"reason": "unauthorized", **({"detail": "token expired"} if what == "expired" else {})}
         for path, params in (("/websocket?vsn=2.0.0", {"token": bad}), (f"/websocket?vsn=2.0.0&userToken={bad}", {})):
             with PhoenixSocket(server, path) as socket:
                 socket.send("1", "1", "ships", "phx_join", params)
-                assert socket.receive()[4] == {"status": "error", "response": refusal}, what
+                assert socket.receive()[4] == {"status": "error", "response": unauthorized(what)}, what
         assert server.request("GET", f"/longpoll?vsn=2.0.0&userToken={bad}", token="")[1]["status"] == 410
     assert "refused: unauthorized" in server.log.read_text()
     _not_logged(server.log, tokens)
@@ -186,7 +190,7 @@ def test_bad_tokens_renew_nothing(server: ServerProcess) -> None:
     with Watching(server, "ships", "alice") as alice:
         for what, bad in tokens.items():
             alice.socket.send("1", "2", "ships", "access_token", {"token": bad})
-            assert alice.socket.receive_event("phx_reply")[4] == {"status": "error", "response": {"reason": "unauthorized"}}, what
+            assert alice.socket.receive_event("phx_reply")[4] == {"status": "error", "response": unauthorized(what)}, what
     _not_logged(server.log, tokens)
 
 

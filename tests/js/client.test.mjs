@@ -57,6 +57,7 @@ test("options become the keys of the protocol", async () => {
     filterLang: "cql2-text",
     filter: "a > 1",
     maxRate: 2,
+    minDistance: 50,
     batch: true,
     center: [8.5, 47.4],
     radiusM: 500,
@@ -73,6 +74,7 @@ test("options become the keys of the protocol", async () => {
     center: [8.5, 47.4],
     radius_m: 500,
     max_rate: 2,
+    min_distance: 50,
     batch: true,
   });
 });

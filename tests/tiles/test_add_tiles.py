@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -21,6 +20,7 @@ from streaming.models import Tileset
 from streaming.tiles.grid import Tile, box_text
 from streaming.tiles.sources.base import TileMetadata
 from streaming.tiles.trial import trial_tiles
+from tests.processes import run
 
 from .conftest import EUROPE, PNG, plain, truncate, write_raster
 
@@ -200,10 +200,8 @@ def test_no_warning_of_a_library_is_printed(data_dir: Path, tmp_path: Path) -> N
     )
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     environment.pop("PYTHONWARNINGS", None)
-    run = subprocess.run(
-        [sys.executable, "-W", "default", "-c", program, *map(str, paths)], capture_output=True, text=True, env=environment
-    )
-    assert (run.stdout.strip(), [line for line in run.stderr.splitlines() if "rio_tiler" in line or "rasterio" in line]) == ("done", [])
+    done = run(sys.executable, "-W", "default", "-c", program, *paths, env=environment)
+    assert (done.stdout.strip(), [line for line in done.stderr.splitlines() if "rio_tiler" in line or "rasterio" in line]) == ("done", [])
 
 
 # -- databases -----------------------------------------------------------------

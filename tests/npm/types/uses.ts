@@ -83,10 +83,11 @@ export async function useClient(): Promise<void> {
   exactly<string | null | undefined>()(info.layer ?? info.datetime ?? info.filter_lang);
   exactly<BBox | null | undefined>()(info.bbox);
   exactly<[string, string][] | null | undefined>()(info.filters);
-  exactly<number | null | undefined>()(info.max_rate ?? info.tile_size);
+  exactly<number | null | undefined>()(info.max_rate ?? info.min_distance ?? info.radius_m ?? info.tile_size);
   exactly<string[] | null | undefined>()(info.properties ?? info.delta);
   exactly<EventType[] | null | undefined>()(info.event_types);
   exactly<Cursor | null | undefined>()(info.cursor);
+  exactly<[number, number] | null | undefined>()(info.center);
   exactly<boolean | null | undefined>()(info.batch);
   exactly<ZoomRange | null | undefined>()(info.zoom_range);
   exactly<string | string[] | null | undefined>()(info.tileset);
@@ -136,6 +137,9 @@ function useFeatures(): FeatureSubscription {
     crs: "EPSG:3857",
     properties: ["callsign"],
     maxRate: 1,
+    minDistance: 50,
+    center: [8.5, 47.4],
+    radiusM: 1000,
   };
   const asked: FeatureOptions = { ...conditions, batch: false, snapshot: true, cursor: null, queueSize: 10, id: "flights" };
   const every = client.subscribeFeatures(null);

@@ -27,6 +27,7 @@ const CONDITIONS = {
   crs: "crs",
   properties: "properties",
   maxRate: "max_rate",
+  minDistance: "min_distance",
 };
 
 /**
@@ -42,6 +43,7 @@ const CONDITIONS = {
  * @property {number | string | null} [crs] output CRS
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
+ * @property {number | null} [minDistance] metres that a feature moves before it is sent again
  *
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change

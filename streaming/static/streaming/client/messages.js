@@ -66,6 +66,7 @@
  * @property {number | string | null} [crs]
  * @property {string[] | null} [properties]
  * @property {number | null} [max_rate]
+ * @property {number | null} [min_distance]
  * @property {boolean | null} [batch]
  * @property {EventType[] | null} [event_types]
  * @property {Cursor | null} [cursor]
