@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from streaming.core.redis import close_async_redis
 from streaming.features.publishing import apublish, publish
 from streaming.models import Layer
 from tests.api.test_publishing import STORED, collection, post
@@ -131,6 +132,7 @@ async def test_python_code_may_publish_such_documents_too(transactional_db: None
     result = await apublish("l", {**collection(in_lv95(1), in_lv95(2)), "crs": LV95})
     assert (result.added, result.refused) == (2, 0)
     assert (await apublish("l", {**in_lv95(3), "crs": LV95})).added == 1
+    await close_async_redis()
 
 
 def test_lines_with_a_crs_are_projected_while_they_arrive(admin: APIClient, user_with: Callable[..., APIClient]) -> None:

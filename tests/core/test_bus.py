@@ -485,6 +485,7 @@ async def test_what_finds_no_room_is_counted_and_announced_where_it_is_missing(r
     assert before == list(range(len(before))) and after[0] == len(before) + missing
     assert bus.connected
     await bus.stop()
+    await connections.close_async_redis()
 
 
 async def test_after_a_lost_connection_a_gap_is_announced_once_everything_arrives_again(bus: Bus, listener: Listener) -> None:
