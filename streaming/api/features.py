@@ -7,7 +7,7 @@ thousand features.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -111,16 +111,7 @@ def _reported(slices: Slices, layer: str, public: bool) -> Slices:
     """The slices of a document, whose progress becomes events if it takes long; of a stream nobody knows the end."""
     if not isinstance(slices, list):
         return slices
-    return _with_progress(slices, Progress(f"publish:{layer}", f"layer:{layer}", sum(map(len, slices)), public))
-
-
-def _with_progress(slices: list[Sequence[Record]], progress: Progress) -> Iterator[Iterable[Record]]:
-    done = 0
-    for some in slices:
-        yield some
-        done += len(some)
-        progress.at(done)
-    progress.done()
+    return Progress(f"publish:{layer}", f"layer:{layer}", sum(map(len, slices)), public).over(slices)
 
 
 async def _store(store: Store, slices: Slices, result: IngestResult, rules: FeatureRules) -> None:

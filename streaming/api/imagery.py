@@ -74,13 +74,7 @@ class ImageView(ApiView):
 
 def _reported(chunks: Iterable[bytes], tileset: TilesetSettings, request: Request) -> Iterable[bytes]:
     """The chunks, whose progress becomes events if it takes long."""
-    progress = Progress(f"paint:{tileset.name}", f"tileset:{tileset.name}", declared_length(request), tileset.public)
-    done = 0
-    for chunk in chunks:
-        yield chunk
-        done += len(chunk)
-        progress.at(done)
-    progress.done()
+    return Progress(f"paint:{tileset.name}", f"tileset:{tileset.name}", declared_length(request), tileset.public).over(chunks)
 
 
 def _image_and_side_files(request: Request) -> tuple[Iterable[bytes], dict[str, Content]]:

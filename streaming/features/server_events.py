@@ -11,7 +11,8 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, NamedTuple, TypeVar
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
@@ -105,6 +106,9 @@ server_events = ServerEvents()
 atexit.register(server_events.flush)
 
 
+Part = TypeVar("Part", bound=Sized)
+
+
 class Progress:
     """Reports long work as `progress` events: after a second, then once a second, and at its end."""
 
@@ -122,6 +126,15 @@ class Progress:
         """The work has ended. Short work is not reported at all."""
         if self._begun:
             self._report(self._total, message)
+
+    def over(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """The parts of the work, reported by their lengths as they are taken."""
+        taken = 0
+        for part in parts:
+            yield part
+            taken += len(part)
+            self.at(taken)
+        self.done()
 
     def _report(self, current: int, message: str) -> None:
         self._begun, self._reported = True, time.monotonic()
