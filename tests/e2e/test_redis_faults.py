@@ -337,6 +337,13 @@ class Reader(threading.Thread):
                 self.delays.append(now - float(said[2]))
 
 
+def until_read(readers: list[Reader], number: int) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not all(number in reader.numbers for reader in readers):
+        assert time.monotonic() < deadline, [reader.numbers[-1:] for reader in readers]
+        time.sleep(0.01)
+
+
 def publish_load(redis: redis_client.Redis, numbers: range) -> None:
     """So many at a time, at a steady pace."""
     filler, began = b"x" * BYTES, time.monotonic()
@@ -399,6 +406,7 @@ def test_a_reader_that_stalls_costs_little_and_is_in_nobodys_way(
         for reader in readers:
             reader.start()
         publish_load(redis, range(WARM_UP))
+        until_read(readers, WARM_UP - 1)  # or who subscribes next is sent the rest of it too
         before = megabytes(server)
         stalled = listening(server, receive_buffer=4096)
         with stalled.tcp:

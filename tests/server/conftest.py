@@ -40,12 +40,13 @@ def protocols() -> list[HttpProtocol]:
 
 @pytest.fixture
 async def opened(protocols: list[HttpProtocol]) -> AsyncIterator[Open]:
-    """Opens connections to a listening server."""
+    """Opens connections to a listening server. At the end no connection is left on either side."""
     config = uvicorn.Config(application, ws=WebSocketProtocol, ws_per_message_deflate=False, ws_ping_interval=None, log_config=None)
     config.load()
+    state = ServerState()
 
     def accept() -> HttpProtocol:
-        protocols.append(HttpProtocol(config=config, server_state=ServerState(), app_state={}))
+        protocols.append(HttpProtocol(config=config, server_state=state, app_state={}))
         return protocols[-1]
 
     listening = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
@@ -60,3 +61,11 @@ async def opened(protocols: list[HttpProtocol]) -> AsyncIterator[Open]:
     for writer in writers:
         writer.close()
     listening.close()
+    for connection in state.connections:
+        connection.transport.abort()
+    async with asyncio.timeout(5):
+        while state.connections:
+            await asyncio.sleep(0.01)
+    for task in state.tasks:
+        task.cancel()
+    await asyncio.gather(*state.tasks, return_exceptions=True)
