@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "streaming.dialects.geo",
     "streaming.dialects.phoenix",
     "streaming.dialects.redis_commands",
+    "processes",
 ]
 
 MIDDLEWARE = [

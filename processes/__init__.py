@@ -1,1 +1,1 @@
-"""OGC API - Processes live here."""
+"""OGC API - Processes: geoprocesses that remote workers offer over WebSocket, and the jobs that clients run."""

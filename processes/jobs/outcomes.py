@@ -1,0 +1,289 @@
+"""What becomes of claimed jobs: started, progress, parts of outputs, results, failures, dismissal, lost workers, deadlines.
+
+Whoever writes for a worker must know the lease of the job; a lease that has ended writes nothing any more. The first result wins, and
+the same result again is answered in the same way.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from processes.models import Attempt, Blob, Job, JobLog, JobOutput, JobRequest
+
+from .callbacks import enqueue
+from .changes import ACTIVE, FINAL, JobChange, change_of
+
+MOST_BACKOFF_SECONDS = 60.0
+ABOUT_BLANK = "about:blank"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's right to write for a job."""
+
+    job: uuid.UUID
+    attempt: int
+    lease: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPart:
+    """An output, or a part of one: a value, a blob, or a link."""
+
+    output: str
+    value: Any = None
+    blob: uuid.UUID | None = None
+    href: str = ""
+    media_type: str = ""
+    seq: int = 0
+
+
+class LeaseError(Exception):
+    """The lease does not hold: `unknown` (no such job), `lost` (it was given to somebody else), `ended` (the job is over)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def problem(status: int, title: str, detail: str, kind: str = ABOUT_BLANK, **more: Any) -> dict[str, Any]:
+    """An exception as in RFC 7807."""
+    return {"type": kind, "title": title, "status": status, "detail": detail, **more}
+
+
+def start(lease: Lease, run_seconds: float | None) -> JobChange | None:
+    """The worker has begun. None: it had before."""
+    job = _leased(lease)
+    if job.status == Job.Status.RUNNING:
+        return None
+    now = timezone.now()
+    job.status = Job.Status.RUNNING
+    job.started = job.started or now
+    job.run_deadline = now + timedelta(seconds=run_seconds) if run_seconds else None
+    enqueue(job, "progress")
+    return _save(job, "status", "started", "run_deadline")
+
+
+def progress(lease: Lease, percent: int, message: str | None) -> JobChange:
+    """How far the worker is. A job that was not started is by this."""
+    job = _leased(lease)
+    job.progress = percent
+    if message is not None:
+        job.message = message[:1000]
+    return _save(job, "progress", "message")
+
+
+def log(lease: Lease, level: str, message: str) -> None:
+    """A line of the job's log."""
+    job = _leased(lease)
+    JobLog.objects.create(job=job, attempt=lease.attempt, at=timezone.now(), level=level, message=message[:10_000])
+
+
+def store_part(lease: Lease, part: OutputPart) -> JobChange:
+    """A part of an output that is delivered progressively. The same number again takes the place of the one before."""
+    job = _leased(lease)
+    _store(job, [part])
+    return _save(job)
+
+
+def checkpoint(lease: Lease, data: Any) -> None:
+    """Where another worker may go on, should this one be lost."""
+    _leased(lease)
+    JobRequest.objects.filter(job=lease.job).update(checkpoint=data)
+
+
+def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> JobChange | None:
+    """The result. None: it was stored before."""
+    job = _leased(lease, final=Job.Status.SUCCESSFUL)
+    if job.status == Job.Status.SUCCESSFUL:
+        return None
+    job.outputs.filter(output__in=[part.output for part in outputs]).delete()  # parts of it that came before
+    _store(job, outputs)
+    if warning:
+        JobLog.objects.create(job=job, attempt=lease.attempt, at=timezone.now(), level="warning", message=warning)
+    job.progress = 100
+    return _end(job, Job.Status.SUCCESSFUL, "successful")
+
+
+def fail(lease: Lease, exception: Mapping[str, Any], *, retryable: bool = False, outcome: str = "failed") -> JobChange | None:
+    """The worker could not do it. None: that was stored before. A job that may be tried again is queued again if it is `retryable`."""
+    job = _leased(lease, final=Job.Status.FAILED)
+    if job.status == Job.Status.FAILED:
+        return None
+    if retryable and _may_retry(job):
+        return _requeue(job, str(exception.get("detail") or exception.get("title") or "failed"), outcome)
+    return _fail(job, exception, outcome)
+
+
+def give_back(lease: Lease) -> JobChange:
+    """The worker had no room after all: as if it had never been given the job."""
+    job = _leased(lease)
+    Attempt.objects.filter(lease=lease.lease).delete()
+    job.attempt -= 1
+    return _queue(job)
+
+
+def lose(lease: Lease, reason: str) -> JobChange | None:
+    """The worker is lost, or works on the job no more: it is tried again or has failed. None: the lease does not hold anyway."""
+    try:
+        job = _leased(lease)
+    except LeaseError:
+        return None
+    return _lose(job, reason)
+
+
+def renew(leases: Iterable[Lease], lease_seconds: float) -> tuple[list[uuid.UUID], list[tuple[uuid.UUID, str]]]:
+    """Prolong leases; returns those that hold, and those that do not with the reason."""
+    held, lost = [], []
+    expires = timezone.now() + timedelta(seconds=lease_seconds)
+    for lease in leases:
+        if Job.objects.filter(pk=lease.job, lease=lease.lease, status__in=ACTIVE).update(lease_expires=expires):
+            held.append(lease.lease)
+        else:
+            lost.append((lease.lease, _why(lease, Job.objects.filter(pk=lease.job).first())))
+    return held, lost
+
+
+def move(lease: Lease, worker: int, lease_seconds: float) -> bool:
+    """A worker that has connected again goes on with a job. Returns whether its lease holds."""
+    expires = timezone.now() + timedelta(seconds=lease_seconds)
+    found = Job.objects.filter(pk=lease.job, lease=lease.lease, status__in=ACTIVE)
+    return bool(found.update(lease_expires=expires, worker=worker))
+
+
+def dismiss(job_id: uuid.UUID) -> JobChange | None:
+    """End a job, or throw away the results of one that has ended. None if it was dismissed before. `Job.DoesNotExist`."""
+    job = Job.objects.select_for_update().get(pk=job_id)
+    if job.status == Job.Status.DISMISSED:
+        return None
+    if job.status in FINAL:
+        job.outputs.all().delete()
+        job.status = Job.Status.DISMISSED
+        return _save(job, "status")
+    lease = job.lease
+    enqueue(job, "failed")
+    return _end(job, Job.Status.DISMISSED, "dismissed", cancel=lease, reason="dismissed")
+
+
+def requeue(job_id: uuid.UUID) -> JobChange:
+    """Have a job done again from its beginning, whatever became of it (an operator asks for that). `Job.DoesNotExist`."""
+    job = Job.objects.select_for_update().get(pk=job_id)
+    lease = job.lease if job.status in ACTIVE else None
+    job.outputs.all().delete()
+    job.finished, job.exception = None, None
+    return _queue(job, "finished", "exception", cancel=lease, reason="replaced")
+
+
+def expire(most: int = 100) -> list[JobChange]:
+    """What time has decided: leases that ran out, jobs that waited or ran for too long. Any number of processes may call it."""
+    now = timezone.now()
+    changes = []
+    due = Job.objects.filter(
+        Q(status__in=ACTIVE, lease_expires__lt=now) | Q(status=Job.Status.RUNNING, run_deadline__lt=now)
+        | Q(status=Job.Status.ACCEPTED, lease=None, queue_deadline__lt=now)
+    )  # fmt: skip
+    for job in due.select_for_update(skip_locked=_skips())[:most]:
+        if job.status == Job.Status.RUNNING and job.run_deadline is not None and job.run_deadline < now:
+            lease = job.lease
+            exception = problem(504, "Timed out", "the job ran longer than its process may")
+            changes.append(_fail(job, exception, "timed out", cancel=lease, reason="timeout"))
+        elif job.lease is not None:
+            changes.append(_lose(job, "worker lost"))
+        else:
+            changes.append(_fail(job, problem(503, "No worker", "no worker took the job in time"), ""))
+    return changes
+
+
+def _skips() -> bool:
+    return connection.features.has_select_for_update_skip_locked
+
+
+def _leased(lease: Lease, final: str | None = None) -> Job:
+    """The locked row of a lease that holds, or whose job has ended by it as `final`. `LeaseError`."""
+    job = Job.objects.select_for_update().filter(pk=lease.job).first()
+    if job is None or job.lease != lease.lease or not (job.status in ACTIVE or job.status == final):
+        raise LeaseError(_why(lease, job))
+    return job
+
+
+def _why(lease: Lease, job: Job | None) -> str:
+    if job is None:
+        return "unknown"
+    return "ended" if job.status in FINAL else "lost"
+
+
+def _save(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
+    job.revision += 1
+    job.updated = timezone.now()
+    job.save(update_fields=["revision", "updated", *fields])
+    return change_of(job, cancel, reason)
+
+
+def _end(job: Job, status: str, outcome: str, *fields: str, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
+    job.status = status
+    job.finished = timezone.now()
+    _attempts(job).update(ended=job.finished, outcome=outcome)
+    if status == Job.Status.SUCCESSFUL:
+        enqueue(job, "success")
+    return _save(job, "status", "finished", "progress", *fields, cancel=cancel, reason=reason)
+
+
+def _fail(job: Job, exception: Mapping[str, Any], outcome: str, *, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
+    job.exception = dict(exception)
+    job.message = str(exception.get("detail") or exception.get("title") or "failed")[:1000]
+    enqueue(job, "failed")
+    return _end(job, Job.Status.FAILED, outcome, "exception", "message", cancel=cancel, reason=reason)
+
+
+def _attempts(job: Job) -> QuerySet[Attempt]:
+    """The attempt that the job's lease is for, if it has one."""
+    return Attempt.objects.none() if job.lease is None else Attempt.objects.filter(lease=job.lease)
+
+
+def _may_retry(job: Job) -> bool:
+    process = job.process
+    return process is not None and (process.continuous or (process.retry == "safe" and job.attempt < process.max_attempts))
+
+
+def _lose(job: Job, reason: str) -> JobChange:
+    lease = job.lease
+    if _may_retry(job):
+        return _requeue(job, reason, reason, cancel=lease)
+    return _fail(
+        job, problem(500, "Worker lost", f"{reason}, and the process does not allow another try"), reason, cancel=lease, reason="leaseLost"
+    )
+
+
+def _requeue(job: Job, why: str, outcome: str, cancel: uuid.UUID | None = None) -> JobChange:
+    assert job.process is not None
+    now = timezone.now()
+    _attempts(job).update(ended=now, outcome=outcome[:40])
+    job.outputs.all().delete()
+    attempt = f"attempt {job.attempt + 1}" + ("" if job.process.continuous else f" of {job.process.max_attempts}")
+    job.message = f"{why}, {attempt}"[:1000]
+    job.not_before = now + timedelta(seconds=min(2.0 ** (job.attempt - 1), MOST_BACKOFF_SECONDS))
+    return _queue(job, "message", "not_before", cancel=cancel, reason="leaseLost")
+
+
+def _queue(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
+    job.status, job.progress = Job.Status.ACCEPTED, 0
+    job.lease, job.lease_expires, job.worker, job.run_deadline = None, None, None, None
+    changed = ("status", "progress", "lease", "lease_expires", "worker", "run_deadline", "attempt")
+    return _save(job, *changed, *fields, cancel=cancel, reason=reason if cancel else "")
+
+
+def _store(job: Job, parts: Iterable[OutputPart]) -> None:
+    for part in parts:
+        stored = {"value": part.value, "blob_id": part.blob, "href": part.href, "media_type": part.media_type}
+        JobOutput.objects.update_or_create(job=job, output=part.output, seq=part.seq, defaults=stored)
+    blobs = [part.blob for part in parts if part.blob is not None]
+    if blobs:
+        Blob.objects.filter(pk__in=blobs).update(job=job)

@@ -1,0 +1,164 @@
+"""Into the queue and out of it: submitting jobs, and claiming them for workers.
+
+Fair shares are start-time fair queueing (Goyal, Vin and Cheng, 1996) with jobs of equal length: a job's `turn` is one more than the turn of
+the same owner's job before it, or than the turn that the process is at. Whoever submits a thousand waits behind those who submit one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Max, Q
+from django.utils import timezone
+
+from processes.models import Attempt, Blob, Job, JobRequest, Process
+from streaming.core.errors import StreamError
+
+from .changes import JobChange, change_of
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is to be done; everything in it has been checked."""
+
+    process: int
+    """The primary key of the process, of the version that shall do it."""
+    inputs: Mapping[str, Any]
+    owner: int | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    response: str = "raw"
+    subscriber: Mapping[str, str] | None = None
+    hidden: bool = False
+    priority: int = 0
+    queue_seconds: float | None = None
+    blobs: Sequence[uuid.UUID] = ()
+    """The inputs that were too large for a message."""
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many jobs may wait."""
+
+    of_process: int
+    of_owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A worker could run so many more jobs of a process."""
+
+    worker: int
+    process: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's job."""
+
+    job: uuid.UUID
+    attempt: int
+    lease: uuid.UUID
+    expires: datetime
+    worker: int
+    process: int
+    identifier: str
+    version: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    owner: int | None
+    continuous: bool
+    checkpoint: Any
+
+
+def submit(new: NewJob, limits: Limits) -> JobChange:
+    """Put a job into the queue. `StreamError` queue_full. A job that is there already was stored by a call before: nothing happens."""
+    if (stored := Job.objects.filter(pk=new.id).first()) is not None:
+        return change_of(stored)
+    process = Process.objects.get(pk=new.process)
+    mine = Q(owner=new.owner)
+    queue = Job.objects.filter(process=process, status=Job.Status.ACCEPTED, lease=None).aggregate(
+        all=Count("pk"), mine=Count("pk", filter=mine), turn=Max("turn", filter=mine)
+    )
+    if queue["all"] >= limits.of_process:
+        raise StreamError("queue_full", f"{limits.of_process} jobs wait for {process.identifier} already; try again later")
+    if queue["mine"] >= limits.of_owner:
+        raise StreamError("queue_full", f"{limits.of_owner} of your jobs wait for {process.identifier} already; try again later")
+    now = timezone.now()
+    job = Job(
+        id=new.id,
+        process=process,
+        process_identifier=process.identifier,
+        owner_id=new.owner,
+        hidden=new.hidden,
+        subscriber=new.subscriber,
+        priority=new.priority,
+        turn=max(process.turn, queue["turn"] or 0) + 1,
+        created=now,
+        updated=now,
+        queue_deadline=now + timedelta(seconds=new.queue_seconds) if new.queue_seconds else None,
+    )
+    job.save(force_insert=True)
+    JobRequest.objects.create(job=job, inputs=new.inputs, outputs=new.outputs, response=new.response)
+    if new.blobs:
+        Blob.objects.filter(pk__in=new.blobs).update(job=job)
+    return change_of(job)
+
+
+def claim(slots: Sequence[Slots], lease_seconds: float) -> list[Claim]:
+    """Take the next jobs of the queues for workers that have room, each with a lease of its own.
+
+    Of several server processes that claim at once each gets other jobs.
+    """
+    claims: list[Claim] = []
+    by_process: dict[int, list[int]] = {}
+    for each in slots:
+        by_process.setdefault(each.process, []).extend([each.worker] * each.count)
+    for process, workers in by_process.items():
+        claims += _claim(process, workers, lease_seconds)
+    Attempt.objects.bulk_create(
+        Attempt(job_id=each.job, number=each.attempt, lease=each.lease, worker_id=each.worker, claimed=timezone.now()) for each in claims
+    )
+    return claims
+
+
+def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[Claim]:
+    now = timezone.now()
+    expires = now + timedelta(seconds=lease_seconds)
+    queued = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), process=process, status=Job.Status.ACCEPTED, lease=None)
+    if connection.features.has_select_for_update_skip_locked:
+        queued = queued.select_for_update(skip_locked=True, of=("self",))
+    jobs = list(queued.select_related("request", "process").order_by("-priority", "turn", "created")[: len(workers)])
+    claims = []
+    for job, worker in zip(jobs, workers, strict=False):
+        assert job.process is not None
+        job.attempt += 1
+        job.lease, job.lease_expires, job.worker_id = uuid.uuid4(), expires, worker
+        job.save(update_fields=["attempt", "lease", "lease_expires", "worker"])
+        claims.append(
+            Claim(
+                job=job.id,
+                attempt=job.attempt,
+                lease=job.lease,
+                expires=expires,
+                worker=worker,
+                process=process,
+                identifier=job.process.identifier,
+                version=job.process.version,
+                inputs=job.request.inputs,
+                outputs=job.request.outputs,
+                owner=job.owner_id,
+                continuous=job.process.continuous,
+                checkpoint=job.request.checkpoint,
+            )
+        )
+    if jobs:
+        turn = max(job.turn for job in jobs)
+        Process.objects.filter(pk=process, turn__lt=turn).update(turn=turn)
+    return claims

@@ -1,0 +1,134 @@
+"""The jobs of a site, as one server process sees them: its way to the queue, and to whoever waits for a change.
+
+The channel layer is only the doorbell. Who misses it finds out by asking the database again every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streaming.core.errors import StreamError
+from streaming.engine.conf import conf
+from streaming.engine.measures import Sample
+from streaming.engine.service import Service
+
+from .changes import JobChange
+from .database_thread import DatabaseThread
+from .outcomes import expire
+from .queue import Limits, NewJob, submit
+
+if TYPE_CHECKING:
+    from streaming.engine.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+CHANGED = "processes.jobs"
+"""The control message with the changes of another process."""
+SWEEP_SECONDS = 2.0
+
+T = TypeVar("T")
+Observer = Callable[[JobChange], None]
+
+
+class Jobs(Service):
+    """The queue, its deadlines, and its doorbell."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self.counts = {"submitted": 0, "successful": 0, "failed": 0, "dismissed": 0}
+        """Jobs that ended, or were submitted, by what happened in this process."""
+        self._database = DatabaseThread(conf.PROCESS_DATABASE_SECONDS)
+        self._observers: list[Observer] = []
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._to_announce: list[JobChange] = []
+        runtime.hub.on(CHANGED, self._changed_elsewhere)
+
+    async def start(self) -> None:
+        """Look for what time decides."""
+        self.runtime.hub.every(SWEEP_SECONDS, self.sweep)
+
+    async def stop(self) -> None:
+        """Store what is being stored."""
+        await self._database.stop()
+
+    def collect(self) -> Iterable[Sample]:
+        """How many jobs, by what became of them here."""
+        for status, count in self.counts.items():
+            yield "geostream_process_jobs_total", (status,), count
+
+    # -- the database ----------------------------------------------------------
+
+    async def read(self, query: Callable[[], T]) -> T:
+        """What a query finds; it runs in the thread of the database."""
+        return await self._database.run(query)
+
+    async def change(self, operation: Callable[[], T]) -> T:
+        """Do an operation of `queue` or `outcomes`, and notify everybody of the changes that it returns."""
+        result = await self._database.run(operation)
+        for each in result if isinstance(result, list) else [result]:
+            if isinstance(each, JobChange):
+                self._announce(each)
+        return result
+
+    async def submit(self, new: NewJob) -> JobChange:
+        """Put a job into the queue; it is stored when this returns. `StreamError` queue_full."""
+        change = await self.change(partial(submit, new, Limits(conf.PROCESS_QUEUE, conf.PROCESS_QUEUE_OF_USER)))
+        self.counts["submitted"] += 1
+        return change
+
+    async def sweep(self) -> None:
+        """End what time has decided."""
+        await self.change(expire)
+
+    # -- the doorbell ----------------------------------------------------------
+
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` for the changes of all jobs, wherever they were made. It must be quick. A change may come twice, or never."""
+        self._observers.append(observer)
+
+    @asynccontextmanager
+    async def doorbell(self, job: Any) -> AsyncIterator[asyncio.Event]:
+        """An event that is set at each change of one job. It may miss one: look into the database now and then."""
+        bell = asyncio.Event()
+        bells = self._waiting.setdefault(str(job), set())
+        bells.add(bell)
+        try:
+            yield bell
+        finally:
+            bells.discard(bell)
+            if not bells:
+                self._waiting.pop(str(job), None)
+
+    def _announce(self, change: JobChange) -> None:
+        if change.final and change.status in self.counts:
+            self.counts[change.status] += 1
+        self._notify(change)
+        self._to_announce.append(change)
+        if len(self._to_announce) == 1:
+            self.runtime.spawn(self._ring())
+
+    async def _ring(self) -> None:
+        changes, self._to_announce = self._to_announce, []
+        try:
+            await self.runtime.hub.control(CHANGED, node=self.runtime.hub.node, changes=[each.as_message() for each in changes])
+        except StreamError as error:
+            logger.warning("other processes notice %d changed jobs a little later: %s", len(changes), error)
+
+    def _changed_elsewhere(self, message: dict[str, Any]) -> None:
+        if message["node"] != self.runtime.hub.node:
+            for each in message["changes"]:
+                self._notify(JobChange(**each))
+
+    def _notify(self, change: JobChange) -> None:
+        for observer in self._observers:
+            try:
+                observer(change)
+            except Exception:
+                logger.exception("a job's change could not be passed on")
+        for bell in self._waiting.get(change.job, ()):
+            bell.set()

@@ -1,0 +1,99 @@
+"""The queue: order, fair shares, limits, claims."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from processes.jobs.queue import Limits, NewJob, Slots, claim, submit
+from processes.models import Attempt, Job
+from streaming.core.errors import StreamError
+
+from ..rows import claimed, make_process, make_worker, submitted
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_oldest_job_is_claimed_first() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    first, second, _ = submitted(process, 3)
+    assert [each.job for each in claimed(process, worker, 2)] == [first.id, second.id]
+
+
+def test_a_higher_priority_comes_before_age() -> None:
+    process = make_process()
+    submitted(process)
+    (urgent,) = submitted(process, priority=1)
+    assert claimed(process, make_worker("w", process))[0].job == urgent.id
+
+
+def test_who_submits_one_job_does_not_wait_behind_a_hundred_of_another_user() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    many, one = (get_user_model().objects.create_user(name) for name in ("many", "one"))
+    submitted(process, 20, owner=many.pk)
+    claimed(process, worker, 5)
+    (job,) = submitted(process, owner=one.pk)
+    assert job.id in [each.job for each in claimed(process, worker, 2)]
+
+
+def test_a_user_who_was_away_does_not_save_up_turns() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    steady, late = (get_user_model().objects.create_user(name) for name in ("steady", "late"))
+    submitted(process, 10, owner=steady.pk)
+    claimed(process, worker, 5)
+    submitted(process, 10, owner=late.pk)
+    owners = [each.owner for each in claimed(process, worker, 6)]
+    assert owners.count(late.pk) == owners.count(steady.pk) == 3
+
+
+def test_a_claim_brings_what_the_worker_needs() -> None:
+    process = make_process(version="2.1.0")
+    worker = make_worker("w", process)
+    (job,) = submitted(process, outputs={"greeting": {"transmissionMode": "reference"}})
+    (each,) = claimed(process, worker)
+    assert (each.job, each.attempt, each.identifier, each.version) == (job.id, 1, "greet", "2.1.0")
+    assert each.inputs == {"name": [{"value": "you"}]} and each.outputs == {"greeting": {"transmissionMode": "reference"}}
+    attempt = Attempt.objects.get(job=job)
+    assert (attempt.number, attempt.lease, attempt.worker, attempt.outcome) == (1, each.lease, worker, "")
+
+
+def test_a_claimed_job_is_not_claimed_again() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    submitted(process)
+    assert claimed(process, worker) and not claimed(process, worker)
+
+
+def test_jobs_are_claimed_for_the_version_they_were_accepted_for() -> None:
+    old, new = make_process(version="1", current=False), make_process(version="2")
+    worker = make_worker("w", old, new)
+    submitted(old)
+    assert not claimed(new, worker) and claimed(old, worker)
+
+
+def test_several_workers_share_the_queue() -> None:
+    process = make_process()
+    workers = [make_worker(name, process) for name in "ab"]
+    submitted(process, 4)
+    claims = claim([Slots(worker.pk, process.pk, 2) for worker in workers], 60)
+    assert [each.worker for each in claims] == [workers[0].pk] * 2 + [workers[1].pk] * 2 and len({each.job for each in claims}) == 4
+
+
+@pytest.mark.parametrize(("limits", "whose"), [(Limits(3, 99), "jobs wait"), (Limits(99, 3), "your jobs wait")])
+def test_a_full_queue_refuses(limits: Limits, whose: str) -> None:
+    process = make_process()
+    submitted(process, 3)
+    with pytest.raises(StreamError, match=whose) as refused:
+        submit(NewJob(process.pk, {}), limits)
+    assert refused.value.code == "queue_full"
+    assert Job.objects.count() == 3
+
+
+def test_the_same_job_submitted_again_is_stored_once() -> None:
+    process = make_process()
+    new = NewJob(process.pk, {})
+    assert submit(new, Limits(9, 9)) == submit(new, Limits(9, 9))
+    assert Job.objects.count() == 1
