@@ -1,0 +1,270 @@
+"""The admin of processes: what workers offer, the jobs of clients, and the workers with their tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from .jobs import outcomes
+from .jobs.changes import ACTIVE, FINAL
+from .jobs.outside import change_now
+from .models import Attempt, Job, JobLog, JobOutput, Process, Worker
+
+LINES = 200
+"""Lines of a job's log that are shown, the newest ones."""
+SHOWN = 20_000
+"""Characters of inputs and outputs that are shown."""
+
+
+class RowsOfWorkers(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
+    """Rows that workers and clients make."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+def pretty(value: Any) -> SafeString:
+    """JSON that people read."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text if len(text) <= SHOWN else text[:SHOWN] + " …")
+
+
+@admin.register(Process)
+class ProcessAdmin(RowsOfWorkers):
+    """Versions of processes, and who offers them."""
+
+    list_display = ("identifier", "version", "title", "current", "pinned", "workers", "waiting", "running", "last_online")
+    list_filter = ("current", "pinned", "continuous", "retry")
+    search_fields = ("identifier",)
+    ordering = ("identifier", "-created")
+    fields = (
+        *(
+            "identifier",
+            "version",
+            "current",
+            "pinned",
+            "retry",
+            "max_attempts",
+            "queue_seconds",
+            "run_seconds",
+            "continuous",
+            "result_check",
+        ),
+        *("owner", "created", "last_online", "described"),
+    )
+    readonly_fields = tuple(name for name in fields if name != "pinned")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Rows with the number of their workers and of their jobs that have not ended."""
+        count = partial(Count, "jobs", distinct=True)
+        rows: QuerySet[Any] = super().get_queryset(request)
+        rows = rows.annotate(
+            offered=Count("registrations", filter=~Q(registrations__worker__node=""), distinct=True),
+            queued=count(filter=Q(jobs__status=Job.Status.ACCEPTED)),
+            busy=count(filter=Q(jobs__status=Job.Status.RUNNING)),
+        )
+        return rows
+
+    @admin.display
+    def title(self, process: Process) -> str:
+        """The title of its description."""
+        return str(process.description.get("title") or "")
+
+    @admin.display(ordering="offered", description="workers online")
+    def workers(self, process: Any) -> int:
+        """Workers that offer it now."""
+        return int(process.offered)
+
+    @admin.display(ordering="queued")
+    def waiting(self, process: Any) -> SafeString:
+        """Jobs in its queue."""
+        return _jobs_link(process, process.queued, Job.Status.ACCEPTED)
+
+    @admin.display(ordering="busy")
+    def running(self, process: Any) -> SafeString:
+        """Jobs that run."""
+        return _jobs_link(process, process.busy, Job.Status.RUNNING)
+
+    @admin.display(description="description")
+    def described(self, process: Process) -> SafeString:
+        """The description as it was registered."""
+        return pretty(process.description)
+
+
+def _jobs_link(process: Process, count: int, status: str) -> SafeString:
+    address = reverse("admin:processes_job_changelist")
+    return format_html('<a href="{}?process_identifier={}&status__exact={}">{}</a>', address, process.identifier, status, count)
+
+
+class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Which workers were given the job."""
+
+    model = Attempt
+    extra = 0
+    can_delete = False
+    fields = readonly_fields = ("number", "worker", "claimed", "ended", "outcome")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(Job)
+class JobAdmin(RowsOfWorkers):
+    """Jobs, newest first."""
+
+    list_display = ("id", "process_identifier", "owner", "state", "bar", "message", "submitted", "took", "worker")
+    list_filter = ("status", "process_identifier", "hidden", "created")
+    list_select_related = ("owner", "worker")
+    list_per_page = 50
+    show_full_result_count = False  # there may be a million
+    search_fields = ("id", "owner__username", "process_identifier")
+    date_hierarchy = None
+    inlines = (AttemptInline,)
+    actions = ("dismiss", "requeue")
+    fields = (
+        *("id", "process", "owner", "hidden", "state", "bar", "message", "created", "started", "updated", "finished", "priority"),
+        *("queue_deadline", "run_deadline", "attempt", "worker", "lease_expires", "subscriber", "error", "inputs", "results", "lines"),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """All of them: a job is changed by the actions."""
+        return self.fields
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """A whole id is looked up as such."""
+        try:
+            return queryset.filter(pk=UUID(search_term.strip())), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, job: Job) -> str:
+        """The status, and whether the job still waits for its worker to begin."""
+        return "accepted (offered)" if job.status == Job.Status.ACCEPTED and job.lease is not None else str(job.status)
+
+    @admin.display(description="progress", ordering="progress")
+    def bar(self, job: Job) -> SafeString:
+        """How far it is."""
+        return format_html('<progress max="100" value="{}" style="width: 6em"></progress> {} %', job.progress, job.progress)
+
+    @admin.display(description="submitted", ordering="created")
+    def submitted(self, job: Job) -> str:
+        """How long ago."""
+        return f"{naturaltime(job.created)}"
+
+    @admin.display(description="took")
+    def took(self, job: Job) -> str:
+        """From its start to its end."""
+        return f"{(job.finished - job.started).total_seconds():.1f} s" if job.finished and job.started else ""
+
+    @admin.display(description="exception")
+    def error(self, job: Job) -> SafeString | str:
+        """Why it failed."""
+        return pretty(job.exception) if job.exception else ""
+
+    @admin.display
+    def inputs(self, job: Job) -> SafeString | str:
+        """What it was asked to do."""
+        return pretty(job.request.inputs) if hasattr(job, "request") else ""
+
+    @admin.display
+    def results(self, job: Job) -> SafeString | str:
+        """Its outputs; what is large is linked."""
+        return format_html_join("", "<h4>{}</h4>{}", ((f"{each.output} {each.media_type}", _shown(each)) for each in job.outputs.all()))
+
+    @admin.display(description="log")
+    def lines(self, job: Job) -> SafeString | str:
+        """The end of its log."""
+        newest = list(JobLog.objects.filter(job=job).order_by("-at", "-pk")[:LINES])
+        text = "\n".join(f"{each.at:%H:%M:%S} #{each.attempt} {each.level}: {each.message}" for each in reversed(newest))
+        return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text)
+
+    @admin.action(description="Dismiss selected jobs", permissions=["change"])
+    def dismiss(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        """End them, and throw the results away of those that have ended."""
+        self._each(request, jobs.exclude(status=Job.Status.DISMISSED), outcomes.dismiss, "dismissed")
+
+    @admin.action(description="Do selected jobs again", permissions=["change"])
+    def requeue(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        """Put them into the queue again, from the beginning; not those that wait there anyway, or whose process is gone."""
+        self._each(
+            request, jobs.filter(process__isnull=False).exclude(status=Job.Status.ACCEPTED, lease=None), outcomes.requeue, "queued again"
+        )
+
+    def _each(self, request: HttpRequest, jobs: QuerySet[Job], operation: Callable[[UUID], Any], done: str) -> None:
+        count = 0
+        for job in jobs:
+            change_now(partial(operation, job.pk))
+            self.log_change(request, job, done.capitalize())
+            count += 1
+        self.message_user(request, f"{count} {done}.", messages.SUCCESS if count else messages.WARNING)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Of jobs that have ended: the others are to be dismissed first."""
+        ended = obj is None or obj.status in FINAL
+        return ended and super().has_delete_permission(request, obj)
+
+
+def _shown(output: JobOutput) -> SafeString | str:
+    if output.blob is not None:
+        return f"{output.blob.size:,} bytes, SHA-256 {output.blob.sha256}"
+    return format_html('<a href="{0}">{0}</a>', output.href) if output.href else pretty(output.value)
+
+
+@admin.register(Worker)
+class WorkerAdmin(RowsOfWorkers):
+    """Workers, those that are connected first."""
+
+    list_display = ("name", "software", "online", "offers", "jobs_now", "concurrency", "draining", "suspect", "seen", "token")
+    list_filter = ("draining", "suspect", "token")
+    list_select_related = ("token",)
+    search_fields = ("name", "software")
+    ordering = ("-last_seen",)
+    fields = readonly_fields = (
+        "name",
+        "token",
+        "software",
+        "online",
+        "offers",
+        "jobs_now",
+        *("concurrency", "draining", "suspect", "connected_at", "last_seen"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Rows with the number of their jobs."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        rows = rows.annotate(busy=Count("jobs", filter=Q(jobs__status__in=ACTIVE))).prefetch_related("registrations__process")
+        return rows
+
+    @admin.display(boolean=True)
+    def online(self, worker: Worker) -> bool:
+        """Whether it is connected."""
+        return bool(worker.node)
+
+    @admin.display
+    def offers(self, worker: Worker) -> str:
+        """The processes that it offers."""
+        return ", ".join(sorted(str(each.process) for each in worker.registrations.all()))
+
+    @admin.display(description="jobs", ordering="busy")
+    def jobs_now(self, worker: Any) -> int:
+        """Jobs that it has now."""
+        return int(worker.busy)
+
+    @admin.display(description="last seen", ordering="last_seen")
+    def seen(self, worker: Worker) -> str:
+        """How long ago."""
+        return f"{naturaltime(worker.last_seen)}" if worker.last_seen else "never"

@@ -1,0 +1,89 @@
+"""The admin of processes, jobs and workers."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from processes.jobs import outcomes
+from processes.jobs.outcomes import OutputPart
+from processes.models import Job
+
+from .rows import claimed, lease_of, make_process, make_worker, submitted
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client, model: str, job: Job | None = None) -> str:
+    name = f"admin:processes_{model}_" + ("change" if job else "changelist")
+    response = client.get(reverse(name, args=[job.pk] if job else []))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def act(client: Client, action: str, job: Job) -> str:
+    response = client.post(reverse("admin:processes_job_changelist"), {"action": action, "_selected_action": [str(job.pk)]}, follow=True)
+    return response.content.decode()
+
+
+def test_processes_are_listed_with_their_workers_and_jobs(admin_client: Client) -> None:
+    process = make_process()
+    make_worker("w", process)
+    submitted(process, 2)
+    text = page(admin_client, "process")
+    assert "Greet" in text and "status__exact=accepted" in text
+
+
+def test_a_job_is_shown_with_its_inputs_outputs_and_log(admin_client: Client) -> None:
+    process = make_process()
+    (job,) = submitted(process)
+    (each,) = claimed(process, make_worker("laptop", process))
+    outcomes.log(lease_of(each), "warning", "it is <late>")
+    outcomes.succeed(lease_of(each), [OutputPart("greeting", "hello you")])
+    text = page(admin_client, "job", job)
+    assert "hello you" in text and "it is &lt;late&gt;" in text and "laptop" in text and "&quot;value&quot;: &quot;you&quot;" in text
+    assert str(job.pk) in page(admin_client, "job")
+
+
+def test_a_failed_job_shows_why(admin_client: Client) -> None:
+    process = make_process()
+    (job,) = submitted(process)
+    (each,) = claimed(process, make_worker("w", process))
+    outcomes.fail(lease_of(each), outcomes.problem(422, "No", "the polygon crosses itself"))
+    assert "the polygon crosses itself" in page(admin_client, "job", job)
+
+
+def test_a_job_is_dismissed_and_done_again(admin_client: Client) -> None:
+    (job,) = submitted(make_process())
+    assert "1 dismissed" in act(admin_client, "dismiss", job)
+    job.refresh_from_db()
+    assert job.status == "dismissed"
+    assert "1 queued again" in act(admin_client, "requeue", job)
+    job.refresh_from_db()
+    assert job.status == "accepted" and job.finished is None
+
+
+def test_a_job_that_waits_is_not_queued_again(admin_client: Client) -> None:
+    (job,) = submitted(make_process())
+    assert "0 queued again" in act(admin_client, "requeue", job)
+
+
+def test_workers_are_listed_with_what_they_offer(admin_client: Client) -> None:
+    make_worker("laptop", make_process(version="3.1"))
+    assert "greet 3.1" in page(admin_client, "worker")
+
+
+def test_jobs_are_found_by_their_id(admin_client: Client) -> None:
+    first, second = submitted(make_process(), 2)
+    response = admin_client.get(reverse("admin:processes_job_changelist"), {"q": str(first.pk)})
+    text = response.content.decode()
+    assert str(first.pk) in text and str(second.pk) not in text
+
+
+def test_the_list_of_jobs_asks_the_database_as_often_however_many_there_are(
+    admin_client: Client, django_assert_max_num_queries: object
+) -> None:
+    submitted(make_process(), 40)
+    with django_assert_max_num_queries(15):  # type: ignore[operator]
+        page(admin_client, "job")
