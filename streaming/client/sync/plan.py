@@ -1,0 +1,151 @@
+"""The plan of a sync: what is to be done for each path, in which order, and whether it is safe to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .errors import SafetyStop
+from .merge import Action, merge
+
+MOST_DELETED = 10
+"""So many deletions are never suspicious."""
+MOST_DELETED_SHARE = 0.5
+
+
+class Mode(Enum):
+    """Which side may change which."""
+
+    TWO_WAY = "two-way"
+    PUSH = "push"
+    """The server gets what is new here; nothing changes here."""
+    PULL = "pull"
+    """This side gets what is new on the server; nothing changes there."""
+    MIRROR = "mirror"
+    """This side becomes as the server is, whatever was here."""
+
+
+class Strategy(Enum):
+    """What becomes of a conflict."""
+
+    KEEP_BOTH = "keep-both"
+    """The server's version keeps the name, the local one is renamed and uploaded."""
+    SERVER = "server"
+    CLIENT = "client"
+    NEWER = "newer"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One side of a path."""
+
+    hash: str
+    size: int = 0
+    is_directory: bool = False
+    modified_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, with what is on both sides and what was agreed on."""
+
+    action: Action
+    path: str
+    local: Content | None
+    remote: Content | None
+    base: str | None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is about a folder."""
+        return bool((self.local or self.remote) and (self.local or self.remote).is_directory)  # type: ignore[union-attr]
+
+    @property
+    def size(self) -> int:
+        """Bytes to transfer."""
+        if self.action is Action.UPLOAD:
+            return self.local.size if self.local else 0
+        if self.action in (Action.DOWNLOAD, Action.CONFLICT):
+            return self.remote.size if self.remote else 0
+        return 0
+
+
+@dataclass(slots=True)
+class Plan:
+    """The steps in groups, each to be finished before the next one begins."""
+
+    make_folders: list[Step] = field(default_factory=list)
+    transfers: list[Step] = field(default_factory=list)
+    """Smallest first; any number at once."""
+    delete_files: list[Step] = field(default_factory=list)
+    delete_folders: list[Step] = field(default_factory=list)
+    """Deepest first."""
+    adopt: dict[str, Content] = field(default_factory=dict)
+    """What both sides have already."""
+    forget: list[str] = field(default_factory=list)
+    """What neither side has any more."""
+
+    @property
+    def steps(self) -> list[Step]:
+        """All of them, in order."""
+        return [*self.make_folders, *self.transfers, *self.delete_files, *self.delete_folders]
+
+
+def make_plan(
+    base: Mapping[str, str],
+    local: Mapping[str, Content],
+    remote: Mapping[str, Content],
+    *,
+    mode: Mode = Mode.TWO_WAY,
+) -> Plan:
+    """The plan for all paths. `base` has the hashes that were agreed on."""
+    plan = Plan()
+    for path in sorted(base.keys() | local.keys() | remote.keys()):
+        here, there, agreed = local.get(path), remote.get(path), base.get(path)
+        action = merge(agreed, here.hash if here else None, there.hash if there else None)
+        step = Step(allowed(action, mode, here, there), path, here, there, agreed)
+        if here is not None and there is not None and here.hash == there.hash:
+            if agreed != here.hash:
+                plan.adopt[path] = here
+        elif here is None and there is None:
+            plan.forget.append(path)
+        elif step.action is not Action.NONE:
+            _group(plan, step).append(step)
+    plan.transfers.sort(key=lambda step: (step.size, step.path))
+    plan.delete_folders.sort(key=lambda step: step.path.count("/"), reverse=True)
+    return plan
+
+
+def allowed(action: Action, mode: Mode, local: Content | None, remote: Content | None) -> Action:
+    """What of an action is done in a mode."""
+    if mode is Mode.MIRROR and action in (Action.UPLOAD, Action.DELETE_REMOTE, Action.CONFLICT):
+        return Action.DOWNLOAD if remote is not None else Action.DELETE_LOCAL
+    if mode is Mode.PUSH and action in (Action.DOWNLOAD, Action.DELETE_LOCAL):
+        return Action.NONE
+    if mode is Mode.PULL and action in (Action.UPLOAD, Action.DELETE_REMOTE):
+        return Action.NONE
+    return action
+
+
+def _group(plan: Plan, step: Step) -> list[Step]:
+    if step.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
+        return plan.delete_folders if step.is_directory else plan.delete_files
+    return plan.make_folders if step.is_directory else plan.transfers
+
+
+def check_safety(plan: Plan, base: Mapping[str, str], local: Iterable[str], remote: Iterable[str], most_deleted: int | None = None) -> None:
+    """`SafetyStop` if a side has lost so much that it is rather a mistake: a disk that is not mounted, an emptied folder.
+
+    Without `most_deleted` more than half of the files that were agreed on, and more than ten, are too many.
+    """
+    here, there = set(local), set(remote)
+    if base and not here:
+        raise SafetyStop(f"the local folder is empty, and {len(base)} paths were in it: is it mounted? --force-delete deletes them on the server")
+    if base and not there:
+        raise SafetyStop(f"the server's folder is empty, and {len(base)} paths were in it; --force-delete deletes them here")
+    for action, side in ((Action.DELETE_LOCAL, "here"), (Action.DELETE_REMOTE, "on the server")):
+        count = sum(step.action is action for step in plan.delete_files)
+        bound = most_deleted if most_deleted is not None else max(MOST_DELETED, int(len(base) * MOST_DELETED_SHARE))
+        if count > bound:
+            raise SafetyStop(f"{count} of {len(base)} files would be deleted {side}; --max-delete {count} or --force-delete does it")
