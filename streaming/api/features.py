@@ -7,7 +7,7 @@ thousand features.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -26,7 +26,8 @@ from streaming.features.geojson import FeatureRules
 from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
 from streaming.features.layer_creation import NewLayer, check_layer_name
 from streaming.features.layers import alayer_rules, catalogue, layer_feed
-from streaming.features.server_events import Progress, report_limits
+from streaming.features.progress import Progress
+from streaming.features.server_events import layer_readers, report_limits
 from streaming.features.source_crs import SourceCrs
 from streaming.features.splitting import DEGREES, LineSplitter, RawFeature, split_features, split_lines
 
@@ -69,15 +70,15 @@ class FeaturesView(AsyncApiView):
         """Add and update features."""
         read = _reader(media_type(request))
         crs = await sync_to_async(read_source_crs, thread_sensitive=False)(request.GET) if request.GET else DEGREES
-        store, public = await _target(layer, request.user)
+        store = await _target(layer, request.user)
         rules = await alayer_rules(layer)
         result = IngestResult()
         try:
-            await _store(store, _reported(await read(request, crs), layer, public), result, rules)
+            await _store(store, await read(request, crs, layer), result, rules)
         except StreamError as error:
             return refusal(error, **(_counts(result) if result.total else {}))
         finally:
-            report_limits(layer, result, public)
+            report_limits(layer, result)
         if result.refused and result.refused == result.total:
             first = result.errors[0]
             return answer({"code": first["code"], "message": first["message"], **_counts(result)}, 422)
@@ -98,20 +99,13 @@ def writable_store(name: str, user: Any) -> Feed | NewLayer:
         return NewLayer(name)
 
 
-async def _target(name: str, user: Any) -> tuple[Feed | NewLayer, bool]:
-    """Where to put features, and whether everybody may know of it. A layer that exists is not looked up in a thread."""
+async def _target(name: str, user: Any) -> Feed | NewLayer:
+    """Where to put features. A layer that exists is not looked up in a thread."""
     try:
-        settings = await catalogue.get(name)
+        return layer_feed(await catalogue.get(name))
     except StreamError:
-        return await database_sync_to_async(writable_store)(name, user), True
-    return layer_feed(settings), settings.public
-
-
-def _reported(slices: Slices, layer: str, public: bool) -> Slices:
-    """The slices of a document, whose progress becomes events if it takes long; of a stream nobody knows the end."""
-    if not isinstance(slices, list):
-        return slices
-    return Progress(f"publish:{layer}", f"layer:{layer}", sum(map(len, slices)), public).over(slices)
+        store: Feed | NewLayer = await database_sync_to_async(writable_store)(name, user)
+        return store
 
 
 async def _store(store: Store, slices: Slices, result: IngestResult, rules: FeatureRules) -> None:
@@ -130,8 +124,8 @@ def _reader(kind: str) -> Any:
     raise UnsupportedMediaType("Content-Type", kind, DOCUMENTS + LINES, "Accept-Post")
 
 
-async def _document(request: Request, crs: SourceCrs) -> list[Sequence[Record]]:
-    """The features of a document, in slices."""
+async def _document(request: Request, crs: SourceCrs, layer: str) -> Iterator[Sequence[Record]]:
+    """The features of a document, in slices, which are reported as they are taken."""
     if declared_length(request) > INLINE_BYTES or "HTTP_CONTENT_ENCODING" in request.META:
         features = await sync_to_async(_features, thread_sensitive=False)(request, crs)
     else:
@@ -140,7 +134,8 @@ async def _document(request: Request, crs: SourceCrs) -> list[Sequence[Record]]:
             features = list(split_features(body))
         else:  # projecting takes longer than reading
             features = await sync_to_async(_split, thread_sensitive=False)(body, crs)
-    return [features[start : start + SLICE] for start in range(0, len(features), SLICE)]
+    slices = (features[start : start + SLICE] for start in range(0, len(features), SLICE))
+    return _progress(layer, len(features)).over(slices)
 
 
 def _features(request: Request, crs: SourceCrs) -> list[RawFeature]:
@@ -151,19 +146,31 @@ def _split(body: bytes, crs: SourceCrs) -> list[RawFeature]:
     return list(split_features(body, crs))
 
 
-async def _lines(request: Request, crs: SourceCrs) -> Slices:
-    """The features of a stream of lines, chunk by chunk."""
+async def _lines(request: Request, crs: SourceCrs, layer: str) -> Slices:
+    """The features of a stream of lines, chunk by chunk; how much of it has come is reported, if it says how long it is."""
+    progress = _progress(layer, length) if (length := declared_length(request)) else None
     streamed: StreamedBody | None = getattr(request._request, "streamed_body", None)
     if streamed is None:
-        return map(crs.texts_in_wgs84, split_lines(body_chunks(request), conf.MAX_FEATURE_BYTES))
-    return _split_streamed(streamed, crs)
+        chunks = body_chunks(request, None if progress is None else progress.over)
+        return map(crs.texts_in_wgs84, split_lines(chunks, conf.MAX_FEATURE_BYTES))
+    return _split_streamed(streamed, crs, progress)
 
 
-async def _split_streamed(streamed: StreamedBody, crs: SourceCrs) -> AsyncIterator[Iterable[Record] | None]:
-    splitter = LineSplitter(conf.MAX_FEATURE_BYTES)
+async def _split_streamed(streamed: StreamedBody, crs: SourceCrs, progress: Progress | None) -> AsyncIterator[Iterable[Record] | None]:
+    splitter, taken = LineSplitter(conf.MAX_FEATURE_BYTES), 0
     async for chunk in streamed:
         yield None if chunk is None else await _in_degrees(splitter.feed(chunk), crs)
+        if progress is not None:
+            taken += len(chunk or b"")
+            progress.at(taken)
     yield await _in_degrees(splitter.end(), crs)
+    if progress is not None:
+        progress.done()
+
+
+def _progress(layer: str, total: int) -> Progress:
+    """What becomes events if it takes long."""
+    return Progress(f"publish:{layer}", f"layer:{layer}", total, lambda: layer_readers(layer))
 
 
 async def _in_degrees(records: list[RawFeature], crs: SourceCrs) -> list[RawFeature]:

@@ -15,11 +15,10 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.engine.responses import answer
-from streaming.features.server_events import Progress
 from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
 from streaming.tiles.imagery_files import Content
 from streaming.tiles.sources.side_files import APPENDED, REPLACING, side_ending
-from streaming.tiles.tilesets import TilesetSettings, tilesets
+from streaming.tiles.tilesets import tilesets
 
 from . import tile_schemas
 from .base import ApiView
@@ -50,7 +49,7 @@ class ImageryView(ApiView):
         settings = tilesets.get_sync(tileset)
         settings.require_kind("raster")
         image, beside = _image_and_side_files(request)
-        return answer(paint_sync(settings, _reported(image, settings, request), request.GET.get("name"), beside), 201)
+        return answer(paint_sync(settings, image, request.GET.get("name"), beside, declared_length(request)), 201)
 
     @extend_schema(**tile_schemas.CLEAR_IMAGERY)
     def delete(self, request: Request, tileset: str) -> HttpResponse:
@@ -70,11 +69,6 @@ class ImageView(ApiView):
         if not clear_imagery_sync(tilesets.get_sync(tileset), image):
             raise StreamError("not_found", f"no image {image[:100]!r} is painted over tileset {tileset!r}")
         return HttpResponse(status=204)
-
-
-def _reported(chunks: Iterable[bytes], tileset: TilesetSettings, request: Request) -> Iterable[bytes]:
-    """The chunks, whose progress becomes events if it takes long."""
-    return Progress(f"paint:{tileset.name}", f"tileset:{tileset.name}", declared_length(request), tileset.public).over(chunks)
 
 
 def _image_and_side_files(request: Request) -> tuple[Iterable[bytes], dict[str, Content]]:

@@ -34,12 +34,14 @@ LINES_ADVICE = "; send lines (application/x-ndjson)"
 LINES = ("application/geo+json-seq", "application/x-ndjson", "application/jsonl", "application/jsonlines")
 
 
-def body_chunks(request: HttpRequest | Request) -> Iterator[bytes]:
-    """The body in chunks of at most 16 KiB, decompressed."""
+def body_chunks(request: HttpRequest | Request, reported: Callable[[Iterable[bytes]], Iterator[bytes]] | None = None) -> Iterator[bytes]:
+    """The body in chunks of at most 16 KiB, decompressed. Those that come go through `reported`."""
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() or "identity"
     if encoding not in (*ENCODINGS, "x-gzip"):
         raise UnsupportedMediaType("Content-Encoding", encoding, ENCODINGS, "Accept-Encoding")
-    raw = iter(lambda: request.read(CHUNK), b"")
+    raw: Iterator[bytes] = iter(lambda: request.read(CHUNK), b"")
+    if reported is not None:
+        raw = reported(raw)
     return raw if encoding == "identity" else _inflated(raw)
 
 

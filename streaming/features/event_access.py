@@ -1,4 +1,4 @@
-"""Who may read which events: everybody, or users with a permission, by type and, where a payload names its `source`, by that.
+"""Who may read which events: those of their audience (`event_audience`) and, by type and `source` of the payload, what a setting says.
 
 `GEOSTREAM_EVENT_ACCESS="error=is_staff, progress/backup=fleet.view_backups"`. It is a setting, not a table as layers have it: events have
 no rows, and their types are few and known when a site is set up.
@@ -6,32 +6,32 @@ no rows, and their types are few and known when a site is set up.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from streaming.core.errors import StreamError
 from streaming.core.pattern_map import split_list, split_pair
 from streaming.engine.conf import conf
+from streaming.engine.login_review import DJANGO_BACKENDS
+from streaming.models import Layer, Tileset
 
+from .event_audience import AUTHENTICATED, NO_RIGHTS, STAFF, Rights, is_in
 from .events import EVENT_TYPES
 
-AUTHENTICATED, STAFF = "is_authenticated", "is_staff"
 Rules = Mapping[tuple[str, str | None], str]
 """The permission that a type, or a type with a source, needs."""
-Rights = frozenset[str]
-"""The permissions that a user has, of those that events need."""
 
 
 async def event_rights(user: Any) -> Rights:
-    """What a user has, found out without the database where nothing needs it."""
-    needed = frozenset(rules(conf.EVENT_ACCESS).values())
-    if not needed or not user.is_authenticated:
-        return frozenset()
-    granted: Rights = await database_sync_to_async(_granted)(user, needed)
+    """What a user has, found out without the database for somebody who is not logged in."""
+    if not user.is_authenticated:
+        return NO_RIGHTS
+    granted: Rights = await database_sync_to_async(_rights)(user)
     return granted
 
 
@@ -45,7 +45,13 @@ def check_types(types: Collection[str], user: Any, rights: Rights) -> None:
 
 
 def is_readable(event: Mapping[str, Any], rights: Rights) -> bool:
-    """Whether somebody with these rights may read an event: the rule of its type and source counts, or else that of its type."""
+    """Whether somebody with these rights may read an event.
+
+    They must be in its audience, and of the setting the rule of its type and source counts, or else that of its type.
+    """
+    audience = event.get("audience")
+    if audience is not None and not is_in(audience, rights):
+        return False
     known = rules(conf.EVENT_ACCESS)
     if not known:
         return True
@@ -55,7 +61,7 @@ def is_readable(event: Mapping[str, Any], rights: Rights) -> bool:
     needed = known.get((kind, source)) if isinstance(source, str) else None
     if needed is None:
         needed = known.get((kind, None))
-    return needed is None or needed in rights
+    return needed is None or rights.include(needed)
 
 
 @lru_cache(maxsize=16)
@@ -76,11 +82,24 @@ def rules(setting: str) -> Rules:
 def _readable_in_part(known: Rules, kind: str, rights: Rights) -> bool:
     by_source = [permission for (other, source), permission in known.items() if other == kind and source is not None]
     whole = known.get((kind, None))
-    return whole is None or whole in rights or not rights.isdisjoint(by_source)
+    return whole is None or rights.include(whole) or any(map(rights.include, by_source))
 
 
-def _granted(user: Any, needed: Rights) -> Rights:
-    return frozenset(permission for permission in needed if _has(user, permission))
+def _rights(user: Any) -> Rights:
+    """All that the user has: an event may need any permission, also one that no layer needed until now."""
+    asked = set(rules(conf.EVENT_ACCESS).values())
+    if getattr(user, "is_superuser", False):
+        return Rights(frozenset(permission for permission in asked if _has(user, permission)), everything=True)
+    if not DJANGO_BACKENDS.issuperset(settings.AUTHENTICATION_BACKENDS):  # others may not be able to list what a user has
+        asked |= _needed_by_rows()
+    listed: Iterable[str] = user.get_all_permissions() if hasattr(user, "get_all_permissions") else ()
+    return Rights(frozenset(permission for permission in asked if _has(user, permission)).union(listed))
+
+
+def _needed_by_rows() -> set[str]:
+    """The permissions that layers and tilesets need now."""
+    named = [rows.objects.filter(public=False).values_list("permission", flat=True) for rows in (Layer, Tileset)]
+    return {name for names in named for name in names if name} | {"streaming.view_layer", "streaming.view_tileset"}
 
 
 def _has(user: Any, permission: str) -> bool:

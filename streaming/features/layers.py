@@ -20,6 +20,9 @@ from .geojson import DEFAULT_RULES, FeatureRules
 
 logger = logging.getLogger(__name__)
 
+VIEW_LAYER = "streaming.view_layer"
+"""What reads private layers that name no permission."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerSettings:
@@ -32,6 +35,11 @@ class LayerSettings:
     time_property: str | None
     options: FeedOptions
     wrap_longitude: bool = False
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The permissions needed to read it."""
+        return () if self.public else (self.permission,)
 
     @property
     def rules(self) -> FeatureRules:
@@ -49,7 +57,7 @@ class LayerSettings:
             name=layer.name,
             title=layer.title or layer.name,
             public=layer.public,
-            permission=layer.permission or "streaming.view_layer",
+            permission=layer.permission or VIEW_LAYER,
             time_property=layer.time_property or None,
             options=FeedOptions(layer.log_length, layer.max_features, layer.ttl_seconds),
             wrap_longitude=layer.wrap_longitude,

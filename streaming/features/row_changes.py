@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from django.db.models import Model
+
+from .event_audience import Audience, split_audience
 
 M = TypeVar("M", bound=Model)
 
@@ -15,17 +17,20 @@ def remember(row: Model) -> None:
     row._before = None if row.pk is None else type(row)._default_manager.filter(pk=row.pk).first()  # type: ignore[attr-defined]
 
 
-def change_of(row: M, is_public: Callable[[M], bool]) -> str | None:
-    """After a save, what everybody may see of it: `created`, `changed`, `removed`, or None.
-
-    A row that becomes private is removed for everybody, and one that becomes public is created.
-    """
-    before: M | None = getattr(row, "_before", None)
-    was, is_ = before is not None and is_public(before), is_public(row)
-    if was and is_:
-        return "changed" if _values(before) != _values(row) else None
-    return "removed" if was else "created" if is_ else None
+def row_before(row: M) -> M | None:
+    """After a save: the row as it was, None if it is new."""
+    return getattr(row, "_before", None)
 
 
-def _values(row: Model | None) -> list[Any]:
-    return [] if row is None else [getattr(row, field.attname) for field in row._meta.concrete_fields]
+def audiences_of_change(row: M, permissions: Callable[[M], Collection[str]]) -> list[tuple[str, Audience]]:
+    """After a save, what it was for whom: `created`, `changed` or `removed`, by the permissions that reading the row takes."""
+    before = row_before(row)
+    if before is None:
+        return [("created", Audience(tuple(permissions(row))))]
+    if _values(before) == _values(row):
+        return []
+    return list(split_audience(permissions(before), permissions(row)))
+
+
+def _values(row: Model) -> list[Any]:
+    return [getattr(row, field.attname) for field in row._meta.concrete_fields]

@@ -1,7 +1,7 @@
 """The server's own events: what happens to layers, tilesets and long work, for whoever subscribes to events.
 
 They are published from a thread of their own, so that neither an event loop nor a request waits for them; too many of a
-kind are dropped and counted. Only what everybody may know becomes an event: nothing about private layers and tilesets.
+kind are dropped and counted. What happens to a layer or a tileset is for those who may read it: `event_audience`.
 """
 
 from __future__ import annotations
@@ -11,28 +11,29 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sized
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
+from .event_audience import EVERYBODY, Audience
 from .events import publish_event
 from .ingest import IngestResult
+from .layers import VIEW_LAYER, catalogue
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
 IDLE_SECONDS = 5.0
 """The thread ends when it had nothing to do for so long."""
-PROGRESS_SECONDS = 1.0
-"""Work that takes longer is reported, and so often."""
 
 
 class _Waiting(NamedTuple):
     event_type: str
     payload: dict[str, Any]
     once: str | None
+    audience: Audience
 
 
 class ServerEvents:
@@ -47,23 +48,32 @@ class ServerEvents:
         self._busy = False
         self._allowances: dict[str, tuple[float, float]] = {}
 
-    def emit(self, event_type: str, source: str, payload: dict[str, Any], public: bool, once: str | None = None) -> None:
-        """Publish an event about `source` (`layer:flights`, `tileset:relief`), from any thread and at once.
+    def emit(
+        self,
+        event_type: str,
+        source: str,
+        payload: dict[str, Any],
+        audience: Audience = EVERYBODY,
+        once: str | None = None,
+        is_last: bool = False,
+    ) -> bool:
+        """Publish an event about `source` (`layer:flights`, `tileset:relief`) for an audience, from any thread and at once.
 
-        Nothing is published unless it is `public`. Of several processes that emit the same change, with the same text
-        `once`, the first one publishes it.
+        Returns whether it will be: not if there were too many of its type, unless it `is_last` of several that were
+        published. Of several processes that emit the same change, with the same text `once`, the first one publishes it.
         """
-        if not (public and conf.SERVER_EVENTS):
-            return
+        if not conf.SERVER_EVENTS:
+            return False
         with self._changed:
-            if len(self._waiting) >= MAX_WAITING or not self._allowed(event_type):
+            if len(self._waiting) >= MAX_WAITING or not (self._allowed(event_type) or is_last):
                 self.dropped[event_type] += 1
-                return
-            self._waiting.append(_Waiting(event_type, {"source": source, **payload}, once))
+                return False
+            self._waiting.append(_Waiting(event_type, {"source": source, **payload}, once, audience))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="geostream-events", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
+            return True
 
     def flush(self, timeout: float = 2.0) -> bool:
         """Wait until everything is published (at the end of a command); whether it is."""
@@ -92,7 +102,7 @@ class ServerEvents:
 
     def _publish(self, event: _Waiting) -> None:
         try:
-            publish_event(event.event_type, event.payload, event.once)
+            publish_event(event.event_type, event.payload, event.once, audience=event.audience)
             self.published[event.event_type] += 1
         except StreamError as error:
             self.dropped[event.event_type] += 1
@@ -106,47 +116,15 @@ server_events = ServerEvents()
 atexit.register(server_events.flush)
 
 
-Part = TypeVar("Part", bound=Sized)
+def readers(permissions: Collection[str]) -> Audience:
+    """Those who may read a layer or a tileset that takes these permissions."""
+    return Audience(tuple(permissions))
 
 
-class Progress:
-    """Reports long work as `progress` events: after a second, then once a second, and at its end."""
-
-    def __init__(self, task_id: str, source: str, total: int, public: bool = True) -> None:
-        self._task_id, self._source, self._total, self._public = task_id, source, total, public
-        self._reported = time.monotonic()
-        self._begun = False
-
-    def at(self, current: int, message: str = "") -> None:
-        """So much of the total is done."""
-        if time.monotonic() - self._reported >= PROGRESS_SECONDS:
-            self._report(current, message)
-
-    def done(self, message: str = "") -> None:
-        """The work has ended. Short work is not reported at all."""
-        if self._begun:
-            self._report(self._total, message)
-
-    def over(self, parts: Iterable[Part]) -> Iterator[Part]:
-        """The parts of the work, reported by their lengths as they are taken."""
-        taken = 0
-        for part in parts:
-            yield part
-            taken += len(part)
-            self.at(taken)
-        self.done()
-
-    def _report(self, current: int, message: str) -> None:
-        self._begun, self._reported = True, time.monotonic()
-        percent = 100.0 * current / self._total if self._total else 0.0
-        payload = {"task_id": self._task_id, "current": current, "total": self._total, "progress_percent": round(percent, 1)}
-        server_events.emit("progress", self._source, {**payload, **({"message": message} if message else {})}, self._public)
-
-
-def layer_event(event: str, name: str, title: str, public: bool) -> None:
+def layer_event(event: str, name: str, title: str, audience: Audience) -> None:
     """A layer was created, changed or removed (`layer_created` …)."""
     payload = {"event": event, "layer": name, "title": title or name, "message": message_of(event, name)}
-    server_events.emit("custom", f"layer:{name}", payload, public)
+    server_events.emit("custom", f"layer:{name}", payload, audience)
 
 
 def message_of(event: str, name: str) -> str:
@@ -155,14 +133,20 @@ def message_of(event: str, name: str) -> str:
     return f"{what} {name} was {change}"
 
 
-def report_limits(layer: str, result: IngestResult, public: bool) -> None:
+def report_limits(layer: str, result: IngestResult) -> None:
     """An event if a layer had no room for what was published."""
     full = [error for error in result.errors if error["code"] == "layer_full"]
     if full:
-        feeding_error(layer, "layer_full", full[0]["message"], result.refused, public)
+        feeding_error(layer, "layer_full", full[0]["message"], result.refused)
 
 
-def feeding_error(layer: str, code: str, message: str, count: int, public: bool) -> None:
+def feeding_error(layer: str, code: str, message: str, count: int) -> None:
     """Features of a layer were refused because of a limit, or could not be read."""
     context = {"layer": layer, "code": code, "refused": count}
-    server_events.emit("error", f"layer:{layer}", {"error": message, "context": context}, public)
+    server_events.emit("error", f"layer:{layer}", {"error": message, "context": context}, layer_readers(layer))
+
+
+def layer_readers(layer: str) -> Audience:
+    """Those who may read a layer, by what this process knows of it. Of one that it does not know, those who may read private ones."""
+    settings = catalogue.remembered(layer)
+    return readers((VIEW_LAYER,) if settings is None else settings.permissions)

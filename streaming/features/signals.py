@@ -13,8 +13,8 @@ from streaming.engine.access import announce_access_changed, apply_to_redis
 from streaming.models import Layer
 
 from .layers import LayerSettings, catalogue, layer_feed
-from .row_changes import change_of, remember
-from .server_events import layer_event
+from .row_changes import audiences_of_change, remember
+from .server_events import layer_event, readers
 
 
 @receiver(pre_save, sender=Layer)
@@ -28,8 +28,8 @@ def layer_saved(instance: Layer, **kwargs: Any) -> None:
     """Apply new settings: at once in this process, a moment later in the others."""
     catalogue.clear()
     transaction.on_commit(_committed)
-    if change := change_of(instance, _is_public):
-        transaction.on_commit(partial(layer_event, f"layer_{change}", instance.name, instance.title, True))
+    for change, audience in audiences_of_change(instance, layer_permissions):
+        transaction.on_commit(partial(layer_event, f"layer_{change}", instance.name, instance.title, audience))
     if instance.ttl_seconds is None:
         transaction.on_commit(partial(apply_to_redis, layer_feed(LayerSettings.from_row(instance)).forget_silence_sync, instance))
 
@@ -40,12 +40,13 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     catalogue.clear()
     feed = layer_feed(LayerSettings.from_row(instance))
     transaction.on_commit(partial(apply_to_redis, feed.drop_sync, instance))
-    transaction.on_commit(partial(layer_event, "layer_removed", instance.name, instance.title, instance.public))
+    transaction.on_commit(partial(layer_event, "layer_removed", instance.name, instance.title, readers(layer_permissions(instance))))
     transaction.on_commit(_committed)
 
 
-def _is_public(layer: Layer) -> bool:
-    return layer.public
+def layer_permissions(layer: Layer) -> tuple[str, ...]:
+    """The permissions needed to read the layer of a row."""
+    return LayerSettings.from_row(layer).permissions
 
 
 def _committed() -> None:

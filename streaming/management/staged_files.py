@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
+from streaming.tiles.paths import file_bytes
 from streaming.tiles.sources.kind import SourceKind
 
 
@@ -33,6 +34,11 @@ class StagedCopies:
             shutil.rmtree(self._staging, ignore_errors=True)
             with suppress(OSError):  # it has other files
                 self._folder.rmdir()
+
+    @property
+    def bytes(self) -> int:
+        """How much has been copied, also of what is being copied."""
+        return 0 if self._staging is None else file_bytes(self._staging)
 
     def add(self, path: Path) -> Path:
         """Copy a file with its companions, or a folder with all its content; returns the copy's path. `CommandError`."""

@@ -87,21 +87,18 @@ class LayerWriter:
             texts = _latest(features) if latest_only else [feature for _, feature in features]
             if texts:
                 results[layer] = await aingest(await afeature_store(layer), texts, rules=await alayer_rules(layer))
-                await self._report(layer, results[layer])
+                self._report(layer, results[layer])
         self._count(results, bad)
 
-    async def _report(self, layer: str, result: IngestResult) -> None:
+    def _report(self, layer: str, result: IngestResult) -> None:
         """An event about what could not be stored, at most once a minute for a layer."""
         now = time.monotonic()
-        if not result.refused or now - self._reported_at.get(layer, float("-inf")) < LOG_SECONDS:
+        unknown = catalogue.remembered(layer) is None  # nothing was ever stored
+        if not result.refused or unknown or now - self._reported_at.get(layer, float("-inf")) < LOG_SECONDS:
             return
         self._reported_at[layer] = now
         error = result.errors[-1]
-        try:
-            public = (await catalogue.get(layer)).public
-        except StreamError:  # nothing was ever stored, so there is no layer
-            return
-        feeding_error(layer, error["code"], error["message"], result.refused, public)
+        feeding_error(layer, error["code"], error["message"], result.refused)
 
     def _count(self, results: dict[str, IngestResult], bad: list[tuple[str, str]]) -> None:
         """Count once everything is stored: what is written again counts once."""

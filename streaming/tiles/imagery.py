@@ -26,11 +26,11 @@ from .change_feed import EVERYTHING, ChangedArea, tiles_feed
 from .grid import WORLD, count_tiles
 from .imagery_files import Content, PaintedFile, add_image, locked, painted_files, remove_images, temporary_image, write_image
 from .optional import optional_libraries
-from .paths import imagery_folder, resolve_source
+from .paths import file_bytes, imagery_folder, resolve_source
 from .sources.base import TileMetadata
 from .sources.raster_kind import LIBRARIES, raster_options
 from .sources.side_files import side_ending, side_files
-from .tileset_events import imagery_changed
+from .tileset_events import imagery_changed, work_on
 from .tilesets import TilesetSettings
 
 if TYPE_CHECKING:
@@ -57,11 +57,16 @@ class PaintedImage:
 
 
 def paint_sync(
-    tileset: TilesetSettings, image: Content, name: str | None = None, beside: Mapping[str, Content] = MappingProxyType({})
+    tileset: TilesetSettings,
+    image: Content,
+    name: str | None = None,
+    beside: Mapping[str, Content] = MappingProxyType({}),
+    size: int = 0,
 ) -> PaintedImage:
     """Paint a GeoTIFF over the tileset and announce the change. It replaces the image of the same name.
 
-    `beside` has its side files by their endings (`.tfw`); of an image that is a path, those that lie beside it.
+    `beside` has its side files by their endings (`.tfw`); of an image that is a path, those that lie beside it. `size` is how
+    many bytes will come, if that is known: what takes long is reported.
 
     `StreamError`: wrong_tileset_kind, bad_request (the name), invalid_image, too_large, tileset_full,
     redis_unavailable.
@@ -69,7 +74,7 @@ def paint_sync(
     tileset.require_kind("raster")
     name = _checked_name(name)
     folder = imagery_folder(tileset.name)
-    with temporary_image(folder, name) as path:
+    with temporary_image(folder, name) as path, work_on(tileset, "paint", size or _size(image)).watched(lambda: file_bytes(path)):
         version = write_image(path, image, beside or _side_files_of(image))
         footprint, opaque = _check(path, tileset)
         _require_redis()
@@ -142,6 +147,12 @@ def _check(path: Path, tileset: TilesetSettings) -> tuple[Footprint, bool]:
         return footprint, is_opaque(path, tileset.colormap)
     except StreamError as error:
         raise StreamError("invalid_image", error.message) from error
+
+
+def _size(image: Content) -> int:
+    if isinstance(image, Path):
+        return file_bytes(image)
+    return len(image) if isinstance(image, bytes) else 0
 
 
 def _side_files_of(image: Content) -> dict[str, Content]:

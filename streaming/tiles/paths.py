@@ -5,6 +5,8 @@ A path is judged after links were followed.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from streaming.core.errors import StreamError
@@ -44,3 +46,16 @@ def resolve_source(text: str) -> Path:
         return real.resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise StreamError("invalid_source", f"{name}: there is no such file or folder") from error
+
+
+def file_bytes(path: Path) -> int:
+    """How large a file is, or all files of a folder together; 0 if nothing is there."""
+    if not path.is_dir():
+        return _size(path)
+    return sum(_size(Path(folder, name)) for folder, _, names in os.walk(path) for name in names)
+
+
+def _size(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,17 @@ from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import receiver
 
 from streaming.engine.access import announce_access_changed, apply_to_redis
-from streaming.features.row_changes import change_of, remember
-from streaming.models import Tileset
+from streaming.features.event_audience import split_audience
+from streaming.features.row_changes import audiences_of_change, remember, row_before
+from streaming.features.server_events import readers
+from streaming.features.signals import layer_permissions
+from streaming.models import Layer, Tileset
 
 from .change_feed import EVERYTHING, announce_sync, tiles_feed
 from .imagery import drop_imagery
 from .pushed_tiles import drop_pushed_sync
 from .tileset_events import tileset_event
-from .tilesets import TilesetSettings, tileset_settings, tilesets
+from .tilesets import tileset_settings, tilesets
 
 
 @receiver(pre_save, sender=Tileset)
@@ -36,25 +39,35 @@ def tileset_saved(instance: Tileset, created: bool, **kwargs: Any) -> None:
     transaction.on_commit(_committed)
     change = _drop_content if created else _everything_changed
     transaction.on_commit(partial(apply_to_redis, partial(change, instance.name), instance))
-    if kind := change_of(instance, _is_public):
-        transaction.on_commit(partial(tileset_event, f"tileset_{kind}", _for_everybody(instance)))
+    settings = tileset_settings(instance)
+    for kind, audience in audiences_of_change(instance, _permissions):
+        transaction.on_commit(partial(tileset_event, f"tileset_{kind}", settings, audience))
 
 
 @receiver(post_delete, sender=Tileset)
 def tileset_deleted(instance: Tileset, **kwargs: Any) -> None:
     """Drop pushed tiles, painted images and the change feed."""
     transaction.on_commit(partial(apply_to_redis, partial(_drop_all, instance.name), instance))
-    transaction.on_commit(partial(tileset_event, "tileset_removed", tileset_settings(instance)))
+    settings = tileset_settings(instance)
+    transaction.on_commit(partial(tileset_event, "tileset_removed", settings, readers(settings.permissions)))
     transaction.on_commit(_committed)
 
 
-def _is_public(tileset: Tileset) -> bool:
-    return tileset_settings(tileset).public
+@receiver(post_save, sender=Layer)
+def layer_of_tilesets_saved(instance: Layer, **kwargs: Any) -> None:
+    """Tilesets of a layer are read by those who may read the layer."""
+    before = row_before(instance)
+    if before is None or layer_permissions(before) == layer_permissions(instance):
+        return
+    for tileset in Tileset.objects.filter(kind="layer", source=instance.name):
+        was, is_ = (tileset_settings(tileset, {instance.name: layer}) for layer in (before, instance))
+        for kind, audience in split_audience(was.permissions, is_.permissions):
+            if kind != "changed":
+                transaction.on_commit(partial(tileset_event, f"tileset_{kind}", is_, audience))
 
 
-def _for_everybody(tileset: Tileset) -> TilesetSettings:
-    """Its settings for an event that everybody may see, even if it is private from now on."""
-    return replace(tileset_settings(tileset), permissions=())
+def _permissions(tileset: Tileset) -> Collection[str]:
+    return tileset_settings(tileset).permissions
 
 
 def _drop_content(name: str) -> None:

@@ -21,6 +21,7 @@ from .single_flight import SingleFlightPool
 from .source_kinds import open_source, version_of
 from .sources.base import SourceClosed, TileMetadata, TileSource
 from .tile_cache import RenderedTile, TileCache
+from .tileset_events import reading
 from .tilesets import TilesetSettings
 
 OPENING_THREADS = 2
@@ -144,7 +145,7 @@ class TileRenderer:
                     self.cache.invalidate(tileset.key, changed)
                 return opened
             followed = opened and opened.settings == tileset and tileset.key in self._followers and not unsure
-            swapped = self._swap(tileset, open_source(tileset), version, changed if followed else None, now)
+            swapped = self._swap(tileset, _open(tileset), version, changed if followed else None, now)
             self._unsure.discard(tileset.key)
             return swapped
 
@@ -159,6 +160,13 @@ class TileRenderer:
         if replaced is not None:
             replaced.source.close()
         return opened
+
+
+def _open(tileset: TilesetSettings) -> TileSource:
+    if not tileset.source_kind.has_files:
+        return open_source(tileset)
+    with reading(tileset):
+        return open_source(tileset)
 
 
 _renderer: TileRenderer | None = None

@@ -1,4 +1,4 @@
-"""The server's own events: one for each change, only about what everybody may know, and nobody waits for them."""
+"""The server's own events: one for each change, and nobody waits for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from streaming.core.redis import sync_redis
 from streaming.features import server_events as module
-from streaming.features.events import EVENT_TYPES, event_feed
+from streaming.features.events import EVENT_TYPES
 from streaming.features.publishing import publish
-from streaming.features.server_events import Progress, ServerEvents, server_events
+from streaming.features.server_events import ServerEvents
 from streaming.models import Layer, Tileset
 from streaming.redis_data.layer_writer import LayerWriter, ReceivedValue
 from tests.geo_peer import point
+from tests.server_events import events, server_events_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,19 +26,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture(autouse=True)
 def _on(settings: Any) -> Iterator[None]:
-    settings.GEOSTREAM_SERVER_EVENTS = True
-    server_events.flush()
-    server_events._allowances.clear()
-    yield
-    server_events.flush()
-
-
-def events() -> list[dict[str, Any]]:
-    """What was published so far."""
-    assert server_events.flush(10)
-    lines: Any = sync_redis().xrange(event_feed().log_key)
-    found = [json.loads(fields[b"n"][13:]) for _, fields in lines]
-    return [{"type": each["event_type"], **each["payload"]} for each in found]
+    with server_events_on(settings):
+        yield
 
 
 def names() -> list[tuple[str, str]]:
@@ -68,26 +57,6 @@ def test_a_layer_that_is_published_to_is_created_once() -> None:
     assert names() == [("layer_created", "layer:l")]
 
 
-def test_nothing_is_published_about_what_is_private() -> None:
-    layer = Layer.objects.create(name="secret", public=False)
-    layer.title = "Secret"
-    layer.save()
-    publish("secret", [point(1, 0, 0)])
-    tileset = Tileset.objects.create(name="hidden", kind="pushed", public=False)
-    of_the_layer = Tileset.objects.create(name="of-the-layer", kind="layer", source="secret")
-    for row in (tileset, of_the_layer, layer):
-        row.delete()
-    assert events() == []
-
-
-def test_what_becomes_private_is_removed_for_everybody() -> None:
-    layer = Layer.objects.create(name="l")
-    for public in (False, True):
-        layer.public = public
-        layer.save()
-    assert [name for name, _ in names()] == ["layer_created", "layer_removed", "layer_created"]
-
-
 def test_a_tileset_is_created_changed_and_removed() -> None:
     tileset = Tileset.objects.create(name="t", kind="pushed")
     tileset.max_zoom = 5
@@ -108,7 +77,7 @@ def test_the_same_change_seen_by_several_processes_is_one_event() -> None:
     processes = [ServerEvents(), ServerEvents()]
     for change in ("1", "2"):
         for process in processes:
-            process.emit("file_change", "tileset:t", {"change": change}, True, once=change)
+            process.emit("file_change", "tileset:t", {"change": change}, once=change)
     assert all(process.flush(10) for process in processes)
     assert sorted(each["change"] for each in events()) == ["1", "2"]
 
@@ -117,8 +86,8 @@ def test_more_than_a_minute_may_have_are_dropped_and_counted(settings: Any) -> N
     settings.GEOSTREAM_SERVER_EVENTS_PER_MINUTE = 3
     emitter = ServerEvents()
     for number in range(10):
-        emitter.emit("custom", "layer:l", {"number": number}, True)
-    emitter.emit("error", "layer:l", {}, True)  # each type has its own allowance
+        emitter.emit("custom", "layer:l", {"number": number})
+    emitter.emit("error", "layer:l", {})  # each type has its own allowance
     assert emitter.flush(10)
     assert (len(events()), emitter.published["custom"], emitter.dropped["custom"]) == (4, 3, 7)
 
@@ -135,33 +104,9 @@ def test_without_redis_nothing_waits_and_nothing_fails(monkeypatch: pytest.Monke
 
     emitter = ServerEvents()
     monkeypatch.setattr(module, "publish_event", away)
-    emitter.emit("custom", "layer:l", {}, True)
+    emitter.emit("custom", "layer:l", {})
     assert emitter.flush(10)
     assert (emitter.published["custom"], emitter.dropped["custom"]) == (0, 1)
-
-
-def test_long_work_is_reported_and_short_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
-    short, long = Progress("short", "layer:l", 10), Progress("long", "layer:l", 10)
-    short.at(5)
-    short.done()
-    for done in (2, 4, 6):
-        now += 0.6
-        long.at(done, f"{done} features")
-    long.done()
-    assert events() == [
-        {
-            "type": "progress",
-            "source": "layer:l",
-            "task_id": "long",
-            "current": 4,
-            "total": 10,
-            "progress_percent": 40.0,
-            "message": "4 features",
-        },
-        {"type": "progress", "source": "layer:l", "task_id": "long", "current": 10, "total": 10, "progress_percent": 100.0},
-    ]
 
 
 def test_a_layer_without_room_is_an_error(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from streaming.core.feed import Cursor
 from streaming.core.items import Item
 from streaming.core.view import View
 from streaming.features.costly_filters import check_room
-from streaming.features.event_access import Rights, check_types, event_rights, is_readable
+from streaming.features.event_access import check_types, event_rights, is_readable
+from streaming.features.event_audience import NO_RIGHTS, Rights
 from streaming.features.events import event_feed
 
 from .event_encoder import EventEncoder, EventVariant
@@ -31,7 +32,7 @@ class EventSubscription(Subscription):
         self._message = message = structs.replace(message, event_types=list(dict.fromkeys(message.event_types)))
         encoder = EventEncoder.of(EventVariant(session.encoding, session.framing, self.id))
         self._queue = LogQueue(encoder, session.outbox.limits.events)
-        self._rights: Rights = frozenset()
+        self._rights = NO_RIGHTS
         self._view = View(session.outbox, encoder, EventCondition(message, self._rights), queue=self._queue, lane=self.id)
 
     @property

@@ -16,8 +16,9 @@ from streaming.management.prerequisites import check_migrations, prepare_redis
 from streaming.management.staged_files import StagedCopies
 from streaming.models import Tileset
 from streaming.tiles.grid import box_text
-from streaming.tiles.paths import resolve_source
+from streaming.tiles.paths import file_bytes, resolve_source
 from streaming.tiles.source_kinds import KIND_NAMES, detect_kind, open_source, source_kind
+from streaming.tiles.tileset_events import reading, work_on
 from streaming.tiles.tilesets import check_tileset, tileset_settings
 
 SETTINGS = ("title", "min_zoom", "max_zoom", "format", "rescale", "colormap", "tile_size", "attribution")
@@ -96,15 +97,26 @@ def _tileset(options: dict[str, Any]) -> Tileset:
 def _save_with_files(tileset: Tileset, options: dict[str, Any]) -> list[str]:
     """Save a tileset of files; returns warnings. Copies get to their destinations only after they were drawn."""
     with StagedCopies(data_dir().resolve() / "tiles" / tileset.name, source_kind(tileset.kind)) as copies:
-        paths = [_source_path(text, copies if options["copy"] else None) for text in options["sources"]]
+        paths = _source_paths(tileset, copies, options)
         tileset.source = "\n".join(map(str, paths))
         tileset.full_clean()
-        warnings = check_tileset(tileset)
+        with reading(tileset_settings(tileset)):
+            warnings = check_tileset(tileset)
         tileset.source = "\n".join(str(copies.destinations.get(path, path)) for path in paths)
         with transaction.atomic():
             tileset.save()
             copies.commit()
     return warnings
+
+
+def _source_paths(tileset: Tileset, copies: StagedCopies, options: dict[str, Any]) -> list[Path]:
+    """The paths of all sources, or of their copies, whose progress is reported."""
+    texts: list[str] = options["sources"]
+    if not options["copy"]:
+        return [_source_path(text, None) for text in texts]
+    total = sum(file_bytes(Path(text)) for text in texts)
+    with work_on(tileset_settings(tileset), "copy", total).watched(lambda: copies.bytes):
+        return [_source_path(text, copies) for text in texts]
 
 
 def _source_path(text: str, copies: StagedCopies | None) -> Path:

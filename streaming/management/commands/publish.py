@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,10 +13,12 @@ from tqdm import tqdm
 
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
+from streaming.features.event_audience import Audience
 from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import IngestResult, ingest
 from streaming.features.layers import catalogue
-from streaming.features.server_events import Progress, report_limits, server_events
+from streaming.features.progress import Progress
+from streaming.features.server_events import layer_readers, report_limits, server_events
 from streaming.features.splitting import RawFeature
 from streaming.management.arguments import add_layer_arguments, rules_from_options, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
@@ -50,9 +52,9 @@ class Command(BaseCommand):
         store = store_from_options(options)
         rules = rules_from_options(options)
         batches = _with_ids(file.batches(), options["id_property"])
-        total, began, failure = IngestResult(), time.monotonic(), ""
+        total, began, failure, name = IngestResult(), time.monotonic(), "", options["layer"]
+        events = Progress(f"publish:{name}", f"layer:{name}", file.size or 0, lambda: _readers(name))
         try:
-            events = Progress(f"publish:{options['layer']}", f"layer:{options['layer']}", file.size or 0, _is_public(options["layer"]))
             with closing(_Progress(file)) as progress:
                 for batch in batches:
                     ingest(store, batch, total, rules)
@@ -67,7 +69,8 @@ class Command(BaseCommand):
         except StreamError as error:
             failure = error.message
         events.done(f"{total.total:,} features")
-        report_limits(options["layer"], total, _is_public(options["layer"]))
+        _readers(name)
+        report_limits(name, total)
         server_events.flush()
         doorbell.flush()
         self._report(total, options, time.monotonic() - began, failure)
@@ -85,12 +88,11 @@ class Command(BaseCommand):
             raise CommandError(failure or f"{total.refused:,} of {total.total:,} features were refused.")
 
 
-def _is_public(layer: str) -> bool:
-    """Whether everybody may know of the layer; one that does not exist will be public."""
-    try:
-        return catalogue.get_sync(layer).public
-    except StreamError:
-        return True
+def _readers(layer: str) -> Audience:
+    """Those who may read the layer, by the database."""
+    with suppress(StreamError):
+        catalogue.get_sync(layer)
+    return layer_readers(layer)
 
 
 class _Progress:
