@@ -15,9 +15,9 @@ from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import IngestResult, ingest
+from streaming.features.large_documents import RawFeature
 from streaming.features.layers import catalogue
 from streaming.features.server_events import Progress, report_limits, server_events
-from streaming.features.splitting import RawFeature
 from streaming.management.arguments import add_layer_arguments, rules_from_options, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
