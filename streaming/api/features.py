@@ -24,12 +24,13 @@ from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, geojson, refusal
 from streaming.features.geojson import FeatureRules
 from streaming.features.ingest import SLICE, IngestResult, Record, Slices, Store, aingest_slices, ingest
+from streaming.features.large_documents import DEGREES, RawFeature
 from streaming.features.layer_creation import NewLayer, check_layer_name
 from streaming.features.layers import alayer_rules, catalogue, layer_feed
 from streaming.features.progress import Progress
 from streaming.features.server_events import layer_readers, report_limits
 from streaming.features.source_crs import SourceCrs
-from streaming.features.splitting import DEGREES, LineSplitter, RawFeature, split_features, split_lines
+from streaming.features.splitting import LineSplitter, split_features, split_lines
 
 from . import schemas
 from .base import AsyncApiView

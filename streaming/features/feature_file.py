@@ -14,7 +14,8 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from contextlib import suppress
+from itertools import chain
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
@@ -24,10 +25,12 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH
 from streaming.engine.conf import conf
 
+from .large_documents import DEGREES, LateCrs, RawFeature, late_crs, split_documents
 from .source_crs import SourceCrs
-from .splitting import DEGREES, RawFeature, split_documents, split_lines, without_preamble
+from .splitting import split_lines, without_preamble
 
 CHUNK = 1 << 18
+STANDARD_INPUT = "standard input"
 _GZIP = b"\x1f\x8b"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
@@ -42,7 +45,7 @@ class FeatureFile:
 
     def __init__(self, path: str, crs: SourceCrs = DEGREES) -> None:
         self._crs = crs
-        self.name = "standard input" if path == "-" else path
+        self.name = STANDARD_INPUT if path == "-" else path
         source = cast(BinaryIO, sys.stdin.buffer) if path == "-" else open(path, "rb", buffering=0)  # noqa: SIM115 (closed by __exit__)
         self._counted = _Counted(source)
         self.size = _size(source)
@@ -62,12 +65,13 @@ class FeatureFile:
         """The features, undecoded, in lists of about a thousand; of lines that come from a pipe, as soon as they come."""
         chunks = self._chunks()
         head, complete = _head(chunks)
-        rest = chain(head, chunks)
+        rest: Iterator[bytes] = chain(head, chunks)
         try:
             if _is_lines(b"".join(head), complete):
                 yield from filter(None, map(self._crs.texts_in_wgs84, split_lines(rest, conf.MAX_FEATURE_BYTES)))
             else:
-                yield from _grouped(split_documents(rest, conf.MAX_BODY_BYTES, self._crs))
+                late, rest = self._late_crs(rest)
+                yield from filter(None, _grouped(split_documents(rest, conf.MAX_BODY_BYTES, self._crs, late)))
         except _DAMAGED as error:
             yield [StreamError("invalid_feature", f"the file is damaged from here on: {error}")]
 
@@ -75,10 +79,48 @@ class FeatureFile:
         """The same, one by one."""
         return chain.from_iterable(self.batches())
 
+    def _late_crs(self, chunks: Iterator[bytes]) -> tuple[LateCrs, Iterator[bytes]]:
+        """What the documents say of their CRS behind their features, and the chunks.
+
+        A file is read for that once more. What comes through a pipe is held back until its end, unless it is longer than a document may be.
+        """
+        if self._crs.given:
+            return {}, chunks
+        if self.size is not None and self.name != STANDARD_INPUT:
+            return late_crs(self._again, conf.MAX_BODY_BYTES), chunks
+        held, ended = _held_back(chunks, conf.MAX_BODY_BYTES)
+        late = late_crs(lambda: held, conf.MAX_BODY_BYTES) if ended else {}
+        return late, chain(held, chunks)
+
+    def _again(self) -> Iterator[bytes]:
+        """The chunks of the file once more, up to where it is damaged."""
+        with FeatureFile(self.name) as file, suppress(*_DAMAGED):
+            yield from file._chunks()
+
     def _chunks(self) -> Iterator[bytes]:
         buffered = io.BufferedReader(self._counted, CHUNK)
         stream = cast(Any, gzip.GzipFile(fileobj=buffered) if buffered.peek(2)[:2] == _GZIP else buffered)
-        yield from _without_preamble(iter(lambda: stream.read1(CHUNK), b""))
+        return _Chunks(_without_preamble(iter(lambda: stream.read1(CHUNK), b"")))
+
+
+class _Chunks:
+    """An iterator that raises the error which ended it whenever it is asked again, also by somebody else."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._error: Exception | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        try:
+            return next(self._chunks)
+        except _DAMAGED as error:
+            self._error = error
+            raise
 
 
 class _Counted(io.RawIOBase):
@@ -163,6 +205,18 @@ def _head(chunks: Iterator[bytes]) -> tuple[list[bytes], bool]:
     return head, False
 
 
+def _held_back(chunks: Iterator[bytes], size: int) -> tuple[list[bytes], bool]:
+    """Chunks of about `size` bytes, and whether they are all."""
+    held: list[bytes] = []
+    with suppress(*_DAMAGED):  # raised again when the chunks are read
+        for chunk in chunks:
+            held.append(chunk)
+            size -= len(chunk)
+            if size < 0:
+                return held, False
+    return held, True
+
+
 def _is_lines(head: bytes, complete: bool) -> bool:
     """Whether each line is a feature.
 
@@ -181,5 +235,14 @@ def _is_lines(head: bytes, complete: bool) -> bool:
 
 
 def _grouped(records: Iterator[RawFeature]) -> Iterator[list[RawFeature]]:
-    while batch := list(islice(records, MAX_BATCH)):
+    batch: list[RawFeature] = []
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) == MAX_BATCH:
+                yield batch
+                batch = []
+    except _DAMAGED:
         yield batch
+        raise
+    yield batch

@@ -19,8 +19,8 @@ from streaming.core.geometry import GeometryError, OutsideWorld, check_geometry,
 from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, check_integers, why_not_json
 from streaming.core.wrapping import wrap_geometry
 
+from .large_documents import wrong_type
 from .source_crs import names_crs, own_crs
-from .splitting import wrong_type
 
 MAX_BYTES = 1 << 20
 MAX_ID = 256

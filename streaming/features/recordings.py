@@ -23,9 +23,9 @@ from streaming.engine.conf import conf
 from .feature_file import FeatureFile, with_id_from
 from .geojson import DEFAULT_RULES, FeatureRules, feature_id, key_of, parse_feature
 from .ingest import IngestResult
+from .large_documents import DEGREES
 from .recorded_changes import read_change
 from .source_crs import SourceCrs
-from .splitting import DEGREES
 
 WINDOW = 100_000
 TIME_PROPERTIES = ("datetime", "time", "timestamp", "date")

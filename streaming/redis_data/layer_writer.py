@@ -16,10 +16,11 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
+from streaming.features.large_documents import RawFeature
 from streaming.features.layer_creation import afeature_store
 from streaming.features.layers import alayer_rules, catalogue
 from streaming.features.server_events import feeding_error
-from streaming.features.splitting import RawFeature, split_features
+from streaming.features.splitting import split_features
 
 logger = logging.getLogger(__name__)
 

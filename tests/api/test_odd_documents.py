@@ -57,9 +57,11 @@ def test_a_bare_geometry_is_refused_with_what_to_do(admin: APIClient, content_ty
 
 
 @pytest.mark.parametrize("pack", [False, True])
-@pytest.mark.parametrize("features", [1, 20_000])
-def test_a_document_with_a_crs_is_projected(admin: APIClient, pack: bool, features: int) -> None:
-    body = encoded({**collection(*map(in_lv95, range(1, features + 1))), "crs": LV95})
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("features", [1, 6_000])
+def test_a_document_with_a_crs_is_projected(admin: APIClient, pack: bool, before: bool, features: int) -> None:
+    whole = {**collection(*map(in_lv95, range(1, features + 1))), "crs": LV95}
+    body = encoded(dict(reversed(whole.items())) if before else whole)
     headers = {"Content-Encoding": "gzip"} if pack else {}
     answer = post(admin, gzip.compress(body) if pack else body, **headers)
     assert answer.json()["added"] == features

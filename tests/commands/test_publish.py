@@ -142,6 +142,9 @@ def test_coordinates_may_be_of_another_crs(lines_file: Callable[..., str], tmp_p
     path.write_text("// exported\n" + json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature("b", 2683141, 1248117)]}))
     publish(str(path))
     assert held("towns")["b"]["geometry"] == held("towns")["a"]["geometry"]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature("c", 2683141, 1248117)], "crs": crs}))
+    publish(str(path))
+    assert held("towns")["c"]["geometry"] == held("towns")["a"]["geometry"]
 
 
 def test_an_unknown_crs_is_one_line(lines_file: Callable[..., str]) -> None:

@@ -69,6 +69,14 @@ class TestReplay:
         play(Recording(lines_file(car("a", 1, lon=181)), rules=FeatureRules(wrap_longitude=True)))
         assert held("cars")["a"]["geometry"]["coordinates"] == [-179, 47]
 
+    def test_the_crs_may_stand_behind_the_features(self, tmp_path: Path) -> None:
+        one = {**car("a", 1), "geometry": {"type": "Point", "coordinates": [111319.490793, 0]}}
+        path = tmp_path / "ogr.geojson"
+        crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3857"}}
+        path.write_text(json.dumps({"type": "FeatureCollection", "features": [one], "crs": crs}))
+        play(Recording(str(path)))
+        assert held("cars")["a"]["geometry"]["coordinates"] == pytest.approx([1, 0], abs=1e-8)
+
     def test_time_passes_as_fast_as_asked(self, lines_file: Callable[..., str]) -> None:
         began = time.monotonic()
         play(Recording(lines_file(car("a", 0), car("b", 3))), speed=10, max_gap=10)

@@ -15,7 +15,7 @@ import pytest
 from streaming.core.errors import StreamError
 from streaming.features import feature_file
 from streaming.features.feature_file import FeatureFile, with_id_from
-from streaming.features.splitting import split_documents
+from streaming.features.large_documents import split_documents
 from tests.commands.conftest import collection, feature
 
 THREE = [feature("a"), feature("b", name="é…"), feature(3, size=1.5)]

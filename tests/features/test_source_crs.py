@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -265,17 +268,96 @@ def test_a_damaged_file_gives_what_precedes_the_damage(tmp_path: Path) -> None:
     assert isinstance(error, StreamError)
 
 
-def test_a_crs_behind_the_features_of_a_file_is_reported(tmp_path: Path) -> None:
+def behind(*identities: str, crs: str = OGC_URN) -> bytes:
+    """A collection as ogr2ogr may write it: with its CRS behind its features."""
+    return encoded({**collection(*map(zurich, identities)), "crs": named(crs)})
+
+
+def read(path: Path | str, crs: str | None = None) -> list[Any]:
+    with FeatureFile(str(path), SourceCrs.of(crs)) as file:
+        return list(file.records())
+
+
+BEHIND = {
+    "one line": behind("a", "b"),
+    "indented": json.dumps(json.loads(behind("a", "b")), indent=1).encode(),
+    "two documents": behind("a") + b"\n" + behind("b"),
+    "only of the second": encoded({"crs": named(OGC_URN), **collection(zurich("a"))}) + behind("b"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("shape", BEHIND)
+def test_a_crs_behind_the_features_of_a_file_is_read(tmp_path: Path, shape: str, packed: bool) -> None:
     path = tmp_path / "file"
-    path.write_bytes(encoded({**collection(feature("a")), "crs": named(OGC_URN)}))
-    with FeatureFile(str(path)) as file:
-        *_, error = file.records()
-    assert isinstance(error, StreamError)
+    path.write_bytes(gzip.compress(BEHIND[shape]) if packed else BEHIND[shape])
+    found = [json.loads(record) for record in read(path)]
+    assert [one["id"] for one in found] == ["a", "b"]
+    assert all(map(is_zurich, found))
+
+
+def test_the_crs_of_each_document_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(
+        encoded(collection(feature("d", 8.5, 47))) + behind("a") + behind("b", crs="EPSG:3857") + encoded([feature("e", 8.5, 47)])
+    )
+    d, a, b, e = (json.loads(record)["geometry"]["coordinates"] for record in read(path))
+    assert d == e == [8.5, 47]
+    assert a[:2] == pytest.approx(by_gdal(*LV95), abs=CLOSE)
+    assert b[:2] == pytest.approx(by_gdal(*LV95, "EPSG:3857"), abs=CLOSE)
+
+
+def test_a_crs_behind_the_features_that_is_not_known_is_refused_before_any_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(behind("a", crs="EPSG:99999"))
+    (error,) = read(path)
+    assert error.code == "invalid_crs"
+    assert is_zurich(json.loads(read(path, "2056")[0]))
+
+
+def test_a_property_named_crs_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(encoded(collection(feature("a", crs={"type": "name"}), feature("b"))))
+    assert [json.loads(record)["id"] for record in read(path)] == ["a", "b"]
+
+
+def piped(data: bytes) -> list[Any]:
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(data)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        return read(f"/dev/fd/{reader}")
+    finally:
+        os.close(reader)
+        thread.join()
+
+
+@pytest.mark.parametrize("shape", BEHIND)
+def test_a_document_from_a_pipe_waits_for_its_crs(shape: str) -> None:
+    assert all(is_zurich(json.loads(record)) for record in piped(BEHIND[shape]))
+
+
+def test_a_crs_behind_more_features_than_a_document_may_have_is_reported(settings: Any) -> None:
+    settings.GEOSTREAM_MAX_BODY_BYTES = 1000
+    degrees = [feature(f"{number}", 8.5, 47) for number in range(10_000)]
+    *records, error = piped(encoded({**collection(*degrees), "crs": named(OGC_URN)}))
+    assert len(records) == 10_000
     assert error.code == "invalid_crs"
     assert "--crs" in error.message
-    path.write_bytes(encoded({**collection(feature("a")), "crs": named("CRS84")}))
-    with FeatureFile(str(path)) as file:
-        assert len(list(file.records())) == 1
+    assert len(piped(encoded({**collection(*degrees), "crs": named("CRS84")}))) == 10_000
+
+
+def test_what_precedes_the_damage_of_a_packed_file_comes_in_its_crs(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(gzip.compress(behind("a"))[:-5])
+    record, error = read(path)
+    assert is_zurich(json.loads(record))
+    assert "damaged" in error.message
 
 
 def test_a_collection_on_a_line_is_projected() -> None:

@@ -16,10 +16,10 @@ from streaming.core.errors import StreamError
 from streaming.features.event_audience import Audience
 from streaming.features.feature_file import FeatureFile, with_id_from
 from streaming.features.ingest import IngestResult, ingest
+from streaming.features.large_documents import RawFeature
 from streaming.features.layers import catalogue
 from streaming.features.progress import Progress
 from streaming.features.server_events import layer_readers, report_limits, server_events
-from streaming.features.splitting import RawFeature
 from streaming.management.arguments import add_layer_arguments, rules_from_options, store_from_options
 from streaming.management.prerequisites import check_migrations, prepare_redis
 
