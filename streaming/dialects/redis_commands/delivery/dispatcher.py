@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from streaming.core.tasks import TaskSet
@@ -18,7 +17,8 @@ from streaming.engine.work import WorkQueue
 
 from ..geojson.client_filters import Sight
 from ..geojson.values import BadValue
-from .lanes import MAX_WAITING, MAX_WAITING_BYTES, Lanes, Message
+from .arrivals import Arrivals
+from .lanes import Lanes, Message
 from .messages import ChannelMessage, DeliveryBatch, Publication, flush
 from .subscriber_index import SubscriberIndex
 from .subscribers import FrameCache, Subscriber
@@ -44,8 +44,7 @@ class Dispatcher:
         self.bad = 0
         """Messages that were no JSON, and features that were left out of one."""
         self._work = work
-        self._arrived: deque[Message] = deque()
-        self._arrived_bytes = 0
+        self._arrived = Arrivals()
         self._batch = DeliveryBatch()
         self.lanes = Lanes()
         self._tasks = TaskSet()
@@ -54,8 +53,7 @@ class Dispatcher:
     def publish(self, messages: Iterable[Message]) -> None:
         """Send messages to their subscribers, in order."""
         for message in messages:
-            self._arrived.append(message)
-            self._arrived_bytes += message.size
+            self._arrived.add(message)
         if self._next is None:
             self._turn()
         else:
@@ -74,28 +72,25 @@ class Dispatcher:
         self._next = None
         until = time.perf_counter() + TURN_SECONDS
         while self._arrived and self._batch.messages < BATCH:
-            self._take(self._pop())
+            self._take(self._arrived.pop())
             if time.perf_counter() > until:
                 break
         else:
             self._batch.deliver(until)
         if self._arrived or self._batch.messages:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._next is None:
             self._next = asyncio.get_running_loop().call_soon(self._turn)
 
-    def _pop(self) -> Message:
-        message = self._arrived.popleft()
-        self._arrived_bytes -= message.size
-        return message
-
     def _bound(self) -> None:
-        """More has come than can be sent: of channels the oldest is dropped."""
-        while len(self._arrived) > MAX_WAITING or self._arrived_bytes > MAX_WAITING_BYTES:
-            oldest = self._pop()
-            if oldest.may_be_dropped:
-                oldest.drop()
-                self.lanes.dropped += 1
-            else:
-                self._take(oldest)
+        """More has come than can be sent."""
+        for dropped in self._arrived.drop_excess():
+            dropped.drop()
+            self.lanes.dropped += 1
+        while self._arrived.too_many_kept:
+            self._take(self._arrived.pop())
 
     def _take(self, message: Message) -> None:
         if message.source in self.lanes:
@@ -103,15 +98,18 @@ class Dispatcher:
             return
         try:
             indexes = message.indexes()
-            if is_large(message, indexes):
-                self.lanes.open(message)
-                self._tasks.spawn(self._prepare(message))
-            elif indexes:
-                self._batch.add(self._opened(message), indexes)
+            if not is_large(message, indexes):
+                self._add(message, indexes)
+            elif self.lanes.open(message):
+                self._tasks.spawn(self._clear_lane(message))
         except BadValue:
             self.bad += 1
         except Exception:
             logger.exception("a message of Redis could not be delivered")
+
+    def _add(self, message: Message, indexes: Sequence[SubscriberIndex]) -> None:
+        if indexes:
+            self._batch.add(self._opened(message), indexes)
 
     def _opened(self, message: Message) -> Publication:
         publication = message.publication()
@@ -120,18 +118,31 @@ class Dispatcher:
 
     # -- large messages ----------------------------------------------------
 
+    async def _clear_lane(self, first: Message) -> None:
+        """Send a large message, and then all that has come to wait behind it, in order."""
+        message: Message | None = first
+        until = time.perf_counter() + TURN_SECONDS
+        while message is not None:
+            try:
+                await self._prepare(message)
+            except BadValue:
+                self.bad += 1
+            except Exception:
+                logger.exception("a message of Redis could not be delivered")
+            if self._batch.messages >= BATCH or time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + TURN_SECONDS
+            message = self.lanes.next(first.source)
+
     async def _prepare(self, message: Message) -> None:
-        try:
+        indexes = message.indexes()
+        if is_large(message, indexes):
             publication = await self._work.run(message.source, message.publication)
             self.bad += publication.left_out
             await self._send(message, publication)
-        except BadValue:
-            self.bad += 1
-        except Exception:
-            logger.exception("a large message of Redis could not be delivered")
-        finally:
-            waiting = self.lanes.close(message.source)
-        self.publish(waiting)
+        else:
+            self._add(message, indexes)
+            self._schedule()
 
     async def _send(self, message: Message, publication: Publication) -> None:
         served = set[Subscriber]()

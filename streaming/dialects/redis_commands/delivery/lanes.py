@@ -13,7 +13,7 @@ from .messages import Publication
 from .subscriber_index import SubscriberIndex
 
 MAX_WAITING, MAX_WAITING_BYTES = 10_000, 64 * 1024 * 1024
-"""Messages of channels that wait to be prepared, in all, and their bytes; beyond, the oldest of the longest lane is dropped."""
+"""Messages of channels that wait or are being prepared, in all, and their bytes; beyond, the oldest of the longest lane is dropped."""
 
 
 class Message(Protocol):
@@ -46,10 +46,12 @@ class Message(Protocol):
 
 
 class Lane:
-    """The messages of one source that wait."""
+    """The messages of one source that wait, and the one before them."""
 
-    def __init__(self, bounded: bool) -> None:
-        self.bounded = bounded
+    def __init__(self, first: Message) -> None:
+        self.bounded = first.may_be_dropped
+        self.prepared_bytes = first.size
+        """Of the message that is being prepared."""
         self.bytes = 0
         self._messages: deque[Message] = deque()
         self._latest: dict[Hashable, Message] = {}
@@ -93,28 +95,65 @@ class Lanes:
         self.replaced = 0
         """Messages that were replaced by a newer one about the same."""
         self._lanes: dict[Hashable, Lane] = {}
+        self._bounded = self._waiting = self._bytes = 0
+        """Of messages that may be dropped: the lanes, how many wait in them, and the bytes of all, those that are prepared included."""
 
     def __contains__(self, source: Hashable) -> bool:
         return source in self._lanes
 
-    def open(self, message: Message) -> None:
-        """From now on messages of the same source wait."""
-        self._lanes[message.source] = Lane(message.may_be_dropped)
+    def open(self, message: Message) -> bool:
+        """A message is about to be prepared, and those of the same source that come after it wait. False if it was dropped."""
+        lane = self._lanes[message.source] = Lane(message)
+        if lane.bounded:
+            self._bounded += 1
+            self._bytes += message.size
+            self._drop_excess()
+            if self._too_much() and self._bounded > 1:  # nothing waits that could be dropped instead
+                self.close(message.source)
+                message.drop()
+                self.dropped += 1
+                return False
+        return True
 
     def append(self, message: Message) -> None:
         """A message waits behind those before it."""
-        if not self._lanes[message.source].append(message):
+        lane = self._lanes[message.source]
+        before = len(lane), lane.bytes
+        if not lane.append(message):
             self.replaced += 1
-        while self._too_much():
-            lane = max((lane for lane in self._lanes.values() if lane.bounded), key=lambda each: (each.bytes, len(each)))
-            lane.pop().drop()
+        if lane.bounded:
+            self._waiting += len(lane) - before[0]
+            self._bytes += lane.bytes - before[1]
+            self._drop_excess()
+
+    def next(self, source: Hashable) -> Message | None:
+        """A message has been prepared: the next one of its source, now about to be. None, and there is no lane any more, if none waits."""
+        lane = self._lanes[source]
+        if not len(lane):
+            self.close(source)
+            return None
+        message = lane.pop()
+        if lane.bounded:
+            self._waiting -= 1
+            self._bytes -= lane.prepared_bytes
+        lane.prepared_bytes = message.size
+        return message
+
+    def close(self, source: Hashable) -> None:
+        """Nothing of this source is being prepared any more, and nothing waits."""
+        lane = self._lanes.pop(source)
+        if lane.bounded:
+            self._bounded -= 1
+            self._bytes -= lane.prepared_bytes
+
+    def _drop_excess(self) -> None:
+        while self._waiting and self._too_much():
+            lane = max((lane for lane in self._lanes.values() if lane.bounded and len(lane)), key=lambda each: (each.bytes, len(each)))
+            message = lane.pop()
+            self._waiting -= 1
+            self._bytes -= message.size
+            message.drop()
             self.dropped += 1
 
-    def close(self, source: Hashable) -> list[Message]:
-        """No message of this source is being prepared any more; returns those that waited."""
-        lane = self._lanes.pop(source)
-        return [lane.pop() for _ in range(len(lane))]
-
     def _too_much(self) -> bool:
-        bounded = [lane for lane in self._lanes.values() if lane.bounded]
-        return sum(map(len, bounded)) > MAX_WAITING or sum(lane.bytes for lane in bounded) > MAX_WAITING_BYTES
+        return max(self._waiting, self._bounded) > MAX_WAITING or self._bytes > MAX_WAITING_BYTES

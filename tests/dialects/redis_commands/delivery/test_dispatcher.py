@@ -197,9 +197,55 @@ def test_nothing_is_left_of_a_lane_that_is_closed() -> None:
         source, size, key, may_be_dropped = "a", 1, None, True
 
     lanes = Lanes()
-    lanes.open(Waiting())  # type: ignore[arg-type]
+    assert lanes.open(Waiting())  # type: ignore[arg-type]
     lanes.append(Waiting())  # type: ignore[arg-type]
-    assert len(lanes.close("a")) == 1 and "a" not in lanes
+    assert lanes.next("a") is not None and lanes.next("a") is None
+    assert "a" not in lanes
+
+
+async def test_what_waited_behind_a_large_message_comes_before_what_came_later(
+    channels: ChannelSubscriptions, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streaming.dialects.redis_commands.delivery.dispatcher.TURN_SECONDS", -1.0)  # one message a turn
+    client = subscribe(channels, Client())
+    channels.subscribe(client.subscriber, "pub:b")
+    publish(channels, ("pub:a", LARGE), ("pub:a", b"1"))
+    await asyncio.to_thread(held.entered.wait, 10)
+    await until(lambda: not channels.dispatcher._arrived)
+    publish(channels, *[("pub:b", b"0")] * 2000, ("pub:a", b"2"))
+    held.let_go()
+    await until(lambda: 2 in client.contents)
+    assert [content for content in client.contents if content in (1, 2)] == [1, 2]
+
+
+async def test_messages_that_are_being_prepared_have_bounds_too(
+    channels: ChannelSubscriptions, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MAX_WAITING_BYTES", 3 * len(LARGE))
+    client = Client()
+    channels.psubscribe(client.subscriber, "pub:*")
+    publish(channels, *[(f"pub:{number}", LARGE) for number in range(5)])
+    assert channels.dispatcher.lanes.dropped == 2
+    held.let_go()
+    await until(lambda: len(client.received) == 3)
+    assert {frame["source"] for frame in client.received} == {"pub:0", "pub:1", "pub:2"}
+    publish(channels, *[(f"pub:{number}", LARGE) for number in range(3)])
+    await until(lambda: len(client.received) == 6)
+    assert channels.dispatcher.lanes.dropped == 2
+
+
+async def test_a_flood_of_one_channel_costs_the_others_nothing(channels: ChannelSubscriptions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.dialects.redis_commands.delivery.dispatcher.TURN_SECONDS", -1.0)
+    monkeypatch.setattr("streaming.dialects.redis_commands.delivery.arrivals.MAX_WAITING", 100)
+    client = subscribe(channels, Client())
+    channels.subscribe(client.subscriber, "pub:b")
+    publish(channels, ("pub:a", b"0"))
+    publish(channels, *[("pub:b" if number % 100 == 0 else "pub:a", b"%d" % number) for number in range(1000)])
+    await until(lambda: 999 in client.contents)
+    of = {name: [frame["content"] for frame in client.received if frame["source"] == name] for name in ("pub:a", "pub:b")}
+    assert of["pub:b"] == [*range(0, 1000, 100)]
+    assert of["pub:a"] == [0, *[number for number in range(1000) if number % 100][-90:]]
+    assert channels.dispatcher.lanes.dropped == 900
 
 
 # -- threads -------------------------------------------------------------------
