@@ -61,12 +61,11 @@ class Schema:
 
     @cached_property
     def allowed_crs(self) -> tuple[str, ...] | None:
-        """The CRSs of its bounding boxes; None: any."""
+        """The CRSs of its bounding boxes; None: what its schema says of them decides."""
         for each in (self.data, *self.data.get("allOf", ())):
             crs = each.get("properties", {}).get("crs") if isinstance(each, dict) else None
-            if isinstance(crs, dict):
-                named = crs.get("enum", [crs["const"]] if "const" in crs else None)
-                return tuple(named) if named else None
+            if isinstance(crs, dict) and crs.keys() & {"enum", "const", "pattern", "anyOf", "oneOf"}:
+                return None
         return formats.CRS84, formats.CRS84H
 
     def branch_of(self, media_type: str) -> Mapping[str, Any] | None:
@@ -128,7 +127,9 @@ class Schema:
         for number, error in enumerate(self._validators[index].iter_errors(value)):
             if number == MOST_FAULTS:
                 return
-            yield Fault(pointer_to(error.instance_path), error.message[:LONGEST_DETAIL])
+            choices = getattr(error.kind, "context", ())
+            for each in choices[0] if len(choices) == 1 else [error]:
+                yield Fault(pointer_to(each.instance_path), each.message[:LONGEST_DETAIL])
 
     @cached_property
     def _validators(self) -> tuple[Validator, ...]:
