@@ -86,7 +86,9 @@ class View:
         return self.outbox.reserve(self.lane, self)
 
     def seal(self) -> None:
-        """Start a new queue: what waits now stays as it is."""
+        """Start a new queue: what waits now, and what was found so far, stays as it is."""
+        if self.follows is not None:
+            self.follows.catch_up(self)
         if self.throttle is not None and (held := self.throttle.all_held()):
             self.outbox.deliver(self, held, {})
         if isinstance(self.queue, KeyedQueue):
