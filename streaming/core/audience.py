@@ -82,7 +82,7 @@ class Audience:
     that changes are being judged for; `close` hands it to the views.
     """
 
-    __slots__ = ("_runs", "_served", "_starts", "backlog", "costly", "filter", "found", "matches", "views")
+    __slots__ = ("_runs", "_starts", "backlog", "costly", "filter", "found", "matches", "views")
 
     def __init__(self, condition: Condition) -> None:
         self.filter = condition
@@ -94,7 +94,6 @@ class Audience:
         self.found: list[Delivery] = []
         self._starts: dict[View, int] = {}  # where in `found` the views begin that were not there before
         self._runs: deque[_Run] = deque()
-        self._served: View | None = None  # the view that something is delivered to just now
 
     def join(self, view: View) -> None:
         """The view receives what comes from now on."""
@@ -146,8 +145,6 @@ class Audience:
 
     def catch_up(self, view: View) -> None:
         """Deliver to one view, before the others, what was found for it so far."""
-        if view is self._served:
-            return
         for run in list(self._runs):
             if view in run.waiting:
                 self._deliver(run, view, run.waiting.pop(view))
@@ -178,14 +175,11 @@ class Audience:
             yield waiting
 
     def _deliver(self, run: _Run, view: View, start: int) -> None:
-        self._served = view
         try:
             run.deliver(view, start)
         except Exception:
             logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
             view.give_up()
-        finally:
-            self._served = None
 
 
 def _numbers(deliveries: Sequence[Delivery]) -> Iterator[int]:

@@ -195,12 +195,16 @@ class Replica(Follower):
 
         def step() -> bool:
             nonlocal selecting
-            selecting = selecting and selection.step()
+            if selecting:
+                selecting = selection.step()
+                return True
             until = perf_counter() + STEP_SECONDS
-            while places and not selecting and perf_counter() < until:
+            while places:
                 view, place = places.popleft()
                 view.outbox.fill(place, [view.bulk_of(selection)])
-            return selecting or bool(places)
+                if perf_counter() >= until:
+                    break
+            return bool(places)
 
         def put(view: View) -> None:
             if selecting:
