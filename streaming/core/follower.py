@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from time import perf_counter
 from typing import Protocol
 
-from .audience import Audience, Condition
+from .audience import Audience
 from .deliveries import Delivery
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from .items import Change, Item

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, Reserved, merged
 
 if TYPE_CHECKING:
-    from .follower import Condition, Follower
+    from .audience import Condition
+    from .follower import Follower
     from .outbox import Outbox
 
 logger = logging.getLogger(__name__)

@@ -1,9 +1,9 @@
 """Snapshots, moves and resumes that take long: while they are found out and read by a slow socket, items come, move and go.
 
 Slices of the log are taken in the smallest pieces there are (a change, a view), and so is a whole new state: clients join, move and leave
-between any two of them. Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there is; each message is of the
-kind that fits what the client holds (so no deletion comes before its addition), exactly as many as were announced belong to a snapshot,
-and a cursor promises no more than what has arrived.
+between any two of them. Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there
+is; each message is of the kind that fits what the client holds (so no deletion comes before its addition), exactly as many as were
+announced belong to a snapshot, and a cursor promises no more than what has arrived.
 """
 
 from __future__ import annotations
