@@ -1,6 +1,7 @@
 """Followers: a process's copy of a feed that it follows. Position, recent changes, and the audiences that subscribe to it.
 
-`Replica` (keyed state) and `Tail` (a log without state) are the two kinds; the hub feeds both in the same way.
+`Replica` (keyed state) and `Tail` (a log without state) are the two kinds; the hub feeds both in the same way: it has them take slices of
+the log. A slice is judged and then delivered in pieces of a few milliseconds, between which everything else has its turn.
 """
 
 from __future__ import annotations
@@ -8,14 +9,12 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from math import inf
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from time import perf_counter
 from typing import Protocol
 
-from .backlog import Backlog
-from .bbox import Box
-from .deliveries import Delivery, Encoder
+from .audience import Audience
+from .deliveries import Delivery
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from .items import Change, Item
 from .turns import STEP_SECONDS, Turns
@@ -23,6 +22,11 @@ from .view import View
 
 logger = logging.getLogger(__name__)
 
+PIECE_SECONDS = 0.004
+"""Of judging or delivering, before everything else on the event loop has a turn."""
+JUDGING_SECONDS = 0.03
+"""Of judging, before what was found is delivered. To judge a change for thousands of filters takes long, but to deliver fewer changes at a
+time costs much more altogether: what a client is sent of them is one write."""
 
 Replacement = tuple[str, Item | None, Item | None]
 """A key, its old version and its new one."""
@@ -32,73 +36,14 @@ def _nothing(view: View) -> None:
     pass
 
 
-class Condition(Protocol):
-    """The condition that the views of an audience share: equal keys, equal answers."""
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for equal conditions."""
-
-    @property
-    def boxes(self) -> Collection[Box] | None:
-        """Where it can match at all, None for everywhere."""
-
-    @property
-    def matches(self) -> Callable[[Item], bool]:
-        """Whether an item is wanted."""
-
-    @property
-    def costly(self) -> bool:
-        """Whether to find that out may take a millisecond rather than a microsecond."""
-
-
 class Observer(Protocol):
     """A part of this process that receives every change of a feed, and keeps its own state of it."""
 
     def changed(self, changes: Sequence[Change]) -> None:
         """What happened in one turn."""
 
-    def replaced(self) -> None:
-        """The follower has taken a whole new state: anything may have changed."""
-
-
-class Audience:
-    """The views of one feed that share a filter.
-
-    Changes are judged as they come; if the filter is costly and there is no time for that, later, in turns (`backlog`). Views that joined
-    meanwhile have what was before in their snapshots, and receive what came after.
-    """
-
-    __slots__ = ("backlog", "costly", "filter", "matches", "views")
-
-    def __init__(self, condition: Condition) -> None:
-        self.filter = condition
-        self.matches = condition.matches
-        self.costly = condition.costly
-        self.backlog = Backlog()
-        self.views: dict[View, int] = {}
-        """With the round of the backlog from which on each receives changes."""
-
-    def join(self, view: View) -> None:
-        """The view receives what comes from now on."""
-        self.views[view] = self.backlog.begin_round()
-
-    def deliver(self, run: Sequence[Delivery], of_round: int | None = None) -> None:
-        """Deliver a turn to every view, or to those that were there in this round; each variant is encoded once."""
-        shared: dict[Encoder, object] = {}
-        for view, joined in list(self.views.items()):
-            if of_round is not None and joined > of_round:
-                continue
-            try:
-                view.deliver(run, shared)
-            except Exception:
-                logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
-                view.give_up()
-
-    def give_up(self) -> None:
-        """The filter failed: its views end, so that all others are still served."""
-        for view in list(self.views):
-            view.give_up()
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
+        """The follower has taken a whole new state: anything may have changed, or what is `different` has."""
 
 
 class Follower(ABC):
@@ -113,6 +58,7 @@ class Follower(ABC):
         self.observers: dict[Observer, None] = {}
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
+        """The line of the log that this copy is at, where that is known."""
         self.past_epochs: set[str] = set()
         self.costly_filters = 0
         """How many different ones the audiences have."""
@@ -120,6 +66,8 @@ class Follower(ABC):
         """Where what costs much waits for its turn. Without, nothing waits."""
         self._costly_seconds = 0.0
         """How long costly filters may still take of the present slice of the log."""
+        self._found_for: list[Audience] = []
+        """The audiences for which something was found in the present slice, in the order in which it was."""
         self.on_held: Callable[[View], None] = _nothing
         """Called with a view whose throttle holds something."""
 
@@ -164,7 +112,7 @@ class Follower(ABC):
     def leave(self, view: View) -> None:
         """The view receives no more changes."""
         audience = self.audiences[view.filter.key]
-        del audience.views[view]
+        audience.leave(view)
         view.outbox.costly_filters -= audience.costly
         if not audience.views:
             del self.audiences[view.filter.key]
@@ -173,13 +121,20 @@ class Follower(ABC):
         view.follows = None
 
     def position(self, view: View) -> Cursor:
-        """Up to where the view has received what it wants: not up to here, if there was no time yet to judge everything for it."""
+        """Up to where the view has received what it wants: not up to here, if there was no time yet to judge or deliver everything."""
         audience = self.audiences.get(view.filter.key)
-        waiting = None if audience is None else audience.backlog.first(audience.views.get(view, 0))
+        waiting = None if audience is None else audience.first_undelivered(view)
         return self.cursor if waiting is None else Cursor(self.epoch, waiting - 1)
 
+    def catch_up(self, view: View) -> None:
+        """Deliver now what was found for the view so far: something is to be put behind it."""
+        audience = self.audiences.get(view.filter.key)
+        if audience is not None:
+            audience.catch_up(view)
+
     def unjudged(self, view: View) -> dict[str, Item | None]:
-        """The items of which the view has not received the last changes, as they were before these."""
+        """The items of which the last changes were not judged for the view yet, as they were before these. What was is delivered first."""
+        self.catch_up(view)
         audience = self.audiences[view.filter.key]
         return audience.backlog.replaced(audience.views[view])
 
@@ -200,20 +155,78 @@ class Follower(ABC):
         """The number of the oldest change at hand (of the next one, if there is none)."""
         return self.recent[0].seq if self.recent else self.seq + 1
 
-    @abstractmethod
-    def apply(self, entries: Iterable[LogEntry], seconds: float = inf) -> int:
+    # -- the log -------------------------------------------------------------
+
+    def apply(self, entries: Iterable[LogEntry]) -> None:
+        """`pieces`, at once."""
+        for _ in self.pieces(entries):
+            pass
+
+    def pieces(self, entries: Iterable[LogEntry]) -> Iterator[None]:
         """Take the next entries of the log, in order and without a hole, and deliver them to the views.
 
-        After so many seconds no more are taken; returns how many were.
+        A piece of the work is done each time another one is asked for, until there are no more: all of them must be done, and those of
+        one slice before the next one is taken. Between two of them views may join, move and leave, and filters be asked.
         """
+        began = perf_counter()
+        changes, until, deliver_at = list[Change](), began + PIECE_SECONDS, began + JUDGING_SECONDS
+        self._costly_seconds = STEP_SECONDS
+        for entry in entries:
+            self.last = entry
+            changes.append(self._take(entry))
+            if (now := perf_counter()) < until:
+                continue
+            self._notify_observers(changes)
+            changes = []
+            if now > deliver_at:
+                yield from self._deliver_found()
+                now = perf_counter()
+                deliver_at = now + JUDGING_SECONDS
+            yield
+            until = perf_counter() + PIECE_SECONDS
+        self._notify_observers(changes)
+        yield from self._deliver_found(until)
+
+    @abstractmethod
+    def _take(self, entry: LogEntry) -> Change:
+        """Take one entry, and find out whom it concerns (`_add`)."""
+
+    def _add(self, audience: Audience, delivery: Delivery) -> None:
+        """A change concerns an audience."""
+        if not audience.found:
+            self._found_for.append(audience)
+        audience.found.append(delivery)
+
+    def _deliver_found(self, until: float = 0.0) -> Iterator[None]:
+        """Deliver what was found, the first piece until then."""
+        audiences, self._found_for = self._found_for, []
+        for audience in audiences:
+            audience.close()
+            until = yield from self._deliver(audience, until)
+
+    @staticmethod
+    def _deliver(audience: Audience, until: float) -> Generator[None, None, float]:
+        """Deliver the runs of an audience; returns when the piece is to end in which that was done."""
+        more = True
+        while more:
+            more = audience.deliver(until)
+            if perf_counter() >= until:
+                yield
+                until = perf_counter() + PIECE_SECONDS
+        return until
 
     async def compare(self, state: FeedState) -> list[Replacement] | None:
         """What is different in a whole new state. Nothing else may change meanwhile."""
         return None
 
+    def replace(self, state: FeedState) -> None:
+        """`replacing`, at once."""
+        for _ in self.replacing(state):
+            pass
+
     @abstractmethod
-    def replace(self, state: FeedState, different: list[Replacement] | None = None) -> None:
-        """Take a whole new state, because the log did not reach back to us. `different` is what `compare` found."""
+    def replacing(self, state: FeedState, different: list[Replacement] | None = None) -> Iterator[None]:
+        """Take a whole new state, because the log did not reach back to us, in pieces (see there). `different` is what `compare` found."""
 
     # -- costly filters ------------------------------------------------------
 
@@ -226,7 +239,7 @@ class Follower(ABC):
         backlog = audience.backlog
         if self.turns is None or (not backlog and self._costly_seconds > 0):
             return False
-        if not backlog:
+        if not backlog and not audience.delivering:
             owner = next(iter(audience.views)).outbox
             self.turns.add((owner, "filters"), lambda: self._judge_some(audience), "filters")
         self._lose(audience, backlog.add(change, self._conflates))
@@ -240,37 +253,39 @@ class Follower(ABC):
             view.lost(count)
 
     def _judge_some(self, audience: Audience) -> bool:
-        """Judge what waits for about as long as a step may take; returns whether more waits."""
+        """Deliver and judge what waits for about as long as a step may take; returns whether more waits."""
         backlog = audience.backlog
-        if not audience.views or not backlog:
+        if not audience.views:
             backlog.clear()
             return False
-        end, number, run = perf_counter() + STEP_SECONDS, backlog.round, []
+        end, number = perf_counter() + STEP_SECONDS, backlog.round
+        audience.close()  # what was judged before any of this waited
+        if audience.deliver(end):
+            return True
         try:
-            for change in backlog.take():
+            for change in backlog.take() if backlog else ():
                 delivery = self._judged(audience, change)
                 if delivery is not None:
-                    run.append(delivery)
+                    audience.found.append(delivery)
                 if perf_counter() >= end:
                     break
         except Exception:
             logger.exception("a filter on %s failed", self.feed.name)
             audience.give_up()
             return False
-        if run:
-            audience.deliver(run, number)
-        return bool(backlog)
+        audience.close(number)
+        return audience.deliver(end) or bool(backlog)
 
     def _notify_observers(self, changes: Sequence[Change]) -> None:
-        for observer in list(self.observers):
+        for observer in list(self.observers) if changes else ():
             try:
                 observer.changed(changes)
             except Exception:
                 logger.exception("an observer of %s failed", self.feed.name)
 
-    def _notify_replaced(self) -> None:
+    def _notify_replaced(self, different: Sequence[Replacement] | None = None) -> None:
         for observer in list(self.observers):
-            observer.replaced()
+            observer.replaced(different)
 
     def _opened(self, audience: Audience) -> None:  # noqa: B027 (an optional hook)
         """A filter has its first view."""

@@ -11,14 +11,14 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
-from .follower import Follower
+from .follower import PIECE_SECONDS, Follower
 from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
@@ -35,10 +35,7 @@ PULL_COUNT = 2000
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
-"""Changes taken in one go, and sent in one write to each client."""
-SLICE_SECONDS = 0.03
-"""Time after which no more are taken: to judge one for thousands of filters takes long. Fewer at a time cost much more altogether: what
-a client is sent of them is one write."""
+"""Changes judged before they are delivered, and sent in one write to each client."""
 LINGER_SECONDS = 60.0
 CONTROL_GROUP = "geostream.control"
 
@@ -293,10 +290,13 @@ class Hub:
                 pipe.hmget(follower.feed.meta_key, "epoch", "seq")
                 pipe.xrange(follower.feed.log_key, f"{follower.seq}-0", "+", count=PULL_COUNT + 1)
             replies = await pipe.execute()
-            more = set()
+            more, until = set(), perf_counter() + PIECE_SECONDS
             for follower, meta, entries in zip(followers, replies[::2], replies[1::2], strict=True):
                 if await self._take(follower, meta, parse_entries(entries)):
                     more.add(follower.feed.name)
+                if perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = perf_counter() + PIECE_SECONDS
             return more
 
     async def _take(self, follower: Follower, meta: list[bytes | None], entries: list[LogEntry]) -> bool:
@@ -313,22 +313,29 @@ class Hub:
             follower.last = None
             follower.past_epochs.add(follower.epoch)
             state = await _read(follower.feed)
-            follower.replace(state, await follower.compare(state))
+            await self._do(follower, follower.replacing(state, await follower.compare(state)))
             follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
             return False
-        follower.last = entries[-1] if entries else here or follower.last
+        follower.last = here or follower.last
         await self._apply(follower, entries)
         return len(entries) >= PULL_COUNT
 
     async def _apply(self, follower: Follower, entries: list[LogEntry]) -> None:
-        start = 0
-        while start < len(entries):
+        for start in range(0, len(entries), SLICE):
             if start:
                 await asyncio.sleep(0)
-            began = perf_counter()
-            start += follower.apply(entries[start : start + SLICE], SLICE_SECONDS)
-            loop_watch.took(perf_counter() - began, "hub", "changes", follower.feed.name)
+            await self._do(follower, follower.pieces(entries[start : start + SLICE]))
+
+    @staticmethod
+    async def _do(follower: Follower, pieces: Iterator[None]) -> None:
+        """Do a follower's work in pieces, between which everything else has its turn."""
+        try:
+            for _ in loop_watch.pieces(pieces, "hub", "changes", follower.feed.name):
+                await asyncio.sleep(0)
+        finally:  # cancelled: whoever asked is gone, but what was taken has to be delivered
+            for _ in pieces:
+                pass
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):

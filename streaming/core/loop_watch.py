@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from time import perf_counter
 from types import coroutine
 from typing import Any, TypeVar
@@ -20,6 +20,8 @@ LONG_SECONDS = 0.01
 """A piece of work that takes longer is one too many."""
 LOG_SECONDS = 10.0
 """Least time between two lines in the log."""
+
+_NO_MORE = object()
 
 T = TypeVar("T")
 
@@ -54,6 +56,16 @@ class LoopWatch:
             self._unlogged,
         )
         self._logged_at, self._unlogged = now, 0
+
+    def pieces(self, pieces: Iterator[None], part: str, work: str, detail: str = "") -> Iterator[None]:
+        """The pieces of some work, each of which is watched."""
+        more = True
+        while more:
+            began = perf_counter()
+            more = next(pieces, _NO_MORE) is not _NO_MORE
+            self.took(perf_counter() - began, part, work, detail)
+            if more:
+                yield
 
     @coroutine
     def watch(self, work: Coroutine[Any, Any, T], took: Callable[[float], None]) -> Generator[Any, Any, T]:

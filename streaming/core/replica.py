@@ -1,25 +1,27 @@
 """A replica: this process's live copy of one feed, and the audiences that follow it.
 It is the source of the old version of an item, so a change can be judged on both. Everything here is synchronous: between taking
-a snapshot and joining, or between two changes of one turn, nothing else runs. That is what makes snapshot-then-stream exact.
+a snapshot and joining, or while a change is taken and judged, nothing else runs. That is what makes snapshot-then-stream exact.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import islice
-from math import inf
 from time import perf_counter
 
-from .deliveries import Delivery, Kind, judged
+from .audience import Audience, Condition
+from .deliveries import Delivery, Kind, Reserved, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
-from .follower import Audience, Condition, Follower, Replacement
+from .follower import PIECE_SECONDS, Follower, Replacement
 from .index import BoxIndex
 from .items import Change, Item
 from .selection import AtMoment, Difference, Missed, Replaced
 from .turns import STEP_SECONDS
 from .versions import Versions
+from .view import View
 
 logger = logging.getLogger(__name__)
 
@@ -76,24 +78,13 @@ class Replica(Follower):
         selection = self.select_missed(condition, since)
         return None if selection is None else list(selection.run())
 
-    def apply(self, entries: Iterable[LogEntry], seconds: float = inf) -> int:
-        runs: dict[Audience, list[Delivery]] = {}
-        changes: list[Change] = []
-        items = self.items
-        end, self._costly_seconds = perf_counter() + seconds, STEP_SECONDS
-        for entry in entries:
-            change = entry.change(items.get(entry.key))
-            self._versions.apply(change)
-            self.seq = change.seq
-            self.recent.append(change)
-            changes.append(change)
-            self._judge_all(change, runs)
-            if perf_counter() > end:
-                break
-        for audience, run in runs.items():
-            audience.deliver(run)
-        self._notify_observers(changes)
-        return len(changes)
+    def _take(self, entry: LogEntry) -> Change:
+        change = entry.change(self.items.get(entry.key))
+        self._versions.apply(change)
+        self.seq = change.seq
+        self.recent.append(change)
+        self._judge_all(change)
+        return change
 
     async def compare(self, state: FeedState) -> list[Replacement]:
         found: list[Replacement] = []
@@ -111,19 +102,23 @@ class Replica(Follower):
                 found.append((key, old, new))
         return len(some) == most
 
-    def replace(self, state: FeedState, different: list[Replacement] | None = None) -> None:
+    def replacing(self, state: FeedState, different: list[Replacement] | None = None) -> Iterator[None]:
         if different is None:
             different = []
             self._compare_some(iter({**self.items, **state.items}), state.items, different, most=None)
         self._take_state(state)
         self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
         self.recent.clear()
-        for audience in list(self.audiences.values()):
+        audiences = list(self.audiences.values())
+        for audience in audiences:
             if audience.backlog:  # its clients have not received the state that is compared
                 audience.give_up()
             else:
-                self._deliver_replaced(audience, different)
-        self._notify_replaced()
+                audience.each(self._replacement(audience, different))
+        self._notify_replaced(different)
+        until = perf_counter() + PIECE_SECONDS
+        for audience in audiences:
+            until = yield from self._deliver(audience, until)
 
     def _take_state(self, state: FeedState) -> None:
         self._versions = Versions(state.items)
@@ -134,14 +129,14 @@ class Replica(Follower):
     def _closed(self, audience: Audience) -> None:
         self._index.remove(audience)
 
-    def _judge_all(self, change: Change, runs: dict[Audience, list[Delivery]]) -> None:
+    def _judge_all(self, change: Change) -> None:
         old, new = change.old, change.new
         deliveries: dict[Kind, Delivery] = {}
         candidates = self._index.candidates_of_change(None if old is None else old.box, None if new is None else new.box)
         kind: Kind
         for audience in candidates:  # the hottest loop there is: `_judge`, written out
             if audience.costly:
-                self._judge_costly(audience, change, runs)
+                self._judge_costly(audience, change)
                 continue
             matches = audience.matches
             try:
@@ -160,9 +155,12 @@ class Replica(Follower):
             delivery = deliveries.get(kind)
             if delivery is None:
                 delivery = deliveries[kind] = judged(change, kind, self.epoch)
-            runs.setdefault(audience, []).append(delivery)
+            found = audience.found
+            if not found:
+                self._found_for.append(audience)
+            found.append(delivery)
 
-    def _judge_costly(self, audience: Audience, change: Change, runs: dict[Audience, list[Delivery]]) -> None:
+    def _judge_costly(self, audience: Audience, change: Change) -> None:
         if self._postponed(audience, change):
             return
         began = perf_counter()
@@ -174,7 +172,7 @@ class Replica(Follower):
             return
         self._costly_seconds -= perf_counter() - began
         if delivery is not None:
-            runs.setdefault(audience, []).append(delivery)
+            self._add(audience, delivery)
 
     def _judged(self, audience: Audience, change: Change) -> Delivery | None:
         kind = self._judge(audience, change.old, change.new)
@@ -187,20 +185,32 @@ class Replica(Follower):
             return "updated" if was else "added"
         return "deleted" if was else None
 
-    def _deliver_replaced(self, audience: Audience, changed: list[Replacement]) -> None:
-        """What is different; found in turns where there are any, and sent before whatever comes after."""
+    def _replacement(self, audience: Audience, changed: list[Replacement]) -> Callable[[View], None]:
+        """Sends a view what is different, before whatever comes after; if that is much and there are turns, it is found in them."""
         selection = Difference(self.epoch, self.seq, Replaced(changed), audience.filter, audience.filter)
         if self.turns is None or selection.small:
-            selection.run()
-            for view in list(audience.views):
-                view.bulk(selection)
-            return
-        places = [(view, view.reserve()) for view in list(audience.views)]
+            return lambda view: view.bulk(selection.run())
+        places: deque[tuple[View, Reserved]] = deque()
+        selecting = True
 
         def step() -> bool:
-            more = selection.step()
-            for view, place in () if more else places:
+            nonlocal selecting
+            if selecting:
+                selecting = selection.step()
+                return True
+            until = perf_counter() + STEP_SECONDS
+            while places:
+                view, place = places.popleft()
                 view.outbox.fill(place, [view.bulk_of(selection)])
-            return more
+                if perf_counter() >= until:
+                    break
+            return bool(places)
+
+        def put(view: View) -> None:
+            if selecting:
+                places.append((view, view.reserve()))
+            else:
+                view.bulk(selection)
 
         self.turns.add(self, step, "selecting")
+        return put

@@ -17,7 +17,7 @@ from .turns import Pace
 from .versions import Moment
 
 if TYPE_CHECKING:
-    from .follower import Condition
+    from .audience import Condition
 
 SMALL = 100
 """So many items are looked at in one go."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
-from math import inf
 from time import perf_counter
 
+from .audience import Audience, Condition
 from .deliveries import Delivery
 from .feed import Cursor, FeedState, LogEntry
-from .follower import Audience, Condition, Follower, Replacement
+from .follower import PIECE_SECONDS, Follower, Replacement
 from .items import Change
 from .selection import Lines
-from .turns import STEP_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -21,44 +20,40 @@ logger = logging.getLogger(__name__)
 class Tail(Follower):
     """Delivers every new line to the views that want it. Lines are never conflated; what is lost is counted."""
 
-    def apply(self, entries: Iterable[LogEntry], seconds: float = inf) -> int:
-        runs: dict[Audience, list[Delivery]] = {}
-        changes: list[Change] = []
-        end, self._costly_seconds = perf_counter() + seconds, STEP_SECONDS
-        for entry in entries:
-            change = entry.change(None)
-            self.seq = change.seq
-            self.recent.append(change)
-            changes.append(change)
-            delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
-            for audience in list(self.audiences.values()):
-                if audience.costly and self._postponed(audience, change):
-                    continue
-                began = perf_counter() if audience.costly else 0.0
-                try:
-                    if change.new is not None and audience.filter.matches(change.new):
-                        runs.setdefault(audience, []).append(delivery)
-                except Exception:
-                    logger.exception("a filter on %s failed at %s", self.feed.name, change.seq)
-                    audience.give_up()
-                if audience.costly:
-                    self._costly_seconds -= perf_counter() - began
-            if perf_counter() > end:
-                break
-        for audience, run in runs.items():
-            audience.deliver(run)
-        self._notify_observers(changes)
-        return len(changes)
+    def _take(self, entry: LogEntry) -> Change:
+        change = entry.change(None)
+        self.seq = change.seq
+        self.recent.append(change)
+        delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
+        for audience in list(self.audiences.values()):
+            self._judge(audience, change, delivery)
+        return change
 
-    def replace(self, state: FeedState, different: list[Replacement] | None = None) -> None:
+    def _judge(self, audience: Audience, change: Change, delivery: Delivery) -> None:
+        if audience.costly and self._postponed(audience, change):
+            return
+        began = perf_counter() if audience.costly else 0.0
+        try:
+            if change.new is not None and audience.matches(change.new):
+                self._add(audience, delivery)
+        except Exception:
+            logger.exception("a filter on %s failed at %s", self.feed.name, change.seq)
+            audience.give_up()
+        if audience.costly:
+            self._costly_seconds -= perf_counter() - began
+
+    def replacing(self, state: FeedState, different: list[Replacement] | None = None) -> Iterator[None]:
         lost = state.cursor.seq - self.seq if state.cursor.epoch == self.epoch else state.cursor.seq
         self.epoch, self.seq = state.cursor.epoch, state.cursor.seq
         self.recent.clear()
-        for audience in self.audiences.values():
+        audiences = list(self.audiences.values())
+        for audience in audiences:
             audience.backlog.clear()
-        for view in self.views:
-            view.lost(max(lost, 0))
+            audience.each(lambda view: view.lost(max(lost, 0)))
         self._notify_replaced()
+        until = perf_counter() + PIECE_SECONDS
+        for audience in audiences:
+            until = yield from self._deliver(audience, until)
 
     _conflates = False
 

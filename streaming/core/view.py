@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from .deliveries import Bulk, Delivery, Encoder, KeyedQueue, LogQueue, Reserved, merged
 
 if TYPE_CHECKING:
-    from .follower import Condition, Follower
+    from .audience import Condition
+    from .follower import Follower
     from .outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,9 @@ class View:
         return self.outbox.reserve(self.lane, self)
 
     def seal(self) -> None:
-        """Start a new queue: what waits now stays as it is."""
+        """Start a new queue: what waits now, and what was found so far, stays as it is."""
+        if self.follows is not None:
+            self.follows.catch_up(self)
         if self.throttle is not None and (held := self.throttle.all_held()):
             self.outbox.deliver(self, held, {})
         if isinstance(self.queue, KeyedQueue):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from streaming.core.audience import Condition
 from streaming.core.errors import StreamError
-from streaming.core.follower import Condition
 from streaming.core.hub import Hub
 from streaming.core.outbox import Outbox
 from streaming.engine.conf import conf

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from streaming.core.bbox import Box
-from streaming.core.follower import Follower
+from streaming.core.follower import Follower, Replacement
 from streaming.core.hub import Hub
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
@@ -97,7 +97,7 @@ class AnnouncedChangeTracker:
         self._areas += [parse_change(change.new.value) for change in changes if change.new is not None]
         self._on_change()
 
-    def replaced(self) -> None:
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
         """Lines of the feed were lost."""
         self._areas.append(EVERYTHING)
         self._on_change()
@@ -148,7 +148,7 @@ class LayerChangeTracker:
         self._changed.update((change.key, change.new) for change in changes)
         self._on_change()
 
-    def replaced(self) -> None:
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
         """All features may be others."""
         self._all_changed = True
         self._on_change()

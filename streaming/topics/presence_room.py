@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from streaming.core.follower import Replacement
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 from streaming.engine.conf import conf
@@ -125,7 +126,7 @@ class PresenceRoom:
             self._find_missing()
         self._refresh()
 
-    def replaced(self) -> None:
+    def replaced(self, different: Sequence[Replacement] | None = None) -> None:
         """Anything may have changed."""
         self._changed = dict.fromkeys([*self._shown, *self._items])
         for _, picture in self._fresh:

@@ -1,20 +1,25 @@
 """Snapshots, moves and resumes that take long: while they are found out and read by a slow socket, items come, move and go.
 
-Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there is; each message is of the
-kind that fits what the client holds (so no deletion comes before its addition), exactly as many as were announced belong to a snapshot,
-and a cursor promises no more than what has arrived.
+Slices of the log are taken in the smallest pieces there are (a change, a view), and so is a whole new state: clients join, move and leave
+between any two of them. Whatever happens meanwhile, in whichever order the steps are taken, a client's picture is in the end what there
+is; each message is of the kind that fits what the client holds (so no deletion comes before its addition), exactly as many as were
+announced belong to a snapshot, and a cursor promises no more than what has arrived.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streaming.core import follower, replica
 from streaming.core.deliveries import Delivery, Frames
 from streaming.core.feed import Cursor, Feed, FeedOptions, FeedState, LogEntry
 from streaming.core.filters import Filter, FilterSpec, compile_filter
@@ -108,6 +113,7 @@ class Client:
             return
         self.cursor, self.resumes = None, False
         self.moves += 1
+        view.seal()
         place = self.outbox.reserve("s")
         selection = replica.select(condition, view.filter, redraw, replica.unjudged(view))
         replica.leave(view)
@@ -181,18 +187,46 @@ class World:
         self.replica = Replica(Feed("f", FeedOptions(log_length=30)), FeedState(Cursor("e", 0), {}))
         self.replica.turns = self.turns
         self.log: dict[str, bytes] = {}
+        self.seq = 0
+        self.pieces: Iterator[None] = iter(())
         self.clients = [Client(self) for _ in range(2)]
 
     def change(self, key: str, lon: int | None, n: int) -> None:
-        old, new = self.log.get(key), None if lon is None else stored(lon, n)
-        if old == new:
-            return
-        if new is None:
-            del self.log[key]
-        else:
-            self.log[key] = new
+        self.slice([(key, lon, n)])
+
+    def slice(self, changes: list[tuple[str, int | None, int]]) -> None:
+        """A slice of the log has come. What was not done of the one before is done first."""
+        self.finish()
         # Costly filters have no time: they judge everything in their turns.
-        self.replica.apply([LogEntry(self.replica.seq + 1, key, old, new, "deleted" if new is None else None)])
+        self.pieces = self.replica.pieces([entry for change in changes for entry in self.entries(*change)])
+
+    def entries(self, key: str, lon: int | None, n: int) -> Iterator[LogEntry]:
+        old, new = self.log.get(key), None if lon is None else stored(lon, n)
+        if old != new:
+            self.seq += 1
+            self.log[key] = new  # type: ignore[assignment]
+            if new is None:
+                del self.log[key]
+            yield LogEntry(self.seq, key, old, new, "deleted" if new is None else None)
+
+    def replace(self, changes: list[tuple[str, int | None, int]]) -> None:
+        """So much has changed that the log does not reach back to the replica."""
+        self.finish()
+        for change in changes:
+            list(self.entries(*change))
+        while self.turns.steps:  # who has not received everything would be given up
+            self.turns.take(1)
+        self.seq += 1
+        state = FeedState(Cursor("e", self.seq), {key.encode(): value for key, value in self.log.items()})
+        self.pieces = self.replica.replacing(state)
+
+    def piece(self, count: int) -> None:
+        for _ in islice(self.pieces, count):
+            pass
+
+    def finish(self) -> None:
+        for _ in self.pieces:
+            pass
 
     def subscribe(self, client: int, spec: int) -> None:
         if not self.clients[client].cursor:
@@ -220,6 +254,7 @@ class World:
         self.clients[client].sender.take(writes)
 
     def settle(self) -> None:
+        self.finish()
         for client in self.clients:
             client.sender.take(None)
         while self.turns.steps:
@@ -233,10 +268,24 @@ class World:
                 assert client.cursor is not None and Cursor.parse(client.cursor) <= self.replica.cursor
 
 
-_change = st.tuples(st.just("change"), st.sampled_from(KEYS), st.sampled_from([None, 1, 7, 7, 11, 15]), st.integers(0, 4))
+@contextmanager
+def smallest_pieces() -> Iterator[None]:
+    """No time for anything: everything that can be done later is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (follower, replica):
+            patch.setattr(module, "STEP_SECONDS", -1.0)
+            patch.setattr(module, "PIECE_SECONDS", -1.0)
+        yield
+
+
+_what = st.tuples(st.sampled_from(KEYS), st.sampled_from([None, 1, 7, 7, 11, 15]), st.integers(0, 4))
+_change = _what.map(lambda what: ("change", *what))
 _client = st.integers(0, 1)
 _step = st.one_of(
-    *[_change] * 6,
+    *[_change] * 2,
+    *[st.tuples(st.just("slice"), st.lists(_what, min_size=2, max_size=4))] * 3,
+    *[st.tuples(st.just("piece"), st.integers(1, 3))] * 4,
+    st.tuples(st.just("replace"), st.lists(_what, max_size=3)),
     *[st.tuples(st.just("step"), st.integers(1, 6))] * 3,
     *[st.tuples(st.just("take"), _client, st.integers(0, 3))] * 3,
     st.tuples(st.just("move"), _client, st.integers(0, len(SPECS) - 1), st.booleans()),
@@ -247,11 +296,8 @@ _step = st.one_of(
 @settings(max_examples=examples(150, long=5000))
 @given(st.lists(_change, max_size=8), st.lists(st.integers(0, len(SPECS) - 1), min_size=2, max_size=2), st.lists(_step, max_size=40))
 def test_what_clients_hold_is_what_there_is(before: list[Any], specs: list[int], steps: list[Any]) -> None:
-    import streaming.core.replica as module
-
     world = World()
-    module.STEP_SECONDS, seconds = -1.0, module.STEP_SECONDS
-    try:
+    with smallest_pieces():
         for name, *arguments in before:
             getattr(world, name)(*arguments)
         for client, spec in enumerate(specs):
@@ -260,5 +306,3 @@ def test_what_clients_hold_is_what_there_is(before: list[Any], specs: list[int],
             getattr(world, name)(*arguments)
         world.settle()
         assert world.replica._versions.kept == 0
-    finally:
-        module.STEP_SECONDS = seconds

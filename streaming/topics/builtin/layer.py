@@ -14,11 +14,11 @@ from typing import Any
 from django.db import DatabaseError
 from msgspec import Raw
 
+from streaming.core.audience import Condition
 from streaming.core.deliveries import Delivery
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.filters import Filter
-from streaming.core.follower import Condition
 from streaming.core.prefilter import precompute
 from streaming.core.replica import Replica
 from streaming.core.view import View

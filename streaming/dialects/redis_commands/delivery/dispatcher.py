@@ -50,6 +50,11 @@ class Dispatcher:
         self._tasks = TaskSet()
         self._next: asyncio.Handle | None = None
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything small was sent, and large messages are on their way."""
+        return self._next is None
+
     def publish(self, messages: Iterable[Message]) -> None:
         """Send messages to their subscribers, in order."""
         for message in messages:

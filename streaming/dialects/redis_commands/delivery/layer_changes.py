@@ -6,9 +6,12 @@ properties are `deleted` (true) and the `reason`: it has `left_view`, or was `de
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 
+from streaming.core.follower import Replacement
 from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
@@ -18,6 +21,9 @@ from .dispatcher import Dispatcher
 from .messages import ChannelMessage
 from .subscriber_index import SubscriberIndex
 from .subscribers import Subscriber
+
+SOME = 50
+"""Changes published at a time, of very many."""
 
 
 class LayerChange:
@@ -101,32 +107,47 @@ class LayerObserver:
         self.subscribers = SubscriberIndex()
         self._name = name
         self._replica = replica
-        self._items = replica.items
         self._dispatcher = dispatcher
+        self._waiting: deque[Iterator[Change]] = deque()
         replica.observe(self)
 
     def changed(self, changes: Sequence[Change]) -> None:
         """What happened in one turn of the event loop."""
-        self._dispatcher.publish([LayerMessage(self._name, change, self.subscribers) for change in changes])
+        if self._waiting:
+            self._waiting.append(iter(changes))
+        else:
+            self._publish(changes)
 
-    def replaced(self) -> None:
-        """Changes were missed: the differences are delivered. The replica leaves its earlier state as it was."""
-        before, self._items = self._items, self._replica.items
-        self.changed(list(_differences(before, self._items)))
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
+        """Changes were missed: the differences are delivered, some at a time, and what comes meanwhile behind them."""
+        waits = bool(self._waiting)
+        self._waiting.append(Change(0, key, old, new) for key, old, new in different or () if _differs(old, new))
+        if self._replica.turns is None:
+            while self._step():
+                pass
+        elif not waits:
+            self._replica.turns.add(self, self._step)
 
     def stop(self) -> None:
         """Deliver nothing any more."""
+        self._waiting.clear()
         self._replica.unobserve(self)
 
+    def _publish(self, changes: Iterable[Change]) -> None:
+        self._dispatcher.publish([LayerMessage(self._name, change, self.subscribers) for change in changes])
 
-def _differences(before: dict[str, Item], after: dict[str, Item]) -> Iterator[Change]:
-    for key, old in before.items():
-        new = after.get(key)
-        if new is None or new.value != old.value:
-            yield Change(0, key, old, new)
-    for key, new in after.items():
-        if key not in before:
-            yield Change(0, key, None, new)
+    def _step(self) -> bool:
+        """Publish some of what waits, unless what was published still waits; returns whether there is more."""
+        if self._waiting and self._dispatcher.idle:
+            some = list(islice(self._waiting[0], SOME))
+            self._publish(some)
+            if len(some) < SOME:
+                self._waiting.popleft()
+        return bool(self._waiting)
+
+
+def _differs(old: Item | None, new: Item | None) -> bool:
+    return old is None or new is None or old.value != new.value
 
 
 def _tombstone(key: str, reason: str) -> bytes:

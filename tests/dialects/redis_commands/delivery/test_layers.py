@@ -154,8 +154,28 @@ async def test_what_changed_while_changes_were_missed_is_sent(layers: LayerSubsc
     await apublish("fleet", [feature("kept", 1), feature("moved", 4), feature("new", 5)])
     hub = layers._hub
     await hub.refresh(await hub.replica(feed))
+    await until(lambda: len(client.received) == 3)
     by_id = {content["id"]: content for content in client.contents}
     assert by_id == {"moved": feature("moved", 4), "new": feature("new", 5), "lost": gone("lost", "deleted")}
+
+
+async def test_much_that_was_missed_is_sent_some_at_a_time_and_what_comes_meanwhile_behind_it(
+    layers: LayerSubscriptions, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layer_changes, "SOME", 3)
+    await subscribed(layers, client)
+    feed = layer_feed(await catalogue.get("fleet"))
+    hub = layers._hub
+    async with hub._pulling:
+        await apublish("fleet", [feature(number, 1) for number in range(20)])
+        sync_redis().xtrim(feed.log_key, 1, approximate=False)
+    replica = await hub.replica(feed)
+    await until(lambda: replica.items)
+    await apublish("fleet", feature(0, 2))
+    await until(lambda: len(client.received) == 21)
+    assert len(client.sender.writes) > 20 / 3
+    assert sorted(client.contents[:20], key=lambda each: each["id"]) == [feature(number, 1) for number in range(20)]
+    assert client.contents[20] == feature(0, 2)
 
 
 async def test_many_changes_are_sent_in_order_and_others_have_their_turn(
