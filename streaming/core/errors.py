@@ -48,7 +48,7 @@ _KINDS = (
     ErrorKind("method_not_allowed", 405, False, "the path does not take this method (HTTP)"),
     ErrorKind("duplicate_subscription", 409, False, "this connection already has a subscription of this id"),
     ErrorKind("wrong_tileset_kind", 409, False, "the tileset is of a kind that does not take this"),
-    ErrorKind("precondition_failed", 412, False, "the feature is not, or no longer, of a version that the request names"),
+    ErrorKind("precondition_failed", 412, False, "the feature or layer is not, or no longer, of a version that the request names"),
     ErrorKind("too_large", 413, False, "the message, body or feature is larger than the limit"),
     ErrorKind("unsupported_media_type", 415, False, "the body is of a type that is not taken here (HTTP)"),
     ErrorKind("idempotency_key_reused", 422, False, "another request was sent with this Idempotency-Key"),
