@@ -34,7 +34,7 @@ from .features import DOCUMENTS, writable_store
 from .merge_patch import merged
 from .openapi import extend_schema
 from .permissions import CHANGE_LAYER, require_readable
-from .preconditions import conflict_answer, feature_tag, unless_known, write_condition
+from .preconditions import allows, conflict_answer, feature_tag, unless_known, write_condition
 from .queries import read_presentation, read_source_crs
 from .request_body import media_type, read_body
 
@@ -84,7 +84,7 @@ class FeatureView(ApiView):
         patch, condition = _conditional(request, decode_feature(body, conf.MAX_FEATURE_BYTES))
         for _ in range(PATCH_ATTEMPTS):
             current = version_of(value)
-            if condition and not _allows(condition, current):
+            if not allows(condition, current):
                 return conflict_answer(current)
             try:
                 patched = _patched(value, patch, key, rules)
@@ -147,12 +147,6 @@ def _stored(feed: Any, text: str) -> tuple[str, bytes]:
         if value is not None:
             return key, value
     raise _unknown(text)
-
-
-def _allows(condition: str, version: str) -> bool:
-    """Whether a condition holds for a version that is stored."""
-    wanted = condition.removeprefix("!")
-    return (wanted == "*" or version in wanted) != condition.startswith("!")
 
 
 def _patched(value: bytes, patch: dict[str, Any], key: str, rules: FeatureRules) -> bytes:

@@ -1,9 +1,13 @@
-"""/api/layers/: the layers and their settings."""
+"""/api/layers/: the layers and their settings.
+
+Who changes a layer may name the version of its settings that the change was made from (`preconditions`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 
@@ -16,7 +20,7 @@ from .base import ApiView
 from .links import layer_url, websocket_url
 from .openapi import extend_schema
 from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER, require_readable
-from .preconditions import with_tag
+from .preconditions import allows, conflict_answer, settings_tag, settings_version, unless_known, with_tag, write_condition
 from .serializers import LAYER_SETTINGS, LayerSerializer
 
 
@@ -39,8 +43,9 @@ class LayersView(ApiView):
         """Create a layer."""
         serializer = LayerSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        created = layer_info(serializer.save(), 0, request)
-        return answer(created, 201, Location=created["links"][0]["href"])
+        layer = serializer.save()
+        created = layer_info(layer, 0, request)
+        return answer(created, 201, Location=created["links"][0]["href"], ETag=f'"{settings_version(layer)}"')
 
 
 class LayerView(ApiView):
@@ -53,19 +58,30 @@ class LayerView(ApiView):
     def get(self, request: Request, layer: str) -> HttpResponse:
         """Its settings."""
         require_readable(catalogue.get_sync(layer), request.user)
-        return with_tag(answer(layer_info(_row(layer), feature_counts([layer]).get(layer), request)), request)
+        row = _row(layer)
+        shown = answer(layer_info(row, feature_counts([layer]).get(layer), request))
+        return unless_known(shown, request, settings_tag(row, shown))
 
     @extend_schema(**schemas.UPDATE_LAYER)
     def patch(self, request: Request, layer: str) -> HttpResponse:
         """Change some of its settings, which apply at once."""
-        serializer = LayerSerializer(_row(layer), data=request.data, partial=True)
-        serializer.is_valid(raise_exception=True)
-        return answer(layer_info(serializer.save(), feature_counts([layer]).get(layer), request))
+        with transaction.atomic():
+            row = _row(layer, locked=True)
+            if not allows(write_condition(request), settings_version(row)):
+                return conflict_answer(settings_version(row))
+            serializer = LayerSerializer(row, data=request.data, partial=True)
+            serializer.is_valid(raise_exception=True)
+            row = serializer.save()
+        return answer(layer_info(row, feature_counts([layer]).get(layer), request), ETag=f'"{settings_version(row)}"')
 
     @extend_schema(**schemas.DELETE_LAYER)
     def delete(self, request: Request, layer: str) -> HttpResponse:
         """Delete the layer and its features."""
-        _row(layer).delete()
+        with transaction.atomic():
+            row = _row(layer, locked=True)
+            if not allows(write_condition(request), settings_version(row)):
+                return conflict_answer(settings_version(row))
+            row.delete()
         return HttpResponse(status=204)
 
 
@@ -91,9 +107,11 @@ def layer_info(layer: Layer, count: int | None, request: Request) -> dict[str, A
     }
 
 
-def _row(name: str) -> Layer:
+def _row(name: str, locked: bool = False) -> Layer:
+    """The row of a layer; one that is `locked` nobody else changes in this transaction."""
     catalogue.get_sync(name)  # StreamError if there is none
-    layer = Layer.objects.filter(name=name).first()
+    rows = Layer.objects.select_for_update() if locked else Layer.objects.all()
+    layer = rows.filter(name=name).first()
     if layer is None:
         raise Http404
     return layer

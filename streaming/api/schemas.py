@@ -86,6 +86,10 @@ _CONDITIONS = [
     OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="Only if the feature is of this version (its ETag), or `*`."),
     OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="`*`: only if there is no such feature yet."),
 ]
+_LAYER_CONDITIONS = [
+    OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="Only if the settings are of this version (the layer's ETag)."),
+    OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="Only if they are not of this version."),
+]
 TAG = OpenApiParameter(
     "ETag", str, OpenApiParameter.HEADER, response=[200, 201], description="The entity tag, to be sent back in a condition."
 )
@@ -119,6 +123,7 @@ CREATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_create",
     "summary": "Create a layer",
+    "parameters": [TAG],
     "request": LayerSerializer,
     "responses": {201: LayerInfoSerializer, **BAD_REQUEST, 401: CAN_FAIL[401], 403: CAN_FAIL[403]},
 }
@@ -133,16 +138,16 @@ UPDATE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_update",
     "summary": "Change a layer's settings",
-    "parameters": [_LAYER],
+    "parameters": [_LAYER, *_LAYER_CONDITIONS, TAG, _CURRENT],
     "request": LayerSerializer,
-    "responses": {200: LayerInfoSerializer, **BAD_REQUEST, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404]},
+    "responses": {200: LayerInfoSerializer, **BAD_REQUEST, 401: CAN_FAIL[401], 403: CAN_FAIL[403], 404: CAN_FAIL[404], 412: _FAILED},
 }
 DELETE_LAYER: dict[str, Any] = {
     "tags": ["layers"],
     "operation_id": "layer_delete",
     "summary": "Remove a layer and its features",
-    "parameters": [_LAYER],
-    "responses": {204: _NO_BODY, **CAN_FAIL},
+    "parameters": [_LAYER, *_LAYER_CONDITIONS, _CURRENT],
+    "responses": {204: _NO_BODY, **BAD_REQUEST, **CAN_FAIL, 412: _FAILED},
 }
 LIST_FEATURES: dict[str, Any] = {
     "tags": ["features"],

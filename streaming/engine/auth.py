@@ -122,6 +122,11 @@ class CheckedAccessToken(AccessToken):
 
     def verify(self) -> None:
         """`TokenError` or `InvalidClaim`; its signature has been checked."""
+        kind, number = api_settings.TOKEN_TYPE_CLAIM, api_settings.JTI_CLAIM
+        if kind is not None and self.payload.get(kind) != self.token_type:
+            raise InvalidClaim(f"the claim {kind} must be {self.token_type!r}")
+        if number is not None and number not in self.payload:
+            raise InvalidClaim(f"the claim {number} is missing: a text, another one for each token")
         check_times(self.payload, max(conf.TOKEN_MOST_SECONDS, api_settings.ACCESS_TOKEN_LIFETIME.total_seconds()))
         super().verify()
         if not isinstance(self.payload.get(api_settings.USER_ID_CLAIM), str | int):

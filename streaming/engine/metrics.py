@@ -96,10 +96,12 @@ class MetricsService(Service):
         """Every measure of the installed apps. Counters never go back from one call to the next."""
         measures = all_measures()
         families = {measure.name: measure.family() for measure in measures}
-        samples = [*await _of_connections(self.runtime.connections), *self._others()]
-        for name, labels, value in samples:
-            families[name].add_metric(labels, value)
-        sampled = {name for name, _, _ in samples}
+        totals: dict[tuple[str, tuple[str, ...]], float] = {}
+        for name, labels, value in (*await _of_connections(self.runtime.connections), *self._others()):
+            totals[name, labels] = totals.get((name, labels), 0) + value  # several services may count the same
+        for (name, labels), total in totals.items():
+            families[name].add_metric(labels, total)
+        sampled = {name for name, _ in totals}
         for measure in measures:
             if not measure.labels and measure.name not in sampled:  # its service was not needed yet
                 families[measure.name].add_metric((), 0)

@@ -32,4 +32,10 @@ class RedisDataConfig(EngineApp):
         Measure("geostream_feeding_refused_total", "counter", (), "features that are not valid, have no id or no room"),
         Measure("geostream_feeding_bad_total", "counter", (), "values that are not GeoJSON"),
         Measure("geostream_feeding_dropped_total", "counter", (), "values that came faster than they could be stored"),
+        Measure(
+            "geostream_redis_gaps_total",
+            "counter",
+            (),
+            "times that messages on channels of Redis may have been missed, by clients of the Redis commands or by what feeds layers",
+        ),
     )

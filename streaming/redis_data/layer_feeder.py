@@ -77,6 +77,11 @@ class LayerFeeder:
         """... and values that were no GeoJSON at all."""
         return self.writer.bad
 
+    @property
+    def gaps(self) -> int:
+        """How often messages may have been missed. Hashes of the same names are read again then, if this process feeds."""
+        return self._bus.gaps
+
     async def start(self) -> None:
         """Subscribe, and feed if no other process does."""
         for pattern in self._sources.names.patterns:

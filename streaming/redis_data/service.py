@@ -38,3 +38,4 @@ class FeedingService(Service):
             yield "geostream_feeding_refused_total", (), self.feeder.refused
             yield "geostream_feeding_bad_total", (), self.feeder.bad
             yield "geostream_feeding_dropped_total", (), self.feeder.dropped
+            yield "geostream_redis_gaps_total", (), self.feeder.gaps

@@ -97,7 +97,7 @@ def test_a_user_is_believed_for_a_while_and_no_longer(nobody: APIClient, alice: 
 def made_elsewhere(user: User, **claims: Any) -> str:
     """An access token of another program that has the key."""
     token = AccessToken.for_user(user)
-    given = {**token.payload, **claims}
+    given = {name: value for name, value in {**token.payload, **claims}.items() if value is not ...}
     return jwt.encode(given, django_settings.SIMPLE_JWT["SIGNING_KEY"], algorithm="HS256")
 
 
@@ -115,6 +115,8 @@ def test_times_in_tokens_may_have_fractions(nobody: APIClient, alice: User) -> N
         ({"iat": time.time() + 3600}, "iat"),
         ({"nbf": time.time() + 3600}, "nbf"),
         ({"user_id": None}, "the claim user_id"),
+        ({"token_type": "refresh"}, "the claim token_type must be 'access'"),
+        ({"jti": ...}, "the claim jti is missing"),
     ],
 )
 def test_a_refusal_names_the_claim(nobody: APIClient, alice: User, claims: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""An event that is sent twice because its answer was lost is published once."""
+"""What is sent twice because its answer was lost is there once: events by their keys, features by their ids."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from rest_framework.test import APIClient
 
 from streaming.core.errors import StreamError
+from streaming.core.feed import Feed
 from streaming.core.redis import sync_redis
 from streaming.features.events import apublish_event, event_feed
 from streaming.features.publishing import publish_event
+from tests.geo_peer import point
 
 EVENT = {"event_type": "custom", "payload": {"a": 1, "b": [2]}}
 
@@ -75,6 +77,25 @@ async def test_from_python(runtime: object) -> None:
 
 def test_from_python_without_a_loop(admin: APIClient) -> None:
     assert publish_event("custom", 1, idempotency_key="k") == publish_event("custom", 1, idempotency_key="k")
+
+
+def test_features_that_are_sent_twice_are_there_once(admin: APIClient) -> None:
+    first, second = (
+        admin.post("/api/layers/l/features", [point("a", 1, 2), point(7, 3, 4)], format="json", headers={"idempotency-key": key}).json()
+        for key in ("k1", "k2")
+    )
+    assert (first["added"], second["unchanged"]) == (2, 2)
+    assert sync_redis().xlen(Feed("layer:l").log_key) == 2
+    nameless = {key: value for key, value in point("a", 1, 2).items() if key != "id"}
+    assert admin.post("/api/layers/l/features", nameless, format="json").status_code == 422
+
+
+def test_a_late_repetition_with_a_version_puts_nothing_back(admin: APIClient) -> None:
+    body = {**point("a", 1, 2), "if_version": None}
+    admin.post("/api/layers/l/features", body, format="json")
+    admin.post("/api/layers/l/features", point("a", 5, 6), format="json")
+    late = admin.post("/api/layers/l/features", body, format="json")
+    assert (late.status_code, late.json()["code"]) == (422, "precondition_failed")
 
 
 def test_half_an_emoji_in_an_event_is_named(admin: APIClient) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 import redis as redis_client
-from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from streaming.core import leader as leader_module
@@ -23,8 +22,7 @@ from streaming.features.layers import catalogue, layer_feed
 from streaming.models import Layer
 from streaming.redis_data import layer_feeder as layer_feeder_module
 from streaming.redis_data.layer_feeder import FEEDER, LayerFeeder
-from streaming.redis_data.layer_writer import LayerWriter, ReceivedValue, identified
-from streaming.redis_data.sources import LayerSources
+from streaming.redis_data.layer_writer import LayerWriter, ReceivedValue
 from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 
@@ -89,52 +87,6 @@ def log(layer: str) -> list[Any]:
 
 def received(value: Any, layer: str) -> ReceivedValue:
     return ReceivedValue(0.0, "name", layer, json.dumps(value).encode())
-
-
-# -- the setting ---------------------------------------------------------------
-
-
-def test_the_longest_name_that_fits_counts() -> None:
-    sources = LayerSources("a:*=all, a:b:*=some,a:b:c=one, odd=name=two")
-    names = ["a:x", "a:b:x", "a:b:c", "a:b:*", "odd=name", "b"]
-    assert [sources.layer_of(name) for name in names] == ["all", "some", "one", "some", "two", None]
-
-
-def test_what_geostream_keeps_in_redis_feeds_nothing() -> None:
-    sources = LayerSources("*=everything")
-    assert [sources.layer_of(name) for name in ("any", "geostream:{layer:x}:state", "asgi:group:x")] == ["everything", None, None]
-
-
-@pytest.mark.parametrize("setting", ["pub:a", "=layer", "pub:a=", "pub:a=no layer", "pub:a=../b"])
-def test_a_setting_that_cannot_be_read_is_refused(setting: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="GEOSTREAM_REDIS_LAYERS"):
-        LayerSources(setting)
-
-
-# -- ids -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("written", "expected"),
-    [
-        (feature("a", id="other"), "a"),
-        (feature(7), 7),
-        (feature(id="inner"), "inner"),
-        (feature(id=0), 0),
-        ({**feature(id="inner"), "id": None}, "inner"),
-        (feature(), None),
-        ({**feature(), "properties": None}, None),
-    ],
-)
-def test_the_id_is_the_features_or_else_that_of_its_properties(written: dict[str, Any], expected: Any) -> None:
-    identity, text = identified(json.dumps(written).encode())
-    assert json.loads(text) == ({**written, "id": expected} if expected is not None else written)
-    assert identity == (b"" if expected is None else json.dumps(expected).encode())
-
-
-@pytest.mark.parametrize("text", [b"7", b"[]", b"null", b"{", b'{"id":', b'{"properties":{"id":NaN}}', b'{"properties":7}', b"\xff"])
-def test_what_is_no_feature_is_left_to_be_refused(text: bytes) -> None:
-    assert identified(text) == (b"", text)
 
 
 # -- what is published ---------------------------------------------------------

@@ -49,6 +49,5 @@ class RedisCommandsConfig(EngineApp):
         Measure("geostream_redis_dropped_total", "counter", (), "messages that slow clients among them missed"),
         Measure("geostream_redis_overrun_total", "counter", (), "messages that came faster than they could be prepared, and were not sent"),
         Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that were replaced by a newer one of the same feature"),
-        Measure("geostream_redis_gaps_total", "counter", (), "times that messages on channels of Redis may have been missed"),
         Measure("geostream_redis_capped_total", "counter", (), "answers to `GET` that leave out values beyond `GEOSTREAM_REDIS_VALUES`"),
     )
