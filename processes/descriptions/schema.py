@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -127,7 +127,7 @@ class Schema:
         for number, error in enumerate(self._validators[index].iter_errors(value)):
             if number == MOST_FAULTS:
                 return
-            choices = getattr(error.kind, "context", ())
+            choices: Sequence[Any] = getattr(error.kind, "context", ())
             for each in choices[0] if len(choices) == 1 else [error]:
                 yield Fault(pointer_to(each.instance_path), each.message[:LONGEST_DETAIL])
 

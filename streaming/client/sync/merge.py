@@ -1,7 +1,7 @@
 """The three-way merge of one path: what was agreed on last (base), what is here (local), what is on the server (remote).
 
-After Unison and Mutagen: a side that still has the base has not changed; where both have, and differently, it is a conflict, never decided by
-times. A modification beats a deletion.
+After Unison and Mutagen: a side that still has the base has not changed; where both have, and differently, it is a conflict, never decided
+by times. A modification beats a deletion.
 """
 
 from __future__ import annotations

@@ -141,9 +141,9 @@ def check_safety(plan: Plan, base: Mapping[str, str], local: Iterable[str], remo
     """
     here, there = set(local), set(remote)
     if base and not here:
-        raise SafetyStop(f"the local folder is empty, and {len(base)} paths were in it: is it mounted? --force-delete deletes them on the server")
+        raise SafetyStop(f"the local folder is empty, and had {len(base)} paths: is it mounted? --force-delete deletes them there")
     if base and not there:
-        raise SafetyStop(f"the server's folder is empty, and {len(base)} paths were in it; --force-delete deletes them here")
+        raise SafetyStop(f"the server's folder is empty, and had {len(base)} paths; --force-delete deletes them here")
     for action, side in ((Action.DELETE_LOCAL, "here"), (Action.DELETE_REMOTE, "on the server")):
         count = sum(step.action is action for step in plan.delete_files)
         bound = most_deleted if most_deleted is not None else max(MOST_DELETED, int(len(base) * MOST_DELETED_SHARE))

@@ -69,17 +69,17 @@ class State:
 
     def base(self) -> dict[str, BaseEntry]:
         """All paths that were agreed on."""
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM base")  # noqa: S608  # names of our own
+        rows = self._database.execute(f"SELECT {_COLUMNS} FROM base")  # names of our own
         return {row[0]: BaseEntry(*row) for row in rows}
 
     def entry(self, path: str) -> BaseEntry | None:
         """One of them."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM base WHERE path = ?", (path,)).fetchone()  # noqa: S608
+        row = self._database.execute(f"SELECT {_COLUMNS} FROM base WHERE path = ?", (path,)).fetchone()
         return BaseEntry(*row) if row else None
 
     def agree(self, entries: Iterable[BaseEntry]) -> None:
         """Both sides have these."""
-        self._all(f"INSERT OR REPLACE INTO base ({_COLUMNS}) VALUES ({_MARKS})", map(astuple, entries))  # noqa: S608
+        self._all(f"INSERT OR REPLACE INTO base ({_COLUMNS}) VALUES ({_MARKS})", map(astuple, entries))
 
     def forget(self, paths: Iterable[str]) -> None:
         """Neither side has these any more."""
