@@ -15,7 +15,7 @@ from . import schemas
 from .base import ApiView
 from .links import layer_url, websocket_url
 from .openapi import extend_schema
-from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER, require_readable
+from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER
 from .preconditions import with_tag
 from .serializers import LAYER_SETTINGS, LayerSerializer
 
@@ -52,7 +52,7 @@ class LayerView(ApiView):
     @extend_schema(**schemas.GET_LAYER)
     def get(self, request: Request, layer: str) -> HttpResponse:
         """Its settings."""
-        require_readable(catalogue.get_sync(layer), request.user)
+        catalogue.get_readable_sync(layer, request.user)
         return with_tag(answer(layer_info(_row(layer), feature_counts([layer]).get(layer), request)), request)
 
     @extend_schema(**schemas.UPDATE_LAYER)
