@@ -33,7 +33,7 @@ from .errors import UnsupportedMediaType
 from .features import DOCUMENTS, writable_store
 from .merge_patch import merged
 from .openapi import extend_schema
-from .permissions import CHANGE_LAYER, require_readable
+from .permissions import CHANGE_LAYER
 from .preconditions import allows, conflict_answer, feature_tag, unless_known, write_condition
 from .queries import read_presentation, read_source_crs
 from .request_body import media_type, read_body
@@ -52,7 +52,7 @@ class FeatureView(ApiView):
     @extend_schema(**schemas.GET_FEATURE)
     def get(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """The feature as it is now."""
-        feed = layer_feed(require_readable(catalogue.get_sync(layer), request.user))
+        feed = layer_feed(catalogue.get_readable_sync(layer, request.user))
         presentation = read_presentation(request.GET)
         key, value = _stored(feed, feature_id)
         tag = feature_tag(value, presentation)

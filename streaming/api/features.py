@@ -37,7 +37,7 @@ from .base import AsyncApiView
 from .errors import UnsupportedMediaType
 from .openapi import extend_schema
 from .pagination import current_items, page_of
-from .permissions import ADD_LAYER, CHANGE_LAYER, require_readable
+from .permissions import ADD_LAYER, CHANGE_LAYER
 from .queries import read_query, read_source_crs
 from .request_body import LINES, StreamedBody, body_chunks, declared_length, media_type, read_body
 
@@ -58,9 +58,7 @@ class FeaturesView(AsyncApiView):
     @extend_schema(**schemas.LIST_FEATURES)
     async def get(self, request: Request, layer: str) -> HttpResponse:
         """One page of the features that match."""
-        settings = await catalogue.get(layer)
-        if not settings.public:
-            await database_sync_to_async(require_readable)(settings, request.user)
+        settings = await catalogue.get_readable(layer, request.user)
         query = await sync_to_async(read_query, thread_sensitive=False)(request.GET, settings.time_property)
         items = await current_items(layer_feed(settings))
         page = await sync_to_async(page_of, thread_sensitive=False)(items, query)

@@ -19,7 +19,7 @@ from . import schemas
 from .base import ApiView
 from .links import layer_url, websocket_url
 from .openapi import extend_schema
-from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER, require_readable
+from .permissions import ADD_LAYER, CHANGE_LAYER, DELETE_LAYER
 from .preconditions import allows, conflict_answer, settings_tag, settings_version, unless_known, with_tag, write_condition
 from .serializers import LAYER_SETTINGS, LayerSerializer
 
@@ -57,7 +57,7 @@ class LayerView(ApiView):
     @extend_schema(**schemas.GET_LAYER)
     def get(self, request: Request, layer: str) -> HttpResponse:
         """Its settings."""
-        require_readable(catalogue.get_sync(layer), request.user)
+        catalogue.get_readable_sync(layer, request.user)
         row = _row(layer)
         shown = answer(layer_info(row, feature_counts([layer]).get(layer), request))
         return unless_known(shown, request, settings_tag(row, shown))

@@ -9,7 +9,6 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
-from streaming.features.layers import LayerSettings, catalogue
 
 ADD_LAYER, CHANGE_LAYER, DELETE_LAYER = "streaming.add_layer", "streaming.change_layer", "streaming.delete_layer"
 ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
@@ -38,10 +37,3 @@ def require(user: Any, permission: str) -> None:
         )
     if permission and not user.has_perm(permission):
         raise StreamError("forbidden", f"this needs the permission {permission}")
-
-
-def require_readable(layer: LayerSettings, user: Any) -> LayerSettings:
-    """The layer, if the user may read it; else it is as one that is not there."""
-    if not layer.readable_by(user):
-        raise catalogue.hidden_sync(layer.name)
-    return layer

@@ -103,8 +103,8 @@ def _require_readable_layer(row: Tileset | None, changes: dict[str, Any], user: 
     """Refuse tiles of a layer that the user may not read. `StreamError("unknown_layer")`."""
     kind, source = (changes.get(name, getattr(row, name, "")) for name in ("kind", "source"))
     layer = source_kind(kind).layer_name(source)
-    if layer is not None and not catalogue.get_sync(layer).readable_by(user):
-        raise catalogue.hidden_sync(layer)
+    if layer is not None:
+        catalogue.get_readable_sync(layer, user)
 
 
 def _row(name: str) -> Tileset:

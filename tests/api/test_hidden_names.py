@@ -42,6 +42,21 @@ def answers(client: APIClient, name: str) -> list[tuple[int, dict[str, str], Any
     return [(answer.status_code, dict(answer.headers), answer.content.replace(name.encode(), b"NAME")) for answer in found]
 
 
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often a user's permissions were asked for since the last call."""
+    asked = []
+    has_perm = User.has_perm
+    monkeypatch.setattr(User, "has_perm", lambda self, *args: asked.append(args) or has_perm(self, *args))
+
+    def count() -> int:
+        number = len(asked)
+        asked.clear()
+        return number
+
+    return count
+
+
 def test_over_http(nobody: APIClient, user_with: Callable[..., APIClient], private: str) -> None:
     for client in (nobody, user_with()):
         hidden, absent = answers(client, private), answers(client, "absent")
@@ -49,6 +64,16 @@ def test_over_http(nobody: APIClient, user_with: Callable[..., APIClient], priva
         for (_, headers, _), (_, other, _) in zip(hidden, absent, strict=True):
             headers.pop("Content-Length", None), other.pop("Content-Length", None)
         assert hidden == absent
+
+
+def test_finding_out_takes_as_much_work(user_with: Callable[..., APIClient], private: str, questions: Callable[[], int]) -> None:
+    client = user_with()
+    for path in PATHS:
+        counts = []
+        for name in (private, "absent"):
+            client.get(path.format(name))
+            counts.append(questions())
+        assert counts[0] == counts[1] > 0, path
 
 
 def test_those_who_may_read_it_do(user_with: Callable[..., APIClient], private: str) -> None:
@@ -61,7 +86,7 @@ async def without_login(runtime: Runtime, user: User | None) -> list[tuple[bytes
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["nobody", "a user without the right"])
-async def test_in_every_dialect(runtime: Runtime, private: str, known: bool) -> None:
+async def test_in_every_dialect(runtime: Runtime, private: str, known: bool, questions: Callable[[], int]) -> None:
     user = await database_sync_to_async(User.objects.create_user)("alice") if known else None
     headers = await without_login(runtime, user)
     geo, phoenix, redis = GeoPeer(headers=headers), PhoenixPeer(headers=headers), RedisPeer()
@@ -79,7 +104,10 @@ async def test_in_every_dialect(runtime: Runtime, private: str, known: bool) -> 
         commands = [(content["status"], content["code"]) for content in await redis.contents(f"GET {name}", f"SUB {name}")]
         return [(layer["code"], layer["message"]), (tiles["code"], tiles["message"]), joined, commands]
 
-    hidden, absent = str(await refusals("hidden")), str(await refusals("absent"))
+    questions()
+    hidden, for_hidden = str(await refusals("hidden")), questions()
+    absent, for_absent = str(await refusals("absent")), questions()
+    assert for_hidden == for_absent
     assert "unknown_layer" in hidden and "unknown_tileset" in hidden
     assert hidden.replace("hidden", "NAME") == absent.replace("absent", "NAME")
     for peer in (geo, phoenix, redis):

@@ -27,8 +27,14 @@ class RedisCommandsConfig(EngineApp):
         Setting("REDIS_COMMAND_BYTES", 8192, "size of one command", least=16),
         Setting("REDIS_SUBSCRIPTIONS", 256, "channels of Redis that one client may have subscribed to"),
         Setting("REDIS_PATTERNS", 16, "patterns of channels of Redis that one client may have subscribed to"),
+        Setting("REDIS_GLOBS", 1000, "different patterns that all clients of one process may have subscribed to at once", least=1),
         Setting("REDIS_VALUE_BYTES", 16 * 1024 * 1024, "size of a message or a value of a hash; larger ones are skipped, and counted"),
-        Setting("REDIS_CRSS", 100, "different CRSs, besides WGS 84, that all clients of one process may have in use at once", least=1),
+        Setting(
+            "REDIS_CRSS",
+            100,
+            "different CRSs, besides WGS 84 and EPSG:3857, that all clients of one process may have in use at once",
+            least=1,
+        ),
         Setting("REDIS_BOXES", 10_000, "different boxes that all clients of one process may have in use at once", least=1),
         Setting(
             "REDIS_SLOW",

@@ -9,15 +9,18 @@ from typing import Any
 from streaming.core.errors import StreamError
 from streaming.core.hub import Hub
 from streaming.core.items import Item
-from streaming.engine.catalogue import readable
+from streaming.engine.catalogue import ask_in_vain, readable
 from streaming.features.geojson import candidate_keys
 from streaming.features.layers import catalogue, layer_feed
+from streaming.models.layers import NAME
 
 from .geojson.crs import WGS84
 from .geojson.spatial_filter import Area
 
 PAGE, PAGE_BYTES = 500, 256 * 1024
 """Features looked at, and bytes found, before others have a turn: a millisecond or less."""
+
+_LAYER = NAME.regex.match  # those of most hashes, with colons, are none
 
 
 class LayerReader:
@@ -33,7 +36,11 @@ class LayerReader:
     async def readable_by(self, name: str, user: Any) -> bool:
         """Whether there is one that the user may read."""
         layer = (await catalogue.all()).get(name)
-        return layer is not None and await readable(layer, user)
+        if layer is not None:
+            return await readable(layer, user)
+        if _LAYER(name):
+            await ask_in_vain(user)
+        return False
 
     async def feature(self, name: str, text: str) -> bytes | None:
         """The feature with this id, which may be a text or an integer. `StreamError`."""

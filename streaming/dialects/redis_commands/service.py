@@ -124,9 +124,9 @@ class RedisCommandsService(Service):
 
     async def _is_layer(self, name: str, client: Client | None) -> bool:
         """Whether this is a layer that the client may read. To others it is as if it were not there: its name is one of Redis."""
-        if not await self._layer_reader.has(name):
-            return False
-        return client is None or await self._layer_reader.readable_by(name, client.user)
+        if client is None:
+            return await self._layer_reader.has(name)
+        return await self._layer_reader.readable_by(name, client.user)
 
     # -- subscriptions -----------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The CRSs and boxes that the clients of one process have set: each different one costs a projection or a test of every message.
 
 How many there may be at once are settings. A client that wants one more is refused; one that somebody else has already costs nothing.
+Web Mercator, which nearly all maps use, counts as little as WGS 84: nobody can use up the room for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .geojson.crs import WGS84, Crs
 from .geojson.spatial_filter import Area
 
 K = TypeVar("K", bound=Hashable)
+_ALWAYS = {WGS84.code, 3857}
 
 
 class SightsInUse:
@@ -48,7 +50,7 @@ class SightsInUse:
 
 def _crss(sight: Sight) -> set[Crs]:
     used = {sight.crs} if sight.area is None else {sight.crs, sight.area.crs}
-    return used - {WGS84}
+    return {crs for crs in used if crs.code not in _ALWAYS}
 
 
 def _areas(sight: Sight) -> set[Area]:

@@ -278,13 +278,20 @@ async def test_a_hash_is_answered_with_so_many_values(settings: Settings, peer: 
 async def test_so_many_crss_are_in_use_at_once(settings: Settings, connect: Connect) -> None:
     settings.GEOSTREAM_REDIS_CRSS = 2
     one, other = await connect(), await connect()
-    assert await one.errors("PROJECTION epsg:3857", "BBOX 0 0 1 1 crs=epsg:2056") == []
-    assert await other.errors("PROJECTION epsg:3857", "PROJECTION epsg:25832") == [("rate_limited", None)]
-    assert other.connection.session.commands.filters.crs.code == 3857
+    assert await one.errors("PROJECTION epsg:32632", "BBOX 0 0 1 1 crs=epsg:2056") == []
+    assert await other.errors("PROJECTION epsg:32632", "PROJECTION epsg:25832") == [("rate_limited", None)]
+    assert other.connection.session.commands.filters.crs.code == 32632
     assert await one.errors("BBOX") == []
     assert await other.errors("PROJECTION epsg:25832", "PROJECTION epsg:4326", "PROJECTION EPSG:4326") == []
     await one.close()
     assert await other.errors("PROJECTION epsg:2056", "BBOX 0 0 1 1 crs=epsg:25832") == []
+
+
+async def test_there_is_always_room_for_web_mercator(settings: Settings, connect: Connect) -> None:
+    settings.GEOSTREAM_REDIS_CRSS = 1
+    one, other = await connect(), await connect()
+    assert await one.errors("PROJECTION epsg:2056") == []
+    assert await other.errors("PROJECTION epsg:3857", "BBOX 0 0 1 1", "PROJECTION epsg:32632") == [("rate_limited", None)]
 
 
 async def test_so_many_boxes_are_in_use_at_once(settings: Settings, connect: Connect) -> None:

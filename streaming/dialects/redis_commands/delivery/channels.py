@@ -18,25 +18,21 @@ import msgspec
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
-from streaming.redis_data.glob import Glob
 from streaming.redis_data.names import ReadableNames
 
 from ..geojson.shapes import decode_members
 from ..geojson.values import Value
 from .dispatcher import Dispatcher
 from .messages import ChannelMessage
+from .pattern_index import PatternIndex
 from .policies import ConflationKey, conflation_key, slow_client_policy
 from .subscriber_index import SubscriberIndex
 from .subscribers import Subscriber
 
 MAX_KEYED_BYTES = 16 * 1024
 """Of a message that is looked into for its feature's id while it waits."""
-MAX_MATCHED = 10_000
-"""Names for which the matching patterns are cached."""
 
 Indexes = Callable[[str], Sequence[SubscriberIndex]]
-GrantedGlob = tuple[str, frozenset[str]]
-"""A pattern, and the permissions of the subscribers that share it."""
 
 
 class ArrivedMessage:
@@ -94,8 +90,7 @@ class ChannelSubscriptions:
         """Counts of subscribers that are gone."""
         self._bus = bus
         self._names: dict[str, SubscriberIndex] = {}
-        self._globs: dict[GrantedGlob, tuple[Glob, SubscriberIndex]] = {}
-        self._matched: dict[str, list[SubscriberIndex]] = {}
+        self._patterns = PatternIndex(readable.needed)
 
     def total(self, count: Literal["delivered", "dropped", "conflated"]) -> int:
         """One of the counts of subscribers, of all that there are and were."""
@@ -112,11 +107,7 @@ class ChannelSubscriptions:
         """From now on it has these of the permissions that names need. What it may not read any more, it is not sent."""
         if permissions == subscriber.permissions:
             return
-        for glob in subscriber.patterns:
-            self._remove_glob(subscriber, glob)
-        subscriber.permissions = permissions
-        for glob, reference in subscriber.patterns.items():
-            self._add_glob(subscriber, glob, reference)
+        self._patterns.change_permissions(subscriber, permissions)
         for name in [name for name in subscriber.channels if not self.allows(subscriber, name)]:
             self.unsubscribe(subscriber, name)
 
@@ -151,11 +142,11 @@ class ChannelSubscriptions:
         self._bus.unsubscribe(name, self._receive)
 
     def psubscribe(self, subscriber: Subscriber, glob: str, reference: str | None = None) -> asyncio.Future[list[bool]]:
-        """The same for all readable channels that a pattern matches. `StreamError`: bad_request, too_many_subscriptions."""
+        """The same for all readable channels that a pattern matches. `StreamError`: bad_request, too_many_subscriptions, rate_limited."""
         known = glob in subscriber.patterns
         _check_room(len(subscriber.patterns) - known, conf.REDIS_PATTERNS)
+        self._patterns.add(subscriber, glob, reference)
         self.subscribers[subscriber] = None
-        self._add_glob(subscriber, glob, reference)
         subscriber.patterns[glob] = reference
         confirmed = self._subscribe_all_readable()
         if known:
@@ -167,7 +158,7 @@ class ChannelSubscriptions:
         if glob not in subscriber.patterns:
             return
         del subscriber.patterns[glob]
-        self._remove_glob(subscriber, glob)
+        self._patterns.remove(subscriber, glob)
         self._unsubscribe_all_readable()
 
     def admit(self, subscriber: Subscriber, known: bool) -> None:
@@ -189,21 +180,6 @@ class ChannelSubscriptions:
         if subscriber in self.subscribers:
             del self.subscribers[subscriber]
             self._past.update(delivered=subscriber.delivered, dropped=subscriber.dropped, conflated=subscriber.conflated)
-
-    def _add_glob(self, subscriber: Subscriber, glob: str, reference: str | None) -> None:
-        key = glob, subscriber.permissions
-        if key not in self._globs:
-            self._globs[key] = Glob(glob), SubscriberIndex()
-            self._matched.clear()
-        self._globs[key][1].add(subscriber, reference)
-
-    def _remove_glob(self, subscriber: Subscriber, glob: str) -> None:
-        key = glob, subscriber.permissions
-        index = self._globs[key][1]
-        index.remove(subscriber)
-        if not len(index):
-            del self._globs[key]
-            self._matched.clear()
 
     def _subscribe_all_readable(self) -> asyncio.Future[list[bool]]:
         confirmed = [self._bus.psubscribe(pattern, self._receive) for pattern in self.readable.patterns]
@@ -234,23 +210,8 @@ class ChannelSubscriptions:
     def indexes(self, name: str) -> list[SubscriberIndex]:
         """The subscribers of the channel itself, and those of each pattern that matches."""
         index = self._names.get(name)
-        matched = self._matching(name) if self._globs else []
+        matched = self._patterns.matching(name)
         return matched if index is None else [index, *matched]
-
-    def _matching(self, name: str) -> list[SubscriberIndex]:
-        matched = self._matched.get(name)
-        if matched is None:
-            if len(self._matched) >= MAX_MATCHED:
-                self._matched.clear()
-            matched = self._matched[name] = list(self._match(name))
-        return matched
-
-    def _match(self, name: str) -> Iterator[SubscriberIndex]:
-        needed = self.readable.needed(name)
-        if needed is not None:
-            for (_, permissions), (glob, index) in self._globs.items():
-                if needed <= permissions and glob.matches(name):
-                    yield index
 
 
 def _check_room(count: int, limit: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from streaming.dialects.redis_commands.geojson.crs import build
 from streaming.dialects.redis_commands.geojson.values import Value
 from streaming.engine.runtime import Runtime
 from streaming.engine.work import WorkQueue
+from streaming.redis_data.glob import Glob
 from streaming.redis_data.names import readable_names
 from tests.core.restarting import RestartingRedis
 
@@ -181,6 +183,36 @@ async def test_a_client_has_so_many_patterns_at_most(channels: ChannelSubscripti
     with pytest.raises(StreamError) as refused:
         channels.psubscribe(client.subscriber, "b")
     assert refused.value.code == "too_many_subscriptions"
+
+
+async def test_all_clients_have_so_many_different_patterns_at_most(
+    channels: ChannelSubscriptions, client: Client, settings: Settings
+) -> None:
+    settings.GEOSTREAM_REDIS_GLOBS = 2
+    for glob in ("pub:a", "pub:b", "pub:a"):
+        channels.psubscribe(client.subscriber, glob)
+    with pytest.raises(StreamError) as refused:
+        channels.psubscribe(Client().subscriber, "pub:c")
+    assert refused.value.code == "rate_limited"
+    channels.psubscribe(Client().subscriber, "pub:a")
+    channels.punsubscribe(client.subscriber, "pub:b")
+    channels.psubscribe(client.subscriber, "pub:c")
+
+
+async def test_a_name_is_compared_once_with_each_pattern(
+    channels: ChannelSubscriptions, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = Counter[tuple[str, str]]()
+    matches = Glob.matches
+    monkeypatch.setattr(Glob, "matches", lambda self, name: compared.update([(self.text, name)]) or matches(self, name))
+    for number in range(3):
+        await channels.psubscribe(client.subscriber, "*")  # it stays
+        await channels.psubscribe(client.subscriber, f"*a{'*' * number}")
+        await publish(channels, ("pub:a", number))
+        channels.punsubscribe(client.subscriber, f"*a{'*' * number}")
+    channels.punsubscribe(client.subscriber, "*")
+    await publish(channels, ("pub:a", 4))
+    assert client.contents == [0, 1, 2] and compared["*", "pub:a"] == compared["*a", "pub:a"] == 1
 
 
 # -- contents ------------------------------------------------------------------
