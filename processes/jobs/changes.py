@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from processes.models import Job
 
@@ -43,6 +44,20 @@ class JobChange:
     def as_message(self) -> dict[str, Any]:
         """For the channel layer."""
         return asdict(self)
+
+
+class WithChanges(Protocol):
+    """What an operation returns that changes jobs and finds out more besides."""
+
+    @property
+    def changes(self) -> Sequence[JobChange]:
+        """The jobs that it has changed."""
+
+
+def changes_in(result: Any) -> list[JobChange]:
+    """The changes in what an operation has returned."""
+    found = result if isinstance(result, list) else getattr(result, "changes", [result])
+    return [each for each in found if isinstance(each, JobChange)]
 
 
 def change_of(job: Job, cancel: Any = None, reason: str = "") -> JobChange:

@@ -45,7 +45,7 @@ class DatabaseThread:
         """Do what waits, and close the connection."""
         if self._turn is not None:
             await self._turn
-        await asyncio.get_running_loop().run_in_executor(self._executor, connection.close)
+        await asyncio.get_running_loop().run_in_executor(self._executor, lambda: connection.close())  # that thread's
         self._executor.shutdown(wait=False)
 
     async def _take_turns(self) -> None:

@@ -142,14 +142,17 @@ def lose(lease: Lease, reason: str) -> JobChange | None:
 
 def renew(leases: Iterable[Lease], lease_seconds: float) -> tuple[list[uuid.UUID], list[tuple[uuid.UUID, str]]]:
     """Prolong leases; returns those that hold, and those that do not with the reason."""
-    held, lost = [], []
-    expires = timezone.now() + timedelta(seconds=lease_seconds)
-    for lease in leases:
-        if Job.objects.filter(pk=lease.job, lease=lease.lease, status__in=ACTIVE).update(lease_expires=expires):
-            held.append(lease.lease)
-        else:
-            lost.append((lease.lease, _why(lease, Job.objects.filter(pk=lease.job).first())))
-    return held, lost
+    by_lease = {lease.lease: lease for lease in leases}
+    if not by_lease:
+        return [], []
+    active = Job.objects.filter(lease__in=by_lease, status__in=ACTIVE)
+    renewed = active.update(lease_expires=timezone.now() + timedelta(seconds=lease_seconds))
+    if renewed == len(by_lease):
+        return list(by_lease), []
+    held = [lease for lease in active.values_list("lease", flat=True) if lease is not None]
+    missing = [lease for key, lease in by_lease.items() if key not in held]
+    jobs = Job.objects.in_bulk([lease.job for lease in missing])
+    return held, [(lease.lease, _why(lease, jobs.get(lease.job))) for lease in missing]
 
 
 def move(lease: Lease, worker: int, lease_seconds: float) -> bool:
@@ -182,14 +185,15 @@ def requeue(job_id: uuid.UUID) -> JobChange:
     return _queue(job, "finished", "exception", cancel=lease, reason="replaced")
 
 
-def expire(most: int = 100) -> list[JobChange]:
-    """What time has decided: leases that ran out, jobs that waited or ran for too long. Any number of processes may call it."""
+def expire(most: int = 100, leases: bool = True) -> list[JobChange]:
+    """What time has decided: leases that ran out (if these are to be looked at), jobs that waited or ran for too long.
+
+    Any number of processes may call it.
+    """
     now = timezone.now()
     changes = []
-    due = Job.objects.filter(
-        Q(status__in=ACTIVE, lease_expires__lt=now) | Q(status=Job.Status.RUNNING, run_deadline__lt=now)
-        | Q(status=Job.Status.ACCEPTED, lease=None, queue_deadline__lt=now)
-    )  # fmt: skip
+    over = Q(status=Job.Status.RUNNING, run_deadline__lt=now) | Q(status=Job.Status.ACCEPTED, lease=None, queue_deadline__lt=now)
+    due = Job.objects.filter(over | Q(status__in=ACTIVE, lease_expires__lt=now) if leases else over)
     for job in due.select_for_update(skip_locked=_skips())[:most]:
         if job.status == Job.Status.RUNNING and job.run_deadline is not None and job.run_deadline < now:
             lease = job.lease
@@ -230,10 +234,12 @@ def _save(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str =
 def _end(job: Job, status: str, outcome: str, *fields: str, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
     job.status = status
     job.finished = timezone.now()
+    if status == Job.Status.SUCCESSFUL:
+        job.started = job.started or job.finished  # what takes no time is not stored as running before
     _attempts(job).update(ended=job.finished, outcome=outcome)
     if status == Job.Status.SUCCESSFUL:
         enqueue(job, "success")
-    return _save(job, "status", "finished", "progress", *fields, cancel=cancel, reason=reason)
+    return _save(job, "status", "started", "finished", "progress", *fields, cancel=cancel, reason=reason)
 
 
 def _fail(job: Job, exception: Mapping[str, Any], outcome: str, *, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,7 +19,7 @@ from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
-from .changes import JobChange
+from .changes import JobChange, changes_in
 from .database_thread import DatabaseThread
 from .outcomes import expire
 from .queue import Limits, NewJob, submit
@@ -46,6 +48,7 @@ class Jobs(Service):
         self._observers: list[Observer] = []
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._to_announce: list[JobChange] = []
+        self._swept_at = self._spare_leases_until = -math.inf
         runtime.hub.on(CHANGED, self._changed_elsewhere)
 
     async def start(self) -> None:
@@ -70,9 +73,8 @@ class Jobs(Service):
     async def change(self, operation: Callable[[], T]) -> T:
         """Do an operation of `queue` or `outcomes`, and notify everybody of the changes that it returns."""
         result = await self._database.run(operation)
-        for each in result if isinstance(result, list) else [result]:
-            if isinstance(each, JobChange):
-                self._announce(each)
+        for each in changes_in(result):
+            self._announce(each)
         return result
 
     async def submit(self, new: NewJob) -> JobChange:
@@ -82,8 +84,15 @@ class Jobs(Service):
         return change
 
     async def sweep(self) -> None:
-        """End what time has decided."""
-        await self.change(expire)
+        """End what time has decided.
+
+        Leases are left alone for a moment after the database was away or this process was: workers could not renew them meanwhile.
+        """
+        now = time.monotonic()
+        if now - self._swept_at > conf.PROCESS_LEASE_SECONDS / 4 + SWEEP_SECONDS:
+            self._spare_leases_until = now + conf.PROCESS_LEASE_SECONDS / 4
+        await self.change(partial(expire, leases=now >= self._spare_leases_until))
+        self._swept_at = time.monotonic()
 
     # -- the doorbell ----------------------------------------------------------
 

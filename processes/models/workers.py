@@ -38,6 +38,7 @@ class Worker(models.Model):
     token = models.ForeignKey(WorkerToken, on_delete=models.CASCADE, related_name="workers")
     name = models.CharField(max_length=200, help_text="The workerID of its hello.")
     session = models.UUIDField(null=True, help_text="Of its newest connection: an older one of the same worker writes no more.")
+    instance = models.CharField(max_length=200, blank=True, help_text="Of its program's last start, as it says.")
     node = models.CharField(max_length=64, blank=True, help_text="The server process that it is connected to; empty: to none.")
     software = models.CharField(max_length=200, blank=True)
     concurrency = models.PositiveIntegerField(default=1, help_text="Jobs it runs at once.")

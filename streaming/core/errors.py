@@ -99,7 +99,9 @@ class CloseCode(IntEnum):
     UNAUTHENTICATED = 4401
     FORBIDDEN = 4403
     NOT_FOUND = 4404
+    SUPERSEDED = 4409
     DISCONNECTED = 4410
+    FLOODING = 4429
     IDLE = 4508
     SLOW = 4513
     OVERLOADED = 4529
@@ -113,7 +115,9 @@ CLOSE_MEANINGS: dict[CloseCode, str] = {
     CloseCode.UNAUTHENTICATED: "the token or ticket is not valid or has expired, or the login has ended (logout, password, inactive user)",
     CloseCode.FORBIDDEN: "the Origin is not allowed",
     CloseCode.NOT_FOUND: "there is no WebSocket endpoint at this path",
+    CloseCode.SUPERSEDED: "a newer connection of the same worker has taken its place",
     CloseCode.DISCONNECTED: "an operator ended the connection",
+    CloseCode.FLOODING: "the client went on sending more than it may after it was refused",
     CloseCode.IDLE: "the client had no subscription and sent nothing for too long",
     CloseCode.SLOW: "the client read too slowly for too long; reconnect and resume",
     CloseCode.OVERLOADED: "the server cannot take this connection now: too many of them, or Redis does not answer; reconnect later",

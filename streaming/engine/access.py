@@ -25,20 +25,21 @@ USERS_CHANGED, SESSION_ENDED = "users.changed", "session.ended"
 
 def announce_access_changed() -> None:
     """Notify all processes, from a thread or from the event loop. A process that misses the notice finds out a few seconds later."""
-    _announce(ACCESS_CHANGED)
+    announce(ACCESS_CHANGED)
 
 
 def announce_users_changed() -> None:
     """The same of users, their groups and permissions."""
-    _announce(USERS_CHANGED)
+    announce(USERS_CHANGED)
 
 
 def announce_session_ended(session_key: str) -> None:
     """The same of a session that its user has ended. Its key is not sent."""
-    _announce(SESSION_ENDED, session=digest(session_key))
+    announce(SESSION_ENDED, session=digest(session_key))
 
 
-def _announce(kind: str, **fields: str) -> None:
+def announce(kind: str, **fields: str) -> None:
+    """Send a control message to all processes, from a thread or from the event loop, if Redis answers."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

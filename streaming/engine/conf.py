@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from .environment import check_value, read_value
-from .registry import all_settings
+from .registry import all_settings, engine_apps
 from .settings import SameAs, Setting
 
 
@@ -55,6 +55,12 @@ conf = _Conf()
 def data_dir() -> Path:
     """Where the site keeps the files that it stores; one that is not absolute begins where the project is."""
     return Path(getattr(settings, "BASE_DIR", ""), conf.DATA_DIR)
+
+
+def largest_message() -> int:
+    """Bytes of the largest message that any WebSocket here takes. Each connection has its own limit besides."""
+    named = [app.largest_message for app in engine_apps() if app.largest_message]
+    return max(int(getattr(conf, name)) for name in ("MAX_MESSAGE_BYTES", *named))
 
 
 setting_changed.connect(conf.forget)

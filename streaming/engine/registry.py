@@ -41,6 +41,8 @@ class EngineApp(AppConfig):
     somebody first asks the runtime for its class."""
     websocket_urlconf: ClassVar[str | None] = None
     """A module with `websocket_urlpatterns`."""
+    largest_message: ClassVar[str | None] = None
+    """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
 

@@ -87,6 +87,10 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         """Of one message."""
         return int(conf.MAX_MESSAGE_BYTES)
 
+    def message_rate(self) -> MessageRate:
+        """How fast the client's messages are handled."""
+        return MessageRate()
+
     def negotiate(self) -> dict[str, Any]:
         """Further fields of `websocket.accept`, such as `subprotocol`. `WebSocketDenied` if the dialect does not accept it."""
         return {}
@@ -111,7 +115,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
 
     async def _read(self, inbox: Inbox) -> None:
         self._task = asyncio.current_task()
-        pace = MessageRate()
+        pace = self.message_rate()
         while True:
             message = await inbox.next()
             if message["type"] == "websocket.disconnect":

@@ -22,7 +22,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 import streaming
 from streaming.core.errors import StreamError
-from streaming.engine.conf import conf
+from streaming.engine.conf import conf, largest_message
 from streaming.features.feature_file import FeatureFile
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
@@ -81,7 +81,7 @@ class Command(BaseCommand):
                 host=options["host"],
                 port=options["port"],
                 workers=1,
-                max_message_bytes=conf.MAX_MESSAGE_BYTES,
+                max_message_bytes=largest_message(),
                 log_level="warning",
             )
             with _flights(flights, options), _imagery(relief, options):

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from streaming.engine.conf import conf
+from streaming.engine.conf import largest_message
 from streaming.management.environment_options import add_environment_arguments, refuse_late_options, restart_with_environment
 from streaming.management.listening_socket import listening_socket
 from streaming.management.prerequisites import check_application, check_migrations, prepare_redis
@@ -46,7 +46,7 @@ class Command(BaseCommand):
                 host=options["host"],
                 port=options["port"],
                 workers=options["workers"],
-                max_message_bytes=conf.MAX_MESSAGE_BYTES,
+                max_message_bytes=largest_message(),
                 forwarded_allow_ips=options["forwarded_allow_ips"],
             )
             site = f"http://{options['host']}:{listener.getsockname()[1]}/"
