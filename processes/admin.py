@@ -13,13 +13,15 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from .jobs import outcomes
 from .jobs.changes import ACTIVE, FINAL
 from .jobs.outside import change_now
-from .models import Attempt, Job, JobLog, JobOutput, Process, Worker
+from .models import Attempt, Job, JobLog, JobOutput, Process, Worker, WorkerToken
+from .workers.tokens import create_token, revoke_token
 
 LINES = 200
 """Lines of a job's log that are shown, the newest ones."""
@@ -268,3 +270,63 @@ class WorkerAdmin(RowsOfWorkers):
     def seen(self, worker: Worker) -> str:
         """How long ago."""
         return f"{naturaltime(worker.last_seen)}" if worker.last_seen else "never"
+
+
+@admin.register(WorkerToken)
+class WorkerTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The tokens that workers connect with. A new one is shown once, after it was saved."""
+
+    list_display = ("name", "hint", "allows", "state", "online", "expires", "last_used", "created_by")
+    list_filter = ("revoked", "expires")
+    search_fields = ("name", "hint")
+    fields = ("name", "processes", "max_workers", "max_concurrency", "expires", "hint", "state", "created", "created_by", "last_used")
+    readonly_fields = ("hint", "state", "created", "created_by", "last_used")
+    actions = ("revoke",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Rows with the number of their workers that are connected."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        rows = rows.annotate(connected=Count("workers", filter=~Q(workers__node="")))
+        return rows
+
+    def save_model(self, request: HttpRequest, obj: WorkerToken, form: Any, change: bool) -> None:
+        """Make the token of a new row, and show it."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        row, text = create_token(
+            obj.name,
+            obj.processes,
+            max_workers=obj.max_workers,
+            max_concurrency=obj.max_concurrency,
+            expires=obj.expires,
+            created_by=request.user,
+        )
+        obj.pk, obj.digest, obj.hint, obj.created = row.pk, row.digest, row.hint, row.created
+        shown = format_html("The token is <code>{}</code> – copy it now: only its digest is stored.", text)
+        self.message_user(request, shown, messages.WARNING)
+
+    @admin.display(description="processes")
+    def allows(self, token: WorkerToken) -> str:
+        """What its workers may offer."""
+        return ", ".join(map(str, token.processes))
+
+    @admin.display(description="status")
+    def state(self, token: WorkerToken) -> str:
+        """Whether it opens anything."""
+        if token.revoked:
+            return f"revoked {naturaltime(token.revoked)}"
+        return "expired" if token.expires and token.expires <= timezone.now() else "valid"
+
+    @admin.display(description="workers online", ordering="connected")
+    def online(self, token: Any) -> int:
+        """Workers that are connected with it."""
+        return int(token.connected)
+
+    @admin.action(description="Revoke selected tokens: their workers are disconnected", permissions=["change"])
+    def revoke(self, request: HttpRequest, tokens: QuerySet[WorkerToken]) -> None:
+        """For good: a token cannot be made valid again."""
+        for token in tokens:
+            revoke_token(token)
+            self.log_change(request, token, "Revoked")
+        self.message_user(request, f"{len(tokens)} revoked.", messages.SUCCESS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from processes.jobs import outcomes
 from processes.jobs.outcomes import OutputPart
-from processes.models import Job
+from processes.models import Job, WorkerToken
+from processes.workers.tokens import find_token
 
 from .rows import claimed, lease_of, make_process, make_worker, submitted
 
@@ -87,3 +90,35 @@ def test_the_list_of_jobs_asks_the_database_as_often_however_many_there_are(
     submitted(make_process(), 40)
     with django_assert_max_num_queries(15):  # type: ignore[operator]
         page(admin_client, "job")
+
+
+def make_token(client: Client) -> str:
+    """Makes a token as an operator does; returns what the page shows."""
+    form = {
+        "name": "laptop",
+        "processes": '["buffer", "demo-*"]',
+        "max_workers": "3",
+        "max_concurrency": "9",
+        "expires_0": "",
+        "expires_1": "",
+    }
+    response = client.post(reverse("admin:processes_workertoken_add"), form, follow=True)
+    found = re.search(r"<code>(gsw_[\w-]+)</code>", response.content.decode())
+    assert found is not None, response.content.decode()
+    return found[1]
+
+
+def test_a_new_token_is_shown_once_and_works(admin_client: Client) -> None:
+    text = make_token(admin_client)
+    rights = find_token(text)
+    assert rights is not None and rights.patterns == ("buffer", "demo-*") and (rights.max_workers, rights.max_concurrency) == (3, 9)
+    assert text not in page(admin_client, "workertoken")
+    assert WorkerToken.objects.get().created_by is not None
+
+
+def test_a_token_is_revoked(admin_client: Client) -> None:
+    text = make_token(admin_client)
+    action = {"action": "revoke", "_selected_action": [str(WorkerToken.objects.get().pk)]}
+    response = admin_client.post(reverse("admin:processes_workertoken_changelist"), action, follow=True)
+    assert "1 revoked" in response.content.decode() and "revoked now" in response.content.decode()
+    assert find_token(text) is None
