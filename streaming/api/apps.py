@@ -16,7 +16,11 @@ class ApiConfig(EngineApp):
     urlconf = "streaming.api.urls"
     settings = (
         Setting("LOGINS_PER_NAME", 10, "failed attempts at `/api/token/` with one username in a minute, from wherever (0: any number)"),
-        Setting("LOGINS_PER_ADDRESS", 30, "failed attempts at `/api/token/` from one network address in a minute (0: any number)"),
+        Setting(
+            "LOGINS_PER_ADDRESS",
+            30,
+            "failed attempts at `/api/token/` from one network address (of IPv6: from one network of 64 bits) in a minute (0: any number)",
+        ),
         Setting(
             "CHANNEL_TOKENS_PER_MINUTE", 600, "requests of `POST /token` by one user or, without a login, from one address (0: any number)"
         ),

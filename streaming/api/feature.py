@@ -91,7 +91,8 @@ class FeatureView(ApiView):
             except StreamError as error:
                 return refusal(error, 422 if error.code == "invalid_feature" else None)
             put = feed.put_sync([(key, patched, condition_of([current]))])
-            if not put.conflicts:
+            overtaken = condition and put.outcomes[0] == "unchanged" and patched != value  # somebody else has just made the same change
+            if not put.conflicts and not overtaken:
                 return _answer(put, patched)
             key, value = _stored(feed, feature_id)
         return conflict_answer(version_of(value))

@@ -94,7 +94,10 @@ def decode_feature(raw: bytes, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     if type(feature) is not dict:
         raise StreamError("invalid_feature", "a feature is a JSON object")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        _check_members_depth(feature)
+        try:
+            _check_members_depth(feature)
+        except NotJson as error:
+            raise StreamError("invalid_feature", str(error)) from None
     return feature
 
 

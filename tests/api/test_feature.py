@@ -85,6 +85,15 @@ def test_what_is_not_valid_is_unprocessable(admin: APIClient, body: Any) -> None
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_feature")
 
 
+@pytest.mark.parametrize("member", ["id", "type", "bbox", "geometry", "properties", "other", "if_version"])
+def test_what_is_nested_too_deeply_is_refused(admin: APIClient, member: str) -> None:
+    body = b'{"%b":%b%b}' % (member.encode(), b"[" * 100, b"]" * 100)
+    publish("l", point("a", 0, 0))
+    for method, kind, status in (("PUT", "application/geo+json", 422), ("PATCH", "application/merge-patch+json", 400)):
+        answer = admin.generic(method, "/api/layers/l/features/a", body, content_type=kind)
+        assert (answer.status_code, answer.json()["code"]) == (status, "invalid_feature")
+
+
 def test_put_takes_one_document(admin: APIClient) -> None:
     assert put(admin, "a", point("a", 0, 0), "application/x-ndjson").status_code == 415
 

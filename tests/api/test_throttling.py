@@ -38,6 +38,17 @@ def test_an_address_tries_so_often_whatever_the_name(nobody: APIClient) -> None:
     assert log_in(nobody, "another", address="10.0.0.2") == 401
 
 
+def test_blanks_around_a_name_make_no_other_name(nobody: APIClient) -> None:
+    names = ("alice", " alice", "alice\t", "\u2003alice\n")
+    assert [log_in(nobody, name, address=f"10.0.0.{number}") for number, name in enumerate(names)] == [401] * 3 + [429]
+
+
+def test_addresses_that_one_machine_can_choose_from_count_as_one(nobody: APIClient) -> None:
+    assert [log_in(nobody, f"user{number}", address=f"2001:db8::{number:x}:1") for number in range(6)] == [401] * 5 + [429]
+    assert log_in(nobody, "another", address="2001:db8:0:1::1") == 401
+    assert [log_in(nobody, f"user{number}", address=f"::ffff:10.0.0.{number}") for number in range(6)] == [401] * 6
+
+
 def test_successes_do_not_count(nobody: APIClient) -> None:
     assert [log_in(nobody, password="secret") for _ in range(8)] == [200] * 8
 

@@ -194,6 +194,21 @@ def test_patches_at_the_same_time_are_all_made(admin: APIClient, monkeypatch: py
     assert patch(admin, {"properties": {"mine": True}}).json()["properties"] == {"n": 3, "mine": True}
 
 
+def test_two_who_patch_the_same_version_alike_do_not_both_succeed(admin: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both count one further, from the same number: one of them has to count again."""
+    publish("l", point("a", 1, 2, n=0))
+    put_sync, old = Feed.put_sync, admin.get(URL)["ETag"]
+
+    def overtaken(feed: Feed, items: Any) -> Any:
+        put_sync(feed, [(key, value, "") for key, value, _ in items])
+        return put_sync(feed, items)
+
+    monkeypatch.setattr(Feed, "put_sync", overtaken)
+    refused = patch(admin, {"properties": {"n": 1}}, **{"if-match": old})
+    assert (refused.status_code, refused["ETag"]) == (412, admin.get(URL)["ETag"])
+    assert patch(admin, {"properties": {"n": 2}}).status_code == 200
+
+
 def test_only_one_of_many_writers_replaces_a_version(admin: APIClient) -> None:
     publish("l", point("a", 0, 0))
     version = admin.get(URL)["ETag"].strip('"')
