@@ -21,6 +21,14 @@ class ProcessesConfig(EngineApp):
         ),
         Setting("PROCESS_QUEUE", 10_000, "jobs that may wait for one process", least=1),
         Setting("PROCESS_QUEUE_OF_USER", 1000, "jobs of one user that may wait for one process (anonymous clients count as one)", least=1),
+        Setting("PROCESS_FEATURES", 100_000, "features that a job of a built-in process may take, or make", least=1),
+        Setting("PROCESS_POSITIONS", 1_000_000, "positions that the geometries of such a job may have", least=1),
+        Setting("PROCESS_PIXELS", 25_000_000, "pixels of a raster that such a job may read at once", least=1),
+        Setting(
+            "PROCESS_OPEN_NAMES",
+            "",
+            "comma-separated layers and tilesets, and patterns of them (`demo-*`), that jobs of anybody may create and write",
+        ),
     )
     measures = (
         Measure("geostream_process_jobs_total", "counter", ("status",), "jobs submitted here, or that ended by what happened here"),
