@@ -44,6 +44,14 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_BYTES_PER_SECOND", 4 * 1024 * 1024, "bytes of messages of a worker a second, likewise", least=1024),
         Setting("PROCESS_BLOB_BYTES", 1024 * 1024 * 1024, "size of one value that is uploaded or downloaded", least=1),
         Setting("PROCESS_UNUSED_BLOB_SECONDS", 3600.0, "how long an uploaded value that no job uses is kept", least=1),
+        Setting("PROCESS_FEATURES", 100_000, "features that a job of a built-in process may take, or make", least=1),
+        Setting("PROCESS_POSITIONS", 1_000_000, "positions that the geometries of such a job may have", least=1),
+        Setting("PROCESS_PIXELS", 25_000_000, "pixels of a raster that such a job may read at once", least=1),
+        Setting(
+            "PROCESS_OPEN_NAMES",
+            "",
+            "comma-separated layers and tilesets, and patterns of them (`demo-*`), that jobs of anybody may create and write",
+        ),
     )
     measures = (
         Measure("geostream_process_jobs_total", "counter", ("status",), "jobs submitted here, or that ended by what happened here"),

@@ -1,0 +1,29 @@
+"""What the built-in worker offers. It imports all that the processes need: geometry, rasters, cells."""
+
+from __future__ import annotations
+
+from processes.worker import Worker
+
+from .buffer import buffer
+from .contour import contour
+from .echo import echo
+from .hillshade import hillshade
+from .layer_snapshot import layer_snapshot
+from .reproject import reproject
+from .simplify import simplify
+from .spatial_join import spatial_join
+from .zonal_statistics import zonal_statistics
+
+VERSION = "1.0.0"
+GEOMETRY = (buffer, reproject, simplify, spatial_join)
+RASTERS = (contour, hillshade, zonal_statistics)
+LAYERS = (layer_snapshot,)
+
+
+def offer(worker: Worker) -> Worker:
+    """Have a worker offer all of them. Those that begin again after a lost worker give the same result."""
+    worker.process(version=VERSION, retry="safe", keywords=("test",))(echo)
+    for keyword, functions in (("geometry", GEOMETRY), ("raster", RASTERS), ("live layer", LAYERS)):
+        for function in functions:
+            worker.process(version=VERSION, retry="safe", keywords=(keyword,))(function)
+    return worker
