@@ -7,6 +7,9 @@ from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
 
+from .http.settings import MEASURES as HTTP_MEASURES
+from .http.settings import SETTINGS as HTTP_SETTINGS
+
 
 class ProcessesConfig(EngineApp):
     """Processes."""
@@ -16,6 +19,7 @@ class ProcessesConfig(EngineApp):
     verbose_name = "Processes"
     dialect = "processes"
     services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers")
+    urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
     largest_message = "PROCESS_FRAME_BYTES"
     settings = (
@@ -44,6 +48,7 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_BYTES_PER_SECOND", 4 * 1024 * 1024, "bytes of messages of a worker a second, likewise", least=1024),
         Setting("PROCESS_BLOB_BYTES", 1024 * 1024 * 1024, "size of one value that is uploaded or downloaded", least=1),
         Setting("PROCESS_UNUSED_BLOB_SECONDS", 3600.0, "how long an uploaded value that no job uses is kept", least=1),
+        *HTTP_SETTINGS,
     )
     measures = (
         Measure("geostream_process_jobs_total", "counter", ("status",), "jobs submitted here, or that ended by what happened here"),
@@ -54,5 +59,6 @@ class ProcessesConfig(EngineApp):
             "geostream_process_leases_lost_total", "counter", (), "jobs that these workers lost: not acknowledged, or not renewed in time"
         ),
         Measure("geostream_process_messages_refused_total", "counter", (), "messages of these workers that were refused"),
+        *HTTP_MEASURES,
     )
     errors = (ErrorKind("queue_full", 429, True, "as many jobs wait for the process, or of the user, as may"),)
