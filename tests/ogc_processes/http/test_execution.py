@@ -308,15 +308,15 @@ async def test_inputs_reach_the_job_in_one_form(api: Api, echoing: PlayedWorker)
 async def test_large_inputs_are_stored_beside_the_job(api: Api, runtime: Runtime, settings: Any) -> None:
     settings.GEOSTREAM_PROCESS_INLINE_BYTES = 16
     await describe(runtime, "echo", description=ECHO)
-    await api.run("echo", {"inputs": {"text": "x" * 100, "numbers": [1], "blob": "aGVsbG8sIGhlbGxv"}})
+    await api.run("echo", {"inputs": {"text": "x" * 100, "numbers": [1], "blob": "aGVsbG8sIGhlbGxvIQ=="}})
     request = await JobRequest.objects.select_related("job").aget()
     assert request.inputs["numbers"] == [{"value": [1]}]
     stored = {blob.media_type: blob async for blob in request.job.blobs.all()}
-    assert stored["image/tiff; application=geotiff"].file.read() == b"hello, hello"
+    assert stored["image/tiff; application=geotiff"].file.read() == b"hello, hello!"
     assert stored["text/plain"].file.read() == b'"' + b"x" * 100 + b'"'
     (blob,) = request.inputs["blob"]
     row = stored["image/tiff; application=geotiff"]
-    assert blob == {"blob": {"id": str(row.id), "size": 12, "sha256": row.sha256}, "mediaType": row.media_type}
+    assert blob == {"blob": {"id": str(row.id), "size": 13, "sha256": row.sha256}, "mediaType": row.media_type}
 
 
 async def test_together_inputs_fit_into_a_message(api: Api, runtime: Runtime) -> None:
