@@ -148,6 +148,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+MEDIA_ROOT = GEOSTREAM_DATA_DIR / "media"
+
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 # Browser libraries, when `npm ci` was run.

@@ -7,6 +7,9 @@ from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
 
+from .http.settings import MEASURES as HTTP_MEASURES
+from .http.settings import SETTINGS as HTTP_SETTINGS
+
 
 class ProcessesConfig(EngineApp):
     """Processes."""
@@ -16,6 +19,7 @@ class ProcessesConfig(EngineApp):
     verbose_name = "Processes"
     dialect = "processes"
     services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers")
+    urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
     largest_message = "PROCESS_FRAME_BYTES"
     settings = (
@@ -52,6 +56,7 @@ class ProcessesConfig(EngineApp):
             "",
             "comma-separated layers and tilesets, and patterns of them (`demo-*`), that jobs of anybody may create and write",
         ),
+        *HTTP_SETTINGS,
     )
     measures = (
         Measure("geostream_process_jobs_total", "counter", ("status",), "jobs submitted here, or that ended by what happened here"),
@@ -62,5 +67,6 @@ class ProcessesConfig(EngineApp):
             "geostream_process_leases_lost_total", "counter", (), "jobs that these workers lost: not acknowledged, or not renewed in time"
         ),
         Measure("geostream_process_messages_refused_total", "counter", (), "messages of these workers that were refused"),
+        *HTTP_MEASURES,
     )
     errors = (ErrorKind("queue_full", 429, True, "as many jobs wait for the process, or of the user, as may"),)

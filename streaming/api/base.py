@@ -24,10 +24,10 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from streaming.engine.auth import bearer_token
+from streaming.engine.cors import PREFLIGHT, allow_origin, is_preflight
 
 from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
 from .compression import acompress, compress
-from .cors import PREFLIGHT, allow_origin, is_preflight
 from .errors import exception_handler
 from .permissions import NeededPermission
 from .request_body import LimitedJsonParser

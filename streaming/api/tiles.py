@@ -21,6 +21,7 @@ from rest_framework.request import Request
 
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
+from streaming.engine.cors import allow_everybody, allow_origin
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
@@ -31,7 +32,6 @@ from streaming.tiles.tilesets import TilesetSettings, tilesets
 from . import tile_schemas
 from .base import ApiRequest, AsyncApiView
 from .compression import acompress
-from .cors import allow_everybody, allow_origin
 from .links import tile_template
 from .openapi import extend_schema
 from .tilesets import readable_tileset

@@ -1,4 +1,4 @@
-"""What pages of other sites may do with the API (CORS).
+"""What pages of other sites may do with this site over HTTP (CORS).
 
 Pages of the origins in `GEOSTREAM_ALLOWED_ORIGINS` may do what pages of this site may. With `*` those of all others may,
 too, but without cookies: they read what is public, or show a token. A browser withholds everything else from its page.
@@ -6,26 +6,29 @@ too, but without cookies: they read what is public, or show a token. A browser w
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseBase
-from django.utils.cache import patch_vary_headers
-from rest_framework.request import Request
+from typing import Any
 
-from streaming.engine.origins import allowed_origins
+from django.http import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from .origins import allowed_origins
 
 ALLOW = "Access-Control-Allow-Origin"
-EXPOSED = "Accept-Patch, Accept-Post, Allow, ETag, Location, Retry-After, WWW-Authenticate"
+EXPOSED = "Accept-Patch, Accept-Post, Allow, Content-Disposition, ETag, Link, Location, Preference-Applied, Retry-After, WWW-Authenticate"
 PREFLIGHT = {
-    "Access-Control-Allow-Headers": "authorization, content-encoding, content-type, idempotency-key, if-match, if-none-match, x-csrftoken",
+    "Access-Control-Allow-Headers": (
+        "authorization, content-encoding, content-type, idempotency-key, if-match, if-none-match, last-event-id, prefer, x-csrftoken"
+    ),
     "Access-Control-Max-Age": "600",
 }
 
 
-def is_preflight(request: HttpRequest | Request) -> bool:
+def is_preflight(request: Any) -> bool:
     """Whether a browser asks for a page what it may send."""
     return request.method == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META
 
 
-def allow_origin(request: HttpRequest | Request, response: HttpResponseBase) -> None:
+def allow_origin(request: Any, response: HttpResponseBase) -> None:
     """Let the page that sent the request read the answer, if its origin may."""
     allowed = allowed_origins()
     if not allowed or ALLOW in response:
@@ -43,7 +46,7 @@ def allow_origin(request: HttpRequest | Request, response: HttpResponseBase) -> 
     response["Access-Control-Expose-Headers"] = EXPOSED
 
 
-def allow_everybody(request: HttpRequest | Request, response: HttpResponseBase) -> None:
+def allow_everybody(request: Any, response: HttpResponseBase) -> None:
     """Let every page read the answer; those of the setting also with their cookies."""
     allow_origin(request, response)
     if ALLOW not in response:

@@ -1,0 +1,1 @@
+"""OGC API - Processes over HTTP: what clients see of processes and jobs."""

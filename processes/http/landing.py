@@ -1,0 +1,54 @@
+"""The landing page and the conformance classes."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from processes.descriptions.media_types import JSON
+from streaming.engine.conf import conf
+
+from .negotiation import HTML
+from .rendering import Page, formats
+from .site import OGC_RELATION, link, link_header
+from .view import OgcView
+
+OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.0"
+PROCESSES = "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/"
+COMMON = "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/"
+DESCRIPTION = "Geoprocesses that workers offer, as OGC API - Processes: read what there is, execute it, and follow its jobs."
+
+
+def conformance_classes() -> list[str]:
+    """The classes of the standard that are met; `html` where there are pages for people."""
+    html = ["html"] if "html" in formats() else []
+    return [
+        *(PROCESSES + name for name in ("core", "ogc-process-description", "json", *html, "oas30", "job-list", "callback", "dismiss")),
+        *(COMMON + name for name in ("core", "landing-page", "json", *html, "oas30")),
+    ]
+
+
+class LandingView(OgcView):
+    """Where clients begin."""
+
+    async def get(self, request: HttpRequest) -> Page:
+        """What there is."""
+        site = self.site
+        links = [
+            *self.self_links(request, "This document"),
+            link(site.api, "service-desc", OPENAPI_TYPE, "The API definition"),
+            *([link(f"{site.api}?f=html", "service-doc", HTML, "The API's documentation")] if "html" in formats() else []),
+            *(link(site.conformance, rel, JSON, "The conformance classes") for rel in (OGC_RELATION + "conformance", "conformance")),
+            *(link(site.processes, rel, JSON, "The processes") for rel in (OGC_RELATION + "processes", "processes")),
+            link(site.jobs, OGC_RELATION + "job-list", JSON, "The jobs"),
+        ]
+        document = {"title": conf.PROCESS_TITLE, "description": DESCRIPTION, "links": links}
+        return Page("landing", document, headers={"Link": link_header(links[1:])})
+
+
+class ConformanceView(OgcView):
+    """The conformance classes."""
+
+    async def get(self, request: HttpRequest) -> Page:
+        """Their URIs."""
+        links = self.self_links(request, "This document")
+        return Page("conformance", {"conformsTo": conformance_classes(), "links": links}, headers={"Link": link_header(links)})

@@ -1,0 +1,74 @@
+"""Requests that wait for the end of their job."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from processes.catalogue import Offer, ProcessCatalogue
+from processes.jobs.changes import FINAL
+from processes.jobs.service import Jobs
+from streaming.engine.conf import conf
+from streaming.engine.measures import Sample
+from streaming.engine.service import Service
+
+from .exceptions import OgcError
+from .results import StoredJob, load
+
+if TYPE_CHECKING:
+    from streaming.engine.runtime import Runtime
+
+POLL_SECONDS = 2.0
+"""How often the database is asked for what no doorbell has announced."""
+WORKER_POLL_SECONDS = 0.25
+
+
+class WaitingRequests(Service):
+    """The requests of one process that wait."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._jobs = runtime.service(Jobs)
+        self._count = 0
+
+    def collect(self) -> Iterable[Sample]:
+        """How many there are."""
+        yield "geostream_process_waiting_requests", (), self._count
+
+    async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float) -> StoredJob | None:
+        """The job when it has ended; None: it has not in time. `bell` is its doorbell; the database is the truth."""
+        until = time.monotonic() + seconds
+        self._count += 1
+        try:
+            while True:
+                bell.clear()
+                stored = await self._jobs.read(partial(load, job))
+                if stored is None or stored.job.status in FINAL:
+                    return stored
+                left = until - time.monotonic()
+                if left <= 0:
+                    return None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, POLL_SECONDS)):
+                        await bell.wait()
+        finally:
+            self._count -= 1
+
+
+async def until_online(catalogue: ProcessCatalogue, offer: Offer) -> Offer:
+    """The offer with a worker; a moment is waited for one. `OgcError` 503."""
+    until = time.monotonic() + conf.PROCESS_WORKER_SECONDS
+    found: Offer | None = offer
+    while found is not None and not found.online:
+        if time.monotonic() >= until:
+            break
+        await asyncio.sleep(WORKER_POLL_SECONDS)
+        found = await catalogue.get(offer.identifier)
+    if found is None or not found.online:
+        raise OgcError(503, f"no worker offers {offer.identifier} now; try again later, or with 'Prefer: respond-async'")
+    return found
