@@ -18,10 +18,11 @@ from typing import Any, Protocol, TypeVar
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
-from .follower import PIECE_SECONDS, Follower
+from .follower import Follower
 from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
+from .runs import PIECE_SECONDS
 from .tail import Tail
 from .throttle import Releases
 from .turns import Turns
