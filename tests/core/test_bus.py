@@ -88,7 +88,7 @@ async def test_what_arrives_together_is_handed_over_together(bus: Bus, listener:
     assert len(listener.turns) < 500
 
 
-async def test_what_a_handler_does_in_pieces_is_done_before_more_arrives(redis: None) -> None:
+async def test_what_a_handler_does_in_pieces_is_done_before_more_arrives(bus: Bus) -> None:
     done: list[str] = []
 
     def handler(arrivals: list[Arrival]) -> Iterator[None]:
@@ -102,32 +102,26 @@ async def test_what_a_handler_does_in_pieces_is_done_before_more_arrives(redis: 
             turns.append(len(done))
             await asyncio.sleep(0)
 
-    bus, turns = Bus(), list[int]()
-    bus.on_channel("pieces", handler)
-    await bus.start()
+    turns = list[int]()
+    await bus.subscribe("pieces", handler)
     async with asyncio.timeout(5):
         looking = asyncio.create_task(others())
         await asyncio.gather(*(bus.publish("pieces", b"%d" % number) for number in range(40)))
         await looking
     assert done == [f"{number}{part}" for number in range(40) for part in "xyz"]
     assert len(set(turns)) > 60, "others have a turn after each piece"
-    await bus.stop()
 
 
-async def test_pieces_that_fail_are_logged_and_the_rest_arrives(redis: None, listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+async def test_pieces_that_fail_are_logged_and_the_rest_arrives(bus: Bus, listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
     def broken(arrivals: list[Arrival]) -> Iterator[None]:
         yield
         raise ZeroDivisionError
 
-    bus = Bus()
-    bus.on_channel("pieces", broken)
-    bus.on_pattern("to:*", listener)
-    await bus.start()
+    await bus.subscribe("pieces", broken)
     bus.publish("pieces", b"")
     bus.publish("to:a", b"after")
     await until(lambda: listener.heard == [(b"to:a", b"after")])
     assert "messages of the bus could not be handled" in caplog.text
-    await bus.stop()
 
 
 async def test_what_keeps_the_loop_is_counted(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
