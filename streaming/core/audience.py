@@ -8,16 +8,16 @@ receives only what comes after; one that is moved is first delivered what was fo
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from math import inf
-from time import perf_counter
 from typing import Protocol
 
 from .backlog import Backlog
 from .bbox import Box
 from .deliveries import Delivery, Encoder
 from .items import Item
+from .runs import Run, RunQueue
 from .view import View
 
 logger = logging.getLogger(__name__)
@@ -43,35 +43,48 @@ class Condition(Protocol):
         """Whether to find that out may take a millisecond rather than a microsecond."""
 
 
-class _Run:
-    """What was found in one slice, and the views that have not received it yet, each with the number of its first delivery."""
-
-    __slots__ = ("deliveries", "shared", "waiting")
-
-    def __init__(self, deliveries: Sequence[Delivery], waiting: dict[View, int]) -> None:
-        self.deliveries = deliveries
-        self.waiting = waiting
-        self.shared: dict[Encoder, object] = {}
+class _ViewRun(Run[View]):
+    __slots__ = ()
 
     def deliver(self, view: View, start: int) -> None:
-        """Deliver it to one view."""
+        """Deliver it to one view. One for which that fails ends."""
+        try:
+            self._deliver(view, start)
+        except Exception:
+            logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
+            view.give_up()
+
+    @abstractmethod
+    def _deliver(self, view: View, start: int) -> None: ...
+
+
+class _Found(_ViewRun):
+    """What was found in one slice."""
+
+    __slots__ = ("deliveries", "shared")
+
+    def __init__(self, deliveries: Sequence[Delivery], views: Iterable[View] = ()) -> None:
+        super().__init__(views)
+        self.deliveries = deliveries
+        self.shared: dict[Encoder, object] = {}
+
+    def _deliver(self, view: View, start: int) -> None:
         if not start:
             view.deliver(self.deliveries, self.shared)
         elif start < len(self.deliveries):
             view.deliver(self.deliveries[start:], {})
 
 
-class _Call(_Run):
+class _Call(_ViewRun):
     """Something else that is done for each view, in its place between the runs."""
 
     __slots__ = ("call",)
 
-    def __init__(self, call: Callable[[View], None], waiting: dict[View, int]) -> None:
-        super().__init__((), waiting)
+    def __init__(self, call: Callable[[View], None], views: Iterable[View]) -> None:
+        super().__init__(views)
         self.call = call
 
-    def deliver(self, view: View, start: int) -> None:
-        """Do it for one view."""
+    def _deliver(self, view: View, start: int) -> None:
         self.call(view)
 
 
@@ -93,7 +106,7 @@ class Audience:
         """With the round of the backlog from which on each receives changes."""
         self.found: list[Delivery] = []
         self._starts: dict[View, int] = {}  # where in `found` the views begin that were not there before
-        self._runs: deque[_Run] = deque()
+        self._runs: RunQueue[View] = RunQueue()
 
     def join(self, view: View) -> None:
         """The view receives what comes from now on."""
@@ -105,25 +118,23 @@ class Audience:
         """The view receives nothing any more, not even what was found for it."""
         del self.views[view]
         self._starts.pop(view, None)
-        for run in self._runs:
-            run.waiting.pop(view, None)
+        self._runs.leave(view)
 
     def close(self, of_round: int | None = None) -> None:
         """What was found so far is a run: for every view, or for those that were there in this round of the backlog."""
         if not self.found:
             return
-        views = [view for view, joined in self.views.items() if of_round is None or joined <= of_round]
-        waiting = dict.fromkeys(reversed(views), 0)  # the last one is served first
+        run = _Found(self.found, [view for view, joined in self.views.items() if of_round is None or joined <= of_round])
         for view, start in self._starts.items():
-            if view in waiting:
-                waiting[view] = start
-        self._runs.append(_Run(self.found, waiting))
+            if view in run.waiting:
+                run.waiting[view] = start
+        self._runs.add(run)
         self.found, self._starts = [], {}
 
     def each(self, call: Callable[[View], None]) -> None:
         """Call with every view, behind what is to be delivered to it. Until then it is complete up to nowhere."""
         self.close()
-        self._runs.append(_Call(call, dict.fromkeys(reversed(self.views), 0)))
+        self._runs.add(_Call(call, self.views))
 
     @property
     def delivering(self) -> bool:
@@ -132,25 +143,14 @@ class Audience:
 
     def deliver(self, until: float = inf) -> bool:
         """Deliver the runs to the views, until that time; returns whether there are more of them."""
-        while self._runs:
-            run = self._runs[0]
-            while run.waiting:
-                self._deliver(run, *run.waiting.popitem())
-                if perf_counter() >= until:
-                    break
-            if run.waiting:
-                return True
-            self._runs.popleft()
-        return False
+        return self._runs.deliver(until)
 
     def catch_up(self, view: View) -> None:
         """Deliver to one view, before the others, what was found for it so far."""
-        for run in list(self._runs):
-            if view in run.waiting:
-                self._deliver(run, view, run.waiting.pop(view))
+        self._runs.catch_up(view)
         if self.found and view in self.views:
             start, self._starts[view] = self._starts.get(view, 0), len(self.found)
-            self._deliver(_Run(list(self.found), {}), view, start)
+            _Found(list(self.found)).deliver(view, start)
 
     def first_undelivered(self, view: View) -> int | None:
         """The number of the first change that the view has not received, though it may want it; None if there is none."""
@@ -166,20 +166,16 @@ class Audience:
         if joined is None:
             return
         for run in self._runs:
-            if isinstance(run, _Call) and view in run.waiting:
+            if view not in run.waiting:
+                continue
+            if isinstance(run, _Found):
+                yield from _numbers(run.deliveries[run.waiting[view] :])
+            else:
                 yield 1
-            yield from _numbers(run.deliveries[run.waiting.get(view, len(run.deliveries)) :])
         yield from _numbers(self.found[self._starts.get(view, 0) :])
         waiting = self.backlog.first(joined)
         if waiting is not None:
             yield waiting
-
-    def _deliver(self, run: _Run, view: View, start: int) -> None:
-        try:
-            run.deliver(view, start)
-        except Exception:
-            logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
-            view.give_up()
 
 
 def _numbers(deliveries: Sequence[Delivery]) -> Iterator[int]:

@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from time import perf_counter
 from typing import Any
 
 import hiredis
@@ -25,6 +26,7 @@ from .bus_reader import MOST_WAITING_BYTES, BusReader, Hole, Message
 from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
 from .redis import async_redis, redis_url
+from .runs import PIECE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +38,8 @@ MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 
 __all__ = ["Arrival", "Bus", "GapHandler", "Handler"]
 
-GapHandler = Callable[[int | None], None]
-"""Called where messages are missing, with their number if it is known."""
+GapHandler = Callable[[int | None], Iterator[None] | None]
+"""Called where messages are missing, with their number if it is known. It may return what is left to be done, in pieces."""
 
 PendingPublish = tuple[bytes, bytes, asyncio.Future[int]]
 """Channel, payload, and what becomes of it."""
@@ -227,17 +229,17 @@ class Bus:
             self.connected = False
             self.gaps += 1
 
-    def received(self, replies: Iterable[Message | Hole | Exception | None]) -> None:
-        """Hand over messages, those in a row that have the same handler at once."""
+    def received(self, replies: Iterable[Message | Hole | Exception | None]) -> Iterator[None]:
+        """Hand over messages, those in a row that have the same handler at once; in pieces, between which others have a turn."""
         for reply in replies:
             if isinstance(reply, Message):
                 for handler in self._subscriptions.handlers(reply.channel, reply.pattern):
                     self._take(handler, reply)
             elif isinstance(reply, Hole):
-                self._missed(reply.count)
+                yield from self._missed(reply.count)
             else:
-                self._answered(reply)
-        self._hand_over()
+                yield from self._answered(reply)
+        yield from self._hand_over()
 
     def _ask_changes(self) -> None:
         """Have Redis send what is subscribed to now, once in this turn."""
@@ -257,11 +259,11 @@ class Bus:
         if commands:
             self._reader.send(b"".join(hiredis.pack_command(command) for command in commands))
 
-    def _answered(self, refusal: Exception | None) -> None:
+    def _answered(self, refusal: Exception | None) -> Iterator[None]:
         if refusal is not None:
             self._refused(str(refusal))
         if self._subscriptions.answered(granted=refusal is None):
-            self._receives_again()
+            yield from self._receives_again()
 
     def _refused(self, reason: str) -> None:
         """Redis' access control list refuses a command. Each reason is logged once: a user that may not even ping is refused for ever."""
@@ -269,25 +271,25 @@ class Bus:
             self._refusals.add(reason)
             logger.warning("Redis refuses what the bus asked for: %s", reason)
 
-    def _receives_again(self) -> None:
+    def _receives_again(self) -> Iterator[None]:
         """Redis has answered everything that was asked."""
         if not self.connected:
             self.connected = True
             self._subscribed.set()
             if self.gaps:
                 logger.warning("Redis answers again; topics receive messages")
-                self._call_gap_handlers(None)
+                yield from self._call_gap_handlers(None)
 
-    def _missed(self, count: int) -> None:
+    def _missed(self, count: int) -> Iterator[None]:
         logger.warning("%d messages of Redis were dropped: they came faster than they could be handled", count)
         self.gaps += 1
-        self._call_gap_handlers(count)
+        yield from self._call_gap_handlers(count)
 
-    def _call_gap_handlers(self, count: int | None) -> None:
-        self._hand_over()
+    def _call_gap_handlers(self, count: int | None) -> Iterator[None]:
+        yield from self._hand_over()
         for handler in self._gap_handlers:
             try:
-                handler(count)
+                yield from handler(count) or ()
             except Exception:
                 logger.exception("a gap in the messages of the bus could not be handled")
 
@@ -296,13 +298,17 @@ class Bus:
             self._arrived.append((handler, []))
         self._arrived[-1][1].append(Arrival(message.channel, message.payload))
 
-    def _hand_over(self) -> None:
+    def _hand_over(self) -> Iterator[None]:
         arrived, self._arrived = self._arrived, []
+        until = perf_counter() + PIECE_SECONDS
         for handler, arrivals in arrived:
             try:
-                handler(arrivals)
+                yield from handler(arrivals) or ()
             except Exception:
                 logger.exception("messages of the bus could not be handled")
+            if perf_counter() >= until:
+                yield
+                until = perf_counter() + PIECE_SECONDS
 
 
 def _retrieve_exception(future: asyncio.Future[int]) -> None:

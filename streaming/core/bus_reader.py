@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from .errors import StreamError
+from .loop_watch import loop_watch
 from .redis import QUIET_OPTIONS
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ TURN, TURN_BYTES = 512, 512 * 1024
 MOST_WAITING_BYTES = 256 * 1024 * 1024
 """Of messages that wait for the event loop."""
 STOP_SECONDS = 1.0
+_DONE = object()
 _MESSAGE_BYTES = 100
 """What a message takes besides its payload, roughly."""
 
@@ -71,8 +73,8 @@ class Owner(Protocol):
     def idle(self) -> None:
         """Nothing was received for a while."""
 
-    def received(self, replies: Iterable[Message | Hole | Exception | None]) -> None:
-        """What Redis sent, in order: messages, errors, and None for every other answer to a command."""
+    def received(self, replies: Iterable[Message | Hole | Exception | None]) -> Iterator[None]:
+        """What Redis sent, in order: messages, errors, and None for every other answer to a command. It is taken in pieces."""
 
     def lost(self, error: Exception) -> None:
         """There is no connection (any more); another one will be tried."""
@@ -96,6 +98,7 @@ class BusReader:
         self._outbox: deque[tuple[int, bytes]] = deque()  # of the loop: numbers of connections, and commands for them
         self._number = 0
         self._scheduled = False
+        self._taking: Iterator[None] | None = None  # what was begun of the work with what has arrived
         self._arrived_bytes = self._taken_bytes = 0  # each is counted by one side only
         self._hole: Hole | None = None
         self._wake, self._woken = socket.socketpair()
@@ -132,14 +135,33 @@ class BusReader:
             self._wake.send(b"\0")
 
     def _take(self) -> None:
+        """Do a piece of the work with what waits."""
+        if self._taking is None:
+            self._taking = loop_watch.pieces(self._pieces(), "bus", "messages")
+        if self._is_done(self._taking):
+            self._taking = None
+            self._scheduled = False  # before looking: what arrives from here on is announced anew
+            if not self._inbox:
+                return
+            self._scheduled = True
+        self._loop.call_soon(self._take)
+
+    @staticmethod
+    def _is_done(pieces: Iterator[None]) -> bool:
+        try:
+            return next(pieces, _DONE) is _DONE
+        except Exception:
+            logger.exception("messages of the bus could not be handled")
+            return True
+
+    def _pieces(self) -> Iterator[None]:
         """Handle some of what waits."""
-        self._scheduled = False  # before looking: what arrives from here on is announced anew
         count, room = TURN, TURN_BYTES
         replies: list[Any] = []
         while self._inbox and count and room > 0:
             entry = self._inbox.popleft()
             if callable(entry):
-                self._handle(replies)
+                yield from self._handle(replies)
                 replies = []
                 entry()
                 continue
@@ -149,14 +171,11 @@ class BusReader:
                 room -= size
             count -= 1
             replies.append(entry)
-        self._handle(replies)
-        if self._inbox:
-            self._scheduled = True
-            self._loop.call_soon(self._take)
+        yield from self._handle(replies)
 
-    def _handle(self, replies: list[Any]) -> None:
+    def _handle(self, replies: list[Any]) -> Iterator[None]:
         if replies and not self._ended:
-            self._owner.received(replies)
+            yield from self._owner.received(replies)
 
     def _opened(self, number: int) -> None:
         self._number = number

@@ -21,7 +21,8 @@ class Arrival(NamedTuple):
     payload: bytes
 
 
-Handler = Callable[[list[Arrival]], None]
+Handler = Callable[[list[Arrival]], Iterator[None] | None]
+"""Takes messages that have arrived. It may return what is left to be done, in pieces: nothing else arrives before that is done."""
 
 
 class Names:

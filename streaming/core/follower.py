@@ -17,13 +17,12 @@ from .audience import Audience
 from .deliveries import Delivery
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from .items import Change, Item
+from .runs import PIECE_SECONDS
 from .turns import STEP_SECONDS, Turns
 from .view import View
 
 logger = logging.getLogger(__name__)
 
-PIECE_SECONDS = 0.004
-"""Of judging or delivering, before everything else on the event loop has a turn."""
 JUDGING_SECONDS = 0.03
 """Of judging, before what was found is delivered. To judge a change for thousands of filters takes long, but to deliver fewer changes at a
 time costs much more altogether: what a client is sent of them is one write."""

@@ -18,13 +18,14 @@ from typing import Any, Protocol, TypeVar
 from .doorbell import doorbell, feed_group
 from .errors import StreamError
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
-from .follower import PIECE_SECONDS, Follower
+from .follower import Follower
 from .loop_watch import loop_watch
 from .redis import async_redis, close_async_redis, refusing
 from .replica import Replica
+from .runs import PIECE_SECONDS
 from .tail import Tail
+from .throttle import Releases
 from .turns import Turns
-from .view import Releases
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ class Hub:
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
-        self.releases = Releases()
         self.turns = Turns()
+        self.releases = Releases(self.turns)
         self._pulling = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0.0

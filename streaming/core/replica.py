@@ -15,9 +15,10 @@ from time import perf_counter
 from .audience import Audience, Condition
 from .deliveries import Delivery, Kind, Reserved, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
-from .follower import PIECE_SECONDS, Follower, Replacement
+from .follower import Follower, Replacement
 from .index import BoxIndex
 from .items import Change, Item
+from .runs import PIECE_SECONDS
 from .selection import AtMoment, Difference, Missed, Replaced
 from .turns import STEP_SECONDS
 from .versions import Versions

@@ -10,8 +10,9 @@ from time import perf_counter
 from .audience import Audience, Condition
 from .deliveries import Delivery
 from .feed import Cursor, FeedState, LogEntry
-from .follower import PIECE_SECONDS, Follower, Replacement
+from .follower import Follower, Replacement
 from .items import Change
+from .runs import PIECE_SECONDS
 from .selection import Lines
 
 logger = logging.getLogger(__name__)

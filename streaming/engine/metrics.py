@@ -167,7 +167,8 @@ def _of_endings(registry: ConnectionRegistry) -> Iterator[Sample]:
 
 
 def _of_blocked() -> Iterator[Sample]:
-    usual = [("hub", "changes"), *(("turns", work) for work in WORKS), *((dialect, "message") for dialect in all_dialects())]
+    parts = [("hub", "changes"), ("bus", "messages"), *(("turns", work) for work in WORKS)]
+    usual = [*parts, *((dialect, "message") for dialect in all_dialects())]
     for what in dict.fromkeys([*usual, *loop_watch.count]):
         yield "geostream_loop_blocked_total", what, loop_watch.count[what]
         yield "geostream_loop_blocked_seconds_total", what, loop_watch.seconds[what]

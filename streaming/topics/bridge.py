@@ -25,7 +25,7 @@ from .push_replies import Envelopes
 from .rooms import Member, Rooms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .history import History
 
@@ -54,8 +54,8 @@ class Bridge:
 
     # -- to clients --------------------------------------------------------
 
-    def _arrived(self, arrivals: Sequence[Arrival]) -> None:
-        self._rooms.deliver(list(self._messages(arrivals)))
+    def _arrived(self, arrivals: Sequence[Arrival]) -> Iterator[None]:
+        return self._rooms.pieces(list(self._messages(arrivals)))
 
     def _messages(self, arrivals: Sequence[Arrival]) -> Iterable[TopicMessage]:
         rooms, history = self._rooms.rooms, self._history
@@ -69,7 +69,7 @@ class Bridge:
             if payload and topic in rooms and is_allowed_event(event):
                 yield TopicMessage(topic, event, payload, not is_json(payload))
 
-    def _broadcasts(self, arrivals: Sequence[Arrival]) -> None:
+    def _broadcasts(self, arrivals: Sequence[Arrival]) -> Iterator[None]:
         messages = []
         for arrival in arrivals:
             try:
@@ -78,7 +78,7 @@ class Bridge:
                 logger.warning("not a broadcast of GeoStream on %s", BROADCAST_CHANNEL)
                 continue
             messages.append(TopicMessage(topic, event, payload, binary, without))
-        self._rooms.deliver(messages)
+        return self._rooms.pieces(messages)
 
     async def broadcast(self, topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> None:
         """Send an event to all members of a topic, in every process. `StreamError` if Redis does not take it."""

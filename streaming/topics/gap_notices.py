@@ -50,7 +50,7 @@ class GapNotices:
     async def _notify(self, concerned: Callable[[Room], bool]) -> None:
         for number, room in enumerate(list(self._rooms.rooms.values()), 1):
             if room.members and concerned(room):
-                room.deliver([TopicMessage(room.topic, EVENT, _UNKNOWN)])
+                self._rooms.deliver([TopicMessage(room.topic, EVENT, _UNKNOWN)])
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 

@@ -19,7 +19,7 @@ from streaming.engine.conf import conf
 
 from .messages import TopicMessage
 from .presence_diff import Picture, difference, encoded_state
-from .rooms import Encoded, Member, Rooms
+from .rooms import Member, Rooms
 
 logger = logging.getLogger(__name__)
 
@@ -229,17 +229,9 @@ class PresenceRoom:
             self._deliver(self._count_listeners, "presence_count", _encoded_count(count))
 
     def _deliver(self, members: Mapping[str, Member], event: str, payload: bytes) -> None:
-        run, shared = [TopicMessage(self.topic, event, payload)], Encoded()
-        for member in list(members.values()):
-            try:
-                member.deliver(run, shared)
-            except Exception:
-                logger.exception("presence on %s could not be delivered", self.topic)
-                member.outbox.on_slow("presence could not be delivered; reconnect")
         room = self._rooms.get(self.topic)
         if room is not None:
-            room.published += 1
-            room.delivered += len(members)
+            self._rooms.deliver_to(room, [TopicMessage(self.topic, event, payload)], [*members.values()])
 
     def _after(self, seconds: float, job: Callable[[], None]) -> None:
         """Do it then, unless it is to be done sooner already."""

@@ -1,7 +1,8 @@
 """Rooms: the members that this process has on each topic, and how messages are delivered to them.
 
-A batch of messages is encoded once for all members with the same encoder. A member that reads slowly has a queue of its own, which holds
-nothing but references to what all share; what happens when the queue is full is the policy of the channel.
+A batch of messages is encoded once for all members with the same encoder, and sent to some of them at a time. A member that reads slowly
+has a queue of its own, which holds nothing but references to what all share; what happens when the queue is full is the policy of the
+channel.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
+from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from streaming.core.outbox import Outbox
+from streaming.core.runs import PIECE_SECONDS, Run, RunQueue
+from streaming.core.turns import Turns
 
 from .messages import PrivateMessage, TopicMessage
 
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from .channel import Channel
 
 logger = logging.getLogger(__name__)
+
+_DONE = object()
 
 SlowPolicy = Literal["close", "drop", "latest"]
 """What happens when a member reads too slowly: it is closed, or its oldest messages are dropped, or all but the latest."""
@@ -72,6 +79,8 @@ class Member:
 
     def push(self, event: str, payload: bytes, binary: bool = False) -> None:
         """Send a message to this member alone, behind what waits."""
+        if self.room is not None:
+            self.room.catch_up(self)
         message = PrivateMessage(self.topic, event, payload, binary)
         if len(self.queue):
             self.queue.add(message)
@@ -181,10 +190,40 @@ def _is_private(message: TopicMessage) -> bool:
     return type(message) is PrivateMessage
 
 
+class _Batch(Run[Member]):
+    """The messages of one turn for the members of a room; encoded once for all with the same encoder."""
+
+    __slots__ = ("_encoded", "_everybody", "_messages")
+
+    def __init__(self, messages: Sequence[TopicMessage], members: Iterable[Member]) -> None:
+        super().__init__(members)
+        self._messages = messages
+        self._everybody = all(message.without is None for message in messages)
+        self._encoded: Encoded = {}
+
+    def deliver(self, member: Member, start: int) -> None:
+        """Deliver it to one member. One for which that fails must connect again."""
+        try:
+            if self._everybody:
+                member.deliver(self._messages, self._encoded)
+            else:
+                self._deliver_others(member)
+        except Exception:
+            logger.exception("a message on %s could not be delivered", member.topic)
+            member.outbox.on_slow("a message could not be delivered; reconnect")
+
+    def _deliver_others(self, member: Member) -> None:
+        others = [message for message in self._messages if message.without != member.id]
+        if len(others) == len(self._messages):
+            member.deliver(others, self._encoded)
+        elif others:
+            member.deliver(others, {})
+
+
 class Room:
     """The members that this process has on one topic."""
 
-    __slots__ = ("delivered", "dropped", "members", "published", "topic")
+    __slots__ = ("_batches", "delivered", "dropped", "members", "published", "topic")
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
@@ -192,36 +231,34 @@ class Room:
         self.published = 0
         self.delivered = 0
         self.dropped = 0
+        self._batches: RunQueue[Member] = RunQueue()
 
-    def deliver(self, batch: Sequence[TopicMessage]) -> None:
-        """Send the messages of one turn to every member."""
-        encoded: Encoded = {}
-        everybody = all(message.without is None for message in batch)
-        self.published += len(batch)
-        self.delivered += len(batch) * len(self.members)
-        for member in list(self.members.values()):
-            try:
-                if everybody:
-                    member.deliver(batch, encoded)
-                else:
-                    self._deliver_except(member, batch, encoded)
-            except Exception:
-                logger.exception("a message on %s could not be delivered", self.topic)
-                member.outbox.on_slow("a message could not be delivered; reconnect")
+    def add(self, messages: Sequence[TopicMessage], members: Collection[Member] | None = None) -> None:
+        """Messages that every member, or each of some, is to be sent next (`deliver`)."""
+        members = self.members.values() if members is None else members
+        self.published += len(messages)
+        self.delivered += len(messages) * len(members)
+        self._batches.add(_Batch(messages, members))
 
-    @staticmethod
-    def _deliver_except(member: Member, batch: Sequence[TopicMessage], encoded: Encoded) -> None:
-        others = [message for message in batch if message.without != member.id]
-        if len(others) == len(batch):
-            member.deliver(batch, encoded)
-        elif others:
-            member.deliver(others, {})
+    def deliver(self, until: float = inf) -> bool:
+        """Send to one member after the other what was added, until that time; returns whether there is more."""
+        return self._batches.deliver(until)
+
+    def catch_up(self, member: Member) -> None:
+        """Send to one member what was added: something else is to be sent to it."""
+        self._batches.catch_up(member)
+
+    def remove(self, member: Member) -> None:
+        """The member is sent nothing any more."""
+        self.members.pop(member.id, None)
+        self._batches.leave(member)
 
 
 class Rooms:
-    """Every room of this process. A room is there while it has members."""
+    """Every room of this process. A room is there while it has members. What takes long is done in `turns`; without, at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns
         self.rooms: dict[str, Room] = {}
         self.past_published = self.past_delivered = self.past_dropped = 0
         """Messages of rooms that are gone."""
@@ -245,7 +282,7 @@ class Rooms:
         if room is None:
             return
         member.room = None
-        room.members.pop(member.id, None)
+        room.remove(member)
         member.outbox.forget(member)
         if not room.members:
             del self.rooms[room.topic]
@@ -254,15 +291,35 @@ class Rooms:
             self.past_dropped += room.dropped
 
     def deliver(self, messages: Sequence[TopicMessage]) -> None:
-        """Deliver messages to their rooms, in order."""
+        """Deliver messages to their rooms, in order: what takes long, later."""
+        self._finish(self.pieces(messages))
+
+    def deliver_to(self, room: Room, messages: Sequence[TopicMessage], members: Collection[Member]) -> None:
+        """Deliver messages to some members of a room."""
+        room.add(messages, members)
+        self._finish(_pieces([room]))
+
+    def pieces(self, messages: Sequence[TopicMessage]) -> Iterator[None]:
+        """Deliver messages to their rooms, in order, in pieces (see `Follower.pieces`). Who is a member already receives them."""
         batches: dict[str, list[TopicMessage]] = {}
         for message in messages:
             if message.topic in self.rooms:
                 batches.setdefault(message.topic, []).append(message)
         for topic, batch in batches.items():
-            room = self.rooms.get(topic)
-            if room is not None:
-                room.deliver(batch)
+            self.rooms[topic].add(batch)
+        return _pieces([self.rooms[topic] for topic in batches])
+
+    def _finish(self, pieces: Iterator[None]) -> None:
+        def step() -> bool:
+            return next(pieces, _DONE) is not _DONE
+
+        if not step():
+            return
+        if self._turns is not None:
+            self._turns.add(self, step, "topics")
+            return
+        while step():
+            pass
 
     def member(self, member_id: str) -> Member | None:
         """A member of this process by id (`<connection>:<topic>:<join_ref>`)."""
@@ -270,3 +327,11 @@ class Rooms:
             if member_id in room.members:
                 return room.members[member_id]
         return None
+
+
+def _pieces(rooms: Iterable[Room]) -> Iterator[None]:
+    until = perf_counter() + PIECE_SECONDS
+    for room in rooms:
+        while room.deliver(until):
+            yield
+            until = perf_counter() + PIECE_SECONDS

@@ -34,7 +34,7 @@ class Topics(Service):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.rooms = Rooms()
+        self.rooms = Rooms(runtime.hub.turns)
         self.bus = Bus(most_waiting_bytes=conf.BUS_WAITING_BYTES)
         self.history = History(self.bus, runtime.hub, self.spawn) if conf.TOPIC_HISTORY else None
         self.bridge = Bridge(self.bus, self.rooms, runtime.hub.node, self.history)

@@ -12,6 +12,7 @@ import pytest
 
 from streaming.core import bus as bus_module
 from streaming.core import bus_reader
+from streaming.core import loop_watch as loop_watch_module
 from streaming.core import redis as connections
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
@@ -85,6 +86,49 @@ async def test_what_arrives_together_is_handed_over_together(bus: Bus, listener:
     await asyncio.gather(*(bus.publish("to:a", b"%d" % number) for number in range(1000)))
     await until(lambda: len(listener.heard) == 1000)
     assert len(listener.turns) < 500
+
+
+async def test_what_a_handler_does_in_pieces_is_done_before_more_arrives(bus: Bus) -> None:
+    done: list[str] = []
+
+    def handler(arrivals: list[Arrival]) -> Iterator[None]:
+        for arrival in arrivals:
+            for part in "xyz":
+                done.append(f"{arrival.payload.decode()}{part}")
+                yield
+
+    async def others() -> None:
+        while len(done) < 3 * 40:
+            turns.append(len(done))
+            await asyncio.sleep(0)
+
+    turns = list[int]()
+    await bus.subscribe("pieces", handler)
+    async with asyncio.timeout(5):
+        looking = asyncio.create_task(others())
+        await asyncio.gather(*(bus.publish("pieces", b"%d" % number) for number in range(40)))
+        await looking
+    assert done == [f"{number}{part}" for number in range(40) for part in "xyz"]
+    assert len(set(turns)) > 60, "others have a turn after each piece"
+
+
+async def test_pieces_that_fail_are_logged_and_the_rest_arrives(bus: Bus, listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(arrivals: list[Arrival]) -> Iterator[None]:
+        yield
+        raise ZeroDivisionError
+
+    await bus.subscribe("pieces", broken)
+    bus.publish("pieces", b"")
+    bus.publish("to:a", b"after")
+    await until(lambda: listener.heard == [(b"to:a", b"after")])
+    assert "messages of the bus could not be handled" in caplog.text
+
+
+async def test_what_keeps_the_loop_is_counted(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_watch_module, "LONG_SECONDS", 0.0)
+    before = loop_watch_module.loop_watch.count["bus", "messages"]
+    await bus.publish("to:a", b"")
+    await until(lambda: loop_watch_module.loop_watch.count["bus", "messages"] > before)
 
 
 async def test_publishes_of_one_turn_are_one_round_trip(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +391,7 @@ async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(
     bus = Bus(clock=clock)
     pongs: list[object] = []
     received = bus.received
-    monkeypatch.setattr(bus, "received", lambda replies: (pongs.extend(replies), received(replies)))
+    monkeypatch.setattr(bus, "received", lambda replies: (pongs.extend(replies), received(replies))[1])
     await bus.start()
     for _ in range(5):
         clock.now += bus_reader.SILENCE_SECONDS - 1

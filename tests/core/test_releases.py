@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from streaming.core.feed import Cursor, Feed, FeedState, LogEntry
+from streaming.core import throttle as throttle_module
+from streaming.core import turns as turns_module
+from streaming.core.deliveries import Delivery
+from streaming.core.feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from streaming.core.filters import FilterSpec, compile_filter
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.replica import Replica
-from streaming.core.view import Releases, View
+from streaming.core.throttle import STILL_SECONDS, Releases, Throttle
+from streaming.core.turns import Turns
+from streaming.core.view import View
 from tests.timers import timers_set
 
 from .doubles import RecordingEncoder, RecordingSender
@@ -27,8 +32,8 @@ EVERYTHING = compile_filter(FilterSpec())
 class Scene:
     """A replica with subscribers, and its timer."""
 
-    def __init__(self) -> None:
-        self.releases = Releases()
+    def __init__(self, turns: Turns | None = None) -> None:
+        self.releases = Releases(turns)
         self.replica = Replica(Feed("f"), FeedState(Cursor("e", 0), {}))
         self.replica.on_held = self.releases.hold
 
@@ -155,3 +160,49 @@ async def test_a_view_that_cannot_be_told_ends_and_the_others_are_told(scene: Sc
     await until_told(sender, 2)
     assert broken.follows is None
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_what_is_due_is_released_some_at_a_time_and_promises_no_more_than_was_sent(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle_module, "RELEASED", 2)
+    view, sender = scene.subscribe(max_rate=20)
+    for _ in range(2):
+        for key in "abcde":
+            scene.put(key)
+    assert view.cursor == "e:5"
+    view.release(time.monotonic() + 1)
+    assert [one.cursor for one in sender.told[5:]] == [None, "e:7"] and view.cursor == "e:7"
+    scene.releases.release(time.monotonic() + 1)
+    assert [one.key for one in sender.told[5:]] == list("abcde") and sender.told[-1].cursor == "e:10"
+
+
+async def test_the_views_that_something_is_due_for_have_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle_module, "STEP_SECONDS", 0.0)
+    monkeypatch.setattr(turns_module, "ROUND_SECONDS", 0.0)
+    scene = Scene(Turns())
+    senders = [scene.subscribe(max_rate=20)[1] for _ in range(5)]
+    scene.put("a")
+    scene.put("a")
+    seen = set[int]()
+    async with asyncio.timeout(5):
+        while scene.releases.waiting:
+            seen.add(sum(len(sender.told) == 2 for sender in senders))
+            await asyncio.sleep(0)
+    assert seen >= {0, 1, 2, 3, 4} and all(len(sender.told) == 2 for sender in senders)
+
+
+async def test_a_key_that_moved_far_is_due_sooner_than_it_was(scene: Scene) -> None:
+    throttle = Throttle(1.0, distance=100.0)
+    changes = iter(range(1, 10))
+
+    def moved(lon: float) -> list[Delivery]:
+        item = parse_item("a", b'%013d{"geometry":{"type":"Point","coordinates":[%f,0]},"type":"Feature"}' % (1, lon))
+        return [Delivery("updated", "a", item, "e", next(changes))]
+
+    assert len(throttle.passing(moved(0), 0.0)) == 1
+    assert throttle.passing(moved(0), 0.1) == [] and throttle.due_at == STILL_SECONDS
+    assert throttle.passing(moved(1), 0.2) == [] and throttle.due_at == 1.0
+    assert throttle.due(0.9, 3) == []
+    (released,) = throttle.due(1.0, 3)
+    assert released.seq == 3 and not throttle.holds and throttle.due_at == float("inf")

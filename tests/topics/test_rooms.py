@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
+from streaming.core.turns import Turns
+from streaming.topics import rooms as rooms_module
 from streaming.topics.messages import TopicMessage
 from streaming.topics.rooms import Member, Rooms, SlowPolicy
 from tests.core.doubles import RecordingSender
@@ -302,3 +305,61 @@ def test_a_long_queue_is_written_in_pieces(rooms: Rooms, texts: Texts) -> None:
     assert 0 < len(client.told) < 10
     client.sender.take(None)
     assert len(client.told) == 10
+
+
+# -- many members --------------------------------------------------------------
+
+
+@pytest.fixture
+def smallest_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece is one member."""
+    monkeypatch.setattr(rooms_module, "PIECE_SECONDS", -1.0)
+
+
+def test_some_members_are_sent_to_at_a_time(rooms: Rooms, texts: Texts, smallest_pieces: None) -> None:
+    clients = [Client(texts) for _ in range(4)]
+    for number, client in enumerate(clients):
+        enter(rooms, client, str(number))
+    served = [sum(bool(client.told) for client in clients) for _ in rooms.pieces(said("a", "b"))]
+    assert served == [1, 2, 3]
+    assert all(client.told == ["t a 0", "t b 1"] for client in clients)
+
+
+def test_who_joins_or_leaves_meanwhile_is_sent_what_it_should_be(rooms: Rooms, texts: Texts, smallest_pieces: None) -> None:
+    clients = [Client(texts) for _ in range(4)]
+    members = [enter(rooms, client, str(number)) for number, client in enumerate(clients[:3])]
+    pieces = rooms.pieces(said("a"))
+    next(pieces)
+    enter(rooms, clients[3], "3")
+    rooms.remove(members[2])
+    list(pieces)
+    assert [client.told for client in clients] == [["t a 0"], ["t a 0"], [], []]
+
+
+def test_what_is_pushed_to_one_member_comes_behind_what_waits_for_it(rooms: Rooms, texts: Texts, smallest_pieces: None) -> None:
+    clients = [Client(texts) for _ in range(3)]
+    members = [enter(rooms, client, str(number)) for number, client in enumerate(clients)]
+    pieces = rooms.pieces(said("a"))
+    next(pieces)
+    members[2].push("b", b"1")
+    list(pieces)
+    assert [[text.split()[1] for text in client.told] for client in clients] == [["a"], ["a"], ["a", "b"]]
+
+
+async def test_messages_stay_in_order_whoever_delivers_them(texts: Texts, smallest_pieces: None) -> None:
+    turns = Turns()
+    rooms = Rooms(turns)
+    clients = [Client(texts) for _ in range(5)]
+    for number, client in enumerate(clients):
+        enter(rooms, client, str(number))
+        enter(rooms, client, str(number), topic="other")
+    rooms.deliver([*said("a"), *said("a", topic="other")])
+    pieces = rooms.pieces([*said("b", topic="other"), *said("b")])
+    next(pieces)
+    rooms.deliver(said("c"))
+    list(pieces)
+    while len(turns):
+        await asyncio.sleep(0)
+    for client in clients:
+        for topic, told in (("t", ["a", "b", "c"]), ("other", ["a", "b"])):
+            assert [text.split()[1] for text in client.told if text.startswith(f"{topic} ")] == told

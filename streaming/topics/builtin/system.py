@@ -28,7 +28,7 @@ class Clock:
     async def tick(self) -> None:
         """Once a second."""
         self._counter += 1
-        if (room := self._rooms.get("system")) is not None:
+        if self._rooms.get("system") is not None:
             now = datetime.now().astimezone().isoformat(timespec="milliseconds")
             payload = {"status": "ok", "response": {"datetime": now, "counter": self._counter}}
-            room.deliver([TopicMessage("system", "datetime", msgspec.json.encode(payload))])
+            self._rooms.deliver([TopicMessage("system", "datetime", msgspec.json.encode(payload))])
