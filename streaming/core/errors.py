@@ -110,7 +110,9 @@ CLOSE_MEANINGS: dict[CloseCode, str] = {
     CloseCode.TOO_BIG: "a message was larger than the limit",
     CloseCode.RESTART: "the server is restarting; reconnect",
     CloseCode.BAD_PROTOCOL: "the protocol version is unknown, or too many frames could not be decoded",
-    CloseCode.UNAUTHENTICATED: "the token or ticket is not valid or has expired, or the login has ended: logout, another password, a deactivated user",
+    CloseCode.UNAUTHENTICATED: (
+        "the token or ticket is not valid or has expired, or the login has ended: logout, another password, a deactivated user"
+    ),
     CloseCode.FORBIDDEN: "the Origin is not allowed",
     CloseCode.NOT_FOUND: "there is no WebSocket endpoint at this path",
     CloseCode.DISCONNECTED: "an operator ended the connection",
