@@ -20,6 +20,7 @@ from streaming.server.embedded_redis import RedisService, start_redis
 
 from . import processes, profiles
 from .geo_peer import GeoPeer
+from .quick_flush import quick_flush
 from .server_process import ServerProcess
 from .time_limits import pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown
 
@@ -74,6 +75,15 @@ def _rank(item: pytest.Item) -> int:
 def default_signals() -> Iterator[None]:
     with processes.default_signals():
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The database of the tests in this process."""
+    with django_db_blocker.unblock(), quick_flush():
+        django_db_blocker.block()
+        yield
+        django_db_blocker.restore()
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def run_pytest(folder: Path, config: pytest.Config, test: str, *options: object)
     asyncio = {"asyncio_mode": "auto", "asyncio_default_fixture_loop_scope": "function"}
     settings = {**asyncio, "timeout": LIMIT, "timeout_method": config.getini("timeout_method")}
     (folder / "pytest.ini").write_text("\n".join(["[pytest]", *(f"{name} = {value}" for name, value in settings.items())]))
-    plugins = ("no:django", "no:hypothesispytest", "no:cacheprovider")
+    plugins = ("no:django", "no:hypothesispytest", "no:schemathesis", "no:cacheprovider")
     options = (*options, "-rA", *(word for plugin in plugins for word in ("-p", plugin)))
     done = run(sys.executable, "-m", "pytest", folder, *options, cwd=PROJECT, check=False)
     printed = done.stdout + done.stderr

@@ -68,7 +68,8 @@ def test_the_length_is_blurred(nobody: APIClient) -> None:
     assert len({len(nobody.get(READS[3], headers=GZIP).content) for _ in range(20)}) > 1
 
 
-def test_static_files_are_compressed(nobody: APIClient) -> None:
+def test_static_files_are_compressed(nobody: APIClient, settings: Any) -> None:
+    settings.MIDDLEWARE = settings.MIDDLEWARE_WITH_STATIC_FILES
     path = "/static/streaming/client/client.js"
     for _ in range(2):  # made, then kept
         packed: Any = nobody.get(path, headers=GZIP)
