@@ -9,8 +9,8 @@ import msgspec
 import shapely
 
 from streaming.core.bbox import Box
-from streaming.core.cql2_functions import circle_of
-from streaming.core.cql2_rewrite import box_geometry
+from streaming.core.cql2_boxes import box_geometry
+from streaming.core.cql2_functions import dwithin_place
 from streaming.core.spatial import intersect_boxes
 
 _TOUCHING = frozenset({"s_intersects", "s_equals", "s_touches", "s_within", "s_overlaps", "s_crosses", "s_contains"})
@@ -26,8 +26,8 @@ def bounding_boxes(tree: Any) -> tuple[Box, ...] | None:
         known = [boxes for part in arguments if (boxes := bounding_boxes(part)) is not None]
         return reduce(intersect_boxes, known) if known else None
     if name.lower() == "s_dwithin":
-        place, circle = circle_of(arguments)
-        return circle.boxes if place == "geometry" else None
+        name, place = dwithin_place(arguments)
+        return place.boxes if name == "geometry" else None
     if name in _TOUCHING and {"property": "geometry"} in arguments:
         return _boxes(next((part for part in arguments if "property" not in part), None))
     return None

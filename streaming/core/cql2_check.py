@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from streaming.core.cql2_boxes import box_geometry
 from streaming.core.cql2_functions import FUNCTIONS, is_function
-from streaming.core.cql2_rewrite import box_geometry
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, check_geometry

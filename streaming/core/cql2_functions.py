@@ -13,10 +13,13 @@ from typing import Any
 
 import cql2
 import msgspec
+import shapely
 
 from streaming.core.circle import Circle, compile_circle
+from streaming.core.cql2_boxes import box_geometry
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
+from streaming.core.surroundings import Surroundings, compile_surroundings
 
 Members = dict[str, Any]
 Compute = Callable[[Members], Any]
@@ -119,26 +122,38 @@ def utc_text(time: float) -> str:
 
 def dwithin(arguments: Sequence[Any]) -> Compute:
     """`S_DWITHIN(geometry, POINT(…), metres)`. StreamError invalid_filter."""
-    name, circle = circle_of(arguments)
+    name, place = dwithin_place(arguments)
     inner = _property(name)
 
     def compute(members: Members) -> Any:
         geometry = inner(members)
-        return circle.touches_geojson(geometry) if isinstance(geometry, dict) else None
+        return _touches(place, geometry) if isinstance(geometry, dict) else None
 
     return compute
 
 
-def circle_of(arguments: Sequence[Any]) -> tuple[str, Circle]:
-    """The property and the circle of an S_DWITHIN. StreamError invalid_filter."""
-    geometries = sorted(arguments[:2], key=lambda node: "property" not in node)
-    if "property" not in geometries[0] or geometries[1].get("type") != "Point" or isinstance(arguments[2], dict):
-        raise StreamError("invalid_filter", "S_DWITHIN takes a property that holds a geometry, a POINT, and a number of metres")
+def dwithin_place(arguments: Sequence[Any]) -> tuple[str, Circle | Surroundings]:
+    """The property of an S_DWITHIN, and where its geometry has to be. StreamError invalid_filter."""
+    named, literal = sorted(arguments[:2], key=lambda node: "property" not in node)
+    if "property" not in named or "property" in literal or isinstance(arguments[2], dict):
+        raise StreamError("invalid_filter", "S_DWITHIN takes a property that holds a geometry, a literal geometry, and a number of metres")
+    geometry = box_geometry(literal["bbox"]) if "bbox" in literal else literal
     try:
-        circle = compile_circle(geometries[1]["coordinates"][:2], arguments[2])
+        if geometry["type"] == "Point":
+            return named["property"], compile_circle(geometry["coordinates"][:2], arguments[2])
+        return named["property"], compile_surroundings(geometry, arguments[2])
     except StreamError as error:
         raise StreamError("invalid_filter", f"S_DWITHIN: {error.message}") from None
-    return geometries[0]["property"], circle
+
+
+def _touches(place: Circle | Surroundings, geometry: dict[str, Any]) -> bool:
+    """Whether decoded GeoJSON does. False of what is none."""
+    try:
+        if geometry.get("type") == "Point" and isinstance(place, Circle):
+            return place.has_point(*geometry["coordinates"][:2])
+        return place.touches(shapely.from_geojson(msgspec.json.encode(geometry)))
+    except (TypeError, ValueError, LookupError, shapely.errors.ShapelyError):
+        return False
 
 
 def _property(path: str) -> Compute:

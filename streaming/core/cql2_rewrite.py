@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from streaming.core.bbox import check_bbox
+from streaming.core.cql2_boxes import box_geometry
 from streaming.core.cql2_functions import Compute, argument, dwithin, function_value, is_function, time_number, time_text, utc_text
 from streaming.core.datetimes import parse_interval
 from streaming.core.errors import StreamError
@@ -135,27 +135,6 @@ class _Rewriter:
                 name += "$"
             self.computed[key] = Computed(name, compute)
         return {"property": self.computed[key].name}
-
-
-def box_geometry(numbers: list[float]) -> dict[str, Any]:
-    """What a box covers, as the parameter `bbox` reads it. StreamError invalid_filter."""
-    try:
-        west, south, east, north = check_bbox(numbers)
-    except StreamError as error:
-        raise StreamError("invalid_filter", error.message.replace("bbox: ", "BBOX: ", 1)) from None
-    if west > east:
-        sides = [_ring(west, south, 180.0, north), _ring(-180.0, south, east, north)]
-        flat = south == north
-        return {"type": "MultiLineString" if flat else "MultiPolygon", "coordinates": [side[0][:2] if flat else side for side in sides]}
-    if west == east and south == north:
-        return {"type": "Point", "coordinates": [west, south]}
-    if west == east or south == north:
-        return {"type": "LineString", "coordinates": [[west, south], [east, north]]}
-    return {"type": "Polygon", "coordinates": _ring(west, south, east, north)}
-
-
-def _ring(west: float, south: float, east: float, north: float) -> list[list[list[float]]]:
-    return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
 
 
 def _is_time(node: Any) -> bool:

@@ -20,6 +20,7 @@ from streaming.core.cql2_bounds import bounding_boxes, places
 from streaming.core.cql2_check import check_expression
 from streaming.core.cql2_guard import MAX_NESTING, check_text
 from streaming.core.cql2_rewrite import Computed, rewrite
+from streaming.core.cql2_spelling import plain_numbers, quoted_words
 from streaming.core.errors import StreamError
 from streaming.core.json_values import NotJson, as_json
 
@@ -75,19 +76,33 @@ def compile_expression(expression: str | dict[str, Any], language: str | None = 
 
 @lru_cache(CACHED)
 def _compiled(text: str, language: str) -> Expression:
-    if language == "cql2-text":
-        check_text(text)
-    parse = cql2.parse_text if language == "cql2-text" else cql2.parse_json
-    try:
-        parsed = parse(text)
-        tree = parsed.to_json()
-    except Exception as error:  # noqa: BLE001 (cql2 raises Exception itself for a geometry it cannot build)
-        raise StreamError("invalid_filter", f"the filter is not {language}: {_place(str(error), text)}") from None
+    parsed, tree = _parsed_text(text) if language == "cql2-text" else _parsed(text, cql2.parse_json, language)
     names = check_expression(tree)
     rewritten, computed = rewrite(tree, names)
     if rewritten != tree:
         parsed = cql2.parse_json(msgspec.json.encode(rewritten).decode())
     return Expression(parsed, tree, names, computed)
+
+
+def _parsed_text(text: str) -> tuple[cql2.Expr, Any]:
+    plain = plain_numbers(text)
+    check_text(plain)
+    try:
+        return _parsed(plain, cql2.parse_text, "cql2-text")
+    except StreamError:
+        respelt = plain_numbers(quoted_words(text))
+        if respelt == plain:
+            raise
+    check_text(respelt)
+    return _parsed(respelt, cql2.parse_text, "cql2-text")
+
+
+def _parsed(text: str, parse: Callable[[str], cql2.Expr], language: str) -> tuple[cql2.Expr, Any]:
+    try:
+        parsed = parse(text)
+        return parsed, parsed.to_json()
+    except Exception as error:  # noqa: BLE001 (cql2 raises Exception itself for a geometry it cannot build)
+        raise StreamError("invalid_filter", f"the filter is not {language}: {_place(str(error), text)}") from None
 
 
 def _json(expression: dict[str, Any]) -> str:

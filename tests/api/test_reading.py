@@ -49,6 +49,8 @@ def test_everybody_reads_a_public_layer(nobody: APIClient, cities: list[Any], pa
         ({"center": "2.35,48.85", "radius_m": "870000"}, ["paris"]),
         ({"center": "-179,-18", "radius_m": "3e5"}, ["suva"]),
         ({"filter": "S_DWITHIN(geometry, POINT(2.35 48.85), 880000) AND people < 3000000"}, ["paris"]),
+        ({"filter": "S_DWITHIN(LINESTRING(2 48, 14 48), geometry, 510000)"}, ["berlin", "paris"]),
+        ({"filter": "S_DWITHIN(geometry, POLYGON((-9 39, -3 39, -3 45, -9 39)), 40000)"}, ["lisbon"]),
         ({"filter": "people > 1000000"}, ["berlin", "paris"]),
         ({"filter": '{"op":"<","args":[{"property":"people"},100000]}', "filter-lang": "cql2-json"}, ["suva"]),
         ({"filter": "people > 1000000", "bbox": "0,0,5,90"}, ["paris"]),

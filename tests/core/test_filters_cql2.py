@@ -61,6 +61,7 @@ def refusal(expression: Any, language: str | None = None) -> str:
         "t = DATE('2024-05-01') AND t <> DATE('2024-04-30') AND DATE('2024-04-30') < t",
         "T_INTERSECTS(t, INTERVAL('2024-05-01', '2024-05-01'))",
         "S_DWITHIN(geometry, POINT(10 20.001), 120)",
+        "S_DWITHIN(LINESTRING(9 20.001, 11 20.001), geometry, 120) AND NOT S_DWITHIN(geometry, LINESTRING(9 20.001, 11 20.001), 100)",
         "s_dwithin(POINT(10 20.001), geometry, 120) AND NOT S_DWITHIN(geometry, POINT(10 20.001), 100)",
         "S_INTERSECTS(geometry, BBOX(0, 0, 10, 20))",
         "S_WITHIN(geometry, POLYGON((0 0, 20 0, 20 30, 0 30, 0 0)))",
@@ -106,6 +107,25 @@ def test_a_feature_without_properties_or_geometry_does_not_match() -> None:
     assert not compile_filter(FilterSpec(filter="S_INTERSECTS(geometry, POINT(0 0))")).matches(item())
 
 
+@pytest.mark.parametrize(
+    ("expression", "members"),
+    [
+        ("a > .5 AND a < 5.e-1 + 1", {"a": 1}),
+        ("S_INTERSECTS(p, POINT(1e1 2.5E-1))", {"p": {"type": "Point", "coordinates": [10, 0.25]}}),
+        ("S_INTERSECTS(p, LINESTRING(-1e-7 -.5, +.1 1E0))", {"p": {"type": "Point", "coordinates": [-1e-7, -0.5]}}),
+        ('_a = 1 AND :b = 2 AND "_a" = 1', {"_a": 1, ":b": 2}),
+        ("_a LIKE 'it\\'s%' AND _a = 'it''s .5e3 _b'", {"_a": "it's .5e3 _b"}),
+        ("S_DWITHIN(_p, POINT(.5 0), 1e2)", {"_p": {"type": "Point", "coordinates": [0.5, 0]}}),
+    ],
+)
+def test_spellings_of_the_standard_that_the_parser_does_not_know(expression: str, members: dict[str, Any]) -> None:
+    assert compile_expression(expression).matches(members)
+
+
+def test_what_is_wrong_besides_is_named() -> None:
+    assert "')' at column 15 cannot be read" in refusal("a > .5 AND b )")
+
+
 SAMPLE = {
     "truth": "1 = 1",
     "scalar": "1",
@@ -131,8 +151,10 @@ def test_the_library_evaluates_every_function_that_is_accepted(name: str) -> Non
         ("name = 'x", "column 8"),
         ("reverse(name) = 'BUS'", "no operator or function 'reverse'"),
         ("S_DWITHIN(geometry, POINT(0 0))", "s_dwithin takes 3 arguments, not 2"),
-        ("S_DWITHIN(geometry, LINESTRING(0 0, 1 1), 5)", "S_DWITHIN takes a property that holds a geometry, a POINT"),
-        ("S_DWITHIN(geometry, geometry, 5)", "S_DWITHIN takes a property that holds a geometry, a POINT"),
+        ("S_DWITHIN(POINT(0 0), LINESTRING(0 0, 1 1), 5)", "S_DWITHIN takes a property that holds a geometry, a literal geometry"),
+        ("S_DWITHIN(geometry, geometry, 5)", "S_DWITHIN takes a property that holds a geometry, a literal geometry"),
+        ("S_DWITHIN(geometry, LINESTRING(0 0, 1 1), 0)", "radius_m must be a number of metres above 0"),
+        ("S_DWITHIN(geometry, BBOX(0, 10, 5, 1), 5)", "BBOX: south (10.0) is greater than north (1.0)"),
         ("S_DWITHIN(geometry, POINT(0 0), speed)", "a number of metres"),
         ("S_DWITHIN(geometry, POINT(0 0), 0)", "radius_m must be a number of metres above 0"),
         ("S_DWITHIN(geometry, POINT(0 0), 1e9)", "at most 20004000"),

@@ -24,6 +24,7 @@ VIEWS: list[dict[str, Any]] = [
     {"geometry": SQUARE},
     {"center": [1, 1], "radius_m": 500_000},
     {"filter": "S_DWITHIN(geometry, POINT(1 1), 500000)"},
+    {"filter": "S_DWITHIN(LINESTRING(-3 -3, 3 4), geometry, 300000)"},
     {"filters": [["kind", "x"]]},
     {"filter": "speed > 4 AND kind = 'y'"},
     {"filter": {"op": "<", "args": [{"property": "speed"}, 5]}, "filter_lang": "cql2-json"},
