@@ -8,7 +8,8 @@ from processes.descriptions.media_types import JSON
 from streaming.engine.conf import conf
 
 from .negotiation import HTML
-from .rendering import Page, formats
+from .renderers import formats
+from .rendering import Page
 from .site import OGC_RELATION, link, link_header
 from .view import OgcView
 

@@ -1,6 +1,6 @@
 """How a document becomes a response: one renderer for each format. JSON is always there.
 
-`RENDERERS` is where another format is added: a renderer is given the same pages, with the context that only people need.
+A renderer of another format is given the same pages, with the context that only people need; `renderers.py` lists them.
 """
 
 from __future__ import annotations
@@ -59,11 +59,3 @@ class JsonRenderer:
     async def render(self, request: HttpRequest, site: Site, page: Page) -> HttpResponse:
         """The document itself."""
         return HttpResponse(msgspec.json.encode(page.document), status=page.status, content_type=page.media_type)
-
-
-RENDERERS: list[Renderer] = [JsonRenderer()]
-
-
-def formats() -> list[str]:
-    """The names of the formats."""
-    return [each.name for each in RENDERERS]

@@ -21,7 +21,8 @@ from streaming.engine.runtime import Runtime
 from .exceptions import OgcError, invalid_query, of_stream_error
 from .identity import principal_of
 from .negotiation import HTML, PROBLEM, accept_of, choose, names
-from .rendering import RENDERERS, JsonRenderer, Page, Renderer, formats
+from .renderers import RENDERERS, formats
+from .rendering import JsonRenderer, Page, Renderer
 from .site import Link, Site, link
 
 logger = logging.getLogger(__name__)

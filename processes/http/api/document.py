@@ -14,7 +14,7 @@ from streaming.engine.conf import conf
 
 from ..landing import DESCRIPTION, OPENAPI_TYPE
 from ..negotiation import HTML, PROBLEM
-from ..rendering import formats
+from ..renderers import formats
 from .process_paths import execution, execution_of
 from .schemas import SCHEMAS, TEXT, Schema, ref
 

@@ -12,7 +12,8 @@ from processes.descriptions.media_types import JSON
 from ..landing import OPENAPI_TYPE
 from ..negotiation import accept_of, quality
 from ..processes import OfferView
-from ..rendering import Page, formats
+from ..renderers import formats
+from ..rendering import Page
 from .document import api_document
 
 _Key = tuple[Any, ...]

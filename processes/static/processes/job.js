@@ -13,7 +13,8 @@ export function watchJob(container, urls, csrf, first) {
   const message = element("p", { class: "log", "data-testid": "job-message" });
   const dismiss = element("button", { type: "button", class: "button", "data-testid": "dismiss", onclick: end }, "Dismiss");
   const results = element("div", { "data-testid": "job-results" });
-  container.replaceChildren(element("div", { class: "actions" }, state, dismiss, element("a", { href: urls.job }, "Open the job")), bar, message, results);
+  const open = location.pathname === new URL(urls.job, location).pathname ? null : element("a", { href: urls.job }, "Open the job");
+  container.replaceChildren(element("div", { class: "actions" }, state, dismiss, open), bar, message, results);
   let source, timer, over = false;
 
   function show(info) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from .geojson.spatial_filter import Area
 PAGE, PAGE_BYTES = 500, 256 * 1024
 """Features looked at, and bytes found, before others have a turn: a millisecond or less."""
 
-_LAYER = NAME.regex.match  # those of most hashes, with colons, are none
+_LAYER = re.compile(NAME.regex).match  # those of most hashes, with colons, are none
 
 
 class LayerReader:

@@ -25,7 +25,9 @@ async def test_the_landing_page_has_its_links_with_and_without_a_slash(api: Api,
     found = links(await api.json(path))
     assert {rel: each["href"] for rel, each in found.items()} == {
         "self": SITE + path,
+        "alternate": f"{SITE}{path}?f=html",
         "service-desc": f"{SITE}/api",
+        "service-doc": f"{SITE}/api?f=html",
         "conformance": f"{SITE}/conformance",
         f"{OGC}conformance": f"{SITE}/conformance",
         "processes": f"{SITE}/processes",

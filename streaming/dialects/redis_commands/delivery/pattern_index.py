@@ -27,7 +27,7 @@ class _Pattern(NamedTuple):
     number: int
     glob: Glob
     permissions: frozenset[str]
-    index: SubscriberIndex
+    subscribers: SubscriberIndex
 
 
 class _Matches(NamedTuple):
@@ -62,7 +62,7 @@ class PatternIndex:
                     "rate_limited", "this server has as many different patterns in use as it may; use one of those, or try again"
                 )
             self._add(glob, subscriber.permissions)
-        self._patterns[key].index.add(subscriber, reference)
+        self._patterns[key].subscribers.add(subscriber, reference)
 
     def change_permissions(self, subscriber: Subscriber, permissions: frozenset[str]) -> None:
         """The subscriber has others from now on. Its patterns stay, even if there are more different ones then."""
@@ -72,12 +72,12 @@ class PatternIndex:
         for glob, reference in subscriber.patterns.items():
             if (glob, permissions) not in self._patterns:
                 self._add(glob, permissions)
-            self._patterns[glob, permissions].index.add(subscriber, reference)
+            self._patterns[glob, permissions].subscribers.add(subscriber, reference)
 
     def remove(self, subscriber: Subscriber, glob: str) -> None:
         """Undo `add`; KeyError if it was not added."""
         key = glob, subscriber.permissions
-        index = self._patterns[key].index
+        index = self._patterns[key].subscribers
         index.remove(subscriber)
         if not len(index):
             del self._patterns[key]
@@ -92,7 +92,7 @@ class PatternIndex:
             if len(self._matches) >= MAX_NAMES:
                 self._matches.clear()
             known = self._matches[name] = self._match(name, known or _Matches(0, 0, []))
-        return [pattern.index for pattern in known.patterns]
+        return [pattern.subscribers for pattern in known.patterns]
 
     def _add(self, glob: str, permissions: frozenset[str]) -> None:
         compiled = Glob(glob)
@@ -101,7 +101,7 @@ class PatternIndex:
 
     def _match(self, name: str, known: _Matches) -> _Matches:
         needed = self._needed(name)
-        there = [pattern for pattern in known.patterns if len(pattern.index)]
+        there = [pattern for pattern in known.patterns if len(pattern.subscribers)]
         new = takewhile(lambda pattern: pattern.number > known.newest, reversed(self._patterns.values()))
         matched = [pattern for pattern in new if needed is not None and needed <= pattern.permissions and pattern.glob.matches(name)]
         return _Matches(self._newest, self._removals, there + matched[::-1])
