@@ -43,6 +43,8 @@ class OpenTileset:
 
     The file may have changed elsewhere too, which is only announced later.
     """
+    followed_since: int = 0
+    """How often followers had come and gone when it was last checked: whoever follows since receives those announcements."""
 
 
 class TileRenderer:
@@ -54,7 +56,7 @@ class TileRenderer:
         self._lock = Lock()
         self._opening: defaultdict[str, Lock] = defaultdict(Lock)
         self._followers: Counter[str] = Counter()
-        self._unsure: set[str] = set()
+        self._followings: Counter[str] = Counter()
         self._openings = SingleFlightPool(OPENING_THREADS)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
@@ -69,10 +71,11 @@ class TileRenderer:
 
     async def opened(self, tileset: TilesetSettings) -> OpenTileset:
         """The tileset, opened if it is not open yet or its source has changed. `StreamError("invalid_source")`."""
-        opened = self._open.get(tileset.key)
+        opened, following = self._open.get(tileset.key), self._followings[tileset.key]
         if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
-            return opened
-        return await self._openings.run(("open", tileset), lambda: self._current(tileset))
+            if opened.followed_since == following or not opened.kept_others:
+                return opened
+        return await self._openings.run(("open", tileset, following), lambda: self._current(tileset))
 
     async def refresh(self, tileset: TilesetSettings, changed: ChangedTiles) -> OpenTileset:
         """Open the source again if it has changed, and forget these tiles in any case.
@@ -89,7 +92,7 @@ class TileRenderer:
 
         def swap() -> OpenTileset:
             with self._opening[tileset.key]:
-                return self._swap(tileset, source, None, changed, checked=float("inf"))
+                return self._swap(tileset, source, None, changed, float("inf"), self._followings[tileset.key])
 
         return await self._openings.run(("replace", tileset, object()), swap)
 
@@ -100,7 +103,7 @@ class TileRenderer:
         that were kept because of a later announcement are forgotten then.
         """
         self._followers[tileset.key] += 1
-        self._unsure.add(tileset.key)
+        self._followings[tileset.key] += 1
         self.reopen(tileset.name)
 
     def unfollow(self, tileset: TilesetSettings) -> None:
@@ -108,7 +111,7 @@ class TileRenderer:
         self._followers[tileset.key] -= 1
         if self._followers[tileset.key] <= 0:
             del self._followers[tileset.key]
-        self._unsure.add(tileset.key)
+        self._followings[tileset.key] += 1
         self.reopen(tileset.name)
 
     def reopen(self, name: str) -> None:
@@ -135,24 +138,29 @@ class TileRenderer:
 
     def _current(self, tileset: TilesetSettings, changed: ChangedTiles | None = None) -> OpenTileset:
         with self._opening[tileset.key]:  # or an older source could take the place of a newer one
-            opened = self._open.get(tileset.key)
+            opened, following = self._open.get(tileset.key), self._followings[tileset.key]  # before others come and go while it is read
             now, version = time.monotonic(), version_of(tileset)
-            unsure = tileset.key in self._unsure
-            if opened and opened.settings == tileset and opened.version == version and not (unsure and opened.kept_others):
-                self._unsure.discard(tileset.key)
-                opened.checked = now
+            same = opened is not None and opened.settings == tileset
+            sure = opened is not None and opened.followed_since == following
+            if opened and same and opened.version == version and (sure or not opened.kept_others):
+                opened.checked, opened.followed_since = now, following
                 if changed is not None:
                     self.cache.invalidate(tileset.key, changed)
                 return opened
-            followed = opened and opened.settings == tileset and tileset.key in self._followers and not unsure
-            swapped = self._swap(tileset, _open(tileset), version, changed if followed else None, now)
-            self._unsure.discard(tileset.key)
-            return swapped
+            followed = same and sure and tileset.key in self._followers
+            return self._swap(tileset, _open(tileset), version, changed if followed else None, now, following)
 
     def _swap(
-        self, tileset: TilesetSettings, source: TileSource, version: Hashable, changed: ChangedTiles | None, checked: float
+        self,
+        tileset: TilesetSettings,
+        source: TileSource,
+        version: Hashable,
+        changed: ChangedTiles | None,
+        checked: float,
+        following: int,
     ) -> OpenTileset:
-        opened = OpenTileset(tileset, source, tileset.override(source.metadata), version, checked, kept_others=changed is not None)
+        metadata = tileset.override(source.metadata)
+        opened = OpenTileset(tileset, source, metadata, version, checked, changed is not None, following)
         with self._lock:
             replaced = self._open.get(tileset.key)
             self._open[tileset.key] = opened
