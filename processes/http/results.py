@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from processes.descriptions import ProcessDescription, Schema
+from processes.catalogue import Offer
+from processes.descriptions import DescriptionError, ProcessDescription, Schema
 from processes.descriptions.media_types import GEOJSON, JSON, TEXT, essence, is_json
 from processes.models import Blob, Job, JobOutput
 
@@ -93,6 +94,16 @@ def load(identifier: UUID) -> StoredJob | None:
         return None
     outputs = list(job.outputs.select_related("blob").order_by("output", "seq")) if job.status == Job.Status.SUCCESSFUL else []
     return StoredJob(job, job.request.outputs, job.request.response, outputs)
+
+
+def description_of(job: Job, offer: Offer | None) -> ProcessDescription | None:
+    """Of the version that has done a job; `offer` is the one that is listed now. None: it is gone."""
+    if offer is not None and offer.pk == job.process_id:
+        return offer.description
+    try:
+        return ProcessDescription.parse(job.process.description) if job.process is not None else None
+    except DescriptionError:
+        return None
 
 
 def results_of(stored: StoredJob, description: ProcessDescription | None) -> list[Result]:
