@@ -8,6 +8,7 @@ from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
 
 from .http.settings import MEASURES as HTTP_MEASURES
+from .http.settings import SERVICES as HTTP_SERVICES
 from .http.settings import SETTINGS as HTTP_SETTINGS
 
 
@@ -18,7 +19,7 @@ class ProcessesConfig(EngineApp):
     label = "processes"
     verbose_name = "Processes"
     dialect = "processes"
-    services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers")
+    services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers", *HTTP_SERVICES)
     urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
     largest_message = "PROCESS_FRAME_BYTES"

@@ -7,7 +7,6 @@ from functools import partial
 from django.http import HttpRequest, HttpResponseBase
 
 from processes.catalogue import ProcessCatalogue
-from processes.descriptions import DescriptionError, ProcessDescription
 from processes.jobs.changes import ACTIVE
 from processes.models import Job
 
@@ -17,7 +16,7 @@ from .jobs import as_job_id
 from .negotiation import HTML
 from .rendering import Page
 from .result_forms import deliver, single
-from .results import Result, StoredJob, load, results_of
+from .results import Result, StoredJob, description_of, load, results_of
 from .view import OgcView
 
 
@@ -42,17 +41,8 @@ class ResultView(OgcView):
 
     async def results(self, stored: StoredJob) -> list[Result]:
         """The outputs of a job."""
-        return results_of(stored, await self._description(stored.job))
-
-    async def _description(self, job: Job) -> ProcessDescription | None:
-        """Of the version that has done the job."""
-        offer = await self.runtime.service(ProcessCatalogue).get(job.process_identifier)
-        if offer is not None and offer.pk == job.process_id:
-            return offer.description
-        try:
-            return ProcessDescription.parse(job.process.description) if job.process is not None else None
-        except DescriptionError:
-            return None
+        offer = await self.runtime.service(ProcessCatalogue).get(stored.job.process_identifier)
+        return results_of(stored, description_of(stored.job, offer))
 
 
 class ResultsView(ResultView):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from datetime import time as time_of_day
 from typing import Any
 from uuid import UUID
 
@@ -36,7 +37,10 @@ def read_number(query: QueryDict, name: str, least: int = 0) -> int | None:
 
 def read_names(query: QueryDict, name: str) -> list[str]:
     """Names of a parameter that may be repeated, or have several with commas between them."""
-    return [part for text in query.getlist(name) for part in text.split(",") if part]
+    parts = [part for text in query.getlist(name) for part in text.split(",") if part]
+    if any("\0" in part for part in parts):
+        raise invalid_query(name, "a name has no NUL")
+    return parts
 
 
 def read_interval(query: QueryDict, name: str) -> tuple[datetime | None, datetime | None]:
@@ -59,10 +63,9 @@ def read_interval(query: QueryDict, name: str) -> tuple[datetime | None, datetim
 def _instant(text: str, name: str, last: bool = False) -> datetime:
     """A time, or a day, of which the end is its last moment."""
     try:
+        if len(text) <= len("2026-01-31") and (day := parse_date(text)) is not None:
+            return datetime.combine(day, time_of_day.max if last else time_of_day.min, tzinfo=UTC)
         found = parse_datetime(text.replace(" ", "+"))
-        if found is None and (day := parse_date(text)) is not None:
-            found = datetime(day.year, day.month, day.day, tzinfo=UTC)
-            return found.replace(hour=23, minute=59, second=59, microsecond=999999) if last else found
     except ValueError:
         found = None
     if found is None:

@@ -11,14 +11,15 @@ from uuid import UUID
 
 import msgspec
 
-from processes.descriptions import ProcessDescription, Schema
+from processes.catalogue import Offer
+from processes.descriptions import DescriptionError, ProcessDescription, Schema
 from processes.descriptions.media_types import GEOJSON, JSON, TEXT, essence, is_json
 from processes.models import Blob, Job, JobOutput
 
 from .blobs import chunks, content
 
 OCTETS = "application/octet-stream"
-_ENDINGS = {GEOJSON: ".geojson", "image/tiff": ".tif", JSON: ".json", TEXT: ".txt"}
+_ENDINGS = {GEOJSON: ".geojson", "image/tiff": ".tif", JSON: ".json", TEXT: ".txt", "application/xml": ".xml", "text/xml": ".xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,16 @@ def load(identifier: UUID) -> StoredJob | None:
     return StoredJob(job, job.request.outputs, job.request.response, outputs)
 
 
+def description_of(job: Job, offer: Offer | None) -> ProcessDescription | None:
+    """Of the version that has done a job; `offer` is the one that is listed now. None: it is gone."""
+    if offer is not None and offer.pk == job.process_id:
+        return offer.description
+    try:
+        return ProcessDescription.parse(job.process.description) if job.process is not None else None
+    except DescriptionError:
+        return None
+
+
 def results_of(stored: StoredJob, description: ProcessDescription | None) -> list[Result]:
     """The outputs that were asked for, in the order in which they were, or else in which the process has them."""
     parts: dict[str, list[JobOutput]] = {}
@@ -112,11 +123,11 @@ def _result(name: str, rows: list[JobOutput], requested: Mapping[str, str], desc
     blobs = tuple(row.blob for row in rows if row.blob is not None)
     said = first.media_type or (first.blob.media_type if first.blob else "")
     value = first.value if len(rows) == 1 else _joined([row.value for row in rows])
-    binary = _is_binary(schema, said, bool(blobs), described is not None)
-    media_type = said or (_wanted(schema, requested) if binary else "") or (OCTETS if blobs and described is None else "")
+    likely = said or (_wanted(schema, requested) if blobs else schema.media_type_of(value))
+    binary = _is_binary(schema, likely, bool(blobs), described is not None)
     return Result(
         id=name,
-        media_type=media_type or schema.media_type_of(None if blobs else value),
+        media_type=likely or (OCTETS if binary else JSON),
         value=None if blobs else value,
         blobs=blobs,
         href=first.href,
@@ -131,7 +142,7 @@ def _result(name: str, rows: list[JobOutput], requested: Mapping[str, str], desc
 
 def _is_binary(schema: Schema, media_type: str, stored: bool, known: bool) -> bool:
     """Whether an output is bytes: as the process says, or else as it looks."""
-    if known and schema.branch_of(media_type or JSON) is not None:
+    if known and (not media_type or schema.branch_of(media_type) is not None):
         return schema.is_binary(media_type)
     return stored and not is_json(media_type)
 

@@ -7,6 +7,8 @@ from streaming.engine.settings import Setting
 
 MEBIBYTE = 1024 * 1024
 
+SERVICES = ("processes.http.callbacks.sender.Callbacks",)
+
 SETTINGS = (
     Setting("PROCESS_PATH", "ogc", "the path of OGC API - Processes on this site"),
     Setting(
@@ -33,6 +35,10 @@ SETTINGS = (
     ),
     Setting("PROCESS_LIST_LIMIT", 100, "processes or jobs on a page, unless a client asks for another number", least=1),
     Setting("PROCESS_LIST_MOST", 10_000, "processes or jobs on a page at most", least=1),
+    Setting("PROCESS_CALLBACK_SECONDS", 10.0, "how long the server that is called back may take to answer", least=0.1),
+    Setting("PROCESS_CALLBACK_ATTEMPTS", 12, "how often a callback is tried, in two hours or so, before it is given up", least=1),
+    Setting("PROCESS_CALLBACK_PROGRESS_SECONDS", 5.0, "how often a subscriber is called back for progress at most"),
+    Setting("PROCESS_CALLBACK_SECRET", "", "the key that callbacks are signed with (HMAC-SHA256); empty: they are not"),
     Setting("PROCESS_EVENT_STREAMS", 1000, "clients of one server process that may follow jobs as server-sent events", least=1),
     Setting("PROCESS_EVENT_SECONDS", 15.0, "quiet time of such a stream after which it has a comment, to keep it open", least=0.1),
     Setting("PROCESS_EVENT_MOST_SECONDS", 3600.0, "how long such a stream is kept open; browsers open it again", least=1),
@@ -40,5 +46,6 @@ SETTINGS = (
 
 MEASURES = (
     Measure("geostream_process_event_streams", "gauge", (), "clients that follow a job as server-sent events"),
+    Measure("geostream_process_callbacks_total", "counter", ("outcome",), "callbacks that were sent, failed, or were given up here"),
     Measure("geostream_process_waiting_requests", "gauge", (), "requests that wait for the result of their job"),
 )

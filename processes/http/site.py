@@ -9,6 +9,7 @@ from urllib.parse import quote
 from django.http import HttpRequest
 from django.urls import reverse
 
+from processes.models import Job
 from streaming.engine.conf import conf
 
 Link = dict[str, str]
@@ -26,6 +27,11 @@ class Site:
     def of(cls, request: HttpRequest) -> Site:
         """The site as a request has found it."""
         return cls(conf.PROCESS_URL.rstrip("/") or request.build_absolute_uri(_root()))
+
+    @classmethod
+    def of_job(cls, job: Job) -> Site:
+        """The site as the client saw it that submitted a job with a subscriber."""
+        return cls(str(conf.PROCESS_URL.rstrip("/") or (job.subscriber or {}).get("base", "")))
 
     def here(self, request: HttpRequest, **changed: str | None) -> str:
         """The address of a request, with other values in its query; None takes one out."""

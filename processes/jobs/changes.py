@@ -29,6 +29,8 @@ class JobChange:
     started: float | None
     finished: float | None
     updated: float
+    subscribed: bool = False
+    """Whether somebody is called back at some of its changes."""
     queued: int | None = None
     """The primary key of the process in whose queue it is now."""
     cancel: str | None = None
@@ -76,6 +78,7 @@ def change_of(job: Job, cancel: Any = None, reason: str = "") -> JobChange:
         started=job.started.timestamp() if job.started else None,
         finished=job.finished.timestamp() if job.finished else None,
         updated=job.updated.timestamp(),
+        subscribed=bool(job.subscriber),
         queued=job.process_id if waits else None,
         cancel=str(cancel) if cancel else None,
         reason=reason,

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from processes.models import Attempt, Blob, Job, JobLog, JobOutput, JobRequest
 
-from .callbacks import enqueue
+from .callbacks import enqueue, enqueue_progress
 from .changes import ACTIVE, FINAL, JobChange, change_of
 
 MOST_BACKOFF_SECONDS = 60.0
@@ -78,6 +78,7 @@ def progress(lease: Lease, percent: int, message: str | None) -> JobChange:
     job.progress = percent
     if message is not None:
         job.message = message[:1000]
+    enqueue_progress(job)
     return _save(job, "progress", "message")
 
 

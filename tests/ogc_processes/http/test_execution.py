@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from processes.http.blobs import content
 from processes.jobs.outcomes import OutputPart
 from processes.models import Job, JobRequest
 from streaming.engine.runtime import Runtime
@@ -312,8 +313,8 @@ async def test_large_inputs_are_stored_beside_the_job(api: Api, runtime: Runtime
     request = await JobRequest.objects.select_related("job").aget()
     assert request.inputs["numbers"] == [{"value": [1]}]
     stored = {blob.media_type: blob async for blob in request.job.blobs.all()}
-    assert stored["image/tiff; application=geotiff"].file.read() == b"hello, hello!"
-    assert stored["text/plain"].file.read() == b'"' + b"x" * 100 + b'"'
+    assert await content(stored["image/tiff; application=geotiff"]) == b"hello, hello!"
+    assert await content(stored["text/plain"]) == b'"' + b"x" * 100 + b'"'
     (blob,) = request.inputs["blob"]
     row = stored["image/tiff; application=geotiff"]
     assert blob == {"blob": {"id": str(row.id), "size": 13, "sha256": row.sha256}, "mediaType": row.media_type}
