@@ -6,8 +6,9 @@ A delivery is one message-worth of change for one view: shared by all views that
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from .items import Change, Item
@@ -149,6 +150,25 @@ class Reserved:
         return []
 
 
+class Marker:
+    """Calls when everything before it was written."""
+
+    size = 0
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+        self._waits = True
+        self.owner: object = None
+
+    def __len__(self) -> int:
+        return int(self._waits)
+
+    def take(self, limit: int) -> list[Any]:
+        self._waits = False
+        asyncio.get_running_loop().call_soon(self._call)
+        return []
+
+
 class Bulk:
     """Many deliveries at once (a snapshot, a moved view, a resume), made and encoded piece by piece as the socket takes them."""
 
@@ -156,11 +176,12 @@ class Bulk:
 
     POINTER = 64
 
-    def __init__(self, encoder: Encoder, deliveries: Sequence[Delivery], gap: int = 0, owner: object = None) -> None:
+    def __init__(self, encoder: Encoder, deliveries: Sequence[Delivery], gap: int = 0, owner: object = None, start: int = 0) -> None:
+        """`start`: how many of them the client has already."""
         self._encoder = encoder
         self._deliveries = deliveries
         self.owner = owner
-        self._next = 0
+        self._next = start
         self._gap = gap
 
     @property

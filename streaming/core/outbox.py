@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
-from .deliveries import Bulk, Delivery, Encoder, Frames, Reserved, Source
+from .deliveries import Bulk, Delivery, Encoder, Frames, Marker, Reserved, Source
 from .limits import OutboxLimits
 from .turns import Pace, Turns
 from .view import View
@@ -119,6 +119,13 @@ class Outbox:
                 self._replace(lane, kept)
                 break
         self._drain()
+
+    def after(self, call: Callable[[], None], lane: Hashable = None) -> None:
+        """Call once everything that waits in the lane now was written."""
+        if lane in self._lanes:
+            self.put(Marker(call), lane)
+        else:
+            call()
 
     def forget(self, owner: object) -> None:
         """Drop what waits for a view that is gone."""

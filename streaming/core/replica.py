@@ -58,14 +58,6 @@ class Replica(Follower):
             return None
         return Missed(self.epoch, self.seq, list(islice(self.recent, since.seq + 1 - self._first, None)), condition)
 
-    def versions(self, since: Cursor | None = None) -> list[Item]:
-        """Every item as it is; with a cursor, also as it was in the changes at hand since then."""
-        found = list(self.items.values())
-        if since is not None and self.reaches(since):
-            for change in islice(self.recent, since.seq + 1 - self._first, None):
-                found += [version for version in (change.old, change.new) if version is not None]
-        return found
-
     def snapshot(self, condition: Condition) -> list[Delivery]:
         """`select`, at once: everything that matches now, as `added`; the last one carries the promise."""
         return list(self.select(condition).run())

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .deliveries import Delivery, Kind
 from .items import Change, Item
-from .turns import Pace
+from .turns import Pace, Turns
 from .versions import Moment
 
 if TYPE_CHECKING:
@@ -229,6 +229,14 @@ class Missed(Selection):
         if kind == "deleted":
             return self._delivery(at, kind, change.key, None, change.reason or "deleted" if change.new is None else "left_view")
         return self._delivery(at, kind, change.key, change.new, None)
+
+
+async def find(selection: Selection, turns: Turns, owner: Hashable) -> None:
+    """Find out what is selected; if there is much to look at, in turns with others."""
+    if selection.small:
+        selection.run()
+    else:
+        await turns.finish((owner, "selections"), selection.step, "selecting")
 
 
 class Lines(Selection):

@@ -62,9 +62,9 @@ class View:
         if len(deliveries):
             self.outbox.put(self.bulk_of(deliveries, gap), self.lane)
 
-    def bulk_of(self, deliveries: Sequence[Delivery], gap: int = 0) -> Bulk:
-        """What is to be put into the view's lane."""
-        return Bulk(self.encoder, deliveries, gap, self)
+    def bulk_of(self, deliveries: Sequence[Delivery], gap: int = 0, start: int = 0) -> Bulk:
+        """What is to be put into the view's lane; `start`: how many of them the client has already."""
+        return Bulk(self.encoder, deliveries, gap, self, start)
 
     def reserve(self) -> Reserved:
         """A place in the view's lane, behind what waits and before what comes."""

@@ -11,6 +11,7 @@ from django.db import OperationalError
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming import apublish
+from streaming.core.selection import Selection
 from streaming.features.layers import catalogue
 from streaming.models import Layer
 from streaming.topics.builtin import layer as layer_module
@@ -64,14 +65,14 @@ def no_watch(settings: Any) -> None:
 async def test_a_layer_that_becomes_private_during_the_join_ends_the_channel(
     no_watch: None, connect_layer: ConnectLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def becomes_private(condition: Any, items: Any) -> Any:
+    async def becomes_private(selection: Selection, turns: Any, owner: Any) -> None:
         await Layer.objects.filter(name="l").aupdate(public=False)
         catalogue.clear()
-        return condition
+        selection.run()
 
     await Layer.objects.abulk_create([Layer(name="l", public=True)])  # of which, as of the change, there is no notice
     layer = await connect_layer()
-    monkeypatch.setattr(layer_module, "precompute", becomes_private)
+    monkeypatch.setattr(layer_module, "find", becomes_private)
     await layer.join()
     assert (await layer.peer.receive_event("phx_error"))[4]["reason"] == "unauthorized"
 

@@ -13,6 +13,7 @@ from django.db import OperationalError
 from rest_framework.test import APIClient
 
 from streaming import adelete, apublish
+from streaming.core.selection import Selection, find
 from streaming.features.layers import catalogue
 from streaming.topics.builtin import layer as layer_module
 from tests.geo_peer import point
@@ -94,6 +95,57 @@ async def test_what_changes_meanwhile_comes_behind_the_rest(layer: LayerPeer) ->
     events = await layer.rest()
     assert (events[-1][0], events[-1][1]["feature"]) == ("updated", point(299, 5, 5))
     assert len(layer.features) == 300
+
+
+async def test_what_changes_while_a_snapshot_is_found_comes_behind_it(layer: LayerPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = asyncio.Event()
+
+    async def find_late(selection: Selection, turns: Any, owner: Any) -> None:
+        await changed.wait()
+        await find(selection, turns, owner)
+
+    monkeypatch.setattr(layer_module, "find", find_late)
+    await apublish("l", [point(number, 1, 1, n=number) for number in range(2000)])
+    joining = asyncio.create_task(layer.join(filter="n < 1500"))
+    async with asyncio.timeout(10):
+        while not (await replica_of("l")).views:
+            await asyncio.sleep(0)
+    await apublish("l", [point(0, 2, 2, n=0), point(1, 2, 2, n=1500), point(1999, 2, 2, n=1)])
+    await caught_up("l")
+    changed.set()
+    response = await joining
+    assert response["count"] == 1500 == len(layer.features)
+    events = await layer.rest()
+    assert [(event, payload.get("id", payload.get("feature", {}).get("id"))) for event, payload in events] == [
+        ("updated", 0),
+        ("deleted", 1),
+        ("added", 1999),
+    ]
+    assert len(layer.features) == 1500 and layer.cursor == str((await replica_of("l")).cursor)
+
+
+async def test_an_answer_comes_before_what_follows_it_however_much_waits(layer: LayerPeer) -> None:
+    await apublish("l", [point(number, 1, 1) for number in range(3)])
+    await layer.join(bbox=[50, 50, 51, 51])
+    layer.peer.stop_reading()
+    member = layer.peer.connection.session.members[layer.topic]
+    for _ in range(20):
+        member.push("noise", b'"%s"' % (b"x" * 10_000))
+    await layer.peer.send(layer.ref, "moved", layer.topic, "update", {"bbox": [0, 0, 2, 2]})
+    async with asyncio.timeout(5):
+        while len(layer.peer.connection.outbox._lanes) < 2:
+            await asyncio.sleep(0.001)
+    layer.peer.read_again()
+    events = [(await layer.peer.receive())[3] for _ in range(20 + 4)]
+    assert [event for event in events if event != "noise"] == ["phx_reply", "added", "added", "added"]
+
+
+async def test_no_more_costly_filters_than_a_connection_may_have(layer: LayerPeer, settings: Any) -> None:
+    settings.GEOSTREAM_MAX_CLIENT_COSTLY_FILTERS = 1
+    await layer.join(filter="a = 1")
+    assert (await layer.update(filter="a = 2"))["count"] == 0
+    assert await LayerPeer(layer.peer, "layer:l:other").refused(filter="a = 3") == "too_many_filters"
+    assert (await layer.push("update", {"filter": "a = 4", "bbox": None}))[0] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -230,14 +282,14 @@ async def test_a_refused_push_changes_nothing(layer: LayerPeer, event: str, payl
 
 
 async def test_an_update_of_a_channel_that_ends_meanwhile_is_refused(layer: LayerPeer, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def ends(condition: Any, items: Any) -> Any:
+    async def ends(selection: Selection, turns: Any, owner: Any) -> None:
         member = layer.peer.connection.session.members[layer.topic]
         await member.channel.leave()
-        return condition
+        selection.run()
 
     await layer.join()
     with monkeypatch.context() as patched:
-        patched.setattr(layer_module, "precompute", ends)
+        patched.setattr(layer_module, "find", ends)
         status, response = await layer.push("update", {"filter": "a = 1"})
     assert (status, response["reason"]) == ("error", "unknown_subscription")
 

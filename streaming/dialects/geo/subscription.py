@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from streaming.core.deliveries import Frames
 from streaming.core.errors import StreamError
 from streaming.core.outbox import Outbox
-from streaming.core.selection import Selection
+from streaming.core.selection import Selection, find
 from streaming.engine.senders import Framing
 
 from .encoding import Encoding
@@ -108,10 +108,7 @@ class Subscription(ABC):
 
     async def _select(self, selection: Selection) -> None:
         """Find out what is selected; if there is much to look at, in turns with others."""
-        if selection.small:
-            selection.run()
-        else:
-            await self._session.runtime.hub.turns.finish((self._session.outbox, "selections"), selection.step, "selecting")
+        await find(selection, self._session.runtime.hub.turns, self._session.outbox)
 
     def _check_active(self, source: str) -> None:
         """`StreamError` if the subscription ended while its update waited; `source` is a layer or a tileset."""
