@@ -86,7 +86,7 @@ PUT_TILE: dict[str, Any] = {
     "description": "Of the tileset's format, whole, and of its `tile_size` or twice that. Vector tiles may be gzip.",
     "tags": ["tiles"],
     "parameters": [_TILESET, *_PUSHED_PLACE],
-    "request": dict.fromkeys([*sorted(mime for format, mime in MIME.items() if format != "avif"), "application/octet-stream"], _BINARY),
+    "request": dict.fromkeys([*sorted(MIME.values()), "application/octet-stream"], _BINARY),
     "responses": {
         200: OpenApiResponse(PushedSerializer, "It was there before."),
         201: OpenApiResponse(PushedSerializer, "It is new."),

@@ -40,7 +40,7 @@ class Tileset(models.Model):
         max_length=10,
         blank=True,
         choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG"), ("avif", "AVIF"), ("mvt", "vector tiles")],
-        help_text="For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed, AVIF cannot.",
+        help_text="For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.",
     )
     min_zoom = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(30)], help_text="Empty: the source's.")
     max_zoom = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(30)], help_text="Empty: the source's.")

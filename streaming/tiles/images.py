@@ -60,14 +60,15 @@ def image_size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
-    """Decode a PNG, WebP or JPEG; of an animation the first picture. AVIF is not decoded.
+def decode_pixels(data: bytes, max_side: int = MAX_SIDE, avif: bool = False) -> Pixels:
+    """Decode a PNG, WebP or JPEG; of an animation the first picture. AVIF is only decoded where it was checked (`avif_check`).
 
     `StreamError`: too_large if it is wider or higher than `max_side`, bad_frame if it cannot be decoded or is cut off;
     `MissingLibrary`.
     """
     width, height = image_size(data)
-    if sniff(data) not in FORMATS:
+    format = sniff(data)
+    if format not in FORMATS and not avif:
         raise _unreadable("it is AVIF")
     if max(width, height) > max_side:
         raise StreamError("too_large", f"the image has {width} x {height} pixels; at most {max_side} x {max_side} are taken")
@@ -75,12 +76,23 @@ def decode_pixels(data: bytes, max_side: int = MAX_SIDE) -> Pixels:
         from PIL import Image
 
     try:
-        with Image.open(BytesIO(data), formats=[FORMATS[sniff(data) or ""]]) as image:
+        with Image.open(BytesIO(data), formats=[FORMATS.get(format or "", "AVIF")]) as image:
             if image.size != (width, height):
                 raise _unreadable("it says two different sizes")
             return np.array(_rgba(image), np.uint8)
     # Pillow's readers also raise errors that are not their own, and warnings where these are errors.
-    except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, OverflowError, TypeError, Warning) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        LookupError,
+        struct.error,
+        OverflowError,
+        TypeError,
+        RuntimeError,
+        Warning,
+    ) as error:
         raise _unreadable(str(error)) from None
 
 

@@ -18,6 +18,7 @@ from streaming.core.redis import refusing, sync_redis
 from streaming.engine.conf import conf
 
 from . import images
+from .avif_check import check_avif
 from .change_feed import changed_tiles, tiles_feed
 from .grid import Tile, tile_exists
 from .image_check import check_image
@@ -120,8 +121,11 @@ def _check_image(data: bytes, format: str, size: int) -> None:
     width, height = images.image_size(data)
     if (width, height) not in ((size, size), (2 * size, 2 * size)):
         raise StreamError("invalid_tile", f"the tile has {width} x {height} pixels; {size} x {size} are expected, or twice as many")
-    check_image(data, format)
-    images.decode_pixels(data, max_side=2 * size)
+    if format == "avif":
+        check_avif(data, width, height)
+    else:
+        check_image(data, format)
+    images.decode_pixels(data, max_side=2 * size, avif=True)
 
 
 def _store(tileset: str, tile: Tile, value: bytes) -> Outcome:

@@ -79,6 +79,16 @@ def test_conditions_choose(towns: ServerProcess) -> None:
     assert line["feature"]["properties"] == {}
 
 
+def test_the_features_in_a_circle_can_be_chosen(towns: ServerProcess) -> None:
+    around = ("--layer", "towns", "--format", "jsonl", "--center", "9.5,46.9")
+    (line,) = lines_of(towns, *around, "--radius-m", "11200", "--count", "1")
+    assert line["id"] == "chur"
+    with pytest.raises(CommandError, match="radius_m are given together"):
+        called(towns.ws_url, *around)
+    with pytest.raises(CommandError, match="above 0"):
+        called(towns.ws_url, *around, "--radius-m", "0")
+
+
 def test_geojson_is_the_features_alone(towns: ServerProcess) -> None:
     (line,) = lines_of(towns, "--layer", "towns", "--format", "geojson", "--count", "1", "--filter", "people > 100000")
     assert line == feature("bern", 7.4, 46.9, people=134_000)

@@ -103,6 +103,41 @@ def test_control_points_say_where_an_image_is(tmp_path: Path) -> None:
     source.close()
 
 
+def turned(places: list[tuple[float, float, float, float]]) -> list[tuple[float, float, float, float]]:
+    """The places 170 degrees further east, in longitudes up to 180."""
+    return [(column, row, (lon + 170 + 180) % 360 - 180, lat) for column, row, lon, lat in places]
+
+
+GRID = [(column * 16, row * 16, column * 5.0, 60.0 - row * 5) for column in range(5) for row in range(5)]
+
+
+@pytest.mark.parametrize("overviews", [False, True])
+@pytest.mark.parametrize(
+    "places",
+    [
+        turned(CORNERS),
+        turned(GRID),
+        [(column, row, lon + 170, lat) for column, row, lon, lat in CORNERS],
+        [(column, row, lon - 190, lat) for column, row, lon, lat in CORNERS],
+    ],
+)
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4269"])
+def test_control_points_on_both_sides_of_the_antimeridian(tmp_path: Path, places: Any, crs: str, overviews: bool) -> None:
+    path = with_points(tmp_path / "a.tif", places, crs)
+    if overviews:
+        with rasterio.open(path, "r+") as dataset:
+            dataset.build_overviews([2, 4])
+    source = RasterSource([path])
+    assert source.metadata.bounds == pytest.approx((170, 40, -170, 60), abs=0.1)
+    for zoom in (0, 1, 2, 4):
+        assert colour_at(source, 174.5, 50, zoom) == [200, 200, 200, 255]
+        assert colour_at(source, -174.5, 50, zoom) == [0, 0, 0, 255]
+        for outside in (160, -160, 0, 90):
+            assert colour_at(source, outside, 50, zoom) in (None, [0, 0, 0, 0])
+    source.close()
+    assert path.exists()
+
+
 def test_a_sensor_model_says_where_an_image_is(tmp_path: Path) -> None:
     source = RasterSource([sensor_model(tmp_path / "a.tif")])
     west, south, east, north = source.metadata.bounds

@@ -152,7 +152,7 @@ def test_a_change_is_another_version_of_the_source() -> None:
     assert version_of(tileset) == versions[-1]
 
 
-@pytest.mark.parametrize(("format", "name"), [("png", "PNG"), ("webp", "WEBP"), ("jpg", "JPEG")])
+@pytest.mark.parametrize(("format", "name"), [("png", "PNG"), ("webp", "WEBP"), ("jpg", "JPEG"), ("avif", "AVIF")])
 @pytest.mark.parametrize(("tile_size", "size"), [(256, 256), (256, 512), (512, 512), (512, 1024)])
 def test_every_format_in_every_size(format: str, name: str, tile_size: int, size: int) -> None:
     tileset = pushed(format=format, tile_size=tile_size)
@@ -232,7 +232,57 @@ def test_a_progressive_jpeg_is_taken() -> None:
     assert push_sync(pushed(format="jpg"), PLACE, file.getvalue()).outcome == "added"
 
 
-@pytest.mark.parametrize("format", ["png", "webp"])
+def avif(size: int = 256, mode: str = "RGB", **options: Any) -> bytes:
+    file = BytesIO()
+    Image.effect_noise((size, size), 50).convert(mode).save(file, "AVIF", speed=10, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("options", [{}, {"exif": Image.Exif().tobytes()}, {"quality": 100, "subsampling": "4:4:4"}])
+def test_an_avif_is_taken(mode: str, options: dict[str, Any]) -> None:
+    tileset = pushed(format="avif")
+    data = avif(mode=mode, **options)
+    assert push_sync(tileset, PLACE, data).outcome == "added"
+    assert open_source(tileset).render(*PLACE) == data
+
+
+@pytest.mark.parametrize("size", [1024, 8192])
+def test_an_avif_that_unpacks_to_more_than_its_size_is_refused(size: int) -> None:
+    declared = struct.pack(">II", 256, 256)
+    bomb = picture(1, size=size, format="AVIF").replace(struct.pack(">II", size, size), declared)
+    error = refused(pushed(format="avif"), bomb)
+    assert f"it unpacks to {size} x {size} pixels" in error.message
+
+
+def test_an_avif_of_many_frames_is_refused() -> None:
+    data = avif()
+    at = data.index(b"mdat") + 4
+    stream = data[at:]
+    length = struct.pack(">I", len(stream))
+    assert data.count(length) == 1
+    many = data[: at - 8] + struct.pack(">I", 8 + 20 * len(stream)) + b"mdat" + stream * 20
+    many = many.replace(length, struct.pack(">I", 20 * len(stream)), 1)
+    assert "animation" in refused(pushed(format="avif"), many).message
+
+
+@pytest.mark.parametrize("cut", [10, 40, 150, 300, 1000])
+def test_a_damaged_avif_is_refused(cut: int) -> None:
+    assert refused(pushed(format="avif"), avif()[:cut]).code == "invalid_tile"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_avif_with_other_bytes_does_no_harm(seed: int) -> None:
+    data, random = bytearray(avif()), np.random.default_rng(seed)
+    for at in random.integers(0, 400, 4):
+        data[at] = random.integers(0, 256)
+    try:
+        push_sync(pushed(format="avif"), PLACE, bytes(data))
+    except StreamError as error:
+        assert error.code in ("invalid_tile", "too_large")
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "avif"])
 def test_an_animation_is_no_tile(format: str) -> None:
     assert "animation" in refused(pushed(format=format), moving(format)).message
 

@@ -100,10 +100,12 @@ def test_a_raster_can_be_rendered_as_avif(client: Client, data_dir: Path) -> Non
     assert images.image_size(answer.content) == (256, 256)
 
 
-def test_pushed_tiles_cannot_be_avif(admin_client: Any) -> None:
-    answer = admin_client.post("/api/tilesets/", {"name": "some", "kind": "pushed", "format": "avif"}, content_type="application/json")
-    assert answer.status_code == 400
-    assert "AVIF" in answer.json()["message"] + str(answer.json().get("errors"))
+def test_pushed_tiles_may_be_avif(admin_client: Any, redis: None) -> None:
+    row = {"name": "some", "kind": "pushed", "format": "avif"}
+    assert admin_client.post("/api/tilesets/", row, content_type="application/json").status_code == 201
+    assert admin_client.put("/api/tilesets/some/tiles/0/0/0", image("avif"), content_type="image/avif").status_code == 201
+    answer = admin_client.get("/tiles/some/0/0/0.avif")
+    assert (answer["Content-Type"], answer.content) == ("image/avif", image("avif"))
 
 
 def test_an_archive_of_several_formats_sends_each_as_what_it_is(client: Client, data_dir: Path, mbtiles: Write) -> None:

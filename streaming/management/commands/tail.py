@@ -18,7 +18,7 @@ from streaming.management.arguments import at_least_one
 from streaming.management.output_formats import FORMATS, HumanLines
 from streaming.management.recorder import Recorder
 
-CONDITIONS = ("bbox", "filter", "datetime", "properties", "crs")
+CONDITIONS = ("bbox", "center", "radius_m", "filter", "datetime", "properties", "crs")
 SERVER = "ws://127.0.0.1:8000/ws"
 
 
@@ -36,6 +36,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--bbox", type=_numbers, metavar="W,S,E,N", help="features within this box; write --bbox=-10,… if it begins with a minus"
         )
+        parser.add_argument("--center", type=_numbers, metavar="LON,LAT", help="features within --radius-m of this place, in degrees")
+        parser.add_argument("--radius-m", type=float, metavar="METRES", help="how far they may be, along the surface of the Earth")
         parser.add_argument("--filter", metavar="CQL2", help='features for which this holds, e.g. "altitude_ft > 30000"')
         parser.add_argument("--datetime", metavar="INTERVAL", help="features of this time, e.g. 2018-08-01T05:00:00Z/..")
         parser.add_argument("--properties", type=_names, metavar="A,B", help="only these properties")

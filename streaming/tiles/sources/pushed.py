@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.redis import refusing, sync_redis
 from streaming.tiles.grid import WORLD
@@ -33,8 +32,6 @@ class PushedKind(SourceKind):
 
     def open(self, tileset: TilesetSettings) -> TileSource:
         """The tiles in Redis."""
-        if tileset.format == "avif":  # checking one would mean to decode whatever it holds
-            raise StreamError("invalid_source", "pushed tiles cannot be AVIF; use png, webp, jpg or mvt")
         return PushedSource(tileset.name, tileset.format, tileset.min_zoom, tileset.max_zoom)
 
     def version(self, tileset: TilesetSettings) -> Hashable:

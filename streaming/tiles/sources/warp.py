@@ -17,9 +17,10 @@ from rasterio.warp import reproject  # type: ignore[import-untyped]
 
 from streaming.tiles.grid import Tile, touches
 
+from .antimeridian import TurnedCopies, crosses
 from .base import source_errors
 from .gdal import LIBRARY_ERRORS
-from .georeference import WEB_MERCATOR, WORLD_METRES, Georeference, read_georeference
+from .georeference import WEB_MERCATOR, WORLD_METRES, Georeference, has_transform, read_georeference
 from .geotiff import open_geotiff
 
 OPAQUE = 65535
@@ -44,10 +45,12 @@ class GeoTiff:
             self.dataset.close()
             raise
         self._overviews: dict[int, Any] = {}
+        self._crosses = not has_transform(self.dataset) and crosses(self.dataset, self.georeference.box)
+        self._turned: dict[int, TurnedCopies] = {}
 
     def close(self) -> None:
         """Close it."""
-        for dataset in (self.dataset, *self._overviews.values()):
+        for dataset in (*self._turned.values(), self.dataset, *self._overviews.values()):
             dataset.close()
 
     def read(self, tile: Tile, size: int, bands: tuple[int, ...], method: Resampling) -> Warped | None:
@@ -57,34 +60,49 @@ class GeoTiff:
         side = WORLD_METRES / (1 << tile.z)
         west, north = tile.x * side - WORLD_METRES / 2, WORLD_METRES / 2 - tile.y * side
         with source_errors(self.path, *LIBRARY_ERRORS):
-            dataset = self._coarsest_that_will_do(side / size)
-            alpha = alpha_band(dataset)
-            kind = array_type(dataset, bands)
-            opaque = _OPAQUE_OF_TYPE.get(kind.name, OPAQUE)
-            warped = np.zeros((max(bands) + 1, size, size), kind)  # each band keeps its number
-            reproject(
-                band(dataset, list(bands)),
-                warped,
-                dst_transform=from_bounds(west, north - side, west + side, north, size, size),
-                dst_crs=WEB_MERCATOR,
-                rpcs=self.georeference.rpcs,
-                src_alpha=0 if alpha in bands else alpha,
-                dst_alpha=len(warped),
-                resampling=method,
-                DST_ALPHA_MAX=opaque,
-            )
+            level, dataset = self._coarsest_that_will_do(side / size)
+            opaque = _OPAQUE_OF_TYPE.get(array_type(dataset, bands).name, OPAQUE)
+            frame = from_bounds(west, north - side, west + side, north, size, size)
+            warped, *others = (self._warped(each, frame, size, bands, method, opaque) for each in self._as_warped(level, dataset))
+            for other in others:
+                np.copyto(warped, other, where=warped[-1] == 0)
         return warped[[number - 1 for number in bands]], np.rint(np.abs(warped[-1]) * (255 / opaque)).astype(np.uint8)
 
-    def _coarsest_that_will_do(self, metres: float) -> Any:
-        """The image, or its overview with the largest pixels that are no larger than these."""
+    def _warped(self, dataset: Any, frame: Any, size: int, bands: tuple[int, ...], method: Resampling, opaque: int) -> NDArray[Any]:
+        """The bands, each at its number, and the alpha behind them."""
+        alpha = alpha_band(dataset)
+        warped = np.zeros((max(bands) + 1, size, size), array_type(dataset, bands))
+        reproject(
+            band(dataset, list(bands)),
+            warped,
+            dst_transform=frame,
+            dst_crs=WEB_MERCATOR,
+            rpcs=self.georeference.rpcs,
+            src_alpha=0 if alpha in bands else alpha,
+            dst_alpha=len(warped),
+            resampling=method,
+            DST_ALPHA_MAX=opaque,
+        )
+        return warped
+
+    def _as_warped(self, level: int, dataset: Any) -> list[Any]:
+        """The dataset, or what GDAL has to warp instead of it."""
+        if not self._crosses:
+            return [dataset]
+        if level not in self._turned:
+            self._turned[level] = TurnedCopies(dataset)
+        return self._turned[level].datasets
+
+    def _coarsest_that_will_do(self, metres: float) -> tuple[int, Any]:
+        """The image (level -1), or its overview with the largest pixels that are no larger than these."""
         factors = self.dataset.overviews(1)
         most = metres / self.georeference.pixel_metres + _NEARLY
         factor, level = max(((factor, level) for level, factor in enumerate(factors) if factor <= most), default=(1, -1))
         if factor == 1:
-            return self.dataset
+            return -1, self.dataset
         if level not in self._overviews:
             self._overviews[level] = open_geotiff(self.path, overview=level)
-        return self._overviews[level]
+        return level, self._overviews[level]
 
 
 def alpha_band(dataset: Any) -> int:
