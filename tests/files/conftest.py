@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from channels.db import database_sync_to_async
 from django.contrib.auth.models import Permission, User
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -45,9 +46,10 @@ async def http(folder: Folder) -> HttpPeer:
 
 
 @pytest.fixture
-def user_with(transactional_db: None) -> Callable[..., HttpPeer]:
+def user_with(transactional_db: None) -> Callable[..., Awaitable[HttpPeer]]:
     """Makes clients of users with some of the rights, and perhaps a token that is limited."""
 
+    @database_sync_to_async
     def make(*rights: str, limits: Any = None) -> HttpPeer:
         user = User.objects.create_user(f"user{User.objects.count()}", password="secret")
         user.user_permissions.set(Permission.objects.filter(codename__in=[f"{right}_files" for right in rights]))
@@ -56,4 +58,4 @@ def user_with(transactional_db: None) -> Callable[..., HttpPeer]:
             token["limits"] = limits
         return HttpPeer({"authorization": f"Bearer {token}"})
 
-    return make
+    return cast(Callable[..., Awaitable[HttpPeer]], make)

@@ -50,8 +50,8 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        # Decoded once only. What is no UTF-8 becomes half characters, which no path may have.
-        query = scope.get("query_string", b"").decode("latin-1")
+        # Decoded once only. What is no UTF-8 becomes half characters, which no path may have; some clients escape nothing.
+        query = "".join(chr(byte) if byte < 128 else f"%{byte:02x}" for byte in scope.get("query_string", b""))
         self.parameters = dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
         self.rights = Rights(())
         self.actor = Actor()
