@@ -16,7 +16,6 @@ class FilesConfig(EngineApp):
     name = "streaming.files"
     label = "streaming_files"
     verbose_name = "Files"
-    requires = ("streaming.features",)
     services = ("streaming.files.service.FilesService",)
     urlconf = "streaming.files.urls"
     settings = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,11 +45,11 @@ class FilesService(Service):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self.requests: Counter[tuple[str, str]] = Counter()
-        self.request_seconds: Counter[str] = Counter()
+        self.requests: Counter[tuple[str, str]] = Counter({("list", "200"): 0})
+        self.request_seconds: defaultdict[str, float] = defaultdict(float, list=0.0)
         self.counts: Counter[str] = Counter()
         """received, sent (bytes), hash_failures, conflicts."""
-        self.changes: Counter[tuple[str, str]] = Counter()
+        self.changes: Counter[tuple[str, str]] = Counter({("upload", "clients"): 0})
         self.access = Access()
         self.watcher: Watcher | None = None
         self.audit: Audit | None = None

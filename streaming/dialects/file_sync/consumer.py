@@ -32,7 +32,7 @@ class FileSyncConnection(WebSocketConnection):
         return await authenticate(self.scope, PART)
 
     def _is_idle(self, now: float, loop_time: float) -> bool:
-        stale = now - self.received_at > conf.FILES_STALE_SECONDS
+        stale: bool = now - self.received_at > conf.FILES_STALE_SECONDS
         if stale:
             self.runtime.service(FileSyncService).counts["stale"] += 1
         return stale

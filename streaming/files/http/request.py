@@ -49,10 +49,10 @@ class Request:
         self.scope = scope
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         # Decoded once only. What is no UTF-8 becomes half characters, which no path may have; some clients escape nothing.
         query = "".join(chr(byte) if byte < 128 else f"%{byte:02x}" for byte in scope.get("query_string", b""))
-        self.parameters = dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
+        self.parameters: dict[str, str] = dict(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
         self.rights = Rights(())
         self.actor = Actor()
         self.caller = ""
@@ -82,7 +82,8 @@ class Request:
     @property
     def media_type(self) -> str:
         """The Content-Type without parameters."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        declared: str = self.headers.get("content-type", "")
+        return declared.partition(";")[0].strip().lower()
 
     def flag(self, name: str, default: bool) -> bool:
         """A parameter that is true or false."""
@@ -102,7 +103,7 @@ class Request:
 
     def path_parameter(self, name: str = "path") -> str:
         """A parameter that is a path. `PathError`."""
-        return clean_path(self.parameters.get(name, ""), conf.FILES_DEPTH)
+        return clean_path(self.parameters.get(name, ""), int(conf.FILES_DEPTH))
 
     def require(self, right: str, path: str) -> None:
         """`StreamError` if the client may not do this: unauthenticated for nobody, forbidden for a user."""

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import CloseCode
 from streaming.engine.runtime import Runtime
