@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
-from streaming.core.items import Change
+from streaming.core.follower import Replacement
+from streaming.core.items import Change, Item
 from streaming.core.replica import Replica
 
 from .metadata import FileMetadata, FileRecord, record_of
@@ -97,17 +98,23 @@ class FolderIndex:
     def changed(self, changes: Sequence[Change]) -> None:
         """Take what happened in one turn."""
         for change in changes:
-            old = None if change.old is None else record_of(change.old)
-            new = None if change.new is None else record_of(change.new)
-            self.bytes += (new.size if new else 0) - (old.size if old else 0)
-            if old is None and new is not None:
-                self._add(change.key, new)
-            elif old is not None and new is None:
-                self._remove(change.key)
+            self._take(change.key, change.old, change.new)
 
-    def replaced(self) -> None:
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
         """The state was read anew."""
-        self._rebuild()
+        if different is None:
+            self._rebuild()
+        for replacement in different or ():
+            self._take(*replacement)
+
+    def _take(self, path: str, before: Item | None, after: Item | None) -> None:
+        old = None if before is None else record_of(before)
+        new = None if after is None else record_of(after)
+        self.bytes += (new.size if new else 0) - (old.size if old else 0)
+        if old is None and new is not None:
+            self._add(path, new)
+        elif old is not None and new is None:
+            self._remove(path)
 
     def _rebuild(self) -> None:
         self.bytes = 0

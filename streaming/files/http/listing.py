@@ -12,6 +12,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
+from streaming.core.follower import Replacement
 from streaming.core.items import Change
 from streaming.core.replica import Replica
 from streaming.core.selection import Steps
@@ -137,7 +138,7 @@ class _Arrival:
         """Something has."""
         self.happened.set()
 
-    def replaced(self) -> None:
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
         """Everything may have."""
         self.happened.set()
 
