@@ -65,12 +65,14 @@ INSTALLED_APPS = [
     "streaming.tiles",
     "streaming.redis_data",
     "streaming.topics",
+    "streaming.files",
     "streaming.api",
     "streaming.pages",
     "streaming.operators",
     "streaming.dialects.geo",
     "streaming.dialects.phoenix",
     "streaming.dialects.redis_commands",
+    "streaming.dialects.file_sync",
     "processes",
 ]
 

@@ -20,6 +20,8 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve, set_script_prefix
 
+from streaming.engine.raw_http import find_raw
+
 from .authentication import is_valid_token
 from .request_body import LINES, LimitedReceive, StreamedBody
 from .tilesets import is_public_tileset
@@ -64,7 +66,7 @@ class DirectHandler(ASGIHandler):
 
 
 class HttpApplication:
-    """Answers HTTP requests: publishing with a token and tiles directly, all else through the project's Django application.
+    """Answers HTTP requests: publishing with a token and tiles directly, raw views by themselves, all else through the project's Django.
 
     The body of a request without a valid token is limited. A client with one may send lines without end; whether the
     user is active and may publish is asked later, by the view.
@@ -76,6 +78,11 @@ class HttpApplication:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
+        raw = None if _TILE.fullmatch(scope["path"][:MAX_PATH]) else find_raw(scope, settings.ROOT_URLCONF)
+        if raw is not None:
+            application, arguments = raw
+            await application(scope, receive, send, **arguments)
+            return
         headers = dict(scope["headers"])
         token = _bearer_token(headers)
         handler = self._direct if await _skips_middleware(scope, headers, token) else self._django

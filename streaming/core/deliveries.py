@@ -63,8 +63,7 @@ class Delivery:
 
 def judged(change: Change, kind: Kind, epoch: str) -> Delivery:
     """The delivery of a change to views for which it is of this kind."""
-    item = None if kind == "deleted" else change.new
-    reason = None
+    item, reason = None if kind == "deleted" else change.new, change.reason
     if kind == "deleted":
         reason = "left_view" if change.new is not None else change.reason or "deleted"
     return Delivery(kind, change.key, item, epoch, change.seq, reason)

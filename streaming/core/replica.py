@@ -19,7 +19,7 @@ from .follower import Follower, Replacement
 from .index import BoxIndex
 from .items import Change, Item
 from .runs import PIECE_SECONDS
-from .selection import AtMoment, Difference, Missed, Replaced
+from .selection import AtMoment, Difference, Missed, Replaced, Steps
 from .turns import STEP_SECONDS
 from .versions import Versions
 from .view import View
@@ -54,9 +54,17 @@ class Replica(Follower):
 
     def select_missed(self, condition: Condition, since: Cursor) -> Missed | None:
         """What a client complete up to `since` must receive; None if the changes since then are not at hand (see `reaches`)."""
-        if not self.reaches(since):
-            return None
-        return Missed(self.epoch, self.seq, list(islice(self.recent, since.seq + 1 - self._first, None)), condition)
+        changes = self.changes_since(since)
+        return None if changes is None else Missed(self.epoch, self.seq, changes, condition)
+
+    def changes_since(self, since: Cursor) -> list[Change] | None:
+        """Every change after a cursor, in order; None if they are not at hand (see `reaches`)."""
+        return list(islice(self.recent, since.seq + 1 - self._first, None)) if self.reaches(since) else None
+
+    def select_steps(self, condition: Condition, since: Cursor) -> Steps | None:
+        """What a client that was there until `since` would have received, change by change; None if that is not at hand."""
+        changes = self.changes_since(since)
+        return None if changes is None else Steps(self.epoch, self.seq, changes, condition)
 
     def snapshot(self, condition: Condition) -> list[Delivery]:
         """`select`, at once: everything that matches now, as `added`; the last one carries the promise."""

@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .deliveries import Delivery, Kind
+from .deliveries import Delivery, Kind, judged
 from .items import Change, Item
 from .turns import Pace, Turns
 from .versions import Moment
@@ -263,6 +263,36 @@ class Lines(Selection):
     def __getitem__(self, at: Any) -> Any:
         change = self._changes[self._found[at]]
         return Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
+
+
+class Steps(Selection):
+    """Changes one by one as a view would have received them, each with its own number and reason: several of one key stay several."""
+
+    def __init__(self, epoch: str, seq: int, changes: Sequence[Change], condition: Condition) -> None:
+        super().__init__(epoch, seq, Pace(1 if condition.costly else SMALL, 1, AT_ONCE))
+        self._changes = changes
+        self._matches = condition.matches
+        self._found: list[tuple[Kind, Change]] = []
+
+    @property
+    def _total(self) -> int:
+        return len(self._changes)
+
+    def _judge(self, start: int, stop: int) -> None:
+        matches = self._matches
+        for change in self._changes[start:stop]:
+            was = change.old is not None and matches(change.old)
+            if change.new is not None and matches(change.new):
+                self._found.append(("updated" if was else "added", change))
+            elif was:
+                self._found.append(("deleted", change))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, at: Any) -> Any:
+        kind, change = self._found[at]
+        return judged(change, kind, self.epoch)
 
 
 def _same(was: Item | None, now: Item | None) -> bool:

@@ -33,6 +33,8 @@ from .origins import allowed_origins
 from .token_times import InvalidClaim, check_times, refusal
 
 TICKET_KEY = "geostream:ticket:"
+LIMITS = "limits"
+"""The claim of a token that opens certain parts only: to what extent, by part."""
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """What Django takes an empty ALLOWED_HOSTS for while DEBUG is on: a new project has that."""
 
@@ -45,6 +47,8 @@ class Principal:
     expires: float | None = None
     login: Login | None = None
     """What that rests on; None for nobody."""
+    limits: Any = None
+    """What a limited token says of the part that asked for the principal."""
 
     @property
     def user_id(self) -> int | None:
@@ -66,8 +70,11 @@ class Principal:
 ANONYMOUS = Principal(AnonymousUser())
 
 
-async def authenticate(scope: dict[str, Any]) -> Principal:
-    """The principal of a WebSocket's opening request; `StreamError` if its origin, token or ticket is refused."""
+async def authenticate(scope: dict[str, Any], part: str = "") -> Principal:
+    """The principal of a WebSocket's opening request; `StreamError` if its origin, token or ticket is refused.
+
+    `part` is the one that asks (see `verify_token`).
+    """
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     authorization = headers.get(b"authorization", b"").decode("latin-1")
@@ -77,12 +84,12 @@ async def authenticate(scope: dict[str, Any]) -> Principal:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise StreamError("token_invalid", "the Authorization header must be 'Bearer <token>'")
-        return await from_token(token)
+        return await from_token(token, part)
     tickets = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("ticket")
     if tickets:
         return await from_ticket(tickets[0])
     if origin and b"cookie" in headers:
-        return await _from_session(headers[b"cookie"].decode("latin-1"))
+        return await from_session(headers[b"cookie"].decode("latin-1"))
     return ANONYMOUS
 
 
@@ -110,11 +117,11 @@ def bearer_token(request: HttpRequest) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def from_token(token: str) -> Principal:
-    """The principal of a JSON web token."""
-    claims = verify_token(token)
+async def from_token(token: str, part: str = "") -> Principal:
+    """The principal of a JSON web token. `part`: see `verify_token`."""
+    claims = verify_token(token, part)
     user = await _active_user(claims[api_settings.USER_ID_CLAIM])
-    return Principal(user, float(claims["exp"]), Login(str(user.pk)))
+    return Principal(user, float(claims["exp"]), Login(str(user.pk)), (claims.get(LIMITS) or {}).get(part))
 
 
 class CheckedAccessToken(AccessToken):
@@ -133,12 +140,19 @@ class CheckedAccessToken(AccessToken):
             raise InvalidClaim(f"the claim {api_settings.USER_ID_CLAIM} must be the id of a user")
 
 
-def verify_token(token: str) -> Any:
-    """The claims of a token; `StreamError` with different codes for forged and expired ones. `InvalidClaim` names what is wrong in it."""
+def verify_token(token: str, part: str = "") -> Any:
+    """The claims of a token; `StreamError` with different codes for forged and expired ones. `InvalidClaim` names what is wrong in it.
+
+    A token with limits opens nothing but the parts that they name: `part` is the one that asks, and that heeds them.
+    """
     try:
-        return CheckedAccessToken(token)  # type: ignore[arg-type]
+        claims = CheckedAccessToken(token)  # type: ignore[arg-type]
     except TokenError as error:
         raise refusal(error) from error
+    limits = claims.get(LIMITS)
+    if limits is not None and not (isinstance(limits, dict) and part in limits):
+        raise StreamError("forbidden", "this token is limited, and not for this")
+    return claims
 
 
 async def from_ticket(ticket: str) -> Principal:
@@ -168,7 +182,8 @@ async def _active_user(user_id: Any) -> Any:
     return user
 
 
-async def _from_session(cookies: str) -> Principal:
+async def from_session(cookies: str) -> Principal:
+    """The principal of the session in a `Cookie` header. Where it has come from has to be checked before."""
     try:
         morsel = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
     except CookieError:

@@ -1,9 +1,10 @@
-"""What the database keeps: layers and tilesets, which are configuration, and who is connected."""
+"""What the database keeps: layers and tilesets, which are configuration, who is connected, and who changed which files."""
 
 from __future__ import annotations
 
+from .files import FileChange, SyncClient, TrashedFile
 from .layers import Layer
 from .monitoring import Connection, Node, Presence, Subscription
 from .tilesets import Tileset
 
-__all__ = ["Connection", "Layer", "Node", "Presence", "Subscription", "Tileset"]
+__all__ = ["Connection", "FileChange", "Layer", "Node", "Presence", "Subscription", "SyncClient", "Tileset", "TrashedFile"]

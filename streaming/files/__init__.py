@@ -1,0 +1,1 @@
+"""Files: a folder that stays the same everywhere."""

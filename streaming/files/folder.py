@@ -1,0 +1,359 @@
+"""The folder: every change of it, by whomever, goes through here.
+
+A change holds the lock of its path, compares the store with the feed, checks its condition, changes the store, then the feed. So two
+changes of one path come one after the other, in all processes, and what was changed behind the server's back is announced first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, ParamSpec, TypeVar
+
+from streaming.core.errors import StreamError
+from streaming.core.feed import Cursor
+from streaming.core.lru import LRU
+from streaming.engine.conf import conf
+
+from .disk_store import file_mode
+from .folder_feed import NAME, FolderFeed, Step
+from .metadata import ChangeNote, FileRecord
+from .path_locks import PathLocks
+from .paths import is_below, parents
+from .store import Stat, Store, not_found, trash_id
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from streaming.core.hub import Hub
+
+    from .folder_index import FolderIndex
+    from .staging import StagedFile
+
+P = ParamSpec("P")
+T = TypeVar("T")
+STAMPS = 10_000
+"""Files of which a process remembers that only their time has changed."""
+Outcome = Literal["created", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something: the user's name, the client's id, the address. Nobody: a program on the server's machine."""
+
+    user: str = ""
+    client: str | None = None
+    address: str = ""
+
+
+OUTSIDE = Actor()
+
+
+class Outdated(StreamError):
+    """A condition that does not hold. `current` is what is there instead."""
+
+    def __init__(self, code: str, path: str, current: FileRecord | None) -> None:
+        super().__init__(code, "there is a file already" if code == "exists" else "the file is not, or no longer, the one that you name")
+        self.path = path
+        self.current = current
+
+
+class Precondition(NamedTuple):
+    """What must be there: one of these hashes (`*`: anything), and none of those."""
+
+    match: frozenset[str] | None = None
+    none_match: frozenset[str] | None = None
+
+    def check(self, path: str, current: FileRecord | None) -> None:
+        """`Outdated` if it does not hold."""
+        if self.none_match is not None and current is not None and ("*" in self.none_match or current.hash in self.none_match):
+            raise Outdated("exists" if "*" in self.none_match else "precondition_failed", path, current)
+        if self.match is not None and (current is None or not ("*" in self.match or current.hash in self.match)):
+            raise Outdated("precondition_failed", path, current)
+
+
+ANYTHING = Precondition()
+
+
+class FolderChange(NamedTuple):
+    """A change that was made, for the audit."""
+
+    action: str
+    path: str
+    target: str
+    before: FileRecord | None
+    after: FileRecord | None
+    trash: str
+    actor: Actor
+
+
+class Folder:
+    """One process's way to the folder."""
+
+    def __init__(
+        self,
+        store: Store,
+        feed: FolderFeed,
+        index: FolderIndex,
+        hub: Hub,
+        threads: ThreadPoolExecutor,
+        audit: Callable[[FolderChange], None],
+    ) -> None:
+        self.store = store
+        self.feed = feed
+        self.index = index
+        self.locks = PathLocks(f"geostream:{{{NAME}}}:locks", conf.FILES_LOCK_SECONDS)
+        self._hub = hub
+        self._threads = threads
+        self._audit = audit
+        self._touched: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what may block in a thread."""
+        loop: asyncio.AbstractEventLoop | None = self._hub.loop
+        assert loop is not None
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    async def refresh(self) -> None:
+        """Have the index show everything that was stored before this call."""
+        await self._hub.refresh(self.index.replica)
+
+    async def reach(self, since: Cursor) -> bool:
+        """Have the changes after a place in the log at hand; returns whether it still has them."""
+        return await self._hub.reach(self.index.replica, since)
+
+    # -- looking -------------------------------------------------------------
+
+    async def find(self, path: str) -> FileRecord | None:
+        """The record of a path as it is on the disk; what was changed behind our back is announced first."""
+        stat, record = await self.run(self.store.stat, path), await self.feed.record(path)
+        return record if self._agree(path, stat, record) else await self.look(path)
+
+    async def look(self, path: str) -> FileRecord | None:
+        """Compare a path with the disk, and announce what is different."""
+        async with self.locks.hold(path):
+            return await self._current(path)
+
+    async def notice_directory(self, path: str) -> None:
+        """Announce a directory that somebody else has made."""
+        async with self.locks.hold(path):
+            stat = await self.run(self.store.stat, path)
+            await self.refresh()
+            if stat is not None and stat.directory and not self.index.is_directory(path):
+                await self._write([Step(path, stat.record(""))], "create", path, after=stat.record(""))
+
+    async def notice_move(self, source: str, target: str) -> bool:
+        """Announce a move that somebody else has made; returns whether it was one."""
+        async with self.locks.hold(source, target):
+            gone, there = await self.run(self.store.stat, source), await self.run(self.store.stat, target)
+            record = await self.feed.record(source)
+            if record is None or gone is not None or there is None or await self.feed.record(target) is not None:
+                return False
+            if (there.inode, there.size, there.directory) != (record.inode, record.size, record.directory):
+                return False
+            if not record.directory and there.modified != record.modified:
+                return False
+            await self._write(_move(source, target, record, there.record(record.hash), OUTSIDE), "move", source, target, record, record)
+            return True
+
+    # -- changing ------------------------------------------------------------
+
+    async def upload(
+        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition = ANYTHING, modified: int | None = None
+    ) -> tuple[FileRecord, Outcome]:
+        """Put a complete upload there. `StreamError`, `Outdated`; the staged file is gone afterwards, whatever happened."""
+        try:
+            await self.run(staged.seal, modified or time.time_ns(), conf.FILES_DURABLE, file_mode())
+            async with self._making(path):
+                return await self._commit(path, staged, actor, condition)
+        finally:
+            await self.run(staged.discard)
+
+    async def _commit(self, path: str, staged: StagedFile, actor: Actor, condition: Precondition) -> tuple[FileRecord, Outcome]:
+        before = await self._current(path)
+        condition.check(path, before)
+        if before is None:
+            await self._check_new(path)
+        if self.index.is_directory(path) or (before is not None and before.directory):
+            raise StreamError("is_directory", f"{path[:200]!r} is a directory")
+        if before is not None and before.hash == staged.hash:
+            return before, "unchanged"
+        await self.check_room(staged.size - (0 if before is None else before.size))
+        trash = "" if before is None else trash_id()
+        stat = await self.run(self.store.commit, path, staged, trash or None)
+        after = stat.record(staged.hash)
+        await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor)
+        return after, "created" if before is None else "updated"
+
+    async def delete(self, path: str, actor: Actor, condition: Precondition = ANYTHING, recursive: bool = False) -> None:
+        """Move a file, or a directory that is empty, to the trash. `recursive`: a directory with all that is in it."""
+        async with self.locks.hold(path):
+            before = await self._current(path)
+            await self.refresh()
+            if before is None and not self.index.is_directory(path):
+                raise not_found(path)
+            condition.check(path, before)
+            inner = [(each, record) for each in self.index.below(path) if (record := self.index.record(each)) is not None]
+            if inner and not recursive:
+                raise StreamError("not_empty", f"{path[:200]!r} is not empty")
+            trash = trash_id()
+            await self.run(self.store.trash, path, trash)
+            gone = [*reversed(inner), *([(path, before)] if before is not None else [])]
+            steps = [Step(each, None, ChangeNote(actor.client, directory=record.directory)) for each, record in gone]
+            await self._write(steps, "delete", path, "", before, None, trash, actor)
+            await self._prune(path)
+
+    async def move(self, source: str, target: str, actor: Actor) -> FileRecord | None:
+        """Move a file, or a directory with all that is in it, to where nothing is."""
+        if is_below(target, source) and source != target:
+            raise StreamError("bad_request", "a directory cannot be moved into itself")
+        async with self._making(target, source):
+            before = await self._current(source)
+            there = None if source == target else await self._current(target)
+            await self._check_new(target, source)
+            if before is None and not self.index.is_directory(source):
+                raise not_found(source)
+            if there is not None or self.index.is_directory(target) or source == target:
+                raise StreamError("exists", f"there is something at {target[:200]!r} already")
+            moved = [(source, before)] if before is not None else []
+            moved += [(each, record) for each in self.index.below(source) if (record := self.index.record(each)) is not None]
+            await self.run(self.store.move, source, target)
+            steps: list[Step] = []
+            for each, record in moved:
+                steps += _move(each, target + each[len(source) :], record, await self._restat(target + each[len(source) :], record), actor)
+            await self._write(steps, "move", source, target, before, before, "", actor)
+            await self._prune(source)
+            return before
+
+    async def make_directory(self, path: str, actor: Actor) -> FileRecord:
+        """Make a directory where nothing is."""
+        async with self._making(path):
+            before = await self._current(path)
+            await self._check_new(path)
+            if before is not None or self.index.is_directory(path):
+                raise StreamError("exists", f"there is something at {path[:200]!r} already")
+            await self.check_room(0)
+            after = (await self.run(self.store.make_directory, path)).record("")
+            await self._write([Step(path, after, ChangeNote(actor.client))], "mkdir", path, "", None, after, "", actor)
+            return after
+
+    async def announce(self, path: str, hash: str, actor: Actor) -> None:
+        """Announce what is stored once more, in the name of a client. `StreamError("not_stored")` if that is something else."""
+        async with self.locks.hold(path):
+            record = await self._current(path)
+            if record is None or record.directory or record.hash != hash:
+                raise StreamError("not_stored", "the server does not have this content: upload it first")
+            await self.feed.write([Step(path, record, ChangeNote(actor.client))])
+
+    async def restore(self, trash: str, path: str, actor: Actor) -> FileRecord | None:
+        """Put something from the trash back to where nothing is."""
+        async with self._making(path):
+            if await self._current(path) is not None:
+                raise StreamError("exists", f"there is something at {path[:200]!r} already")
+            await self._check_new(path)
+            await self.run(self.store.restore, trash, path)
+            after = await self._current(path, actor)
+        return after
+
+    async def check_room(self, size: int) -> None:
+        """`StreamError("folder_full")` if there is no room for so many bytes more."""
+        if conf.FILES_QUOTA_BYTES and self.index.bytes + size > conf.FILES_QUOTA_BYTES:
+            raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
+        free = await self.run(lambda: self.store.free_bytes)
+        if free is not None and free - size < conf.FILES_FREE_BYTES:
+            raise StreamError("folder_full", "the disk of the folder is nearly full")
+
+    # -- how -----------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _making(self, path: str, *others: str) -> AsyncIterator[None]:
+        """Hold a path that may be new: if directories have to be made, the topmost of them."""
+        async with self.locks.hold(self.index.missing_parent(path) or path, *others):
+            yield
+
+    async def _current(self, path: str, actor: Actor = OUTSIDE) -> FileRecord | None:
+        """The record of a path whose lock is held, after what is different on the disk was announced."""
+        stat, record = await self.run(self.store.stat, path), await self.feed.record(path)
+        if self._agree(path, stat, record):
+            return record
+        if stat is None or stat.directory:
+            assert record is not None
+            after = None if stat is None else stat.record("")
+            steps = [Step(path, None, ChangeNote(directory=record.directory))]
+            await self._write([*steps, *([Step(path, after)] if after else [])], "delete", path, "", record, after)
+            return after
+        found = await self.run(self.store.hash, path)
+        if found is None:
+            raise StreamError("busy", "the file is being written on the server; try again")
+        stat, hash = found
+        after = stat.record(hash)
+        if record is not None and record.hash == hash and not record.directory:
+            self._touched.put(path, found)
+            return record
+        note = ChangeNote(actor.client)
+        await self._write([Step(path, after, note)], "create" if record is None else "update", path, "", record, after, "", actor)
+        return after
+
+    def _agree(self, path: str, stat: Stat | None, record: FileRecord | None) -> bool:
+        """Whether the disk has what the feed says."""
+        if stat is None:
+            return record is None or (record.directory and self.store.folder is None)
+        if record is None:
+            return stat.directory  # it is implied, or the watcher announces it
+        return stat.is_of(record) or self._touched.get(path) == (stat, record.hash)
+
+    def agrees(self, path: str, stat: Stat | None) -> bool:
+        """The same as far as this process knows the feed."""
+        return self._agree(path, stat, self.index.record(path))
+
+    async def _check_new(self, path: str, source: str | None = None) -> None:
+        """`StreamError` if a new path may not be there. A move that changes only the case finds itself."""
+        await self.refresh()
+        twin = self.index.twin(path)
+        if twin is not None and not (source is not None and is_below(twin, source)):
+            raise StreamError("case_conflict", f"{twin[:200]!r} is there already, and some systems take the two for one")
+        for parent in parents(path):
+            record = self.index.record(parent)
+            if record is not None and not record.directory:
+                raise StreamError("not_a_directory", f"{parent[:200]!r} is not a directory")
+        if source is not None:
+            return
+        if self.index.files >= conf.FILES_MOST or self.index.entries_in(path.rpartition("/")[0]) >= conf.FILES_MOST_IN_DIRECTORY:
+            raise StreamError("folder_full", "the folder, or this directory, holds as many files as it may")
+
+    async def _restat(self, path: str, record: FileRecord) -> FileRecord:
+        """The record after a move: a storage has changed the time."""
+        if record.directory or self.store.folder is not None:
+            return record
+        stat = await self.run(self.store.stat, path)
+        return record if stat is None else stat.record(record.hash)
+
+    async def _write(
+        self,
+        steps: list[Step],
+        action: str,
+        path: str,
+        target: str = "",
+        before: FileRecord | None = None,
+        after: FileRecord | None = None,
+        trash: str = "",
+        actor: Actor = OUTSIDE,
+    ) -> None:
+        await self.feed.write(steps)
+        self._audit(FolderChange(action, path, target, before, after, trash, actor))
+
+    async def _prune(self, path: str) -> None:
+        """Remove the directories above that were there only for this path."""
+        await self.refresh()
+        for parent in reversed(parents(path)):
+            if self.index.is_directory(parent) or not await self.run(self.store.remove_directory, parent):
+                return
+
+
+def _move(source: str, target: str, record: FileRecord, after: FileRecord, actor: Actor) -> list[Step]:
+    """The two halves of a move. Clients are sent one operation, at the second."""
+    left = ChangeNote(actor.client, moved_to=target, directory=record.directory)
+    return [Step(source, None, left), Step(target, after, ChangeNote(actor.client, moved_from=source))]

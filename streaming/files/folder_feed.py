@@ -1,0 +1,92 @@
+"""The feed of the folder: path → record. Its log says of each change also who made it, and where a moved file came from."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from streaming.core import scripts
+from streaming.core.doorbell import ring
+from streaming.core.feed import MAX_BATCH, Cursor, Feed, FeedOptions
+from streaming.core.redis import async_redis, refusing
+from streaming.engine.conf import conf
+
+from .metadata import NO_NOTE, ChangeNote, FileRecord, decode_record, encode
+
+NAME = "files"
+MARKS = f"geostream:{{{NAME}}}:marks"
+"""Numbers of the log by the time (seconds) at which they were reached, so that it can be cut by age."""
+
+
+class Step(NamedTuple):
+    """One change of one path. Without a record the path goes."""
+
+    path: str
+    record: FileRecord | None
+    note: ChangeNote = NO_NOTE
+
+
+# KEYS: those of a feed. ARGV: new epoch, log length, then path, value ('': it goes) and note of each step. Every step is logged, also one
+# that changes nothing, but for a path that goes and is not there. Returns epoch and seq.
+_WRITE = (
+    scripts.OPEN
+    + """
+for i = 3, #ARGV, 3 do
+  local key, value = ARGV[i], ARGV[i + 1]
+  local old = redis.call('HGET', state, key)
+  if old or value ~= '' then
+    seq = seq + 1
+    local line = {'XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'k', key, 'r', ARGV[i + 2]}
+    if old then line[#line + 1] = 'o' line[#line + 1] = old end
+    if value ~= '' then line[#line + 1] = 'n' line[#line + 1] = now .. value end
+    redis.call(unpack(line))
+    if value == '' then redis.call('HDEL', state, key) else redis.call('HSET', state, key, now .. value) end
+  end
+end
+"""
+    + scripts.CLOSE
+    + "return {epoch, seq}"
+)
+
+# KEYS: the marks, the log, its meta. ARGV: now, the age in seconds. Notes the number of now, and cuts the log behind the last mark of
+# that age. Returns how many lines went.
+_CUT = """
+local seq = redis.call('HGET', KEYS[3], 'seq')
+if not seq then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[1], seq)
+local old = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[1] - ARGV[2], '-inf', 'LIMIT', 0, 1)
+if not old[1] then return 0 end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. redis.call('ZSCORE', KEYS[1], old[1]))
+if tonumber(old[1]) >= tonumber(seq) then old[1] = seq - 1 end
+return redis.call('XTRIM', KEYS[2], 'MINID', string.format('%d-0', old[1] + 1))
+"""
+
+
+class FolderFeed(Feed):
+    """The feed `files`."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME, FeedOptions(log_length=conf.FILES_LOG_LENGTH))
+
+    async def record(self, path: str) -> FileRecord | None:
+        """What is stored of a path at this moment."""
+        value = await self.get(path)
+        return None if value is None else decode_record(value)
+
+    async def write(self, steps: Sequence[Step]) -> None:
+        """Store, number and log some changes, in their order: all at once, up to a thousand."""
+        for start in range(0, len(steps), MAX_BATCH):
+            some = steps[start : start + MAX_BATCH]
+            args: list[Any] = [secrets.token_hex(4), self.options.log_length]
+            for step in some:
+                args += step.path, b"" if step.record is None else encode(step.record), encode(step.note)
+            with refusing():
+                epoch, seq = await async_redis().register_script(_WRITE)(self.keys, args)
+            ring(self.name, Cursor(epoch.decode(), int(seq)).seq)
+
+    async def cut(self, now: float, age: float) -> int:
+        """Forget what the log has from before so many seconds."""
+        with refusing():
+            cut: Any = await async_redis().register_script(_CUT)([MARKS, self.log_key, self.meta_key], [now, age])
+        return int(cut)

@@ -1,0 +1,1 @@
+"""Files over HTTP: an ASGI application in front of Django."""

@@ -1,0 +1,157 @@
+"""Lists of the folder, and what has changed in it, for those who have no WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.core.feed import Cursor
+from streaming.core.follower import Replacement
+from streaming.core.items import Change
+from streaming.core.replica import Replica
+from streaming.core.selection import Steps
+from streaming.engine.conf import conf
+
+from ..folder import Folder
+from ..metadata import FileMetadata
+from ..operations import PathFilter, operation_message
+from ..service import FilesService
+from ..store import not_found
+from .request import Answer, Request
+
+SLICE = 400
+"""Entries written before others have a turn."""
+MOST_CHANGES = 1000
+"""Of one answer."""
+MOST_WAIT = 60
+
+
+async def list_files(request: Request, folder: Folder, service: FilesService) -> Answer:
+    """`GET /api/list[?path=&recursive=&limit=&cursor=]`: an array or, with a limit, a page."""
+    request.require_some("list")
+    top = request.path_parameter() if request.parameters.get("path") else ""
+    recursive, limit = request.flag("recursive", True), request.number("limit", None, conf.FILES_LIST)
+    await folder.refresh()
+    index = folder.index
+    if top and not index.is_directory(top):
+        raise not_found(top)
+    cursor = index.replica.cursor
+    headers = {
+        "ETag": f'"{cursor.epoch}.{cursor.seq}"',
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, Cookie, Accept-Encoding",
+    }
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Answer(304, headers=headers)
+    after = request.parameters.get("cursor", "")
+    paths = index.below(top, after) if recursive else index.inside(top, after)
+    entries = _visible(request, folder, paths)
+    if limit is not None:
+        page = list(islice(entries, max(limit, 1)))
+        more = page[-1].path if len(page) == max(limit, 1) and next(entries, None) is not None else None
+        return Answer(json={"files": page, "cursor": more, "seq": cursor.seq, "epoch": cursor.epoch}, headers=headers)
+    found = list(entries) if index.files <= SLICE else [entry async for entry in _in_turns(folder, request, top, recursive)]
+    headers["Content-Type"] = "application/json"
+    pieces = _array(found)
+    if "gzip" in request.headers.get("accept-encoding", "") and len(found) > 10:
+        headers["Content-Encoding"] = "gzip"
+        pieces = _gzipped(pieces)
+    return Answer(pieces=pieces, headers=headers)
+
+
+async def changes(request: Request, folder: Folder, service: FilesService) -> Answer:
+    """`GET /api/changes?since=&wait=`: what has changed since a number; waits for something to."""
+    request.require_some("list")
+    since, wait = request.number("since", None, 2**63), request.number("wait", 0, MOST_WAIT)
+    replica = folder.index.replica
+    await folder.refresh()
+    if since is not None and since == replica.seq and wait and request.parameters.get("epoch") in (None, replica.epoch):
+        await _until_changed(request, replica, wait)
+    place = None if since is None else Cursor(replica.epoch, since)
+    if place is None or request.parameters.get("epoch") not in (None, replica.epoch) or not await folder.reach(place):
+        return Answer(json={"seq": replica.seq, "epoch": replica.epoch, "resync": place is not None, "operations": []})
+    found = replica.changes_since(place) or []
+    operations = [msgspec.Raw(message) for message in _messages(request, replica, found[:MOST_CHANGES])]
+    seq = found[MOST_CHANGES - 1].seq if len(found) > MOST_CHANGES else replica.seq
+    return Answer(json={"seq": seq, "epoch": replica.epoch, "resync": False, "operations": operations})
+
+
+def _visible(request: Request, folder: Folder, paths: Iterator[str]) -> Iterator[FileMetadata]:
+    index, rights = folder.index, request.rights
+    for path in paths:
+        if rights.allows("list", path) and (entry := index.metadata(path)) is not None:
+            yield entry
+
+
+async def _in_turns(folder: Folder, request: Request, top: str, recursive: bool) -> AsyncIterator[FileMetadata]:
+    """All entries, some at a time: what changes meanwhile is in it or not, as anything that changes during a request."""
+    after = ""
+    while True:
+        paths = folder.index.below(top, after) if recursive else folder.index.inside(top, after)
+        some = list(islice(paths, SLICE))
+        for entry in _visible(request, folder, iter(some)):
+            yield entry
+        if len(some) < SLICE:
+            return
+        after = some[-1]
+        await asyncio.sleep(0)
+
+
+async def _array(entries: Sequence[FileMetadata]) -> AsyncIterator[bytes]:
+    yield b"["
+    for start in range(0, len(entries), SLICE):
+        text = msgspec.json.encode(entries[start : start + SLICE])[1:-1]
+        yield text if not start else b"," + text
+        await asyncio.sleep(0)
+    yield b"]"
+
+
+async def _gzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    deflate = zlib.compressobj(level=3, wbits=31)
+    async for piece in pieces:
+        if data := deflate.compress(piece):
+            yield data
+    yield deflate.flush()
+
+
+def _messages(request: Request, replica: Replica, found: Sequence[Change]) -> Iterator[bytes]:
+    filter = PathFilter(request.rights.tops("list"))
+    for delivery in Steps(replica.epoch, replica.seq, found, filter).run():
+        message = operation_message(delivery, filter, numbered=True)
+        if message is not None:
+            yield message
+
+
+class _Arrival:
+    """Observes a replica until something changes."""
+
+    def __init__(self) -> None:
+        self.happened = asyncio.Event()
+
+    def changed(self, changes: Sequence[Change]) -> None:
+        """Something has."""
+        self.happened.set()
+
+    def replaced(self, different: Sequence[Replacement] | None) -> None:
+        """Everything may have."""
+        self.happened.set()
+
+
+async def _until_changed(request: Request, replica: Replica, seconds: float | None) -> None:
+    arrival = _Arrival()
+    replica.observe(arrival)
+    waiting = [asyncio.ensure_future(arrival.happened.wait()), asyncio.ensure_future(request.gone())]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        replica.unobserve(arrival)
+        for each in waiting:
+            each.cancel()
+        with suppress(asyncio.CancelledError, StreamError):
+            await asyncio.gather(*waiting, return_exceptions=True)

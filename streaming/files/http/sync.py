@@ -1,0 +1,103 @@
+"""The three-way plan: a client says what it has, and is told what to do so that both have the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from streaming.core.errors import StreamError
+from streaming.core.feed import Cursor
+from streaming.engine.conf import conf
+
+from ..folder import Folder
+from ..merge import merge
+from ..metadata import HASH, FileMetadata, record_of
+from ..paths import clean_path
+from ..service import FilesService
+from .request import Answer, Request, too_large
+
+MOST_BYTES = 64 * 1024 * 1024
+
+
+class SyncRequest(msgspec.Struct):
+    """What a client has. `since` is the number up to which it had agreed with the server; without it, this is the first contact."""
+
+    client_id: str
+    files: list[FileMetadata]
+    since: int | None = None
+    epoch: str | None = None
+
+
+Contents = dict[str, str]
+"""Hashes by path; those of directories are empty."""
+
+
+async def plan(request: Request, folder: Folder, service: FilesService) -> Answer:
+    """`POST /api/sync`."""
+    request.require_some("list")
+    asked = await _read(request, folder)
+    await folder.refresh()
+    replica, index = folder.index.replica, folder.index
+    since = None if asked.since is None else Cursor(replica.epoch, asked.since)
+    known = since is not None and asked.epoch in (None, replica.epoch) and await folder.reach(since)
+    remote = {path: record_of(item).hash for path, item in index.replica.items.items() if request.rights.allows("list", path)}
+    base: Contents = {}
+    if known and since is not None:
+        base = dict(remote)
+        for change in reversed(replica.changes_since(since) or []):
+            if change.old is None:
+                base.pop(change.key, None)
+            elif request.rights.allows("list", change.key):
+                base[change.key] = record_of(change.old).hash
+    seq = replica.seq
+    local = await folder.run(_local, asked.files)
+    found = await folder.run(_plan, base, local, remote)
+    found["download"] = [index.metadata(path) for path in found["download"] if index.metadata(path) is not None]
+    return Answer(json={"seq": seq, "epoch": replica.epoch, "resync": not known, **found})
+
+
+async def _read(request: Request, folder: Folder) -> SyncRequest:
+    if (request.length or 0) > MOST_BYTES:
+        raise too_large(MOST_BYTES)
+    body = b"".join([chunk async for chunk in request.chunks(MOST_BYTES)])
+    try:
+        return await folder.run(msgspec.json.decode, body, type=SyncRequest)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise StreamError("bad_request", f"the body is not a list of files: {error}") from None
+
+
+def _local(files: list[FileMetadata]) -> Contents:
+    local: Contents = {}
+    for each in files:
+        if not (HASH.fullmatch(each.hash) or (each.is_directory and not each.hash)):
+            raise StreamError("bad_request", "hash must be SHA-256 in 64 lower-case hexadecimal digits")
+        local[clean_path(each.path, conf.FILES_DEPTH)] = "" if each.is_directory else each.hash
+    return local
+
+
+def _plan(base: Contents, local: Contents, remote: Contents) -> dict[str, list[Any]]:
+    """What the client has to upload (with the hash that the server has now), download, delete here and there, and what is in conflict.
+
+    Directories that only contain something are in the paths of that.
+    """
+    implied = {top for path in remote for top in _tops(path)}
+    plan: dict[str, list[Any]] = {"upload": [], "download": [], "delete": [], "delete_remote": [], "conflicts": []}
+    for path in sorted(base.keys() | local.keys() | remote.keys()):
+        if path in implied and path not in remote and not local.get(path):
+            continue
+        action = merge(base.get(path), local.get(path), remote.get(path))
+        if action in ("upload", "delete_remote"):
+            plan[action].append({"path": path, "base": remote.get(path)})
+        elif action == "download":
+            plan["download"].append(path)
+        elif action == "delete_local":
+            plan["delete"].append({"path": path, "base": base.get(path)})
+        elif action == "conflict":
+            plan["conflicts"].append({"path": path, "local": local.get(path), "remote": remote.get(path), "base": base.get(path)})
+    return plan
+
+
+def _tops(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -1,0 +1,33 @@
+"""Three-way merge: what a client has to do about a path, from what it last agreed on with the server and what both have now.
+
+Contents are compared by hash (None: not there). Times decide nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Action = Literal["none", "upload", "download", "conflict", "delete_remote", "delete_local"]
+
+
+def merge(base: str | None, local: str | None, remote: str | None) -> Action:
+    """A modification beats a deletion; two different modifications are a conflict, and so are two different files on first contact."""
+    if local == remote:
+        return "none"
+    if remote == base:
+        return "delete_remote" if local is None else "upload"
+    if local == base:
+        return "delete_local" if remote is None else "download"
+    if remote is None:
+        return "upload"
+    return "download" if local is None else "conflict"
+
+
+def conflict_name(path: str, stamp: str, client: str) -> str:
+    """The name under which the version of a client is kept beside the server's: all suffixes stay, so files of one stem stay together."""
+    folder, slash, name = path.rpartition("/")
+    dot = name.find(".", 1)
+    stem, suffixes = (name, "") if dot < 0 else (name[:dot], name[dot:])
+    by = re.sub(r"[^A-Za-z0-9]", "", client)[:8] or "unknown"
+    return f"{folder}{slash}{stem}.sync-conflict-{stamp}-{by}{suffixes}"

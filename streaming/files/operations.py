@@ -1,0 +1,109 @@
+"""Operations: the changes of the folder as clients see them, through the filter of their rights and patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from pathspec import GitIgnoreSpec
+
+from streaming.core.bbox import Box
+from streaming.core.deliveries import Delivery
+from streaming.core.errors import StreamError
+from streaming.core.items import Item
+from streaming.core.lru import LRU
+
+from .metadata import note_of, record_of
+from .paths import is_below
+
+WIRE_CODES = {"invalid_path": "path", "precondition_failed": "changed", "folder_full": "quota"}
+"""What errors are called where files are spoken of, if it is something else."""
+MAX_PATTERN = 256
+MOST_STARS = 2
+"""In one part of a pattern: with more of them, a long name takes long to be compared."""
+REMEMBERED = 4096
+"""Paths whose answer a filter keeps."""
+
+_STARS = re.compile(r"\*+")
+
+
+class PathFilter:
+    """Which paths a client follows: below some directories (None: anywhere), and of these what its patterns match."""
+
+    boxes: tuple[Box, ...] | None = None
+    costly = False
+
+    def __init__(self, tops: tuple[str, ...] | None = None, patterns: tuple[str, ...] = ()) -> None:
+        """Patterns are gitignore's: the last one that matches decides, `!` takes out; none at all match everything."""
+        self.key = ("files", tops, patterns)
+        self.patterns = patterns
+        self._tops = tops
+        self._spec = compile_patterns(patterns) if patterns else None
+        self._answers: LRU[str, bool] = LRU(REMEMBERED)
+
+    def matches(self, item: Item) -> bool:
+        """Whether an item of the feed is wanted."""
+        return self.allows(item.key, self._spec is not None and record_of(item).directory)
+
+    def allows(self, path: str, directory: bool = False) -> bool:
+        """Whether a path is wanted."""
+        if self._tops is not None and not any(is_below(path, top) for top in self._tops):
+            return False
+        if self._spec is None:
+            return True
+        name = f"{path}/" if directory else path
+        answer = self._answers.get(name)
+        if answer is None:
+            answer = self._spec.match_file(name)
+            self._answers.put(name, answer)
+        return answer
+
+
+def compile_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
+    """`StreamError("bad_request")` for what is no pattern, or would take long."""
+    for pattern in patterns:
+        if not isinstance(pattern, str) or not 0 < len(pattern) <= MAX_PATTERN:
+            raise StreamError("bad_request", f"a pattern is text of 1 to {MAX_PATTERN} characters")
+        if any(part.count("*") and len(_STARS.findall(part)) > MOST_STARS for part in pattern.split("/")):
+            raise StreamError("bad_request", f"a part of a pattern may have {MOST_STARS} stars")
+    try:
+        return GitIgnoreSpec.from_lines(patterns)
+    except (ValueError, re.error) as error:
+        raise StreamError("bad_request", f"a pattern cannot be read: {error}") from None
+
+
+def wire_code(error: StreamError) -> str:
+    """What an error is called in messages and answers about files."""
+    return WIRE_CODES.get(error.code, error.code)
+
+
+def operation_of(delivery: Delivery, filter: PathFilter, detailed: bool = False) -> tuple[dict[str, Any], str | None] | None:
+    """The operation, as an object with one key, and the client that made it; None for the half of a move that the other half tells.
+
+    A move into what the filter shows is a Create, one out of it a Delete. `detailed` adds the metadata to a Move.
+    """
+    note = note_of(delivery.reason)
+    if delivery.item is None:
+        if note.moved_to is not None and filter.allows(note.moved_to, note.directory):
+            return None
+        return {"Delete": {"path": delivery.key}}, note.source
+    record = record_of(delivery.item)
+    metadata = record.metadata(delivery.key)
+    if note.moved_from is not None and filter.allows(note.moved_from, record.directory):
+        ends = {"from": note.moved_from, "to": delivery.key}
+        return {"Move": {**ends, "metadata": metadata} if detailed else ends}, note.source
+    return {"Create" if delivery.kind == "added" else "Update": {"metadata": metadata}}, note.source
+
+
+def operation_message(delivery: Delivery, filter: PathFilter, numbered: bool) -> bytes | None:
+    """The message that announces a change. `numbered`: with its number in the log, for clients that asked for that."""
+    found = operation_of(delivery, filter, detailed=numbered)
+    if found is None:
+        return None
+    operation, source = found
+    message: dict[str, Any] = {"type": "FileOperation", "operation": operation, "source_client": source}
+    if numbered and delivery.seq is not None:
+        message["seq"] = delivery.seq
+    return msgspec.json.encode(message)

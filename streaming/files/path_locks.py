@@ -1,0 +1,97 @@
+"""Locks of paths, in Redis, for all processes: whoever changes a path waits until nobody changes it, what is above it or what is below it.
+
+A lock that is not renewed ends by itself, with the process that held it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import async_redis, refusing
+from streaming.core.tasks import TaskSet
+
+from .paths import twin_key
+
+LEASE_SECONDS = 10.0
+FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
+
+# KEYS: the locks, a hash of path → end in ms and token. ARGV: token, lease in ms, the paths. All of them or none; returns whether.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function below(path, top) return path == top or string.sub(path, 1, #top + 1) == top .. '/' end
+local held = redis.call('HGETALL', KEYS[1])
+for i = 1, #held, 2 do
+  local ends, token = string.match(held[i + 1], '^(%d+) (.*)$')
+  if tonumber(ends) < now then
+    redis.call('HDEL', KEYS[1], held[i])
+  elseif token ~= ARGV[1] then
+    for j = 3, #ARGV do
+      if below(held[i], ARGV[j]) or below(ARGV[j], held[i]) then return 0 end
+    end
+  end
+end
+for j = 3, #ARGV do redis.call('HSET', KEYS[1], ARGV[j], string.format('%d %s', now + ARGV[2], ARGV[1])) end
+return 1
+"""
+
+# KEYS: the locks. ARGV: token, the paths.
+_RELEASE = """
+for j = 2, #ARGV do
+  local held = redis.call('HGET', KEYS[1], ARGV[j])
+  if held and string.match(held, ' (.*)$') == ARGV[1] then redis.call('HDEL', KEYS[1], ARGV[j]) end
+end
+"""
+
+
+class PathLocks:
+    """The locks of one folder."""
+
+    def __init__(self, key: str, patience: float) -> None:
+        """`patience` is how many seconds somebody waits."""
+        self._key = key
+        self._patience = patience
+        self._held: set[str] = set()
+        self._tasks = TaskSet()
+
+    @asynccontextmanager
+    async def hold(self, *paths: str) -> AsyncIterator[None]:
+        """Hold these paths, all at once. `StreamError("busy")` if others hold one for too long."""
+        token, keys = secrets.token_hex(8), sorted({twin_key(path) for path in paths})
+        await self._take(token, keys)
+        renewing = asyncio.get_running_loop().call_later(LEASE_SECONDS / 3, lambda: self._tasks.spawn(self._renew(token, keys)))
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            self._held.discard(token)
+            with suppress(StreamError):  # it ends by itself
+                await self._run(_RELEASE, token, *keys)
+
+    async def _take(self, token: str, keys: Sequence[str]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + self._patience, FIRST_PAUSE
+        while not await self._run(_TAKE, token, int(LEASE_SECONDS * 1000), *keys):
+            if loop.time() > deadline:
+                raise StreamError("busy", "somebody else is changing this path; try again")
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, LAST_PAUSE)
+        self._held.add(token)
+
+    async def _renew(self, token: str, keys: Sequence[str]) -> None:
+        while token in self._held:
+            with suppress(StreamError):
+                await self._run(_TAKE, token, int(LEASE_SECONDS * 1000), *keys)
+            if token not in self._held:  # it ended meanwhile
+                await self._run(_RELEASE, token, *keys)
+            await asyncio.sleep(LEASE_SECONDS / 3)
+
+    async def _run(self, script: str, *arguments: Any) -> Any:
+        with refusing():
+            return await async_redis().register_script(script)([self._key], arguments)

@@ -1,0 +1,288 @@
+"""Notices what other programs do in the folder, and has it announced. One process at a time does, as the leader.
+
+Events say only where to look. What was left alone for a moment is compared with the feed by size, time and inode; what differs there is
+read and hashed. Events may be lost, so now and then the whole folder is compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import watchfiles
+
+from streaming.core.errors import StreamError
+from streaming.core.leader import Leader
+from streaming.core.tasks import cancel
+from streaming.engine.conf import conf
+
+from .folder import Folder
+from .paths import PathError, clean_path, is_below, is_internal
+from .store import Stat
+from .watch_events import Seen, fold
+
+logger = logging.getLogger(__name__)
+
+KEY = "geostream:files:watcher"
+"""The key with the node that watches."""
+MANY = 1000
+"""More paths than these at once are looked at together, as one scan of the folder."""
+_DEBOUNCE_MS, _STEP_MS, _ROUND_MS = 100, 20, 250
+
+
+class _Region(NamedTuple):
+    """Some paths with all below them, as the feed and as the disk have it."""
+
+    known: Seen
+    now: Seen
+    unsettled: list[str]
+
+
+class Watcher:
+    """One process's part in watching."""
+
+    def __init__(self, folder: Folder, node: str) -> None:
+        self._folder = folder
+        self._leader = Leader(KEY, node, "watches the files", able=lambda: True, on_lead=self._lead)
+        self._unsettled: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self._listener: _Listener | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._scan_at = 0.0
+        self.scans = 0
+        """How often the whole folder was compared."""
+
+    @property
+    def watching(self) -> bool:
+        """Whether this is the process that watches."""
+        return self._leader.leading
+
+    @property
+    def unsettled(self) -> int:
+        """Paths that were changed and are not announced yet."""
+        return len(self._unsettled)
+
+    @property
+    def unsettled_seconds(self) -> float:
+        """How long the oldest of them has been waiting."""
+        return time.monotonic() - min(self._unsettled.values()) if self._unsettled else 0.0
+
+    def start(self) -> None:
+        """Watch if no other process does."""
+        self._leader.start()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Let another process watch."""
+        await self._leader.stop()
+        if self._task is not None:
+            await cancel([self._task])
+        await self._stop_listening()
+        await self._leader.resign()
+
+    def notice(self, paths: Iterable[str]) -> None:
+        """Something happened to these paths of the disk."""
+        now = time.monotonic()
+        for path in paths:
+            if not is_internal(path):
+                self._unsettled[path] = now
+        self._wake.set()
+
+    def _lead(self, began: bool) -> None:
+        if began:
+            self._scan_at = 0.0
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._step()
+            except StreamError as error:
+                logger.warning("the folder of files could not be compared and will be: %s", error)
+            except Exception:
+                logger.exception("the folder of files could not be compared and will be")
+            pause = conf.FILES_SETTLE_SECONDS if self._unsettled else 1.0
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            if self._unsettled:
+                await asyncio.sleep(min(0.05, conf.FILES_SETTLE_SECONDS))
+
+    async def _step(self) -> None:
+        if not self.watching:
+            await self._stop_listening()
+            self._unsettled.clear()
+            return
+        await self._listen()
+        now = time.monotonic()
+        if now >= self._scan_at:
+            self._scan_at = now + conf.FILES_RESCAN_SECONDS
+            await self._settle([""])
+            self.scans += 1
+        settled = [path for path, since in self._unsettled.items() if now - since >= conf.FILES_SETTLE_SECONDS]
+        for path in settled:
+            del self._unsettled[path]
+        if settled:
+            try:
+                await self._settle([""] if len(settled) > MANY else _tops(settled))
+            except BaseException:
+                self.notice(settled)
+                raise
+
+    async def _settle(self, tops: list[str]) -> None:
+        """Compare these paths and all below them with the feed, and announce what is different."""
+        await self._folder.refresh()
+        region = await self._folder.run(self._compare, tops, dict(self._folder.index.replica.items))
+        self.notice(region.unsettled)
+        for operation in fold(tops, region.known, region.now):
+            try:
+                await self._announce(*operation)
+            except StreamError as error:
+                if error.code not in ("busy", "not_found"):
+                    raise
+                self.notice(operation[1:])
+
+    async def _announce(self, kind: str, path: str, target: str = "") -> None:
+        if kind == "Move" and await self._folder.notice_move(path, target):
+            return
+        for each in (path, target) if target else (path,):
+            await self._folder.look(each)
+            await self._folder.notice_directory(each)
+
+    def _compare(self, tops: list[str], items: Iterable[str]) -> _Region:
+        """In a thread. A file that is still being written is unsettled, and as it was."""
+        folder, index = self._folder, self._folder.index
+        known = {path: (record.inode, record.hash) for path in items if (record := index.record(path)) is not None}
+        now: dict[str, tuple[int, str]] = {}
+        unsettled: list[str] = []
+        for top in tops:
+            for path, stat in folder.store.scan(top):
+                if stat.directory:
+                    if index.is_directory(path) and path not in known:
+                        known[path] = (stat.inode, "")  # implied: nobody is told of it
+                    now[path] = (stat.inode, "")
+                    continue
+                content = self._content(path, stat)
+                if content is not None:
+                    now[path] = (stat.inode, content)
+                    continue
+                unsettled.append(path)
+                if path in known:
+                    now[path] = known[path]
+        return _Region(known, now, unsettled)
+
+    def _content(self, path: str, stat: Stat) -> str | None:
+        """The hash of a file; None for one that is being written."""
+        folder = self._folder
+        record = folder.index.record(path)
+        if record is not None and folder.agrees(path, stat):
+            return record.hash
+        if 0 <= time.time_ns() - stat.modified < conf.FILES_SETTLE_SECONDS * 1e9:
+            return None
+        try:
+            found = folder.store.hash(path)
+        except (StreamError, OSError):
+            return None
+        return None if found is None else found[1]
+
+    # -- listening -------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        root = self._folder.store.folder
+        if root is None or (self._listener is not None and self._listener.alive):
+            return
+        if self._listener is not None:  # it ended: something may have been missed
+            self._scan_at = 0.0
+        self._listener = _Listener(root, self.notice)
+        await self._listener.start()
+
+    async def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.stop()
+
+
+class _Listener:
+    """A thread that receives the events of a folder."""
+
+    def __init__(self, root: Path, on_paths: Callable[[set[str]], None]) -> None:
+        self._root = root.resolve()
+        self._on_paths = on_paths
+        self._loop = asyncio.get_running_loop()
+        self._listening = asyncio.Event()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="files-watcher", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still listens."""
+        return self._thread.is_alive()
+
+    async def start(self) -> None:
+        """Begin, and wait until events are received."""
+        self._thread.start()
+        await self._listening.wait()
+
+    async def stop(self) -> None:
+        """End."""
+        self._end.set()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        try:
+            try:
+                self._watch(polling=bool(conf.FILES_POLL_SECONDS))
+            except (OSError, RuntimeError) as error:  # RuntimeError is watchfiles' own: no more watches, or a network drive
+                logger.warning("the folder of files is looked at every second, for the system does not report changes: %s", error)
+                self._watch(polling=True)
+        except (OSError, RuntimeError) as error:
+            logger.warning("the folder of files cannot be watched: %s", error)
+        finally:
+            self._call(self._listening.set)
+
+    def _watch(self, polling: bool) -> None:
+        rounds = watchfiles.watch(
+            self._root,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            stop_event=self._end,
+            rust_timeout=_ROUND_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            force_polling=polling,
+            poll_delay_ms=int((conf.FILES_POLL_SECONDS or 1.0) * 1000),
+            ignore_permission_denied=True,
+        )
+        for changes in rounds:
+            self._call(self._listening.set)
+            paths = {path for _, name in changes if (path := self._path(name)) is not None}
+            if paths:
+                self._call(self._on_paths, paths)
+
+    def _path(self, name: str) -> str | None:
+        try:
+            path = Path(name).relative_to(self._root).as_posix()
+            return path if clean_path(path) == path else None
+        except (ValueError, PathError):
+            return None
+
+    def _call(self, call: Callable[..., object], *arguments: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+
+def _tops(paths: Iterable[str]) -> list[str]:
+    """Those of these paths that are not below others of them."""
+    tops: list[str] = []
+    for path in sorted(paths):
+        if not tops or not is_below(path, tops[-1]):
+            tops.append(path)
+    return tops

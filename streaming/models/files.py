@@ -1,0 +1,67 @@
+"""Files: who changed what, what is in the trash, and which clients there are. Written behind; the folder itself is on the disk."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class FileChange(models.Model):
+    """One change of the folder, for the audit."""
+
+    at = models.DateTimeField(db_index=True)
+    action = models.CharField(max_length=10, help_text="upload, delete, move, mkdir; create and update were done by another program.")
+    path = models.CharField(max_length=1024)
+    target = models.CharField(max_length=1024, blank=True, help_text="Where it was moved to.")
+    hash_before = models.CharField(max_length=64, blank=True)
+    hash_after = models.CharField(max_length=64, blank=True)
+    size = models.BigIntegerField(default=0)
+    user = models.CharField(max_length=150, blank=True)
+    client = models.CharField(max_length=128, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ("-at", "-id")
+        permissions = [
+            ("list_files", "Can see which files there are"),
+            ("read_files", "Can download files"),
+            ("write_files", "Can upload and move files, and make directories"),
+            ("delete_files", "Can delete and move files"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.path}"
+
+
+class TrashedFile(models.Model):
+    """One file or directory in the trash."""
+
+    id = models.CharField(primary_key=True, max_length=40)
+    at = models.DateTimeField(db_index=True)
+    path = models.CharField(max_length=1024)
+    size = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, blank=True)
+    user = models.CharField(max_length=150, blank=True)
+    replaced = models.BooleanField(default=False, help_text="Another version has taken its place.")
+
+    class Meta:
+        ordering = ("-at", "-id")
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class SyncClient(models.Model):
+    """One client that has subscribed to the folder, now or before."""
+
+    id = models.CharField(primary_key=True, max_length=128)
+    user = models.CharField(max_length=150, blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    seen = models.DateTimeField()
+    seq = models.BigIntegerField(default=0, help_text="The number of the last change that it was sent.")
+    connected = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ("-seen",)
+
+    def __str__(self) -> str:
+        return self.id

@@ -1,0 +1,296 @@
+"""A hostile client, and a hostile program in the folder itself: nothing outside is read or written, and nothing lies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from streaming.files.disk_store import DiskStore
+from streaming.files.folder import Folder
+from tests.dialects.file_sync.peer import FilePeer
+
+from .http_peer import HttpPeer
+from .vectors import VECTORS
+
+BAD = [path for vector in VECTORS["paths"] if "error" in vector and isinstance(path := json.loads(vector["json"]), str)]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "secret.txt").write_text("secret")
+    return folder
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_no_request_takes_a_bad_path(root: Path, http: HttpPeer, outside: Path) -> None:
+    for bad in BAD:
+        path = quote(bad.encode(errors="surrogatepass"))
+        for answer in (
+            await http.put(path, b"x"),
+            await http.get(f"/api/download?path={path}"),
+            await http.get(f"/api/metadata?path={path}"),
+            await http.request("DELETE", f"/api/delete?path={path}"),
+        ):
+            assert (answer.status, answer.code) == (400, "path"), bad
+        if not any(0xD800 <= ord(character) < 0xE000 for character in bad):
+            assert (await http.post("/api/mkdir", {"path": bad})).code == "path"
+            assert (await http.post("/api/rename", {"from": bad, "to": "x"})).code == "path"
+            assert (await http.post("/api/rename", {"from": "x", "to": bad})).code == "path"
+    assert everything(root) == {}
+    assert everything(outside) == {"secret.txt": b"secret"}
+
+
+async def test_links_lead_nowhere(root: Path, http: HttpPeer, outside: Path) -> None:
+    (root / "file").symlink_to(outside / "secret.txt")
+    (root / "dir").symlink_to(outside)
+    for url in ("file", "dir/secret.txt"):
+        assert (await http.get(f"/api/download?path={url}")).status == 404
+        assert (await http.get(f"/api/metadata?path={url}")).status == 404
+        assert (await http.request("DELETE", f"/api/delete?path={url}")).status == 404
+    assert (await http.put("dir/new.txt", b"x")).code == "not_a_directory"
+    assert (await http.put("file", b"x")).code == "exists"
+    await http.put("mine.txt", b"mine")
+    assert (await http.post("/api/rename", {"from": "mine.txt", "to": "dir/mine.txt"})).code == "not_a_directory"
+    assert (await http.post("/api/rename", {"from": "mine.txt", "to": "file"})).code == "exists"
+    assert (await http.post("/api/mkdir", {"path": "dir/new"})).code == "not_a_directory"
+    assert [each["path"] for each in (await http.get("/api/list")).json()] == ["mine.txt"]
+    assert everything(outside) == {"secret.txt": b"secret"}
+
+
+@pytest.mark.parametrize("name", [".hub-uploads", ".hub-trash"])
+def test_links_in_the_place_of_the_servers_own_folders_are_refused(name: str, tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / name).symlink_to(outside)
+    with pytest.raises(OSError):
+        DiskStore(tmp_path / "files").open()
+
+
+@pytest.mark.parametrize("swapped", ["the directory", "the file"])
+async def test_a_link_that_appears_while_a_file_is_uploaded(swapped: str, root: Path, http: HttpPeer, outside: Path) -> None:
+    await http.put("dir/old.txt", b"old")
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"first"
+        if swapped == "the directory":
+            (root / "dir").rename(root / "moved")
+            (root / "dir").symlink_to(outside)
+        else:
+            (root / "dir/new.txt").symlink_to(outside / "secret.txt")
+        yield b"second"
+
+    answer = await http.put("dir/new.txt", body())
+    assert answer.status in (201, 409), answer.body
+    assert everything(outside) == {"secret.txt": b"secret"}
+    assert sorted(os.listdir(outside)) == ["secret.txt"]
+
+
+async def test_directories_that_are_swapped_again_and_again(root: Path, http: HttpPeer, outside: Path) -> None:
+    """Whatever moment a link takes the place of a directory, what is written goes into the folder or nowhere."""
+    (root / "dir").mkdir()
+    stop = False
+
+    def swap() -> None:
+        while not stop:
+            shutil.rmtree(root / "aside", ignore_errors=True)
+            with contextlib.suppress(OSError):  # the server makes a directory where there is none
+                os.rename(root / "dir", root / "aside")
+                os.symlink(outside, root / "dir")
+                os.unlink(root / "dir")
+                os.rename(root / "aside", root / "dir")
+            if (root / "dir").is_symlink():
+                os.unlink(root / "dir")
+
+    swapping = asyncio.create_task(asyncio.to_thread(swap))
+    try:
+        for number in range(40):
+            await http.put(f"dir/{number}.txt", b"x" * number)
+            await http.get(f"/api/download?path=dir/{number}.txt")
+            await http.request("DELETE", f"/api/delete?path=dir/{number}.txt")
+    finally:
+        stop = True
+        await swapping
+    assert everything(outside) == {"secret.txt": b"secret"}
+
+
+async def test_devices_pipes_and_sockets_are_not_there(root: Path, http: HttpPeer) -> None:
+    os.mkfifo(root / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(root / "socket"))
+        for name in ("pipe", "socket"):
+            assert (await http.get(f"/api/download?path={name}")).status == 404
+            assert (await http.put(name, b"x")).code == "exists"
+    assert (await http.get("/api/list")).json() == []
+
+
+async def test_twins_are_refused(http: HttpPeer) -> None:
+    await http.put("maps/Zürich.tif", b"x")
+    for twin in ("maps/zürich.tif", "MAPS/other.tif", quote("maps/Zu\u0308RICH.tif"), "Maps"):
+        answer = await http.put(twin, b"y")
+        assert (answer.status, answer.code) == (409, "case_conflict"), twin
+    assert (await http.post("/api/mkdir", {"path": "MAPS"})).code == "case_conflict"
+    assert (await http.post("/api/rename", {"from": "maps/Zürich.tif", "to": "maps/zürich.tif"})).status == 200
+
+
+async def test_twins_at_the_same_moment(root: Path, http: HttpPeer) -> None:
+    names = ["new/a.txt", "NEW/a.txt", "New/A.txt", "nEW/a.TXT"]
+    answers = await asyncio.gather(*(http.put(name, name.encode()) for name in names))
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+    assert len([name for name in os.listdir(root) if not name.startswith(".hub")]) == 1
+
+
+async def test_a_hash_that_is_a_lie_leaves_nothing(root: Path, http: HttpPeer) -> None:
+    lie = sha256(b"something else").hexdigest()
+    assert (await http.put("a.txt", b"content", x_content_sha256=lie)).status == 422
+    assert (await http.put("a.txt", b"content", repr_digest="sha-256=:AAAA:")).status == 400
+    assert (await http.put("a.txt", b"content", x_content_sha256=sha256(b"content").hexdigest().upper())).status == 201
+    assert everything(root) == {"a.txt": b"content"}
+
+
+async def test_a_body_without_an_end_is_cut_off(root: Path, http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_MAX_BYTES = 1_000_000
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 100_000
+            yield b"x" * 100_000
+
+    answer = await http.put("a.bin", endless())
+    assert (answer.status, answer.code) == (413, "too_large")
+    assert sent <= 1_200_000
+    assert everything(root) == {}
+
+
+async def test_a_body_that_stops_is_given_up(root: Path, http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_IDLE_SECONDS = 0.1
+
+    async def stopping() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    assert (await http.put("a.bin", stopping())).status == 400
+    assert everything(root) == {}
+
+
+async def test_a_client_that_leaves_in_the_middle_leaves_nothing(root: Path, http: HttpPeer) -> None:
+    answer = await http.request("PUT", "/api/upload?path=a.bin", [b"x" * 2_000_000], leaves=True)
+    assert answer.status == 0
+    assert everything(root) == {}
+
+
+async def test_what_would_run_in_a_browser_is_only_downloaded(http: HttpPeer) -> None:
+    await http.put("evil.html", b"<script>alert(1)</script>")
+    headers = (await http.get("/api/download?path=evil.html")).headers
+    assert headers["content-disposition"].startswith("attachment")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in headers["content-security-policy"]
+    assert headers["content-type"] == "application/octet-stream"
+
+
+async def test_names_of_downloads_cannot_end_the_header(http: HttpPeer) -> None:
+    await http.put(quote("a'; x=y.txt"), b"x")
+    await http.put(quote("ü\u2028b.txt"), b"x")
+    answer = await http.get(f"/api/download?path={quote(chr(39).join(['a', '; x=y.txt']))}")
+    assert answer.status == 200 and "\n" not in answer.headers["content-disposition"]
+
+
+async def test_a_cookie_alone_changes_nothing(folder: Folder, settings: Any, transactional_db: None) -> None:
+    """A page of another site cannot have its visitor's browser delete files."""
+    from channels.db import database_sync_to_async
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    settings.GEOSTREAM_FILES_ANONYMOUS = ""
+
+    @database_sync_to_async
+    def log_in() -> str:
+        client = Client()
+        client.force_login(User.objects.create_superuser("admin"))
+        return f"sessionid={client.cookies['sessionid'].value}"
+
+    cookie = await log_in()
+    visitor = HttpPeer({"cookie": cookie})
+    assert (await visitor.get("/api/list")).status == 200
+    answer = await visitor.put("a.txt", b"x")
+    assert (answer.status, answer.code) == (403, "forbidden")
+    token = "a" * 32
+    page = HttpPeer({"cookie": f"{cookie}; csrftoken={token}", "x-csrftoken": token})
+    assert (await page.put("a.txt", b"x")).status == 201
+    elsewhere = HttpPeer({**page.headers, "origin": "https://evil.example"})
+    assert (await elsewhere.put("b.txt", b"x")).status == 403
+
+
+async def test_other_names_of_the_server_are_refused(http: HttpPeer) -> None:
+    assert (await http.get("/api/list", host="evil.example")).status == 400
+
+
+async def test_nobody_asks_too_often(http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_REQUESTS_PER_SECOND, settings.GEOSTREAM_FILES_REQUESTS_BURST = 0.1, 3
+    statuses = [(await http.get("/api/list")).status for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+    assert (await HttpPeer(address="192.0.2.1").get("/api/list")).status == 200
+
+
+async def test_nobody_has_too_many_uploads_going_on(http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_UPLOADS_AT_ONCE = 1
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x"
+        began.set()
+        await go_on.wait()
+
+    first = asyncio.create_task(http.put("a.txt", slow()))
+    await began.wait()
+    assert (await http.put("b.txt", b"x")).status == 429
+    go_on.set()
+    assert (await first).status == 201
+    assert (await http.put("b.txt", b"x")).status == 201
+
+
+async def test_announcements_that_lie_reach_nobody(http: HttpPeer) -> None:
+    liar, other = await FilePeer().connect(), await FilePeer().connect()
+    await liar.subscribe("liar")
+    await other.subscribe("other")
+    metadata = {"path": "../../etc/passwd", "size": 1, "hash": "0" * 64, "modified": "2024-01-15T10:30:00Z", "is_directory": False}
+    assert (await liar.ask(type="FileOperation", operation={"Create": {"metadata": metadata}}))["code"] == "dot_segment"
+    metadata["path"] = "a.txt"
+    assert (await liar.ask(type="FileOperation", operation={"Create": {"metadata": metadata}}))["code"] == "not_stored"
+    assert await other.nothing()
+    await liar.close()
+    await other.close()
+
+
+@pytest.mark.parametrize("metadata", ["path Li4vLi4vZXRjL3Bhc3N3ZA==", "path LmhvbWUA", "filename L2V0Yy9wYXNzd2Q=", ""])
+async def test_resumable_uploads_go_nowhere_else(metadata: str, http: HttpPeer) -> None:
+    answer = await http.request("POST", "/api/tus/", tus_resumable="1.0.0", upload_length="1", upload_metadata=metadata)
+    assert answer.status == 400
+
+
+async def test_resumable_uploads_are_their_users(folder: Folder, user_with: Any, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_ANONYMOUS = ""
+    anna, ben = await user_with("write"), await user_with("write")
+    created = await anna.request("POST", "/api/tus/", tus_resumable="1.0.0", upload_length="1", upload_metadata="path YQ==")
+    assert created.status == 201
+    assert (await ben.request("HEAD", created.headers["location"], tus_resumable="1.0.0")).status == 404
+    assert (await ben.request("DELETE", created.headers["location"], tus_resumable="1.0.0")).status == 404
+    assert (await anna.request("HEAD", created.headers["location"], tus_resumable="1.0.0")).status == 200
+    for id in ("..%2f..%2fx", "tus-x", "0" * 31, "0" * 32 + "/x"):
+        assert (await anna.request("HEAD", f"/api/tus/{id}", tus_resumable="1.0.0")).status in (401, 404)
