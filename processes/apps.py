@@ -15,8 +15,14 @@ class ProcessesConfig(EngineApp):
     label = "processes"
     verbose_name = "Processes"
     dialect = "processes"
-    services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers")
+    services = (
+        "processes.jobs.service.Jobs",
+        "processes.catalogue.ProcessCatalogue",
+        "processes.workers.service.Workers",
+        "processes.workers.blobs.WorkerBlobs",
+    )
     websocket_urlconf = "processes.workers.routing"
+    http_urlconf = "processes.workers.urls"
     largest_message = "PROCESS_FRAME_BYTES"
     settings = (
         Setting(
@@ -43,6 +49,9 @@ class ProcessesConfig(EngineApp):
         ),
         Setting("PROCESS_BYTES_PER_SECOND", 4 * 1024 * 1024, "bytes of messages of a worker a second, likewise", least=1024),
         Setting("PROCESS_BLOB_BYTES", 1024 * 1024 * 1024, "size of one value that is uploaded or downloaded", least=1),
+        Setting(
+            "PROCESS_UNUSED_BLOB_BYTES", 10 * 1024**3, "bytes of such values that the workers of one token may have stored at once", least=1
+        ),
         Setting("PROCESS_UNUSED_BLOB_SECONDS", 3600.0, "how long an uploaded value that no job uses is kept", least=1),
     )
     measures = (

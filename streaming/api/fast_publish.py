@@ -20,6 +20,8 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve, set_script_prefix
 
+from streaming.engine.registry import all_http_urlpatterns
+
 from .authentication import is_valid_token
 from .request_body import LINES, LimitedReceive, StreamedBody
 from .tilesets import is_public_tileset
@@ -73,9 +75,14 @@ class HttpApplication:
     def __init__(self, django: Any) -> None:
         self._django = django
         self._direct = DirectHandler()
+        self._elsewhere = all_http_urlpatterns()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
+        for each in self._elsewhere:
+            if found := each.pattern.match(scope["path"].removeprefix(get_script_prefix(scope))):
+                await each.callback({**scope, "url_route": {"kwargs": found[2]}}, receive, send)
+                return
         headers = dict(scope["headers"])
         token = _bearer_token(headers)
         handler = self._direct if await _skips_middleware(scope, headers, token) else self._django

@@ -41,6 +41,8 @@ class EngineApp(AppConfig):
     somebody first asks the runtime for its class."""
     websocket_urlconf: ClassVar[str | None] = None
     """A module with `websocket_urlpatterns`."""
+    http_urlconf: ClassVar[str | None] = None
+    """A module with `http_urlpatterns`: paths to ASGI applications, which answer instead of Django and read bodies while they arrive."""
     largest_message: ClassVar[str | None] = None
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
@@ -112,6 +114,11 @@ def all_websocket_urlpatterns() -> list[Any]:
     return [
         pattern for app in engine_apps() if app.websocket_urlconf for pattern in import_module(app.websocket_urlconf).websocket_urlpatterns
     ]
+
+
+def all_http_urlpatterns() -> list[Any]:
+    """The paths of all installed parts that are not Django's."""
+    return [pattern for app in engine_apps() if app.http_urlconf for pattern in import_module(app.http_urlconf).http_urlpatterns]
 
 
 @register()
