@@ -79,8 +79,9 @@ class HttpApplication:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
+        path = scope["path"].removeprefix(get_script_prefix(scope)).lstrip("/")
         for each in self._elsewhere:
-            if found := each.pattern.match(scope["path"].removeprefix(get_script_prefix(scope))):
+            if found := each.pattern.match(path):
                 await each.callback({**scope, "url_route": {"kwargs": found[2]}}, receive, send)
                 return
         headers = dict(scope["headers"])

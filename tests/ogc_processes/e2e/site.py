@@ -64,6 +64,11 @@ class Site:
             self._token = self.console.token()
         return self._token
 
+    def revoke(self) -> None:
+        """The token of the workers; the next one gets another."""
+        self.console.revoke("e2e")
+        self._token = ""
+
     def url(self, server: int = 0) -> str:
         return f"ws://127.0.0.1:{self.servers[server].port}/ws/processes"
 
