@@ -169,6 +169,9 @@ if static_path := os.environ.get("GEOSTREAM_STATIC_PATH"):
         raise ImproperlyConfigured(f"GEOSTREAM_STATIC_PATH is {static_path!r}, which is not a folder")
     SERVESTATIC_ROOT = Path(static_path).resolve()
 
+# Results of processes that are too large for a message.
+MEDIA_ROOT = GEOSTREAM_DATA_DIR / "media"
+
 # Bodies of ingest requests are read as streams and bounded there (GEOSTREAM_MAX_BODY_BYTES).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 

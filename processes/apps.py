@@ -19,7 +19,13 @@ class ProcessesConfig(EngineApp):
     label = "processes"
     verbose_name = "Processes"
     dialect = "processes"
-    services = ("processes.jobs.service.Jobs", "processes.catalogue.ProcessCatalogue", "processes.workers.service.Workers", *HTTP_SERVICES)
+    services = (
+        "processes.jobs.service.Jobs",
+        "processes.catalogue.ProcessCatalogue",
+        "processes.workers.service.Workers",
+        "processes.workers.blobs.WorkerBlobs",
+        *HTTP_SERVICES,
+    )
     urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
     largest_message = "PROCESS_FRAME_BYTES"
@@ -48,6 +54,9 @@ class ProcessesConfig(EngineApp):
         ),
         Setting("PROCESS_BYTES_PER_SECOND", 4 * 1024 * 1024, "bytes of messages of a worker a second, likewise", least=1024),
         Setting("PROCESS_BLOB_BYTES", 1024 * 1024 * 1024, "size of one value that is uploaded or downloaded", least=1),
+        Setting(
+            "PROCESS_UNUSED_BLOB_BYTES", 10 * 1024**3, "bytes of such values that the workers of one token may have stored at once", least=1
+        ),
         Setting("PROCESS_UNUSED_BLOB_SECONDS", 3600.0, "how long an uploaded value that no job uses is kept", least=1),
         Setting("PROCESS_FEATURES", 100_000, "features that a job of a built-in process may take, or make", least=1),
         Setting("PROCESS_POSITIONS", 1_000_000, "positions that the geometries of such a job may have", least=1),

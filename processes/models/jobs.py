@@ -114,7 +114,7 @@ class JobOutput(models.Model):
     output = models.CharField(max_length=200, help_text="Its id in the description.")
     seq = models.PositiveIntegerField(default=0, help_text="The number of the part.")
     value = models.JSONField(null=True)
-    blob = models.ForeignKey("processes.Blob", null=True, on_delete=models.PROTECT)
+    blob = models.ForeignKey("processes.Blob", null=True, on_delete=models.RESTRICT)
     href = models.URLField(max_length=2000, blank=True)
     media_type = models.CharField(max_length=200, blank=True)
 

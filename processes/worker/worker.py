@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from .errors import WorkerRefused
 from .job import Job
 from .process import Process
+from .serving import Serving
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +31,7 @@ class Worker:
         self.token = token or os.environ.get("GEOSTREAM_WORKER_TOKEN", "")
         self.concurrency = concurrency or os.cpu_count() or 1
         self.processes: dict[str, Process] = {}
+        self._serving: Serving | None = None
 
     def process(self, *, version: str, **options: Any) -> Callable[[Function], Function]:
         """A decorator: offer the function. `options` are those of `Process`."""
@@ -46,3 +52,36 @@ class Worker:
         `inputs` has one value for each input, as JSON or as Python has it. `BadInput` as for clients.
         """
         return self.processes[identifier].call(inputs, job)
+
+    async def serve(self, drain_seconds: float = 30.0) -> None:
+        """Offer the processes until `stop` is called, and do the jobs that come. `WorkerRefused` if the server does not take it."""
+        if not self.url or not self.token:
+            raise WorkerRefused("a worker needs the address of a server (GEOSTREAM_WORKER_URL) and a token (GEOSTREAM_WORKER_TOKEN)")
+        self._serving = Serving(self)
+        await self._serving.serve(drain_seconds)
+
+    def stop(self) -> None:
+        """Have `serve` return when the jobs that are being done have ended."""
+        if self._serving is not None:
+            self._serving.stop()
+
+    @property
+    def ready(self) -> asyncio.Event:
+        """Set once the server knows all processes, while `serve` runs."""
+        assert self._serving is not None
+        return self._serving.ready
+
+    def run(self, drain_seconds: float = 30.0) -> None:
+        """`serve` as a program of its own: until Ctrl-C or SIGTERM, of which the second one does not wait for jobs."""
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(self._run(drain_seconds))
+
+    async def _run(self, drain_seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._interrupted, each)
+        await self.serve(drain_seconds)
+
+    def _interrupted(self, each: signal.Signals) -> None:
+        asyncio.get_running_loop().remove_signal_handler(each)
+        self.stop()

@@ -66,4 +66,5 @@ class WorkerConnection(WebSocketConnection):
         """Where the worker finds its blobs: at the host that it has connected to."""
         host = dict(self.scope["headers"]).get(b"host", b"localhost").decode("latin-1")
         scheme = "https" if self.scope.get("scheme") in ("wss", "https") else "http"
-        return f"{scheme}://{host}{self.scope.get('root_path', '')}/ogc/worker/blobs"
+        path = str(conf.PROCESS_PATH).strip("/")
+        return f"{scheme}://{host}{self.scope.get('root_path', '')}/{path}/worker/blobs"

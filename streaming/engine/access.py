@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -38,7 +39,7 @@ def announce_session_ended(session_key: str) -> None:
     announce(SESSION_ENDED, session=digest(session_key))
 
 
-def announce(kind: str, **fields: str) -> None:
+def announce(kind: str, **fields: Any) -> None:
     """Send a control message to all processes, from a thread or from the event loop, if Redis answers."""
     try:
         asyncio.get_running_loop()
@@ -53,7 +54,7 @@ def announce(kind: str, **fields: str) -> None:
 _sending: set[asyncio.Future[None]] = set()
 
 
-async def _send(kind: str, fields: dict[str, str]) -> None:
+async def _send(kind: str, fields: dict[str, Any]) -> None:
     try:
         with refusing():
             await get_channel_layer().group_send(CONTROL_GROUP, {"type": kind, **fields})

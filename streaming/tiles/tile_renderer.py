@@ -72,9 +72,9 @@ class TileRenderer:
     async def opened(self, tileset: TilesetSettings) -> OpenTileset:
         """The tileset, opened if it is not open yet or its source has changed. `StreamError("invalid_source")`."""
         opened, following = self._open.get(tileset.key), self._followings[tileset.key]
-        if opened and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS:
-            if opened.followed_since == following or not opened.kept_others:
-                return opened
+        checked = opened is not None and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS
+        if opened and checked and (opened.followed_since == following or not opened.kept_others):
+            return opened
         return await self._openings.run(("open", tileset, following), lambda: self._current(tileset))
 
     async def refresh(self, tileset: TilesetSettings, changed: ChangedTiles) -> OpenTileset:
