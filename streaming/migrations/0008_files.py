@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('streaming', '0006_layer_wrap_longitude'),
+        ('streaming', '0007_pushed_avif_tiles'),
     ]
 
     operations = [
