@@ -96,8 +96,9 @@ class _Conversion:
 
     def _choice(self, name: str, members: Any, converted: Converted, within: tuple[str, ...]) -> None:
         """Null is no type there, but a property of the others. What took one of several may now take two, so that `oneOf` would refuse."""
-        choices = [self.convert(member, within) for member in members if member != {"type": "null"}]
-        if len(choices) < len(members):
+        possible = [member for member in members if member is not False] or [False]
+        choices = [self.convert(member, within) for member in possible if member != {"type": "null"}]
+        if len(choices) < len(possible):
             choices = [{**each, "nullable": True} for each in choices] or [{"nullable": True}]
         if name == "oneOf" and not all(_is_exact(member) for member in members):
             name = "anyOf"
