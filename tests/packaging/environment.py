@@ -74,7 +74,7 @@ class Environment:
 
     def install(self, wheel: Path) -> None:
         """Install a wheel without looking for anything else."""
-        self.pip("install", "--quiet", "--no-index", "--no-deps", "--no-compile", wheel)
+        self.pip("install", "--quiet", "--no-index", "--no-deps", wheel)
 
     def pip(self, *arguments: object) -> str:
         """Run this Python's pip on it."""
