@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -20,6 +19,7 @@ from streaming.server.embedded_redis import RedisService, start_redis
 
 from . import processes, profiles
 from .geo_peer import GeoPeer
+from .made_once import made_once
 from .quick_flush import quick_flush
 from .server_process import ServerProcess
 from .time_limits import pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown
@@ -133,18 +133,13 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file with a superuser admin/admin, to be copied. One worker makes it for all."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "migrated"
-    folder.mkdir(exist_ok=True)
-    made = folder / "made"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
-            processes.manage("migrate", "-v", "0", env=environment)
-            processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
-            made.touch()
-    return folder / "geostream.sqlite3"
+
+    def make(folder: Path) -> None:
+        environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
+        processes.manage("migrate", "-v", "0", env=environment)
+        processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
+
+    return made_once(tmp_path_factory, "migrated", make) / "geostream.sqlite3"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from streaming.server.embedded_redis import RedisService, start_redis
 from tests.browser.conftest import chromium, new_context, open_map, open_page
+from tests.made_once import made_once
 
 from .environment import ROOT, Environment, build_wheel, make_environment
 
@@ -28,25 +29,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel `geostream`."""
-    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+    (wheel,) = made_once(tmp_path_factory, "wheel", lambda folder: build_wheel(ROOT, folder)).glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="session")
 def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel `geostream-client`."""
-    return build_wheel(ROOT / "streaming" / "client", tmp_path_factory.mktemp("client-wheel"))
+    source = ROOT / "streaming" / "client"
+    (wheel,) = made_once(tmp_path_factory, "client-wheel", lambda folder: build_wheel(source, folder)).glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Environment:
     """An environment after `pip install geostream`, without extras."""
-    return make_environment(tmp_path_factory.mktemp("host") / "venv", wheel)
+    return Environment(made_once(tmp_path_factory, "host", lambda folder: make_environment(folder / "venv", wheel)) / "venv")
 
 
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, client_wheel: Path) -> Environment:
     """An environment after `pip install geostream-client`."""
-    return make_environment(tmp_path_factory.mktemp("elsewhere") / "venv", client_wheel)
+    return Environment(made_once(tmp_path_factory, "elsewhere", lambda folder: make_environment(folder / "venv", client_wheel)) / "venv")
 
 
 @pytest.fixture(scope="module")
