@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,9 @@ def stored(server: ServerProcess, box: Box) -> dict[str, Any]:
     return {feature["id"]: feature for feature in page["features"]}
 
 
-@pytest.mark.timeout(120)  # a server that starts again, three commands beside it, and a page that waits longer after each attempt
+@pytest.mark.timeout(120)  # a server that starts again, two commands beside it, and a page that waits longer after each attempt
 def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_server(
-    site: ServerProcess, open_map: Callable[..., MapPage], tmp_path: Path, screenshot: Callable[..., None]
+    site: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None]
 ) -> None:
     site.publish("flights", aircraft("stays", 8.0, 47.0), aircraft("goes", 8.2, 47.0), aircraft("moves", 8.4, 47.0))
     with replaying(site) as replay:
@@ -62,11 +61,9 @@ def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_serve
             site.kill()
             expect(live.by_id("connection-state")).to_have_attribute("data-state", "reconnecting")
             screenshot(live, "server-killed")
-            file = tmp_path / "meanwhile.geojsonl"
-            file.write_text("\n".join(map(json.dumps, (aircraft("moves", 8.5, 47.1), aircraft("comes", 8.1, 46.9)))))
-            manage("publish", file, "--layer", "flights", env=site.environment)
-            delete = "from streaming.features.publishing import delete; assert delete('flights', 'goes')"
-            manage("shell", "-v", "0", "-c", delete, env=site.environment)
+            come = [aircraft("moves", 8.5, 47.1), aircraft("comes", 8.1, 46.9)]
+            code = f"from streaming import delete, publish; publish('flights', {come}); assert delete('flights', 'goes')"
+            manage("shell", "-v", "0", "-c", code, env=site.environment)
             site.start()
             live.wait_for(lambda: live.state == "open", within=60)
 
