@@ -10,10 +10,11 @@ import uvicorn
 
 from geostream.asgi import application
 from streaming.server.http_protocol import HttpProtocol
+from streaming.server.uvicorn_server import Server
 from streaming.server.websocket_protocol import WebSocketProtocol
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave them to pytest."""
@@ -31,7 +32,7 @@ async def serving() -> AsyncIterator[str]:
         lifespan="off",
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=10,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve())
