@@ -21,14 +21,18 @@ _COUNTS = ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "m
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 
 
-def down_convert(schema: Any) -> Converted:
-    """A schema of OpenAPI 3.0 that takes whatever the given schema takes."""
-    return _Conversion(schema).convert(schema, ())
+def down_convert(schema: Any, pure: bool = False) -> Converted:
+    """A schema of OpenAPI 3.0 that takes whatever the given schema takes.
+
+    The standard adds `contentMediaType` and `contentEncoding` to what OpenAPI 3.0 has; `pure` is without them.
+    """
+    return _Conversion(schema, pure).convert(schema, ())
 
 
 class _Conversion:
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, pure: bool) -> None:
         self._root = root
+        self._pure = pure
         self._left = MOST_INLINED
 
     def convert(self, schema: Any, within: tuple[str, ...]) -> Converted:
@@ -41,6 +45,10 @@ class _Conversion:
             return self._reference(schema, within)
         converted: Converted = {name: schema[name] for name in _AS_IT_IS if name in schema}
         converted |= {name: int(schema[name]) for name in _COUNTS if name in schema}
+        if self._pure and converted.pop("contentEncoding", None) is not None:
+            converted["format"] = "byte"
+        if self._pure:
+            converted.pop("contentMediaType", None)
         _values(schema, converted)
         _bounds(schema, converted)
         _types(schema, converted)

@@ -41,32 +41,39 @@ class EventStreams(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._jobs = runtime.service(Jobs)
-        self._open = 0
+        self._bells: set[asyncio.Event] = set()
+        self._ending = False
 
     def collect(self) -> Iterable[Sample]:
         """How many there are."""
-        yield "geostream_process_event_streams", (), self._open
+        yield "geostream_process_event_streams", (), len(self._bells)
+
+    def ending(self) -> None:
+        """Browsers open their streams again, where there is a server."""
+        self._ending = True
+        for bell in self._bells:
+            bell.set()
 
     def check_room(self) -> None:
         """`OgcError` if there are as many as there may be."""
-        if self._open >= conf.PROCESS_EVENT_STREAMS:
+        if len(self._bells) >= conf.PROCESS_EVENT_STREAMS:
             raise OgcError(503, "as many clients follow jobs here as may; ask for the state of the job instead")
 
     async def follow(self, job: Job, site: Site, principal: Principal) -> AsyncIterator[bytes]:
         """The text of one stream."""
-        self._open += 1
-        try:
-            async with self._jobs.doorbell(job.id) as bell:
+        async with self._jobs.doorbell(job.id) as bell:
+            self._bells.add(bell)
+            try:
                 yield f"retry: {RETRY_MS}\n\n".encode()
                 async for text in self._changes(job, site, principal, bell):
                     yield text
-        finally:
-            self._open -= 1
+            finally:
+                self._bells.discard(bell)
 
     async def _changes(self, job: Job, site: Site, principal: Principal, bell: asyncio.Event) -> AsyncIterator[bytes]:
         until = time.monotonic() + conf.PROCESS_EVENT_MOST_SECONDS
         revision, sent_at = 0, time.monotonic()
-        while time.monotonic() < until and not principal.expired:
+        while time.monotonic() < until and not principal.expired and not self._ending:
             bell.clear()
             state = await self._jobs.read(partial(_find, job.pk))
             if state is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, ClassVar
 
+import msgspec
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -23,6 +24,7 @@ from .identity import principal_of
 from .negotiation import HTML, PROBLEM, accept_of, choose, names
 from .renderers import RENDERERS, formats
 from .rendering import JsonRenderer, Page, Renderer
+from .request_body import too_large
 from .site import Link, Site, link
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class OgcView(View):
     """What its JSON is called."""
     negotiates: ClassVar[bool] = True
     """Whether it answers in the formats of `RENDERERS` only, and refuses clients that take none of them."""
+    largest_body: ClassVar[str] = "PROCESS_BODY_BYTES"
+    """The setting with the size of a body; it is bounded while it arrives, whoever sends it."""
     runtime: Runtime
     principal: Principal
     site: Site
@@ -53,6 +57,12 @@ class OgcView(View):
         view = super().as_view(**initkwargs)
         view.csrf_exempt = True  # type: ignore[attr-defined]
         return view
+
+    @staticmethod
+    def refuse_body(limit: int) -> HttpResponse:
+        """The answer to a body that is too large, before Django has seen the request."""
+        error = too_large(limit)
+        return HttpResponse(msgspec.json.encode(error.document), status=error.status, content_type=JSON)
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Django's, and HEAD for whatever has GET."""
@@ -140,9 +150,13 @@ class OgcView(View):
         media_type = PROBLEM if names(accept, PROBLEM) else JSON
         site = getattr(self, "site", None)
         instance = {} if site is None or "instance" in error.document else {"instance": site.here(request)}
-        return await self._render(
-            request, Page("exception", {**error.document, **instance}, error.status, dict(error.headers), media_type=media_type)
-        )
+        page = Page("exception", {**error.document, **instance}, error.status, dict(error.headers), media_type=media_type)
+        try:
+            return await self._render(request, page)
+        except Exception:
+            logger.exception("a page of an exception could not be made: %s", request.path)
+            self.renderer = JsonRenderer()
+            return await self._render(request, page)
 
     # -- links ------------------------------------------------------------------
 

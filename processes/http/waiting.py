@@ -34,16 +34,23 @@ class WaitingRequests(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._jobs = runtime.service(Jobs)
-        self._count = 0
+        self._bells: set[asyncio.Event] = set()
+        self._ending = False
 
     def collect(self) -> Iterable[Sample]:
         """How many there are."""
-        yield "geostream_process_waiting_requests", (), self._count
+        yield "geostream_process_waiting_requests", (), len(self._bells)
+
+    def ending(self) -> None:
+        """Who still waits is given the job."""
+        self._ending = True
+        for bell in self._bells:
+            bell.set()
 
     async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float) -> StoredJob | None:
         """The job when it has ended; None: it has not in time. `bell` is its doorbell; the database is the truth."""
         until = time.monotonic() + seconds
-        self._count += 1
+        self._bells.add(bell)
         try:
             while True:
                 bell.clear()
@@ -51,13 +58,13 @@ class WaitingRequests(Service):
                 if stored is None or stored.job.status in FINAL:
                     return stored
                 left = until - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._ending:
                     return None
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(left, POLL_SECONDS)):
                         await bell.wait()
         finally:
-            self._count -= 1
+            self._bells.discard(bell)
 
 
 async def until_online(catalogue: ProcessCatalogue, offer: Offer) -> Offer:

@@ -20,6 +20,7 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve, set_script_prefix
 
+from streaming.engine.conf import conf
 from streaming.engine.raw_http import find_raw
 
 from .authentication import is_valid_token
@@ -69,7 +70,8 @@ class HttpApplication:
     """Answers HTTP requests: publishing with a token and tiles directly, raw views by themselves, all else through the project's Django.
 
     The body of a request without a valid token is limited. A client with one may send lines without end; whether the
-    user is active and may publish is asked later, by the view.
+    user is active and may publish is asked later, by the view. A view whose class names its own limit has that one for everybody:
+    `largest_body` is the name of a setting, `refuse_body` makes the refusal.
     """
 
     def __init__(self, django: Any) -> None:
@@ -86,14 +88,25 @@ class HttpApplication:
         headers = dict(scope["headers"])
         token = _bearer_token(headers)
         handler = self._direct if await _skips_middleware(scope, headers, token) else self._django
-        if token is not None and is_valid_token(token):
-            await handler(scope, receive, send)
-            return
-        limited = LimitedReceive(receive, send)
+        limited = _own_limit(scope, receive, send)
+        if limited is None:
+            if token is not None and is_valid_token(token):
+                await handler(scope, receive, send)
+                return
+            limited = LimitedReceive(receive, send)
         if limited.allows(headers.get(b"content-length", b"0")):
             await handler(scope, limited, send)
         else:
             await limited.refuse()
+
+
+def _own_limit(scope: dict[str, Any], receive: Any, send: Any) -> LimitedReceive | None:
+    path = scope["path"].removeprefix(get_script_prefix(scope))
+    if scope["method"] in ("GET", "HEAD", "OPTIONS") or len(path) > MAX_PATH:
+        return None
+    view = _view_class(path, settings.ROOT_URLCONF)
+    setting = getattr(view, "largest_body", "")
+    return LimitedReceive(receive, send, getattr(conf, setting), view.refuse_body) if setting else None
 
 
 def _bearer_token(headers: dict[bytes, bytes]) -> str | None:
@@ -119,14 +132,20 @@ def _same_for_all_tiles(tile: re.Match[str]) -> str:
     return tile[0] if tile["ending"] is None else f"{tile['tiles']}{tile['tileset']}/0/0/0.{tile['ending']}"
 
 
-@lru_cache(1024)
 def _methods_without_middleware(path: str, urlconf: str) -> tuple[str, ...]:
     """The methods for which the view that a path leads to needs no middleware."""
+    methods: tuple[str, ...] = getattr(_view_class(path, urlconf), "skips_middleware", ())
+    return methods
+
+
+@lru_cache(1024)
+def _view_class(path: str, urlconf: str) -> Any:
+    """The class of the view that a path leads to; None if there is none, or it is a function."""
     try:
         view = resolve(path, urlconf).func
     except Resolver404:
-        return ()
-    return getattr(getattr(view, "view_class", None), "skips_middleware", ())
+        return None
+    return getattr(view, "view_class", None)
 
 
 def _sends_lines(scope: dict[str, Any]) -> bool:

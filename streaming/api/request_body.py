@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from typing import Any
 
 import msgspec
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
@@ -139,13 +139,14 @@ class StreamedBody:
 class LimitedReceive:
     """The ASGI `receive` of one request with a limited body.
 
-    A body of more than GEOSTREAM_MAX_BODY_BYTES is answered with 413.
+    A body of more than `limit` bytes, GEOSTREAM_MAX_BODY_BYTES if it is not said, is answered with 413, as `refuse` words it.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, limit: int | None = None, refuse: Callable[[int], HttpResponse] | None = None) -> None:
         self._receive = receive
         self._send = send
-        self._limit = self._left = conf.MAX_BODY_BYTES
+        self._limit = self._left = conf.MAX_BODY_BYTES if limit is None else limit
+        self._refusal = refuse or (lambda limit: refusal(too_large(limit)))
 
     async def __call__(self) -> dict[str, Any]:
         """The next message; after a refusal, that the client is gone."""
@@ -163,7 +164,7 @@ class LimitedReceive:
 
     async def refuse(self) -> None:
         """Answer 413 and close the connection, because the rest of the body is not read."""
-        response = refusal(too_large(self._limit))
+        response = self._refusal(self._limit)
         headers = [(name.encode(), value.encode()) for name, value in response.items()]
         length = str(len(response.content)).encode()
         headers += [(b"Content-Length", length), (b"Connection", b"close")]

@@ -60,6 +60,12 @@ async def stop_runtime() -> None:
         await runtime.stop()
 
 
+def announce_end() -> None:
+    """The server is about to end: nothing is to be held open for clients any longer."""
+    if _current is not None:
+        _current.ending()
+
+
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
     """The ASGI lifespan: start before the first request, stop after the last."""
     while True:

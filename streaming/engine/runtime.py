@@ -96,6 +96,11 @@ class Runtime:
         self._running = False
         await self._started.aclose()
 
+    def ending(self) -> None:
+        """The server takes no more requests, and waits a moment for those that it has."""
+        for service in self.services:
+            service.ending()
+
     def _schedule_jobs(self) -> None:
         for seconds, job in self.leases.jobs:
             self.hub.every(seconds, job)

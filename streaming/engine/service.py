@@ -40,6 +40,9 @@ class Service:
     async def stop(self) -> None:
         """End within a second or two. Also called if `start` failed half way."""
 
+    def ending(self) -> None:
+        """The server is about to end: whatever is held open for clients should end by itself now. WebSockets are closed anyway."""
+
     def collect(self) -> Iterable[Sample]:
         """Samples of the measures that the app declares. A measure without labels and without a sample is 0."""
         return ()

@@ -11,6 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
+from streaming.engine.lifespan import announce_end
+
 from .garbage import leave_out_what_is_there
 from .http_protocol import HttpProtocol
 from .websocket_protocol import WebSocketProtocol
@@ -81,6 +83,11 @@ class Server(uvicorn.Server):
         if self.started:
             leave_out_what_is_there()
             self._on_started()
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Wait for the requests that there are, but not for what is held open."""
+        announce_end()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         """Tick once a second, for the header `Date`, until the server is to end."""

@@ -94,8 +94,8 @@ def make_online(name: str, *processes: Process) -> int:
     import uuid
 
     worker = make_worker(name, *processes)
-    worker.session, worker.node = uuid.uuid4(), "tests"
-    worker.save(update_fields=["session", "node"])
+    worker.session = uuid.uuid4()
+    worker.save(update_fields=["session"])
     return worker.pk
 
 

@@ -86,7 +86,13 @@ def _paths() -> dict[str, Any]:
             **job,
             "get": _operation(
                 *("getEvents", "Jobs", "The changes of a job as server-sent events: statusInfo at once, at each change and at the end"),
-                {"200": {"description": "The events", "content": {"text/event-stream": {"schema": TEXT}}}, "204": _text("It had ended")},
+                {
+                    "200": {
+                        "description": "The events",
+                        "content": {"text/event-stream": {"schema": {"description": "statusInfo as JSON in data"}}},
+                    },
+                    "204": _text("It had ended"),
+                },
                 may=(404, 503),
             ),
         },

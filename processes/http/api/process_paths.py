@@ -29,7 +29,7 @@ def execution_of(offer: Offer) -> dict[str, Any]:
     required = any(each.at_least for each in description.inputs.values())
     media_types = [kind for each in description.outputs.values() for kind in each.schema.media_types]
     return _execution(
-        f"execute_{description.id}",
+        f"execute_{offer.identifier}",
         f"Execute {description.title}",
         str(description.data.get("description", "")),
         of(request, *(["inputs"] if required else [])),
@@ -71,7 +71,7 @@ def _inputs(described: Any) -> Schema:
 
 
 def _input(described: InputDescription) -> Schema:
-    value = down_convert(described.schema.data)
+    value = down_convert(described.schema.data, pure=True)
     media_type: Schema = {"type": "string", "enum": list(described.schema.media_types)} if described.schema.media_types else TEXT_SCHEMA
     qualified = of({"value": value, "mediaType": media_type, "encoding": TEXT_SCHEMA}, "value")
     occurrence: Schema = {"anyOf": [value, qualified, ref("reference")]}
