@@ -24,6 +24,8 @@ LOGGER = logging.getLogger("geostream.websockets")
 They would contain secrets: at INFO the whole URL of each WebSocket, at DEBUG every frame.
 """
 LOGGER.setLevel(logging.WARNING)
+LOGGER.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError)))
+"""Text that is no UTF-8 is the client's fault, and closes its connection: with a traceback for each, anybody could fill the log."""
 HIGH_WATER = 256 * 1024
 ABORT_SECONDS = 5.0
 PARSE_BYTES = 4096

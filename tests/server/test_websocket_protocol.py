@@ -137,3 +137,11 @@ async def test_a_refusal_is_no_error_of_the_log(opened: Open, caplog: pytest.Log
     async with asyncio.timeout(5):
         assert (await reader.read()).startswith(b"HTTP/1.1 403")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_text_that_is_no_utf8_closes_and_is_no_error_of_the_log(
+    opened: Open, protocols: list[HttpProtocol], caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, _ = await flooded(opened, protocols, b"\x81\x82\0\0\0\0\xff\xfe")
+    assert await reader.readexactly(4) == b"\x88\x02" + (1007).to_bytes(2, "big")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -22,6 +22,8 @@ from streaming.core.errors import StreamError
 from streaming.core.projection import MAX_CACHED_CRS, epsg_code, make_transformer
 
 LOOKUP_SECONDS = 2.0
+MAX_FOUND = 64
+"""CRSs that are kept though nobody has them in use: with all threads that have used it, one takes a megabyte or more."""
 MAX_LOOKUPS = 32
 """Codes being looked up; more are refused. Each has a thread of its own, of which two at a time work."""
 
@@ -101,9 +103,9 @@ class CrsCatalogue:
         """Cache it as the most recently used."""
         with self._lock:
             if isinstance(known, str):
-                _put_last(self._missing, code, known)
+                _put_last(self._missing, code, known, MAX_CACHED_CRS)
             else:
-                _put_last(self._found, code, known)
+                _put_last(self._found, code, known, MAX_FOUND)
 
 
 def build(code: int) -> Crs | str:
@@ -119,8 +121,8 @@ def build(code: int) -> Crs | str:
     return Crs(code, bool(CRS.from_epsg(code).is_geographic), of_the_loop, transformer)
 
 
-def _put_last(cache: dict[int, _T], code: int, value: _T) -> None:
+def _put_last(cache: dict[int, _T], code: int, value: _T, most: int) -> None:
     cache.pop(code, None)
     cache[code] = value
-    while len(cache) > MAX_CACHED_CRS:
+    while len(cache) > most:
         del cache[next(iter(cache))]

@@ -25,6 +25,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
     monkeypatch.setattr(crs_module, "build", held)
     monkeypatch.setattr(crs_module, "MAX_CACHED_CRS", 50)
+    monkeypatch.setattr(crs_module, "MAX_FOUND", 40)
     yield done
     done.set()
 
@@ -123,7 +124,7 @@ async def test_a_crs_in_use_is_not_the_one_forgotten(slow: threading.Event) -> N
     for number in range(60):
         await catalogue.find(f"epsg:{2000 + number}")
         assert await catalogue.find("epsg:3857") is used
-    assert len(catalogue._found) == 50
+    assert len(catalogue._found) == 40
 
 
 def test_the_reason_why_there_is_none_is_given() -> None:
