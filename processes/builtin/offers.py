@@ -7,7 +7,9 @@ from processes.worker import Worker
 from .buffer import buffer
 from .contour import contour
 from .echo import echo
+from .geofence import geofence
 from .hillshade import hillshade
+from .hotspots import hotspots
 from .layer_snapshot import layer_snapshot
 from .reproject import reproject
 from .simplify import simplify
@@ -18,6 +20,7 @@ VERSION = "1.0.0"
 GEOMETRY = (buffer, reproject, simplify, spatial_join)
 RASTERS = (contour, hillshade, zonal_statistics)
 LAYERS = (layer_snapshot,)
+CONTINUOUS = (geofence, hotspots)
 
 
 def offer(worker: Worker) -> Worker:
@@ -26,4 +29,6 @@ def offer(worker: Worker) -> Worker:
     for keyword, functions in (("geometry", GEOMETRY), ("raster", RASTERS), ("live layer", LAYERS)):
         for function in functions:
             worker.process(version=VERSION, retry="safe", keywords=(keyword,))(function)
+    for follow in CONTINUOUS:
+        worker.process(version=VERSION, retry="safe", keywords=("live layer", "continuous"), continuous=True)(follow)
     return worker
