@@ -23,25 +23,44 @@ MOST_WAITING = 100_000
 MOST_TAKEN = 500
 """Changes that are taken at once: what is done with them holds nobody up."""
 
-_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Hub, list[object]]] = weakref.WeakKeyDictionary()
+
+class _SharedHub:
+    """The hub of one event loop. It runs while somebody uses it."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._hub: Hub | None = None
+        self._users = 0
+
+    async def enter(self) -> Hub:
+        async with self._lock:
+            if self._hub is None:
+                hub = Hub(get_channel_layer)
+                await hub.start()
+                self._hub = hub
+            self._users += 1
+            return self._hub
+
+    async def leave(self) -> None:
+        async with self._lock:
+            self._users -= 1
+            if not self._users and self._hub is not None:
+                hub, self._hub = self._hub, None
+                await hub.stop()
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SharedHub] = weakref.WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def worker_hub() -> AsyncIterator[Hub]:
-    """The hub of this worker, which all its continuous jobs share. It runs while somebody uses it."""
-    loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        _hubs[loop] = Hub(get_channel_layer), []
-        await _hubs[loop][0].start()
-    hub, users = _hubs[loop]
-    users.append(user := object())
+    """The hub of this worker, which all its continuous jobs share."""
+    shared = _hubs.setdefault(asyncio.get_running_loop(), _SharedHub())
+    hub = await shared.enter()
     try:
         yield hub
     finally:
-        users.remove(user)
-        if not users:
-            _hubs.pop(loop, None)
-            await hub.stop()
+        await asyncio.shield(shared.leave())  # whole, also if the job is cancelled meanwhile: the next one waits for it
 
 
 class LiveLayer:

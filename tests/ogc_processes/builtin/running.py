@@ -26,9 +26,11 @@ class Running:
         self.task = asyncio.create_task(function(**inputs, job=job))
 
     async def kill(self) -> None:
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
+        while not self.task.done():  # again and again: a cancellation that meets a reply of Redis can get lost in its client
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=0.2)
+        if not self.task.cancelled():
+            self.task.result()
 
     async def dismiss(self) -> None:
         self.job.cancel("dismissed")

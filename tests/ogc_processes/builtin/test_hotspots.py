@@ -73,7 +73,7 @@ async def test_a_recount_agrees_whatever_happens() -> None:
                 publish("l", point(key, numbers.choice([7, 7.5, 9, 30]), numbers.choice([46, 46.3, -10]), n=numbers.randrange(3)))
 
     job: Running | None = None
-    for step in range(30):
+    for step in range(24):
         if job is None or job.task.done():
             job = Running(hotspots, (job and job.job) or Job(), {**INPUTS, "filter": "n > 0"})
         await database_sync_to_async(change)()
