@@ -59,8 +59,8 @@ async def geofence(
 ) -> Crossings:
     """Geofence. Which features of a live layer enter, leave and stay in the areas of another one.
 
-    Each is an event of the type `custom` whose `event` is `geofence_enter`, `geofence_exit` or `geofence_dwell`, for those who may read both
-    layers. What is in an area now is a feature of a third layer. The job runs until it is dismissed.
+    Each is an event of the type `custom` whose `event` is `geofence_enter`, `geofence_exit` or `geofence_dwell`, for those who may read
+    both layers. What is in an area now is a feature of a third layer. The job runs until it is dismissed.
 
     Args:
         layer: Layer whose features move.

@@ -24,11 +24,15 @@ CONTINUOUS = (geofence, hotspots)
 
 
 def offer(worker: Worker) -> Worker:
-    """Have a worker offer all of them. Those that begin again after a lost worker give the same result."""
+    """Have a worker offer all of them. Begun again after a lost worker, they give the same result.
+
+    Continuous jobs go on for ever: they leave half of the worker to others.
+    """
     worker.process(version=VERSION, retry="safe", keywords=("test",))(echo)
     for keyword, functions in (("geometry", GEOMETRY), ("raster", RASTERS), ("live layer", LAYERS)):
         for function in functions:
             worker.process(version=VERSION, retry="safe", keywords=(keyword,))(function)
+    some = max(1, worker.concurrency // 4)
     for follow in CONTINUOUS:
-        worker.process(version=VERSION, retry="safe", keywords=("live layer", "continuous"), continuous=True)(follow)
+        worker.process(version=VERSION, retry="safe", keywords=("live layer", "continuous"), continuous=True, concurrency=some)(follow)
     return worker
