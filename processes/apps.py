@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streaming.core.errors import ErrorKind
 from streaming.engine.measures import Measure
-from streaming.engine.registry import EngineApp
+from streaming.engine.registry import DemoPart, EngineApp
 from streaming.engine.settings import Setting
 
 from .http.settings import MEASURES as HTTP_MEASURES
@@ -29,6 +29,11 @@ class ProcessesConfig(EngineApp):
     urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
     largest_message = "PROCESS_FRAME_BYTES"
+    demo = DemoPart(
+        environment={"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "demo-*"},
+        commands=[("process_worker", "--url", "ws://{address}/ws/processes", "--with-parent", "--drain-seconds", "1", "--verbosity", "0")],
+        pages={"Processes": "/ogc/"},
+    )
     settings = (
         Setting(
             "PROCESS_DATABASE_SECONDS", 30.0, "how long a database that does not answer is asked again before a request of a job fails"

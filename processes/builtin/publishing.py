@@ -27,6 +27,7 @@ PublishTo = Annotated[
         max_length=100,
     ),
 ]
+ResultLayer = Annotated[str, Input(title="Layer for the result", max_length=100)]
 PaintOver = Annotated[
     str | None,
     Input(

@@ -62,6 +62,7 @@ class RunningJob:
     def __init__(self, server: Server, process: Process, params: dict[str, Any], ended: Callable[[RunningJob], None]) -> None:
         self.lease = {name: params[name] for name in ("jobID", "attempt", "leaseID")}
         self.state: Literal["running", "done", "failed"] = "running"
+        self.continuous = process.continuous
         self.percent = 0
         self._server = server
         self._process = process
@@ -75,7 +76,7 @@ class RunningJob:
         self._progress: tuple[int, str | None] | None = None
         self._progress_at = 0.0
         self._wake = asyncio.Event()
-        self._abandoned = False
+        self._abandoned = self._handed_over = False
         self._parts = 0
         self.job = Job(
             params["jobID"],
@@ -93,6 +94,13 @@ class RunningJob:
         self._abandoned = True
         self.job.cancel(reason)
         self._wake.set()
+        if self._process.is_async and self._function is not None:
+            self._function.cancel()
+
+    def hand_over(self) -> None:
+        """The worker ends, and the job does not: another worker is to go on with it."""
+        self._handed_over = True
+        self.job.cancel("workerEnds")
         if self._process.is_async and self._function is not None:
             self._function.cancel()
 
@@ -173,6 +181,8 @@ class RunningJob:
             ]
             return "job.result", {"outputs": await self._placed(encoded)}
         except (JobCancelled, asyncio.CancelledError):
+            if self._handed_over:
+                return _failed(JobFailed("its worker has ended", retryable=True))
             return ("job.cancelled", {}) if self._abandoned else _failed(JobFailed("the process ended itself"))
         except JobFailed as error:
             return _failed(error)

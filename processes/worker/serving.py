@@ -112,6 +112,9 @@ class Serving:
             logger.info("%d jobs are done to their end, for %g seconds at most", len(self._running), seconds)
             with contextlib.suppress(Offline):
                 await self.notify("worker.drain", {"deadlineSeconds": seconds})
+            for job in self._running.values():
+                if job.continuous:
+                    job.hand_over()
             await asyncio.wait([asyncio.create_task(job.wait()) for job in self._running.values()], timeout=seconds)
 
     async def _stay_connected(self) -> None:

@@ -6,7 +6,8 @@ part. Templates, static files, commands, checks and the admin are found as Djang
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -20,6 +21,18 @@ from streaming.core.errors import ErrorKind, declare_errors
 from .measures import Measure
 from .service import Service
 from .settings import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPart:
+    """What a part adds to `manage.py demo`."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Settings, where the environment has no others."""
+    commands: Sequence[Sequence[str]] = ()
+    """Management commands that run beside the server, with their arguments; `{address}` is its host and port."""
+    pages: Mapping[str, str] = field(default_factory=dict)
+    """Paths to look at, by their titles."""
 
 
 class EngineApp(AppConfig):
@@ -45,6 +58,7 @@ class EngineApp(AppConfig):
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
+    demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -80,6 +94,11 @@ def complete_apps() -> Iterator[AppConfig]:
 def engine_apps() -> Iterator[EngineApp]:
     """The parts among them."""
     return (config for config in complete_apps() if isinstance(config, EngineApp))
+
+
+def all_demo_parts() -> list[DemoPart]:
+    """What the installed parts add to the demo."""
+    return [app.demo for app in engine_apps()]
 
 
 def all_settings() -> list[Setting]:

@@ -1,7 +1,7 @@
 """`manage.py demo`, which `make run` calls: a server with live layers, from recordings that come with GeoStream.
 
-Everything runs in this one process, except for Redis. If the demo has to start one, it ends with the demo, however that
-ends.
+Everything runs in this one process, except for Redis, if the demo has to start one, and the commands that parts run beside the server.
+They end with the demo, however that ends.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -23,10 +24,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 import streaming
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf, largest_message
+from streaming.engine.registry import DemoPart, all_demo_parts
 from streaming.features.feature_file import FeatureFile
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
 from streaming.management.arguments import at_least_one, positive, set_up_layer
+from streaming.management.beside import Beside
 from streaming.management.demo_flights import replay_flights
 from streaming.management.demo_imagery import StripPainter
 from streaming.management.listening_socket import listening_socket
@@ -66,6 +69,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--no-replay", dest="replay", action="store_false", help="leave the flights on the ground")
         parser.add_argument("--no-imagery", dest="imagery", action="store_false", help="leave the relief as it is")
+        parser.add_argument("--alone", action="store_true", help="run no worker of processes beside the server")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from streaming.server.uvicorn_server import Server, server_config  # late, because of the packages that it imports
@@ -75,6 +79,10 @@ class Command(BaseCommand):
             check_migrations()
             prepare_redis()
             os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that name no tileset
+            parts = [] if options["alone"] else all_demo_parts()
+            for part in parts:
+                for name, value in part.environment.items():
+                    os.environ.setdefault(name, value)
             conf.forget()  # the system checks have read all settings
             flights, relief = _prepare_layers(), _prepare_relief()
             config = server_config(
@@ -84,25 +92,34 @@ class Command(BaseCommand):
                 max_message_bytes=largest_message(),
                 log_level="warning",
             )
-            with _flights(flights, options), _imagery(relief, options):
-                _serve(Server(config, lambda: self._welcome(options["host"], listener.getsockname()[1])), listener)
+            address = _address(options["host"], listener.getsockname()[1])
+            commands = Beside([command for part in parts for command in part.commands], address, self.stderr)
+            with _flights(flights, options), _imagery(relief, options), commands:
+                server = Server(config, lambda: self._welcome(address, parts))
+                _serve(server, listener, commands.terminate)
         self.stdout.write("The demo has ended.")
 
-    def _welcome(self, host: str, port: int) -> None:
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-        site = f"http://{shown}:{port}"
-        tail = "manage.py tail --layer flights" + ("" if port == 8000 else f" --url ws://{shown}:{port}/ws")
+    def _welcome(self, address: str, parts: Sequence[DemoPart]) -> None:
+        site = f"http://{address}"
+        tail = "manage.py tail --layer flights" + ("" if address.endswith(":8000") else f" --url ws://{address}/ws")
         rows = (
             ("Live map", f"{site}/"),
             ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
             ("Topics", f"{site}/channels/test/?name=alice  (and ?name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("API", f"{site}/api/docs/"),
+            *((title, f"{site}{path}") for part in parts for title, path in part.pages.items()),
             ("Terminal", f"{_python()} {tail}"),
         )
         self.stdout.write(self.style.SUCCESS("\nGeoStream is running. Ctrl-C ends it.\n"))
-        self.stdout.write("".join(f"  {name:<9} {text}\n" for name, text in rows))
+        self.stdout.write("".join(f"  {name:<10} {text}\n" for name, text in rows))
         self.stdout.flush()
+
+
+def _address(host: str, port: int) -> str:
+    """Host and port, as they can be reached from here."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"{shown}:{port}"
 
 
 def _prepare_layers() -> LayerSettings:
@@ -156,12 +173,21 @@ def _in_thread(name: str, work: Callable[[threading.Event], None]) -> Iterator[N
         thread.join(JOIN_SECONDS)
 
 
-def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until Ctrl-C or SIGTERM. uvicorn raises the signal again after it has ended; that must not end the process."""
+def _serve(server: uvicorn.Server, listener: socket.socket, at_exit: Callable[[], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM, and call `at_exit` first then, while clients can still say goodbye.
+
+    uvicorn raises the signal again after it has ended; that must not end the process.
+    """
+    exit_server = server.handle_exit
+
+    def handle_exit(sig: int, frame: FrameType | None) -> None:
+        at_exit()
+        exit_server(sig, frame)
 
     def on_sigterm(*_: object) -> None:
         raise KeyboardInterrupt
 
+    server.handle_exit = handle_exit  # type: ignore[method-assign]
     before = signal.signal(signal.SIGTERM, on_sigterm)
     try:
         server.run(sockets=[listener])
