@@ -97,6 +97,15 @@ def workers() -> dict[str, dict[str, Any]]:
     return {row.name: {"online": bool(row.node), "node": row.node, "jobs": row.attempts.count(), "suspect": row.suspect} for row in rows}
 
 
+def claim_for(worker: str, process: str) -> None:
+    """What a server does before it gives a job to a worker."""
+    from django.db import transaction
+
+    slots = queue.Slots(Worker.objects.get(name=worker).pk, Process.objects.get(identifier=process, current=True).pk, 1)
+    with transaction.atomic():
+        assert len(queue.claim([slots], 60.0)) == 1
+
+
 def clear() -> None:
     """Nothing is left of earlier tests."""
     for job in Job.objects.filter(status__in=("accepted", "running")):
