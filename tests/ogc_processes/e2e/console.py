@@ -17,7 +17,7 @@ from django.utils import timezone  # noqa: E402
 from processes.jobs import outcomes, queue  # noqa: E402
 from processes.jobs.changes import JobChange  # noqa: E402
 from processes.jobs.service import CHANGED  # noqa: E402
-from processes.models import Attempt, Blob, Job, JobOutput, Process, Worker, WorkerToken  # noqa: E402
+from processes.models import Attempt, Blob, Job, JobLog, JobOutput, Process, Worker, WorkerToken  # noqa: E402
 from processes.workers.tokens import create_token, revoke_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
@@ -65,6 +65,10 @@ def counts() -> dict[str, int]:
 
 def attempts(job: str) -> list[str]:
     return list(Attempt.objects.filter(job=job).values_list("outcome", flat=True))
+
+
+def log(job: str) -> list[str]:
+    return list(JobLog.objects.filter(job=job).values_list("message", flat=True))
 
 
 def outputs(job: str) -> dict[str, Any]:
