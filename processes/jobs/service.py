@@ -86,11 +86,11 @@ class Jobs(Service):
     async def sweep(self) -> None:
         """End what time has decided.
 
-        Leases are left alone for a moment after the database was away or this process was: workers could not renew them meanwhile.
+        Leases are left alone for their time after the database or this process was away: workers could not renew them meanwhile.
         """
         now = time.monotonic()
         if now - self._swept_at > conf.PROCESS_LEASE_SECONDS / 4 + SWEEP_SECONDS:
-            self._spare_leases_until = now + conf.PROCESS_LEASE_SECONDS / 4
+            self._spare_leases_until = now + conf.PROCESS_LEASE_SECONDS
         await self.change(partial(expire, leases=now >= self._spare_leases_until))
         self._swept_at = time.monotonic()
 

@@ -28,8 +28,9 @@ FIRST_SECONDS, LONGEST_SECONDS = 1.0, 60.0
 """Between two attempts to connect."""
 STABLE_SECONDS = 10.0
 """A connection that held for so long was a success."""
-LATE = 0.8
-"""The part of the time for an acknowledgement after which a job is refused: the server may have given it to another worker."""
+LATE = 0.5
+"""The part of the time for an acknowledgement after which a job is refused: the server may give it to another worker before it reads that
+this one has it."""
 
 
 class Serving:

@@ -63,8 +63,9 @@ class WorkerConnection(WebSocketConnection):
 
     @property
     def blob_url(self) -> str:
-        """Where the worker finds its blobs: at the host that it has connected to."""
+        """Where the worker finds its blobs: at the site's public address or, without one, at the host that it has connected to."""
+        if conf.PROCESS_URL:
+            return f"{str(conf.PROCESS_URL).rstrip('/')}/worker/blobs"
         host = dict(self.scope["headers"]).get(b"host", b"localhost").decode("latin-1")
         scheme = "https" if self.scope.get("scheme") in ("wss", "https") else "http"
-        path = str(conf.PROCESS_PATH).strip("/")
-        return f"{scheme}://{host}{self.scope.get('root_path', '')}/{path}/worker/blobs"
+        return f"{scheme}://{host}{self.scope.get('root_path', '')}/{str(conf.PROCESS_PATH).strip('/')}/worker/blobs"

@@ -212,7 +212,7 @@ class Workers(Service):
             self.held.add(held)
             size = session.request("job.execute", execute_message(claim, offer), partial(self._accepted, held))
             session.allowance.grant(MESSAGES_OF_JOB, size + conf.PROCESS_FRAME_BYTES)
-            held.later("ack", conf.PROCESS_ACK_SECONDS, partial(self._not_acknowledged, held))
+            held.later("ack", conf.PROCESS_ACK_SECONDS, partial(self._ack_due, held))
         if undeliverable:
             await self.jobs.change(partial(give_back_all, undeliverable))
 
@@ -248,6 +248,10 @@ class Workers(Service):
         exception = failure.as_exception(400 if rejected else 500)
         await self.jobs.change(partial(outcomes.fail, held.lease, exception, outcome="rejected" if rejected else "failed"))
 
+    def _ack_due(self, held: HeldJob) -> None:
+        """The time is over; but if this process stood still, the acknowledgement may be there and not read yet."""
+        held.later("ack", min(1.0, conf.PROCESS_ACK_SECONDS / 4), partial(self._not_acknowledged, held))
+
     def _not_acknowledged(self, held: HeldJob) -> None:
         """Another worker gets it. This one is given nothing until it speaks again."""
         session = held.session
@@ -255,8 +259,8 @@ class Workers(Service):
             held.acknowledged = True
             return
         self.counts["lost"] += 1
+        session.strikes += not session.suspect  # several jobs that were given at once count as one
         session.suspect = True
-        session.strikes += 1
         self.held.remove(held)
         self.end_job(session, held.lease, "leaseLost")
         self.spawn(self.jobs.change(partial(revoke_lease, held.lease, session.worker, session.id)))

@@ -17,7 +17,7 @@ from django.utils import timezone  # noqa: E402
 from processes.jobs import outcomes, queue  # noqa: E402
 from processes.jobs.changes import JobChange  # noqa: E402
 from processes.jobs.service import CHANGED  # noqa: E402
-from processes.models import Attempt, Blob, Job, JobOutput, Process, Worker, WorkerToken  # noqa: E402
+from processes.models import Attempt, Blob, Job, JobLog, JobOutput, Process, Worker, WorkerToken  # noqa: E402
 from processes.workers.tokens import create_token, revoke_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
@@ -67,6 +67,10 @@ def attempts(job: str) -> list[str]:
     return list(Attempt.objects.filter(job=job).values_list("outcome", flat=True))
 
 
+def log(job: str) -> list[str]:
+    return list(JobLog.objects.filter(job=job).values_list("message", flat=True))
+
+
 def outputs(job: str) -> dict[str, Any]:
     rows = JobOutput.objects.filter(job=job)
     return {row.output: {"value": row.value, "blob": row.blob and row.blob.file.read().decode("latin-1")} for row in rows}
@@ -95,6 +99,15 @@ def offered(process: str) -> int:
 def workers() -> dict[str, dict[str, Any]]:
     rows = Worker.objects.all()
     return {row.name: {"online": bool(row.node), "node": row.node, "jobs": row.attempts.count(), "suspect": row.suspect} for row in rows}
+
+
+def claim_for(worker: str, process: str) -> None:
+    """What a server does before it gives a job to a worker."""
+    from django.db import transaction
+
+    slots = queue.Slots(Worker.objects.get(name=worker).pk, Process.objects.get(identifier=process, current=True).pk, 1)
+    with transaction.atomic():
+        assert len(queue.claim([slots], 60.0)) == 1
 
 
 def clear() -> None:

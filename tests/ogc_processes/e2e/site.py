@@ -15,9 +15,9 @@ from tests.server_process import ServerProcess
 
 PROGRAMS = "tests.ogc_processes.e2e.programs:worker"
 QUICK = {
-    "GEOSTREAM_PROCESS_LEASE_SECONDS": "3",
-    "GEOSTREAM_PROCESS_HEARTBEAT_SECONDS": "0.5",
-    "GEOSTREAM_PROCESS_ACK_SECONDS": "1.5",
+    "GEOSTREAM_PROCESS_LEASE_SECONDS": "6",
+    "GEOSTREAM_PROCESS_HEARTBEAT_SECONDS": "1",
+    "GEOSTREAM_PROCESS_ACK_SECONDS": "2",
     "GEOSTREAM_PROCESS_CANCEL_SECONDS": "1",
     "GEOSTREAM_PROCESS_CLAIM_SECONDS": "0.5",
     "GEOSTREAM_NODE_TTL_SECONDS": "3",
@@ -75,10 +75,13 @@ class Site:
     def worker(self, name: str, *, server: int = 0, concurrency: int = 4, token: str = "", url: str = "", wait: bool = True) -> Process:
         """A worker as a program of its own, which offers its processes when this returns."""
         environment = {**self.servers[0].environment, "GEOSTREAM_WORKER_TOKEN": token or self.token}
-        log = (self.folder / f"worker-{name}.log").open("ab")
         options = ("--url", url or self.url(server), "--name", name, "--concurrency", concurrency)
-        process = Process(sys.executable, "-m", "processes.worker", PROGRAMS, *options, env=environment, stdout=log, stderr=log)
-        log.close()
+        return self.program(name, [sys.executable, "-m", "processes.worker", PROGRAMS, *options], environment, wait)
+
+    def program(self, name: str, command: Sequence[object], environment: dict[str, str], wait: bool = True) -> Process:
+        """Any program that is a worker."""
+        with (self.folder / f"worker-{name}.log").open("ab") as log:
+            process = Process(*command, env=environment, stdout=log, stderr=log)
         self._workers.push(process.__exit__)
         if wait:
             until(lambda: self.console.workers().get(name, {}).get("online"), f"{name} connects")
