@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
     parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
     parser.add_argument("--original", metavar="PYTHON", help="measure Redis commands beside the redis_websocket_api that this Python has")
+    parser.add_argument("--only", default="", metavar="TEXT", help="of fairness, the situations whose names have this text in them")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
     options = parser.parse_args()
     _allow_sockets()
@@ -86,7 +87,7 @@ def main() -> None:
         elif what == "redis_commands":
             _print(redis_commands.run(share, options.original))
         elif what == "fairness":
-            _print(fairness.run(share))
+            _print(fairness.run(share, options.only))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

@@ -43,15 +43,18 @@ class Situation:
 
 def situations() -> list[Situation]:
     """All of them."""
-    from . import fairness_geo, fairness_phoenix, fairness_redis  # late, because they make situations
+    from . import fairness_geo, fairness_http, fairness_phoenix, fairness_redis  # late, because they make situations
 
-    return [*fairness_redis.SITUATIONS, *fairness_geo.SITUATIONS, *fairness_phoenix.SITUATIONS]
+    parts = (fairness_redis, fairness_geo, fairness_phoenix, fairness_http)
+    return [situation for part in parts for situation in part.SITUATIONS]
 
 
-def run(share: float) -> Iterator[dict[str, Any]]:
-    """All rows, as they are measured."""
+def run(share: float, only: str = "") -> Iterator[dict[str, Any]]:
+    """All rows, as they are measured; or those whose names have a text in them."""
     seconds = SECONDS * max(share, 0.3)
     for situation in situations():
+        if only not in situation.name:
+            continue
         with stack(**situation.settings) as server:
             situation.prepare(server)
             yield {"situation": situation.name, **measure(situation.load, server, seconds)}

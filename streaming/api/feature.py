@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.core.feed import PutResult, version_of
 from streaming.core.items import Item
+from streaming.core.json_decoding import decode_json
 from streaming.engine.conf import conf
 from streaming.engine.responses import geojson, refusal
 from streaming.features.geojson import FeatureRules, candidate_keys, decode_feature, key_of, parse_feature
@@ -151,7 +152,7 @@ def _stored(feed: Any, text: str) -> tuple[str, bytes]:
 
 
 def _patched(value: bytes, patch: dict[str, Any], key: str, rules: FeatureRules) -> bytes:
-    feature = {"geometry": None, **merged(msgspec.json.decode(value), patch)}  # null says that it has no place
+    feature = {"geometry": None, **merged(decode_json(value), patch)}  # null says that it has no place
     patched_key, patched = parse_feature(feature, conf.MAX_FEATURE_BYTES, rules)
     if patched_key != key:
         raise StreamError("invalid_feature", f"id: a feature keeps its id, {key:.100}")

@@ -19,6 +19,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.core.json_decoding import decode_json
 from streaming.core.json_values import why_not_json
 from streaming.engine.conf import conf
 from streaming.engine.responses import refusal
@@ -81,7 +82,7 @@ class LimitedJsonParser(BaseParser):
         request = parser_context["request"]
         body = read_body(request, self.limit, advice="") if self.limit else read_body(request, conf.MAX_BODY_BYTES)
         try:
-            return msgspec.json.decode(body) if body.strip() else {}
+            return decode_json(body) if body.strip() else {}
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise StreamError("bad_request", f"the body is {why_not_json(body, error)}") from None
 

@@ -17,6 +17,7 @@ SHARED = (
     "core/__init__.py",
     "core/bbox.py",
     "core/errors.py",
+    "core/json_decoding.py",
     "core/json_depth.py",
     "dialects/__init__.py",
     "dialects/geo/__init__.py",

@@ -13,6 +13,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from .bbox import Box
+from .json_decoding import JsonDecoder
 
 
 class _Geometry(msgspec.Struct):
@@ -25,8 +26,8 @@ class _Located(msgspec.Struct):
     geometry: _Geometry | None = None
 
 
-_decode_located = msgspec.json.Decoder(_Located).decode
-_decode_feature = msgspec.json.Decoder(dict[str, Any]).decode
+_decode_located = JsonDecoder[_Located](_Located).decode
+_decode_feature = JsonDecoder[dict[str, Any]](dict[str, Any]).decode
 
 
 class Item(msgspec.Struct, gc=False, eq=False):

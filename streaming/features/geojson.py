@@ -16,6 +16,7 @@ import msgspec
 from streaming.core.datetimes import microseconds
 from streaming.core.errors import StreamError
 from streaming.core.geometry import GeometryError, OutsideWorld, check_geometry, is_empty
+from streaming.core.json_decoding import decode_json
 from streaming.core.json_values import MAX_DEPTH, NotJson, as_json, check_depth, check_integers, why_not_json
 from streaming.core.wrapping import wrap_geometry
 
@@ -27,7 +28,6 @@ MAX_ID = 256
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
@@ -74,7 +74,7 @@ def read_feature(raw: bytes | dict[str, Any], max_bytes: int, rules: FeatureRule
 
 def feature_id(key: str) -> str | int:
     """The id of a key, of the type it was published with."""
-    value: str | int = _decode(key)
+    value: str | int = msgspec.json.decode(key)
     return value
 
 
@@ -88,7 +88,7 @@ def decode_feature(raw: bytes, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     if len(raw) > max_bytes:
         raise _too_large(len(raw), max_bytes)
     try:
-        feature = _decode(raw)
+        feature = decode_json(raw)
     except _UNREADABLE as error:
         raise StreamError("invalid_feature", why_not_json(raw, error)) from None
     if type(feature) is not dict:

@@ -1,8 +1,8 @@
 """Stores features in a layer: checks them one by one, stores them batch by batch, and counts the outcomes.
 
 A refused feature never keeps its neighbours out, and a batch is stored whole or not at all. Memory is bounded by one
-batch, however long the input is. On the event loop the work is done in slices of about half a millisecond, so that
-other tasks do not wait for a long input.
+batch, however long the input is. On the event loop the work is done in slices of some milliseconds at most, so that
+other tasks do not wait for a long input; large features are checked in the threads for costly work.
 """
 
 from __future__ import annotations
@@ -11,11 +11,16 @@ import asyncio
 from collections.abc import AsyncIterable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Put, PutResult
+from streaming.core.json_decoding import INLINE_BYTES
+from streaming.core.runs import PIECE_SECONDS
 from streaming.engine.conf import conf
+from streaming.engine.lifespan import running
+from streaming.engine.work import WorkQueue
 
 from .geojson import DEFAULT_RULES, FeatureRules, read_feature
 from .versions import MENTIONED, conflict, take_condition
@@ -79,7 +84,7 @@ def ingest(feed: Store, records: Iterable[Record], result: IngestResult | None =
     """
     batch = _Batch(result, rules)
     for record in records:
-        if batch.add(record):
+        if batch.add(batch.check(record)):
             batch.stored(feed.put_sync(batch.items))
     if batch.items:
         batch.stored(feed.put_sync(batch.items))
@@ -116,11 +121,32 @@ async def aingest_slices(
 
 
 async def _ingest_slice(feed: Store, batch: _Batch, records: Iterable[Record] | None) -> None:
+    until = perf_counter() + PIECE_SECONDS
     for record in records or ():
-        if batch.add(record):
+        checked = await _in_thread(batch, record) if type(record) is bytes and len(record) > INLINE_BYTES else batch.check(record)
+        if batch.add(checked):
             batch.stored(await feed.put(batch.items))
+        if perf_counter() > until:
+            await asyncio.sleep(0)
+            until = perf_counter() + PIECE_SECONDS
     if records is None and batch.items:
         batch.stored(await feed.put(batch.items))
+
+
+async def _in_thread(batch: _Batch, record: Record) -> Checked | StreamError:
+    runtime = running()
+    if runtime is None:
+        return await asyncio.to_thread(batch.check, record)
+    return await runtime.service(WorkQueue).run(batch, batch.check, record)
+
+
+class Checked(NamedTuple):
+    """A feature that can be stored, under which condition, and what is wrong with it nevertheless."""
+
+    key: str
+    value: bytes
+    condition: str
+    warning: str | None
 
 
 class _Batch:
@@ -135,20 +161,27 @@ class _Batch:
         self._seen = self.result.total
         self._max_feature = conf.MAX_FEATURE_BYTES
 
-    def add(self, record: Record) -> bool:
-        """Check a record and add it, or refuse it; returns whether the batch is complete."""
-        index = self._seen
-        self._seen += 1
+    def check(self, record: Record) -> Checked | StreamError:
+        """The feature, or why it is refused. May be called in a thread."""
         try:
             if isinstance(record, StreamError):
-                raise record
+                return record
             condition = ""
             if type(record) is not bytes or MENTIONED in record:
                 record, condition = take_condition(record)
             key, value, warning = read_feature(record, self._max_feature, self._rules)
         except StreamError as error:
-            self.result.refuse(index, error.code, error.message)
+            return error
+        return Checked(key, value, condition, warning)
+
+    def add(self, checked: Checked | StreamError) -> bool:
+        """Add a feature, or count it as refused; returns whether the batch is complete."""
+        index = self._seen
+        self._seen += 1
+        if isinstance(checked, StreamError):
+            self.result.refuse(index, checked.code, checked.message)
             return False
+        key, value, condition, warning = checked
         if warning is not None:
             self.result.warn(index, "unreadable_time", warning)
         self.items.append((key, value, condition) if condition else (key, value))

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from streaming.core.coordinates import DEPTHS, Position, flatten, nest
 from streaming.core.errors import StreamError
+from streaming.core.json_decoding import JsonDecoder
 from streaming.core.projection import WGS84, epsg_code, transformer_from, transformer_to
 
 _URN = re.compile(r"urn:(?:x-)?ogc:def:crs:(EPSG|OGC):(?:[^:]*:)?([^:]+)", re.IGNORECASE)
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = JsonDecoder[dict[str, Any]](dict[str, Any]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _WAY_BACK = 1e-3  # of a coordinate: more than ways there and back differ, and less than any error that matters here
 _FAR = 1e300  # more than any coordinate, and no infinity

@@ -17,9 +17,12 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.json_values import half_surrogate_pair
 
+from .collection_pieces import cut_collection
 from .large_documents import DEGREES, RawFeature, late_crs, split_documents, wrong_type
 from .source_crs import SourceCrs
 
+WHOLE_BYTES = 512 * 1024
+"""A document up to this size is read in one go."""
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _PREAMBLE = re.compile(rb"(?:\xef\xbb\xbf|[ \t\r\n])*(?:(?://|#)[^\n]*\n[ \t\r\n]*)*")
 _NO_JSON_NUMBER = re.compile(rb"NaN|Infinity")
@@ -33,6 +36,7 @@ class _Document(msgspec.Struct):
     crs: Any = None
 
 
+_decode_features = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_document = msgspec.json.Decoder(_Document | list[msgspec.Raw]).decode
 
 
@@ -45,6 +49,9 @@ def split_features(body: bytes, crs: SourceCrs = DEGREES) -> Iterator[RawFeature
     feature comes out as it is, and is refused alone later.
     """
     body = without_preamble(body)
+    found = _in_pieces(body, crs) if len(body) > WHOLE_BYTES else None
+    if found is not None:
+        return found
     try:
         document = _decode_document(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -61,6 +68,21 @@ def split_features(body: bytes, crs: SourceCrs = DEGREES) -> Iterator[RawFeature
     if document.features is None:
         raise StreamError("invalid_feature", "features: a FeatureCollection needs a list of features")
     return _in_degrees(map(bytes, document.features), crs.within(document.crs))
+
+
+def _in_pieces(body: bytes, crs: SourceCrs) -> Iterator[RawFeature] | None:
+    """The features of a large FeatureCollection; None if it is no usual one, which is for others to find out."""
+    pieces = cut_collection(body)
+    if pieces is None:
+        return None
+    try:
+        around = _decode_document(pieces.around)
+        if isinstance(around, list) or around.type != "FeatureCollection" or around.features != []:
+            return None
+        features = [bytes(feature) for piece in pieces.features for feature in _decode_features(b"[%b]" % piece)]
+    except _UNREADABLE:
+        return None
+    return _in_degrees(features, crs.within(around.crs))
 
 
 def without_preamble(body: bytes) -> bytes:

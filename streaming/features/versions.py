@@ -13,6 +13,7 @@ import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import MUST_BE_NEW, version_of
+from streaming.core.json_decoding import JsonDecoder
 
 MEMBER = "if_version"
 MENTIONED = b'"if_version"'
@@ -20,7 +21,7 @@ MENTIONED = b'"if_version"'
 
 _VERSION = re.compile(r"[0-9a-f]{40}")
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = JsonDecoder[dict[str, Any]](dict[str, Any]).decode
 
 
 def take_condition(record: bytes | dict[str, Any]) -> tuple[bytes | dict[str, Any], str]:

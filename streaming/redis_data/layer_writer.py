@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.json_decoding import decode_json
 from streaming.engine.conf import conf
 from streaming.features.ingest import IngestResult, aingest
 from streaming.features.large_documents import RawFeature
@@ -148,7 +149,7 @@ def identified(feature: RawFeature) -> Identified:
             return bytes(found.id), feature
         inner = bytes(_decode_properties(found.properties).id)
         if inner != b"null":
-            return inner, msgspec.json.encode({**msgspec.json.decode(feature), "id": msgspec.Raw(inner)})
+            return inner, msgspec.json.encode({**decode_json(feature), "id": msgspec.Raw(inner)})
     except _UNREADABLE:  # the reason is found where it is refused
         pass
     return b"", feature

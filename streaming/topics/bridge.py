@@ -15,6 +15,7 @@ import msgspec
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.core.json_decoding import decode_json
 from streaming.engine.conf import conf
 
 from .channel import Channel, Push, Reply
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 
 BROADCAST_CHANNEL = "geostream:broadcast"
 _unpack = msgspec.msgpack.Decoder(tuple[str, str, bytes, bool, str | None]).decode
-_is_json = msgspec.json.Decoder().decode
 
 
 def packed_broadcast(topic: str, event: str, payload: bytes, binary: bool, without: str | None = None) -> bytes:
@@ -120,7 +120,7 @@ def is_json(payload: bytes) -> bool:
     if payload[:1] not in (b"{", b"["):
         return False
     try:
-        _is_json(payload)
+        decode_json(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True

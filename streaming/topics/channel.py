@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.json_decoding import decode_json
 from streaming.core.json_depth import most_values
 from streaming.engine.conf import conf
 from streaming.engine.token_times import InvalidClaim
@@ -208,7 +209,7 @@ def decoded(payload: bytes) -> Any:
     if most_values(payload) > conf.PAYLOAD_VALUES:
         raise StreamError("too_large", f"a payload may have {conf.PAYLOAD_VALUES} values")
     try:
-        return msgspec.json.decode(payload)
+        return decode_json(payload)
     except msgspec.ValidationError as error:
         raise StreamError("bad_request", f"the payload cannot be read: {error}") from error
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .encoding import JSON_TEXT, Encoding, is_text
 from .errors import DecodeError
 from .handshake import PROTOCOL_VERSION, negotiate
-from .message_decoder import decode
+from .message_decoder import decode, decoded_size
 from .message_encoder import encode, event_bytes, feature_data_bytes
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "DecodeError",
     "Encoding",
     "decode",
+    "decoded_size",
     "encode",
     "event_bytes",
     "feature_data_bytes",

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...core.errors import StreamError
+from ...core.json_decoding import decode_json
 from ...core.json_depth import exceeds_depth
 from . import zstd
 from .encoding import Encoding
 from .errors import BYTES_PER_PART, MAX_DEPTH, DecodeError, too_deep, too_many
 from .messagepack import as_text, declared_length, plain_field, unpack
 from .messages import BASE_FIELDS, INDEXED, KEYS, REQUESTS, TYPES, Authenticate, Compression, Message, MessageFormat, type_of
-from .zstd_frame import MAGIC
+from .zstd_frame import MAGIC, most_size
 
 _JSON_STARTS = b"{ \t\r\n"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -59,6 +60,11 @@ def decode(data: bytes | str, *, max_size: int, max_decompressed: int, strict: b
     return _decode_plain(frame, compression, upstream, _Limits(max(max_decompressed // BYTES_PER_PART, 1024), strict))
 
 
+def decoded_size(data: bytes | str) -> int:
+    """How many bytes are to be decoded at most: of a compressed frame, what it decompresses to."""
+    return most_size(data) if isinstance(data, bytes) and data[:4] == MAGIC else len(data)
+
+
 def _decode_plain(frame: bytes, compression: Compression, upstream: bool, limits: _Limits) -> tuple[Message, Encoding]:
     first = frame[0] if frame else 0xC1
     if first in _JSON_STARTS:
@@ -83,7 +89,7 @@ def _from_json(frame: bytes, limits: _Limits) -> Message:
     if frame.count(b"[") + frame.count(b"{") > limits.most:
         raise too_many()
     try:
-        fields = msgspec.json.decode(frame)
+        fields = decode_json(frame)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _half_a_pair(frame) or DecodeError("bad_frame", f"the JSON cannot be read: {error}") from None
     except RecursionError:

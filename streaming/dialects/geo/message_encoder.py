@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ...core.json_decoding import decode_json
 from . import zstd
 from .encoding import Encoding
 from .messages import (
@@ -28,7 +29,7 @@ from .messages import (
 
 _json = msgspec.json.Encoder().encode
 _msgpack = msgspec.msgpack.Encoder().encode
-_parse = msgspec.json.Decoder().decode
+_parse = decode_json
 
 _LONGEST = 1 << 10_000
 """Python takes too long over the digits of longer integers."""

@@ -13,10 +13,12 @@ from django.db import DatabaseError
 
 from streaming.core.deliveries import Frames
 from streaming.core.errors import CloseCode, StreamError
+from streaming.core.json_decoding import INLINE_BYTES
 from streaming.engine.auth import from_token
 from streaming.engine.conf import conf
+from streaming.engine.work import WorkQueue
 
-from .codec import DecodeError, Encoding, decode, encode, is_text, negotiate
+from .codec import DecodeError, Encoding, decode, decoded_size, encode, is_text, negotiate
 from .encoding import JSON_TEXT
 from .event_subscription import EventSubscription
 from .feature_request import FeatureRequest
@@ -95,13 +97,20 @@ class GeoSession:
     async def receive(self, data: str | bytes) -> None:
         """Handle one frame."""
         try:
-            message, received_in = decode(data, max_size=conf.MAX_MESSAGE_BYTES, max_decompressed=conf.MAX_DECOMPRESSED_BYTES, strict=True)
+            message, received_in = await self._decoded(data)
         except DecodeError as error:
             self._refuse_frame(error)
             return
         self._adopt_encoding(message, received_in)
         self.handling = type_of(type(message))
         await self._answer(message, self._handle(message, received_in))
+
+    async def _decoded(self, data: str | bytes) -> tuple[Message, Encoding]:
+        """The message in a frame; one that is large, or may be once it is decompressed, is decoded in a thread."""
+        limits: Any = {"max_size": conf.MAX_MESSAGE_BYTES, "max_decompressed": conf.MAX_DECOMPRESSED_BYTES, "strict": True}
+        if decoded_size(data) <= INLINE_BYTES:
+            return decode(data, **limits)
+        return await self.runtime.service(WorkQueue).run(self.outbox, decode, data, **limits)
 
     async def _answer(self, message: Message, handling: Coroutine[Any, Any, None]) -> None:
         """Handle a message; a refusal is answered."""

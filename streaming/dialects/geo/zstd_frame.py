@@ -53,6 +53,14 @@ class Frame:
         return any(block.kind == COMPRESSED for block in self.blocks)
 
 
+def most_size(data: bytes) -> int:
+    """The most bytes that the first frame in `data` can decompress to; none if it is not whole."""
+    try:
+        return parse_frame(data).most
+    except CorruptFrame:
+        return 0
+
+
 def parse_frame(data: bytes) -> Frame:
     """The first frame in `data`. Raises CorruptFrame if it is not whole."""
     view = memoryview(data)

@@ -21,6 +21,10 @@ MAX_FIELD_BYTES = 255
 """Of everything in a binary frame but its payload. References may be no longer in text frames: the answer may have to be binary."""
 
 
+MOST_FIELD_BYTES = 4096
+"""Of the JSON text of a reference, topic or event: they are decoded, whatever they are."""
+
+
 class FrameError(ValueError):
     """Not a frame of the serializer, or not to be written as one; the message has the reason."""
 
@@ -53,21 +57,22 @@ _HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD
 
 
 class _Array(msgspec.Struct, array_like=True, gc=False):
-    join_ref: Any
-    ref: Any
-    topic: Any
-    event: Any
+    join_ref: msgspec.Raw
+    ref: msgspec.Raw
+    topic: msgspec.Raw
+    event: msgspec.Raw
     payload: msgspec.Raw
 
 
 class _Object(msgspec.Struct, gc=False):
-    topic: Any
-    event: Any
+    topic: msgspec.Raw
+    event: msgspec.Raw
     payload: msgspec.Raw
-    ref: Any
-    join_ref: Any = None
+    ref: msgspec.Raw
+    join_ref: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_decode_field = msgspec.json.Decoder().decode
 _read_array = msgspec.json.Decoder(_Array).decode
 _read_object = msgspec.json.Decoder(_Object).decode
 _encode = msgspec.json.Encoder().encode
@@ -86,6 +91,7 @@ def decode_v2(data: str | bytes) -> Frame:
 def _decode(read: Callable[[str], _Array | _Object], text: str) -> Frame:
     try:
         found = read(text)
+        join_ref, ref, topic, event = map(_field, (found.join_ref, found.ref, found.topic, found.event))
         # Each level takes two characters at least.
         if len(text) > 2 * MAX_DEPTH and exceeds_depth(text.encode(), MAX_DEPTH + 1):
             raise FrameError(f"the frame is nested more than {MAX_DEPTH} levels deep")
@@ -96,10 +102,16 @@ def _decode(read: Callable[[str], _Array | _Object], text: str) -> Frame:
         if not halves:
             raise FrameError(f"the text cannot be read: {error}") from None
         raise UnreadablePayload(_decode(read, mended), "the text cannot be read: there is half of a surrogate pair in it") from None
-    for reference in (found.join_ref, found.ref):
+    for reference in (join_ref, ref):
         if reference is not None:
             field_bytes(reference, "a reference")
-    return Frame(found.join_ref, found.ref, found.topic, found.event, bytes(found.payload), False)
+    return Frame(join_ref, ref, topic, event, bytes(found.payload), False)
+
+
+def _field(value: msgspec.Raw) -> Any:
+    if len(value) > MOST_FIELD_BYTES:
+        raise FrameError(f"a reference, topic or event has {len(value)} bytes; {MOST_FIELD_BYTES} are the most")
+    return _decode_field(value)
 
 
 def _decode_binary(data: bytes) -> Frame:

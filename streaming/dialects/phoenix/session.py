@@ -15,7 +15,9 @@ import msgspec
 from django.db import DatabaseError
 
 from streaming.core.errors import CloseCode, StreamError
+from streaming.core.json_decoding import INLINE_BYTES
 from streaming.engine.conf import conf
+from streaming.engine.work import WorkQueue
 from streaming.topics.channel import Push, Refused, Reply, Stop, token_detail
 from streaming.topics.rooms import Member
 from streaming.topics.service import Topics
@@ -60,7 +62,7 @@ class PhoenixSession:
     async def receive(self, data: str | bytes) -> None:
         """Handle one frame."""
         try:
-            frame = self.serializer.decode(data)
+            frame = await self._decoded(data)
         except UnreadablePayload as error:
             self._refuse(error.frame, error)
             return
@@ -71,6 +73,12 @@ class PhoenixSession:
             await self._handle(frame)
         except FrameError as error:
             self._refuse(frame, error)
+
+    async def _decoded(self, data: str | bytes) -> Frame:
+        """The frame; a large one is decoded in a thread."""
+        if len(data) <= INLINE_BYTES or isinstance(data, bytes):
+            return self.serializer.decode(data)
+        return await self.connection.runtime.service(WorkQueue).run(self.outbox, self.serializer.decode, data)
 
     def _refuse(self, frame: Frame, error: FrameError) -> None:
         self.answer(frame, Reply("error", {"reason": "bad_request", "detail": str(error)}))

@@ -7,11 +7,13 @@ it were not there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.bus import Bus
 from streaming.core.errors import StreamError
+from streaming.core.runs import PIECE_SECONDS
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
@@ -93,12 +95,16 @@ class RedisCommandsService(Service):
         yield "geostream_redis_capped_total", (), self._hash_reader.truncated + self._answers.capped
         yield "geostream_redis_gaps_total", (), self._bus.gaps
 
-    def _notify_of_gap(self, count: int | None) -> None:
+    def _notify_of_gap(self, count: int | None) -> Iterator[None]:
         """Messages of channels may be missing here: the clients that want errors are sent one."""
         notice = [error("gap", "messages of channels may be missing before this one")]
+        until = perf_counter() + PIECE_SECONDS
         for subscriber in list(self.channels.subscribers):
             if subscriber.wants_gaps and (subscriber.channels or subscriber.patterns):
                 subscriber.deliver(notice, {})
+            if perf_counter() > until:
+                yield
+                until = perf_counter() + PIECE_SECONDS
 
     # -- reading -----------------------------------------------------------
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from streaming import apublish
 from streaming.core import replica as replica_module
 from streaming.core import selection
 from streaming.core.errors import StreamError
 from streaming.core.turns import Pace
+from streaming.dialects.geo import session as session_module
 from streaming.dialects.geo import tile_encoder
+from streaming.dialects.geo.codec import decoded_size
 from streaming.dialects.geo.encoding import JSON_TEXT
 from streaming.dialects.geo.messages import DataEncoding
 from streaming.dialects.geo.tile_encoder import TileEncoder, TileVariant
@@ -207,3 +210,26 @@ async def test_a_large_tile_is_encoded_in_a_thread(geo: Connect, red: Path, monk
     await subscribe(peer, zooms=(0, 1), data_encoding="list", subscription_id="u")
     assert [tile["subscription_id"] for tile in await burst(peer)] == ["u"]
     assert threads[-1].startswith("work")
+
+
+async def test_a_large_frame_is_decoded_in_a_thread_and_answered_in_its_turn(geo: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    decode = session_module.decode
+
+    def decoded(data: Any, **limits: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return decode(data, **limits)
+
+    monkeypatch.setattr(session_module, "decode", decoded)
+    monkeypatch.setattr(session_module, "INLINE_BYTES", 100)
+    peer = geo()
+    for number in range(6):
+        await peer.send(json.dumps({"type": "ping", "id": number}) + " " * (200 if number % 2 else 0))
+    assert [(await peer.receive())["id"] for _ in range(6)] == list(range(6))
+    assert [name.startswith("work") for name in threads] == [False, True] * 3
+
+
+def test_of_a_compressed_frame_counts_what_it_decompresses_to() -> None:
+    frame = zstandard.compress(b'{"type":"ping","id":1}' + b" " * 100_000)
+    assert len(frame) < 100 and decoded_size(frame) > 100_000
+    assert decoded_size(frame[:10]) == 0 and decoded_size("é" * 5) == 5

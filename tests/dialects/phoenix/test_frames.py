@@ -229,3 +229,11 @@ def test_a_payload_that_is_accepted_is_json_for_everybody(payload: str) -> None:
     except FrameError:
         return
     strictly(found.payload)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_what_is_decoded_of_a_frame_is_short(place: int) -> None:
+    fields = ['"1"', '"2"', '"t"', '"e"', "{}"]
+    fields[place] = "[" + ",".join(["1e308"] * 1000) + "]"
+    with pytest.raises(FrameError, match="6001 bytes; 4096"):
+        decode_v2(f"[{','.join(fields)}]")
