@@ -80,7 +80,7 @@ def is_zurich(found: Any) -> bool:
         (named("urn:ogc:def:crs:OGC::CRS84h"), 4326),
         (named("WGS84"), 4326),
         (named("WGS 84"), 4326),
-        (named("urn:ogc:def:crs:ESRI::102100"), 3857),
+        (named("urn:ogc:def:crs:ESRI::102100"), 102100),
         ({"type": "EPSG", "properties": {"code": 2056}}, 2056),
         ({"type": "EPSG", "properties": {"code": "2056"}}, 2056),
         (None, 4326),
