@@ -101,7 +101,7 @@ class TileJsonView(PublicTilesetView):
             "format": "pbf" if metadata.format == "mvt" else metadata.format,
             "tileSize": metadata.tile_size,
         }
-        if metadata.format == "mvt":
+        if metadata.vector_layers:  # where they are not known: MapLibre takes an empty list for the whole truth, and draws nothing
             document["vector_layers"] = [{"id": name, "fields": {}} for name in metadata.vector_layers]
         return _with_cache_headers(answer(document), settings)
 

@@ -8,10 +8,17 @@ from streaming.core.bbox import check_bbox
 from streaming.core.errors import StreamError
 
 
+def flat_box(numbers: list[float]) -> list[float]:
+    """West, south, east, north of a box that may have heights. StreamError invalid_filter."""
+    if len(numbers) not in (4, 6):
+        raise StreamError("invalid_filter", "BBOX takes 4 numbers: west, south, east, north; or 6, with heights, which are ignored")
+    return numbers if len(numbers) == 4 else [*numbers[:2], *numbers[3:5]]
+
+
 def box_geometry(numbers: list[float]) -> dict[str, Any]:
     """What a box covers, as the parameter `bbox` reads it. StreamError invalid_filter."""
     try:
-        west, south, east, north = check_bbox(numbers)
+        west, south, east, north = check_bbox(flat_box(numbers))
     except StreamError as error:
         raise StreamError("invalid_filter", error.message.replace("bbox: ", "BBOX: ", 1)) from None
     if west > east:

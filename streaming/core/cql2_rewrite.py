@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from streaming.core.cql2_boxes import box_geometry
+from streaming.core.cql2_boxes import box_geometry, flat_box
 from streaming.core.cql2_functions import Compute, argument, dwithin, function_value, is_function, time_number, time_text, utc_text
 from streaming.core.datetimes import parse_interval
 from streaming.core.errors import StreamError
@@ -59,8 +59,8 @@ class _Rewriter:
         if "property" in node:
             return self._property(node["property"])
         if "bbox" in node:
-            west, south, east, north = node["bbox"]
-            return node if west < east and south < north else box_geometry(node["bbox"])
+            west, south, east, north = box = flat_box(node["bbox"])
+            return {"bbox": box} if west < east and south < north else box_geometry(box)
         return node
 
     def _operator(self, name: str, arguments: list[Any]) -> Any:

@@ -22,7 +22,8 @@ from streaming.core.errors import StreamError
 from streaming.core.json_decoding import JsonDecoder
 from streaming.core.projection import WGS84, epsg_code, transformer_from, transformer_to
 
-_URN = re.compile(r"urn:(?:x-)?ogc:def:crs:(EPSG|OGC):(?:[^:]*:)?([^:]+)", re.IGNORECASE)
+_URN = re.compile(r"urn:(?:x-)?ogc:def:crs:(EPSG|OGC|ESRI):(?:[^:]*:)?([^:]+)", re.IGNORECASE)
+_DEGREES = frozenset({"wgs84", "wgs 84", "ogc:crs84h", "crs84h"})  # other names of longitude and latitude, one with heights
 _decode = JsonDecoder[dict[str, Any]](dict[str, Any]).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 _WAY_BACK = 1e-3  # of a coordinate: more than ways there and back differ, and less than any error that matters here
@@ -46,7 +47,8 @@ def code_of_crs(crs: Any) -> int:
 def source_code(name: str | int) -> int:
     """The EPSG code of a name, which must be of a CRS that can be projected to WGS 84. StreamError invalid_crs."""
     urn = _URN.fullmatch(name.strip()) if isinstance(name, str) else None
-    code = epsg_code(f"{urn[1]}:{urn[2]}" if urn else name)
+    short = name if urn is None else f"{'EPSG' if urn[1].upper() == 'ESRI' else urn[1]}:{urn[2]}"
+    code = WGS84 if str(short).strip().lower() in _DEGREES else epsg_code(short)
     if code != WGS84:
         transformer_from(code)
     return code

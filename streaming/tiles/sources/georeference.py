@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS as ProjectionCRS
+from pyproj import Transformer
 from pyproj.exceptions import CRSError as ProjectionError
 from rasterio.crs import CRS  # type: ignore[import-untyped]
 from rasterio.transform import GCPTransformer, RPCTransformer, array_bounds  # type: ignore[import-untyped]
-from rasterio.warp import calculate_default_transform, transform, transform_bounds  # type: ignore[import-untyped]
+from rasterio.warp import calculate_default_transform, transform_bounds  # type: ignore[import-untyped]
 
 from streaming.core.bbox import Box
 from streaming.tiles.grid import MAX_LATITUDE, MAX_ZOOM
@@ -149,7 +150,7 @@ def _projected_box(dataset: Any, crs: Any, bounds: Box) -> Box:
         pass
     columns, rows = _places(dataset, SAMPLES * 4)
     x, y = _positions(dataset.transform, columns, rows)
-    lon, lat = map(np.array, transform(crs, WGS84, x, y))
+    lon, lat = _where_it_goes(crs, WGS84, x, y)
     there = np.isfinite(lon) & np.isfinite(lat)
     if not there.any():
         return (np.nan,) * 4
@@ -199,12 +200,19 @@ def _pixel_metres(dataset: Any, crs: Any) -> float | None:
     columns, rows = _places(dataset, SAMPLES)
     with _pixels_to_crs(dataset) as to_crs:
         (x, y), (right_x, right_y), (below_x, below_y) = (
-            map(np.array, transform(crs, WEB_MERCATOR, *to_crs(columns + across, rows + down))) for across, down in ((0, 0), (1, 0), (0, 1))
+            _where_it_goes(crs, WEB_MERCATOR, *to_crs(columns + across, rows + down)) for across, down in ((0, 0), (1, 0), (0, 1))
         )
     with np.errstate(all="ignore"):
         sizes = np.concatenate([np.hypot(_short_way(right_x - x), right_y - y), np.hypot(_short_way(below_x - x), below_y - y)])
         inside = np.tile(np.abs(y) < WORLD_METRES / 2, 2) & np.isfinite(sizes) & (sizes > 0)
     return float(sizes[inside].min()) if inside.any() else None
+
+
+def _where_it_goes(crs: Any, to: Any, x: Any, y: Any) -> tuple[Numbers, Numbers]:
+    """Positions in another CRS; infinite where it has none, such as the corners of a picture of the whole disk of the Earth."""
+    projection = Transformer.from_crs(crs.to_wkt(), to.to_wkt(), always_xy=True)
+    found: tuple[Numbers, Numbers] = projection.transform(np.asarray(x, np.float64), np.asarray(y, np.float64))
+    return found
 
 
 def _places(dataset: Any, samples: int) -> tuple[Numbers, Numbers]:

@@ -1,5 +1,6 @@
 /** The list of events, newest first, never longer than it can be read. */
 import { element } from "./dom.js";
+import { toTime } from "./times.js";
 
 const KEPT = 200;
 const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event" };
@@ -24,7 +25,7 @@ export class EventFeed {
   add({ type, payload, timestamp, gap }) {
     this.empty.hidden = true;
     if (gap) this.list.prepend(element("li", { class: "event-gap" }, `${gap} events were missed here`));
-    const time = new Date(timestamp);
+    const time = new Date(toTime(timestamp));
     const clock = Number.isNaN(time.getTime()) ? "" : time.toTimeString().slice(0, 8);
     const text = summary(payload).slice(0, 300);
     const chip = element("span", { class: "chip", "data-type": type }, TITLES[type] ?? type);
