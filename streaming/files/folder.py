@@ -259,7 +259,10 @@ class Folder:
         return after
 
     async def check_room(self, path: str, size: int) -> None:
-        """`StreamError("folder_full")` if there is no room for so many bytes at a path. What they replace is in the trash, and still on the disk."""
+        """`StreamError("folder_full")` if there is no room for so many bytes at a path.
+
+        What they replace stays on the disk, in the trash.
+        """
         there = self.index.record(path)
         growth = size - (0 if there is None else there.size)
         if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
