@@ -181,7 +181,7 @@ class Folder:
             raise StreamError("is_directory", f"{path[:200]!r} is a directory")
         if before is not None and before.hash == staged.hash:
             return before, "unchanged"
-        await self.check_room(staged.size - (0 if before is None else before.size))
+        await self.check_room(path, staged.size)
         trash = "" if before is None else trash_id()
         stat = await self.run(self.store.commit, path, staged, trash or None)
         after = stat.record(staged.hash)
@@ -235,7 +235,7 @@ class Folder:
             await self._check_new(path)
             if before is not None or self.index.is_directory(path):
                 raise StreamError("exists", f"there is something at {path[:200]!r} already")
-            await self.check_room(0)
+            await self.check_room(path, 0)
             after = (await self.run(self.store.make_directory, path)).record("")
             await self._write([Step(path, after, ChangeNote(actor.client))], "mkdir", path, "", None, after, "", actor)
             return after
@@ -258,9 +258,14 @@ class Folder:
             after = await self._current(path, actor)
         return after
 
-    async def check_room(self, size: int) -> None:
-        """`StreamError("folder_full")` if there is no room for so many bytes more."""
-        if conf.FILES_QUOTA_BYTES and self.index.bytes + size > conf.FILES_QUOTA_BYTES:
+    async def check_room(self, path: str, size: int) -> None:
+        """`StreamError("folder_full")` if there is no room for so many bytes at a path.
+
+        What they replace stays on the disk, in the trash.
+        """
+        there = self.index.record(path)
+        growth = size - (0 if there is None else there.size)
+        if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
             raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
         free = await self.run(lambda: self.store.free_bytes)
         if free is not None and free - size < conf.FILES_FREE_BYTES:

@@ -66,7 +66,7 @@ class StorageStore(Store):
             self._open = False
 
     def stat(self, path: str) -> Stat | None:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, IsADirectoryError):
             if self._storage.exists(path) and not self._is_folder(path):
                 modified = self._storage.get_modified_time(path)
                 return Stat(self._storage.size(path), int(modified.timestamp() * 1e6) * 1000)

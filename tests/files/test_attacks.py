@@ -148,7 +148,7 @@ async def test_twins_are_refused(http: HttpPeer) -> None:
 
 
 async def test_twins_at_the_same_moment(root: Path, http: HttpPeer) -> None:
-    names = ["new/a.txt", "NEW/a.txt", "New/A.txt", "nEW/a.TXT"]
+    names = ["new/1.txt", "NEW/2.txt", "New/3.txt", "nEW/4.txt"]
     answers = await asyncio.gather(*(http.put(name, name.encode()) for name in names))
     assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
     assert len([name for name in os.listdir(root) if not name.startswith(".hub")]) == 1

@@ -85,7 +85,7 @@ async def create(request: Request, folder: Folder, service: FilesService) -> Ans
     note = _note(request)
     request.require("write", note.path)
     note.condition.check(note.path, await folder.find(note.path))
-    await folder.check_room(note.length)
+    await folder.check_room(note.path, note.length)
     id = secrets.token_hex(16)
     await folder.run(_begin, folder, id, note)
     headers = {"Location": f"{request.path.rstrip('/')}/{id}"}

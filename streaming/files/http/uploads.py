@@ -36,7 +36,7 @@ async def upload(request: Request, folder: Folder, service: FilesService) -> Ans
         raise too_large(conf.FILES_MAX_BYTES)
     expected, modified = expected_hash(request), modified_of(request.headers.get("x-mtime"))
     await _check_early(request, folder)
-    await folder.check_room(request.length or 0)
+    await folder.check_room(request.parameters.get("path", ""), request.length or 0)
     service.access.begin_upload(request.caller)
     try:
         chunks = request.chunks(most)
