@@ -157,6 +157,7 @@ class LayerChannel(Channel):
         """Adds the features for which there is room, in steps."""
         room, until = REPLY_BYTES, perf_counter() + STEP_SECONDS
         for number, delivery in enumerate(selection):
+            assert delivery.item is not None  # a selection has no deletions
             feature = self._wanted.presentation.geojson(delivery.item)
             room -= len(feature) + 1
             if room < 0:
