@@ -121,6 +121,8 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
             if message["type"] == "websocket.disconnect":
                 return
             if not self.closing:
+                if self.sender.ended and self._leaving is None:  # more is waiting than is read ahead, so its end has not been read
+                    self._left()
                 data = message.get("text")
                 await inbox.handle(self._take(message["bytes"] if data is None else data, pace))
 
