@@ -65,6 +65,11 @@ class Inbox:
         finally:
             self._handling = False
 
+    @property
+    def full(self) -> bool:
+        """Whether so much waits behind the message that is being handled that nothing is read: the client may have left."""
+        return self._handling and self._reading is None
+
     def close(self) -> None:
         """Read no more."""
         if self._reading is not None:

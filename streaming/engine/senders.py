@@ -25,6 +25,10 @@ class RawSocket(Protocol):
     data_received_at: float
     on_writable: Callable[[], None]
 
+    @property
+    def peer_has_left(self) -> bool:
+        """Whether the client has closed its side, although what it sent before is not read yet."""
+
     def write(self, data: bytes) -> None:
         """Write finished WebSocket frames."""
 
@@ -125,6 +129,11 @@ class RawSender:
     @property
     def ended(self) -> bool:
         return self._socket.ended
+
+    @property
+    def peer_has_left(self) -> bool:
+        """Whether the client has closed its side, although what it sent before is not read yet."""
+        return self._socket.peer_has_left
 
     def write(self, frames: list[bytes]) -> None:
         self._socket.write(frames[0] if len(frames) == 1 else b"".join(frames))

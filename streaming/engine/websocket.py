@@ -68,7 +68,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         await send(accept)
         raw = scope.get("extensions", {}).get(RAW_EXTENSION)
         self._open(RawSender(raw) if raw is not None else AsgiSender(send))
-        inbox = Inbox(receive, self._left)
+        inbox = self._inbox = Inbox(receive, self._left)
         try:
             await self._read(inbox)
         except asyncio.CancelledError:
@@ -121,8 +121,6 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
             if message["type"] == "websocket.disconnect":
                 return
             if not self.closing:
-                if self.sender.ended and self._leaving is None:  # more is waiting than is read ahead, so its end has not been read
-                    self._left()
                 data = message.get("text")
                 await inbox.handle(self._take(message["bytes"] if data is None else data, pace))
 
@@ -148,6 +146,8 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         self._leaving = asyncio.get_running_loop().call_later(LEAVE_SECONDS, self._end)
 
     def _keep_alive(self, loop_time: float) -> None:
+        if self._leaving is None and self._inbox.full and isinstance(self.sender, RawSender) and self.sender.peer_has_left:
+            self._left()
         if not isinstance(self.sender, RawSender) or self.session.spare_pings:
             return
         data_received_at = self.sender.data_received_at

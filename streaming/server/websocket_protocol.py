@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from asyncio import TimerHandle
 from collections.abc import Callable
 from time import perf_counter
@@ -156,6 +157,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.raw.on_writable()
 
 
+_CLOSED_BY_PEER = (7, 8)
+"""TCP_CLOSE and TCP_CLOSE_WAIT of Linux's tcp_states.h."""
+
+
 def _file_descriptor(transport: Any) -> int:
     """The file descriptor of a transport's socket; -1 if the transport encrypts what it writes."""
     plain = transport.get_extra_info("sslcontext") is None
@@ -178,6 +183,18 @@ class WebSocketTransport:
     def data_received_at(self) -> float:
         """When the client last sent anything, on the loop's clock."""
         return self._protocol.data_received_at
+
+    @property
+    def peer_has_left(self) -> bool:
+        """Whether the client has closed its side, although what it sent before is not read yet. Known on Linux only."""
+        descriptor = self._protocol.transport.get_extra_info("socket").fileno()
+        if descriptor < 0 or not hasattr(socket, "TCP_INFO"):
+            return self.ended
+        with socket.socket(fileno=os.dup(descriptor)) as same:
+            try:
+                return same.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _CLOSED_BY_PEER
+            except OSError:  # no TCP: a proxy on this machine
+                return self.ended
 
     def write(self, data: bytes) -> None:
         """Write finished WebSocket frames; nothing happens once the connection is ending.

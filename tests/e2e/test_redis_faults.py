@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 import threading
 import time
@@ -377,9 +378,10 @@ def until_connected(server: ServerProcess, count: int, seconds: float) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("waiting", [0, 100], ids=["nothing waits", "more waits than is read"])
 @pytest.mark.parametrize("farewell", [b"", b"\x88\x80\0\0\0\0", b"\xff\xff"], ids=["none", "a close frame", "nonsense"])
 def test_clients_that_leave_while_they_are_sent_a_large_hash_are_gone_at_once(
-    server: ServerProcess, redis: redis_client.Redis, farewell: bytes
+    server: ServerProcess, redis: redis_client.Redis, farewell: bytes, waiting: int
 ) -> None:
     redis.hset("pub:big", mapping={str(number): json.dumps("x" * 2000) for number in range(8000)})
     with ExitStack() as stack:
@@ -391,8 +393,12 @@ def test_clients_that_leave_while_they_are_sent_a_large_hash_are_gone_at_once(
                 pass
         until_connected(server, len(clients), AT_ONCE_SECONDS)
         for client in clients:
+            for _ in range(waiting):
+                client.send(b"PING", text=True)
             client.tcp.sendall(farewell)
-            if not farewell:
+            if waiting:
+                client.tcp.shutdown(socket.SHUT_WR)  # not `close`: what it has not read would make that a reset, which nobody misses
+            elif not farewell:
                 client.tcp.close()
         until_connected(server, 0, AT_ONCE_SECONDS)
 
