@@ -46,7 +46,7 @@ def prepare_raster(server: Server) -> None:
     folder.mkdir(exist_ok=True)
     copy = folder / "relief.tif"
     copy.write_bytes(Path(RELIEF).read_bytes())
-    Tileset.objects.create(name="relief", kind="raster", source=str(copy))
+    Tileset.objects.create(name="relief", kind="raster", source=str(copy), min_zoom=0, max_zoom=RASTER_ZOOMS[1])
 
 
 async def reads(server: Server, seconds: float) -> dict[str, Any]:

@@ -87,7 +87,8 @@ def _in_pieces(body: bytes, crs: SourceCrs) -> Iterator[RawFeature] | None:
 
 def without_preamble(body: bytes) -> bytes:
     """What follows a byte order mark, blanks and comment lines (`//`, `#`), which some programs write before JSON."""
-    return _PREAMBLE.sub(b"", body, count=1)
+    preamble = _PREAMBLE.match(body)
+    return body[preamble.end() :] if preamble is not None and preamble.end() else body
 
 
 def _in_degrees(features: Iterable[bytes], crs: SourceCrs) -> Iterator[RawFeature]:

@@ -27,6 +27,7 @@ from streaming.core.hub import Hub
 from streaming.core.limits import OutboxLimits
 from streaming.core.outbox import Outbox
 from streaming.core.redis import close_async_redis, sync_redis
+from streaming.dialects.geo import session as session_module
 from streaming.dialects.geo.session import GeoSession
 from streaming.engine.catalogue import Catalogue
 from streaming.engine.senders import ASGI
@@ -388,6 +389,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
     for module in (throttle_module, view_module):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(feed_module, "ring", lambda feed, seq: None)
+    monkeypatch.setattr(session_module, "START_SECONDS", 60.0)  # a subscription has begun when its request is handled, however busy it is
     monkeypatch.setattr(Catalogue, "_fresh", True)
     monkeypatch.setattr(catalogue, "_rows", LAYERS)
     return clock
