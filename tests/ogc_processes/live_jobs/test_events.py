@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -111,6 +112,8 @@ async def test_a_process_that_comes_and_goes_is_an_event(queue: Queue, runtime: 
     await live.offers()
     await database_sync_to_async(Registration.objects.all().delete)()
     await live._catalogue.announce()
-    await live._look()
-    (event,) = [each for each in await published() if each["event_type"] == "custom"]
+    async with asyncio.timeout(10):
+        while not (found := [each for each in await published() if each["event_type"] == "custom"]):
+            await asyncio.sleep(0.02)
+    (event,) = found
     assert event["payload"]["event"] == "process_removed" and event["payload"]["source"] == "process:greet"
