@@ -24,10 +24,12 @@ class ProcessesConfig(EngineApp):
         "processes.catalogue.ProcessCatalogue",
         "processes.workers.service.Workers",
         "processes.workers.blobs.WorkerBlobs",
+        "processes.live.service.LiveJobs",
         *HTTP_SERVICES,
     )
     urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
+    topics = "processes.topics"
     largest_message = "PROCESS_FRAME_BYTES"
     demo = DemoPart(
         environment={"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "demo-*"},
@@ -71,6 +73,12 @@ class ProcessesConfig(EngineApp):
             "",
             "comma-separated layers and tilesets, and patterns of them (`demo-*`), that jobs of anybody may create and write",
         ),
+        Setting(
+            "PROCESS_EVENTS_PER_MINUTE",
+            600,
+            "events of jobs of one type that a server process publishes a minute; more are dropped",
+            least=1,
+        ),
         *HTTP_SETTINGS,
     )
     measures = (
@@ -82,6 +90,8 @@ class ProcessesConfig(EngineApp):
             "geostream_process_leases_lost_total", "counter", (), "jobs that these workers lost: not acknowledged, or not renewed in time"
         ),
         Measure("geostream_process_messages_refused_total", "counter", (), "messages of these workers that were refused"),
+        Measure("geostream_process_events_total", "counter", ("event_type",), "events of jobs and processes that were published here"),
+        Measure("geostream_process_events_dropped_total", "counter", ("event_type",), "those that were too many, or lost with Redis"),
         *HTTP_MEASURES,
     )
     errors = (ErrorKind("queue_full", 429, True, "as many jobs wait for the process, or of the user, as may"),)

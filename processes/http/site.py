@@ -29,6 +29,11 @@ class Site:
         return cls(conf.PROCESS_URL.rstrip("/") or request.build_absolute_uri(_root()))
 
     @classmethod
+    def here_without_request(cls) -> Site:
+        """The site for what is not asked for over HTTP: its addresses begin with the path, unless PROCESS_URL is set."""
+        return cls(conf.PROCESS_URL.rstrip("/") or _root())
+
+    @classmethod
     def of_job(cls, job: Job) -> Site:
         """The site as the client saw it that submitted a job with a subscriber."""
         return cls(str(conf.PROCESS_URL.rstrip("/") or (job.subscriber or {}).get("base", "")))

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from processes.live.job_events import job_events
 from streaming.core.errors import StreamError
 from streaming.core.hub import CONTROL_GROUP
 from streaming.core.redis import refusing
@@ -29,6 +30,8 @@ def change_now(operation: Callable[[], T]) -> T:
     changes = [each for each in (result if isinstance(result, list) else [result]) if isinstance(each, JobChange)]
     if changes:
         _announce(changes)
+        for each in changes:
+            job_events.changed(each)
     return result
 
 

@@ -46,6 +46,7 @@ class Jobs(Service):
         """Jobs that ended, or were submitted, by what happened in this process."""
         self._database = DatabaseThread(conf.PROCESS_DATABASE_SECONDS)
         self._observers: list[Observer] = []
+        self._own_observers: list[Observer] = []
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._to_announce: list[JobChange] = []
         self._swept_at = self._spare_leases_until = -math.inf
@@ -96,9 +97,12 @@ class Jobs(Service):
 
     # -- the doorbell ----------------------------------------------------------
 
-    def observe(self, observer: Observer) -> None:
-        """Call `observer` for the changes of all jobs, wherever they were made. It must be quick. A change may come twice, or never."""
-        self._observers.append(observer)
+    def observe(self, observer: Observer, own: bool = False) -> None:
+        """Call `observer` for the changes of all jobs, wherever they were made. It must be quick. A change may come twice, or never.
+
+        Only for its `own`: for those that this process has made, once each.
+        """
+        (self._own_observers if own else self._observers).append(observer)
 
     @asynccontextmanager
     async def doorbell(self, job: Any) -> AsyncIterator[asyncio.Event]:
@@ -116,6 +120,7 @@ class Jobs(Service):
     def _announce(self, change: JobChange) -> None:
         if change.final and change.status in self.counts:
             self.counts[change.status] += 1
+        self._pass_on(change, self._own_observers)
         self._notify(change)
         self._to_announce.append(change)
         if len(self._to_announce) == 1:
@@ -134,10 +139,14 @@ class Jobs(Service):
                 self._notify(JobChange(**each))
 
     def _notify(self, change: JobChange) -> None:
-        for observer in self._observers:
+        self._pass_on(change, self._observers)
+        for bell in self._waiting.get(change.job, ()):
+            bell.set()
+
+    @staticmethod
+    def _pass_on(change: JobChange, observers: Iterable[Observer]) -> None:
+        for observer in observers:
             try:
                 observer(change)
             except Exception:
                 logger.exception("a job's change could not be passed on")
-        for bell in self._waiting.get(change.job, ()):
-            bell.set()

@@ -87,13 +87,13 @@ def _readable_in_part(known: Rules, kind: str, rights: Rights) -> bool:
 
 def _rights(user: Any) -> Rights:
     """All that the user has: an event may need any permission, also one that no layer needed until now."""
-    asked = set(rules(conf.EVENT_ACCESS).values())
+    asked = {*rules(conf.EVENT_ACCESS).values(), STAFF}
     if getattr(user, "is_superuser", False):
-        return Rights(frozenset(permission for permission in asked if _has(user, permission)), everything=True)
+        return Rights(frozenset(permission for permission in asked if _has(user, permission)), everything=True, user=str(user.pk))
     if not DJANGO_BACKENDS.issuperset(settings.AUTHENTICATION_BACKENDS):  # others may not be able to list what a user has
         asked |= _needed_by_rows()
     listed: Iterable[str] = user.get_all_permissions() if hasattr(user, "get_all_permissions") else ()
-    return Rights(frozenset(permission for permission in asked if _has(user, permission)).union(listed))
+    return Rights(frozenset(permission for permission in asked if _has(user, permission)).union(listed), user=str(user.pk))
 
 
 def _needed_by_rows() -> set[str]:

@@ -21,6 +21,8 @@ class Rights:
 
     granted: frozenset[str] = frozenset()
     everything: bool = False
+    user: str = ""
+    """The id of the user."""
 
     def include(self, permission: str) -> bool:
         """Whether the user has a permission."""
@@ -35,10 +37,14 @@ NO_RIGHTS = Rights()
 
 
 class Audience(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Users who have all permissions of `needs`; without those who have all of `lacks`, if that names any."""
+    """Users who have all permissions of `needs`; without those who have all of `lacks`, if that names any.
+
+    And the `user` of this id, if it names one, whatever permissions that has.
+    """
 
     needs: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    user: str = ""
 
 
 EVERYBODY = Audience()
@@ -46,6 +52,8 @@ EVERYBODY = Audience()
 
 def is_in(audience: Mapping[str, Any], rights: Rights) -> bool:
     """Whether a user with these rights is in an audience, as it is stored."""
+    if (user := audience.get("user")) and user == rights.user:
+        return True
     lacks = audience.get("lacks")
     return rights.include_all(audience.get("needs", ())) and not (lacks and rights.include_all(lacks))
 

@@ -37,9 +37,13 @@ class _Waiting(NamedTuple):
 
 
 class ServerEvents:
-    """Publishes events behind the caller's back. `published` and `dropped` count them by type."""
+    """Publishes events behind the caller's back. `published` and `dropped` count them by type.
 
-    def __init__(self) -> None:
+    `per_minute` is the name of the setting that bounds how many of one type may be.
+    """
+
+    def __init__(self, per_minute: str = "SERVER_EVENTS_PER_MINUTE") -> None:
+        self._per_minute = per_minute
         self.published = Counter[str]()
         self.dropped = Counter[str]()
         self._waiting: deque[_Waiting] = deque()
@@ -82,7 +86,7 @@ class ServerEvents:
 
     def _allowed(self, event_type: str) -> bool:
         """A token bucket for each type that holds what a minute may have."""
-        most, now = float(conf.SERVER_EVENTS_PER_MINUTE), time.monotonic()
+        most, now = float(getattr(conf, self._per_minute)), time.monotonic()
         left, then = self._allowances.get(event_type, (most, now))
         left = min(most, left + (now - then) * most / 60)
         self._allowances[event_type] = (left - 1 if left >= 1 else left, now)

@@ -40,10 +40,10 @@ execute_from_command_line(["manage.py", "demo", *sys.argv[1:]])
 class Demo:
     """A demo with a data directory, a port and (unless one is given) a Redis of its own."""
 
-    def __init__(self, start: Start, data_dir: Path, redis_url: str | None, *arguments: str) -> None:
+    def __init__(self, start: Start, data_dir: Path, redis_url: str | None, *arguments: str, alone: bool = True) -> None:
         self.data_dir = data_dir
         self.port = free_port()
-        command = (sys.executable, "-c", PROGRAM, free_port(), "--port", self.port, *arguments)
+        command = (sys.executable, "-c", PROGRAM, free_port(), "--port", self.port, *(["--alone"] if alone else []), *arguments)
         self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT)
 
     def wait_until_ready(self) -> str:
@@ -68,11 +68,11 @@ class Demo:
 def start_demo(start_process: Start, tmp_path: Path, migrated_database: Path) -> Callable[..., Demo]:
     numbers = count()
 
-    def start(*arguments: str, redis_url: str | None = None) -> Demo:
+    def start(*arguments: str, redis_url: str | None = None, alone: bool = True) -> Demo:
         folder = tmp_path / f"demo-{next(numbers)}"
         folder.mkdir()
         shutil.copy(migrated_database, folder / "geostream.sqlite3")
-        return Demo(start_process, folder, redis_url, *arguments)
+        return Demo(start_process, folder, redis_url, *arguments, alone=alone)
 
     return start
 
@@ -174,6 +174,39 @@ def test_flights_of_an_earlier_demo_do_not_hang_in_the_air(start_demo: Callable[
         first.process.kill()
         start_demo("--no-replay", redis_url=own_redis.url).wait_until_ready()
         assert client.hlen("geostream:{layer:flights}:state") == 0
+
+
+def test_processes_are_offered_and_the_end_of_their_worker_is_said(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    demo = start_demo("--no-replay", "--no-imagery", redis_url=own_redis.url, alone=False)
+    assert f"http://127.0.0.1:{demo.port}/ogc/" in demo.wait_until_ready()
+
+    def offered() -> set[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/ogc/processes", timeout=5) as answer:
+            return {each["id"] for each in json.loads(answer.read())["processes"]}
+
+    wait_until(lambda: {"buffer", "hotspots", "zonal-statistics"} <= offered(), 40)
+    (worker,) = children(demo.process.pid)
+    os.kill(worker, signal.SIGKILL)
+    assert demo.process.stdout is not None
+    assert any("process_worker was ended by signal 9" in line for line in demo.process.stdout)
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait() == 0
+
+
+def test_the_worker_of_processes_ends_with_a_demo_that_is_killed(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
+    demo = start_demo("--no-replay", "--no-imagery", redis_url=own_redis.url, alone=False)
+    demo.wait_until_ready()
+    (worker,) = children(demo.process.pid)
+    demo.process.kill()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists(), 30)
+
+
+def children(process: int) -> list[int]:
+    """The programs that a process has started."""
+    found = Path(f"/proc/{process}/task/{process}/children")
+    if not found.exists():
+        pytest.skip("needs /proc")
+    return [int(each) for each in found.read_text().split()]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,10 @@ def revoke(name: str) -> None:
     revoke_token(WorkerToken.objects.get(name=name))
 
 
+def restore(name: str) -> None:
+    WorkerToken.objects.filter(name=name).update(revoked=None)
+
+
 def submit(process: str, inputs: dict[str, Any], count: int = 1, ring: bool = True) -> list[str]:
     from django.db import transaction
 
