@@ -7,6 +7,8 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from .json_field import OrderedJSONField
+
 
 class Job(models.Model):
     """One execution. Its row stays small, for it is written often; what was asked for is a `JobRequest`.
@@ -77,10 +79,10 @@ class JobRequest(models.Model):
     """What a job was asked to do: written once."""
 
     job = models.OneToOneField(Job, primary_key=True, on_delete=models.CASCADE, related_name="request")
-    inputs = models.JSONField(help_text="Normalised: of each input a list of {value}, {blob}, or {href}, each perhaps with a mediaType.")
-    outputs = models.JSONField(help_text="Of each requested output {mediaType?, transmissionMode}; empty: all by value.")
+    inputs = OrderedJSONField(help_text="Normalised: of each input a list of {value}, {blob}, or {href}, each perhaps with a mediaType.")
+    outputs = OrderedJSONField(help_text="Of each requested output {mediaType?, transmissionMode}; empty: all by value.")
     response = models.CharField(max_length=10, default="raw", help_text="raw or document")
-    checkpoint = models.JSONField(null=True, help_text="Where a continuous job goes on after its worker was lost.")
+    checkpoint = OrderedJSONField(null=True, help_text="Where a continuous job goes on after its worker was lost.")
 
     def __str__(self) -> str:
         return str(self.job_id)
@@ -113,7 +115,7 @@ class JobOutput(models.Model):
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="outputs")
     output = models.CharField(max_length=200, help_text="Its id in the description.")
     seq = models.PositiveIntegerField(default=0, help_text="The number of the part.")
-    value = models.JSONField(null=True)
+    value = OrderedJSONField(null=True)
     blob = models.ForeignKey("processes.Blob", null=True, on_delete=models.RESTRICT)
     href = models.URLField(max_length=2000, blank=True)
     media_type = models.CharField(max_length=200, blank=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from .json_field import OrderedJSONField
+
 
 class Process(models.Model):
     """One version of a process. Jobs stay with the version they were accepted for."""
@@ -14,7 +16,7 @@ class Process(models.Model):
     identifier = models.CharField(max_length=200, help_text="The id in its address.")
     version = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, help_text="SHA-256 of its description: workers with the same one share its jobs.")
-    description = models.JSONField(help_text="As it was registered: schemas are JSON Schema 2020-12.")
+    description = OrderedJSONField(help_text="As it was registered: schemas are JSON Schema 2020-12.")
     owner = models.ForeignKey(
         "processes.WorkerToken", null=True, on_delete=models.SET_NULL, related_name="owned", help_text="Who may replace it."
     )

@@ -253,3 +253,11 @@ async def test_results_stay_when_the_process_is_gone(api: Api, delivering: Playe
     await runtime.service(ProcessCatalogue).announce()
     document = (await api.get(f"/jobs/{(await Job.objects.aget()).id}/results")).json()
     assert document["text"] == VALUES["text"] and document["object"] == DOCUMENT["object"]
+
+
+async def test_values_are_as_they_were_given_and_in_their_order(api: Api, echoing: PlayedWorker) -> None:
+    texts = ["1", "null", '"a"', "", "{}", "a\\u0000b"]
+    for text in texts:
+        assert (await api.execute("echo", {"inputs": {"text": text}, "response": "document"})).json() == {"text": text}
+    body = '{"inputs": {"numbers": [3, 1, 2], "text": "a"}, "outputs": {"numbers": {}, "text": {}}, "response": "document"}'
+    assert (await api.execute("echo", body.encode())).content == b'{"numbers":[3,1,2],"text":"a"}'
