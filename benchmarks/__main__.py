@@ -19,6 +19,7 @@ from . import (
     deltas,
     fairness,
     fanout,
+    files,
     idle,
     ingest,
     latency,
@@ -45,6 +46,7 @@ USUAL = (
     "phoenix_bursts",
     "redis_commands",
     "fairness",
+    "files",
 )
 
 
@@ -88,6 +90,8 @@ def main() -> None:
             _print(redis_commands.run(share, options.original))
         elif what == "fairness":
             _print(fairness.run(share, options.only))
+        elif what == "files":
+            _print(files.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:
