@@ -111,6 +111,7 @@ class Folder:
         self._hub = hub
         self._threads = threads
         self._audit = audit
+        self._hashed: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
         self._free: int | None = None
         self._free_until = 0.0
         self._touched: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
@@ -323,7 +324,8 @@ class Folder:
             steps = [Step(path, None, ChangeNote(directory=record.directory))]
             await self._write([*steps, *([Step(path, after)] if after else [])], "delete", path, "", record, after)
             return after
-        found = await self.run(self.store.hash, path)
+        known = self._hashed.get(path)
+        found = known if known is not None and known[0] == stat else await self.run(self.store.hash, path)
         if found is None:
             raise StreamError("busy", "the file is being written on the server; try again")
         stat, hash = found
@@ -342,6 +344,10 @@ class Folder:
         if record is None:
             return stat.directory  # it is implied, or the watcher announces it
         return stat.is_of(record) or self._touched.get(path) == (stat, record.hash)
+
+    def remember(self, path: str, stat: Stat, hash: str) -> None:
+        """This file was read a moment ago: it need not be read again to be announced."""
+        self._hashed.put(path, (stat, hash))
 
     def agrees(self, path: str, stat: Stat | None) -> bool:
         """The same as far as this process knows the feed."""

@@ -154,8 +154,8 @@ class Watcher:
         if kind == "Move" and await self._folder.notice_move(path, target):
             return
         for each in (path, target) if target else (path,):
-            await self._folder.look(each)
-            await self._folder.notice_directory(each)
+            if await self._folder.look(each) is None and kind != "Delete":
+                await self._folder.notice_directory(each)
 
     def _items(self, tops: list[str]) -> dict[str, Item]:
         """What the feed has of these paths and all below them."""
@@ -199,7 +199,10 @@ class Watcher:
             found = folder.store.hash(path)
         except (StreamError, OSError):
             return None
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        folder.remember(path, *found)
+        return found[1]
 
     # -- listening -------------------------------------------------------------
 
