@@ -19,6 +19,7 @@ from . import (
     deltas,
     fairness,
     fanout,
+    files,
     idle,
     ingest,
     latency,
@@ -47,6 +48,7 @@ USUAL = (
     "redis_commands",
     "fairness",
     "processes",
+    "files",
 )
 
 
@@ -92,6 +94,8 @@ def main() -> None:
             _print(fairness.run(share, options.only))
         elif what == "processes":
             _print(processes.run(share))
+        elif what == "files":
+            _print(files.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

@@ -5,6 +5,7 @@ No change waits for the database. What it does not take for too long is dropped,
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -21,6 +22,8 @@ from streaming.models import FileChange, SyncClient, TrashedFile
 from .folder import FolderChange
 
 MOST_WAITING = 20_000
+GATHER_SECONDS = 0.5
+"""How long rows are gathered, so that many are written at once."""
 BATCH = 500
 
 
@@ -30,6 +33,7 @@ class Audit:
     def __init__(self) -> None:
         self.dropped = 0
         self._rows: deque[Any] = deque()
+        self._waking: asyncio.TimerHandle | None = None
         self._worker = Worker(self._step, self._waiting, "the audit of files")
 
     def note(self, change: FolderChange) -> None:
@@ -56,6 +60,8 @@ class Audit:
 
     async def stop(self) -> None:
         """Write no more."""
+        if self._waking is not None:
+            self._waking.cancel()
         await self._worker.stop()
 
     @staticmethod
@@ -68,6 +74,11 @@ class Audit:
             self._rows.popleft()
             self.dropped += 1
         self._rows.append(row)
+        if self._waking is None:
+            self._waking = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
         self._worker.wake()
 
     def _waiting(self) -> Collection[object]:

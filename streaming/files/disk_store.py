@@ -155,6 +155,7 @@ class DiskStore(Store):
                 if trash is not None:
                     self._keep(parent, name, trash)
             os.rename(staged.name, name, src_dir_fd=self.staging.fd, dst_dir_fd=parent)
+            staged.committed = True
             self._sync(parent)
             result = _stat(parent, name)
         if result is None:

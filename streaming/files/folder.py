@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+FREE_SECONDS = 1.0
+"""How long it is believed how much room the disk has."""
 STAMPS = 10_000
 """Files of which a process remembers that only their time has changed."""
 Outcome = Literal["created", "updated", "unchanged"]
@@ -109,6 +111,9 @@ class Folder:
         self._hub = hub
         self._threads = threads
         self._audit = audit
+        self._hashed: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
+        self._free: int | None = None
+        self._free_until = 0.0
         self._touched: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -165,28 +170,55 @@ class Folder:
         self, path: str, staged: StagedFile, actor: Actor, condition: Precondition = ANYTHING, modified: int | None = None
     ) -> tuple[FileRecord, Outcome]:
         """Put a complete upload there. `StreamError`, `Outdated`; the staged file is gone afterwards, whatever happened."""
+        if not staged.sealed:
+            await self.run(self.seal, staged, modified)
         try:
-            await self.run(staged.seal, modified or time.time_ns(), conf.FILES_DURABLE, file_mode())
             async with self._making(path):
-                return await self._commit(path, staged, actor, condition)
+                # What is in the feed is compared with the disk in one go with the commit; if that is something else, it is announced first.
+                before = await self.feed.record(path)
+                done = await self._commit(path, staged, actor, condition, before)
+                return done or await self._commit(path, staged, actor, condition, await self._current(path)) or _changing(path)
         finally:
-            await self.run(staged.discard)
+            if not staged.committed:
+                await self.run(staged.discard)
 
-    async def _commit(self, path: str, staged: StagedFile, actor: Actor, condition: Precondition) -> tuple[FileRecord, Outcome]:
-        before = await self._current(path)
-        condition.check(path, before)
+    async def _commit(
+        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition, before: FileRecord | None
+    ) -> tuple[FileRecord, Outcome] | None:
+        """None if the disk has something else than what is believed to be there."""
         if before is None:
             await self._check_new(path)
-        if self.index.is_directory(path) or (before is not None and before.directory):
-            raise StreamError("is_directory", f"{path[:200]!r} is a directory")
-        if before is not None and before.hash == staged.hash:
-            return before, "unchanged"
-        await self.check_room(path, staged.size)
+        same = before is not None and before.hash == staged.hash
         trash = "" if before is None else trash_id()
-        stat = await self.run(self.store.commit, path, staged, trash or None)
+        try:
+            condition.check(path, before)
+            if self.index.is_directory(path) or (before is not None and before.directory):
+                raise StreamError("is_directory", f"{path[:200]!r} is a directory")
+            await self.check_room(path, 0 if same else staged.size)
+        except StreamError:
+            if self._agree(path, await self.run(self.store.stat, path), before):
+                raise
+            return None
+        stat = await self.run(self._commit_if, path, staged, before, same, trash or None)
+        if stat is None:
+            return None
+        if same and before is not None:
+            return before, "unchanged"
         after = stat.record(staged.hash)
         await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor)
         return after, "created" if before is None else "updated"
+
+    def _commit_if(self, path: str, staged: StagedFile, before: FileRecord | None, same: bool, trash: str | None) -> Stat | None:
+        """In a thread: commit, if the disk has what is believed to be there."""
+        stat = self.store.stat(path)
+        if not self._agree(path, stat, before):
+            return None
+        return stat if same else self.store.commit(path, staged, trash)
+
+    @staticmethod
+    def seal(staged: StagedFile, modified: int | None) -> None:
+        """In a thread: nothing more will be written to an upload."""
+        staged.seal(modified or time.time_ns(), conf.FILES_DURABLE, file_mode())
 
     async def delete(self, path: str, actor: Actor, condition: Precondition = ANYTHING, recursive: bool = False) -> None:
         """Move a file, or a directory that is empty, to the trash. `recursive`: a directory with all that is in it."""
@@ -267,8 +299,10 @@ class Folder:
         growth = size - (0 if there is None else there.size)
         if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
             raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
-        free = await self.run(lambda: self.store.free_bytes)
-        if free is not None and free - size < conf.FILES_FREE_BYTES:
+        now = time.monotonic()
+        if now >= self._free_until:
+            self._free, self._free_until = await self.run(lambda: self.store.free_bytes), now + FREE_SECONDS
+        if self._free is not None and self._free - size < conf.FILES_FREE_BYTES:
             raise StreamError("folder_full", "the disk of the folder is nearly full")
 
     # -- how -----------------------------------------------------------------
@@ -290,7 +324,8 @@ class Folder:
             steps = [Step(path, None, ChangeNote(directory=record.directory))]
             await self._write([*steps, *([Step(path, after)] if after else [])], "delete", path, "", record, after)
             return after
-        found = await self.run(self.store.hash, path)
+        known = self._hashed.get(path)
+        found = known if known is not None and known[0] == stat else await self.run(self.store.hash, path)
         if found is None:
             raise StreamError("busy", "the file is being written on the server; try again")
         stat, hash = found
@@ -309,6 +344,10 @@ class Folder:
         if record is None:
             return stat.directory  # it is implied, or the watcher announces it
         return stat.is_of(record) or self._touched.get(path) == (stat, record.hash)
+
+    def remember(self, path: str, stat: Stat, hash: str) -> None:
+        """This file was read a moment ago: it need not be read again to be announced."""
+        self._hashed.put(path, (stat, hash))
 
     def agrees(self, path: str, stat: Stat | None) -> bool:
         """The same as far as this process knows the feed."""
@@ -356,6 +395,10 @@ class Folder:
         for parent in reversed(parents(path)):
             if self.index.is_directory(parent) or not await self.run(self.store.remove_directory, parent):
                 return
+
+
+def _changing(path: str) -> NoReturn:
+    raise StreamError("busy", f"{path[:200]!r} is being changed on the server; try again")
 
 
 def _move(source: str, target: str, record: FileRecord, after: FileRecord, actor: Actor) -> list[Step]:

@@ -7,7 +7,7 @@ of the second kind is in no record, and goes with the last file.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from streaming.core.follower import Replacement
 from streaming.core.items import Change, Item
@@ -18,12 +18,21 @@ from .paths import parents, twin_key
 
 
 class FolderIndex:
-    """Made of a replica, and kept with it until `close`."""
+    """Made of a replica, and kept with it from `build` to `close`."""
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
-        self._rebuild()
-        replica.observe(self)
+        self._early: list[Replacement] | None = []
+        """What changes while it is being built."""
+
+    async def build(self, run: Callable[..., Awaitable[None]]) -> FolderIndex:
+        """Look at everything there is, in a thread: of a large folder that takes a moment."""
+        self.replica.observe(self)
+        await run(self._rebuild, dict(self.replica.items))
+        early, self._early = self._early, None
+        for replacement in early or ():
+            self._take(*replacement)
+        return self
 
     def close(self) -> None:
         """Observe no more."""
@@ -103,11 +112,14 @@ class FolderIndex:
     def replaced(self, different: Sequence[Replacement] | None) -> None:
         """The state was read anew."""
         if different is None:
-            self._rebuild()
+            self._rebuild(self.replica.items)
         for replacement in different or ():
             self._take(*replacement)
 
     def _take(self, path: str, before: Item | None, after: Item | None) -> None:
+        if self._early is not None:
+            self._early.append((path, before, after))
+            return
         old = None if before is None else record_of(before)
         new = None if after is None else record_of(after)
         self.bytes += (new.size if new else 0) - (old.size if old else 0)
@@ -116,7 +128,7 @@ class FolderIndex:
         elif old is not None and new is None:
             self._remove(path)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, items: Mapping[str, Item]) -> None:
         self.bytes = 0
         """What all files take together."""
         self._paths: list[str] = []
@@ -124,8 +136,8 @@ class FolderIndex:
         self._entries: dict[str, int] = {}
         self._newest: dict[str, int] = {}
         self._twins: dict[str, str] = {}
-        for path in sorted(self.replica.items):
-            record = record_of(self.replica.items[path])
+        for path in sorted(items):
+            record = record_of(items[path])
             self.bytes += record.size
             self._add(path, record)
 

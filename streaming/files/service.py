@@ -133,9 +133,10 @@ class FilesService(Service):
         except BaseException:
             store.close()
             raise
-        audit = self.audit = Audit()
-        folder = Folder(store, feed, FolderIndex(replica), self.runtime.hub, self._threads, self._changed)
-        assert audit is self.audit
+        self.audit = Audit()
+        loop = asyncio.get_running_loop()
+        index = await FolderIndex(replica).build(lambda *call: loop.run_in_executor(self._threads, *call))
+        folder = Folder(store, feed, index, self.runtime.hub, self._threads, self._changed)
         if conf.FILES_WATCH and not self._stopped:
             self.watcher = Watcher(folder, self.runtime.hub.node)
             self.watcher.start()

@@ -31,6 +31,13 @@ class StagedFile:
         self._staging = staging
         self._fd: int | None = fd
         self._hash = sha256()
+        self.committed = False
+        """Whether it has become a file."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether nothing more will be written."""
+        return self._fd is None
 
     @property
     def hash(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .paths import is_below, is_internal
+from .paths import is_internal, parents
 
 Seen = Mapping[str, tuple[int, str]]
 """Inode (0: none) and hash by path; the hash of a directory is empty."""
@@ -18,10 +18,10 @@ Operation = tuple[str, ...]
 
 def fold(changed: Iterable[str], known: Seen, now: Seen) -> list[Operation]:
     """What has happened to these paths and to all below them: moves, deletions, then what is new or different, directories first."""
-    tops = [path for path in changed if not is_internal(path)]
+    tops = {path for path in changed if not is_internal(path)}
 
     def looked_at(path: str) -> bool:
-        return not is_internal(path) and any(is_below(path, top) for top in tops)
+        return not is_internal(path) and ("" in tops or path in tops or any(parent in tops for parent in parents(path)))
 
     before = {path: seen for path, seen in known.items() if looked_at(path)}
     after = {path: seen for path, seen in now.items() if looked_at(path)}

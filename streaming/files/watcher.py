@@ -18,14 +18,16 @@ from typing import NamedTuple
 import watchfiles
 
 from streaming.core.errors import StreamError
+from streaming.core.items import Item
 from streaming.core.leader import Leader
 from streaming.core.tasks import cancel
 from streaming.engine.conf import conf
 
 from .folder import Folder
+from .metadata import record_of
 from .paths import PathError, clean_path, is_below, is_internal
 from .store import Stat
-from .watch_events import Seen, fold
+from .watch_events import Operation, fold
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +38,10 @@ MANY = 1000
 _DEBOUNCE_MS, _STEP_MS, _ROUND_MS = 100, 20, 250
 
 
-class _Region(NamedTuple):
-    """Some paths with all below them, as the feed and as the disk have it."""
+class _Difference(NamedTuple):
+    """What is different on the disk, and what is still being changed."""
 
-    known: Seen
-    now: Seen
+    operations: list[Operation]
     unsettled: list[str]
 
 
@@ -139,9 +140,9 @@ class Watcher:
     async def _settle(self, tops: list[str]) -> None:
         """Compare these paths and all below them with the feed, and announce what is different."""
         await self._folder.refresh()
-        region = await self._folder.run(self._compare, tops, dict(self._folder.index.replica.items))
-        self.notice(region.unsettled)
-        for operation in fold(tops, region.known, region.now):
+        found = await self._folder.run(self._compare, tops, self._items(tops))
+        self.notice(found.unsettled)
+        for operation in found.operations:
             try:
                 await self._announce(*operation)
             except StreamError as error:
@@ -153,13 +154,21 @@ class Watcher:
         if kind == "Move" and await self._folder.notice_move(path, target):
             return
         for each in (path, target) if target else (path,):
-            await self._folder.look(each)
-            await self._folder.notice_directory(each)
+            if await self._folder.look(each) is None and kind != "Delete":
+                await self._folder.notice_directory(each)
 
-    def _compare(self, tops: list[str], items: Iterable[str]) -> _Region:
+    def _items(self, tops: list[str]) -> dict[str, Item]:
+        """What the feed has of these paths and all below them."""
+        index = self._folder.index
+        items = index.replica.items
+        if tops == [""]:
+            return dict(items)
+        return {path: items[path] for top in tops for path in (top, *index.below(top)) if path in items}
+
+    def _compare(self, tops: list[str], items: dict[str, Item]) -> _Difference:
         """In a thread. A file that is still being written is unsettled, and as it was."""
         folder, index = self._folder, self._folder.index
-        known = {path: (record.inode, record.hash) for path in items if (record := index.record(path)) is not None}
+        known = {path: (record.inode, record.hash) for path, record in ((path, record_of(item)) for path, item in items.items())}
         now: dict[str, tuple[int, str]] = {}
         unsettled: list[str] = []
         for top in tops:
@@ -176,7 +185,7 @@ class Watcher:
                 unsettled.append(path)
                 if path in known:
                     now[path] = known[path]
-        return _Region(known, now, unsettled)
+        return _Difference(fold(tops, known, now), unsettled)
 
     def _content(self, path: str, stat: Stat) -> str | None:
         """The hash of a file; None for one that is being written."""
@@ -190,7 +199,10 @@ class Watcher:
             found = folder.store.hash(path)
         except (StreamError, OSError):
             return None
-        return None if found is None else found[1]
+        if found is None:
+            return None
+        folder.remember(path, *found)
+        return found[1]
 
     # -- listening -------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
+from streaming.core.errors import StreamError
 from streaming.engine.auth import verify_token
 from streaming.topics import tokens
 
@@ -37,6 +38,13 @@ def test_it_lives_as_long_as_is_asked_for() -> None:
     assert verify_token(token("alice", "--lifetime", "3600"))["exp"] == pytest.approx(time.time() + 3600, abs=60)
 
 
+def test_a_limited_token_opens_files_only() -> None:
+    limited = token("alice", "--files", "maps=list read", "--files", "*=list")
+    assert verify_token(limited, "files")["limits"] == {"files": {"maps": "list read", "*": "list"}}
+    with pytest.raises(StreamError, match="limited"):
+        verify_token(limited)
+
+
 def test_a_channel_token_is_printed() -> None:
     claims = tokens.verify(token("alice", "--topic", "room:*", "--lifetime", "60"))
     assert (claims.id, claims.channel) == ("alice", "room:*")
@@ -47,6 +55,8 @@ def test_a_channel_token_is_printed() -> None:
     ("arguments", "message"),
     [
         (("bob",), "There is no user 'bob'"),
+        (("alice", "--files", "maps"), "--files is a directory with rights"),
+        (("alice", "--files", "../maps=read"), "--files is a directory with rights"),
         (("alice", "--lifetime", "0"), "not a number above zero"),
         (("alice", "--lifetime", "1e18"), "too long"),
         (("alice", "--topic", "\x00"), "."),

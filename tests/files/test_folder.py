@@ -123,12 +123,12 @@ async def test_everything_agrees_after_random_changes(seed: int, folder: Folder,
     assert {path: record.size for path, record in records.items() if not record.directory} == disk(root)
     assert everything.copy.files == {path: record.hash for path, record in records.items()}
     assert some.copy.files == {path: record.hash for path, record in records.items() if some.filter.allows(path, record.directory)}
-    compare_with_new(folder)
+    await compare_with_new(folder)
 
 
-def compare_with_new(folder: Folder) -> None:
+async def compare_with_new(folder: Folder) -> None:
     """The index is as one that is made of what there is now."""
-    old, new = folder.index, FolderIndex(folder.index.replica)
+    old, new = folder.index, await FolderIndex(folder.index.replica).build(asyncio.to_thread)
     assert list(old.below("")) == list(new.below(""))
     assert (old.bytes, old.files) == (new.bytes, new.files)
     assert all(old.entries_in(path) == new.entries_in(path) and old.twin(path.upper()) == new.twin(path.upper()) for path in new.below(""))
@@ -147,7 +147,7 @@ async def test_everything_agrees_after_changes_at_the_same_time(folder: Folder, 
         await folder.look(path)
     await folder.refresh()
     assert {path: record.size for path in folder.index.replica.items if not (record := folder.index.record(path)).directory} == disk(root)  # type: ignore[union-attr]
-    compare_with_new(folder)
+    await compare_with_new(folder)
 
 
 async def test_a_process_that_died_between_disk_and_feed(folder: Folder, root: Path) -> None:

@@ -17,7 +17,7 @@ from streaming.engine.session import Session
 from streaming.files.clients import claim
 from streaming.files.folder import ANYTHING, Actor, Folder
 from streaming.files.operations import PathFilter
-from streaming.files.rights import NOTHING, Rights, rights_of
+from streaming.files.rights import Rights, rights_of
 
 from .encoder import OperationEncoder, Wire
 from .messages import FEATURES, FileOperation, Ignored, Ping, ProtocolError, Subscribe, code_of, decode, fail
@@ -43,6 +43,7 @@ class FileSyncSession(Session):
         self._subscription: Subscribe | None = None
         self._view: View | None = None
         self._rights: Rights | None = None
+        self._access_changes = 0
         self._epoch = ""
         self._since = 0.0
 
@@ -83,6 +84,7 @@ class FileSyncSession(Session):
     def access_changed(self) -> None:
         """What the client may read may have changed."""
         self._rights = None
+        self._access_changes += 1
         if self._view is not None:
             self.connection.runtime.spawn(self._review())
 
@@ -257,9 +259,11 @@ class FileSyncSession(Session):
             raise StreamError("forbidden", "you may not do this to this path")
 
     async def _load_rights(self) -> Rights:
-        if self._rights is None:
-            self._rights = NOTHING
-            self._rights = await rights_of(self.connection.principal)
+        while self._rights is None:
+            asked = self._access_changes
+            rights = await rights_of(self.connection.principal)
+            if asked == self._access_changes:  # else they may be those of before
+                self._rights = rights
         return self._rights
 
     # -- sending ---------------------------------------------------------------

@@ -27,6 +27,8 @@ from .request import Answer, Request
 
 SLICE = 400
 """Entries written before others have a turn."""
+FEW = 10
+"""So few entries are not compressed."""
 MOST_CHANGES = 1000
 """Of one answer."""
 MOST_WAIT = 60
@@ -56,10 +58,9 @@ async def list_files(request: Request, folder: Folder, service: FilesService) ->
         page = list(islice(entries, max(limit, 1)))
         more = page[-1].path if len(page) == max(limit, 1) and next(entries, None) is not None else None
         return Answer(json={"files": page, "cursor": more, "seq": cursor.seq, "epoch": cursor.epoch}, headers=headers)
-    found = list(entries) if index.files <= SLICE else [entry async for entry in _in_turns(folder, request, top, recursive)]
     headers["Content-Type"] = "application/json"
-    pieces = _array(found)
-    if "gzip" in request.headers.get("accept-encoding", "") and len(found) > 10:
+    pieces = _array(request, folder, top, recursive)
+    if "gzip" in request.headers.get("accept-encoding", "") and index.files > FEW:
         headers["Content-Encoding"] = "gzip"
         pieces = _gzipped(pieces)
     return Answer(pieces=pieces, headers=headers)
@@ -89,27 +90,20 @@ def _visible(request: Request, folder: Folder, paths: Iterator[str]) -> Iterator
             yield entry
 
 
-async def _in_turns(folder: Folder, request: Request, top: str, recursive: bool) -> AsyncIterator[FileMetadata]:
+async def _array(request: Request, folder: Folder, top: str, recursive: bool) -> AsyncIterator[bytes]:
     """All entries, some at a time: what changes meanwhile is in it or not, as anything that changes during a request."""
-    after = ""
+    after, separator = "", b"["
     while True:
         paths = folder.index.below(top, after) if recursive else folder.index.inside(top, after)
         some = list(islice(paths, SLICE))
-        for entry in _visible(request, folder, iter(some)):
-            yield entry
+        if text := msgspec.json.encode(list(_visible(request, folder, iter(some))))[1:-1]:
+            yield separator + text
+            separator = b","
         if len(some) < SLICE:
-            return
+            break
         after = some[-1]
         await asyncio.sleep(0)
-
-
-async def _array(entries: Sequence[FileMetadata]) -> AsyncIterator[bytes]:
-    yield b"["
-    for start in range(0, len(entries), SLICE):
-        text = msgspec.json.encode(entries[start : start + SLICE])[1:-1]
-        yield text if not start else b"," + text
-        await asyncio.sleep(0)
-    yield b"]"
+    yield b"]" if separator == b"," else b"[]"
 
 
 async def _gzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
+from streaming.core.items import Change, Item
 from streaming.engine.conf import conf
 
 from ..folder import Folder
@@ -38,23 +41,35 @@ async def plan(request: Request, folder: Folder, service: FilesService) -> Answe
     request.require_some("list")
     asked = await _read(request, folder)
     await folder.refresh()
-    replica, index = folder.index.replica, folder.index
+    replica = folder.index.replica
     since = None if asked.since is None else Cursor(replica.epoch, asked.since)
     known = since is not None and asked.epoch in (None, replica.epoch) and await folder.reach(since)
-    remote = {path: record_of(item).hash for path, item in index.replica.items.items() if request.rights.allows("list", path)}
-    base: Contents = {}
-    if known and since is not None:
-        base = dict(remote)
-        for change in reversed(replica.changes_since(since) or []):
-            if change.old is None:
-                base.pop(change.key, None)
-            elif request.rights.allows("list", change.key):
-                base[change.key] = record_of(change.old).hash
-    seq = replica.seq
-    local = await folder.run(_local, asked.files)
-    found = await folder.run(_plan, base, local, remote)
-    found["download"] = [index.metadata(path) for path in found["download"] if index.metadata(path) is not None]
-    return Answer(json={"seq": seq, "epoch": replica.epoch, "resync": not known, **found})
+    # Nothing awaits from here on until both are taken: they are of the same moment.
+    changes = replica.changes_since(since) if known and since is not None else None
+    items, seq = dict(replica.items), replica.seq
+    found = await folder.run(_planned, request, asked, items, changes)
+    return Answer(json={"seq": seq, "epoch": replica.epoch, "resync": changes is None, **found})
+
+
+def _planned(request: Request, asked: SyncRequest, items: dict[str, Item], changes: list[Change] | None) -> dict[str, list[Any]]:
+    """In a thread. What the client may not list is not there for it."""
+    visible = partial(request.rights.allows, "list")
+    records = {path: record_of(item) for path, item in items.items() if visible(path)}
+    remote = {path: record.hash for path, record in records.items()}
+    found = _plan(_base(remote, changes, visible), _local(asked.files), remote)
+    found["download"] = [records[path].metadata(path) for path in found["download"]]
+    return found
+
+
+def _base(remote: Contents, changes: list[Change] | None, visible: Callable[[str], bool]) -> Contents:
+    """What the server had when the client agreed with it: what it has now, without the changes since."""
+    base = {} if changes is None else dict(remote)
+    for change in reversed(changes or ()):
+        if change.old is None:
+            base.pop(change.key, None)
+        elif visible(change.key):
+            base[change.key] = record_of(change.old).hash
+    return base
 
 
 async def _read(request: Request, folder: Folder) -> SyncRequest:

@@ -41,7 +41,7 @@ async def upload(request: Request, folder: Folder, service: FilesService) -> Ans
     try:
         chunks = request.chunks(most)
         parts = FormFile(request.headers.get("content-type", ""), chunks) if form else None
-        staged = await receive(folder, chunks if parts is None else parts.content())
+        staged = await receive(folder, chunks if parts is None else parts.content(), modified)
         try:
             if parts is not None:
                 await parts.finish()
@@ -54,14 +54,15 @@ async def upload(request: Request, folder: Folder, service: FilesService) -> Ans
         except BaseException:
             await folder.run(staged.discard)
             raise
-        record, outcome = await folder.upload(path, staged, request.actor, request.condition, modified)
+        record, outcome = await folder.upload(path, staged, request.actor, request.condition)
     finally:
         service.access.end_upload(request.caller)
     return Answer(201 if outcome == "created" else 200, record.metadata(path), headers={"ETag": etag(record.hash)})
 
 
-async def receive(folder: Folder, chunks: AsyncIterator[bytes], staged: StagedFile | None = None) -> StagedFile:
-    """Write what arrives, a block at a time; what is small in one go with making the file."""
+async def receive(folder: Folder, chunks: AsyncIterator[bytes], modified: int | None) -> StagedFile:
+    """Write what arrives, a block at a time, and seal it; what is small in one go."""
+    staged: StagedFile | None = None
     block = bytearray()
     try:
         async for chunk in chunks:
@@ -69,7 +70,7 @@ async def receive(folder: Folder, chunks: AsyncIterator[bytes], staged: StagedFi
             if len(block) >= BLOCK:
                 staged = await folder.run(_write, folder, staged, bytes(block))
                 block.clear()
-        return await folder.run(_write, folder, staged, bytes(block))
+        return await folder.run(_finish, folder, staged, bytes(block), modified)
     except BaseException:
         if staged is not None:
             await folder.run(staged.discard)
@@ -117,6 +118,16 @@ def _write(folder: Folder, staged: StagedFile | None, data: bytes) -> StagedFile
     staged = staged or folder.store.staging.create()
     try:
         staged.write(data)
+    except BaseException:
+        staged.discard()
+        raise
+    return staged
+
+
+def _finish(folder: Folder, staged: StagedFile | None, data: bytes, modified: int | None) -> StagedFile:
+    staged = _write(folder, staged, data)
+    try:
+        folder.seal(staged, modified)
     except BaseException:
         staged.discard()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
+from streaming.engine.auth import LIMITS
+from streaming.files.rights import PART, token_rights
 from streaming.management.arguments import positive
 from streaming.management.prerequisites import check_migrations
 from streaming.topics.tokens import mint
@@ -22,6 +25,13 @@ class Command(BaseCommand):
         parser.add_argument("user", metavar="USER", help="the username")
         parser.add_argument(
             "--lifetime", type=positive, metavar="SECONDS", help="how long it is valid (default: as tokens that are asked for over HTTP)"
+        )
+        parser.add_argument(
+            "--files",
+            metavar="DIRECTORY=RIGHTS",
+            action="append",
+            help="print an access token that opens nothing but this directory of files (*: all of them): of list, read, write and delete, "
+            "what the user may as well; once for each directory",
         )
         parser.add_argument("--topic", metavar="TOPIC", help="print a channel token for this topic or pattern, in the user's name")
 
@@ -38,12 +48,24 @@ class Command(BaseCommand):
 
     def _access_token(self, user: Any, options: dict[str, Any]) -> str:
         token = AccessToken.for_user(user)
+        if options["files"]:
+            token[LIMITS] = {PART: _limits(options["files"])}
         if options["lifetime"] is not None:
             token.set_exp(lifetime=timedelta(seconds=options["lifetime"]))
         return str(token)
 
     def _channel_token(self, user: Any, options: dict[str, Any]) -> str:
         return mint(user.get_username(), options["topic"], options["lifetime"])
+
+
+def _limits(pairs: Sequence[str]) -> dict[str, str]:
+    """The claim of a limited token. `CommandError` for what is no directory with rights."""
+    limits = {directory: rights for directory, _, rights in (pair.partition("=") for pair in pairs)}
+    try:
+        token_rights(limits)
+    except StreamError:
+        raise CommandError("--files is a directory with rights, such as 'maps=list read write'.") from None
+    return limits
 
 
 def _active_user(name: str) -> Any:

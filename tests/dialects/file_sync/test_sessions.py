@@ -13,6 +13,8 @@ import pytest
 from streaming.core.errors import CloseCode
 from streaming.engine.runtime import Runtime
 from streaming.files.folder import OUTSIDE, Folder
+from streaming.files.folder_feed import Step
+from streaming.files.metadata import FileRecord
 from tests.files.http_peer import HttpPeer
 from tests.files.vectors import CONTENTS, VECTORS, like, named
 
@@ -275,3 +277,40 @@ async def test_a_client_is_shown_to_operators(play: Play, folder: Folder) -> Non
     (row,) = peer.connection.session.describe()
     assert (row["id"], row["feed"], row["filter"]) == ("a", "files", {"patterns": ["*.tif"]})
     assert OUTSIDE.client is None
+
+
+def steps(count: int, start: int = 0) -> list[Step]:
+    return [Step(f"many/{number:05}", FileRecord(number, "0" * 64, number)) for number in range(start, start + count)]
+
+
+async def test_many_changes_are_announced_in_order(play: Play, folder: Folder) -> None:
+    peer = await play.client("A")
+    await peer.subscribe("a", features=["seq"])
+    await folder.feed.write(steps(3000))
+    assert [(await peer.receive())["seq"] for _ in range(3000)] == list(range(1, 3001))
+
+
+async def test_many_missed_changes_come_before_those_of_now(play: Play, folder: Folder) -> None:
+    await folder.feed.write(steps(3000))
+    peer = await play.client("A")
+    await peer.send(type="Subscribe", client_id="a", features=["seq"], since=500)
+    await folder.feed.write(steps(10, start=3000))
+    assert (await peer.receive())["type"] == "Ack"
+    assert [(await peer.receive())["seq"] for _ in range(2510)] == list(range(501, 3011))
+
+
+async def test_a_client_that_does_not_read_is_closed_and_comes_back(play: Play, folder: Folder, settings: Any) -> None:
+    settings.GEOSTREAM_OUTBOX_MESSAGES = 100
+    peer = await play.client("A")
+    await peer.subscribe("a", features=["seq"])
+    peer.stop_reading()
+    await folder.feed.write(steps(1000))
+    await folder.refresh()
+    connection = peer.connection
+    connection.tick(time.monotonic(), asyncio.get_running_loop().time())
+    assert connection.closing
+    peer.read_again()
+    assert (await peer.closed())[0] == 4413
+    again = await play.client("B")
+    assert (await again.subscribe("a", features=["seq"], since=0))["resync"] is False
+    assert [(await again.receive())["seq"] for _ in range(1000)] == list(range(1, 1001))
