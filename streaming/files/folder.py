@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar
 
+from django.conf import settings
+
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
-from .disk_store import file_mode
 from .folder_feed import NAME, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
 from .path_locks import PathLocks
@@ -405,3 +406,9 @@ def _move(source: str, target: str, record: FileRecord, after: FileRecord, actor
     """The two halves of a move. Clients are sent one operation, at the second."""
     left = ChangeNote(actor.client, moved_to=target, directory=record.directory)
     return [Step(source, None, left), Step(target, after, ChangeNote(actor.client, moved_from=source))]
+
+
+def file_mode() -> int | None:
+    """The permissions of stored files, as Django's setting for uploads has them."""
+    mode: int | None = settings.FILE_UPLOAD_PERMISSIONS
+    return mode
