@@ -25,6 +25,7 @@ from . import (
     machine,
     phoenix,
     phoenix_bursts,
+    processes,
     redis_commands,
     rendering,
     soak,
@@ -45,6 +46,7 @@ USUAL = (
     "phoenix_bursts",
     "redis_commands",
     "fairness",
+    "processes",
 )
 
 
@@ -88,6 +90,8 @@ def main() -> None:
             _print(redis_commands.run(share, options.original))
         elif what == "fairness":
             _print(fairness.run(share, options.only))
+        elif what == "processes":
+            _print(processes.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

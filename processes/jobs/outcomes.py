@@ -23,6 +23,8 @@ from .changes import ACTIVE, FINAL, JobChange, change_of
 
 MOST_BACKOFF_SECONDS = 60.0
 ABOUT_BLANK = "about:blank"
+_OUTPUT_KEY = ("job", "output", "seq")
+_OUTPUT_STATE = ("value", "blob", "href", "media_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def store_part(lease: Lease, part: OutputPart) -> JobChange:
     """A part of an output that is delivered progressively. The same number again takes the place of the one before."""
     job = _leased(lease)
     _store(job, [part])
-    return _save(job)
+    job.status, job.started = Job.Status.RUNNING, job.started or timezone.now()
+    return _save(job, "status", "started")
 
 
 def checkpoint(lease: Lease, data: Any) -> None:
@@ -106,7 +109,8 @@ def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> J
     job = _leased(lease, final=Job.Status.SUCCESSFUL)
     if job.status == Job.Status.SUCCESSFUL:
         return None
-    job.outputs.filter(output__in=[part.output for part in outputs]).delete()  # parts of it that came before
+    if job.status == Job.Status.RUNNING:  # parts of it that came before; a worker that sends some has begun
+        job.outputs.filter(output__in=[part.output for part in outputs]).delete()
     _store(job, outputs)
     if warning:
         JobLog.objects.create(job=job, attempt=lease.attempt, at=timezone.now(), level="warning", message=warning)
@@ -287,10 +291,14 @@ def _queue(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str 
     return _save(job, *changed, *fields, cancel=cancel, reason=reason if cancel else "")
 
 
-def _store(job: Job, parts: Iterable[OutputPart]) -> None:
-    for part in parts:
-        stored = {"value": part.value, "blob_id": part.blob, "href": part.href, "media_type": part.media_type}
-        JobOutput.objects.update_or_create(job=job, output=part.output, seq=part.seq, defaults=stored)
+def _store(job: Job, parts: Sequence[OutputPart]) -> None:
+    rows = [
+        JobOutput(
+            job=job, output=part.output, seq=part.seq, value=part.value, blob_id=part.blob, href=part.href, media_type=part.media_type
+        )
+        for part in parts
+    ]
+    JobOutput.objects.bulk_create(rows, update_conflicts=True, unique_fields=_OUTPUT_KEY, update_fields=_OUTPUT_STATE)
     blobs = [part.blob for part in parts if part.blob is not None]
     if blobs:
         Blob.objects.filter(pk__in=blobs).update(job=job)

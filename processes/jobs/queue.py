@@ -140,7 +140,6 @@ def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[C
         assert job.process is not None
         job.attempt += 1
         job.lease, job.lease_expires, job.worker_id = uuid.uuid4(), expires, worker
-        job.save(update_fields=["attempt", "lease", "lease_expires", "worker"])
         claims.append(
             Claim(
                 job=job.id,
@@ -159,6 +158,7 @@ def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[C
             )
         )
     if jobs:
+        Job.objects.bulk_update(jobs, ["attempt", "lease", "lease_expires", "worker"])
         turn = max(job.turn for job in jobs)
         Process.objects.filter(pk=process, turn__lt=turn).update(turn=turn)
     return claims

@@ -1,0 +1,13 @@
+"""The worker of the benchmark `processes`: a process that does nothing."""
+
+from __future__ import annotations
+
+from processes.worker import Worker
+
+worker = Worker("benchmark")
+
+
+@worker.process(version="1.0.0", retry="safe")
+async def nothing(text: str) -> str:
+    """Nothing. Gives back what it is given."""
+    return text
