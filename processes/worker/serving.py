@@ -217,7 +217,8 @@ class Serving:
 
     @property
     def _free(self) -> int:
-        return max(0, self._concurrency - len(self._running))
+        """Jobs that are only waiting for the server to take their result need no room."""
+        return max(0, self._concurrency - sum(job.state == "running" for job in self._running.values()))
 
     async def _handle(self, method: str, params: dict[str, Any]) -> Any:
         if method == "job.execute":

@@ -147,7 +147,7 @@ export class Worker {
 
   async #heartbeat() {
     const jobs = [...this.#running.values()].map((each) => ({ ...each.lease, progress: each.percent }));
-    const answer = await this.call("worker.heartbeat", { jobs, free: Math.max(0, this.#room - this.#running.size) });
+    const answer = await this.call("worker.heartbeat", { jobs, free: this.#free });
     for (const { leaseID, reason } of answer.lost) {
       const running = this.#running.get(leaseID);
       if (running?.state === "running") running.cancel(reason === "ended" ? "dismissed" : "leaseLost");
@@ -159,6 +159,11 @@ export class Worker {
 
   get #room() {
     return Math.min(this.concurrency, this.#welcome?.concurrency ?? this.concurrency);
+  }
+
+  /** Jobs that are only waiting for the server to take their result need no room. */
+  get #free() {
+    return Math.max(0, this.#room - [...this.#running.values()].filter((each) => each.state === "running").length);
   }
 
   #handle(method, params) {
@@ -183,7 +188,7 @@ export class Worker {
     if (offered?.description.version !== params.version) throw new RpcError(Code.BUSY, "this worker does not offer that");
     if (this.#isLate(params)) throw new RpcError(Code.BUSY, "the job was read too late", { late: true });
     if (!this.#running.has(params.leaseID)) {
-      if (this.#running.size >= this.#room) throw new RpcError(Code.BUSY, "this worker has no room");
+      if (this.#free === 0) throw new RpcError(Code.BUSY, "this worker has no room");
       const running = new RunningJob(this, offered, params);
       this.#running.set(params.leaseID, running);
       running.done.finally(() => this.#running.delete(params.leaseID));
