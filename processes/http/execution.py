@@ -41,6 +41,7 @@ class ExecutionView(OfferView):
     """Where a process is executed."""
 
     negotiates = False
+    skips_middleware = ("POST",)
 
     async def post(self, request: HttpRequest, process: str) -> Page | HttpResponseBase:
         """Execute it."""
