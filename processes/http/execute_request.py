@@ -15,6 +15,7 @@ from streaming.core.json_values import MAX_DEPTH, why_not_json
 from .exceptions import INVALID_PARAMETER, OgcError, invalid_request
 
 RESPONSES = ("raw", "document")
+NUL = "a text holds the character NUL, which databases cannot store"
 ADDRESSES = ("successUri", "inProgressUri", "failedUri")
 
 
@@ -60,8 +61,8 @@ def _members(body: bytes) -> dict[str, Any]:
         raise not_json(f"it is {why_not_json(body, error)}") from None
     if not isinstance(decoded, dict):
         raise not_json("it must be an object")
-    if b"\\u0000" in body and _has_nul(decoded):
-        raise not_json("a text holds the character NUL, which databases cannot store")
+    if b"\\u0000" in body and has_nul(decoded):
+        raise not_json(NUL)
     return decoded
 
 
@@ -95,9 +96,10 @@ def _subscriber(given: dict[str, Any], faults: list[Fault]) -> dict[str, str] | 
     return addresses or None
 
 
-def _has_nul(value: Any) -> bool:
+def has_nul(value: Any) -> bool:
+    """Whether a text in JSON, or a name, holds NUL."""
     if isinstance(value, str):
         return "\0" in value
     if isinstance(value, dict):
-        return any("\0" in name or _has_nul(member) for name, member in value.items())
-    return isinstance(value, list) and any(map(_has_nul, value))
+        return any("\0" in name or has_nul(member) for name, member in value.items())
+    return isinstance(value, list) and any(map(has_nul, value))
