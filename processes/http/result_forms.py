@@ -37,17 +37,14 @@ async def deliver(request: HttpRequest, site: Site, job: Job, results: Sequence[
 
 
 async def document(site: Site, job: Job, results: Sequence[Result]) -> dict[str, Any]:
-    """Results as JSON: of each output a value or a link. What would make it too large are links."""
+    """Results as JSON: of each output a value or a link. What would make it too large are links, the largest ones."""
     left: int = conf.PROCESS_RESULT_BYTES
-    found = {}
-    for each in results:
-        size = each.size
-        if each.by_reference or size > left:
-            found[each.id] = _link_in_document(site, job, each)
-        else:
-            left -= size
-            found[each.id] = await _in_document(site, job, each)
-    return found
+    within = set()
+    for size, each in sorted(((each.size, each) for each in results if not each.by_reference), key=lambda pair: pair[0]):
+        left -= size
+        if left >= 0:
+            within.add(each.id)
+    return {each.id: await _in_document(site, job, each) if each.id in within else _link_in_document(site, job, each) for each in results}
 
 
 def _link_in_document(site: Site, job: Job, result: Result) -> dict[str, str]:
