@@ -110,4 +110,6 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
 
 def _overlap(one: Place, other: Place) -> bool:
     """Whether two places may be the same part, or one a part of the other."""
-    return all(a == b or (a == "member" and b.startswith(a)) or (b == "member" and a.startswith(b)) for a, b in zip(one, other, strict=False))
+    return all(
+        a == b or (a == "member" and b.startswith(a)) or (b == "member" and a.startswith(b)) for a, b in zip(one, other, strict=False)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription
 from processes.outgoing import AddressRefused, AddressRules
 from streaming.core.json_depth import exceeds_depth
@@ -15,7 +16,6 @@ from streaming.core.json_values import MAX_DEPTH, why_not_json
 from .exceptions import INVALID_PARAMETER, OgcError, invalid_request
 
 RESPONSES = ("raw", "document")
-NUL = "a text holds the character NUL, which databases cannot store"
 ADDRESSES = ("successUri", "inProgressUri", "failedUri")
 
 
@@ -61,8 +61,8 @@ def _members(body: bytes) -> dict[str, Any]:
         raise not_json(f"it is {why_not_json(body, error)}") from None
     if not isinstance(decoded, dict):
         raise not_json("it must be an object")
-    if b"\\u0000" in body and has_nul(decoded):
-        raise not_json(NUL)
+    if nul.ESCAPED in body and nul.has_nul(decoded):
+        raise not_json(nul.WHY)
     return decoded
 
 
@@ -94,12 +94,3 @@ def _subscriber(given: dict[str, Any], faults: list[Fault]) -> dict[str, str] | 
         else:
             addresses[name] = given[name]
     return addresses or None
-
-
-def has_nul(value: Any) -> bool:
-    """Whether a text in JSON, or a name, holds NUL."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in name or has_nul(member) for name, member in value.items())
-    return isinstance(value, list) and any(map(has_nul, value))

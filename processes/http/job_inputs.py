@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription, Schema
 from processes.descriptions.media_types import TEXT, essence, is_json
 from processes.models import Blob
@@ -22,7 +23,6 @@ from streaming.engine.service import Service
 
 from .blobs import store
 from .exceptions import invalid_request
-from .execute_request import NUL, has_nul
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -120,13 +120,13 @@ def _decoded(schema: Schema, media_type: str, body: bytes) -> Any:
     if kind == "string" and not is_json(declared):
         text = body.decode()
         if "\0" in text:
-            raise ValueError(NUL)
+            raise ValueError(nul.WHY)
         return text
     if exceeds_depth(body, MAX_DEPTH):
         raise ValueError(f"it is nested more deeply than {MAX_DEPTH} levels")
     value = msgspec.json.decode(body)
-    if b"\\u0000" in body and has_nul(value):
-        raise ValueError(NUL)
+    if nul.ESCAPED in body and nul.has_nul(value):
+        raise ValueError(nul.WHY)
     return value
 
 
