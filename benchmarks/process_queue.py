@@ -63,7 +63,8 @@ def finished(count: int) -> None:
             JobRequest.objects.bulk_create([JobRequest(job=job, inputs=INPUTS, outputs={}) for job in jobs], 500)
             JobOutput.objects.bulk_create([JobOutput(job=job, output="result", value="hello") for job in jobs], 500)
             Attempt.objects.bulk_create(
-                [Attempt(job=job, number=1, lease=job.lease, claimed=now, ended=now, outcome="successful") for job in jobs], 500
+                [Attempt(job=job, number=1, lease=job.lease or uuid.uuid4(), claimed=now, ended=now, outcome="successful") for job in jobs],
+                500,
             )
 
 
