@@ -32,9 +32,12 @@ class DatabaseThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="processes-database")
         self._waiting: list[_Waiting] = []
         self._turn: asyncio.Task[None] | None = None
+        self._ended = False
 
     async def run(self, operation: Callable[[], T]) -> T:
         """What the operation returns or raises, after it was committed or rolled back. It may be called more than once."""
+        if self._ended:
+            raise OperationalError("this server process has ended its work on the database")
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((operation, result))
         if self._turn is None:
@@ -46,6 +49,7 @@ class DatabaseThread:
         self._patience = 0.0
         if self._turn is not None:
             await self._turn
+        self._ended = True
         await asyncio.get_running_loop().run_in_executor(self._executor, lambda: connection.close())  # that thread's
         self._executor.shutdown(wait=False)
 

@@ -1,0 +1,47 @@
+"""The thread that does all of a process's work on the tables of jobs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from django.db import OperationalError
+
+from processes.jobs.database_thread import DatabaseThread
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_one_that_fails_does_not_take_others_with_it() -> None:
+    thread = DatabaseThread(0.0)
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    outcomes = await asyncio.gather(thread.run(lambda: 1), thread.run(fail), thread.run(lambda: 3), return_exceptions=True)
+    assert [outcomes[0], str(outcomes[1]), outcomes[2]] == [1, "no", 3]
+    await thread.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_comes_after_its_end_is_refused() -> None:
+    thread = DatabaseThread(0.0)
+    await thread.stop()
+    with pytest.raises(OperationalError, match="has ended"):
+        await thread.run(lambda: 1)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_at_its_end_a_database_that_does_not_answer_is_asked_no_more() -> None:
+    thread = DatabaseThread(3600.0)
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def away() -> None:
+        loop.call_soon_threadsafe(asked.set)
+        raise OperationalError("away")
+
+    waiting = asyncio.create_task(thread.run(away))
+    await asked.wait()
+    await thread.stop()
+    with pytest.raises(OperationalError, match="away"):
+        await waiting
