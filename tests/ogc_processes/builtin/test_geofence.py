@@ -192,6 +192,8 @@ def noticed() -> dict[int, list[tuple[str, str]]]:
 async def test_nothing_is_missed_and_nothing_comes_twice_whenever_the_worker_is_killed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is killed at any of its steps: before, between and after storing, publishing and removing."""
     numbers = random.Random(seed)
+    if seed % 2:  # a step for almost every version
+        monkeypatch.setattr("processes.builtin.geofence.MOST_CROSSINGS", 4)
     steps = [StayStore._publish_one, StayStore._remove, stay_store.Feed.put]
     fatal = {"in": -1}
 
@@ -240,6 +242,18 @@ async def killable(**inputs: Any) -> Any:
         return await geofence(**inputs)
     except KeyboardInterrupt:
         raise Killed from None
+
+
+async def test_a_feature_that_crosses_more_areas_than_one_step_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processes.builtin.geofence.MOST_CROSSINGS", 3)
+    await apublish("areas", [area(number, 0, 10) for number in range(10)])
+    await apublish("l", point(1, 20, 0))
+    async with running(geofence, **INPUTS) as job:
+        for x, count in ((5, 10), (20, 20)):
+            await apublish("l", point(1, x, 0))
+            await until(lambda count=count: len(crossings()) == count, job)
+        await until(lambda: not pairs(), job)
+    assert len(set(crossings())) == 20
 
 
 async def test_a_worker_whose_job_another_has_taken_over_reports_nothing_more() -> None:
