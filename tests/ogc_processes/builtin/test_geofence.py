@@ -215,21 +215,32 @@ async def test_nothing_is_missed_and_nothing_comes_twice_whenever_the_worker_is_
     await apublish("areas", [area("start", 55, 65), *(area(name, *edges) for name, edges in AREAS.items())])
     await apublish("l", point(99, 60, 0))
     history = History(seed)
+
+    def told() -> bool:
+        return noticed() == {key: each for key, each in history.expected.items() if each}
+
     history.expected[99] = [("enter", "start")]  # seen when the job has begun: it cannot know what was before
     for _ in range(6):
+        fatal["in"] = numbers.randrange(1, 30)  # while it catches up, …
         job = Running(killable, Job(JOB), INPUTS)
-        await until(lambda: noticed() == {key: each for key, each in history.expected.items() if each}, job)
-        await database_sync_to_async(history.move)(numbers.randrange(10))  # while it runs …
+        with suppress(Killed):
+            await until(told, job)
+        fatal["in"] = -1
+        with suppress(Killed):
+            await job.kill()
+        job = Running(killable, Job(JOB), INPUTS)
+        await until(told, job)
+        await database_sync_to_async(history.move)(numbers.randrange(10))  # … while it runs …
         fatal["in"] = numbers.randrange(1, 40)
         await database_sync_to_async(history.move)(numbers.randrange(1, 30))
         with suppress(Killed, TimeoutError):
-            await until(lambda: noticed() == {key: each for key, each in history.expected.items() if each}, job, seconds=2)
+            await until(told, job, seconds=2)
         fatal["in"] = -1
         with suppress(Killed):
             await job.kill()
         await database_sync_to_async(history.move)(numbers.randrange(30))  # … and while it does not
     job = Running(killable, Job(JOB), INPUTS)
-    await until(lambda: noticed() == {key: each for key, each in history.expected.items() if each} and pairs() == history.pairs(), job)
+    await until(lambda: told() and pairs() == history.pairs(), job)
     await job.kill()
 
 
