@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -219,6 +220,11 @@ async def test_nothing_is_missed_and_nothing_comes_twice_whenever_the_worker_is_
     def told() -> bool:
         return noticed() == {key: each for key, each in history.expected.items() if each}
 
+    def placed() -> bool:
+        """Whether it has finished its first look: it cannot know what comes and goes before."""
+        stored = stay_store.Feed(f"geofence:{JOB}").get_sync("place")
+        return stored is not None and json.loads(stored)["cursor"] is not None
+
     history.expected[99] = [("enter", "start")]  # seen when the job has begun: it cannot know what was before
     for _ in range(6):
         fatal["in"] = numbers.randrange(1, 30)  # while it catches up, …
@@ -229,7 +235,7 @@ async def test_nothing_is_missed_and_nothing_comes_twice_whenever_the_worker_is_
         with suppress(Killed):
             await job.kill()
         job = Running(killable, Job(JOB), INPUTS)
-        await until(told, job)
+        await until(lambda: told() and placed(), job)
         await database_sync_to_async(history.move)(numbers.randrange(10))  # … while it runs …
         fatal["in"] = numbers.randrange(1, 40)
         await database_sync_to_async(history.move)(numbers.randrange(1, 30))
