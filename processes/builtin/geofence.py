@@ -132,6 +132,7 @@ async def _follow(fence: Fence, areas: LiveLayer, kept: JobFeatures, review: Rev
         changes = await fence.live.take(min(LOOK_SECONDS, max(0.01, due - time.monotonic())) if fence.touched else LOOK_SECONDS)
         taken = await areas.take(0.0)
         other_areas = taken is None or len(taken) > 0
+        fence.exact = fence.exact and changes is not None
 
 
 class Fence:
@@ -143,6 +144,10 @@ class Fence:
         self._store = store
         self.stays = stays
         self.live = live
+        self.exact = store.place.cursor == str(live.cursor)
+        """Whether the stays are those of the place at which `live` is."""
+        self._reached = store.place.cursor
+        """The place that they are of, which may be later than the one that is stored, if nothing has crossed since."""
         self.touched: set[Pair] = set()
         """Stays that are to be drawn anew."""
 
@@ -157,15 +162,16 @@ class Fence:
     async def compare(self) -> None:
         """Judge all features as they are at the place where `live` is."""
         cursor = str(self.live.cursor)
-        if self._store.place.cursor != cursor:  # until all are judged, the stays are those of no place
-            await self._store.commit(None, (), ())
-        place = self._store.place.cursor
+        place = cursor if self.exact else None  # until all are judged, the stays are those of no place
+        await self._store.commit(place, (), ())
+        self._reached = place
         items = dict(self.live.items)
         keys = [*items, *(key for key in self.stays.features() if key not in items)]
         for start in range(0, len(keys), MOST_JUDGED):
             await self._judge([(key, items.get(key), place) for key in keys[start : start + MOST_JUDGED]])
             await asyncio.sleep(0)
         await self._store.commit(cursor, (), ())
+        self._reached, self.exact = cursor, True
 
     async def apply(self, changes: Sequence[Change]) -> None:
         """What happened to the layer."""
@@ -175,7 +181,7 @@ class Fence:
     async def dwell(self) -> None:
         """Report those that have become long."""
         while crossings := self.stays.dwelling(_now(), MOST_CROSSINGS):
-            await self._commit(self._store.place.cursor, [(each, self.live.items.get(each.stay.feature)) for each in crossings])
+            await self._commit(self._reached, [(each, self.live.items.get(each.stay.feature)) for each in crossings])
 
     async def keep_place(self) -> None:
         """Nothing has crossed since the place that is stored: a later one is as true, and the log reaches it for longer."""
@@ -190,26 +196,26 @@ class Fence:
         """Move features to where these versions are, in order. Each is of a place in the log, and all before it are of it then."""
         there = [item if item is not None and self._matches(item) else None for _, item, _ in versions]
         pending: list[tuple[Crossing, Item | None]] = []
-        reached = self._store.place.cursor
+        reached = self._reached
         for (key, item, place), areas in zip(versions, self._areas.around(there), strict=True):
             found = self.stays.move(key, areas, _now() if item is None else item.arrived)
             if pending and len(pending) + len(found) > MOST_CROSSINGS:
                 await self._commit(reached, pending)
                 pending = []
             pending += [(each, item) for each in found]
+            while len(pending) > MOST_CROSSINGS:  # of one version alone: when only a part is stored, that is of no place
+                await self._commit(None, pending[:MOST_CROSSINGS])
+                pending = pending[MOST_CROSSINGS:]
             self.touched.update((key, area) for area in areas)
-            reached = place
+            reached = self._reached = place
         if self.stays.count > conf.PROCESS_FEATURES:
             raise JobFailed(f"more than {conf.PROCESS_FEATURES:,} features are in areas", title="Too many stays", status=422)
         if pending:
             await self._commit(reached, pending)
 
     async def _commit(self, cursor: str | None, crossings: Sequence[tuple[Crossing, Item | None]]) -> None:
-        """Store crossings and publish their events. Those of one feature that are too many for one step are of the place before."""
-        for start in range(0, len(crossings), MOST_CROSSINGS):
-            some = crossings[start : start + MOST_CROSSINGS]
-            place = cursor if start + MOST_CROSSINGS >= len(crossings) else self._store.place.cursor
-            await self._store.commit(place, [each for each, _ in some], [self._event(each, item) for each, item in some])
+        """Store crossings, and publish their events."""
+        await self._store.commit(cursor, [each for each, _ in crossings], [self._event(each, item) for each, item in crossings])
         self.touched.update((each.stay.feature, each.stay.area) for each, _ in crossings)
 
     def _event(self, crossing: Crossing, item: Item | None) -> dict[str, Any]:
