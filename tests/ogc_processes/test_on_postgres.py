@@ -14,6 +14,9 @@ ONCE_MORE = [
     f"tests/ogc_processes/{name}" for name in ("jobs", "http/test_jobs.py", "http/test_results.py", "http/test_callbacks.py", "workers")
 ]
 
+THREADS_END = "ignore::pytest.PytestUnraisableExceptionWarning"
+"""Threads in which Django has run a test's queries end with their connections open, of which psycopg warns."""
+
 
 @pytest.mark.postgres
 @pytest.mark.slow
@@ -23,5 +26,5 @@ def test_processes_are_the_same_on_postgres() -> None:
     if not os.environ.get("GEOSTREAM_TEST_POSTGRES_URL"):
         missing("PostgreSQL (GEOSTREAM_TEST_POSTGRES_URL)")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    command = (sys.executable, "-m", "pytest", "--ds=tests.ogc_processes.postgres_settings", "-p", "no:cacheprovider")
+    command = (sys.executable, "-m", "pytest", "--ds=tests.ogc_processes.postgres_settings", "-p", "no:cacheprovider", "-W", THREADS_END)
     run(*command, *ONCE_MORE, env=environment, timeout=290)

@@ -73,7 +73,7 @@ def _paths() -> dict[str, Any]:
         "/jobs/{jobID}": {
             **job,
             "get": _get("getStatus", "Jobs", "The state of a job", "statusInfo", may=(404,)),
-            "delete": _operation("dismiss", "Jobs", "Dismiss a job", {"200": _json("The job", ref("statusInfo"))}, may=(403, 404, 410)),
+            "delete": _operation("dismiss", "Jobs", "Dismiss a job", {"200": _document("The job", ref("statusInfo"))}, may=(403, 404, 410)),
         },
         "/jobs/{jobID}/results": {**job, "get": _operation("getResults", "Jobs", "The results of a job", _results(), may=(404, 410))},
         "/jobs/{jobID}/results/{outputID}": {
@@ -123,8 +123,9 @@ def _parameter(name: str) -> Schema:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _json(description: str, schema: Schema) -> dict[str, Any]:
-    return {"description": description, "content": {JSON: {"schema": schema}}}
+def _document(description: str, schema: Schema) -> dict[str, Any]:
+    html = {HTML: {"schema": TEXT}} if "html" in formats() else {}
+    return {"description": description, "content": {JSON: {"schema": schema}, **html}}
 
 
 def _text(description: str) -> dict[str, Any]:
