@@ -7,12 +7,14 @@ import gzip
 import json
 import os
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
 from streaming.files.folder import Folder
 from streaming.files.path_locks import PathLocks
@@ -377,3 +379,32 @@ async def test_pages_of_other_sites(http: HttpPeer, settings: Any) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://maps.example"
     assert "upload-offset" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-origin" not in (await http.get("/api/list", origin="https://evil.example")).headers
+
+
+async def test_lengths_that_are_none_are_refused(http: HttpPeer) -> None:
+    for length in ("abc", "-1", "1" * 30):
+        assert (await http.put("a", b"x", content_length=length)).status == 400
+
+
+async def test_without_redis_requests_are_answered_with_503(http: HttpPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_runtime() -> None:
+        raise StreamError("redis_unavailable", "Redis does not answer")
+
+    monkeypatch.setattr("streaming.files.http.application.get_runtime", no_runtime)
+    answer = await http.put("a", b"x")
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "redis_unavailable", "1")
+
+
+async def test_what_a_slow_connection_has_brought_stays(http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_IDLE_SECONDS = 0.1
+    url = await begin(http, "a.bin", b"0123456789")
+
+    async def stopping() -> AsyncIterator[bytes]:
+        yield b"0123"
+        await asyncio.Event().wait()
+
+    assert await part(http, url, 0, stopping()) == 400
+    assert await offset(http, url) == "4"
+    assert await part(http, url, 4, [b"456789", b"too much"]) == 413
+    assert await offset(http, url) == "4"
+    assert await part(http, url, 4, b"456789") == 204

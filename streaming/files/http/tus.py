@@ -23,8 +23,9 @@ from ..folder import Folder, Precondition
 from ..metadata import HASH
 from ..paths import clean_path
 from ..service import FilesService
+from ..staging import BLOCK
 from .application import refused
-from .request import Answer, ClientGone, Request, too_large
+from .request import Answer, Request, too_large
 from .uploads import check_hash, modified_of
 
 VERSION = "1.0.0"
@@ -156,22 +157,28 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
 async def _receive(request: Request, folder: Folder, id: str, note: UploadNote, offset: int, checksum: tuple[str, bytes] | None) -> None:
     digest = None if checksum is None else new_hash(checksum[0], usedforsecurity=False)
     staged = await folder.run(folder.store.staging.resume, _name(id))
-    failed = True
+    # What a part with a checksum has brought stays only if it is right; of others what has arrived, but for parts that are too long.
+    keep, block = digest is None, bytearray()
     try:
         async for chunk in request.chunks(note.length - offset):
             if digest is not None:
                 digest.update(chunk)
-            await folder.run(staged.write, chunk)
+            block += chunk
+            if len(block) >= BLOCK:
+                await folder.run(staged.write, bytes(block))
+                block.clear()
         if digest is not None and checksum is not None and digest.digest() != checksum[1]:
             raise ChecksumError("hash_mismatch", "this part does not have the checksum that was given with it; it was not taken")
-        failed = False
-    except ClientGone:
-        failed = digest is not None
+        keep = True
+    except StreamError as error:
+        keep = keep and error.code != "too_large"
         raise
     finally:
-        await folder.run(staged.close)
-        if failed:
+        if not keep:
             await folder.run(folder.store.staging.truncate, _name(id), offset)
+        elif block:
+            await folder.run(staged.write, bytes(block))
+        await folder.run(staged.close)
         if note.checked is not None:
             note.checked = None
             await folder.run(_save, folder, id, note)
