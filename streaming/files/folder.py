@@ -20,9 +20,9 @@ from streaming.core.feed import Cursor
 from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
-from .folder_feed import NAME, FolderFeed, Step
+from .folder_feed import LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
-from .path_locks import PathLocks
+from .path_locks import Held, PathLocks
 from .paths import is_below, parents
 from .store import Stat, Store, not_found, trash_id
 
@@ -108,7 +108,7 @@ class Folder:
         self.store = store
         self.feed = feed
         self.index = index
-        self.locks = PathLocks(f"geostream:{{{NAME}}}:locks", conf.FILES_LOCK_SECONDS)
+        self.locks = PathLocks(LOCKS, feed.keys[0], conf.FILES_LOCK_SECONDS)
         self._hub = hub
         self._threads = threads
         self._audit = audit
@@ -174,17 +174,17 @@ class Folder:
         if not staged.sealed:
             await self.run(self.seal, staged, modified)
         try:
-            async with self._making(path):
+            async with self._making(path, reading=path) as held:
                 # What is in the feed is compared with the disk in one go with the commit; if that is something else, it is announced first.
-                before = await self.feed.record(path)
-                done = await self._commit(path, staged, actor, condition, before)
-                return done or await self._commit(path, staged, actor, condition, await self._current(path)) or _changing(path)
+                before = self.feed.stored_record(held.stored)
+                done = await self._commit(path, staged, actor, condition, before, held)
+                return done or await self._commit(path, staged, actor, condition, await self._current(path), held) or _changing(path)
         finally:
             if not staged.committed:
                 await self.run(staged.discard)
 
     async def _commit(
-        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition, before: FileRecord | None
+        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition, before: FileRecord | None, held: Held
     ) -> tuple[FileRecord, Outcome] | None:
         """None if the disk has something else than what is believed to be there."""
         if before is None:
@@ -206,7 +206,7 @@ class Folder:
         if same and before is not None:
             return before, "unchanged"
         after = stat.record(staged.hash)
-        await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor)
+        await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor, held)
         return after, "created" if before is None else "updated"
 
     def _commit_if(self, path: str, staged: StagedFile, before: FileRecord | None, same: bool, trash: str | None) -> Stat | None:
@@ -309,10 +309,10 @@ class Folder:
     # -- how -----------------------------------------------------------------
 
     @asynccontextmanager
-    async def _making(self, path: str, *others: str) -> AsyncIterator[None]:
+    async def _making(self, path: str, *others: str, reading: str = "") -> AsyncIterator[Held]:
         """Hold a path that may be new: if directories have to be made, the topmost of them."""
-        async with self.locks.hold(self.index.missing_parent(path) or path, *others):
-            yield
+        async with self.locks.hold(self.index.missing_parent(path) or path, *others, reading=reading) as held:
+            yield held
 
     async def _current(self, path: str, actor: Actor = OUTSIDE) -> FileRecord | None:
         """The record of a path whose lock is held, after what is different on the disk was announced."""
@@ -386,8 +386,9 @@ class Folder:
         after: FileRecord | None = None,
         trash: str = "",
         actor: Actor = OUTSIDE,
+        held: Held | None = None,
     ) -> None:
-        await self.feed.write(steps)
+        await self.feed.write(steps, held)
         self._audit(FolderChange(action, path, target, before, after, trash, actor))
 
     async def _prune(self, path: str) -> None:

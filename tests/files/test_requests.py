@@ -262,7 +262,7 @@ async def test_uploads_of_one_path_come_one_after_the_other(http: HttpPeer, fold
 
 async def test_a_lock_waits_for_paths_above_and_below(folder: Folder) -> None:
     key = "geostream:{files}:locks"
-    hasty = PathLocks(key, patience=0.05)
+    hasty = PathLocks(key, folder.feed.keys[0], patience=0.05)
     async with folder.locks.hold("a/b"):
         for path in ("a", "a/b", "A/B/c"):
             with pytest.raises(Exception, match="somebody else"):
@@ -408,3 +408,13 @@ async def test_what_a_slow_connection_has_brought_stays(http: HttpPeer, settings
     assert await part(http, url, 4, [b"456789", b"too much"]) == 413
     assert await offset(http, url) == "4"
     assert await part(http, url, 4, b"456789") == 204
+
+
+async def test_no_lock_outlives_what_it_was_held_for(http: HttpPeer) -> None:
+    await http.put("a/b.txt", b"x")
+    await http.put("a/b.txt", b"y")
+    await http.put("a/b.txt", b"y")
+    await http.post("/api/rename", {"from": "a/b.txt", "to": "c.txt"})
+    await http.put("c.txt", b"z", if_match=f'"{"0" * 64}"')
+    await http.request("DELETE", "/api/delete?path=c.txt")
+    assert await async_redis().hlen("geostream:{files}:locks") == 0  # type: ignore[misc]
