@@ -94,9 +94,9 @@ class FileSyncSession(Session):
 
     def close(self) -> None:
         """The connection is gone."""
-        self._leave()
         if self.client_id:
             self.service.remove(self)
+        self._leave()
 
     # -- messages --------------------------------------------------------------
 
@@ -145,9 +145,9 @@ class FileSyncSession(Session):
         await folder.refresh()
         replica = folder.index.replica
         reached = await self._reach(replica, message)
-        self._leave()
         if self.client_id != message.client_id and self.client_id:
             self.service.remove(self)
+        self._leave()
         self.client_id, self.user, self.number, self._subscription = message.client_id, user, number, message
         # Nothing awaits from here on until it has joined, so nothing is missed and nothing comes twice.
         self._wire = Wire(self._wire.framing, conf.FILES_GZIP_BYTES if "gzip" in (message.features or ()) else None)
