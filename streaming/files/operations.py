@@ -80,7 +80,7 @@ def wire_code(error: StreamError) -> str:
 
 
 def operation_of(delivery: Delivery, filter: PathFilter, detailed: bool = False) -> tuple[dict[str, Any], str | None] | None:
-    """The operation, as an object with one key, and the client that made it; None for the half of a move that the other half tells.
+    """The operation, as an object with one key, and the client that made it; None for the first half of a move.
 
     A move into what the filter shows is a Create, one out of it a Delete. `detailed` adds the metadata to a Move.
     """

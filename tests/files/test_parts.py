@@ -12,7 +12,8 @@ from django.core.checks import run_checks
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
 from streaming.engine.runtime import Runtime
-from streaming.files.folder import OUTSIDE, Folder
+from streaming.files.changes import OUTSIDE
+from streaming.files.folder import Folder
 from streaming.files.metadata import note_of, record_of
 from streaming.files.service import FilesService
 from streaming.models import SyncClient, TrashedFile

@@ -14,8 +14,9 @@ from streaming.core.selection import Steps
 from streaming.core.view import View
 from streaming.engine.conf import conf
 from streaming.engine.session import Session
+from streaming.files.changes import ANYTHING, Actor
 from streaming.files.clients import claim
-from streaming.files.folder import ANYTHING, Actor, Folder
+from streaming.files.folder import Folder
 from streaming.files.operations import PathFilter
 from streaming.files.rights import Rights, rights_of
 

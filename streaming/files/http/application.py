@@ -13,7 +13,8 @@ from streaming.engine.conf import conf
 from streaming.engine.lifespan import get_runtime
 from streaming.engine.responses import CHALLENGE, RETRY_AFTER
 
-from ..folder import Folder, Outdated
+from ..changes import Outdated
+from ..folder import Folder
 from ..operations import wire_code
 from ..service import FilesService
 from .cors import allow_origin, preflight
@@ -28,11 +29,12 @@ _JSON = "application/json"
 
 
 class FilesApplication:
-    """One action of the API of files: what answers it, by method."""
+    """One action of the API of files: what answers it, by method. `headers` are those of every answer."""
 
-    def __init__(self, name: str, methods: Mapping[str, Action]) -> None:
+    def __init__(self, name: str, methods: Mapping[str, Action], headers: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._methods = methods
+        self._headers = headers or {}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send, **arguments: str) -> None:
         """Answer one request."""
@@ -46,6 +48,7 @@ class FilesApplication:
             return
         try:
             answer = await self._answer(request, service)
+            answer.headers = {**self._headers, **answer.headers}
             allow_origin(request, answer)
             await _send(request, answer, send)
         except (ClientGone, OSError):

@@ -12,7 +12,8 @@ import pytest
 
 from streaming.core.errors import CloseCode
 from streaming.engine.runtime import Runtime
-from streaming.files.folder import OUTSIDE, Folder
+from streaming.files.changes import OUTSIDE
+from streaming.files.folder import Folder
 from streaming.files.folder_feed import Step
 from streaming.files.metadata import FileRecord
 from tests.files.http_peer import HttpPeer
