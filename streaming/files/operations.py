@@ -23,7 +23,7 @@ WIRE_CODES = {"invalid_path": "path", "precondition_failed": "changed", "folder_
 MAX_PATTERN = 256
 MOST_STARS = 2
 """In one part of a pattern: with more of them, a long name takes long to be compared."""
-REMEMBERED = 4096
+REMEMBERED = 512
 """Paths whose answer a filter keeps."""
 
 _STARS = re.compile(r"\*+")

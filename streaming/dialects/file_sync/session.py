@@ -146,6 +146,7 @@ class FileSyncSession(Session):
         await folder.refresh()
         replica = folder.index.replica
         reached = await self._reach(replica, message)
+        _check_filters(replica, filter)
         if self.client_id != message.client_id and self.client_id:
             self.service.remove(self)
         self._leave()
@@ -276,3 +277,12 @@ class FileSyncSession(Session):
         self.service.counts["errors"] += 1
         more = {} if operation_id is None else {"operation_id": operation_id}
         self._send("Error", message=message, code=code, **more)
+
+
+def _check_filters(replica: Replica, filter: PathFilter) -> None:
+    """Every change is compared with each different list of patterns, so there may not be too many of them."""
+    if not filter.patterns or filter.key in replica.audiences:
+        return
+    others = sum(1 for each in replica.audiences.values() if isinstance(each.filter, PathFilter) and each.filter.patterns)
+    if others >= conf.FILES_FILTERS:
+        raise StreamError("too_many_filters", "the clients of this server have as many different patterns as they may; follow everything")

@@ -315,3 +315,12 @@ async def test_a_client_that_does_not_read_is_closed_and_comes_back(play: Play, 
     again = await play.client("B")
     assert (await again.subscribe("a", features=["seq"], since=0))["resync"] is False
     assert [(await again.receive())["seq"] for _ in range(1000)] == list(range(1, 1001))
+
+
+async def test_there_are_not_too_many_different_patterns(play: Play, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_FILTERS = 1
+    first, second, third = [await play.client(name) for name in "ABC"]
+    await first.subscribe("a", patterns=["*.tif"])
+    assert (await second.ask(type="Subscribe", client_id="b", patterns=["*.png"]))["code"] == "too_many_filters"
+    await second.subscribe("b", patterns=["*.tif"])
+    await third.subscribe("c")
