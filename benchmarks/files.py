@@ -22,10 +22,12 @@ from streaming.files.folder_feed import FolderFeed, Step
 from streaming.files.metadata import FileRecord
 
 from .stack import Server, stack
+from .swarm import masked
 
 SMALL, SMALL_BYTES, LARGE_BYTES, JOBS = 2000, 4096, 512 * 1024 * 1024, 4
 ANNOUNCEMENTS, SINGLE, CONNECTIONS = 50_000, 500, 1000
 BLOCK = 1024 * 1024
+MARK = b'"type":"FileOperation"'
 SETTINGS = {
     "GEOSTREAM_FILES_ANONYMOUS": "*=list read write delete",
     "GEOSTREAM_FILES_REQUESTS_PER_SECOND": "1000000",
@@ -138,14 +140,9 @@ def _peer(share: float) -> Iterator[dict[str, Any]]:
 async def _announcements(server: Server, share: float) -> list[dict[str, Any]]:
     rows, url = [], f"ws://127.0.0.1:{server.port}/ws/files"
     feed, number = FolderFeed(), 0
+    rows.append(await _burst(server, feed, max(int(ANNOUNCEMENTS * share), 5000)))
     async with connect(url, compression=None, max_queue=None) as peer:
         await _subscribe(peer, "bench")
-        count, began, cpu = max(int(ANNOUNCEMENTS * share), 5000), time.perf_counter(), server.cpu
-        writing = asyncio.create_task(_write(feed, count))
-        for _ in range(count):
-            await peer.recv()
-        rows.append(_row("announcements on one connection", count / (time.perf_counter() - began), "1/s", server.cpu - cpu))
-        await writing
         delays = []
         for number in range(max(int(SINGLE * share), 100)):
             await asyncio.sleep(0.01)
@@ -158,6 +155,26 @@ async def _announcements(server: Server, share: float) -> list[dict[str, Any]]:
     rows.append(await _memory(server, url, max(int(CONNECTIONS * share), 100)))
     await close_async_redis()
     return rows
+
+
+async def _burst(server: Server, feed: FolderFeed, count: int) -> dict[str, Any]:
+    """One connection that counts what it is sent, and does nothing else with it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=4 * BLOCK)
+    head = b"GET /ws/files HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    writer.write(head + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(masked(b'{"type":"Subscribe","client_id":"burst"}', 0x81))
+    await reader.readuntil(b"}")
+    began, cpu, seen, rest = time.perf_counter(), server.cpu, 0, b""
+    writing = asyncio.create_task(_write(feed, count))
+    while seen < count:
+        data = rest + await reader.read(BLOCK)
+        seen += data.count(MARK)
+        rest = data[-len(MARK) + 1 :]
+    row = _row("announcements on one connection", count / (time.perf_counter() - began), "1/s", server.cpu - cpu)
+    await writing
+    writer.close()
+    return row
 
 
 async def _write(feed: FolderFeed, count: int) -> None:

@@ -7,9 +7,9 @@ changes of one path come one after the other, in all processes, and what was cha
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -92,6 +92,40 @@ class Folder:
         """Compare a path with the disk, and announce what is different."""
         async with self.locks.hold(path):
             return await self._current(path)
+
+    async def notice_files(self, paths: Sequence[str]) -> list[str]:
+        """Announce files that somebody else has written or removed, many at once; returns those that have to be looked at one by one."""
+        async with self.locks.hold(*paths):
+            await self.refresh()
+            found = await self.run(self._read_all, paths)
+            new: list[tuple[str, FileRecord | None, FileRecord | None]] = []
+            for path, read in found.items():
+                before = self.index.record(path)
+                if read is not None and before is not None and before.hash == read[1] and not before.directory:
+                    self._touched.put(path, read)
+                elif read is not None or before is not None:
+                    new.append((path, before, None if read is None else read[0].record(read[1])))
+            await self.feed.write(
+                [Step(path, after, ChangeNote(directory=bool(before and before.directory))) for path, before, after in new]
+            )
+            for path, before, after in new:
+                action = "delete" if after is None else "create" if before is None else "update"
+                self._audit(FolderChange(action, path, "", before, after, "", OUTSIDE))
+        return [path for path in paths if path not in found]
+
+    def _read_all(self, paths: Sequence[str]) -> dict[str, tuple[Stat, str] | None]:
+        """In a thread: stat and hash of those that are files and are left alone, None for what is not there."""
+        found: dict[str, tuple[Stat, str] | None] = {}
+        for path in paths:
+            stat, known = self.store.stat(path), self._hashed.get(path)
+            if stat is None and self.store.folder is not None:
+                found[path] = None
+            elif stat is not None and not stat.directory:
+                with suppress(StreamError):
+                    read = known if known is not None and known[0] == stat else self.store.hash(path)
+                    if read is not None:
+                        found[path] = read
+        return found
 
     async def notice_directory(self, path: str) -> None:
         """Announce a directory that somebody else has made."""

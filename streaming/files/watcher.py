@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 KEY = "geostream:files:watcher"
 """The key with the node that watches."""
+AT_ONCE = 100
+"""Files that are announced together."""
 MANY = 1000
 """More paths than these at once are looked at together, as one scan of the folder."""
 
@@ -38,6 +40,7 @@ class _Difference(NamedTuple):
     """What is different on the disk, and what is still being changed."""
 
     operations: list[Operation]
+    directories: set[str]
     unsettled: list[str]
 
 
@@ -138,13 +141,28 @@ class Watcher:
         await self._folder.refresh()
         found = await self._folder.run(self._compare, tops, self._items(tops))
         self.notice(found.unsettled)
+        files: list[str] = []
         for operation in found.operations:
-            try:
-                await self._announce(*operation)
-            except StreamError as error:
-                if error.code not in ("busy", "not_found"):
-                    raise
-                self.notice(operation[1:])
+            if operation[0] != "Move" and operation[1] not in found.directories:
+                files.append(operation[1])
+            else:
+                await self._retrying(operation, self._announce(*operation))
+        for start in range(0, len(files), AT_ONCE):
+            some = files[start : start + AT_ONCE]
+            await self._retrying(("Update", *some), self._announce_files(some))
+
+    async def _retrying(self, operation: Operation, announcing: Awaitable[None]) -> None:
+        """What is changed by others at this moment is looked at again."""
+        try:
+            await announcing
+        except StreamError as error:
+            if error.code not in ("busy", "not_found"):
+                raise
+            self.notice(operation[1:])
+
+    async def _announce_files(self, paths: list[str]) -> None:
+        for path in await self._folder.notice_files(paths):
+            await self._announce("Update", path)
 
     async def _announce(self, kind: str, path: str, target: str = "") -> None:
         if kind == "Move" and await self._folder.notice_move(path, target):
@@ -181,7 +199,8 @@ class Watcher:
                 unsettled.append(path)
                 if path in known:
                     now[path] = known[path]
-        return _Difference(fold(tops, known, now), unsettled)
+        directories = {path for path, (_, hash) in now.items() if not hash}
+        return _Difference(fold(tops, known, now), directories, unsettled)
 
     def _content(self, path: str, stat: Stat) -> str | None:
         """The hash of a file; None for one that is being written."""

@@ -179,3 +179,16 @@ async def test_polling_finds_changes_too(root: Path, settings: Any, runtime: Run
     folder = await runtime.service(FilesService).folder()
     (root / "a.txt").write_text("x")
     await until(lambda: folder.index.record("a.txt"))
+
+
+async def test_many_files_at_once(peer: FilePeer, root: Path, watched: Folder, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(500):
+        (tmp_path / f"many/{number:04}").write_bytes(b"%d" % number)
+    (tmp_path / "many").rename(root / "many")
+    found = await operations(peer, 501)
+    assert found[0] == ["Create", "many"]
+    assert found[1:] == [["Create", f"many/{number:04}"] for number in range(500)]
+    shutil.rmtree(root / "many")
+    assert len({path for _, path in await operations(peer, 501)}) == 501
+    assert await peer.nothing() and watched.index.files == 0
