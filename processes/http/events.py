@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
 from .exceptions import OgcError
+from .identity import client_of
 from .jobs import JobView
 from .site import Site
 from .status_info import status_info
@@ -42,6 +44,7 @@ class EventStreams(Service):
         super().__init__(runtime)
         self._jobs = runtime.service(Jobs)
         self._bells: set[asyncio.Event] = set()
+        self._of_clients = Counter[Hashable]()
         self._ending = False
 
     def collect(self) -> Iterable[Sample]:
@@ -54,21 +57,25 @@ class EventStreams(Service):
         for bell in self._bells:
             bell.set()
 
-    def check_room(self) -> None:
+    def check_room(self, client: Hashable) -> None:
         """`OgcError` if there are as many as there may be."""
+        if self._of_clients[client] >= conf.PROCESS_EVENT_STREAMS_OF_CLIENT:
+            raise OgcError(429, "you follow as many jobs here as one client may; ask for the state of the job instead")
         if len(self._bells) >= conf.PROCESS_EVENT_STREAMS:
             raise OgcError(503, "as many clients follow jobs here as may; ask for the state of the job instead")
 
-    async def follow(self, job: Job, site: Site, principal: Principal) -> AsyncIterator[bytes]:
+    async def follow(self, job: Job, site: Site, principal: Principal, client: Hashable) -> AsyncIterator[bytes]:
         """The text of one stream."""
         async with self._jobs.doorbell(job.id) as bell:
             self._bells.add(bell)
+            self._of_clients[client] += 1
             try:
                 yield f"retry: {RETRY_MS}\n\n".encode()
                 async for text in self._changes(job, site, principal, bell):
                     yield text
             finally:
                 self._bells.discard(bell)
+                self._of_clients -= Counter({client: 1})
 
     async def _changes(self, job: Job, site: Site, principal: Principal, bell: asyncio.Event) -> AsyncIterator[bytes]:
         until = time.monotonic() + conf.PROCESS_EVENT_MOST_SECONDS
@@ -102,12 +109,13 @@ class EventsView(JobView):
         """Follow the job. A browser that comes again after the end is given 204, so that it comes no more."""
         found = await self.job(job)
         streams = self.runtime.service(EventStreams)
-        streams.check_room()
+        client = client_of(request, self.principal)
+        streams.check_room(client)
         if found.status in FINAL and request.headers.get("Last-Event-ID") == str(found.revision):
             return HttpResponse(status=204)
         if request.method == "HEAD":
             return HttpResponse(content_type=EVENT_STREAM, headers=HEADERS)
-        return StreamingHttpResponse(streams.follow(found, self.site, self.principal), content_type=EVENT_STREAM, headers=HEADERS)
+        return StreamingHttpResponse(streams.follow(found, self.site, self.principal, client), content_type=EVENT_STREAM, headers=HEADERS)
 
 
 def _event(revision: int, document: dict[str, Any]) -> bytes:

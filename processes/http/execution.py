@@ -20,7 +20,7 @@ from streaming.engine.work import WorkQueue
 from .blobs import discard
 from .exceptions import OgcError, of_failed_job
 from .execute_request import ExecuteRequest, read_execute_request
-from .identity import may_execute
+from .identity import client_of, may_execute
 from .job_inputs import LinkFollower, stored_inputs
 from .modes import Mode, choose_mode
 from .negotiation import accept_of, quality
@@ -73,11 +73,11 @@ class ExecutionView(OfferView):
     async def _read(self, offer: Offer, body: bytes) -> ExecuteRequest:
         if len(body) <= INLINE_BYTES:
             return read_execute_request(body, offer.description)
-        owner = ("processes", self.principal.user_id or self.request.META.get("REMOTE_ADDR", ""))
-        return await self.runtime.service(WorkQueue).run(owner, read_execute_request, body, offer.description)
+        client = client_of(self.request, self.principal)
+        return await self.runtime.service(WorkQueue).run(client, read_execute_request, body, offer.description)
 
     async def _job(self, offer: Offer, wanted: ExecuteRequest, blobs: list[Blob], hidden: bool) -> NewJob:
-        given = await self.runtime.service(LinkFollower).follow(offer.description, wanted.inputs)
+        given = await self.runtime.service(LinkFollower).follow(client_of(self.request, self.principal), offer.description, wanted.inputs)
         inputs = await stored_inputs(offer.description, given, blobs)
         subscriber = {**wanted.subscriber, "base": self.site.base} if wanted.subscriber else None
         return NewJob(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,11 @@ async def principal_of(request: HttpRequest, jobs: Jobs) -> Principal:
     if request.method not in SAFE:
         _check_page(request)
     return Principal(user)
+
+
+def client_of(request: HttpRequest, principal: Principal) -> Hashable:
+    """Whose share of what is limited a request takes: a user's or, without one, an address's."""
+    return ("processes", principal.user_id or request.META.get("REMOTE_ADDR", ""))
 
 
 def may_execute(principal: Principal) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from processes.descriptions import Fault, Given, ProcessDescription, Schema
 from processes.descriptions.media_types import TEXT, essence, is_json
 from processes.models import Blob
 from processes.outgoing import AddressRefused, AddressRules, Answer, RequestFailed, send
+from streaming.core.errors import StreamError
 from streaming.core.json_depth import exceeds_depth
 from streaming.core.json_values import MAX_DEPTH
 from streaming.engine.conf import conf
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Requests of one server process whose links are followed at the same time."""
+AT_ONCE_OF_CLIENT = 2
+WAITING_OF_CLIENT = 20
+"""Requests of one client, and of those that wait: what is slow to answer holds up its own client only."""
 MOST_REDIRECTS = 5
 _UNSAID = ("", "application/octet-stream", "binary/octet-stream", TEXT)
 """Types that servers give to what they do not know."""
@@ -42,20 +47,43 @@ class LinkFollower(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._of_clients: dict[Hashable, _Turns] = {}
 
-    async def follow(self, description: ProcessDescription, given: Mapping[str, list[Given]]) -> dict[str, list[Given]]:
+    async def follow(self, client: Hashable, description: ProcessDescription, given: Mapping[str, list[Given]]) -> dict[str, list[Given]]:
         """The inputs with what their links lead to; links that the worker is to follow stay. `OgcError` with all faults."""
         links = [each for values in given.values() for each in values if each.href]
         if not links:
             return dict(given)
         if len(links) > conf.PROCESS_LINKS:
             raise invalid_request([Fault("/inputs", f"{len(links)} inputs are links; at most {conf.PROCESS_LINKS} may be")])
-        async with self._turns:
+        async with self._turn_of(client), self._turns:
             request = _Following(description)
             found = {each.pointer: await request.follow(each) for each in links}
         if request.faults:
             raise invalid_request([fault.within("/inputs") for fault in request.faults])
         return {name: [found.get(each.pointer, each) for each in values] for name, values in given.items()}
+
+    @asynccontextmanager
+    async def _turn_of(self, client: Hashable) -> AsyncIterator[None]:
+        turns = self._of_clients.setdefault(client, _Turns())
+        if turns.taken >= WAITING_OF_CLIENT:
+            raise StreamError("rate_limited", "the links of too many of your requests are being followed; wait for them")
+        turns.taken += 1
+        try:
+            async with turns.semaphore:
+                yield
+        finally:
+            turns.taken -= 1
+            if not turns.taken:
+                self._of_clients.pop(client, None)
+
+
+class _Turns:
+    """Those of one client."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.semaphore = asyncio.Semaphore(AT_ONCE_OF_CLIENT)
 
 
 class _Following:

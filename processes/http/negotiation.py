@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from django.http import HttpRequest
 
@@ -10,13 +11,15 @@ from processes.descriptions.media_types import JSON, essence, normalised
 
 HTML = "text/html"
 PROBLEM = "application/problem+json"
+LONGEST = 4000
+MOST_RANGES = 100
+"""Of a header: what is beyond is not read."""
 
 
 def quality(accept: str, media_type: str) -> float:
     """How much a client wants a media type: 0 (not at all) to 1. The most specific range that fits decides."""
     best = (-1, 0.0)
-    for part in accept.split(",") if accept.strip() else ["*/*"]:
-        wanted, q = _range(part)
+    for wanted, q in _ranges(accept if accept.strip() else "*/*"):
         specific = _fits(wanted, media_type)
         if specific > best[0]:
             best = (specific, q)
@@ -25,7 +28,7 @@ def quality(accept: str, media_type: str) -> float:
 
 def names(accept: str, media_type: str) -> bool:
     """Whether a client names a media type itself, and wants it."""
-    return any(essence(wanted) == media_type and q > 0 for wanted, q in map(_range, accept.split(",")))
+    return any(essence(wanted) == media_type and q > 0 for wanted, q in _ranges(accept))
 
 
 def accept_of(request: HttpRequest) -> str:
@@ -38,7 +41,7 @@ def only_json(request: HttpRequest) -> bool:
     if request.GET.get("f") == "json":
         return True
     accept = accept_of(request)
-    ranges = [essence(wanted) for wanted, q in map(_range, accept.split(",")) if q > 0 and wanted]
+    ranges = [essence(wanted) for wanted, q in _ranges(accept) if q > 0 and wanted]
     return bool(ranges) and all(each == JSON or each.endswith("+json") for each in ranges)
 
 
@@ -46,6 +49,15 @@ def choose(accept: str, offered: Sequence[str]) -> str | None:
     """The media type that a client wants most, of equal ones the first; None: it takes none of them."""
     best = max(offered, key=lambda each: quality(accept, each))
     return best if quality(accept, best) > 0 else None
+
+
+def _ranges(accept: str) -> tuple[tuple[str, float], ...]:
+    return _read_ranges(accept[:LONGEST])
+
+
+@lru_cache(100)
+def _read_ranges(accept: str) -> tuple[tuple[str, float], ...]:
+    return tuple(map(_range, accept.split(",")[:MOST_RANGES]))
 
 
 def _range(part: str) -> tuple[str, float]:

@@ -43,6 +43,7 @@ SETTINGS = (
     Setting("PROCESS_CALLBACK_PROGRESS_SECONDS", 5.0, "how often a subscriber is called back for progress at most"),
     Setting("PROCESS_CALLBACK_SECRET", "", "the key that callbacks are signed with (HMAC-SHA256); empty: they are not"),
     Setting("PROCESS_EVENT_STREAMS", 1000, "clients of one server process that may follow jobs as server-sent events", least=1),
+    Setting("PROCESS_EVENT_STREAMS_OF_CLIENT", 100, "of these those of one user, or of one address without a login", least=1),
     Setting("PROCESS_EVENT_SECONDS", 15.0, "quiet time of such a stream after which it has a comment, to keep it open", least=0.1),
     Setting("PROCESS_EVENT_MOST_SECONDS", 3600.0, "how long such a stream is kept open; browsers open it again", least=1),
 )

@@ -96,3 +96,17 @@ async def test_there_are_so_many_streams_only(api: Api, runtime: Runtime, settin
     refused = await api.get(f"/jobs/{job}/events")
     assert refused.status_code == 503 and refused["Retry-After"]
     await stream.aclose()
+
+
+async def test_one_client_does_not_take_the_streams_of_all(api: Api, user: Any, runtime: Runtime, settings: Any) -> None:
+    settings.GEOSTREAM_PROCESS_EVENT_STREAMS_OF_CLIENT = 2
+    await describe(runtime, "echo", description=ECHO)
+    job = (await api.run("echo", TEXT))["jobID"]
+    followed = [aiter(blocks(await follow(api, job))) for _ in range(2)]
+    for each in followed:
+        await anext(each)
+    assert (await api.get(f"/jobs/{job}/events")).status_code == 429
+    other = await follow(await user("ann"), job)
+    await anext(aiter(blocks(other)))
+    for each in followed:
+        await each.aclose()

@@ -14,6 +14,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from processes.http import blobs
+from processes.http.negotiation import choose
 from processes.http.preferences import read_preferences
 from processes.jobs.outcomes import OutputPart
 from processes.jobs.service import Jobs
@@ -44,6 +45,13 @@ def test_a_header_of_preferences_takes_no_longer_than_its_length() -> None:
     read_preferences('"' + '\\"' * 30_000)
     assert time.process_time() - began < 1
     assert read_preferences("respond-async, " + "x" * 30_000).respond_async
+
+
+def test_a_header_of_types_takes_no_longer_than_its_length() -> None:
+    began = time.process_time()
+    for _ in range(10):
+        assert choose("text/html" + ",a/b;q=1" * 8_000, ["application/json", "text/html"]) == "text/html"
+    assert time.process_time() - began < 0.3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -142,3 +143,29 @@ async def test_what_a_database_cannot_store(api: Api, files: Receiver, name: str
     files.answers["/file"] = response(body=body, content_type="application/geo+json" if name == "either" else "text/plain")
     answer = await api.execute("linked", {"inputs": {name: {"href": files.url("/file")}}}, prefer="respond-async")
     assert answer.status_code == 400 and "NUL" in answer.json()["detail"]
+
+
+async def test_links_to_what_is_slow_hold_up_their_own_client_only(api: Api, user: Any, files: Receiver, settings: Any) -> None:
+    settings.GEOSTREAM_PROCESS_LINK_SECONDS = 10.0
+    reached = asyncio.Semaphore(0)
+    done = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.release()
+        await done.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        slow = {"inputs": {"text": {"href": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"}}}
+        held = [asyncio.create_task(api.execute("linked", slow, prefer="respond-async")) for _ in range(20)]
+        await reached.acquire()
+        await reached.acquire()
+        assert (await api.execute("linked", slow, prefer="respond-async")).status_code == 429
+        files.answers["/file"] = response(body=b"text")
+        other = await user("ann")
+        answer = await other.execute("linked", {"inputs": {"text": {"href": files.url("/file")}}}, prefer="respond-async")
+        assert answer.status_code == 201
+        done.set()
+        for each in held:
+            each.cancel()
+        await asyncio.wait(held)
