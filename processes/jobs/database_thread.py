@@ -42,7 +42,8 @@ class DatabaseThread:
         return await result
 
     async def stop(self) -> None:
-        """Do what waits, and close the connection."""
+        """Do what waits, and close the connection. A database that does not answer is asked no more."""
+        self._patience = 0.0
         if self._turn is not None:
             await self._turn
         await asyncio.get_running_loop().run_in_executor(self._executor, lambda: connection.close())  # that thread's
@@ -74,14 +75,14 @@ class DatabaseThread:
         return [self._do_one(operation) for operation in operations]
 
     def _do_one(self, operation: Callable[[], Any]) -> tuple[Any, Exception | None]:
-        until = time.monotonic() + self._patience
+        began = time.monotonic()
         while True:
             try:
                 with transaction.atomic():
                     return operation(), None
             except (OperationalError, InterfaceError) as error:
                 _forget_broken_connection(error)
-                if time.monotonic() > until:
+                if time.monotonic() - began > self._patience:
                     return None, error
                 logger.warning("the database does not answer, it is asked again: %s", error)
                 time.sleep(RETRY_SECONDS)

@@ -83,8 +83,10 @@ def submit(new: NewJob, limits: Limits) -> JobChange:
         return change_of(stored)
     process = Process.objects.get(pk=new.process)
     mine = Q(owner=new.owner)
-    queue = Job.objects.filter(process=process, status=Job.Status.ACCEPTED, lease=None).aggregate(
-        all=Count("pk"), mine=Count("pk", filter=mine), turn=Max("turn", filter=mine)
+    queue = (
+        Job.objects.queued()
+        .filter(process=process)
+        .aggregate(all=Count("pk"), mine=Count("pk", filter=mine), turn=Max("turn", filter=mine))
     )
     if queue["all"] >= limits.of_process:
         raise StreamError("queue_full", f"{limits.of_process} jobs wait for {process.identifier} already; try again later")
@@ -131,7 +133,7 @@ def claim(slots: Sequence[Slots], lease_seconds: float) -> list[Claim]:
 def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[Claim]:
     now = timezone.now()
     expires = now + timedelta(seconds=lease_seconds)
-    queued = Job.objects.filter(Q(not_before=None) | Q(not_before__lte=now), process=process, status=Job.Status.ACCEPTED, lease=None)
+    queued = Job.objects.queued().filter(Q(not_before=None) | Q(not_before__lte=now), process=process)
     if connection.features.has_select_for_update_skip_locked:
         queued = queued.select_for_update(skip_locked=True, of=("self",))
     jobs = list(queued.select_related("request", "process").order_by("-priority", "turn", "created")[: len(workers)])

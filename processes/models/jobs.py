@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 
 from .json_field import OrderedJSONField
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs by their state, in the words of the partial indexes: SQLite uses one only where the value is in the query itself.
+
+    They have no order: that of the model would lead to another index, and through all jobs.
+    """
+
+    def queued(self) -> Self:
+        """Those that wait for a worker."""
+        return self._where("processes_job.status = 'accepted'").filter(lease=None)
+
+    def running(self) -> Self:
+        """Those that were begun."""
+        return self._where("processes_job.status = 'running'")
+
+    def active(self) -> Self:
+        """Those that have not ended."""
+        return self._where("processes_job.status IN ('accepted', 'running')")
+
+    def _where(self, condition: str) -> Self:
+        return self.filter().extra(where=[condition]).order_by()  # type: ignore[return-value]  # `extra` is typed loosely
 
 
 class Job(models.Model):
@@ -50,12 +73,18 @@ class Job(models.Model):
     run_deadline = models.DateTimeField(null=True)
 
     attempt = models.PositiveSmallIntegerField(default=0)
-    lease = models.UUIDField(null=True, unique=True)
+    lease = models.UUIDField(null=True)
     lease_expires = models.DateTimeField(null=True)
     worker = models.ForeignKey("processes.Worker", null=True, on_delete=models.SET_NULL, related_name="jobs")
 
+    objects = JobQuerySet.as_manager()
+
     class Meta:
         ordering = ("-created", "-id")
+        constraints = (
+            # Of all rows it would be the index that SQLite looks for those without a lease in.
+            models.UniqueConstraint(fields=("lease",), condition=models.Q(lease__isnull=False), name="one_job_of_a_lease"),
+        )
         indexes = (
             models.Index(
                 fields=("process", "-priority", "turn", "created"),

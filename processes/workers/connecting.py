@@ -146,7 +146,7 @@ def _resume(connected: Connected, hello: Hello, lease_seconds: float) -> None:
 def _end_others(connected: Connected, same_program: bool) -> None:
     """The leases that the worker does not know. What a program that still runs does not know, it was never given."""
     known = {each.lease.lease for each in connected.resumed}
-    for job in Job.objects.filter(worker=connected.worker, status__in=ACTIVE).exclude(lease__in=known):
+    for job in Job.objects.active().filter(worker=connected.worker, lease__isnull=False).exclude(lease__in=known):
         assert job.lease is not None
         lease = Lease(job.id, job.attempt, job.lease)
         if same_program and job.status == Job.Status.ACCEPTED:

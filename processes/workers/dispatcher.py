@@ -157,5 +157,5 @@ def claim_for(plan: Plan, lease_seconds: float) -> tuple[list[Claim], set[int]]:
 
 
 def _with_queues(processes: Iterable[int]) -> Sequence[int]:
-    queued = Job.objects.filter(process__in=list(processes), status=Job.Status.ACCEPTED, lease=None)
+    queued = Job.objects.queued().filter(process__in=list(processes))
     return list(queued.order_by().values_list("process", flat=True).distinct())

@@ -5,6 +5,7 @@ The database is the truth. What is known here of workers and jobs only decides w
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
@@ -48,6 +49,7 @@ CONNECTED = "processes.connected"
 DRAIN = "processes.drain"
 """The control message before a server is stopped: workers are asked to connect again in a while."""
 REVIEW_SECONDS = 5.0
+STOP_SECONDS = 2.0
 BUSY_SECONDS = 1.0
 """How long a worker that said it was busy is given nothing."""
 STRIKES = 3
@@ -83,9 +85,10 @@ class Workers(Service):
     async def stop(self) -> None:
         """Those that are still connected leave their rows; the connections were closed with 1012."""
         await self.dispatcher.stop()
-        await self._tasks.wait(2.0)
+        await self._tasks.wait(STOP_SECONDS)
         self._tasks.cancel()
-        await self.jobs.change(partial(sweep_node, self.node))
+        leaving = asyncio.create_task(self.jobs.change(partial(sweep_node, self.node)))
+        await asyncio.wait([leaving], timeout=STOP_SECONDS)  # a database that is away is not waited for: others sweep what is left
 
     def collect(self) -> Iterable[Sample]:
         """Who is here, and what was done."""

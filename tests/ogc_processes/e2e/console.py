@@ -125,6 +125,13 @@ def expire_queue() -> None:
     Job.objects.update(queue_deadline=timezone.now())
 
 
+def reconnect() -> None:
+    """The database was away."""
+    from django.db import connection
+
+    connection.close()
+
+
 def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
