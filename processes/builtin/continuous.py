@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from django.db import DatabaseError
+
 from processes.worker import BadInput, Job, JobCancelled, JobFailed
 from streaming.core.errors import StreamError
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How long a job waits for changes before it looks whether it is still wanted."""
@@ -31,6 +36,8 @@ class Review:
             return
         try:
             await asyncio.to_thread(self._check)
+        except DatabaseError as error:
+            logger.warning("whether a job may go on cannot be found out, and will be: %s", error)
         except BadInput as error:
             raise JobFailed(f"the job has ended: {error.detail}", title="Not allowed any more", status=403) from error
         self._next = time.monotonic() + REVIEW_SECONDS

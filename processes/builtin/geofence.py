@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha1
@@ -25,6 +26,7 @@ from .job_features import JobFeatures
 from .layer_snapshot import Condition, LayerName, condition_of
 from .live_layer import LiveLayer, worker_hub
 from .publishing import ResultLayer
+from .refusals import refusals
 from .rights import readable_layer, require_writable_layer
 from .stay_store import MOST_CROSSINGS, StayStore
 from .stays import Crossing, Pair, Stay, Stays
@@ -77,23 +79,23 @@ async def geofence(
     condition = condition_of(moving.time_property, bbox, filter=filter)
     review = Review(partial(_check, layer, areas, publish_to, job))
     await review.look()
-    store = StayStore(job.id, readers({*moving.permissions, *fences.permissions}))
+    store = StayStore(job.id, job.attempt, readers({*moving.permissions, *fences.permissions}))
     kept = JobFeatures(publish_to, job.id)
     dwell = None if dwell_seconds is None else int(dwell_seconds * 1000)
-    await store.load()
-    async with worker_hub() as hub:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(refusals())
+        await store.load()
+        hub = await stack.enter_async_context(worker_hub())
         live, live_areas = await LiveLayer.follow(hub, moving, store.place.cursor), await LiveLayer.follow(hub, fences)
-        try:
-            fence = Fence(moving.name, fences.name, condition, Stays(store.stays, dwell), store, live, job.id)
+        stack.callback(live.close)
+        stack.callback(live_areas.close)
+        fence = Fence(moving.name, fences.name, condition, Stays(store.stays, dwell), store, live, job.id)
 
-            async def clean_up() -> None:
-                await kept.clear()
-                await store.drop()
+        async def clean_up() -> None:
+            await kept.clear()
+            await store.drop()
 
-            await until_the_end(_follow(fence, live_areas, kept, review, update_seconds, job), clean_up, job)
-        finally:
-            live.close()
-            live_areas.close()
+        await until_the_end(_follow(fence, live_areas, kept, review, update_seconds, job), clean_up, job)
     return Crossings(store.place.events, fence.stays.count)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -21,6 +22,7 @@ from .job_features import JobFeatures
 from .layer_snapshot import Condition, LayerName, condition_of
 from .live_layer import LiveLayer, worker_hub
 from .publishing import ResultLayer
+from .refusals import refusals
 from .rights import readable_layer, require_writable_layer
 
 COUNTED_AT_ONCE = 2000
@@ -66,13 +68,12 @@ async def hotspots(
     review = Review(partial(_check, layer, publish_to, job))
     await review.look()
     kept = JobFeatures(publish_to, job.id)
-    async with worker_hub() as hub:
-        live = await LiveLayer.follow(hub, found)
-        try:
-            draw = partial(hexagon, layer=layer, resolution=resolution)
-            await until_the_end(_follow(live, counts, kept, draw, review, update_seconds, job), kept.clear, job)
-        finally:
-            live.close()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(refusals())
+        live = await LiveLayer.follow(await stack.enter_async_context(worker_hub()), found)
+        stack.callback(live.close)
+        draw = partial(hexagon, layer=layer, resolution=resolution)
+        await until_the_end(_follow(live, counts, kept, draw, review, update_seconds, job), kept.clear, job)
     return Counted(len(counts.cells), len(counts.counts))
 
 

@@ -12,6 +12,7 @@ from streaming.features.layers import layer_feed
 
 from .features import reported
 from .publishing import PublishTo, check_layer, publish_features
+from .refusals import refusals
 from .rights import readable_layer
 
 LayerName = Annotated[str, Input(title="Layer", description="The name of a layer that you may read.", max_length=100)]
@@ -51,7 +52,8 @@ def layer_snapshot(
     check_layer(publish_to, job)
     found = readable_layer(layer, job)
     condition = condition_of(found.time_property, bbox, datetime, filter)
-    items = sorted(layer_feed(found).read_sync().items.values(), key=lambda item: item.key)
+    with refusals():
+        items = sorted(layer_feed(found).read_sync().items.values(), key=lambda item: item.key)
     features = [item.feature for item in reported(items, job.progress) if condition.matches(item)]
     if len(features) > conf.PROCESS_FEATURES:
         raise BadInput(f"{len(features):,} features are more than the {conf.PROCESS_FEATURES:,} that a job may have", "filter")

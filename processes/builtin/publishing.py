@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from django.core.exceptions import ValidationError
 
 from processes.worker import BadInput, FeatureCollection, Input, Job, JobFailed
-from streaming.core.errors import StreamError
 from streaming.engine.conf import data_dir
 from streaming.features.ingest import IngestResult
 from streaming.features.publishing import publish
@@ -17,6 +16,7 @@ from streaming.models import Tileset
 from streaming.tiles.imagery import paint_sync
 from streaming.tiles.tilesets import check_tileset, tilesets
 
+from .refusals import refusals
 from .rights import database, require_writable_layer, require_writable_tileset
 
 PublishTo = Annotated[
@@ -49,7 +49,8 @@ def check_painting(tileset: str | None, job: Job) -> None:
     """Before the work: may the user paint there? `JobFailed`."""
     if tileset is not None:
         require_writable_tileset(tileset, job)
-        found = tilesets.all_sync().get(tileset)
+        with database():
+            found = tilesets.all_sync().get(tileset)
         if found is not None and found.kind != "raster":
             raise BadInput(f"images are painted over tilesets of the kind raster, and {tileset} is of the kind {found.kind}", "publish_to")
 
@@ -59,11 +60,8 @@ def publish_features(layer: str | None, features: FeatureCollection, job: Job) -
     if layer is None:
         return
     members = [each if "id" in each else {**each, "id": f"{job.id}-{number}"} for number, each in enumerate(features["features"], 1)]
-    try:
-        with database():
-            result = publish(layer, {**features, "features": members})
-    except StreamError as error:
-        raise _failed("published", error) from error
+    with database(), refusals("the result could not be published"):
+        result = publish(layer, {**features, "features": members})
     _report(layer, result, job)
 
 
@@ -72,14 +70,12 @@ def paint(tileset: str | None, geotiff: bytes, job: Job, **settings: Any) -> Non
     if tileset is None:
         return
     try:
-        with database():
+        with database(), refusals("the result could not be painted"):
             found = tilesets.all_sync().get(tileset)
             if found is None:
                 _create(tileset, geotiff, settings)
             else:
                 paint_sync(found, geotiff, job.id)
-    except StreamError as error:
-        raise _failed("painted", error) from error
     except ValidationError as error:
         raise BadInput(" ".join(error.messages), "publish_to") from error
     job.log("info", f"painted over the tileset {tileset}")
@@ -102,10 +98,6 @@ def _write(path: Path, content: bytes) -> None:
     incoming = path.with_name(f".incoming-{os.getpid()}-{path.name}")
     incoming.write_bytes(content)
     incoming.replace(path)
-
-
-def _failed(what: str, error: StreamError) -> JobFailed:
-    return JobFailed(f"the result could not be {what}: {error.message}", status=error.kind.status, retryable=error.kind.retry)
 
 
 def _report(layer: str, result: IngestResult, job: Job) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from processes.worker import JobFailed
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.redis import async_redis, refusing
@@ -37,14 +38,16 @@ class Place(msgspec.Struct):
 
     cursor: str | None = None
     events: int = 0
+    attempt: int = 0
+    """Of the worker that wrote this."""
 
 
 class StayStore:
     """The stays of one job."""
 
-    def __init__(self, job: str, audience: Audience) -> None:
+    def __init__(self, job: str, attempt: int, audience: Audience) -> None:
         self._feed = Feed(f"geofence:{job}", FeedOptions(log_length=1))
-        self._job, self._audience = job, audience
+        self._job, self._attempt, self._audience = job, attempt, audience
         self.place = Place()
         self.stays: list[Stay] = []
 
@@ -58,20 +61,30 @@ class StayStore:
         waiting = sorted(key for key in stored if key.startswith("event:"))
         await self._publish({key: msgspec.json.decode(stored[key]) for key in waiting})
         await self._remove(waiting)
+        await self.commit(self.place.cursor, (), ())
         await _patiently(self._keep)
 
     async def commit(self, cursor: str | None, crossings: Sequence[Crossing], events: Iterable[Any]) -> None:
-        """Store crossings, of which there are no more than `MOST_CROSSINGS`, with the place they are of; then publish their events."""
+        """Store crossings, of which there are no more than `MOST_CROSSINGS`, with the place they are of; then publish their events.
+
+        `JobFailed` if another worker goes on with the job, because this one could not be reached.
+        """
+        await self._check_owner()
         waiting: dict[str, Any] = {}
         for event in events:
             self.place.events += 1
             waiting[f"event:{self.place.events:012}"] = event
-        self.place.cursor = cursor
+        self.place.cursor, self.place.attempt = cursor, self._attempt
         stays = {_key(each.stay): GONE if each.kind == "exit" else msgspec.json.encode(each.stay) for each in crossings}
         items = {**stays, **{key: msgspec.json.encode(event) for key, event in waiting.items()}, PLACE: msgspec.json.encode(self.place)}
         await _patiently(lambda: self._feed.put(items.items()))
         await self._publish(waiting)
         await self._remove([*(key for key, value in stays.items() if value == GONE), *waiting])
+
+    async def _check_owner(self) -> None:
+        stored = await _patiently(lambda: self._feed.get(PLACE))
+        if stored is not None and msgspec.json.decode(stored, type=Place).attempt > self._attempt:
+            raise JobFailed("another worker goes on with the job", retryable=True)
 
     async def drop(self) -> None:
         """Forget everything."""

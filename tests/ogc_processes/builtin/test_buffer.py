@@ -27,7 +27,18 @@ COUNTRIES = Path(streaming.__file__).parent / "static/streaming/demo/countries-1
 def distances(geometry: Any, places: Any, step: float) -> Any:
     """Metres from places to the nearest position of a geometry whose edges are cut to `step` degrees."""
     near = shapely.get_coordinates(shapely.segmentize(geometry, step))
-    return np.array([GEOD.inv(np.full(len(near), x), np.full(len(near), y), near[:, 0], near[:, 1])[2].min() for x, y in places])
+    closest = np.argsort(-(on_sphere(places) @ on_sphere(near).T), axis=1)[:, :20]  # of the ellipsoid one of these
+    return np.array(
+        [
+            GEOD.inv(np.full(len(some), x), np.full(len(some), y), *near[some].T)[2].min()
+            for (x, y), some in zip(places, closest, strict=True)
+        ]
+    )
+
+
+def on_sphere(places: Any) -> Any:
+    longitude, latitude = np.radians(np.asarray(places)).T
+    return np.column_stack((np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)))
 
 
 def edge(area: Any, most: int = 200) -> Any:
@@ -53,7 +64,7 @@ def area_of(area: Any) -> float:
         ("LINESTRING (0 80, 170 85)", 500_000.0, 0.05),
         ("MULTILINESTRING ((170 10, 180 12), (-180 12, -170 14))", 50_000.0, 0.01),
         ("POLYGON ((8 46, 9 46, 9 47, 8 47, 8 46))", 5_000.0, 0.001),
-        ("POLYGON ((-10 40, 30 40, 30 60, -10 60, -10 40))", 20_000.0, 0.005),
+        ("POLYGON ((-10 40, 30 40, 30 60, -10 60, -10 40))", 20_000.0, 0.01),
         ("MULTIPOINT ((0 0), (120 40))", 300_000.0, 1.0),
         ("GEOMETRYCOLLECTION (POINT (0 0), LINESTRING (1 0, 2 0))", 10_000.0, 0.001),
     ],

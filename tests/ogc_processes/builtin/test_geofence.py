@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from channels.db import database_sync_to_async
 from processes.builtin import stay_store
 from processes.builtin.geofence import geofence
 from processes.builtin.stay_store import StayStore
-from processes.worker import BadInput, Job
+from processes.worker import BadInput, Job, JobFailed
 from streaming.core.redis import sync_redis
 from streaming.features.publishing import adelete, apublish, delete, publish
 from streaming.models import Layer
@@ -239,6 +240,21 @@ async def killable(**inputs: Any) -> Any:
         return await geofence(**inputs)
     except KeyboardInterrupt:
         raise Killed from None
+
+
+async def test_a_worker_whose_job_another_has_taken_over_reports_nothing_more() -> None:
+    await apublish("areas", area("a", 0, 10))
+    await apublish("l", point(1, 1, 0))
+    first = Running(geofence, Job(JOB, attempt=1), INPUTS)
+    await until(lambda: len(crossings()) == 1, first)
+    second = Running(geofence, Job(JOB, attempt=2), INPUTS)
+    await apublish("l", point(1, -5, 0))
+    with pytest.raises(JobFailed, match="another worker"):
+        await asyncio.wait_for(first.task, 10)
+    await until(lambda: len(crossings()) == 2, second)
+    await apublish("l", point(1, 1, 0))
+    await until(lambda: len(crossings()) == 3 and len(held("inside")) == 1, second)
+    await second.kill()
 
 
 async def test_a_log_that_does_not_reach_back_any_more_costs_only_what_was_undone_meanwhile() -> None:
