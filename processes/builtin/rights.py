@@ -90,11 +90,12 @@ def is_open(name: str) -> bool:
     """Whether jobs of anybody may write a layer or tileset of this name."""
     return PatternMap(dict.fromkeys(split_list(conf.PROCESS_OPEN_NAMES), True)).get(name) is not None
 
-
 def _require(user: Any, permissions: list[str], what: str) -> None:
     lacking = [each for each in permissions if not user.has_perm(each)]
     if lacking:
-        raise _forbidden(f"to publish to {what}, the user of the job needs the permission {' and '.join(lacking)}")
+        names = split_list(conf.PROCESS_OPEN_NAMES)
+        otherwise = f"; jobs of everybody may publish to {', '.join(names)}" if names else ""
+        raise _forbidden(f"to publish to {what}, the user of the job needs the permission {' and '.join(lacking)}{otherwise}")
 
 
 def _forbidden(detail: str) -> JobFailed:
