@@ -62,9 +62,10 @@ def finished(count: int) -> None:
             Job.objects.bulk_create(jobs, 500)
             JobRequest.objects.bulk_create([JobRequest(job=job, inputs=INPUTS, outputs={}) for job in jobs], 500)
             JobOutput.objects.bulk_create([JobOutput(job=job, output="result", value="hello") for job in jobs], 500)
-            Attempt.objects.bulk_create(
-                [Attempt(job=job, number=1, lease=job.lease, claimed=now, ended=now, outcome="successful") for job in jobs], 500
+            attempts = (
+                Attempt(job=job, number=1, lease=job.lease or uuid.uuid4(), claimed=now, ended=now, outcome="successful") for job in jobs
             )
+            Attempt.objects.bulk_create(attempts, 500)
 
 
 def _finished(process: Process, at: Any) -> Job:

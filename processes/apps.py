@@ -54,6 +54,9 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_PROGRESS_SECONDS", 1.0, "how often the progress of a job is stored at most"),
         Setting("PROCESS_LOG_LINES", 1000, "lines in the log of a job, of each attempt", least=0),
         Setting("PROCESS_OFFERS_OF_WORKER", 100, "processes that one worker may offer", least=1),
+        Setting(
+            "PROCESS_NEW_OF_TOKEN", 500, "processes, and versions of them, that workers of one token may register anew in an hour", least=1
+        ),
         Setting("PROCESS_FRAME_BYTES", 1024 * 1024, "size of one message of a worker", least=1024),
         Setting("PROCESS_INLINE_BYTES", 256 * 1024, "size of a value in a message of a worker; larger ones are blobs", least=16),
         Setting(

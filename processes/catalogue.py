@@ -121,7 +121,7 @@ class ProcessCatalogue(Service):
         now = time.monotonic()
         if asked:
             self._asked_at = now
-        while self._stale or now - self._read_at >= READ_SECONDS:
+        while self._stale or self._reading is not None or now - self._read_at >= READ_SECONDS:  # what is being read may be what has changed
             if self._reading is None:
                 self._reading = asyncio.create_task(self._read())
             reading = self._reading

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 JSON = "application/json"
 GEOJSON = "application/geo+json"
 TEXT = "text/plain"
+_NAME = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
+_MEDIA_TYPE = re.compile(rf'{_NAME}/{_NAME}(?: *; *{_NAME}=(?:{_NAME}|"[^"\\\x00-\x1f\x7f-\U0010ffff]*"))*')
 
 
 def normalised(media_type: str) -> str:
     """In small letters, with one way to write parameters: `image/tiff; application=geotiff`."""
     parts = [part.strip() for part in media_type.split(";")]
     return "; ".join([parts[0].lower(), *sorted(part.replace('"', "").lower() for part in parts[1:] if part)])
+
+
+def is_media_type(text: str) -> bool:
+    """Whether it is written as a media type, so that it may stand in a header."""
+    return _MEDIA_TYPE.fullmatch(text) is not None
 
 
 def essence(media_type: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 Converted = dict[str, Any]
 MOST_INLINED = 2000
@@ -62,7 +63,7 @@ class _Conversion:
         beside = self.convert({name: member for name, member in schema.items() if name not in ("$ref", "$defs")}, within)
         if reference in within:
             return beside
-        target = self.convert(_find(self._root, reference), (*within, reference))
+        target = self.convert(find(self._root, reference), (*within, reference))
         if target.keys() & beside.keys():
             return {"allOf": [target, beside]}
         return {**target, **beside}
@@ -175,9 +176,10 @@ def _is_exact(schema: Any) -> bool:
     )
 
 
-def _find(root: Any, reference: str) -> Any:
+def find(root: Any, reference: str) -> Any:
+    """What a reference within a schema leads to; True, which takes anything, if that is nothing."""
     found = root
-    for step in reference.removeprefix("#").split("/")[1:]:
+    for step in unquote(reference.removeprefix("#")).split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, list) and name.isdigit() and int(name) < len(found):
             found = found[int(name)]

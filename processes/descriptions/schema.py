@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import formats
+from .costs import why_too_costly
 from .faults import MOST_FAULTS, Fault, pointer_to
 from .media_types import GEOJSON, JSON, TEXT, essence, is_json, matches
 
@@ -153,6 +154,8 @@ def schema_faults(data: Any) -> list[Fault]:
     if not isinstance(data, dict):
         return [Fault("", "a schema is an object")]
     faults = list(_reference_faults(data, ""))
+    if not faults and (why := why_too_costly(data)):
+        faults = [Fault("", why)]
     if not faults:
         faults = [Fault(pointer_to(error.instance_path), error.message[:LONGEST_DETAIL]) for error in _meta().iter_errors(data)]
     if not faults:

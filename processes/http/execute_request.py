@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription
 from processes.outgoing import AddressRefused, AddressRules
 from streaming.core.json_depth import exceeds_depth
@@ -60,8 +61,8 @@ def _members(body: bytes) -> dict[str, Any]:
         raise not_json(f"it is {why_not_json(body, error)}") from None
     if not isinstance(decoded, dict):
         raise not_json("it must be an object")
-    if b"\\u0000" in body and _has_nul(decoded):
-        raise not_json("a text holds the character NUL, which databases cannot store")
+    if nul.ESCAPED in body and nul.has_nul(decoded):
+        raise not_json(nul.WHY)
     return decoded
 
 
@@ -93,11 +94,3 @@ def _subscriber(given: dict[str, Any], faults: list[Fault]) -> dict[str, str] | 
         else:
             addresses[name] = given[name]
     return addresses or None
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in name or _has_nul(member) for name, member in value.items())
-    return isinstance(value, list) and any(map(_has_nul, value))

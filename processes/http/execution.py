@@ -17,6 +17,7 @@ from processes.models import Blob, Job
 from streaming.engine.conf import conf
 from streaming.engine.work import WorkQueue
 
+from .blobs import discard
 from .exceptions import OgcError, of_failed_job
 from .execute_request import ExecuteRequest, read_execute_request
 from .identity import may_execute
@@ -41,6 +42,7 @@ class ExecutionView(OfferView):
     """Where a process is executed."""
 
     negotiates = False
+    skips_middleware = ("POST",)
 
     async def post(self, request: HttpRequest, process: str) -> Page | HttpResponseBase:
         """Execute it."""
@@ -55,10 +57,16 @@ class ExecutionView(OfferView):
         mode = choose_mode(sync, offer.description.asynchronous or not sync, read_preferences(request.headers.get("Prefer", "")))
         if mode.needs_worker:
             offer = await until_online(self.catalogue, offer)
-        new, blobs = await self._job(offer, wanted, hidden=mode.needs_worker and not conf.PROCESS_SYNC_JOBS_VISIBLE)
-        if mode.wait is None:
-            return self._accepted(await self._submit(new, blobs), mode)
-        return await self._wait(request, offer, new, blobs, mode)
+        blobs: list[Blob] = []
+        try:
+            new = await self._job(offer, wanted, blobs, hidden=mode.needs_worker and not conf.PROCESS_SYNC_JOBS_VISIBLE)
+            if mode.wait is None:
+                return self._accepted(await self._submit(new, blobs), mode)
+            return await self._wait(request, offer, new, blobs, mode)
+        except BaseException:  # also a client that has left
+            if blobs:
+                self.runtime.spawn(self.jobs.change(partial(discard, blobs)))
+            raise
 
     # -- before there is a job ----------------------------------------------------
 
@@ -68,11 +76,11 @@ class ExecutionView(OfferView):
         owner = ("processes", self.principal.user_id or self.request.META.get("REMOTE_ADDR", ""))
         return await self.runtime.service(WorkQueue).run(owner, read_execute_request, body, offer.description)
 
-    async def _job(self, offer: Offer, wanted: ExecuteRequest, hidden: bool) -> tuple[NewJob, list[Blob]]:
+    async def _job(self, offer: Offer, wanted: ExecuteRequest, blobs: list[Blob], hidden: bool) -> NewJob:
         given = await self.runtime.service(LinkFollower).follow(offer.description, wanted.inputs)
-        inputs, blobs = await stored_inputs(offer.description, given)
+        inputs = await stored_inputs(offer.description, given, blobs)
         subscriber = {**wanted.subscriber, "base": self.site.base} if wanted.subscriber else None
-        new = NewJob(
+        return NewJob(
             process=offer.pk,
             inputs=inputs,
             owner=self.principal.user_id,
@@ -84,7 +92,6 @@ class ExecutionView(OfferView):
             blobs=[blob.pk for blob in blobs],
             id=uuid4(),
         )
-        return new, blobs
 
     async def _submit(self, new: NewJob, blobs: list[Blob]) -> JobChange:
         if blobs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
@@ -9,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.authentication import CSRFCheck
 
 from processes.jobs.changes import JobChange
+from processes.jobs.service import Jobs
 from processes.models import Job
 from streaming.core.errors import StreamError
-from streaming.engine.auth import ANONYMOUS, Principal, bearer_token, from_token
+from streaming.engine.auth import ANONYMOUS, Principal, bearer_token, find_user, from_token
 from streaming.engine.conf import conf
 
 from .exceptions import OgcError
@@ -19,11 +21,11 @@ from .exceptions import OgcError
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-async def principal_of(request: HttpRequest) -> Principal:
+async def principal_of(request: HttpRequest, jobs: Jobs) -> Principal:
     """Who sends a request. `StreamError` for a token that is not valid, `OgcError` for a page that has not proved to be of this site."""
     token = bearer_token(request)
     if token is not None:
-        return await from_token(token)
+        return await from_token(token, find=lambda user: jobs.read(partial(find_user, user)))  # its connection is kept open
     if "HTTP_AUTHORIZATION" in request.META:
         raise StreamError("token_invalid", "the Authorization header must be 'Bearer <token>'")
     find = getattr(request, "auser", None)

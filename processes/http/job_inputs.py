@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription, Schema
 from processes.descriptions.media_types import TEXT, essence, is_json
 from processes.models import Blob
@@ -117,14 +118,20 @@ def _decoded(schema: Schema, media_type: str, body: bytes) -> Any:
     declared = media_type or str((branch or {}).get("contentMediaType", ""))
     kind = (branch or {}).get("type")
     if kind == "string" and not is_json(declared):
-        return body.decode()
+        text = body.decode()
+        if "\0" in text:
+            raise ValueError(nul.WHY)
+        return text
     if exceeds_depth(body, MAX_DEPTH):
         raise ValueError(f"it is nested more deeply than {MAX_DEPTH} levels")
-    return msgspec.json.decode(body)
+    value = msgspec.json.decode(body)
+    if nul.ESCAPED in body and nul.has_nul(value):
+        raise ValueError(nul.WHY)
+    return value
 
 
-async def stored_inputs(description: ProcessDescription, given: Mapping[str, list[Given]]) -> tuple[Inputs, list[Blob]]:
-    """The inputs as a job has them, and the blobs of those that are large, whose rows are not saved yet."""
+async def stored_inputs(description: ProcessDescription, given: Mapping[str, list[Given]], blobs: list[Blob]) -> Inputs:
+    """The inputs as a job has them. `blobs` is given those of what is large; their rows are not saved yet."""
     sizes = {each.pointer: _size(each) for values in given.values() for each in values}
     large = {pointer for pointer, size in sizes.items() if size > conf.PROCESS_INLINE_BYTES}
     within = sum(size for pointer, size in sizes.items() if pointer not in large)
@@ -134,7 +141,6 @@ async def stored_inputs(description: ProcessDescription, given: Mapping[str, lis
         large.add(pointer)
         within -= sizes[pointer]
     inputs: Inputs = {}
-    blobs: list[Blob] = []
     for name, values in given.items():
         inputs[name] = []
         for each in values:
@@ -145,7 +151,7 @@ async def stored_inputs(description: ProcessDescription, given: Mapping[str, lis
             blob = await store(await asyncio.to_thread(_as_bytes, each), media_type)
             blobs.append(blob)
             inputs[name].append({"blob": {"id": str(blob.id), "size": blob.size, "sha256": blob.sha256}, "mediaType": media_type})
-    return inputs, blobs
+    return inputs
 
 
 def _size(given: Given) -> int:

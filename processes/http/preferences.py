@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_PREFERENCES = re.compile(r'((?:[^,"]|"(?:\\.|[^"\\])*")+)')
+_PREFERENCES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?$))++')
+"""Between commas outside of quotes. What was matched is never matched again in another way, so that a header takes as long as it is."""
 _LONGEST_WAIT = 10_000_000
 
 

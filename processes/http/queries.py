@@ -66,11 +66,13 @@ def _instant(text: str, name: str, last: bool = False) -> datetime:
         if len(text) <= len("2026-01-31") and (day := parse_date(text)) is not None:
             return datetime.combine(day, time_of_day.max if last else time_of_day.min, tzinfo=UTC)
         found = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
+        if found is not None:
+            found = found.astimezone(UTC) if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         found = None
     if found is None:
         raise invalid_query(name, "it is a time such as 2026-01-31T12:00:00Z, or an interval such as 2026-01-01T00:00:00Z/..")
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return found
 
 
 class Cursor:

@@ -37,15 +37,26 @@ async def deliver(request: HttpRequest, site: Site, job: Job, results: Sequence[
 
 
 async def document(site: Site, job: Job, results: Sequence[Result]) -> dict[str, Any]:
-    """Results as JSON: of each output a value or a link."""
-    return {each.id: await _in_document(site, job, each) for each in results}
+    """Results as JSON: of each output a value or a link. What would make it too large are links, the largest ones."""
+    left: int = conf.PROCESS_RESULT_BYTES
+    within = set()
+    for size, each in sorted(((each.size, each) for each in results if not each.by_reference), key=lambda pair: pair[0]):
+        left -= size
+        if left >= 0:
+            within.add(each.id)
+    return {each.id: await _in_document(site, job, each) if each.id in within else _link_in_document(site, job, each) for each in results}
+
+
+def _link_in_document(site: Site, job: Job, result: Result) -> dict[str, str]:
+    found = reference(site, job, result)
+    return {name: found[name] for name in ("href", "type", "title") if name in found}
 
 
 async def _in_document(site: Site, job: Job, result: Result) -> Any:
-    if result.by_reference or result.size > conf.PROCESS_RESULT_BYTES:
-        found = reference(site, job, result)
-        return {name: found[name] for name in ("href", "type", "title") if name in found}
-    value = await result.loaded()
+    try:
+        value = await result.loaded()
+    except (ValueError, RecursionError):  # bytes that are not the JSON that they were said to be
+        return _link_in_document(site, job, result)
     if result.binary:
         return {"value": value, "encoding": "base64", "mediaType": result.media_type}
     if isinstance(value, dict) and not (result.is_bbox and "bbox" in value):

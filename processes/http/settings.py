@@ -31,7 +31,10 @@ SETTINGS = (
         "comma-separated hosts, addresses and networks (`10.1.0.0/16`) that links and callbacks may lead to although they are not public",
     ),
     Setting(
-        "PROCESS_RESULT_BYTES", 16 * MEBIBYTE, "outputs up to this size are within a document of results, larger ones are links", least=1
+        "PROCESS_RESULT_BYTES",
+        16 * MEBIBYTE,
+        "outputs that are together up to this size are within a document of results, others are links",
+        least=1,
     ),
     Setting("PROCESS_LIST_LIMIT", 100, "processes or jobs on a page, unless a client asks for another number", least=1),
     Setting("PROCESS_LIST_MOST", 10_000, "processes or jobs on a page at most", least=1),

@@ -102,8 +102,22 @@ def link(href: str, rel: str, type: str = "", title: str = "", **more: str) -> L
 def link_header(links: list[Link]) -> str:
     """Links as in RFC 8288."""
     return ", ".join(
-        f"<{each['href']}>" + "".join(f'; {name}="{each[name]}"' for name in ("rel", "type", "title") if name in each) for each in links
+        f"<{uri(each['href'])}>" + "".join(_parameter(name, each[name]) for name in ("rel", "type", "title") if name in each)
+        for each in links
     )
+
+
+def uri(text: str) -> str:
+    """A URI with nothing in it that would end it where a header or a line has it."""
+    return quote(text, safe="%/:?#[]@!$&'()*+,;=~")
+
+
+def _parameter(name: str, value: str) -> str:
+    """Texts that are not all of ASCII as in RFC 8187."""
+    if value.isascii() and value.isprintable():
+        escaped = value.replace("\\", r"\\").replace('"', r"\"")
+        return f'; {name}="{escaped}"'
+    return f"; {name}*=UTF-8''{quote(value, safe='')}"
 
 
 def _root() -> str:

@@ -39,6 +39,8 @@ class OgcView(View):
     """What its JSON is called."""
     negotiates: ClassVar[bool] = True
     """Whether it answers in the formats of `RENDERERS` only, and refuses clients that take none of them."""
+    skips_middleware: ClassVar[tuple[str, ...]] = ()
+    """The methods that go past the project's middleware when they come with a token: sessions and the like are of no use then."""
     largest_body: ClassVar[str] = "PROCESS_BODY_BYTES"
     """The setting with the size of a body; it is bounded while it arrives, whoever sends it."""
     runtime: Runtime
@@ -100,7 +102,7 @@ class OgcView(View):
             raise OgcError(405, f"{request.method} is not for this path", headers={"Allow": ", ".join(self.allowed())})
         self.renderer = self._choose_renderer(request)
         self.runtime = await get_runtime()
-        self.principal = await principal_of(request)
+        self.principal = await principal_of(request, self.jobs)
         answer: Page | HttpResponseBase = await handler(request, *args, **kwargs)
         return answer
 

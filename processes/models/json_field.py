@@ -25,4 +25,4 @@ class OrderedJSONField(models.JSONField):
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         """The value; psycopg has decoded it."""
-        return value if connection.vendor == "postgresql" else super().from_db_value(value, expression, connection)  # type: ignore[misc]
+        return value if connection.vendor == "postgresql" else super().from_db_value(value, expression, connection)

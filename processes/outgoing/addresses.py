@@ -23,6 +23,8 @@ PORTS = {"http": 80, "https": 443}
 LONGEST = 2000
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses as a gateway of NAT64 writes them."""
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")
+"""Where the public addresses of IPv6 are. Elsewhere are old forms of IPv4 ones, of sites, and what some gateway may take for anything."""
 
 
 class AddressRefused(Exception):
@@ -82,7 +84,7 @@ class AddressRules:
             each in network for network in self.networks for each in (address, plain) if each.version == network.version
         ):
             return True
-        return plain.is_global and not plain.is_multicast
+        return plain.is_global and not plain.is_multicast and (plain.version == 4 or plain in _GIVEN_OUT)
 
 
 def _plain(address: Address) -> Address:

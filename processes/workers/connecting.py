@@ -75,6 +75,12 @@ def disconnect(worker: int, session: uuid.UUID) -> None:
         row.save(update_fields=["node", "last_seen"])
 
 
+def disconnect_session(session: uuid.UUID) -> None:
+    """The same of a connection that has ended during its hello."""
+    for worker in Worker.objects.filter(session=session).values_list("pk", flat=True):
+        disconnect(worker, session)
+
+
 def sweep_node(node: str) -> None:
     """A server process has died, or does not know its workers any more. Their jobs are decided by their leases."""
     for worker in Worker.objects.select_for_update().filter(node=node):
@@ -131,9 +137,10 @@ def _leave(worker: Worker) -> None:
 def _resume(connected: Connected, hello: Hello, lease_seconds: float) -> None:
     expires = timezone.now() + timedelta(seconds=lease_seconds)
     connected.expires = expires.isoformat()
+    jobs = Job.objects.in_bulk([each.job_id for each in hello.resume])
     for each in hello.resume:
         lease = each.lease
-        job = Job.objects.filter(pk=lease.job).first()
+        job = jobs.get(lease.job)
         if job is not None and job.lease == lease.lease and job.worker_id == connected.worker and job.status in ACTIVE:
             Job.objects.filter(pk=job.pk, lease=lease.lease).update(lease_expires=expires)
             connected.resumed.append(HeldJob(lease, job.process_id or 0, job.status == Job.Status.RUNNING))

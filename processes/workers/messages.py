@@ -37,7 +37,7 @@ class JobMessage(Message):
     """About a job that the worker has a lease of."""
 
     job_id: UUID
-    attempt: int
+    attempt: Annotated[int, Meta(ge=0, le=32_767)]
     lease_id: UUID
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils import timezone
 from processes.descriptions import ProcessDescription
 from processes.json_rpc import Code, RpcError
 from processes.models import Process, Registration, WorkerToken
+from streaming.engine.conf import conf
 
 from .messages import Register
 from .tokens import TokenRights
@@ -33,6 +35,7 @@ def register(
     _check_owner(token, description.id, list(versions.values()))
     row, warnings = versions.get(description.version), []
     if row is None:
+        _check_room(token)
         role = "replaced" if versions else "created"
         row = Process(identifier=description.id, version=description.version, digest=description.digest, description=dict(description.data))
         _make_current(row, list(versions.values()))
@@ -72,6 +75,15 @@ def _check_owner(token: TokenRights, identifier: str, versions: list[Process]) -
     for owner in WorkerToken.objects.filter(pk__in=owners, revoked=None):
         if owner.expires is None or owner.expires > now:
             raise RpcError(Code.ID_TAKEN, f"the process {identifier!r} belongs to workers with another token")
+
+
+def _check_room(token: TokenRights) -> None:
+    """New processes and versions are rows that stay: a worker that makes up one after the other is stopped."""
+    since, most = timezone.now() - timedelta(hours=1), conf.PROCESS_NEW_OF_TOKEN
+    if Process.objects.filter(owner=token.pk, created__gt=since).count() >= most:
+        raise RpcError(
+            Code.RATE, f"{most} processes or versions were registered anew with this token within an hour, which is as many as may"
+        )
 
 
 def _becomes_current(row: Process, versions: list[Process], sticky: float) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 from django.db import DatabaseError
 
-from processes import json_rpc
+from processes import json_rpc, nul
 from processes.jobs.outcomes import LeaseError
 from processes.json_rpc import Code, Request, Response, RpcError
 from streaming.core.errors import CloseCode, StreamError
@@ -36,6 +36,9 @@ BAD_FRAMES = 20
 
 _LEASE_CODES = {"unknown": Code.NO_SUCH_JOB, "lost": Code.LEASE_LOST, "ended": Code.JOB_ENDED}
 _LEASE_TEXTS = {"unknown": "there is no such job", "lost": "the lease does not hold any more: stop", "ended": "the job is over: stop"}
+
+_FOR_PEOPLE = ("job.fail", "job.log", "job.progress")
+"""Methods with texts for people: a character that cannot be stored is replaced there, and refused in values."""
 
 Answered = Callable[[msgspec.Raw, RpcError | None], None]
 
@@ -223,7 +226,7 @@ class WorkerSession:
             raise RpcError(Code.HELLO_FIRST, "the first message must be worker.hello")
         kind, do = handle
         try:
-            params = msgspec.json.decode(message.params, type=kind)
+            params = msgspec.json.decode(_storable(message), type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RpcError(Code.INVALID_PARAMS, f"{message.method}: {error}") from None
         return await do(self, params, size)
@@ -232,3 +235,12 @@ class WorkerSession:
         self.workers.counts["refused"] += 1
         if not message.notification:
             self._send(json_rpc.failure(message.id, error))
+
+
+def _storable(message: Request) -> msgspec.Raw | bytes:
+    """The parameters, if databases can store their texts."""
+    if nul.ESCAPED not in memoryview(message.params).tobytes() or not nul.has_nul(params := msgspec.json.decode(message.params)):
+        return message.params
+    if message.method in _FOR_PEOPLE:
+        return msgspec.json.encode(nul.without_nul(params))
+    raise RpcError(Code.INVALID_PARAMS, f"{message.method}: {nul.WHY}")

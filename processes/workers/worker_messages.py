@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -16,7 +17,7 @@ from processes.json_rpc import Code, RpcError
 from streaming.core.errors import CloseCode
 from streaming.engine.conf import conf
 
-from .connecting import connect, set_flags
+from .connecting import connect, disconnect_session, set_flags
 from .held_jobs import HeldJob
 from .messages import Drain, Heartbeat, Hello, Register, Unregister
 from .offers import OfferedProcess, offered_processes
@@ -38,7 +39,13 @@ async def hello(session: WorkerSession, message: Hello, size: int) -> dict[str, 
     if message.protocol not in VERSIONS:
         session.connection.close(CloseCode.BAD_PROTOCOL, f"this server speaks version {VERSIONS[0]}")
         raise RpcError(Code.INVALID_PARAMS, f"this server speaks version {VERSIONS[0]} of the protocol, not {message.protocol!r}")
-    connected = await workers.jobs.change(partial(connect, session.token, message, workers.node, session.id, conf.PROCESS_LEASE_SECONDS))
+    try:
+        connected = await workers.jobs.change(
+            partial(connect, session.token, message, workers.node, session.id, conf.PROCESS_LEASE_SECONDS)
+        )
+    except asyncio.CancelledError:  # it has left, and is stored as connected all the same
+        workers.spawn(workers.jobs.change(partial(disconnect_session, session.id)))
+        raise
     session.worker, session.name, session.concurrency = connected.worker, message.worker_id, connected.concurrency
     workers.joined(session)
     if connected.resumed:

@@ -55,7 +55,8 @@ class DirectHandler(ASGIHandler):
             if request is not None:
                 request.streamed_body = streamed  # type: ignore[attr-defined]  # for `FeaturesView`
             response: Any = refusal if request is None else await self.run_get_response(request)
-            response.headers.setdefault("Content-Length", str(len(response.content)))
+            if not response.streaming:
+                response.headers.setdefault("Content-Length", str(len(response.content)))
             if settings.SECURE_CONTENT_TYPE_NOSNIFF:
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
             await self.send_response(response, send)

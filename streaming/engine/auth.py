@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
@@ -35,6 +36,7 @@ from .token_times import InvalidClaim, check_times, refusal
 TICKET_KEY = "geostream:ticket:"
 LIMITS = "limits"
 """The claim of a token that opens certain parts only: to what extent, by part."""
+FindUser = Callable[[Any], Awaitable[Any]]
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """What Django takes an empty ALLOWED_HOSTS for while DEBUG is on: a new project has that."""
 
@@ -117,10 +119,10 @@ def bearer_token(request: HttpRequest) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def from_token(token: str, part: str = "") -> Principal:
-    """The principal of a JSON web token. `part`: see `verify_token`."""
+async def from_token(token: str, part: str = "", find: FindUser | None = None) -> Principal:
+    """The principal of a JSON web token. `part`: see `verify_token`. `find` does what `find_user` does in a way of its own."""
     claims = verify_token(token, part)
-    user = await _active_user(claims[api_settings.USER_ID_CLAIM])
+    user = await _active_user(claims[api_settings.USER_ID_CLAIM], find or _find_user)
     return Principal(user, float(claims["exp"]), Login(str(user.pk)), (claims.get(LIMITS) or {}).get(part))
 
 
@@ -162,7 +164,7 @@ async def from_ticket(ticket: str) -> Principal:
     if owner is None:
         raise StreamError("token_invalid", "the ticket is unknown, used up or too old; ask for a new one")
     login = msgspec.json.decode(owner, type=Login)
-    return Principal(await _active_user(login.user_id), login=login)
+    return Principal(await _active_user(login.user_id, _find_user), login=login)
 
 
 def make_ticket(user: Any, session_key: str | None = None) -> str:
@@ -173,13 +175,20 @@ def make_ticket(user: Any, session_key: str | None = None) -> str:
     return ticket
 
 
-async def _active_user(user_id: Any) -> Any:
-    user = None
-    if is_user_id(str(user_id)):
-        user = await get_user_model()._default_manager.filter(pk=user_id, is_active=True).afirst()
+async def _active_user(user_id: Any, find: FindUser) -> Any:
+    user = await find(user_id) if is_user_id(str(user_id)) else None
     if user is None:
         raise StreamError("token_invalid", "the token's user does not exist or is not active")
     return user
+
+
+def find_user(user_id: Any) -> Any:
+    """The active user of an id, None if there is none: for threads."""
+    return get_user_model()._default_manager.filter(pk=user_id, is_active=True).first()
+
+
+async def _find_user(user_id: Any) -> Any:
+    return await get_user_model()._default_manager.filter(pk=user_id, is_active=True).afirst()
 
 
 async def from_session(cookies: str) -> Principal:

@@ -19,7 +19,7 @@ from streaming.core.worker import Worker
 from streaming.engine.conf import conf
 from streaming.models import FileChange, SyncClient, TrashedFile
 
-from .folder import FolderChange
+from .changes import FolderChange
 
 MOST_WAITING = 20_000
 GATHER_SECONDS = 0.5

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from django.conf import settings
-
 from streaming.core.errors import StreamError
 
 from .paths import PathError, clean_path
@@ -276,12 +274,6 @@ class DiskStore(Store):
     def _sync(self, fd: int) -> None:
         if self._durable:
             os.fsync(fd)
-
-
-def file_mode() -> int | None:
-    """The permissions of stored files, as Django's setting for uploads has them."""
-    mode: int | None = settings.FILE_UPLOAD_PERMISSIONS
-    return mode
 
 
 def _is_clean(path: str) -> bool:

@@ -10,18 +10,19 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
+
+from django.conf import settings
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
-from .disk_store import file_mode
-from .folder_feed import NAME, FolderFeed, Step
+from .changes import ANYTHING, OUTSIDE, Actor, FolderChange, Precondition
+from .folder_feed import LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
-from .path_locks import PathLocks
+from .path_locks import Held, PathLocks
 from .paths import is_below, parents
 from .store import Stat, Store, not_found, trash_id
 
@@ -42,56 +43,6 @@ STAMPS = 10_000
 Outcome = Literal["created", "updated", "unchanged"]
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who changes something: the user's name, the client's id, the address. Nobody: a program on the server's machine."""
-
-    user: str = ""
-    client: str | None = None
-    address: str = ""
-
-
-OUTSIDE = Actor()
-
-
-class Outdated(StreamError):
-    """A condition that does not hold. `current` is what is there instead."""
-
-    def __init__(self, code: str, path: str, current: FileRecord | None) -> None:
-        super().__init__(code, "there is a file already" if code == "exists" else "the file is not, or no longer, the one that you name")
-        self.path = path
-        self.current = current
-
-
-class Precondition(NamedTuple):
-    """What must be there: one of these hashes (`*`: anything), and none of those."""
-
-    match: frozenset[str] | None = None
-    none_match: frozenset[str] | None = None
-
-    def check(self, path: str, current: FileRecord | None) -> None:
-        """`Outdated` if it does not hold."""
-        if self.none_match is not None and current is not None and ("*" in self.none_match or current.hash in self.none_match):
-            raise Outdated("exists" if "*" in self.none_match else "precondition_failed", path, current)
-        if self.match is not None and (current is None or not ("*" in self.match or current.hash in self.match)):
-            raise Outdated("precondition_failed", path, current)
-
-
-ANYTHING = Precondition()
-
-
-class FolderChange(NamedTuple):
-    """A change that was made, for the audit."""
-
-    action: str
-    path: str
-    target: str
-    before: FileRecord | None
-    after: FileRecord | None
-    trash: str
-    actor: Actor
-
-
 class Folder:
     """One process's way to the folder."""
 
@@ -107,7 +58,7 @@ class Folder:
         self.store = store
         self.feed = feed
         self.index = index
-        self.locks = PathLocks(f"geostream:{{{NAME}}}:locks", conf.FILES_LOCK_SECONDS)
+        self.locks = PathLocks(LOCKS, feed.keys[0], conf.FILES_LOCK_SECONDS)
         self._hub = hub
         self._threads = threads
         self._audit = audit
@@ -173,17 +124,17 @@ class Folder:
         if not staged.sealed:
             await self.run(self.seal, staged, modified)
         try:
-            async with self._making(path):
+            async with self._making(path, reading=path) as held:
                 # What is in the feed is compared with the disk in one go with the commit; if that is something else, it is announced first.
-                before = await self.feed.record(path)
-                done = await self._commit(path, staged, actor, condition, before)
-                return done or await self._commit(path, staged, actor, condition, await self._current(path)) or _changing(path)
+                before = self.feed.stored_record(held.stored)
+                done = await self._commit(path, staged, actor, condition, before, held)
+                return done or await self._commit(path, staged, actor, condition, await self._current(path), held) or _changing(path)
         finally:
             if not staged.committed:
                 await self.run(staged.discard)
 
     async def _commit(
-        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition, before: FileRecord | None
+        self, path: str, staged: StagedFile, actor: Actor, condition: Precondition, before: FileRecord | None, held: Held
     ) -> tuple[FileRecord, Outcome] | None:
         """None if the disk has something else than what is believed to be there."""
         if before is None:
@@ -205,7 +156,7 @@ class Folder:
         if same and before is not None:
             return before, "unchanged"
         after = stat.record(staged.hash)
-        await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor)
+        await self._write([Step(path, after, ChangeNote(actor.client))], "upload", path, "", before, after, trash, actor, held)
         return after, "created" if before is None else "updated"
 
     def _commit_if(self, path: str, staged: StagedFile, before: FileRecord | None, same: bool, trash: str | None) -> Stat | None:
@@ -308,10 +259,10 @@ class Folder:
     # -- how -----------------------------------------------------------------
 
     @asynccontextmanager
-    async def _making(self, path: str, *others: str) -> AsyncIterator[None]:
+    async def _making(self, path: str, *others: str, reading: str = "") -> AsyncIterator[Held]:
         """Hold a path that may be new: if directories have to be made, the topmost of them."""
-        async with self.locks.hold(self.index.missing_parent(path) or path, *others):
-            yield
+        async with self.locks.hold(self.index.missing_parent(path) or path, *others, reading=reading) as held:
+            yield held
 
     async def _current(self, path: str, actor: Actor = OUTSIDE) -> FileRecord | None:
         """The record of a path whose lock is held, after what is different on the disk was announced."""
@@ -385,8 +336,9 @@ class Folder:
         after: FileRecord | None = None,
         trash: str = "",
         actor: Actor = OUTSIDE,
+        held: Held | None = None,
     ) -> None:
-        await self.feed.write(steps)
+        await self.feed.write(steps, held)
         self._audit(FolderChange(action, path, target, before, after, trash, actor))
 
     async def _prune(self, path: str) -> None:
@@ -405,3 +357,9 @@ def _move(source: str, target: str, record: FileRecord, after: FileRecord, actor
     """The two halves of a move. Clients are sent one operation, at the second."""
     left = ChangeNote(actor.client, moved_to=target, directory=record.directory)
     return [Step(source, None, left), Step(target, after, ChangeNote(actor.client, moved_from=source))]
+
+
+def file_mode() -> int | None:
+    """The permissions of stored files, as Django's setting for uploads has them."""
+    mode: int | None = settings.FILE_UPLOAD_PERMISSIONS
+    return mode

@@ -13,8 +13,10 @@ from streaming.core.redis import async_redis, refusing
 from streaming.engine.conf import conf
 
 from .metadata import NO_NOTE, ChangeNote, FileRecord, decode_record, encode
+from .path_locks import Held
 
 NAME = "files"
+LOCKS = f"geostream:{{{NAME}}}:locks"
 MARKS = f"geostream:{{{NAME}}}:marks"
 """Numbers of the log by the time (seconds) at which they were reached, so that it can be cut by age."""
 
@@ -27,12 +29,17 @@ class Step(NamedTuple):
     note: ChangeNote = NO_NOTE
 
 
-# KEYS: those of a feed. ARGV: new epoch, log length, then path, value ('': it goes) and note of each step. Every step is logged, also one
+# KEYS: those of a feed, and the locks of paths. ARGV: new epoch, log length, the token and the number of locks that end with this change,
+# these locks, then path, value ('': it goes) and note of each step. Every step is logged, also one
 # that changes nothing, but for a path that goes and is not there. Returns epoch and seq.
 _WRITE = (
     scripts.OPEN
     + """
-for i = 3, #ARGV, 3 do
+for i = 5, 4 + ARGV[4] do
+  local held = redis.call('HGET', KEYS[5], ARGV[i])
+  if held and string.match(held, ' (.*)$') == ARGV[3] then redis.call('HDEL', KEYS[5], ARGV[i]) end
+end
+for i = 5 + ARGV[4], #ARGV, 3 do
   local key, value = ARGV[i], ARGV[i + 1]
   local old = redis.call('HGET', state, key)
   if old or value ~= '' then
@@ -74,15 +81,24 @@ class FolderFeed(Feed):
         value = await self.get(path)
         return None if value is None else decode_record(value)
 
-    async def write(self, steps: Sequence[Step]) -> None:
-        """Store, number and log some changes, in their order: all at once, up to a thousand."""
+    @staticmethod
+    def stored_record(stored: bytes | None) -> FileRecord | None:
+        """The record of a value with its time of arrival, as the state has it."""
+        return None if stored is None else decode_record(stored[13:])
+
+    async def write(self, steps: Sequence[Step], held: Held | None = None) -> None:
+        """Store, number and log some changes, in their order: all at once, up to a thousand. Locks that are `held` end with the last."""
         for start in range(0, len(steps), MAX_BATCH):
             some = steps[start : start + MAX_BATCH]
+            ending = held if held is not None and start + MAX_BATCH >= len(steps) else None
             args: list[Any] = [secrets.token_hex(4), self.options.log_length]
+            args += ("", 0) if ending is None else (ending.token, len(ending.keys), *ending.keys)
             for step in some:
                 args += step.path, b"" if step.record is None else encode(step.record), encode(step.note)
             with refusing():
-                epoch, seq = await async_redis().register_script(_WRITE)(self.keys, args)
+                epoch, seq = await async_redis().register_script(_WRITE)([*self.keys, LOCKS], args)
+            if ending is not None:
+                ending.ended = True
             ring(self.name, Cursor(epoch.decode(), int(seq)).seq)
 
     async def cut(self, now: float, age: float) -> int:

@@ -94,7 +94,7 @@ class FolderIndex:
             at += 1
 
     def metadata(self, path: str) -> FileMetadata | None:
-        """What is said of a path, also of an implied directory."""
+        """The metadata of a path, also of an implied directory."""
         record = self.record(path)
         if record is None:
             if path not in self._entries:

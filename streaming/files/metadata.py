@@ -1,4 +1,4 @@
-"""What is said about one file: path, size, hash, time. The form on the wire, and the shorter one in the feed.
+"""The metadata of one file: path, size, hash, time. The form on the wire, and the shorter one in the feed.
 
 Times are nanoseconds since 1970 inside, and RFC 3339 in UTC with the fewest exact digits outside.
 """

@@ -21,9 +21,12 @@ from .paths import is_below
 WIRE_CODES = {"invalid_path": "path", "precondition_failed": "changed", "folder_full": "quota"}
 """What errors are called where files are spoken of, if it is something else."""
 MAX_PATTERN = 256
-MOST_STARS = 2
-"""In one part of a pattern: with more of them, a long name takes long to be compared."""
-REMEMBERED = 4096
+MOST_ANYWHERE = 2
+"""Parts `**` of a pattern. The time that a comparison takes grows as the number of ways in which they can be placed, and so it does with
+parts that have two stars: there may be one of these."""
+MOST_WIDE = 4
+"""Patterns of one client with either: each may take some milliseconds, for a path made for that."""
+REMEMBERED = 512
 """Paths whose answer a filter keeps."""
 
 _STARS = re.compile(r"\*+")
@@ -63,15 +66,24 @@ class PathFilter:
 
 def compile_patterns(patterns: Sequence[str]) -> GitIgnoreSpec:
     """`StreamError("bad_request")` for what is no pattern, or would take long."""
-    for pattern in patterns:
-        if not isinstance(pattern, str) or not 0 < len(pattern) <= MAX_PATTERN:
-            raise StreamError("bad_request", f"a pattern is text of 1 to {MAX_PATTERN} characters")
-        if any(part.count("*") and len(_STARS.findall(part)) > MOST_STARS for part in pattern.split("/")):
-            raise StreamError("bad_request", f"a part of a pattern may have {MOST_STARS} stars")
+    if sum(map(_is_wide, patterns)) > MOST_WIDE:
+        raise StreamError("bad_request", f"a client may have {MOST_WIDE} patterns with two parts ** or with two stars in one part")
     try:
         return GitIgnoreSpec.from_lines(patterns)
     except (ValueError, re.error) as error:
         raise StreamError("bad_request", f"a pattern cannot be read: {error}") from None
+
+
+def _is_wide(pattern: str) -> bool:
+    """Whether there may be many ways in which a path matches it. `StreamError("bad_request")` if there may be too many."""
+    if not 0 < len(pattern) <= MAX_PATTERN:
+        raise StreamError("bad_request", f"a pattern is text of 1 to {MAX_PATTERN} characters")
+    parts = pattern.split("/")
+    anywhere = parts[:-1].count("**")
+    several = [count for part in parts if (count := len(_STARS.findall(part))) > 1]
+    if several not in ([], [2]) or anywhere > MOST_ANYWHERE:
+        raise StreamError("bad_request", f"a pattern may have one part with two stars, and {MOST_ANYWHERE} parts **")
+    return bool(several) or anywhere > 1
 
 
 def wire_code(error: StreamError) -> str:
@@ -80,7 +92,7 @@ def wire_code(error: StreamError) -> str:
 
 
 def operation_of(delivery: Delivery, filter: PathFilter, detailed: bool = False) -> tuple[dict[str, Any], str | None] | None:
-    """The operation, as an object with one key, and the client that made it; None for the half of a move that the other half tells.
+    """The operation, as an object with one key, and the client that made it; None for the first half of a move.
 
     A move into what the filter shows is a Create, one out of it a Delete. `detailed` adds the metadata to a Move.
     """

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from streaming.core.errors import StreamError
@@ -21,7 +22,8 @@ from .paths import twin_key
 LEASE_SECONDS = 10.0
 FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
 
-# KEYS: the locks, a hash of path → end in ms and token. ARGV: token, lease in ms, the paths. All of them or none; returns whether.
+# KEYS: the locks, a hash of path → end in ms and token; the state of the feed. ARGV: token, lease in ms, a path to be read ('': none), the
+# paths. All of them or none. Returns whether, and what is stored of the path that is read.
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -32,13 +34,13 @@ for i = 1, #held, 2 do
   if tonumber(ends) < now then
     redis.call('HDEL', KEYS[1], held[i])
   elseif token ~= ARGV[1] then
-    for j = 3, #ARGV do
-      if below(held[i], ARGV[j]) or below(ARGV[j], held[i]) then return 0 end
+    for j = 4, #ARGV do
+      if below(held[i], ARGV[j]) or below(ARGV[j], held[i]) then return {0} end
     end
   end
 end
-for j = 3, #ARGV do redis.call('HSET', KEYS[1], ARGV[j], string.format('%d %s', now + ARGV[2], ARGV[1])) end
-return 1
+for j = 4, #ARGV do redis.call('HSET', KEYS[1], ARGV[j], string.format('%d %s', now + ARGV[2], ARGV[1])) end
+return {1, ARGV[3] ~= '' and redis.call('HGET', KEYS[2], ARGV[3])}
 """
 
 # KEYS: the locks. ARGV: token, the paths.
@@ -50,48 +52,65 @@ end
 """
 
 
-class PathLocks:
-    """The locks of one folder."""
+@dataclass(slots=True)
+class Held:
+    """Locks that are held. `stored` is what the feed had of the path that was to be read as they were taken."""
 
-    def __init__(self, key: str, patience: float) -> None:
+    token: str
+    keys: list[str]
+    stored: bytes | None = None
+    ended: bool = False
+    """Whether they were given up together with the change that they were held for."""
+
+
+class PathLocks:
+    """The locks of one folder. `state_key` is where its feed has the state."""
+
+    def __init__(self, key: str, state_key: str, patience: float) -> None:
         """`patience` is how many seconds somebody waits."""
-        self._key = key
+        self.key = key
+        self._state_key = state_key
         self._patience = patience
         self._held: set[str] = set()
         self._tasks = TaskSet()
 
     @asynccontextmanager
-    async def hold(self, *paths: str) -> AsyncIterator[None]:
+    async def hold(self, *paths: str, reading: str = "") -> AsyncIterator[Held]:
         """Hold these paths, all at once. `StreamError("busy")` if others hold one for too long."""
-        token, keys = secrets.token_hex(8), sorted({twin_key(path) for path in paths})
-        await self._take(token, keys)
-        renewing = asyncio.get_running_loop().call_later(LEASE_SECONDS / 3, lambda: self._tasks.spawn(self._renew(token, keys)))
+        held = Held(secrets.token_hex(8), sorted({twin_key(path) for path in paths}))
+        await self._take(held, reading)
+        renewing = asyncio.get_running_loop().call_later(LEASE_SECONDS / 3, lambda: self._tasks.spawn(self._renew(held)))
         try:
-            yield
+            yield held
         finally:
             renewing.cancel()
-            self._held.discard(token)
-            with suppress(StreamError):  # it ends by itself
-                await self._run(_RELEASE, token, *keys)
+            self._held.discard(held.token)
+            if not held.ended:
+                with suppress(StreamError):  # they end by themselves
+                    await self._run(_RELEASE, held.token, *held.keys)
 
-    async def _take(self, token: str, keys: Sequence[str]) -> None:
+    async def _take(self, held: Held, reading: str) -> None:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + self._patience, FIRST_PAUSE
-        while not await self._run(_TAKE, token, int(LEASE_SECONDS * 1000), *keys):
+        while True:
+            taken, *read = await self._run(_TAKE, held.token, int(LEASE_SECONDS * 1000), reading, *held.keys)
+            if taken:
+                break
             if loop.time() > deadline:
                 raise StreamError("busy", "somebody else is changing this path; try again")
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, LAST_PAUSE)
-        self._held.add(token)
+        held.stored = read[0] if read else None
+        self._held.add(held.token)
 
-    async def _renew(self, token: str, keys: Sequence[str]) -> None:
-        while token in self._held:
+    async def _renew(self, held: Held) -> None:
+        while held.token in self._held and not held.ended:
             with suppress(StreamError):
-                await self._run(_TAKE, token, int(LEASE_SECONDS * 1000), *keys)
-            if token not in self._held:  # it ended meanwhile
-                await self._run(_RELEASE, token, *keys)
+                await self._run(_TAKE, held.token, int(LEASE_SECONDS * 1000), "", *held.keys)
+                if held.token not in self._held or held.ended:  # they ended meanwhile
+                    await self._run(_RELEASE, held.token, *held.keys)
             await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def _run(self, script: str, *arguments: Any) -> Any:
         with refusing():
-            return await async_redis().register_script(script)([self._key], arguments)
+            return await async_redis().register_script(script)([self.key, self._state_key], arguments)

@@ -17,8 +17,9 @@ from streaming.engine.conf import conf, data_dir
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
+from .changes import OUTSIDE, FolderChange
 from .disk_store import DiskStore
-from .folder import OUTSIDE, Folder, FolderChange
+from .folder import Folder
 from .folder_feed import FolderFeed
 from .folder_index import FolderIndex
 from .http.access import Access

@@ -23,6 +23,7 @@ ACTIONS: Mapping[str, Mapping[str, Action]] = {
     "sync": {"POST": sync.plan},
     "changes": {"GET": listing.changes},
 }
+_TUS_HEADERS = {"Tus-Resumable": tus.VERSION}
 _TUS: Mapping[str, Action] = {"OPTIONS": tus.capabilities, "POST": tus.create}
 _TUS_UPLOAD: Mapping[str, Action] = {"OPTIONS": tus.capabilities, "HEAD": tus.head, "PATCH": tus.patch, "DELETE": tus.terminate}
 
@@ -31,6 +32,8 @@ urlpatterns: list[Any] = [
     for name, methods in ACTIONS.items()
 ]
 urlpatterns += [
-    re_path(r"^api/(?:files/)?tus/?$", raw_view(FilesApplication("tus", _TUS)), name="files-tus"),
-    re_path(r"^api/(?:files/)?tus/(?P<upload>[^/]+)/?$", raw_view(FilesApplication("tus", _TUS_UPLOAD)), name="files-tus-upload"),
+    re_path(r"^api/(?:files/)?tus/?$", raw_view(FilesApplication("tus", _TUS, _TUS_HEADERS)), name="files-tus"),
+    re_path(
+        r"^api/(?:files/)?tus/(?P<upload>[^/]+)/?$", raw_view(FilesApplication("tus", _TUS_UPLOAD, _TUS_HEADERS)), name="files-tus-upload"
+    ),
 ]

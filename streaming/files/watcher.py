@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
-
-import watchfiles
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
@@ -24,8 +20,9 @@ from streaming.core.tasks import cancel
 from streaming.engine.conf import conf
 
 from .folder import Folder
+from .folder_listener import FolderListener
 from .metadata import record_of
-from .paths import PathError, clean_path, is_below, is_internal
+from .paths import is_below, is_internal
 from .store import Stat
 from .watch_events import Operation, fold
 
@@ -35,7 +32,6 @@ KEY = "geostream:files:watcher"
 """The key with the node that watches."""
 MANY = 1000
 """More paths than these at once are looked at together, as one scan of the folder."""
-_DEBOUNCE_MS, _STEP_MS, _ROUND_MS = 100, 20, 250
 
 
 class _Difference(NamedTuple):
@@ -53,7 +49,7 @@ class Watcher:
         self._leader = Leader(KEY, node, "watches the files", able=lambda: True, on_lead=self._lead)
         self._unsettled: dict[str, float] = {}
         self._wake = asyncio.Event()
-        self._listener: _Listener | None = None
+        self._listener: FolderListener | None = None
         self._task: asyncio.Task[None] | None = None
         self._scan_at = 0.0
         self.scans = 0
@@ -175,7 +171,7 @@ class Watcher:
             for path, stat in folder.store.scan(top):
                 if stat.directory:
                     if index.is_directory(path) and path not in known:
-                        known[path] = (stat.inode, "")  # implied: nobody is told of it
+                        known[path] = (stat.inode, "")  # implied: it is not announced
                     now[path] = (stat.inode, "")
                     continue
                 content = self._content(path, stat)
@@ -212,83 +208,13 @@ class Watcher:
             return
         if self._listener is not None:  # it ended: something may have been missed
             self._scan_at = 0.0
-        self._listener = _Listener(root, self.notice)
+        self._listener = FolderListener(root, self.notice)
         await self._listener.start()
 
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
             await listener.stop()
-
-
-class _Listener:
-    """A thread that receives the events of a folder."""
-
-    def __init__(self, root: Path, on_paths: Callable[[set[str]], None]) -> None:
-        self._root = root.resolve()
-        self._on_paths = on_paths
-        self._loop = asyncio.get_running_loop()
-        self._listening = asyncio.Event()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="files-watcher", daemon=True)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it still listens."""
-        return self._thread.is_alive()
-
-    async def start(self) -> None:
-        """Begin, and wait until events are received."""
-        self._thread.start()
-        await self._listening.wait()
-
-    async def stop(self) -> None:
-        """End."""
-        self._end.set()
-        await asyncio.to_thread(self._thread.join)
-
-    def _run(self) -> None:
-        try:
-            try:
-                self._watch(polling=bool(conf.FILES_POLL_SECONDS))
-            except (OSError, RuntimeError) as error:  # RuntimeError is watchfiles' own: no more watches, or a network drive
-                logger.warning("the folder of files is looked at every second, for the system does not report changes: %s", error)
-                self._watch(polling=True)
-        except (OSError, RuntimeError) as error:
-            logger.warning("the folder of files cannot be watched: %s", error)
-        finally:
-            self._call(self._listening.set)
-
-    def _watch(self, polling: bool) -> None:
-        rounds = watchfiles.watch(
-            self._root,
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            stop_event=self._end,
-            rust_timeout=_ROUND_MS,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            force_polling=polling,
-            poll_delay_ms=int((conf.FILES_POLL_SECONDS or 1.0) * 1000),
-            ignore_permission_denied=True,
-        )
-        for changes in rounds:
-            self._call(self._listening.set)
-            paths = {path for _, name in changes if (path := self._path(name)) is not None}
-            if paths:
-                self._call(self._on_paths, paths)
-
-    def _path(self, name: str) -> str | None:
-        try:
-            path = Path(name).relative_to(self._root).as_posix()
-            return path if clean_path(path) == path else None
-        except (ValueError, PathError):
-            return None
-
-    def _call(self, call: Callable[..., object], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(call, *arguments)
 
 
 def _tops(paths: Iterable[str]) -> list[str]:

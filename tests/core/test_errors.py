@@ -12,7 +12,7 @@ from streaming.core.errors import _KINDS, CLOSE_MEANINGS, ERRORS, CloseCode, Str
 
 def test_codes_are_names_and_unique() -> None:
     codes = [kind.code for kind in _KINDS]
-    assert len(codes) == len(set(codes)) and ERRORS.keys() >= set(codes)
+    assert len(codes) == len(set(codes)) and set(codes) <= ERRORS.keys()  # parts outside have declared more
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in codes)
 
 

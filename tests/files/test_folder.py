@@ -14,7 +14,8 @@ from streaming.core.errors import StreamError
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
 from streaming.engine.runtime import Runtime
-from streaming.files.folder import OUTSIDE, Actor, Folder
+from streaming.files.changes import OUTSIDE, Actor
+from streaming.files.folder import Folder
 from streaming.files.folder_index import FolderIndex
 from streaming.files.metadata import record_of
 from streaming.files.operations import PathFilter, operation_of

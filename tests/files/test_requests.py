@@ -7,12 +7,14 @@ import gzip
 import json
 import os
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
 from streaming.files.folder import Folder
 from streaming.files.path_locks import PathLocks
@@ -231,7 +233,7 @@ async def test_what_was_deleted_and_replaced_can_be_restored(http: HttpPeer, ser
     assert [row[:2] for row in rows] == [("a.txt", True), ("a.txt", False)]
     changes = [(row.action, row.client, bool(row.hash_before)) async for row in FileChange.objects.order_by("id")]
     assert changes == [("upload", "me", False), ("upload", "", True), ("delete", "", True)]
-    from streaming.files.folder import Actor
+    from streaming.files.changes import Actor
 
     await folder.restore(rows[0][2], "back/a.txt", Actor("admin"))
     assert (await http.get("/api/download?path=back/a.txt")).body == b"first"
@@ -260,7 +262,7 @@ async def test_uploads_of_one_path_come_one_after_the_other(http: HttpPeer, fold
 
 async def test_a_lock_waits_for_paths_above_and_below(folder: Folder) -> None:
     key = "geostream:{files}:locks"
-    hasty = PathLocks(key, patience=0.05)
+    hasty = PathLocks(key, folder.feed.keys[0], patience=0.05)
     async with folder.locks.hold("a/b"):
         for path in ("a", "a/b", "A/B/c"):
             with pytest.raises(Exception, match="somebody else"):
@@ -307,7 +309,8 @@ async def test_an_upload_goes_on_where_it_broke_off(http: HttpPeer) -> None:
     assert await offset(http, url) == "100000"
     assert await part(http, url, 100_000, content[100_000:]) == 204
     assert (await http.get("/api/download?path=big.bin")).body == content
-    assert (await http.request("HEAD", url, **TUS)).status == 404
+    answer = await http.request("HEAD", url, **TUS)
+    assert (answer.status, answer.headers["tus-resumable"]) == (404, "1.0.0")
 
 
 async def test_a_part_with_a_checksum_is_taken_whole_or_not_at_all(http: HttpPeer, folder: Folder) -> None:
@@ -377,3 +380,42 @@ async def test_pages_of_other_sites(http: HttpPeer, settings: Any) -> None:
     assert answer.headers["access-control-allow-origin"] == "https://maps.example"
     assert "upload-offset" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-origin" not in (await http.get("/api/list", origin="https://evil.example")).headers
+
+
+async def test_lengths_that_are_none_are_refused(http: HttpPeer) -> None:
+    for length in ("abc", "-1", "1" * 30):
+        assert (await http.put("a", b"x", content_length=length)).status == 400
+
+
+async def test_without_redis_requests_are_answered_with_503(http: HttpPeer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def no_runtime() -> None:
+        raise StreamError("redis_unavailable", "Redis does not answer")
+
+    monkeypatch.setattr("streaming.files.http.application.get_runtime", no_runtime)
+    answer = await http.put("a", b"x")
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "redis_unavailable", "1")
+
+
+async def test_what_a_slow_connection_has_brought_stays(http: HttpPeer, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_IDLE_SECONDS = 0.1
+    url = await begin(http, "a.bin", b"0123456789")
+
+    async def stopping() -> AsyncIterator[bytes]:
+        yield b"0123"
+        await asyncio.Event().wait()
+
+    assert await part(http, url, 0, stopping()) == 400
+    assert await offset(http, url) == "4"
+    assert await part(http, url, 4, [b"456789", b"too much"]) == 413
+    assert await offset(http, url) == "4"
+    assert await part(http, url, 4, b"456789") == 204
+
+
+async def test_no_lock_outlives_what_it_was_held_for(http: HttpPeer) -> None:
+    await http.put("a/b.txt", b"x")
+    await http.put("a/b.txt", b"y")
+    await http.put("a/b.txt", b"y")
+    await http.post("/api/rename", {"from": "a/b.txt", "to": "c.txt"})
+    await http.put("c.txt", b"z", if_match=f'"{"0" * 64}"')
+    await http.request("DELETE", "/api/delete?path=c.txt")
+    assert await async_redis().hlen("geostream:{files}:locks") == 0  # type: ignore[misc]

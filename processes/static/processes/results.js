@@ -29,9 +29,14 @@ async function outputs(response, url) {
 }
 
 function unqualified(value) {
-  if (value && typeof value === "object" && "href" in value) return { href: value.href, mediaType: value.type };
+  if (value && typeof value === "object" && isWebAddress(value.href)) return { href: value.href, mediaType: value.type };
   if (value && typeof value === "object" && "value" in value) return value;
   return { value };
+}
+
+// A result may hold any link: one that a browser would run is text.
+function isWebAddress(href) {
+  return typeof href === "string" && URL.canParse(href, location) && /^https?:$/.test(new URL(href, location).protocol);
 }
 
 function shown({ name, value, href, mediaType = "", encoding }, countries) {

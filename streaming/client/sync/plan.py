@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from streaming.files.merge import Action, merge
+
 from .errors import SafetyStop
-from .merge import Action, merge
 
 MOST_DELETED = 10
 """So many deletions are never suspicious."""
@@ -64,9 +65,9 @@ class Step:
     @property
     def size(self) -> int:
         """Bytes to transfer."""
-        if self.action is Action.UPLOAD:
+        if self.action == "upload":
             return self.local.size if self.local else 0
-        if self.action in (Action.DOWNLOAD, Action.CONFLICT):
+        if self.action in ("download", "conflict"):
             return self.remote.size if self.remote else 0
         return 0
 
@@ -110,7 +111,7 @@ def make_plan(
                 plan.adopt[path] = here
         elif here is None and there is None:
             plan.forget.append(path)
-        elif step.action is not Action.NONE:
+        elif step.action != "none":
             _group(plan, step).append(step)
     plan.transfers.sort(key=lambda step: (step.size, step.path))
     plan.delete_folders.sort(key=lambda step: step.path.count("/"), reverse=True)
@@ -119,17 +120,17 @@ def make_plan(
 
 def allowed(action: Action, mode: Mode, local: Content | None, remote: Content | None) -> Action:
     """What of an action is done in a mode."""
-    if mode is Mode.MIRROR and action in (Action.UPLOAD, Action.DELETE_REMOTE, Action.CONFLICT):
-        return Action.DOWNLOAD if remote is not None else Action.DELETE_LOCAL
-    if mode is Mode.PUSH and action in (Action.DOWNLOAD, Action.DELETE_LOCAL):
-        return Action.NONE
-    if mode is Mode.PULL and action in (Action.UPLOAD, Action.DELETE_REMOTE):
-        return Action.NONE
+    if mode is Mode.MIRROR and action in ("upload", "delete_remote", "conflict"):
+        return "download" if remote is not None else "delete_local"
+    if mode is Mode.PUSH and action in ("download", "delete_local"):
+        return "none"
+    if mode is Mode.PULL and action in ("upload", "delete_remote"):
+        return "none"
     return action
 
 
 def _group(plan: Plan, step: Step) -> list[Step]:
-    if step.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
+    if step.action in ("delete_local", "delete_remote"):
         return plan.delete_folders if step.is_directory else plan.delete_files
     return plan.make_folders if step.is_directory else plan.transfers
 
@@ -144,8 +145,8 @@ def check_safety(plan: Plan, base: Mapping[str, str], local: Iterable[str], remo
         raise SafetyStop(f"the local folder is empty, and had {len(base)} paths: is it mounted? --force-delete deletes them there")
     if base and not there:
         raise SafetyStop(f"the server's folder is empty, and had {len(base)} paths; --force-delete deletes them here")
-    for action, side in ((Action.DELETE_LOCAL, "here"), (Action.DELETE_REMOTE, "on the server")):
-        count = sum(step.action is action for step in plan.delete_files)
+    for action, side in (("delete_local", "here"), ("delete_remote", "on the server")):
+        count = sum(step.action == action for step in plan.delete_files)
         bound = most_deleted if most_deleted is not None else max(MOST_DELETED, int(len(base) * MOST_DELETED_SHARE))
         if count > bound:
             raise SafetyStop(f"{count} of {len(base)} files would be deleted {side}; --max-delete {count} or --force-delete does it")

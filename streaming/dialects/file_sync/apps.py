@@ -22,6 +22,7 @@ class FileSyncConfig(EngineApp):
         Setting("FILES_FRAME_BYTES", 64 * 1024, "size of one message of a file sync client", least=256),
         Setting("FILES_STALE_SECONDS", 300.0, "silence after which a file sync client is closed: no message, not even `Ping`", least=1),
         Setting("FILES_PATTERNS", 32, "patterns of one client", least=1),
+        Setting("FILES_FILTERS", 200, "different lists of patterns that the clients of one process may have", least=1),
         Setting("FILES_GZIP_BYTES", 8192, "messages above this size are compressed, for clients that have asked for `gzip`", least=1),
     )
     measures = (

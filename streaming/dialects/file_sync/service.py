@@ -57,7 +57,7 @@ class FileSyncService(Service):
         self._stopped = False
 
     async def start(self) -> None:
-        """Hear of clients that subscribe elsewhere, and renew what those of this process hold."""
+        """Notice clients that subscribe elsewhere, and renew what those of this process hold."""
         self.runtime.hub.on(SUBSCRIBED, self._subscribed_elsewhere)
         self.runtime.hub.every(RENEW_SECONDS, self._renew)
 

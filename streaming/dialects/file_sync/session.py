@@ -14,8 +14,9 @@ from streaming.core.selection import Steps
 from streaming.core.view import View
 from streaming.engine.conf import conf
 from streaming.engine.session import Session
+from streaming.files.changes import ANYTHING, Actor
 from streaming.files.clients import claim
-from streaming.files.folder import ANYTHING, Actor, Folder
+from streaming.files.folder import Folder
 from streaming.files.operations import PathFilter
 from streaming.files.rights import Rights, rights_of
 
@@ -94,9 +95,9 @@ class FileSyncSession(Session):
 
     def close(self) -> None:
         """The connection is gone."""
-        self._leave()
         if self.client_id:
             self.service.remove(self)
+        self._leave()
 
     # -- messages --------------------------------------------------------------
 
@@ -145,9 +146,10 @@ class FileSyncSession(Session):
         await folder.refresh()
         replica = folder.index.replica
         reached = await self._reach(replica, message)
-        self._leave()
+        _check_filters(replica, filter)
         if self.client_id != message.client_id and self.client_id:
             self.service.remove(self)
+        self._leave()
         self.client_id, self.user, self.number, self._subscription = message.client_id, user, number, message
         # Nothing awaits from here on until it has joined, so nothing is missed and nothing comes twice.
         self._wire = Wire(self._wire.framing, conf.FILES_GZIP_BYTES if "gzip" in (message.features or ()) else None)
@@ -275,3 +277,12 @@ class FileSyncSession(Session):
         self.service.counts["errors"] += 1
         more = {} if operation_id is None else {"operation_id": operation_id}
         self._send("Error", message=message, code=code, **more)
+
+
+def _check_filters(replica: Replica, filter: PathFilter) -> None:
+    """Every change is compared with each different list of patterns, so there may not be too many of them."""
+    if not filter.patterns or filter.key in replica.audiences:
+        return
+    others = sum(1 for each in replica.audiences.values() if isinstance(each.filter, PathFilter) and each.filter.patterns)
+    if others >= conf.FILES_FILTERS:
+        raise StreamError("too_many_filters", "the clients of this server have as many different patterns as they may; follow everything")

@@ -17,8 +17,8 @@ from streaming.core.lru import LRU
 from streaming.engine.auth import ANONYMOUS, Principal, from_session, from_token
 from streaming.engine.conf import conf
 
+from ..changes import Actor
 from ..clients import CLIENT_ID, check
-from ..folder import Actor
 from ..rights import PART, Rights, rights_of
 from .request import Request
 

@@ -13,7 +13,8 @@ from streaming.engine.conf import conf
 from streaming.engine.lifespan import get_runtime
 from streaming.engine.responses import CHALLENGE, RETRY_AFTER
 
-from ..folder import Folder, Outdated
+from ..changes import Outdated
+from ..folder import Folder
 from ..operations import wire_code
 from ..service import FilesService
 from .cors import allow_origin, preflight
@@ -28,21 +29,26 @@ _JSON = "application/json"
 
 
 class FilesApplication:
-    """One action of the API of files: what answers it, by method."""
+    """One action of the API of files: what answers it, by method. `headers` are those of every answer."""
 
-    def __init__(self, name: str, methods: Mapping[str, Action]) -> None:
+    def __init__(self, name: str, methods: Mapping[str, Action], headers: Mapping[str, str] | None = None) -> None:
         self.name = name
         self._methods = methods
+        self._headers = headers or {}
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send, **arguments: str) -> None:
         """Answer one request."""
         began = time.perf_counter()
         request = Request(scope, receive)
         request.parameters.update(arguments)
-        runtime = await get_runtime()
-        service = runtime.service(FilesService)
+        try:
+            service = (await get_runtime()).service(FilesService)
+        except StreamError as error:
+            await _send(request, refused(error), send)
+            return
         try:
             answer = await self._answer(request, service)
+            answer.headers = {**self._headers, **answer.headers}
             allow_origin(request, answer)
             await _send(request, answer, send)
         except (ClientGone, OSError):
@@ -72,17 +78,17 @@ class FilesApplication:
             return refused(StreamError("internal", "something went wrong in the server; it is in the log"), service)
 
 
-def refused(error: StreamError, service: FilesService, status: int | None = None) -> Answer:
+def refused(error: StreamError, service: FilesService | None = None, status: int | None = None) -> Answer:
     """The answer that refuses a request. Where a condition did not hold, it says what is there."""
+    if service is not None:
+        service.counts["conflicts"] += isinstance(error, Outdated)
+        service.counts["hash_failures"] += error.code == "hash_mismatch"
     body = _error(wire_code(error), error.message)
     headers = {"Retry-After": RETRY_AFTER.get(error.code, "1")} if error.kind.retry else {}
     code = status or error.kind.status
     if isinstance(error, Outdated):
         code = 412
         body["current"] = None if error.current is None else error.current.metadata(error.path)
-        service.counts["conflicts"] += 1
-    elif error.code == "hash_mismatch":
-        service.counts["hash_failures"] += 1
     if code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
     return Answer(code, body, headers=headers)
@@ -115,9 +121,9 @@ async def _drained(request: Request) -> bool:
     """Read the little that may be left of a body; returns whether that was all."""
     if not request.headers.get("content-length", "0").strip("0") and "transfer-encoding" not in request.headers:
         return True
-    if (request.length or BEFORE_LENGTH + 1) > BEFORE_LENGTH:
-        return False
     try:
+        if (request.length or BEFORE_LENGTH + 1) > BEFORE_LENGTH:
+            return False
         async for _ in request.chunks(BEFORE_LENGTH):
             pass
     except StreamError:

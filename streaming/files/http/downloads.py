@@ -11,7 +11,8 @@ from django.utils.http import content_disposition_header
 
 from streaming.core.errors import StreamError
 
-from ..folder import Folder, Outdated
+from ..changes import Outdated
+from ..folder import Folder
 from ..metadata import FileRecord
 from ..service import FilesService
 from ..store import OpenFile, not_found

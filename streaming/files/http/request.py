@@ -13,7 +13,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from ..folder import Actor, Precondition
+from ..changes import Actor, Precondition
 from ..metadata import HASH
 from ..paths import clean_path
 from ..rights import Rights

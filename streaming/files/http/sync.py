@@ -1,4 +1,4 @@
-"""The three-way plan: a client says what it has, and is told what to do so that both have the same."""
+"""The three-way plan: what a client has to do so that it and the server have the same, from what it has."""
 
 from __future__ import annotations
 

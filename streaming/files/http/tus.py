@@ -14,17 +14,17 @@ from binascii import Error as Base64Error
 from email.utils import formatdate
 from hashlib import new as new_hash
 
-import msgspec
-
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
 
-from ..folder import Folder, Precondition
+from ..folder import Folder
 from ..metadata import HASH
 from ..paths import clean_path
 from ..service import FilesService
+from ..staging import BLOCK
 from .application import refused
-from .request import Answer, ClientGone, Request, too_large
+from .request import Answer, Request, too_large
+from .unfinished_uploads import UploadNote, begin, forget, load, lock_name, offset_of, save, staged_name
 from .uploads import check_hash, modified_of
 
 VERSION = "1.0.0"
@@ -38,35 +38,6 @@ CAPABILITIES = {
 }
 CHECKSUM_MISMATCH = 460
 _ID = re.compile(r"[0-9a-f]{32}")
-
-
-class UploadNote(msgspec.Struct):
-    """What an unfinished upload is to become, and whose it is."""
-
-    path: str
-    length: int
-    user: str
-    created: float
-    hash: str | None = None
-    modified: int | None = None
-    match: list[str] | None = None
-    none_match: list[str] | None = None
-    checked: int | None = None
-    """Up to here a checksum has been compared; what is behind belongs to a part that is still arriving."""
-
-    @property
-    def condition(self) -> Precondition:
-        """What must be there when it is complete."""
-        pair = (None if each is None else frozenset(each) for each in (self.match, self.none_match))
-        return Precondition(*pair)
-
-    @property
-    def expires(self) -> float:
-        """When it is forgotten."""
-        return self.created + float(conf.FILES_TUS_SECONDS)
-
-
-_decode_note = msgspec.json.Decoder(UploadNote).decode
 
 
 class ChecksumError(StreamError):
@@ -87,7 +58,7 @@ async def create(request: Request, folder: Folder, service: FilesService) -> Ans
     note.condition.check(note.path, await folder.find(note.path))
     await folder.check_room(note.path, note.length)
     id = secrets.token_hex(16)
-    await folder.run(_begin, folder, id, note)
+    await folder.run(begin, folder, id, note)
     headers = {"Location": f"{request.path.rstrip('/')}/{id}"}
     if request.media_type == OFFSET_TYPE or not note.length:
         answer = await _append(request, folder, service, id, note)
@@ -102,8 +73,8 @@ async def head(request: Request, folder: Folder, service: FilesService) -> Answe
     if (wrong := _wrong_version(request)) is not None:
         return wrong
     id, note = await _find(request, folder)
-    async with folder.locks.hold(_lock(id)):
-        offset = await folder.run(_offset, folder, id, note)
+    async with folder.locks.hold(lock_name(id)):
+        offset = await folder.run(offset_of, folder, id, note)
     return Answer(200, headers={**_headers(note), "Upload-Offset": str(offset), "Upload-Length": str(note.length)})
 
 
@@ -123,9 +94,9 @@ async def terminate(request: Request, folder: Folder, service: FilesService) -> 
     if (wrong := _wrong_version(request)) is not None:
         return wrong
     id, _ = await _find(request, folder)
-    async with folder.locks.hold(_lock(id)):
-        await folder.run(_forget, folder, id)
-    return Answer(204, headers={"Tus-Resumable": VERSION})
+    async with folder.locks.hold(lock_name(id)):
+        await folder.run(forget, folder, id)
+    return Answer(204)
 
 
 async def _append(request: Request, folder: Folder, service: FilesService, id: str, note: UploadNote) -> Answer:
@@ -133,17 +104,17 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
     checksum = _checksum(request)
     service.access.begin_upload(request.caller)
     try:
-        async with folder.locks.hold(_lock(id)):
-            offset = await folder.run(_offset, folder, id, note)
+        async with folder.locks.hold(lock_name(id)):
+            offset = await folder.run(offset_of, folder, id, note)
             if request.method == "PATCH" and request.headers.get("upload-offset") != str(offset):
                 raise StreamError("exists", f"the upload has {offset} bytes")
             if (request.length or 0) > note.length - offset:
                 raise too_large(note.length - offset)
             if checksum is not None:
                 note.checked = offset
-                await folder.run(_save, folder, id, note)
+                await folder.run(save, folder, id, note)
             await _receive(request, folder, id, note, offset, checksum)
-            offset = await folder.run(_offset, folder, id, note)
+            offset = await folder.run(offset_of, folder, id, note)
             if offset == note.length:
                 await _complete(request, folder, id, note)
     except ChecksumError as error:
@@ -155,38 +126,44 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
 
 async def _receive(request: Request, folder: Folder, id: str, note: UploadNote, offset: int, checksum: tuple[str, bytes] | None) -> None:
     digest = None if checksum is None else new_hash(checksum[0], usedforsecurity=False)
-    staged = await folder.run(folder.store.staging.resume, _name(id))
-    failed = True
+    staged = await folder.run(folder.store.staging.resume, staged_name(id))
+    # What a part with a checksum has brought stays only if it is right; of others what has arrived, but for parts that are too long.
+    keep, block = digest is None, bytearray()
     try:
         async for chunk in request.chunks(note.length - offset):
             if digest is not None:
                 digest.update(chunk)
-            await folder.run(staged.write, chunk)
+            block += chunk
+            if len(block) >= BLOCK:
+                await folder.run(staged.write, bytes(block))
+                block.clear()
         if digest is not None and checksum is not None and digest.digest() != checksum[1]:
             raise ChecksumError("hash_mismatch", "this part does not have the checksum that was given with it; it was not taken")
-        failed = False
-    except ClientGone:
-        failed = digest is not None
+        keep = True
+    except StreamError as error:
+        keep = keep and error.code != "too_large"
         raise
     finally:
+        if not keep:
+            await folder.run(folder.store.staging.truncate, staged_name(id), offset)
+        elif block:
+            await folder.run(staged.write, bytes(block))
         await folder.run(staged.close)
-        if failed:
-            await folder.run(folder.store.staging.truncate, _name(id), offset)
         if note.checked is not None:
             note.checked = None
-            await folder.run(_save, folder, id, note)
+            await folder.run(save, folder, id, note)
 
 
 async def _complete(request: Request, folder: Folder, id: str, note: UploadNote) -> None:
     """It becomes a file, or is forgotten if it is not what it was to be."""
-    staged = await folder.run(folder.store.staging.resume, _name(id))
+    staged = await folder.run(folder.store.staging.resume, staged_name(id))
     try:
         await folder.run(staged.rehash)
         check_hash(staged, note.hash)
         await folder.upload(note.path, staged, request.actor, note.condition, note.modified)
     finally:
         await folder.run(staged.close)
-        await folder.run(_forget, folder, id)
+        await folder.run(forget, folder, id)
 
 
 def _wrong_version(request: Request) -> Answer | None:
@@ -242,52 +219,11 @@ def _checksum(request: Request) -> tuple[str, bytes] | None:
 async def _find(request: Request, folder: Folder) -> tuple[str, UploadNote]:
     """An unfinished upload of the same user. `StreamError("not_found")`."""
     id = request.parameters.get("upload", "")
-    note = await folder.run(_load, folder, id) if _ID.fullmatch(id) else None
+    note = await folder.run(load, folder, id) if _ID.fullmatch(id) else None
     if note is None or note.user != request.user_id or note.expires < time.time():
         raise StreamError("not_found", "there is no such upload, or it is complete")
     return id, note
 
 
 def _headers(note: UploadNote) -> dict[str, str]:
-    return {"Tus-Resumable": VERSION, "Cache-Control": "no-store", "Upload-Expires": formatdate(note.expires, usegmt=True)}
-
-
-def _name(id: str) -> str:
-    return f"tus-{id}"
-
-
-def _lock(id: str) -> str:
-    return f".hub-uploads/{id}"
-
-
-# -- in threads ------------------------------------------------------------
-
-
-def _begin(folder: Folder, id: str, note: UploadNote) -> None:
-    folder.store.staging.create(_name(id)).close()
-    _save(folder, id, note)
-
-
-def _save(folder: Folder, id: str, note: UploadNote) -> None:
-    folder.store.staging.write(f"{_name(id)}.json", msgspec.json.encode(note))
-
-
-def _load(folder: Folder, id: str) -> UploadNote | None:
-    text = folder.store.staging.read(f"{_name(id)}.json")
-    return None if text is None else _decode_note(text)
-
-
-def _offset(folder: Folder, id: str, note: UploadNote) -> int:
-    """How much has arrived for good. What a process that died was still comparing is dropped."""
-    size: int | None = folder.store.staging.size(_name(id))
-    if size is None:
-        raise StreamError("not_found", "there is no such upload, or it is complete")
-    if note.checked is not None and note.checked < size:
-        folder.store.staging.truncate(_name(id), note.checked)
-        return note.checked
-    return size
-
-
-def _forget(folder: Folder, id: str) -> None:
-    folder.store.staging.remove(_name(id))
-    folder.store.staging.remove(f"{_name(id)}.json")
+    return {"Cache-Control": "no-store", "Upload-Expires": formatdate(note.expires, usegmt=True)}

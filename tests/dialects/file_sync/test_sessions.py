@@ -12,7 +12,8 @@ import pytest
 
 from streaming.core.errors import CloseCode
 from streaming.engine.runtime import Runtime
-from streaming.files.folder import OUTSIDE, Folder
+from streaming.files.changes import OUTSIDE
+from streaming.files.folder import Folder
 from streaming.files.folder_feed import Step
 from streaming.files.metadata import FileRecord
 from tests.files.http_peer import HttpPeer
@@ -265,7 +266,7 @@ def test_every_pattern_of_the_vectors() -> None:
         assert {path: filter.allows(path) for path in vector["paths"]} == vector["paths"], vector
 
 
-@pytest.mark.parametrize("pattern", ["", "a" * 300, "*a*b*c", "x/*a*b*c/y"])
+@pytest.mark.parametrize("pattern", ["", "a" * 300, "*a*b*c", "x/*a*b*c/y", "**/a/**/a/**/b", "*a*/*b*"])
 async def test_patterns_that_take_long_are_refused(pattern: str, play: Play) -> None:
     peer = await play.client("A")
     assert (await peer.ask(type="Subscribe", client_id="a", patterns=[pattern]))["type"] == "Error"
@@ -314,3 +315,12 @@ async def test_a_client_that_does_not_read_is_closed_and_comes_back(play: Play, 
     again = await play.client("B")
     assert (await again.subscribe("a", features=["seq"], since=0))["resync"] is False
     assert [(await again.receive())["seq"] for _ in range(1000)] == list(range(1, 1001))
+
+
+async def test_there_are_not_too_many_different_patterns(play: Play, settings: Any) -> None:
+    settings.GEOSTREAM_FILES_FILTERS = 1
+    first, second, third = [await play.client(name) for name in "ABC"]
+    await first.subscribe("a", patterns=["*.tif"])
+    assert (await second.ask(type="Subscribe", client_id="b", patterns=["*.png"]))["code"] == "too_many_filters"
+    await second.subscribe("b", patterns=["*.tif"])
+    await third.subscribe("c")

@@ -135,3 +135,10 @@ async def test_links_lead_to_so_much_and_so_many_only(api: Api, files: Receiver,
     assert set(await refused(api, many=[{"href": files.url("/half")}] * 2)) == {"/inputs/many/1/href"}
     assert "seconds" in (await refused(api, many=[{"href": files.url("/slow")}]))["/inputs/many/0/href"]
     assert set(await refused(api, many=[{"href": files.url("/half")}] * 3)) == {"/inputs"}
+
+
+@pytest.mark.parametrize("name, body", [("text", b"a\0b"), ("numbers", b'["\\u0000"]'), ("either", b'{"\\u0000": 1}')])
+async def test_what_a_database_cannot_store(api: Api, files: Receiver, name: str, body: bytes) -> None:
+    files.answers["/file"] = response(body=body, content_type="application/geo+json" if name == "either" else "text/plain")
+    answer = await api.execute("linked", {"inputs": {name: {"href": files.url("/file")}}}, prefer="respond-async")
+    assert answer.status_code == 400 and "NUL" in answer.json()["detail"]

@@ -13,6 +13,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework_simplejwt.tokens import AccessToken
 
+from processes.models import Job
 from streaming.engine.runtime import Runtime
 from tests.ogc_processes.descriptions.examples import ECHO
 from tests.ogc_processes.live import serving
@@ -113,3 +114,19 @@ async def test_streams_and_waiting_requests_end_with_the_server(runtime: Runtime
     assert (await stream.reader.read()).endswith(b"0\r\n\r\n")
     for each in (stream, waiting):
         each.close()
+
+
+async def test_requests_with_a_token_go_past_the_middleware_to_every_form_of_result(
+    connect: Any, token: str, echoing: PlayedWorker
+) -> None:
+    for outputs, response, begin in (({"text": {}}, "raw", b"hello"), ({}, "raw", b"--"), ({}, "document", b'{"text":"hello"')):
+        connection = await connect()
+        body = json.dumps({"inputs": {"text": "hello", "numbers": [1]}, "outputs": outputs, "response": response}).encode()
+        headers = {"content_type": "application/json", "authorization": token, "content_length": str(len(body)), "connection": "close"}
+        await connection.send("POST", PATH, **headers)
+        connection.writer.write(body)
+        status, found = await connection.head()
+        assert status.startswith("HTTP/1.1 200") and "vary" in found
+        rest = await connection.reader.read()
+        assert begin in rest[: len(begin) + 10]
+    assert (await Job.objects.afirst()).owner_id is not None  # type: ignore[union-attr]

@@ -42,6 +42,20 @@ async def test_a_process_without_workers_is_listed_for_a_while_and_a_pinned_one_
     assert await catalogue.get("greet") is not None
 
 
+async def test_who_asks_while_it_is_read_anew_is_given_what_is_read(site: Site) -> None:
+    catalogue = site.runtime.service(ProcessCatalogue)
+    assert await catalogue.all() == []
+    await site.worker("w", "greet")
+    for pinned in (True, False, True):
+        await Process.objects.aupdate(pinned=pinned)
+        catalogue._rung()
+        reading = asyncio.create_task(catalogue._refresh(asked=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (offer := await catalogue.get("greet")) is not None and offer.pinned == pinned
+        await reading
+
+
 async def test_observers_are_called_for_differences(site: Site) -> None:
     catalogue = site.runtime.service(ProcessCatalogue)
     calls = list[int]()

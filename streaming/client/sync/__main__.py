@@ -1,0 +1,5 @@
+"""`python -m streaming.client.sync`."""
+
+from .command import main
+
+raise SystemExit(main())

@@ -1,0 +1,319 @@
+"""One round of a sync: look at both sides, make a plan, check that it is safe, carry it out.
+
+Every round is complete in itself: whatever was interrupted, or has changed meanwhile, is found by the next one. A path is at all times its
+old or its new content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from streaming.files.paths import is_below
+
+from .errors import Changed, Refused, SyncError, Unreachable
+from .folder import LocalFolder
+from .plan import Content, Mode, Plan, Step, Strategy, check_safety, make_plan
+from .remote import Remote
+from .state import State
+
+
+class Reporter(Protocol):
+    """Who shows what happens."""
+
+    def planned(self, plan: Plan) -> None:
+        """A round begins."""
+
+    def did(self, what: str, path: str, more: str = "") -> None:
+        """Something was done."""
+
+    def failed(self, path: str, error: Exception) -> None:
+        """Something could not be done; the next round tries again."""
+
+    def finished(self) -> None:
+        """A round ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a sync may do."""
+
+    mode: Mode = Mode.TWO_WAY
+    strategy: Strategy = Strategy.KEEP_BOTH
+    most_deleted: int | None = None
+    force_delete: bool = False
+    dry_run: bool = False
+    transfers: int = 4
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a round did."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    conflicts: list[str] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    """Paths that changed under its hands: to be looked at again."""
+    failed: dict[str, Exception] = field(default_factory=dict)
+
+
+class Rounds:
+    """The rounds of one folder. `remote_contents` is what the server has, as far as this client knows."""
+
+    def __init__(self, folder: LocalFolder, remote: Remote, state: State, rules: Rules, client_id: str, reporter: Reporter) -> None:
+        self.remote_contents: dict[str, Content] = {}
+        self._folder, self._remote, self._state = folder, remote, state
+        self._rules, self._client_id, self._reporter = rules, client_id, reporter
+        self._room = asyncio.Semaphore(rules.transfers)
+
+    async def run(self, tops: Collection[str] = ("",)) -> Outcome:
+        """A round about these paths and what is below them; all, by default. `SafetyStop`."""
+        whole = "" in tops
+        base = {path: entry.hash for path, entry in self._state.base().items() if whole or _is_below_any(path, tops)}
+        base = {path: hash for path, hash in base.items() if self._folder.wanted(path)}
+        outcome = Outcome()
+        local = await asyncio.to_thread(self._scan, tops, outcome)
+        remote = {path: content for path, content in self.remote_contents.items() if whole or _is_below_any(path, tops)}
+        plan = make_plan(base, local, remote, mode=self._rules.mode)
+        self._leave_out(plan, outcome.changed)
+        if not self._rules.force_delete:
+            known = base if whole else {path: entry.hash for path, entry in self._state.base().items()}
+            check_safety(
+                plan, known, local if whole else [*known, *local], remote if whole else [*known, *remote], self._rules.most_deleted
+            )
+        self._reporter.planned(plan)
+        try:
+            if self._rules.dry_run:
+                for step in plan.steps:
+                    self._reporter.did(f"would {step.action.replace('_', ' ')}", step.path)
+            else:
+                await self._carry_out(plan, outcome)
+        finally:
+            self._reporter.finished()
+        return outcome
+
+    def _scan(self, tops: Iterable[str], outcome: Outcome) -> dict[str, Content]:
+        found: dict[str, Content] = {}
+        for top in tops:
+            try:
+                found |= self._folder.scan([top])
+            except Changed as error:  # it is being written: not now
+                outcome.changed.add(str(error))
+                found |= self._scan_around(top, outcome)
+        return found
+
+    def _scan_around(self, top: str, outcome: Outcome) -> dict[str, Content]:
+        """File by file: those that are being written are left out."""
+        found: dict[str, Content] = {}
+        for path, _ in self._folder.store.scan(top):
+            if not self._folder.wanted(path):
+                continue
+            try:
+                content = self._folder.look(path)
+            except Changed:
+                outcome.changed.add(path)
+                continue
+            if content is not None:
+                found[path] = content
+        return found
+
+    @staticmethod
+    def _leave_out(plan: Plan, paths: set[str]) -> None:
+        """Nothing is done about what is being written: it would look as if it had been deleted."""
+        for group in (plan.make_folders, plan.transfers, plan.delete_files, plan.delete_folders):
+            group[:] = [step for step in group if step.path not in paths]
+        plan.forget[:] = [path for path in plan.forget if path not in paths]
+
+    # -- carrying out --------------------------------------------------------------
+
+    async def _carry_out(self, plan: Plan, outcome: Outcome) -> None:
+        entries = [await asyncio.to_thread(self._folder.base_entry, path, content) for path, content in plan.adopt.items()]
+        self._state.agree(entries)
+        self._state.forget(plan.forget)
+        await self._move(plan, outcome)
+        for step in plan.make_folders:
+            await self._try(step, outcome)
+        async with asyncio.TaskGroup() as tasks:
+            for step in plan.transfers:
+                await self._room.acquire()
+                tasks.create_task(self._transfer(step, outcome))
+        for step in (*plan.delete_files, *plan.delete_folders):
+            await self._try(step, outcome)
+
+    async def _transfer(self, step: Step, outcome: Outcome) -> None:
+        try:
+            await self._try(step, outcome)
+        finally:
+            self._room.release()
+
+    async def _try(self, step: Step, outcome: Outcome) -> None:
+        try:
+            await self._do(step, outcome)
+        except Changed:
+            outcome.changed.add(step.path)
+            await self._ask_again(step.path)
+        except Unreachable:
+            raise
+        except (Refused, SyncError, OSError) as error:
+            outcome.failed[step.path] = error
+            self._reporter.failed(step.path, error)
+
+    async def _ask_again(self, path: str) -> None:
+        found = await self._remote.metadata(path)
+        if found is None:
+            self.remote_contents.pop(path, None)
+        else:
+            self.remote_contents[path] = found
+
+    async def _do(self, step: Step, outcome: Outcome) -> None:
+        if step.action == "conflict":
+            await self._settle_conflict(step, outcome)
+            return
+        action = {
+            "upload": self._upload,
+            "download": self._download,
+            "delete_local": self._delete_local,
+            "delete_remote": self._delete_remote,
+        }[step.action]
+        await action(step)
+        outcome.done[step.action] += 1
+        self._reporter.did(step.action.replace("_", " "), step.path)
+
+    async def _upload(self, step: Step) -> None:
+        assert step.local is not None
+        if step.local.is_directory:
+            await self._remote.make_directory(step.path)
+        else:
+            await self._upload_file(step.path, step.local, step.remote.hash if step.remote else None)
+        await self._agree(step.path, step.local)
+
+    async def _upload_file(self, path: str, content: Content, base: str | None) -> None:
+        file = await asyncio.to_thread(self._folder.open_file, path)
+        try:
+            await self._remote.upload(path, content, file, base)
+        except Refused as error:
+            if error.code == "hash_mismatch":  # it was changed while it was read
+                raise Changed(path) from error
+            raise
+        finally:
+            file.close()
+
+    async def _download(self, step: Step) -> None:
+        assert step.remote is not None
+        if step.remote.is_directory:
+            await asyncio.to_thread(self._folder.make_directory, step.path)
+        else:
+            await self._download_file(step.path, step.remote, step.local.hash if step.local else None)
+        await self._agree(step.path, step.remote)
+
+    async def _download_file(self, path: str, content: Content, expected: str | None) -> None:
+        staging = self._folder.store.staging
+        name = f"download-{content.hash}"
+        try:
+            staged = await asyncio.to_thread(staging.resume, name)
+            await asyncio.to_thread(staged.rehash)
+        except FileNotFoundError:
+            staged = staging.create(name)
+        try:
+            if staged.size < content.size or content.size == 0:
+                await self._remote.download(path, content, staged)
+            if staged.hash != content.hash:
+                raise Changed(path)
+            await asyncio.to_thread(self._folder.put, path, staged, content.modified_ns, expected)
+        except Unreachable:
+            staged.close()  # goes on there
+            raise
+        except BaseException:
+            staged.discard()
+            raise
+
+    async def _delete_local(self, step: Step) -> None:
+        await asyncio.to_thread(self._folder.delete, step.path, step.base)
+        if self._folder.store.stat(step.path) is None:
+            self._state.forget([step.path])
+
+    async def _delete_remote(self, step: Step) -> None:
+        try:
+            await self._remote.delete(step.path, step.base or None)
+        except Refused as error:
+            if error.code != "not_empty":  # somebody has put something into the folder
+                raise
+            raise Changed(step.path) from error
+        self.remote_contents.pop(step.path, None)
+        self._state.forget([step.path])
+
+    async def _settle_conflict(self, step: Step, outcome: Outcome) -> None:
+        local, remote = step.local, step.remote
+        assert local is not None and remote is not None
+        strategy = self._rules.strategy
+        if strategy is Strategy.NEWER:
+            strategy = Strategy.CLIENT if local.modified_ns > remote.modified_ns else Strategy.SERVER
+        if strategy is Strategy.CLIENT and not local.is_directory and not remote.is_directory:
+            await self._upload(step)
+        elif strategy is Strategy.SERVER and not local.is_directory and not remote.is_directory:
+            await self._download(step)
+        else:
+            name = await asyncio.to_thread(self._folder.set_aside, step.path, self._client_id)
+            await self._download(replace(step, local=None))
+            outcome.conflicts.append(name)
+            outcome.changed.add(name)  # it is new, and uploaded by the next round
+        outcome.done["conflict"] += 1
+        self._reporter.did("conflict", step.path, f"kept as {outcome.conflicts[-1]}" if outcome.conflicts else strategy.value)
+
+    async def _agree(self, path: str, content: Content) -> None:
+        self.remote_contents[path] = content
+        self._state.agree([await asyncio.to_thread(self._folder.base_entry, path, content)])
+
+    # -- moves -------------------------------------------------------------------------
+
+    async def _move(self, plan: Plan, outcome: Outcome) -> None:
+        """What disappeared in one place and appeared in another with the same content was moved: nothing has to be transferred."""
+        for gone, new in _moves(plan, "delete_remote", "upload"):
+            try:
+                await self._remote.move(gone.path, new.path)
+            except (Changed, Refused):
+                continue
+            content = self.remote_contents.pop(gone.path)
+            self._state.forget([gone.path])
+            await self._agree(new.path, new.local or content)
+            self._moved(plan, gone, new, outcome)
+        for gone, new in _moves(plan, "delete_local", "download"):
+            try:
+                await asyncio.to_thread(self._folder.move, gone.path, new.path, gone.base or "")
+            except Changed:
+                continue
+            self._state.forget([gone.path])
+            await self._agree(new.path, new.remote or Content(""))
+            self._moved(plan, gone, new, outcome)
+
+    def _moved(self, plan: Plan, gone: Step, new: Step, outcome: Outcome) -> None:
+        plan.delete_files.remove(gone)
+        plan.transfers.remove(new)
+        outcome.done["move"] += 1
+        self._reporter.did("move", gone.path, f"to {new.path}")
+
+
+def _moves(plan: Plan, gone: str, new: str) -> list[tuple[Step, Step]]:
+    arrived: dict[str, Step] = {}
+    for step in plan.transfers:
+        content = step.local if new == "upload" else step.remote
+        if (
+            step.action == new
+            and content is not None
+            and content.size
+            and step.base is None
+            and (step.remote is None or step.local is None)
+        ):
+            arrived.setdefault(content.hash, step)
+    pairs = []
+    for step in plan.delete_files:
+        if step.action == gone and step.base and (found := arrived.pop(step.base, None)) is not None:
+            pairs.append((step, found))
+    return pairs
+
+
+def _is_below_any(path: str, tops: Collection[str]) -> bool:
+    return any(is_below(path, top) for top in tops)
