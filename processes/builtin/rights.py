@@ -90,6 +90,7 @@ def is_open(name: str) -> bool:
     """Whether jobs of anybody may write a layer or tileset of this name."""
     return PatternMap(dict.fromkeys(split_list(conf.PROCESS_OPEN_NAMES), True)).get(name) is not None
 
+
 def _require(user: Any, permissions: list[str], what: str) -> None:
     lacking = [each for each in permissions if not user.has_perm(each)]
     if lacking:
