@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Count, Q, QuerySet
@@ -27,6 +28,8 @@ LINES = 200
 """Lines of a job's log that are shown, the newest ones."""
 SHOWN = 20_000
 """Characters of inputs and outputs that are shown."""
+SHOWN_OFFERS = 3
+"""Processes of a worker in the list of all workers."""
 
 
 class RowsOfWorkers(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
@@ -127,7 +130,7 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
 class JobAdmin(RowsOfWorkers):
     """Jobs, newest first."""
 
-    list_display = ("id", "process_identifier", "owner", "state", "bar", "message", "submitted", "took", "worker")
+    list_display = ("short_id", "process_identifier", "owner", "state", "bar", "message", "submitted", "took", "worker")
     list_filter = ("status", "process_identifier", "hidden", "created")
     list_select_related = ("owner", "worker")
     list_per_page = 50
@@ -151,6 +154,11 @@ class JobAdmin(RowsOfWorkers):
             return queryset.filter(pk=UUID(search_term.strip())), False
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="id", ordering="id")
+    def short_id(self, job: Job) -> SafeString:
+        """The beginning of its id, in one line; the whole one is its title."""
+        return format_html('<span title="{}" style="white-space: nowrap">{}…</span>', job.pk, str(job.pk)[:8])
 
     @admin.display(description="status", ordering="status")
     def state(self, job: Job) -> str:
@@ -230,7 +238,7 @@ def _shown(output: JobOutput) -> SafeString | str:
 class WorkerAdmin(RowsOfWorkers):
     """Workers, those that are connected first."""
 
-    list_display = ("name", "software", "online", "offers", "jobs_now", "concurrency", "draining", "suspect", "seen", "token")
+    list_display = ("name", "software", "online", "most_offers", "jobs_now", "concurrency", "draining", "suspect", "seen", "token")
     list_filter = ("draining", "suspect", "token")
     list_select_related = ("token",)
     search_fields = ("name", "software")
@@ -259,7 +267,14 @@ class WorkerAdmin(RowsOfWorkers):
     @admin.display
     def offers(self, worker: Worker) -> str:
         """The processes that it offers."""
-        return ", ".join(sorted(str(each.process) for each in worker.registrations.all()))
+        return ", ".join(_offers(worker))
+
+    @admin.display(description="offers")
+    def most_offers(self, worker: Worker) -> str:
+        """The same, short."""
+        offers = _offers(worker)
+        more = len(offers) - SHOWN_OFFERS
+        return ", ".join(offers[:SHOWN_OFFERS]) + (f" and {more} more" if more > 0 else "")
 
     @admin.display(description="jobs", ordering="busy")
     def jobs_now(self, worker: Any) -> int:
@@ -272,6 +287,21 @@ class WorkerAdmin(RowsOfWorkers):
         return f"{naturaltime(worker.last_seen)}" if worker.last_seen else "never"
 
 
+def _offers(worker: Worker) -> list[str]:
+    return sorted(str(each.process) for each in worker.registrations.all())
+
+
+class WorkerTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Of a new token the processes are all, unless an operator says which."""
+
+    def clean_processes(self) -> list[str]:
+        """A list of ids, of which there must be one: a token without any lets no worker offer anything."""
+        processes = self.cleaned_data["processes"]
+        if not (isinstance(processes, list) and processes and all(isinstance(each, str) for each in processes)):
+            raise forms.ValidationError('A list of ids in double quotes: ["buffer", "demo-*"], or ["*"] for all.')
+        return processes
+
+
 @admin.register(WorkerToken)
 class WorkerTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The tokens that workers connect with. A new one is shown once, after it was saved."""
@@ -281,7 +311,12 @@ class WorkerTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("name", "hint")
     fields = ("name", "processes", "max_workers", "max_concurrency", "expires", "hint", "state", "created", "created_by", "last_used")
     readonly_fields = ("hint", "state", "created", "created_by", "last_used")
+    form = WorkerTokenForm
     actions = ("revoke",)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """As `manage.py worker_token create` makes them."""
+        return {"processes": ["*"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Rows with the number of their workers that are connected."""

@@ -107,6 +107,8 @@ class Raster:
 
 
 CRS84_OF_GDAL = "OGC:CRS84"
+TRIES = 5
+"""How often the files of a tileset are looked for that somebody is painting over."""
 
 
 @contextmanager
@@ -118,7 +120,7 @@ def open_raster(content: bytes | None, tileset: str | None, band: int, job: Job)
     with ExitStack() as opened:
         try:
             if tileset is not None:
-                found = _mosaic(_paths(tileset, job), opened)
+                found = _mosaic_of(tileset, job, opened)
             else:
                 assert content is not None
                 path = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="geostream-process-")), "raster.tif")
@@ -140,6 +142,18 @@ def _paths(name: str, job: Job) -> list[Path]:
     tileset = readable_tileset(name, job)
     tileset.require_kind("raster")
     return [*map(resolve_source, tileset.sources), *(each.path for each in painted_files(imagery_folder(name)))]
+
+
+def _mosaic_of(tileset: str, job: Job, opened: ExitStack) -> Raster:
+    """The files of a tileset. Whoever paints meanwhile may take away an image that is hidden now: then they are looked for again."""
+    for _ in range(TRIES - 1):
+        paths = _paths(tileset, job)
+        try:
+            return _mosaic(paths, opened)
+        except StreamError:
+            if all(path.exists() for path in paths):
+                raise
+    return _mosaic(_paths(tileset, job), opened)
 
 
 def _mosaic(paths: Sequence[Path], opened: ExitStack) -> Raster:

@@ -94,7 +94,9 @@ def is_open(name: str) -> bool:
 def _require(user: Any, permissions: list[str], what: str) -> None:
     lacking = [each for each in permissions if not user.has_perm(each)]
     if lacking:
-        raise _forbidden(f"to publish to {what}, the user of the job needs the permission {' and '.join(lacking)}")
+        names = split_list(conf.PROCESS_OPEN_NAMES)
+        otherwise = f"; jobs of everybody may publish to {', '.join(names)}" if names else ""
+        raise _forbidden(f"to publish to {what}, the user of the job needs the permission {' and '.join(lacking)}{otherwise}")
 
 
 def _forbidden(detail: str) -> JobFailed:

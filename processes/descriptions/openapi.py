@@ -108,7 +108,7 @@ class _Conversion:
         possible = [member for member in members if member is not False] or [False]
         choices = [self.convert(member, within) for member in possible if member != {"type": "null"}]
         if len(choices) < len(possible):
-            choices = [{**each, "nullable": True} for each in choices] or [{"nullable": True}]
+            choices = [{**each, "nullable": True} for each in choices] + [{"nullable": True, "enum": [None]}]
         if name == "oneOf" and not all(_is_exact(member) for member in members):
             name = "anyOf"
         if name in converted:

@@ -105,7 +105,7 @@ def checkpoint(lease: Lease, data: Any) -> None:
 
 
 def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> JobChange | None:
-    """The result. None: it was stored before."""
+    """The result. None: it was stored before. What the worker said on the way (its message) is over."""
     job = _leased(lease, final=Job.Status.SUCCESSFUL)
     if job.status == Job.Status.SUCCESSFUL:
         return None
@@ -114,8 +114,8 @@ def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> J
     _store(job, outputs)
     if warning:
         JobLog.objects.create(job=job, attempt=lease.attempt, at=timezone.now(), level="warning", message=warning)
-    job.progress = 100
-    return _end(job, Job.Status.SUCCESSFUL, "successful")
+    job.progress, job.message = 100, ""
+    return _end(job, Job.Status.SUCCESSFUL, "successful", "message")
 
 
 def fail(lease: Lease, exception: Mapping[str, Any], *, retryable: bool = False, outcome: str = "failed") -> JobChange | None:

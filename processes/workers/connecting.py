@@ -16,7 +16,7 @@ from django.utils import timezone
 from processes.jobs.changes import ACTIVE, JobChange
 from processes.jobs.outcomes import Lease, LeaseError, give_back, lose
 from processes.json_rpc import Code, RpcError
-from processes.models import Job, Process, Registration, Worker
+from processes.models import Job, Process, Registration, Worker, WorkerToken
 
 from .messages import Hello
 from .tokens import TokenRights
@@ -59,6 +59,7 @@ def connect(token: TokenRights, hello: Hello, node: str, session: uuid.UUID, lea
     worker.concurrency, worker.draining, worker.suspect = concurrency, False, False
     worker.connected_at = worker.last_seen = timezone.now()
     worker.save()
+    WorkerToken.objects.filter(pk=token.pk).update(last_used=worker.connected_at)
     connected = Connected(worker.pk, session, concurrency, replaced)
     _resume(connected, hello, lease_seconds)
     _end_others(connected, same_program)

@@ -58,6 +58,12 @@ def test_every_setting_is_documented_with_its_default() -> None:
         assert documented[f"GEOSTREAM_{setting.name}"] == (str(setting.default) if setting.default != "" else "(empty)")
 
 
+def test_no_setting_is_documented_twice() -> None:
+    sections = (DOCS / "settings.md").read_text().split("\n## Pings")[0]
+    names = re.findall(r"^\| `(GEOSTREAM_\w+)` \|", sections, re.M)
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_error_is_documented_with_status_and_retry() -> None:
     documented = {row[0].strip("`| "): row[1:] for row in rows("errors.md") if len(row) == 4}
     for error in ERRORS.values():

@@ -77,6 +77,11 @@ def test_workers_are_listed_with_what_they_offer(admin_client: Client) -> None:
     assert "greet 3.1" in page(admin_client, "worker")
 
 
+def test_a_worker_with_many_processes_has_one_short_row(admin_client: Client) -> None:
+    worker = make_worker("laptop", *(make_process(f"p{number}") for number in range(5)))
+    assert "p0 1.0.0, p1 1.0.0, p2 1.0.0 and 2 more" in page(admin_client, "worker") and worker.registrations.count() == 5
+
+
 def test_jobs_are_found_by_their_id(admin_client: Client) -> None:
     first, second = submitted(make_process(), 2)
     response = admin_client.get(reverse("admin:processes_job_changelist"), {"q": str(first.pk)})
@@ -114,6 +119,15 @@ def test_a_new_token_is_shown_once_and_works(admin_client: Client) -> None:
     assert rights is not None and rights.patterns == ("buffer", "demo-*") and (rights.max_workers, rights.max_concurrency) == (3, 9)
     assert text not in page(admin_client, "workertoken")
     assert WorkerToken.objects.get().created_by is not None
+
+
+def test_a_token_is_for_all_processes_unless_it_says_which(admin_client: Client) -> None:
+    address = reverse("admin:processes_workertoken_add")
+    assert "[&quot;*&quot;]" in admin_client.get(address).content.decode()
+    for processes in ("[]", '"buffer"', "[1]"):
+        response = admin_client.post(address, {"name": "t", "processes": processes, "max_workers": "1", "max_concurrency": "1"})
+        assert "A list of ids" in response.content.decode()
+    assert not WorkerToken.objects.exists()
 
 
 def test_a_token_is_revoked(admin_client: Client) -> None:

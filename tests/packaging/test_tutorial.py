@@ -79,9 +79,9 @@ def write(project: Project, block: Block) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, host: Environment, module_redis: RedisService) -> Iterator[Site]:
-    """The tutorial up to `serve`, and the page and the program that come after."""
+    """The tutorial up to `serve`, and the page, the program and the geoprocesses that come after."""
     project = start(tmp_path_factory.mktemp("tutorial"), host, module_redis.url)
-    for title in ("A layer from a model", "Your own page", "A program elsewhere"):
+    for title in ("A layer from a model", "Your own page", "A program elsewhere", "Geoprocesses"):
         for block in files(title):
             write(project, block)
     serving, *_ = tutorial.section("Serve it")
@@ -178,6 +178,13 @@ def test_rasters_are_an_extra(site: Site, wheel: Path) -> None:
     options = set(re.findall(r"--\w+", add))
     assert options <= set(re.findall(r"--\w+", site.project.manage("add_tiles", "--help").stdout))
     refused = site.project.manage("add_tiles", "relief", str(RELIEF), "--copy", check=False)
+    assert refused.returncode == 1 and install in refused.stderr
+
+
+def test_built_in_geoprocesses_are_an_extra(site: Site) -> None:
+    _, _, worker = tutorial.section("Geoprocesses")
+    install, run = lines(worker)
+    refused = site.project.manage(*run.removeprefix("python manage.py ").split(), check=False)
     assert refused.returncode == 1 and install in refused.stderr
 
 

@@ -41,6 +41,10 @@ def test_the_map_leads_to_the_login_and_back() -> None:
     assert config("/")["login_url"] == "/geostream/login/?next=/"
 
 
+def test_the_map_leads_to_the_processes_that_are_installed() -> None:
+    assert 'href="/ogc"' in Client().get("/").content.decode()
+
+
 def test_a_project_that_sets_no_login_page_has_ours(settings: Any) -> None:
     settings.LOGIN_URL = "/accounts/login/"  # Django's default
     assert config("/")["login_url"] == "/geostream/login/?next=/"

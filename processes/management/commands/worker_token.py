@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from processes.models import WorkerToken
 from processes.workers.tokens import create_token, revoke_token
+from streaming.management.arguments import at_least_one
 
 
 class Command(BaseCommand):
@@ -29,11 +30,11 @@ class Command(BaseCommand):
             metavar="ID",
             help="a process that its workers may offer, with * at the end for any ending; may be repeated (default: all)",
         )
-        create.add_argument("--max-workers", type=_positive, default=100, metavar="N", help="workers connected at once (default: 100)")
+        create.add_argument("--max-workers", type=at_least_one, default=100, metavar="N", help="workers connected at once (default: 100)")
         create.add_argument(
-            "--max-concurrency", type=_positive, default=1000, metavar="N", help="jobs that they run at once, together (default: 1000)"
+            "--max-concurrency", type=at_least_one, default=1000, metavar="N", help="jobs that they run at once, together (default: 1000)"
         )
-        create.add_argument("--days", type=_positive, metavar="N", help="how long it is valid (default: until it is revoked)")
+        create.add_argument("--days", type=at_least_one, metavar="N", help="how long it is valid (default: until it is revoked)")
         actions.add_parser("list", help="list the tokens, and how many workers are connected with each")
         revoke = actions.add_parser("revoke", help="revoke tokens; their workers are disconnected")
         revoke.add_argument("name", metavar="NAME", help="all tokens of this name")
@@ -70,10 +71,3 @@ def _state(token: WorkerToken) -> str:
     if token.expires is None:
         return "valid"
     return f"{'expired' if token.expires <= timezone.now() else 'valid until'} {token.expires:%Y-%m-%d}"
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number

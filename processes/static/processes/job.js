@@ -24,7 +24,7 @@ export function watchJob(container, urls, csrf, first) {
     fill.style.width = `${info.status === "successful" ? 100 : percent}%`;
     bar.toggleAttribute("data-busy", info.status === "running");
     bar.setAttribute("aria-valuenow", percent);
-    message.textContent = info.message ?? "";
+    message.textContent = info.status === "failed" ? "" : info.message ?? ""; // why it failed is shown as a result
     if (FINAL.includes(info.status) && !over) finish(info);
   }
   function finish(info) {

@@ -22,6 +22,9 @@ export function worldMap(container, countries) {
   return { map, accent: resolved("--accent"), text: resolved("--text") };
 }
 
+const CLOSEST = 14;
+const CLOSEST_TO_POINT = 5; // any closer, a point is alone on an empty map
+
 /** Draw GeoJSON and look at it. Properties are shown on a click. */
 export function drawn({ map, accent }, geojson, { fit = true, popups = true } = {}) {
   const layer = L.geoJSON(geojson, {
@@ -33,7 +36,8 @@ export function drawn({ map, accent }, geojson, { fit = true, popups = true } = 
     },
   }).addTo(map);
   const bounds = layer.getBounds();
-  if (fit && bounds.isValid()) map.fitBounds(bounds, { maxZoom: 14, padding: [24, 24], animate: false });
+  const point = bounds.isValid() && bounds.getSouthWest().equals(bounds.getNorthEast());
+  if (fit && bounds.isValid()) map.fitBounds(bounds, { maxZoom: point ? CLOSEST_TO_POINT : CLOSEST, padding: [24, 24], animate: false });
   return layer;
 }
 

@@ -14,7 +14,8 @@ from processes.worker import BadInput, Job, JobFailed
 from streaming.features.layers import catalogue
 from streaming.features.publishing import publish
 from streaming.models import Layer, Tileset
-from streaming.tiles.imagery import imagery_sync, paint_sync
+from streaming.tiles.imagery import clear_imagery_sync, imagery_sync, paint_sync
+from streaming.tiles.imagery_files import painted_files
 from streaming.tiles.tilesets import tilesets
 from tests.commands.conftest import held
 from tests.geo_peer import point
@@ -129,6 +130,12 @@ def test_who_may_not_publish_is_refused_before_the_work(call: Call) -> None:
     assert 1 in held("there")
 
 
+def test_a_refusal_names_what_everybody_may_write(call: Call, settings: Any) -> None:
+    settings.GEOSTREAM_PROCESS_OPEN_NAMES = "demo-*, lab"
+    with pytest.raises(JobFailed, match=r"jobs of everybody may publish to demo-\*, lab"):
+        call("buffer", job_of(None), features=point(1, 0, 0), distance=1, publish_to="mine")
+
+
 def test_a_name_that_no_layer_can_have(call: Call) -> None:
     with pytest.raises(BadInput) as error:
         call("buffer", job_of(User.objects.create_superuser("admin")), features=point(1, 0, 0), distance=1, publish_to="../x")
@@ -199,6 +206,20 @@ def test_a_mosaic_has_what_is_painted_on_top(call: Call, data_folder: Path) -> N
     zones = {"type": "Polygon", "coordinates": [[[8, 46], [10, 46], [10, 48], [8, 48], [8, 46]]]}
     (found,) = call("zonal-statistics", zones=zones, tileset="mosaic", statistics=["count", "sum", "variety"])["features"]
     assert found["properties"] == {"count": 4800, "sum": 40 * (60 * 10 + 30 * 20 + 30 * 30), "variety": 3}
+
+
+def test_an_image_that_is_taken_away_while_the_files_are_looked_for(call: Call, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raster_tileset(data_folder, "heights", plane(20, 90))
+    tilesets.clear()
+    paint_sync(tilesets.get_sync("heights"), plane(20, 180))
+
+    def found(folder: Path) -> Any:
+        images = list(painted_files(folder))
+        clear_imagery_sync(tilesets.get_sync("heights"))
+        return images
+
+    monkeypatch.setattr("processes.builtin.raster.painted_files", found)
+    assert (pixels(call("hillshade", tileset="heights")) == pixels(call("hillshade", raster=plane(20, 90)))).all()
 
 
 def test_a_tileset_that_is_no_raster(call: Call) -> None:

@@ -30,6 +30,11 @@ def printed(*command: str) -> str:
     return output.getvalue().strip()
 
 
+def test_a_number_that_cannot_be_is_named() -> None:
+    with pytest.raises(CommandError, match="'0' is not a whole number from 1"):
+        printed("worker_token", "create", "machine", "--days", "0")
+
+
 def test_a_token_is_made_and_shown_once() -> None:
     text = printed("worker_token", "create", "machine", "--process", "buffer", "--process", "demo-*", "--max-workers", "2", "--days", "7")
     found = find_token(text)

@@ -64,6 +64,13 @@ def test_the_same_result_again_changes_nothing() -> None:
     assert again(job).revision == before and JobOutput.objects.get().value == "hello"
 
 
+def test_what_a_worker_said_on_the_way_is_no_message_of_its_success() -> None:
+    job, each = given()
+    outcomes.progress(lease_of(each), 90, "waiting")
+    change = outcomes.succeed(lease_of(each), GREETING)
+    assert change and (change.progress, change.message) == (100, "") and again(job).message == ""
+
+
 def test_a_lease_that_was_given_to_somebody_else_writes_nothing() -> None:
     job, each = given(retry="safe")
     outcomes.lose(lease_of(each), "worker lost")

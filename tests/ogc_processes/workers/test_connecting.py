@@ -28,6 +28,7 @@ async def test_hello_names_the_limits(site: Site) -> None:
     assert (told["resumed"], told["abandoned"], told["concurrency"]) == ([], [], 4)
     row = await Worker.objects.aget()
     assert (row.name, row.concurrency, row.node) == ("w", 4, site.runtime.hub.node)
+    assert (await WorkerToken.objects.aget(pk=row.token_id)).last_used == row.connected_at
 
 
 async def test_the_row_of_a_worker_says_when_it_has_left(site: Site) -> None:
