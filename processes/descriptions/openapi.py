@@ -108,7 +108,11 @@ class _Conversion:
         possible = [member for member in members if member is not False] or [False]
         choices = [self.convert(member, within) for member in possible if member != {"type": "null"}]
         if len(choices) < len(possible):
-            choices = [{**each, "nullable": True} for each in choices] + [{"nullable": True, "enum": [None]}]
+            typed = all("type" in each for each in choices)
+            choices = [{**each, "nullable": True} for each in choices] or [{"nullable": True}]
+            if not typed:  # what else such a choice says may refuse null
+                choices.append({"nullable": True, "enum": [None]})
+                name = "anyOf"
         if name == "oneOf" and not all(_is_exact(member) for member in members):
             name = "anyOf"
         if name in converted:
