@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from processes.catalogue import ProcessCatalogue
 from processes.jobs import outcomes
@@ -82,7 +83,7 @@ async def test_a_change_that_nobody_announced_is_found(queue: Queue, phoenix: Co
     job = await queue.submit()
     peer = await phoenix()
     await peer.join(f"job:{job}")
-    await database_sync_to_async(outcomes.dismiss)(uuid.UUID(job))
+    await database_sync_to_async(transaction.atomic(outcomes.dismiss))(uuid.UUID(job))
     await runtime.service(LiveJobs)._poll()
     assert (await pushed(peer))[1]["status"] == "dismissed"
     await runtime.service(LiveJobs)._poll()
