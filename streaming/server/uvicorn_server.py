@@ -11,8 +11,6 @@ from typing import Any
 import uvicorn
 from uvicorn.supervisors import multiprocess
 
-from streaming.engine.lifespan import announce_end
-
 from .garbage import leave_out_what_is_there
 from .http_protocol import HttpProtocol
 from .websocket_protocol import WebSocketProtocol
@@ -86,6 +84,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Wait for the requests that there are, but not for what is held open."""
+        from streaming.engine.lifespan import announce_end  # late: a worker unpickles this class before Django is set up
+
         announce_end()
         await super().shutdown(sockets)
 

@@ -106,5 +106,5 @@ def test_vector_tiles_of_a_layer(site: ServerProcess, show: Callable[..., Any]) 
 
 @pytest.mark.parametrize(("size", "expected"), [(512, FOUR), (256, [f"4/{x}/{y}" for x in range(6, 10) for y in range(6, 10)])])
 def test_pictures_of_an_archive(site: ServerProcess, show: Callable[..., Any], size: int, expected: list[str]) -> None:
-    add(site, "world", world(site.data_dir / "world.mbtiles", picture(size), "png"), kind="mbtiles")
-    assert show("world", "raster") == (expected, 0)
+    add(site, f"world-{size}", world(site.data_dir / f"world-{size}.mbtiles", picture(size), "png"), kind="mbtiles")
+    assert show(f"world-{size}", "raster") == (expected, 0)

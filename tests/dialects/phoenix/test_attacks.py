@@ -32,7 +32,7 @@ NOWHERE = f"{'0' * 32}.{'a' * 32}"
 # -- the log -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["room\n2026-01-01 ERROR forged", "\u2028", "x" * 100_000])
+@pytest.mark.parametrize("name", ["room\n2026-01-01 ERROR forged", "\u2028", "x" * 4000])
 async def test_a_refused_topic_is_one_short_line_of_the_log(peer: PhoenixPeer, caplog: pytest.LogCaptureFixture, name: str) -> None:
     with caplog.at_level(logging.INFO):
         assert (await peer.ask("1", "1", name, "phx_join", {}))[0] == "error"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
@@ -11,6 +10,7 @@ import pytest
 
 from processes.worker import BBox, FeatureCollection, Geometry, Input, Job, Media, Output, ProcessDefinitionError, Worker
 from processes.worker.process import Process
+from tests.processes import run
 
 
 def described(function: Any, **options: Any) -> dict[str, Any]:
@@ -152,4 +152,4 @@ def test_what_cannot_be_described_is_refused_where_it_is_defined(function: Any) 
 
 def test_the_sdk_imports_nothing_of_the_server() -> None:
     program = "import sys, processes.worker; print(*(m for m in ('django', 'streaming', 'channels', 'jsonschema') if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert run(sys.executable, "-c", program).stdout.strip() == ""
