@@ -44,7 +44,7 @@ def open_process(open_page: Callable[..., WatchedPage], site: ServerProcess, nam
         page.wait_for_timeout(500)
         page.reload()
     card.click()
-    expect(page.get_by_role("button", name="Run")).to_be_visible()
+    expect(page.get_by_role("button", name="Run")).to_be_enabled()
     return page
 
 

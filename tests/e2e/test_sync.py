@@ -39,7 +39,9 @@ class Laptop:
         return (*SYNC, "--server", self._server.url, "--local-path", str(self.folder), "--state-dir", str(self._home / "state"), *options)
 
     def sync(self, *options: str) -> int:
-        return run(*self.command(*options), check=False).returncode
+        ended = run(*self.command(*options), check=False)
+        print(ended.stdout, ended.stderr)
+        return ended.returncode
 
     def start(self) -> None:
         with (self._home / "log").open("a") as log:
@@ -99,6 +101,14 @@ def test_folders_are_the_same_after_a_sync(laptops: tuple[Laptop, Laptop]) -> No
     assert (
         two.tree() == one.tree() == {"maps": None, "maps/deep": None, "maps/deep/straße.txt": "hello", "empty": "", "nothing in it": None}
     )
+
+
+def test_files_of_the_same_content_are_downloaded_at_once(laptops: tuple[Laptop, Laptop]) -> None:
+    one, two = laptops
+    for name in "abcdefgh":
+        one.write(name, "the same")
+    assert one.sync() == 0 and two.sync() == 0
+    assert two.tree() == one.tree()
 
 
 def test_edits_renames_and_deletions_reach_the_other_side(laptops: tuple[Laptop, Laptop]) -> None:

@@ -10,6 +10,7 @@ const fields = Object.entries(config.process.inputs ?? {}).map(([id, input]) => 
 let stopWatching = () => {};
 
 form.querySelector(".inputs").append(...fields.map((field) => field.element));
+form.querySelector("[type=submit]").disabled = false;
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   execute().catch((error) => problem(error.message));

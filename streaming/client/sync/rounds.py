@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Protocol
 
 from streaming.files.paths import is_below
@@ -211,7 +212,7 @@ class Rounds:
 
     async def _download_file(self, path: str, content: Content, expected: str | None) -> None:
         staging = self._folder.store.staging
-        name = f"download-{content.hash}"
+        name = f"download-{content.hash[:32]}-{sha256(path.encode()).hexdigest()[:16]}"  # others may have the same content
         try:
             staged = await asyncio.to_thread(staging.resume, name)
             await asyncio.to_thread(staged.rehash)
