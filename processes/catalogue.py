@@ -78,7 +78,7 @@ class ProcessCatalogue(Service):
 
     async def start(self) -> None:
         """Look again and again, while somebody asks or observes."""
-        self.runtime.hub.every(READ_SECONDS, self._look)
+        self._jobs.every(READ_SECONDS, self._look)
 
     async def all(self) -> list[Offer]:
         """The processes that are listed, by identifier."""

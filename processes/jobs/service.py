@@ -9,10 +9,12 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
 from streaming.engine.conf import conf
@@ -50,14 +52,16 @@ class Jobs(Service):
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._to_announce: list[JobChange] = []
         self._swept_at = self._spare_leases_until = -math.inf
+        self._stopped = False
         runtime.hub.on(CHANGED, self._changed_elsewhere)
 
     async def start(self) -> None:
         """Look for what time decides."""
-        self.runtime.hub.every(SWEEP_SECONDS, self.sweep)
+        self.every(SWEEP_SECONDS, self.sweep)
 
     async def stop(self) -> None:
         """Store what is being stored."""
+        self._stopped = True
         await self._database.stop()
 
     def collect(self) -> Iterable[Sample]:
@@ -77,6 +81,20 @@ class Jobs(Service):
         for each in changes_in(result):
             self._announce(each)
         return result
+
+    def every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+        """Do work with the database again and again. While that is away it waits, and it ends before the database's thread does."""
+
+        @wraps(job)
+        async def unless_stopped() -> None:
+            try:
+                if not self._stopped:
+                    await job()
+            except DatabaseError as error:
+                if not self._stopped:
+                    logger.warning("%s waits for the database: %s", job.__qualname__, error)
+
+        self.runtime.hub.every(seconds, unless_stopped)
 
     async def submit(self, new: NewJob) -> JobChange:
         """Put a job into the queue; it is stored when this returns. `StreamError` queue_full."""

@@ -60,7 +60,7 @@ class LiveJobs(Service):
 
     async def start(self) -> None:
         """Ask the database now and then."""
-        self.runtime.hub.every(POLL_SECONDS, self._poll)
+        self._jobs.every(POLL_SECONDS, self._poll)
 
     def collect(self) -> Iterable[Sample]:
         """Events that were published."""

@@ -34,7 +34,7 @@ class WorkerBlobs(Service):
 
     async def start(self) -> None:
         """Look for them again and again."""
-        self.runtime.hub.every(SWEEP_SECONDS, self.sweep)
+        self._jobs.every(SWEEP_SECONDS, self.sweep)
 
     async def sweep(self) -> None:
         """Delete those that were uploaded long ago, and that no job uses."""

@@ -80,7 +80,7 @@ class Workers(Service):
     async def start(self) -> None:
         """Give out jobs, and look after the rows of workers."""
         self.dispatcher.start()
-        self.runtime.hub.every(REVIEW_SECONDS, self.review)
+        self.jobs.every(REVIEW_SECONDS, self.review)
 
     async def stop(self) -> None:
         """Those that are still connected leave their rows; the connections were closed with 1012."""

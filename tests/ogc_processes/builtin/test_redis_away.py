@@ -52,6 +52,7 @@ async def test_what_happens_after_a_restart_is_noticed(restarting: RestartingRed
     await until(lambda: len(held("cells")) == 2 and not held("inside") and len(payloads()) == 2, jobs[0], 20)
     for job in jobs:
         await job.kill()
+    await redis_connections.close_async_redis()
 
 
 async def test_a_job_that_begins_while_redis_is_away_is_tried_again(restarting: RestartingRedis) -> None:
@@ -60,3 +61,4 @@ async def test_a_job_that_begins_while_redis_is_away_is_tried_again(restarting: 
     with pytest.raises(JobFailed) as error:
         await hotspots("l", "cells", job=Job(JOB))
     assert error.value.retryable and error.value.status == 503
+    await redis_connections.close_async_redis()
