@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
@@ -13,11 +13,14 @@ from django.db import close_old_connections
 from processes.worker import BadInput, Job, JobFailed
 from streaming.core.errors import StreamError
 from streaming.core.pattern_map import PatternMap, split_list
+from streaming.engine.catalogue import Catalogue, Guarded
 from streaming.engine.conf import conf
 from streaming.features.layer_creation import check_layer_name
 from streaming.features.layers import LayerSettings, catalogue
 from streaming.models import Layer, Tileset
 from streaming.tiles.tilesets import TilesetSettings, tilesets
+
+S = TypeVar("S", bound=Guarded)
 
 
 @contextmanager
@@ -42,26 +45,22 @@ def user_of(job: Job) -> Any:
 
 def readable_layer(name: str, job: Job, name_of_input: str = "layer") -> LayerSettings:
     """A layer that the user may read. `BadInput` for any other: one that is hidden is as one that is not there."""
-    with database():
-        user = user_of(job)
-        try:
-            layer = catalogue.get_sync(name)
-            if layer.readable_by(user):
-                return layer
-            raise catalogue.hidden_sync(name)
-        except StreamError as error:
-            raise BadInput(error.message, name_of_input) from None
+    return _readable(catalogue, name, job, name_of_input)
 
 
 def readable_tileset(name: str, job: Job, name_of_input: str = "tileset") -> TilesetSettings:
     """The same of a tileset."""
+    return _readable(tilesets, name, job, name_of_input)
+
+
+def _readable(known: Catalogue[S], name: str, job: Job, name_of_input: str) -> S:
     with database():
         user = user_of(job)
         try:
-            tileset = tilesets.get_sync(name)
-            if tileset.readable_by(user):
-                return tileset
-            raise tilesets.hidden_sync(name)
+            found = known.get_sync(name)
+            if found.readable_by(user):
+                return found
+            raise known.hidden_sync(name)
         except StreamError as error:
             raise BadInput(error.message, name_of_input) from None
 

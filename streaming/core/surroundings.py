@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -37,7 +38,9 @@ class Surroundings:
         """Whether any part of a geometry is in it."""
         if geometry.is_empty or not any(bounds_meet(box, geometry.bounds) for box in self.boxes):
             return False
-        return bool(shapely.intersects(self._geometry, geometry)) or self._outline.comes_within(self.radius, Outline(geometry))
+        with np.errstate(invalid="ignore"):  # numpy warns of what GEOS computes on its way, for some lines around the world
+            meets = bool(shapely.intersects(self._geometry, geometry))
+        return meets or self._outline.comes_within(self.radius, Outline(geometry))
 
 
 def compile_surroundings(geometry: dict[str, Any], radius_m: Any) -> Surroundings:

@@ -60,7 +60,8 @@ class Step:
     @property
     def is_directory(self) -> bool:
         """Whether it is about a folder."""
-        return bool((self.local or self.remote) and (self.local or self.remote).is_directory)  # type: ignore[union-attr]
+        side = self.local or self.remote
+        return side is not None and side.is_directory
 
     @property
     def size(self) -> int:
