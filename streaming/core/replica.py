@@ -50,7 +50,7 @@ class Replica(Follower):
 
         Without `before` that is a snapshot. `held` are versions that the client has instead of those of now (`unjudged`).
         """
-        return Difference(self.epoch, self.seq, AtMoment(self._versions.moment(self.seq), held), before, after, redraw)
+        return Difference(self.epoch, self.seq, AtMoment(self._versions.moment(self.seq, held or ()), held), before, after, redraw)
 
     def select_missed(self, condition: Condition, since: Cursor) -> Missed | None:
         """What a client complete up to `since` must receive; None if the changes since then are not at hand (see `reaches`)."""

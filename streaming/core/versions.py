@@ -8,6 +8,7 @@ after the newest moment. What changes more often than somebody begins to read co
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 
 from .items import Change, Item
 
@@ -43,10 +44,14 @@ class Versions:
                 self._keys.append(key)
         self.current[key] = new
 
-    def moment(self, seq: int) -> Moment:
-        """The items as they are now, after change number `seq`."""
+    def moment(self, seq: int, gone: Iterable[str] = ()) -> Moment:
+        """The items as they are now, after change number `seq`; its keys include those of `gone`, though there is nothing any more."""
         if self._keys is None or (not self._moments and 2 * len(self._gone) > len(self._keys)):
             self._keys, self._gone = list(self.current), set()
+        for key in gone:
+            if key not in self.current and key not in self._gone:
+                self._keys.append(key)
+                self._gone.add(key)
         self._moments[seq] += 1
         self._newest = seq
         return Moment(self, self._keys, seq)
