@@ -24,5 +24,5 @@ def load() -> None:
     # Timings are no test: the first text that Hypothesis draws on a fresh clone takes a second, for it makes its tables of characters.
     calm = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
     settings.register_profile("default", max_examples=100, **calm)
-    settings.register_profile("long", max_examples=1500, **calm)
+    settings.register_profile("long", max_examples=1000, **calm)
     settings.load_profile(PROFILE)

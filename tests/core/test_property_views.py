@@ -395,7 +395,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
     return clock
 
 
-@settings(max_examples=examples(50, long=1000), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50, long=400), suppress_health_check=list(HealthCheck))
 @given(clients=_clients(), steps=_steps())
 def test_what_clients_were_told_is_what_there_is(
     loop: asyncio.Runner, clock: SimpleNamespace, clients: list[Client], steps: list[tuple[Any, ...]]

@@ -76,7 +76,7 @@ shapes = st.one_of(
 ).filter(lambda shape: bool(shape.is_valid))
 
 
-@settings(max_examples=examples(40, long=2000))
+@settings(max_examples=examples(40, long=800))
 @given(shapes, shapes, places, st.floats(-175, 175), st.floats(-80, 80))
 def test_distances_are_those_of_shapely_in_a_projection(
     one: BaseGeometry, other: BaseGeometry, apart: tuple[float, float], longitude: float, latitude: float

@@ -44,7 +44,7 @@ def outcomes(body: bytes) -> tuple[Any, Any]:
         return whole, outcome(body)
 
 
-@settings(max_examples=examples(100, long=3000))
+@settings(max_examples=examples(100, long=800))
 @given(collections, st.sampled_from([None, 1]), st.booleans(), st.integers(0, 200))
 def test_pieces_come_to_the_same(collection: dict[str, Any], indent: int | None, escaped: bool, cut: int) -> None:
     text = json.dumps(collection, indent=indent, ensure_ascii=escaped).encode()

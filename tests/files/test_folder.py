@@ -98,7 +98,7 @@ class Follower:
 
 
 @pytest.mark.long_form
-@pytest.mark.parametrize("seed", range(examples(6, long=200)))
+@pytest.mark.parametrize("seed", range(examples(6, long=60)))
 async def test_everything_agrees_after_random_changes(seed: int, folder: Folder, root: Path) -> None:
     chance = random.Random(seed)
     everything, some = Follower(folder, PathFilter()), Follower(folder, PathFilter(("a",), ("*.txt",)))

@@ -189,7 +189,7 @@ def noticed() -> dict[int, list[tuple[str, str]]]:
 
 
 @pytest.mark.long_form
-@pytest.mark.parametrize("seed", range(examples(2, long=20)))
+@pytest.mark.parametrize("seed", range(examples(2, long=8)))
 async def test_nothing_is_missed_and_nothing_comes_twice_whenever_the_worker_is_killed(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is killed at any of its steps: before, between and after storing, publishing and removing."""
     numbers = random.Random(seed)
