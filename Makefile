@@ -12,6 +12,9 @@ PY = $(VENV)/bin/python
 # are dear to start; `worksteal` would part them. In the order of tests/conftest.py, heavy modules first.
 PARALLEL = -n auto --dist loadfile --no-loadscope-reorder
 
+# Hundreds of processes are started meanwhile: what one of them has compiled, the others need not.
+COMPILED = PYTHONDONTWRITEBYTECODE=
+
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
 .PHONY: help run test test-long install lint bench fuzz soak clean install-locked
@@ -29,10 +32,10 @@ run: $(VENV)/.installed ## the server with a live demo at http://127.0.0.1:8000,
 	@exec $(PY) manage.py demo --host $(HOST) --port $(PORT) $(ARGS)
 
 test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests/core -x'
-	@exec $(PY) -m pytest $(PARALLEL) $(ARGS)
+	@$(COMPILED) exec $(PY) -m pytest $(PARALLEL) $(ARGS)
 
 test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at length: thousands of examples, a minute of stalling
-	@GEOSTREAM_TEST_PROFILE=long exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
+	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 

@@ -13,12 +13,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from select import select
 from subprocess import DEVNULL, PIPE, STDOUT, CompletedProcess, TimeoutExpired
 from typing import Any
+
+from .preloaded import ForkServer
 
 __all__ = ["DEVNULL", "MANAGE", "PIPE", "STDOUT", "CompletedProcess", "Process", "TimeoutExpired", "manage", "run", "starting"]
 
 MANAGE = (sys.executable, "manage.py")
+FORKING = sys.platform == "linux" and sys.version_info < (3, 15)
 WAIT_SECONDS = 30.0
 """How long to wait for the end of a process, unless said otherwise."""
 
@@ -26,11 +30,45 @@ Start = Callable[..., "Process"]
 
 
 class Process(subprocess.Popen[str]):
-    """A process in a session of its own. In a `with` statement, it ends with its whole group, whatever happened."""
+    """A process in a session of its own. In a `with` statement, it ends with its whole group, whatever happened.
+
+    `manage.py` is forked from a process that has the libraries imported (`preloaded.py`). `subprocess` has no public place for that, so
+    what it starts and waits with is replaced.
+    """
+
+    _ended: int | None = None  # the pipe that says how a forked process has ended
 
     def __init__(self, *command: object, stdin: Any = DEVNULL, **options: Any) -> None:
         super().__init__([str(word) for word in command], stdin=stdin, text=True, start_new_session=True, **options)
         _reaper().note("+", self.pid)
+
+    def _execute_child(self, args: list[str], *rest: Any) -> None:
+        _, _, _, _, folder, environment, _, _, _, *streams = rest[:15]
+        if tuple(args[:2]) != MANAGE or not FORKING or not _fork_server().suits(environment):
+            super()._execute_child(args, *rest)  # type: ignore[misc]
+            return
+        theirs = [number if stream == -1 else stream for number, stream in enumerate((streams[0], streams[3], streams[5]))]
+        self.pid, self._ended = _fork_server().fork(args[1:], folder, environment, theirs)
+        self._child_created = True
+        self._close_pipe_fds(*streams)  # type: ignore[attr-defined]
+
+    def _try_wait(self, flags: int) -> tuple[int, int]:
+        if self._ended is None:
+            return super()._try_wait(flags)  # type: ignore[misc, no-any-return]
+        if flags & os.WNOHANG and not select([self._ended], [], [], 0)[0]:
+            return 0, 0
+        status = os.read(self._ended, 4)
+        os.close(self._ended)
+        return self.pid, int.from_bytes(status, "big")
+
+    def _internal_poll(self, *arguments: Any, **options: Any) -> int | None:
+        if self._ended is None:
+            return super()._internal_poll(*arguments, **options)  # type: ignore[misc, no-any-return]
+        if self.returncode is None:
+            pid, status = self._try_wait(os.WNOHANG)
+            if pid:
+                self._handle_exitstatus(status)  # type: ignore[attr-defined]
+        return self.returncode
 
     def __exit__(self, *error: object) -> None:
         self.end()
@@ -124,6 +162,16 @@ for group in groups:
     def note(self, sign: str, group: int) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{sign} {group}\n")
+
+
+_server: ForkServer | None = None
+
+
+def _fork_server() -> ForkServer:
+    global _server
+    if _server is None or _server.owner != os.getpid():
+        _server = ForkServer()
+    return _server
 
 
 _of_this_process: _Reaper | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import PIPE, Process, TimeoutExpired, default_signals, run, starting
+from .processes import MANAGE, PIPE, Process, TimeoutExpired, default_signals, run, site_environment, starting
 
 HERE = Path(__file__).parent
 FAMILY = """
@@ -94,7 +94,37 @@ def test_a_failure_shows_what_was_printed() -> None:
         run("sh", "-c", "echo said; echo complained >&2; exit 3")
 
 
+SHELL = (*MANAGE, "shell", "--no-imports", "-c")
+
+
+def test_a_forked_command_is_as_if_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "os.getcwd(), dict(os.environ), sys.argv, sys.path, os.getsid(0) == os.getpid()"
+    streams = "sys.stdin.read(), os.listdir('/proc/self/fd'), [signal.getsignal(each) for each in (2, 13, 15, 17)]"
+    program = f"import os, signal, sys; print({place}, {streams}); print('oh', file=sys.stderr)"
+    results = []
+    for forking in (True, False):
+        monkeypatch.setattr("tests.processes.FORKING", forking)
+        results.append(run(*SHELL, program, env=site_environment(tmp_path, COLOUR="blue"), input="in"))
+    forked, started = results
+    assert "'COLOUR': 'blue'" in started.stdout
+    assert (forked.stdout, forked.stderr) == (started.stdout, started.stderr)
+
+
+@pytest.mark.parametrize(("program", "code"), [("pass", 0), ("raise SystemExit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
+def test_how_a_forked_command_ended_is_known(tmp_path: Path, program: str, code: int) -> None:
+    assert run(*SHELL, program, env=site_environment(tmp_path), check=False).returncode == code
+
+
+def test_a_forked_command_ends_with_its_group(tmp_path: Path) -> None:
+    with starting() as start:
+        process = start(*SHELL, FAMILY, env=site_environment(tmp_path), stdout=PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+    assert process.returncode == -signal.SIGKILL
+    until_gone(process.pid)
+
+
 def test_no_other_module_starts_processes() -> None:
     starting = re.compile(r"^\s*(import|from) (subprocess|multiprocessing)\b", re.MULTILINE)
     modules = [path for path in HERE.rglob("*.py") if starting.search(path.read_text())]
-    assert modules == [HERE / "processes.py"]
+    assert sorted(modules) == [HERE / "preloaded.py", HERE / "processes.py"]

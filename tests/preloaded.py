@@ -1,0 +1,161 @@
+"""A fork server for `manage.py`: processes of Python that begin with the libraries imported, which is most of what their start costs.
+
+What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
+as any interpreter does. Of this project it has nothing imported, for that reads settings. It is a child of the fork server, which reports
+how it ended through a pipe. One fork server belongs to one process of tests, and ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = (
+    *("asyncio", "concurrent.futures", "ctypes", "logging.config", "sqlite3", "ssl", "unittest.mock", "xml.etree.ElementTree"),
+    *("django.core.management", "django.core.handlers.asgi", "django.core.checks", "django.core.cache", "django.core.mail"),
+    *(
+        "django.db.models",
+        "django.db.migrations.executor",
+        "django.db.backends.sqlite3.base",
+        "django.forms",
+        "django.template.defaulttags",
+    ),
+    *("django.test.client", "django.views.generic", "django.contrib.admin.widgets", "django.contrib.staticfiles.finders"),
+    *("channels.layers", "channels.consumer", "channels_redis.core", "redis.asyncio", "rest_framework.fields", "jwt", "cryptography.x509"),
+    *("uvicorn.main", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop", "websockets"),
+    *("msgpack", "msgspec", "numpy", "PIL.Image", "prometheus_client", "psycopg", "pyproj", "shapely", "watchfiles", "zstandard"),
+    *("httpx", "jsonschema_rs", "pathspec", "pygments", "requests", "tqdm", "yaml"),
+)
+"""Those that are not installed are left out, as in a project without them."""
+
+
+class ForkServer:
+    """The client's side of one fork server."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._python = _interpreter_settings(os.environ)
+        self._socket, theirs = socket.socketpair()
+        # -P: as for `python manage.py`, the folder from which it is started is not where modules are looked for.
+        command = [sys.executable, "-P", __file__, str(theirs.fileno())]
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
+        theirs.close()
+
+    def suits(self, environment: dict[str, str] | None) -> bool:
+        """Whether a process with this environment may be forked: its interpreter would be set up as the server's is."""
+        return _interpreter_settings(os.environ if environment is None else environment) == self._python
+
+    def fork(self, arguments: list[str], folder: str | None, environment: dict[str, str] | None, streams: list[int]) -> tuple[int, int]:
+        """Start `manage.py`; returns the process' id and a pipe from which the status can be read with which it has ended."""
+        ended, ending = os.pipe()
+        request = json.dumps([arguments, folder or os.getcwd(), dict(os.environ) if environment is None else environment])
+        socket.send_fds(self._socket, [len(request.encode()).to_bytes(4, "big")], [*streams, ending])
+        os.close(ending)
+        self._socket.sendall(request.encode())
+        pid = int.from_bytes(_exactly(self._socket, 4), "big")
+        return pid, ended
+
+
+def _interpreter_settings(environment: Any) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LD_", "MALLOC_"))}
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        some = connection.recv(size - len(data))
+        if not some:
+            raise EOFError
+        data += some
+    return data
+
+
+def _serve(connection: socket.socket) -> list[str]:
+    """Fork what is asked for. Returns, in each child, what is to be run there."""
+    running: dict[int, int] = {}
+    wakeup, woken = socket.socketpair()
+    for end in (wakeup, woken):
+        end.setblocking(False)
+    signal.set_wakeup_fd(woken.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    selector = selectors.DefaultSelector()
+    selector.register(connection, selectors.EVENT_READ)
+    selector.register(wakeup, selectors.EVENT_READ)
+    while True:
+        ready = [key.fileobj for key, _ in selector.select()]
+        if wakeup in ready:
+            with contextlib.suppress(BlockingIOError):
+                wakeup.recv(1000)
+            _report_ended(running)
+        if connection not in ready:
+            continue
+        try:
+            size, descriptors, _, _ = socket.recv_fds(connection, 4, 4)
+            arguments, folder, environment = json.loads(_exactly(connection, int.from_bytes(size, "big")))
+        except (EOFError, ValueError):
+            os._exit(0)
+        pid = os.fork()
+        if not pid:
+            signal.set_wakeup_fd(-1)
+            for used in (selector, wakeup, woken):
+                used.close()
+            for other in running.values():
+                os.close(other)
+            _become(folder, environment, descriptors)
+            connection.sendall(os.getpid().to_bytes(4, "big"))
+            connection.close()
+            return list(arguments)
+        running[pid] = descriptors[3]
+        for descriptor in descriptors[:3]:
+            os.close(descriptor)
+
+
+def _report_ended(running: dict[int, int]) -> None:
+    for pid in list(running):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            pipe = running.pop(pid)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(pipe, status.to_bytes(4, "big"))
+            os.close(pipe)
+
+
+def _become(folder: str, environment: dict[str, str], descriptors: list[int]) -> None:
+    """A process as if it had been started."""
+    os.setsid()
+    for number, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, number)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+
+
+def main() -> None:
+    """The fork server; and, in each of its children, `manage.py`."""
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.path.insert(0, str(Path(sys.argv[0]).parent.resolve()))
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
