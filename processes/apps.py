@@ -11,6 +11,8 @@ from .http.settings import MEASURES as HTTP_MEASURES
 from .http.settings import SERVICES as HTTP_SERVICES
 from .http.settings import SETTINGS as HTTP_SETTINGS
 
+_DAY = 86_400
+
 
 class ProcessesConfig(EngineApp):
     """Processes."""
@@ -21,6 +23,7 @@ class ProcessesConfig(EngineApp):
     dialect = "processes"
     services = (
         "processes.jobs.service.Jobs",
+        "processes.jobs.retention.Retention",
         "processes.catalogue.ProcessCatalogue",
         "processes.workers.service.Workers",
         "processes.workers.blobs.WorkerBlobs",
@@ -45,6 +48,12 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_QUEUE_SECONDS", 3600.0, "how long a job may wait for a worker, where its process does not say", least=1),
         Setting("PROCESS_RUN_SECONDS", 3600.0, "how long a job may run, where its process does not say", least=1),
         Setting("PROCESS_OFFLINE_SECONDS", 3600.0, "how long a process without workers stays listed"),
+        Setting("PROCESS_JOBS_KEEP_SECONDS", 30 * _DAY, "how long jobs that have ended are kept, with their results (0: for ever)"),
+        Setting(
+            "PROCESS_WORKERS_KEEP_SECONDS",
+            90 * _DAY,
+            "how long workers that do not come again are remembered, and replaced versions of processes that have no jobs (0: for ever)",
+        ),
         Setting("PROCESS_LEASE_SECONDS", 60.0, "silence of a worker after which its jobs are given to others, or fail", least=1),
         Setting("PROCESS_HEARTBEAT_SECONDS", 15.0, "how often workers say that they live; a third of the above or less", least=0.1),
         Setting("PROCESS_HELLO_SECONDS", 10.0, "how long a connection may stay without a worker's hello", least=0.1),
