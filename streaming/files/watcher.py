@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from streaming.core.errors import StreamError
@@ -18,11 +20,11 @@ from streaming.core.items import Item
 from streaming.core.leader import Leader
 from streaming.core.tasks import cancel
 from streaming.engine.conf import conf
+from streaming.engine.folder_listener import FileEvents, FolderListener, Pace
 
 from .folder import Folder
-from .folder_listener import FolderListener
 from .metadata import record_of
-from .paths import is_below, is_internal
+from .paths import PathError, clean_path, is_below, is_internal
 from .store import Stat
 from .watch_events import Operation, fold
 
@@ -52,7 +54,7 @@ class Watcher:
         self._leader = Leader(KEY, node, "watches the files", able=lambda: True, on_lead=self._lead)
         self._unsettled: dict[str, float] = {}
         self._wake = asyncio.Event()
-        self._listener: FolderListener | None = None
+        self._listener: FolderListener[set[str]] | None = None
         self._task: asyncio.Task[None] | None = None
         self._scan_at = 0.0
         self.scans = 0
@@ -227,13 +229,28 @@ class Watcher:
             return
         if self._listener is not None:  # it ended: something may have been missed
             self._scan_at = 0.0
-        self._listener = FolderListener(root, self.notice)
+        pace = Pace(poll_seconds=conf.FILES_POLL_SECONDS or None)
+        read = partial(_paths_in, root.resolve())
+        self._listener = FolderListener([root.resolve()], read, self.notice, what="the folder of files", pace=pace)
         await self._listener.start()
 
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
             await listener.stop()
+
+
+def _paths_in(root: Path, events: FileEvents) -> set[str]:
+    """The paths of the folder to which something happened; those that are not clean are nobody's."""
+    return {path for _, name in events if (path := _path_in(root, name)) is not None}
+
+
+def _path_in(root: Path, name: str) -> str | None:
+    try:
+        path = Path(name).relative_to(root).as_posix()
+        return path if clean_path(path) == path else None
+    except (ValueError, PathError):
+        return None
 
 
 def _tops(paths: Iterable[str]) -> list[str]:

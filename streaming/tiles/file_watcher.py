@@ -10,8 +10,6 @@ looked at every few seconds.
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -20,11 +18,11 @@ from pathlib import Path
 
 import watchfiles
 
+from streaming.engine.folder_listener import FileEvents, FolderListener, Pace
+
 from .change_feed import ChangedArea
 from .source_files import SourceFiles
 from .tilesets import TilesetSettings
-
-logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.15
 """How long files must not have changed."""
@@ -34,7 +32,7 @@ UNREADABLE_SECONDS = 5.0
 """Files that cannot be read, and have been quiet for this time, are believed to be damaged."""
 SWEEP_SECONDS = 2.0
 """How often files are looked at without an event."""
-_DEBOUNCE_MS, _STEP_MS, _ROUND_MS = 150, 50, 250
+_DEBOUNCE_MS, _STEP_MS = 150, 50
 
 Tilesets = Callable[[], Mapping[str, TilesetSettings]]
 OnChange = Callable[[str, ChangedArea], Awaitable[None]]
@@ -49,7 +47,7 @@ class SourceWatcher:
         self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
         self._watched: dict[str, _WatchedTileset] = {}
-        self._listeners: dict[bool, _FolderListener] = {}
+        self._listeners: dict[bool, tuple[Folders, FolderListener[set[Path]]]] = {}
         self.watching = asyncio.Event()
         """Set while all files of the tilesets are watched."""
 
@@ -69,7 +67,7 @@ class SourceWatcher:
                     await _wait(self._wake, SWEEP_SECONDS)
         finally:
             self._watched.clear()
-            await self._stop(list(self._listeners.values()))
+            await asyncio.gather(*(listener.stop() for _, listener in self._listeners.values()))
 
     def refresh(self) -> None:
         """Call this when other tilesets are to be watched."""
@@ -93,19 +91,18 @@ class SourceWatcher:
         found = await asyncio.to_thread(_folders, [watched.files for watched in self._watched.values()])
         for recursive, folders in found.items():
             old = self._listeners.get(recursive)
-            if old is None or old.folders != folders:
-                new = _FolderListener(folders, recursive, self._poll_seconds, self._on_events)
-                self._listeners[recursive] = new
+            if old is None or old[0] != folders:
+                new = self._listener([path for path, _ in folders], recursive)
+                self._listeners[recursive] = folders, new
                 await new.start()
-                await self._stop([old] if old else [])
+                if old is not None:
+                    await old[1].stop()
                 for watched in self._watched.values():
                     watched.notify(set())  # files may have changed before
 
-    async def _stop(self, listeners: list[_FolderListener]) -> None:
-        for listener in listeners:
-            listener.stop()
-        for listener in listeners:
-            await asyncio.to_thread(listener.join)
+    def _listener(self, folders: list[Path], recursive: bool) -> FolderListener[set[Path]]:
+        pace = Pace(_DEBOUNCE_MS, _STEP_MS, self._poll_seconds, SWEEP_SECONDS)
+        return FolderListener(folders, _paths, self._on_events, what="folders of tilesets", pace=pace, recursive=recursive)
 
     def _on_events(self, paths: set[Path]) -> None:
         for watched in self._watched.values():
@@ -165,70 +162,9 @@ class _WatchedTileset:
             pause = UNREADABLE_SECONDS / 10
 
 
-class _FolderListener:
-    """A thread that receives the events of folders; `recursive`: also those of everything below."""
-
-    def __init__(self, folders: Folders, recursive: bool, poll_seconds: float | None, on_events: Callable[[set[Path]], None]) -> None:
-        self.folders = folders
-        self._recursive, self._poll_seconds, self._on_events = recursive, poll_seconds, on_events
-        self._loop = asyncio.get_running_loop()
-        self._listening = asyncio.Event()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tile-watcher", daemon=True)
-
-    async def start(self) -> None:
-        """Begin, and wait until events are received."""
-        self._thread.start()
-        await self._listening.wait()
-
-    def stop(self) -> None:
-        """End soon."""
-        self._end.set()
-
-    def join(self) -> None:
-        """Wait for the end."""
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            try:
-                self._listen(polling=self._poll_seconds is not None)
-            except FileNotFoundError:  # the next sweep finds other folders
-                return
-            except (OSError, RuntimeError) as error:  # RuntimeError is watchfiles' own
-                # Too many folders for the system, or a network file system.
-                logger.warning("files are looked at every %s s, for the system does not report their changes: %s", SWEEP_SECONDS, error)
-                self._listen(polling=True)
-        except (OSError, RuntimeError) as error:
-            logger.warning("folders of tilesets cannot be watched: %s", error)
-        finally:
-            self._call(self._listening.set)
-
-    def _listen(self, polling: bool) -> None:
-        rounds = watchfiles.watch(
-            *(path for path, _ in self.folders),
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            stop_event=self._end,
-            rust_timeout=_ROUND_MS,
-            yield_on_timeout=True,
-            raise_interrupt=False,
-            force_polling=polling,
-            poll_delay_ms=int((self._poll_seconds or SWEEP_SECONDS) * 1000),
-            recursive=self._recursive,
-            ignore_permission_denied=True,
-        )
-        for changes in rounds if self.folders else ():
-            self._call(self._listening.set)
-            # A folder counts as modified when a file in it comes or goes, but that file has an event of its own.
-            paths = {Path(path) for change, path in changes if change != watchfiles.Change.modified or not Path(path).is_dir()}
-            if paths:
-                self._call(self._on_events, paths)
-
-    def _call(self, call: Callable[..., None], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(call, *arguments)
+def _paths(events: FileEvents) -> set[Path]:
+    """A folder counts as modified when a file in it comes or goes, but that file has an event of its own."""
+    return {Path(path) for change, path in events if change != watchfiles.Change.modified or not Path(path).is_dir()}
 
 
 def _folders(tilesets: list[SourceFiles]) -> dict[bool, Folders]:
