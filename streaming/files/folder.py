@@ -265,13 +265,16 @@ class Folder:
                 raise StreamError("not_stored", "the server does not have this content: upload it first")
             await self.feed.write([Step(path, record, ChangeNote(actor.client))])
 
-    async def replace(self, source: str, target: str, actor: Actor) -> FileRecord:
+    async def replace(
+        self, source: str, target: str, actor: Actor, condition: Precondition = ANYTHING, target_condition: Precondition = ANYTHING
+    ) -> FileRecord:
         """Put a file in the place of another one, which goes to the trash."""
         async with self.locks.hold(source, target):
             before, replaced = await self._current(source), await self._current(target)
-            for path, record in ((source, before), (target, replaced)):
+            for path, record, expected in ((source, before, condition), (target, replaced, target_condition)):
                 if record is None or record.directory:
                     raise not_found(path)
+                expected.check(path, record)
             assert before is not None
             if source == target:
                 raise StreamError("exists", "it is there already")

@@ -6,8 +6,9 @@ Contents are compared by hash (None: not there). Times decide nothing.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
+_CONFLICT = re.compile(r"(?P<stem>.+?)\.sync-conflict-(?P<stamp>\d{8}-\d{6})-(?P<client>[A-Za-z0-9]{1,8})(?P<suffixes>\..+)?")
 Action = Literal["none", "upload", "download", "conflict", "delete_remote", "delete_local"]
 
 
@@ -31,3 +32,20 @@ def conflict_name(path: str, stamp: str, client: str) -> str:
     stem, suffixes = (name, "") if dot < 0 else (name[:dot], name[dot:])
     by = re.sub(r"[^A-Za-z0-9]", "", client)[:8] or "unknown"
     return f"{folder}{slash}{stem}.sync-conflict-{stamp}-{by}{suffixes}"
+
+
+class ConflictCopy(NamedTuple):
+    """What the name of a client's version says: of which file it is, when it was made (UTC), and of which client it is, shortened."""
+
+    original: str
+    stamp: str
+    client: str
+
+
+def conflict_copy(path: str) -> ConflictCopy | None:
+    """What a path says if it is one of `conflict_name`."""
+    folder, slash, name = path.rpartition("/")
+    found = _CONFLICT.fullmatch(name)
+    if found is None:
+        return None
+    return ConflictCopy(f"{folder}{slash}{found['stem']}{found['suffixes'] or ''}", found["stamp"], found["client"])

@@ -52,6 +52,7 @@ class TrashedFile(models.Model):
 
     class Meta:
         ordering = ("-at", "-id")
+        indexes = [models.Index(fields=["path", "at"], name="trashedfile_path")]
 
     def __str__(self) -> str:
         return self.path

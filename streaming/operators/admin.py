@@ -26,27 +26,8 @@ from django.views.decorators.http import require_POST
 from streaming.core.errors import StreamError
 from streaming.core.hub import CONTROL_GROUP
 from streaming.core.redis import refusing
+from streaming.engine.read_only_admin import ReadOnlyAdmin
 from streaming.models import Connection, Node, Presence, Subscription
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
-    """Rows that the server processes write."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never; looking is `has_view_permission`, which those who may change have too."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """For users with the permission to view, change or delete."""
-        return any(request.user.has_perm(f"streaming.{verb}_{self.opts.model_name}") for verb in ("view", "change", "delete"))
 
 
 @admin.register(Node)
