@@ -11,6 +11,7 @@ from django.core.checks import run_checks
 
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
+from streaming.dialects.file_sync.service import FileSyncService
 from streaming.engine.runtime import Runtime
 from streaming.files.changes import OUTSIDE
 from streaming.files.folder import Folder
@@ -79,7 +80,7 @@ def test_an_order_of_apps_that_hides_the_api_is_found_by_a_check(settings: Any) 
     assert "streaming.E022" in {message.id for message in run_checks()}
 
 
-async def test_clients_are_in_a_table(http: HttpPeer, service: FilesService) -> None:
+async def test_clients_are_in_a_table(http: HttpPeer, service: FilesService, runtime: Runtime) -> None:
     peer = await FilePeer().connect()
     await peer.subscribe("laptop")
     await http.put("a", b"x")
@@ -88,6 +89,10 @@ async def test_clients_are_in_a_table(http: HttpPeer, service: FilesService) -> 
     await service.audit.flush()
     row = await SyncClient.objects.aget()
     assert (row.id, row.connected) == ("laptop", True)
+    await runtime.service(FileSyncService).note_positions()
+    await service.audit.flush()
+    await row.arefresh_from_db()
+    assert row.seq == 1 and row.since is not None
     await peer.close()
     await service.audit.flush()
     await row.arefresh_from_db()

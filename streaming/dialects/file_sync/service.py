@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.errors import StreamError
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 SUBSCRIBED = "files.subscribed"
 """The control message between processes that a client has subscribed."""
+
+
+NOTE_SECONDS = 10.0
+MOST_NOTED = 1000
+"""Clients whose place is written down at once."""
 
 
 class Subscriber(Protocol):
@@ -59,12 +65,15 @@ class FileSyncService(Service):
         self.counts: Counter[str] = Counter()
         """replayed, resync (clients), changes (replayed), stale, errors."""
         self._subscribers: dict[str, Subscriber] = {}
+        self._noted: dict[str, int] = {}
+        """Up to which change each client had been sent them when that was last written down."""
         self._stopped = False
 
     async def start(self) -> None:
         """Notice clients that subscribe elsewhere, and renew what those of this process hold."""
         self.runtime.hub.on(SUBSCRIBED, self._subscribed_elsewhere)
         self.runtime.hub.every(RENEW_SECONDS, self._renew)
+        self.runtime.hub.every(NOTE_SECONDS, self.note_positions)
 
     async def stop(self) -> None:
         """The ids of those that are still there are free a little later."""
@@ -100,7 +109,14 @@ class FileSyncService(Service):
         subscriber = self._subscribers.get(message["client"])
         if subscriber is not None and subscriber.number < message["number"]:
             del self._subscribers[message["client"]]
+            self._noted.pop(message["client"], None)
             subscriber.be_replaced()
+
+    async def note_positions(self) -> None:
+        """Have the admin know how far clients are."""
+        behind = (each for each in self._subscribers.values() if self._noted.get(each.client_id) != each.position)
+        for each in list(islice(behind, MOST_NOTED)):
+            self._note(each, connected=True)
 
     async def _renew(self) -> None:
         for each in list(self._subscribers.values()):
@@ -114,6 +130,10 @@ class FileSyncService(Service):
             logger.debug("the id %s is free a little later: %s", client_id, error)
 
     def _note(self, subscriber: Subscriber, connected: bool) -> None:
+        if connected:
+            self._noted[subscriber.client_id] = subscriber.position
+        else:
+            self._noted.pop(subscriber.client_id, None)
         if self.files.audit is not None:
             who = subscriber.client_id, subscriber.username, subscriber.address
             self.files.audit.note_client(*who, subscriber.since, subscriber.position, connected)
