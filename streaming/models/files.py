@@ -8,7 +8,7 @@ from django.db import models
 class FileChange(models.Model):
     """One change of the folder, for the audit."""
 
-    at = models.DateTimeField(db_index=True)
+    at = models.DateTimeField("time", db_index=True)
     action = models.CharField(max_length=10, help_text="upload, delete, move, mkdir, restore; create and update: by another program.")
     path = models.CharField(max_length=1024)
     target = models.CharField(max_length=1024, blank=True, help_text="Where it was moved to.")
@@ -43,7 +43,7 @@ class TrashedFile(models.Model):
     """One file or directory in the trash."""
 
     id = models.CharField(primary_key=True, max_length=40)
-    at = models.DateTimeField(db_index=True)
+    at = models.DateTimeField("time", db_index=True)
     path = models.CharField(max_length=1024)
     size = models.BigIntegerField(default=0)
     hash = models.CharField(max_length=64, blank=True)
