@@ -266,6 +266,11 @@ class LogQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def oldest(self) -> Delivery | None:
+        """What has waited for longest."""
+        return self._waiting[0] if self._waiting else None
+
     def push(self, deliveries: Iterable[Delivery], gap: int = 0) -> None:
         """Add deliveries, newest last; `gap` is how many are known to be missing before them."""
         self.gap += gap

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Collection, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from channels.db import database_sync_to_async
 from django.db import transaction
@@ -27,6 +27,12 @@ GATHER_SECONDS = 0.5
 BATCH = 500
 
 
+class _Restored(NamedTuple):
+    """Something that is in the trash no more."""
+
+    id: str
+
+
 class Audit:
     """What one process has to write."""
 
@@ -34,6 +40,7 @@ class Audit:
         self.dropped = 0
         self._rows: deque[Any] = deque()
         self._waking: asyncio.TimerHandle | None = None
+        self._writing = asyncio.Lock()
         self._worker = Worker(self._step, self._waiting, "the audit of files")
 
     def note(self, change: FolderChange) -> None:
@@ -42,21 +49,25 @@ class Audit:
         size = after.size if after else before.size if before else 0
         row = FileChange(at=now, action=change.action, path=change.path, target=change.target, size=size)
         row.hash_before, row.hash_after = before.hash if before else "", after.hash if after else ""
-        row.user, row.client, row.address = actor.user[:150], (actor.client or "")[:128], actor.address[:64]
+        row.user, row.client, row.address, row.trash = actor.user[:150], (actor.client or "")[:128], actor.address[:64], change.trash
         self._add(row)
         if change.trash:
             size, hash = (before.size, before.hash) if before else (0, "")
             replaced = after is not None
-            self._add(TrashedFile(id=change.trash, at=now, path=change.path, size=size, hash=hash, user=row.user, replaced=replaced))
+            path = change.target or change.path
+            self._add(TrashedFile(id=change.trash, at=now, path=path, size=size, hash=hash, user=row.user, replaced=replaced))
+        if change.restored:
+            self._add(_Restored(change.restored))
 
-    def note_client(self, id: str, user: str, address: str, seq: int, connected: bool) -> None:
+    def note_client(self, id: str, user: str, address: str, since: datetime, seq: int, connected: bool) -> None:
         """Write down what is known of a client now."""
-        self._add(SyncClient(id=id, user=user[:150], address=address[:64], seen=timezone.now(), seq=seq, connected=connected))
+        now = timezone.now()
+        self._add(SyncClient(id=id, user=user[:150], address=address[:64], since=since, seen=now, seq=seq, connected=connected))
 
     async def flush(self) -> None:
-        """Write what waits now."""
-        while self._rows:
-            await self._step()
+        """Write what waits now, and wait for what is being written."""
+        while self._rows or self._writing.locked():
+            await asyncio.shield(self._step())
 
     async def stop(self) -> None:
         """Write no more."""
@@ -85,21 +96,27 @@ class Audit:
         return self._rows
 
     async def _step(self) -> None:
-        some = [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
-        try:
-            await database_sync_to_async(_write)(some)
-        except BaseException:
-            self._rows.extendleft(reversed(some))
-            raise
+        async with self._writing:
+            some = [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
+            try:
+                if some:
+                    await database_sync_to_async(_write)(some)
+            except BaseException:
+                self._rows.extendleft(reversed(some))
+                raise
 
 
 @transaction.atomic
 def _write(rows: Sequence[Any]) -> None:
     FileChange.objects.bulk_create(row for row in rows if isinstance(row, FileChange))
     TrashedFile.objects.bulk_create((row for row in rows if isinstance(row, TrashedFile)), ignore_conflicts=True)
+    TrashedFile.objects.filter(id__in=[row.id for row in rows if isinstance(row, _Restored)]).delete()
     clients = {row.pk: row for row in rows if isinstance(row, SyncClient)}
     SyncClient.objects.bulk_create(
-        clients.values(), update_conflicts=True, unique_fields=["id"], update_fields=["user", "address", "seen", "seq", "connected"]
+        clients.values(),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["user", "address", "since", "seen", "seq", "connected"],
     )
 
 

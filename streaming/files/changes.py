@@ -58,3 +58,5 @@ class FolderChange(NamedTuple):
     after: FileRecord | None
     trash: str
     actor: Actor
+    restored: str = ""
+    """What is in the trash no more."""

@@ -19,7 +19,7 @@ from streaming.core.errors import StreamError
 
 from .paths import PathError, clean_path
 from .staging import BLOCK, FOLDER, NEW, StagedFile, Staging, disk_errors
-from .store import Stat, Store, not_found, trashed_at
+from .store import Stat, Store, not_found, not_in_trash, trashed_at
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class DiskStore(Store):
             raise not_found(path)
         return result
 
-    def move(self, source: str, target: str) -> None:
+    def move(self, source: str, target: str, trash: str | None = None) -> None:
         with disk_errors(), self._parent(source) as (parent, name):
             found = _stat(parent, name)
             if found is None:
@@ -168,7 +168,7 @@ class DiskStore(Store):
             with self._parent(target, make=True) as (new_parent, new_name):
                 same = _look(new_parent, new_name)
                 if same is not None and same.st_ino != found.inode:  # a change of case only may find itself
-                    raise StreamError("exists", f"there is something at {target[:200]!r} already")
+                    self._make_way(new_parent, new_name, target, trash)
                 _rename(parent, name, new_parent, new_name, found.directory or same is not None)
                 self._sync(new_parent)
             self._sync(parent)
@@ -202,14 +202,18 @@ class DiskStore(Store):
             os.rename(name, id, src_dir_fd=parent, dst_dir_fd=self._trash)
             self._sync(parent)
 
-    def restore(self, id: str, path: str) -> None:
-        found = _stat(self._trash, id) if trashed_at(id) and "/" not in id else None
+    def trashed(self, id: str) -> Stat | None:
+        return _stat(self._trash, id) if trashed_at(id) and "/" not in id else None
+
+    def restore(self, id: str, path: str, trash: str | None = None) -> None:
+        found = self.trashed(id)
         if found is None:
-            raise StreamError("not_found", "this is not in the trash any more")
+            raise not_in_trash()
         with disk_errors(), self._parent(path, make=True) as (parent, name):
-            if _look(parent, name) is not None:
-                raise StreamError("exists", f"there is something at {path[:200]!r} already")
-            _rename(self._trash, id, parent, name, found.directory)
+            there = _look(parent, name) is not None
+            if there:
+                self._make_way(parent, name, path, trash)
+            _rename(self._trash, id, parent, name, found.directory or there)
             self._sync(parent)
 
     def empty_trash(self, before: int) -> int:
@@ -225,6 +229,13 @@ class DiskStore(Store):
                     os.unlink(id, dir_fd=self._trash)
             removed += 1
         return removed
+
+    def _make_way(self, parent: int, name: str, path: str, trash: str | None) -> None:
+        """Something else is about to take this place. `StreamError("exists")` if it may not."""
+        found = _stat(parent, name)
+        if trash is None or found is None or found.directory:
+            raise StreamError("exists", f"there is something at {path[:200]!r} already")
+        self._keep(parent, name, trash)
 
     def _keep(self, parent: int, name: str, id: str) -> None:
         """A second name in the trash: the path itself has its old content until it has the new one."""

@@ -7,7 +7,7 @@ changes of one path come one after the other, in all processes, and what was cha
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
@@ -24,7 +24,7 @@ from .folder_feed import LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
 from .path_locks import Held, PathLocks
 from .paths import is_below, parents
-from .store import Stat, Store, not_found, trash_id
+from .store import Stat, Store, not_found, not_in_trash, trash_id
 
 if TYPE_CHECKING:
     import asyncio
@@ -265,30 +265,92 @@ class Folder:
                 raise StreamError("not_stored", "the server does not have this content: upload it first")
             await self.feed.write([Step(path, record, ChangeNote(actor.client))])
 
-    async def restore(self, trash: str, path: str, actor: Actor) -> FileRecord | None:
-        """Put something from the trash back to where nothing is."""
+    async def replace(self, source: str, target: str, actor: Actor) -> FileRecord:
+        """Put a file in the place of another one, which goes to the trash."""
+        async with self.locks.hold(source, target):
+            before, replaced = await self._current(source), await self._current(target)
+            for path, record in ((source, before), (target, replaced)):
+                if record is None or record.directory:
+                    raise not_found(path)
+            assert before is not None
+            if source == target:
+                raise StreamError("exists", "it is there already")
+            trash = trash_id()
+            await self.run(self.store.move, source, target, trash)
+            after = await self._restat(target, before)
+            steps = [Step(target, after, ChangeNote(actor.client)), Step(source, None, ChangeNote(actor.client))]
+            await self.feed.write(steps)
+            self._audit(FolderChange("move", source, target, replaced, after, trash, actor))
+            await self._prune(source)
+            return after
+
+    async def restore(
+        self, trash: str, path: str, actor: Actor, condition: Precondition = ANYTHING, replace: bool = False
+    ) -> FileRecord | None:
+        """Put something from the trash back to where nothing is or, with `replace`, a file in the place of another one.
+
+        Returns the record of a file; a directory has none.
+        """
         async with self._making(path):
-            if await self._current(path) is not None:
+            before = await self._current(path)
+            condition.check(path, before)
+            found = await self.run(self.store.trashed, trash)
+            if found is None:
+                raise not_in_trash()
+            if self.index.is_directory(path) or (before is not None and (not replace or before.directory or found.directory)):
                 raise StreamError("exists", f"there is something at {path[:200]!r} already")
-            await self._check_new(path)
-            await self.run(self.store.restore, trash, path)
-            after = await self._current(path, actor)
-        return after
+            if before is None:
+                await self._check_new(path)
+            self._check_quota(path, found.size)
+            replaced = "" if before is None else trash_id()
+            await self.run(self.store.restore, trash, path, replaced or None)
+            records = await self.run(self._read_below, path)
+            if found.directory:
+                await self._check_restored(path, trash, records)
+            steps = [Step(each, record, ChangeNote(actor.client)) for each, record in records.items()]
+            await self.feed.write(steps)
+            after = records.get(path)
+            self._audit(FolderChange("restore", path, "", before, after, replaced, actor, restored=trash))
+            return None if found.directory else after
+
+    async def _check_restored(self, path: str, trash: str, records: Mapping[str, FileRecord]) -> None:
+        """Back to the trash with a directory for which there is no room: how much is in it is known only now."""
+        try:
+            self._check_quota(path, sum(record.size for record in records.values()))
+            if self.index.files + len(records) > conf.FILES_MOST:
+                raise StreamError("folder_full", f"the folder may hold {conf.FILES_MOST} files")
+        except StreamError:
+            await self.run(self.store.trash, path, trash)
+            raise
+
+    def _read_below(self, path: str) -> dict[str, FileRecord]:
+        """In a thread: the records of a file, or of all that is in a directory; of directories only those that are empty."""
+        records: dict[str, FileRecord] = {}
+        for each, stat in self.store.scan(path):
+            if stat.directory:
+                records[each] = stat.record("")
+            elif (read := self.store.hash(each)) is not None:
+                records[each] = read[0].record(read[1])
+        implied = {parent for each in records for parent in parents(each)}
+        return {each: record for each, record in records.items() if each not in implied}
 
     async def check_room(self, path: str, size: int) -> None:
         """`StreamError("folder_full")` if there is no room for so many bytes at a path.
 
         What they replace stays on the disk, in the trash.
         """
-        there = self.index.record(path)
-        growth = size - (0 if there is None else there.size)
-        if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
-            raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
+        self._check_quota(path, size)
         now = time.monotonic()
         if now >= self._free_until:
             self._free, self._free_until = await self.run(lambda: self.store.free_bytes), now + FREE_SECONDS
         if self._free is not None and self._free - size < conf.FILES_FREE_BYTES:
             raise StreamError("folder_full", "the disk of the folder is nearly full")
+
+    def _check_quota(self, path: str, size: int) -> None:
+        there = self.index.record(path)
+        growth = size - (0 if there is None else there.size)
+        if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
+            raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
 
     # -- how -----------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from streaming.core.errors import StreamError
 
 from .paths import PathError, clean_path
 from .staging import FOLDER, StagedFile, Staging
-from .store import Stat, Store, not_found, trashed_at
+from .store import Stat, Store, not_found, not_in_trash, trashed_at
 
 TRASH = ".hub-trash"
 
@@ -91,7 +91,8 @@ class StorageStore(Store):
             raise not_found(path)
         return found
 
-    def move(self, source: str, target: str) -> None:
+    def move(self, source: str, target: str, trash: str | None = None) -> None:
+        self._make_way(target, trash)
         for path, _ in list(self.scan(source)):
             self._move(path, target + path[len(source) :])
 
@@ -127,22 +128,50 @@ class StorageStore(Store):
         for inner, _ in found:
             self._move(inner, f"{TRASH}/{id}{inner[len(path) :]}")
 
-    def restore(self, id: str, path: str) -> None:
-        if not self._storage.exists(f"{TRASH}/{id}") or not trashed_at(id):
-            raise StreamError("not_found", "this is not in the trash any more")
-        if self.stat(path) is not None:
-            raise StreamError("exists", f"there is something at {path[:200]!r} already")
-        self._move(f"{TRASH}/{id}", path)
+    def trashed(self, id: str) -> Stat | None:
+        found = self._in_trash(id) if trashed_at(id) and "/" not in id else []
+        if not found:
+            return None
+        return self.stat(f"{TRASH}/{id}") if found == [""] else Stat(0, trashed_at(id) * 1_000_000, directory=True)
+
+    def restore(self, id: str, path: str, trash: str | None = None) -> None:
+        if self.trashed(id) is None:
+            raise not_in_trash()
+        self._make_way(path, trash)
+        for inner in self._in_trash(id):
+            self._move(f"{TRASH}/{id}{inner}", path + inner)
 
     def empty_trash(self, before: int) -> int:
         try:
-            _, names = self._storage.listdir(TRASH)
+            folders, names = self._storage.listdir(TRASH)
         except FileNotFoundError:
             return 0
-        old = [id for id in names if 0 < trashed_at(id) < before]
+        old = [id for id in (*folders, *names) if 0 < trashed_at(id) < before]
         for id in old:
-            self._storage.delete(f"{TRASH}/{id}")
+            for inner in self._in_trash(id):
+                self._storage.delete(f"{TRASH}/{id}{inner}")
         return len(old)
+
+    def _in_trash(self, id: str) -> list[str]:
+        """The files of what is in the trash: "" for a file, else what follows the id of each."""
+        if self.stat(f"{TRASH}/{id}") is not None:
+            return [""]
+        found, waiting = [], [""]
+        while waiting:
+            folder = waiting.pop()
+            with suppress(FileNotFoundError, NotADirectoryError):
+                folders, names = self._storage.listdir(f"{TRASH}/{id}{folder}")
+                waiting += [f"{folder}/{name}" for name in folders]
+                found += [f"{folder}/{name}" for name in names]
+        return found
+
+    def _make_way(self, path: str, trash: str | None) -> None:
+        """Something else is about to take this place. `StreamError("exists")` if it may not."""
+        if self.stat(path) is None:
+            return
+        if trash is None:
+            raise StreamError("exists", f"there is something at {path[:200]!r} already")
+        self._move(path, f"{TRASH}/{trash}")
 
     def _is_folder(self, path: str) -> bool:
         """Storages in folders of a disk say of those too that they exist."""

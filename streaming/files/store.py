@@ -86,8 +86,11 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def move(self, source: str, target: str) -> None:
-        """Move a file or a whole directory. `StreamError`: not_found, exists, not_a_directory."""
+    def move(self, source: str, target: str, trash: str | None = None) -> None:
+        """Move a file or a whole directory to where nothing is. With `trash`: a file in the place of another, which goes to the trash.
+
+        `StreamError`: not_found, exists, not_a_directory.
+        """
 
     @abstractmethod
     def make_directory(self, path: str) -> Stat:
@@ -106,8 +109,15 @@ class Store(ABC):
         """Move a file or a whole directory to the trash. `StreamError("not_found")`."""
 
     @abstractmethod
-    def restore(self, id: str, path: str) -> None:
-        """Move something from the trash to where nothing is. `StreamError`: not_found, exists."""
+    def trashed(self, id: str) -> Stat | None:
+        """What is in the trash under this id."""
+
+    @abstractmethod
+    def restore(self, id: str, path: str, trash: str | None = None) -> None:
+        """Move something from the trash to where nothing is. With `trash`: a file in the place of another, which goes there.
+
+        `StreamError`: not_found, exists.
+        """
 
     @abstractmethod
     def empty_trash(self, before: int) -> int:
@@ -141,6 +151,11 @@ def trashed_at(id: str) -> int:
     """The time in a name in the trash; 0 for what is none."""
     time_text = id.partition("-")[0]
     return int(time_text) if time_text.isascii() and time_text.isdigit() else 0
+
+
+def not_in_trash() -> StreamError:
+    """The refusal of what was restored meanwhile, or was kept for long enough."""
+    return StreamError("not_found", "this is not in the trash any more")
 
 
 def not_found(path: str) -> StreamError:

@@ -9,7 +9,7 @@ from django.urls import re_path
 
 from streaming.engine.raw_http import raw_view
 
-from .http import changing, downloads, listing, sync, tus, uploads
+from .http import changing, downloads, history, listing, sync, tus, uploads
 from .http.application import Action, FilesApplication
 
 ACTIONS: Mapping[str, Mapping[str, Action]] = {
@@ -22,6 +22,9 @@ ACTIONS: Mapping[str, Mapping[str, Action]] = {
     "mkdir": {"POST": changing.make_directory},
     "sync": {"POST": sync.plan},
     "changes": {"GET": listing.changes},
+    "history": {"GET": history.history},
+    "trash": {"GET": history.trash},
+    "restore": {"POST": history.restore},
 }
 _TUS_HEADERS = {"Tus-Resumable": tus.VERSION}
 _TUS: Mapping[str, Action] = {"OPTIONS": tus.capabilities, "POST": tus.create}

@@ -9,7 +9,7 @@ class FileChange(models.Model):
     """One change of the folder, for the audit."""
 
     at = models.DateTimeField(db_index=True)
-    action = models.CharField(max_length=10, help_text="upload, delete, move, mkdir; create and update were done by another program.")
+    action = models.CharField(max_length=10, help_text="upload, delete, move, mkdir, restore; create and update: by another program.")
     path = models.CharField(max_length=1024)
     target = models.CharField(max_length=1024, blank=True, help_text="Where it was moved to.")
     hash_before = models.CharField(max_length=64, blank=True)
@@ -18,9 +18,16 @@ class FileChange(models.Model):
     user = models.CharField(max_length=150, blank=True)
     client = models.CharField(max_length=128, blank=True)
     address = models.CharField(max_length=64, blank=True)
+    trash = models.CharField(max_length=40, blank=True, help_text="What was deleted or replaced, in the trash.")
 
     class Meta:
         ordering = ("-at", "-id")
+        indexes = [
+            models.Index(fields=["path", "at"], name="filechange_path"),
+            models.Index(fields=["target", "at"], name="filechange_target"),
+            models.Index(fields=["user", "at"], name="filechange_user"),
+            models.Index(fields=["action", "at"], name="filechange_action"),
+        ]
         permissions = [
             ("list_files", "Can see which files there are"),
             ("read_files", "Can download files"),
@@ -56,6 +63,7 @@ class SyncClient(models.Model):
     id = models.CharField(primary_key=True, max_length=128)
     user = models.CharField(max_length=150, blank=True)
     address = models.CharField(max_length=64, blank=True)
+    since = models.DateTimeField(null=True, help_text="When it subscribed last.")
     seen = models.DateTimeField()
     seq = models.BigIntegerField(default=0, help_text="The number of the last change that it was sent.")
     connected = models.BooleanField(default=False)

@@ -50,6 +50,18 @@ async def test_a_storage_of_django(root: Path, settings: Any, tmp_path: Path, ru
     folder = await service.folder()
     await folder.restore(trashed[-1].id, "back.txt", OUTSIDE)
     assert (await http.get("/api/download?path=back.txt")).body == b"behind our back"
+    await http.put("deep/er/a.txt", b"one")
+    await http.put("deep/b.txt", b"two")
+    assert (await http.request("DELETE", "/api/delete?path=deep&recursive=true")).status == 204
+    whole = (await http.get("/api/trash?path=deep")).json()["trash"][0]["id"]
+    assert (await http.post("/api/restore", {"id": whole, "path": "again"})).status == 200
+    assert (await http.get("/api/download?path=again/er/a.txt")).body == b"one"
+    replaced = (await http.get("/api/trash?path=a/b.txt")).json()["trash"][0]["id"]
+    assert (await http.post("/api/restore", {"id": replaced, "path": "back.txt", "replace": True})).status == 200
+    assert (await http.get("/api/download?path=back.txt")).body == b"one"
+    assert (await http.request("DELETE", "/api/delete?path=again&recursive=true")).status == 204
+    folder.store.empty_trash(2**63)
+    assert not [each for each in (tmp_path / "bucket/.hub-trash").rglob("*") if each.is_file()]
 
 
 @pytest.mark.parametrize(

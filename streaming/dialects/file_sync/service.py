@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from streaming.core.errors import StreamError
@@ -32,6 +33,10 @@ class Subscriber(Protocol):
     @property
     def position(self) -> int:
         """The number of the last change that it was sent."""
+
+    @property
+    def since(self) -> datetime:
+        """When it subscribed."""
 
     @property
     def address(self) -> str:
@@ -110,4 +115,5 @@ class FileSyncService(Service):
 
     def _note(self, subscriber: Subscriber, connected: bool) -> None:
         if self.files.audit is not None:
-            self.files.audit.note_client(subscriber.client_id, subscriber.username, subscriber.address, subscriber.position, connected)
+            who = subscriber.client_id, subscriber.username, subscriber.address
+            self.files.audit.note_client(*who, subscriber.since, subscriber.position, connected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import zlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streaming.core.deliveries import Frames, LogQueue, Reserved
@@ -53,7 +54,15 @@ class FileSyncSession(Session):
     @property
     def position(self) -> int:
         """The number of the last change that it was sent."""
-        return self._view.follows.seq if self._view is not None and self._view.follows is not None else 0
+        if self._view is None or self._view.follows is None:
+            return 0
+        waiting = self._view.queue.oldest if isinstance(self._view.queue, LogQueue) else None
+        return self._view.follows.seq if waiting is None or waiting.seq is None else waiting.seq - 1
+
+    @property
+    def since(self) -> datetime:
+        """When it subscribed."""
+        return datetime.fromtimestamp(self._since, UTC)
 
     @property
     def address(self) -> str:
