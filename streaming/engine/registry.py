@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 
 from streaming.core.errors import ErrorKind, declare_errors
 
+from .admin_pages import AdminPage, AdminPanel
 from .measures import Measure
 from .service import Service
 from .settings import Setting
@@ -58,6 +59,10 @@ class EngineApp(AppConfig):
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
+    admin_pages: ClassVar[Sequence[AdminPage]] = ()
+    """Its pages in the admin."""
+    admin_panels: ClassVar[Sequence[AdminPanel]] = ()
+    """Its pieces of the admin's first page."""
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -119,6 +124,16 @@ def all_services() -> list[type[Service]]:
 def all_dialects() -> list[str]:
     """What the connections of all installed dialects are called."""
     return [app.dialect for app in engine_apps() if app.dialect is not None]
+
+
+def all_admin_pages() -> list[AdminPage]:
+    """The pages of operators, in the order of the navigation."""
+    return sorted((page for app in engine_apps() for page in app.admin_pages), key=lambda page: (page.order, page.title))
+
+
+def all_admin_panels() -> list[AdminPanel]:
+    """The pieces of the admin's first page, in order."""
+    return sorted((panel for app in engine_apps() for panel in app.admin_panels), key=lambda panel: panel.order)
 
 
 def all_urlpatterns() -> list[Any]:

@@ -24,7 +24,7 @@ def open_operators(site: ServerProcess, open_page: Open) -> Open:
     """Opens the page as the superuser, once it shows something."""
 
     def open_(**options: object) -> WatchedPage:
-        page = open_page(f"{site.url}/admin/operators/", **options)
+        page = open_page(f"{site.url}/admin/live/", **options)
         log_in(page)
         expect(page.by_id("total-nodes")).to_have_text("1")
         return page
@@ -51,7 +51,7 @@ def confirm(page: WatchedPage, verb: str) -> None:
 def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open) -> None:
     page = open_page(f"{site.url}/admin/")
     log_in(page)
-    page.page.get_by_role("link", name="Operators: sockets").click()
+    page.page.get_by_role("link", name="Live", exact=True).click()
     expect(page.by_id("connection-state")).to_have_text("Connected")
 
 
@@ -76,7 +76,7 @@ def test_a_kicked_member_is_told_and_stays_away(open_operators: Open, alice: Wat
     expect(alice.by_id("card-own").get_by_role("alert")).to_have_text("An operator has ended this.")
     expect(alice.by_id("card-own").get_by_role("switch")).not_to_be_checked()
     expect(row_of(page, "room:1")).to_have_count(0)
-    page.page.goto(page.page.url.replace("operators/", ""))
+    page.page.goto(page.page.url.replace("live/", ""))
     expect(page.page.locator("#recent-actions-module")).to_contain_text("Kicked")
 
 
@@ -144,13 +144,13 @@ def test_hostile_names_are_text_under_a_strict_policy(
 ) -> None:
     page = WatchedPage(new_context().new_page())
     page.page.add_init_script(REMEMBER)
-    page.page.goto(f"{site.url}/admin/login/?next=/admin/operators/")
+    page.page.goto(f"{site.url}/admin/login/?next=/admin/live/")
 
     def protect(route: Route) -> None:
         answer = route.fetch()
         route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": POLICY})
 
-    page.page.route(lambda url: url.endswith("/admin/operators/"), protect)
+    page.page.route(lambda url: url.endswith("/admin/live/"), protect)
     log_in(page)
     visitor = open_page(f"{site.url}/channels/test/")
     visitor.page.get_by_label("You are").fill(HOSTILE)
