@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.engine.admin_pages import AdminPage
+from streaming.engine.admin_pages import AdminPage, AdminPanel
 from streaming.engine.registry import EngineApp
 
 
@@ -19,3 +19,4 @@ class OperatorsConfig(EngineApp):
     admin_pages = (
         AdminPage("live", "Live", "streaming.operators.views.live", "processes, layers, topics and connections as they are now", order=10),
     )
+    admin_panels = (AdminPanel("streaming/overview.html", "streaming.operators.overview.overview", order=0),)
