@@ -102,8 +102,11 @@ class Staging:
     def create(self, name: str | None = None) -> StagedFile:
         """A new upload."""
         name = name or f"upload-{secrets.token_hex(16)}"
-        with disk_errors():
-            return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        try:
+            with disk_errors():
+                return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        except FileNotFoundError:
+            raise StreamError("folder_unavailable", "the folder of files was removed on the server's disk") from None
 
     def resume(self, name: str) -> StagedFile:
         """An upload that goes on where it was left. `FileNotFoundError`."""
