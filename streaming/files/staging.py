@@ -150,6 +150,13 @@ class Staging:
         except FileNotFoundError:
             return None
 
+    def bytes(self) -> int:
+        """What all of them take together."""
+        total = 0
+        for name in os.listdir(self.fd):
+            total += self.size(name) or 0
+        return total
+
     def remove(self, name: str) -> None:
         """Remove one; it need not be there."""
         with suppress(FileNotFoundError):
