@@ -137,11 +137,15 @@ class Staging:
     def write(self, name: str, data: bytes) -> None:
         """Put a small file there in one step."""
         temporary = f"{name}.{secrets.token_hex(4)}"
-        with disk_errors():
-            fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-        os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        try:
+            with disk_errors():
+                fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+            os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            self.remove(temporary)
+            raise
 
     def size(self, name: str) -> int | None:
         """Bytes of one, None if it is not there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -479,3 +480,68 @@ async def test_of_two_that_replace_the_same_version_one_wins(http: HttpPeer) -> 
     assert sorted(answer.status for answer in answers) == [200, *[412] * 7]
     new = await asyncio.gather(*(http.put("b", f"{number}".encode(), if_none_match="*") for number in range(8)))
     assert sorted(answer.status for answer in new) == [201, *[412] * 7]
+
+
+async def test_a_resumable_upload_that_cannot_begin_leaves_nothing(
+    http: HttpPeer, folder: Folder, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.GEOSTREAM_FILES_UNFINISHED_UPLOADS = 1
+    rename = os.rename
+
+    def full(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    create = {"tus_resumable": "1.0.0", "upload_length": "1", "upload_metadata": "path YQ=="}
+    monkeypatch.setattr(os, "rename", full)
+    assert (await http.request("POST", "/api/tus/", **create)).status >= 500
+    monkeypatch.setattr(os, "rename", rename)
+    assert os.listdir(folder.store.staging.fd) == []
+    assert (await http.request("POST", "/api/tus/", **create)).status == 201
+
+
+async def test_an_upload_that_arrived_before_the_server_was_killed_becomes_a_file(
+    root: Path, http: HttpPeer, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = {"tus_resumable": "1.0.0", "content_type": "application/offset+octet-stream"}
+
+    async def killed(*arguments: Any) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched, pytest.raises(asyncio.CancelledError):
+        patched.setattr("streaming.files.http.tus._complete", killed)
+        await http.request("POST", "/api/tus/", b"hello", upload_length="5", upload_metadata="path YQ==", **part)
+    (name,) = (name for name in os.listdir(folder.store.staging.fd) if not name.endswith(".json"))
+    place = f"/api/tus/{name.removeprefix('tus-')}"
+    assert (await http.request("HEAD", place, tus_resumable="1.0.0")).headers["upload-offset"] == "5"
+    assert (await http.request("PATCH", place, b"", upload_offset="5", **part)).status == 204
+    assert everything(root) == {"a": b"hello"}
+
+
+@pytest.mark.parametrize("change", ["upload", "replace", "move", "delete"])
+async def test_what_a_server_had_done_when_it_was_killed_is_announced(change: str, http: HttpPeer, folder: Folder) -> None:
+    """Between the disk and Redis: whoever looks next announces what is there."""
+    await http.put("there", b"old")
+    write = folder.feed.write
+
+    async def killed(*arguments: Any) -> None:
+        raise asyncio.CancelledError
+
+    folder.feed.write = killed  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        match change:
+            case "upload":
+                await http.put("new", b"new")
+            case "replace":
+                await http.put("there", b"new")
+            case "move":
+                await http.post("/api/rename", {"from": "there", "to": "new"})
+            case _:
+                await http.request("DELETE", "/api/delete?path=there")
+    folder.feed.write = write  # type: ignore[method-assign]
+    there, new = await http.get("/api/download?path=there"), await http.get("/api/download?path=new")
+    found = {"there": there.body if there.status == 200 else None, "new": new.body if new.status == 200 else None}
+    await folder.refresh()
+    listed = {each["path"]: each["hash"] for each in (await http.get("/api/list")).json()}
+    assert listed == {path: sha256(body).hexdigest() for path, body in found.items() if body is not None}
+    expected = {"upload": (b"old", b"new"), "replace": (b"new", None), "move": (None, b"old"), "delete": (None, None)}[change]
+    assert (found["there"], found["new"]) == expected

@@ -59,7 +59,12 @@ async def create(request: Request, folder: Folder, service: FilesService) -> Ans
     await folder.check_room(note.path, note.length, arriving=True)
     id = secrets.token_hex(16)
     await claim(id, note)
-    await folder.run(begin, folder, id, note)
+    try:
+        await folder.run(begin, folder, id, note)
+    except BaseException:
+        await folder.run(forget, folder, id)
+        await release(id, note)
+        raise
     headers = {"Location": f"{request.path.rstrip('/')}/{id}"}
     if request.media_type == OFFSET_TYPE or not note.length:
         answer = await _append(request, folder, service, id, note)

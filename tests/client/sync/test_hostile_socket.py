@@ -1,4 +1,4 @@
-"""A server whose WebSocket is none, leads elsewhere, or breaks again and again: the client waits longer each time, and goes nowhere else."""
+"""A WebSocket that is none, leads elsewhere, or breaks again and again: the client waits longer each time, and goes nowhere else."""
 
 from __future__ import annotations
 
