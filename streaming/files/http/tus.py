@@ -24,7 +24,7 @@ from ..service import FilesService
 from ..staging import BLOCK
 from .application import refused
 from .request import Answer, Request, too_large
-from .unfinished_uploads import UploadNote, begin, claim, forget, load, lock_name, offset_of, release, save, staged_name
+from .unfinished_uploads import UploadNote, begin, claim, forget, load, lock_name, offset_of, release, reload, save, staged_name
 from .uploads import check_hash, modified_of
 
 VERSION = "1.0.0"
@@ -80,7 +80,7 @@ async def head(request: Request, folder: Folder, service: FilesService) -> Answe
         return wrong
     id, note = await _find(request, folder)
     async with folder.locks.hold(lock_name(id)):
-        note = await folder.run(load, folder, id) or note  # somebody may just have added to it
+        note = await folder.run(reload, folder, id, note)  # somebody may just have added to it
         offset = await folder.run(offset_of, folder, id, note)
     return Answer(200, headers={**_headers(note), "Upload-Offset": str(offset), "Upload-Length": str(note.length)})
 
@@ -112,7 +112,7 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
     service.access.begin_upload(request.caller)
     try:
         async with folder.locks.hold(lock_name(id)):
-            note = await folder.run(load, folder, id) or note
+            note = await folder.run(reload, folder, id, note)
             offset = await folder.run(offset_of, folder, id, note)
             await folder.check_room(note.path, note.length - offset, arriving=True)
             if request.method == "PATCH" and request.headers.get("upload-offset") != str(offset):

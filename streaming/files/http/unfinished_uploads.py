@@ -106,6 +106,11 @@ def load(folder: Folder, id: str) -> UploadNote | None:
     return None if text is None else _decode_note(text)
 
 
+def reload(folder: Folder, id: str, note: UploadNote) -> UploadNote:
+    """The note as it is now that its lock is held; the old one if it is gone."""
+    return load(folder, id) or note
+
+
 def offset_of(folder: Folder, id: str, note: UploadNote) -> int:
     """How much has arrived for good. What a process that died was still comparing is dropped."""
     size: int | None = folder.store.staging.size(staged_name(id))
