@@ -35,6 +35,7 @@ class FilesConfig(EngineApp):
         Setting("FILES_DEPTH", 32, "parts of a path", least=1),
         Setting("FILES_LIST", 10_000, "entries of one page of a list", least=1),
         Setting("FILES_UPLOADS_AT_ONCE", 16, "uploads of one user, or address, that a process takes at the same time", least=1),
+        Setting("FILES_UNFINISHED_UPLOADS", 1000, "resumable uploads of one user, or address, that are not complete", least=1),
         Setting("FILES_REQUESTS_PER_SECOND", 500.0, "requests of one user, or address, that a process answers a second", least=0.1),
         Setting("FILES_REQUESTS_BURST", 2000, "requests at once before that", least=1),
         Setting("FILES_IDLE_SECONDS", 30.0, "how long a request waits for the next piece of a body", least=0.1),

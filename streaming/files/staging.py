@@ -102,8 +102,11 @@ class Staging:
     def create(self, name: str | None = None) -> StagedFile:
         """A new upload."""
         name = name or f"upload-{secrets.token_hex(16)}"
-        with disk_errors():
-            return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        try:
+            with disk_errors():
+                return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        except FileNotFoundError:
+            raise StreamError("folder_unavailable", "the folder of files was removed on the server's disk") from None
 
     def resume(self, name: str) -> StagedFile:
         """An upload that goes on where it was left. `FileNotFoundError`."""
@@ -134,11 +137,15 @@ class Staging:
     def write(self, name: str, data: bytes) -> None:
         """Put a small file there in one step."""
         temporary = f"{name}.{secrets.token_hex(4)}"
-        with disk_errors():
-            fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-        os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        try:
+            with disk_errors():
+                fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+            os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            self.remove(temporary)
+            raise
 
     def size(self, name: str) -> int | None:
         """Bytes of one, None if it is not there."""
@@ -146,6 +153,13 @@ class Staging:
             return os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size
         except FileNotFoundError:
             return None
+
+    def bytes(self) -> int:
+        """What all of them take together."""
+        total = 0
+        for name in os.listdir(self.fd):
+            total += self.size(name) or 0
+        return total
 
     def remove(self, name: str) -> None:
         """Remove one; it need not be there."""

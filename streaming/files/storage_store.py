@@ -105,7 +105,7 @@ class StorageStore(Store):
     def remove_directory(self, path: str) -> bool:
         return True
 
-    def scan(self, top: str = "") -> Iterator[tuple[str, Stat]]:
+    def scan(self, top: str = "", unreadable: list[str] | None = None) -> Iterator[tuple[str, Stat]]:
         found = self.stat(top) if top else None
         if found is not None:
             yield top, found

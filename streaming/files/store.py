@@ -101,8 +101,11 @@ class Store(ABC):
         """Remove a directory if it is empty; returns whether it is gone."""
 
     @abstractmethod
-    def scan(self, top: str = "") -> Iterator[tuple[str, Stat]]:
-        """Everything in a directory, at any depth, whose path is clean. A `top` that is a file is itself all that there is."""
+    def scan(self, top: str = "", unreadable: list[str] | None = None) -> Iterator[tuple[str, Stat]]:
+        """Everything in a directory, at any depth, whose path is clean. A `top` that is a file is itself all that there is.
+
+        Directories that cannot be read are added to `unreadable`: nobody knows what is in them. Without it they are an `OSError`.
+        """
 
     @abstractmethod
     def trash(self, path: str, id: str) -> None:
