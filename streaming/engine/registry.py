@@ -35,6 +35,18 @@ class DemoPart:
     """Paths to look at, by their titles."""
 
 
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """What a part adds to the page of the live map: actions in the menus of layers, sections of the panel."""
+
+    module: str
+    """An ES module among the static files; its `extend(page, config)` is called once."""
+    stylesheet: str | None = None
+    """A stylesheet among the static files."""
+    config: str | None = None
+    """Dotted path of a function that is given the request of the page, and returns the module's `config`: JSON."""
+
+
 class EngineApp(AppConfig):
     """Base class of the `AppConfig` of a part. Dotted paths are imported when they are needed, not when Django starts."""
 
@@ -58,6 +70,9 @@ class EngineApp(AppConfig):
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
+    page_addresses: ClassVar[Sequence[str]] = ()
+    """Its settings with an address, perhaps of another origin, that pages load data from."""
+    map: ClassVar[MapPart | None] = None
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -99,6 +114,11 @@ def engine_apps() -> Iterator[EngineApp]:
 def all_demo_parts() -> list[DemoPart]:
     """What the installed parts add to the demo."""
     return [app.demo for app in engine_apps()]
+
+
+def all_map_parts() -> list[MapPart]:
+    """What the installed parts add to the map."""
+    return [app.map for app in engine_apps() if app.map is not None]
 
 
 def all_settings() -> list[Setting]:

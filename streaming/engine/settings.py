@@ -32,6 +32,10 @@ SETTINGS = (
         "",
         "comma-separated origins (`https://maps.example.org`, or `*`) whose pages may connect and read the API, besides the server's own",
     ),
+    Setting(
+        "PAGE_ORIGINS", "", "comma-separated origins that pages of this site may load images, styles, fonts and data from, besides its own"
+    ),
+    Setting("FRAME_ANCESTORS", "", "comma-separated origins whose pages may show pages of this site in a frame"),
     Setting("MAX_CONNECTIONS", 20_000, "WebSocket connections of one server process"),
     Setting("MAX_CONNECTIONS_PER_ADDRESS", 20_000, "WebSocket connections of one process from one network address"),
     Setting("MAX_CONNECTIONS_PER_USER", 1000, "connections of one process by one logged-in user"),

@@ -13,7 +13,9 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.utils.module_loading import import_string
 
+from streaming.engine.registry import all_map_parts
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
 
@@ -48,8 +50,19 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "login_url": _login_url(request),
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
+        "layers_url": reverse("streaming:layers"),
+        "parts": [
+            {"module": static(part.module), "config": import_string(part.config)(request) if part.config else None}
+            for part in all_map_parts()
+        ],
     }
-    return render(request, "streaming/map.html", {"config": config, "leaflet": _leaflet(), "admin_url": _admin_url(request)})
+    context = {
+        "config": config,
+        "leaflet": _leaflet(),
+        "admin_url": _admin_url(request),
+        "stylesheets": [part.stylesheet for part in all_map_parts() if part.stylesheet],
+    }
+    return render(request, "streaming/map.html", context)
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:
