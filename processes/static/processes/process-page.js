@@ -44,7 +44,7 @@ async function submit() {
     const answer = await execute(config.execute_url, values, config.csrf);
     const job = `${config.jobs_url}/${answer.jobID}`;
     run.hidden = false;
-    stopWatching = watchJob(run, { job, events: `${job}/events`, results: `${job}/results`, countries: config.countries_url }, config.csrf, answer);
+    stopWatching = watchJob(run, { job, events: `${job}/events`, results: `${job}/results`, countries: config.countries_url }, config.csrf, answer, published(values.publish_to));
     run.scrollIntoView({ block: "nearest", behavior: "smooth" });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -52,6 +52,13 @@ async function submit() {
   } finally {
     button.disabled = false;
   }
+}
+
+/** Where the result goes: `map_url` is that of no layer, to which the name is added. */
+function published(name) {
+  if (typeof name !== "string" || !config.map_url) return null;
+  const map = config.map_url.replace("?layer=", `?layer=${encodeURIComponent(name)}`);
+  return { name, map_url: map + encodeURIComponent(name) };
 }
 
 function refused({ status, errors, message }) {

@@ -13,9 +13,10 @@ export async function extend(page, config) {
   if (!config.may_execute || config.result_names === null) return;
   const jobs = new MapJobs(page, config, section);
   const run = (form) => (layer) => openForm(form(page, layer, config.result_names), config, (job, task) => jobs.add(job, task));
+  const hotspotsRun = () => jobs.active.some(({ process }) => process === "hotspots");
   const hotspotsOf = (layer) => jobs.active.find(({ task }) => task?.process === "hotspots" && task.layer === layer.name);
   page.addLayerAction({ label: "Buffer…", run: run(bufferForm) });
-  page.addLayerAction({ label: "Hotspots…", run: run(hotspotsForm), when: (layer) => !hotspotsOf(layer) });
+  page.addLayerAction({ label: "Hotspots…", run: run((...about) => hotspotsForm(...about, hotspotsRun())), when: (layer) => !hotspotsOf(layer) });
   page.addLayerAction({ label: "Stop the hotspots", run: (layer) => hotspotsOf(layer)?.dismiss(), when: (layer) => Boolean(hotspotsOf(layer)) });
   await jobs.load();
 }

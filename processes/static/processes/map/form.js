@@ -56,12 +56,12 @@ export function required(value, message) {
   return value;
 }
 
-/** A name that no layer of the map has: `flights-buffer`, or as the pattern of the names that may be made demands. */
-export function freeName(page, pattern, name) {
+/** A name that no layer of the map has, unless it may be taken again: `flights-buffer`, or as the pattern of the names that may be made demands. */
+export function freeName(page, pattern, name, again = false) {
   if (!pattern.endsWith("*")) return pattern;
   const prefix = pattern.slice(0, -1);
   const first = `${prefix}${name.startsWith(prefix) ? name.slice(prefix.length) : name}`.slice(0, 90);
   let found = first;
-  for (let number = 2; page.hasLayer(found); number += 1) found = `${first}-${number}`;
+  for (let number = 2; !again && page.hasLayer(found); number += 1) found = `${first}-${number}`;
   return found;
 }

@@ -5,11 +5,12 @@ import { freeName, resultField } from "./form.js";
 /** The cells of H3 from one corner to the opposite one, in kilometres, by resolution (twice the mean edge). */
 const KILOMETRES = [2560, 970, 365, 138, 52, 20, 7.4, 2.8, 1.1, 0.4, 0.15];
 
-export function hotspotsForm(page, layer, names) {
+/** `others`: whether hotspots run already, whose layer is theirs. One that is left over from hotspots that were stopped is empty. */
+export function hotspotsForm(page, layer, names, others) {
   const usual = Math.max(0, Math.min(KILOMETRES.length - 1, Math.round(page.zoom * 0.72)));
   const size = element("select", { "data-testid": "task-size" },
     ...KILOMETRES.map((kilometres, resolution) => element("option", { value: resolution, selected: resolution === usual }, inWords(kilometres))));
-  const result = resultField(freeName(page, names, `${layer.name}-hotspots`));
+  const result = resultField(freeName(page, names, `${layer.name}-hotspots`, !others));
   const filter = page.filter;
   return {
     process: "hotspots",

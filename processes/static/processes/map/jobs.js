@@ -6,6 +6,7 @@ const ACTIVE = ["accepted", "running"];
 const SHOWN = 20;
 const POLL_MS = 15_000;
 const KEY = "geostream-jobs";
+const TITLES = { buffer: "Buffer", hotspots: "Hotspots" };
 const WORDS = { accepted: "Waiting for a worker", running: "Running", successful: "Done", failed: "Failed", dismissed: "Stopped" };
 
 /** The list, in a section of the panel. Jobs are followed by the events that the map receives anyway; now and then they are asked for. */
@@ -37,7 +38,9 @@ export class MapJobs {
   /** One that was just started. */
   add(job, task) {
     sessionStorage.setItem(KEY, JSON.stringify({ ...remembered(), [job.jobID]: task }));
-    this.#put(job, task).refresh();
+    const added = this.#put(job, task);
+    added.item.scrollIntoView({ block: "nearest" });
+    added.refresh();
   }
 
   #put(info, task) {
@@ -71,9 +74,13 @@ class MapJob {
     Object.assign(this, { task });
     [this.#info, this.#url, this.#csrf, this.#page] = [info, url, csrf, page];
     this.#stop = element("button", { type: "button", class: "button quiet", onclick: () => this.dismiss() }, "Stop");
-    const title = element("a", { href: `${url}?f=html`, target: "_blank", rel: "noopener" }, task?.title ?? info.processID);
+    const title = element("a", { href: `${url}?f=html`, target: "_blank", rel: "noopener" }, task?.title ?? TITLES[info.processID]);
     this.item = element("li", { "data-job": info.jobID }, title, this.#stop, this.remove, this.#progress, this.#state);
     this.#show();
+  }
+
+  get process() {
+    return this.#info.processID;
   }
 
   get isActive() {

@@ -108,7 +108,7 @@ function boundsOf(scene) {
 }
 
 function fitOnce(name) {
-  if (name !== fitTo || scenes.get(name).tracks.size === 0) return;
+  if (name !== fitTo || (scenes.get(name).tracks.size === 0 && !address.linked)) return;
   const bounds = boundsOf(scenes.get(name));
   if (!bounds) return;
   fitTo = null;
