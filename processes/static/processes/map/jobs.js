@@ -4,7 +4,9 @@ import { request } from "../execute.js";
 
 const ACTIVE = ["accepted", "running"];
 const SHOWN = 20;
-const POLL_MS = 15_000;
+const POLL_MS = 3_000;
+/** Every so many times also those are asked for of which events come. */
+const SELDOM = 5;
 const KEY = "geostream-jobs";
 const TITLES = { buffer: "Buffer", hotspots: "Hotspots" };
 const WORDS = { accepted: "Waiting for a worker", running: "Running", successful: "Done", failed: "Failed", dismissed: "Stopped" };
@@ -21,7 +23,11 @@ export class MapJobs {
     this.#config = config;
     section.append(this.#list);
     page.onEvent(({ payload }) => this.#jobs.get(payload?.job)?.take(payload));
-    setInterval(() => this.active.forEach((job) => job.refresh()), POLL_MS);
+    let turn = 0;
+    setInterval(() => {
+      turn += 1;
+      for (const job of this.active) if (!job.heard || turn % SELDOM === 0) job.refresh();
+    }, POLL_MS);
   }
 
   get active() {
@@ -60,6 +66,8 @@ function remembered() {
 }
 
 class MapJob {
+  /** Whether events of it come: a server may publish none. */
+  heard = false;
   #info;
   #url;
   #csrf;
@@ -89,6 +97,7 @@ class MapJob {
 
   /** An event about it. What it resulted in is not in there. */
   take({ status = "running", progress, current, message }) {
+    this.heard = true;
     if (!this.isActive) return;
     if (!ACTIVE.includes(status)) return void this.refresh();
     Object.assign(this.#info, { status, progress: progress ?? current ?? this.#info.progress, message: message ?? this.#info.message });
@@ -136,6 +145,7 @@ class MapJob {
   async #showLayer() {
     if (this.#shown || !this.task?.result) return;
     this.#shown = true;
-    this.#shown = await this.#page.showLayer(this.task.result);
+    const about = { exists: this.#info.status === "successful", filtered: this.process !== "hotspots" };
+    this.#shown = await this.#page.showLayer(this.task.result, about).catch(() => false);
   }
 }

@@ -15,15 +15,25 @@ export class LayerWatch extends EventTarget {
   take({ type, payload }) {
     if (type !== "custom" || payload?.source !== `layer:${payload?.layer}`) return;
     if (payload.event === "layer_removed") this.dispatchEvent(new CustomEvent("gone", { detail: payload.layer }));
-    else if (payload.event === "layer_created") this.find(payload.layer).catch(() => {}); // it is there after a reload
+    else if (payload.event === "layer_created") this.fetch(payload.layer).catch(() => {}); // after a reload it is listed
   }
 
-  /** Ask for a layer. @returns {Promise<boolean>} whether it is there, for this user */
+  /** Look for a layer, which may not be there yet; that it is may be known some seconds later. @returns {Promise<boolean>} whether it is there */
   async find(name) {
     const response = await fetch(this.#url, { headers: { accept: "application/json" } });
-    const found = (await response.json()).find((layer) => layer.name === name);
-    if (!found) return false;
-    const { title, time_property } = found;
+    return response.ok && this.#found((await response.json()).find((layer) => layer.name === name));
+  }
+
+  /** Get a layer that is there: known at once. @returns {Promise<boolean>} whether this user may read it */
+  async fetch(name) {
+    const address = `${this.#url.replace(/\/$/, "")}/${encodeURIComponent(name)}`;
+    const response = await fetch(address, { headers: { accept: "application/json" } });
+    return response.ok && this.#found(await response.json());
+  }
+
+  #found(layer) {
+    if (!layer) return false;
+    const { name, title, time_property } = layer;
     this.dispatchEvent(new CustomEvent("there", { detail: { name, title, time_property: time_property || null } }));
     return true;
   }

@@ -68,10 +68,17 @@ export class MapPage {
     return this.#page.hasLayer(name);
   }
 
-  /** Show a layer, also one that was not there when the page was loaded: as soon as it is. @returns {Promise<boolean>} whether it is there */
-  async showLayer(name) {
-    this.#page.wanted.add(name);
-    if (!this.hasLayer(name) && !(await this.#page.layerWatch.find(name))) return false;
+  /**
+   * Show a layer, also one that was not there when the page was loaded: as soon as it is.
+   * @param {string} name
+   * @param {{exists?: boolean, filtered?: boolean}} about exists: it is known to be there; filtered: whether the map's filter is for it, too
+   * @returns {Promise<boolean>} whether it is there
+   */
+  async showLayer(name, { exists = false, filtered = true } = {}) {
+    const { wanted, live, layerWatch } = this.#page;
+    wanted.add(name);
+    if (!filtered) live.leaveUnfiltered(name);
+    if (!this.hasLayer(name) && !(await (exists ? layerWatch.fetch(name) : layerWatch.find(name)))) return false;
     this.#page.switchOn(name);
     return true;
   }
