@@ -20,7 +20,9 @@ export async function execute(url, inputs, csrf) {
 
 /** JSON of the API, as the user of the page. Rejects with a Refusal. */
 export async function request(url, csrf, { headers = {}, ...options } = {}) {
-  const response = await fetch(url, { ...options, headers: { accept: "application/json", "x-csrftoken": csrf, ...headers } });
+  const response = await fetch(url, { ...options, headers: { accept: "application/json", "x-csrftoken": csrf, ...headers } }).catch(() => {
+    throw new Error("The server does not answer. Try again in a moment.");
+  });
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Refusal(response.status, answer);
   return answer;

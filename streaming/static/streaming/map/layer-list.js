@@ -69,7 +69,7 @@ export class LayerList extends EventTarget {
       "label",
       { for: `layer-${name}` },
       element("span", { class: "swatch", "aria-hidden": "true" }),
-      element("span", { class: "layer-title" }, title),
+      element("span", { class: "layer-title", title }, title),
     );
     const more = moreButton(name, title);
     this.#menu.serve(more, scene.layer);
