@@ -1,6 +1,7 @@
 """The Content-Security-Policy of HTML pages: a middleware. What is inline does not run, and what pages load is of this site.
 
-Other origins are those that settings name. A view whose page needs more says so with `allow`; one that sets the header itself keeps it.
+Django has such a middleware from 6.0 on; this one is for 5.2 too, and knows the origins that settings of parts name.
+A view whose page needs more says so with `allow`; one that sets the header itself keeps it.
 """
 
 from __future__ import annotations
