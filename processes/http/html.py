@@ -65,7 +65,7 @@ class HtmlRenderer:
             },
             "json_url": site.here(request, f="json"),
             "map_url": _reverse("streaming:map"),
-            "login_url": login_url(request),
+            "login_url": _login_url(request),
             "leaflet": "leaflet" if apps.is_installed("leaflet") else "streaming/vendor/leaflet",
             **_MORE.get(page.name, _nothing)(request, site, page),
         }
@@ -102,7 +102,7 @@ def _process(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
             "execute_url": site.execution(document["id"]),
             "jobs_url": site.jobs,
             "csrf": get_token(request),
-            "login_url": login_url(request),
+            "login_url": _login_url(request),
             "countries_url": static(COUNTRIES),
             "map_url": on_map(""),
         },
@@ -163,8 +163,7 @@ def _reverse(name: str) -> str | None:
         return None
 
 
-def login_url(request: HttpRequest) -> str | None:
-    """Where the user of a page logs in and comes back; None for one who has."""
+def _login_url(request: HttpRequest) -> str | None:
     if request.user.is_authenticated:
         return None
     login = _reverse("streaming:login")

@@ -11,7 +11,6 @@ from streaming.core.pattern_map import split_list
 from streaming.engine.auth import Principal
 from streaming.engine.conf import conf
 
-from .html import login_url
 from .identity import may_execute
 from .site import Site
 
@@ -22,7 +21,7 @@ def config(request: HttpRequest) -> dict[str, Any]:
     return {
         "urls": {"landing": f"{site.base}/", "processes": site.processes, "jobs": site.jobs},
         "csrf": get_token(request),
-        "login_url": login_url(request),
+        "user": request.user.is_authenticated,
         "may_execute": may_execute(Principal(request.user)),
         "result_names": _result_names(request.user),
     }

@@ -61,7 +61,7 @@ def test_the_map_knows_that_one_who_may_add_layers_may_have_any_made() -> None:
     found = re.search(r'<script id="map-config" type="application/json">(.*?)</script>', client.get("/").content.decode())
     assert found
     told = json.loads(found[1])["parts"][0]["config"]
-    assert (told["may_execute"], told["result_names"], told["login_url"]) == (True, "*", None)
+    assert (told["may_execute"], told["result_names"], told["user"]) == (True, "*", True)
 
 
 def test_a_project_that_sets_no_login_page_has_ours(settings: Any) -> None:

@@ -21,8 +21,8 @@ export async function extend(page, config) {
   await jobs.load();
 }
 
-function hint({ may_execute, result_names, login_url }) {
-  if (!may_execute && login_url) return element("span", {}, element("a", { href: login_url }, "Log in"), " to run buffers and hotspots from the menu of a layer. ");
+function hint({ may_execute, result_names, user }) {
+  if (!user && (!may_execute || result_names === null)) return "Buffers and hotspots are for users who have logged in. ";
   if (!may_execute || result_names === null) return "Buffers and hotspots need the permission to add layers. ";
   return "Buffers and hotspots are in the menu of each layer. ";
 }
