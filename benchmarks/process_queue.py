@@ -24,7 +24,7 @@ from processes.workers.tokens import create_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
 LIMITS = queue.Limits(1_000_000, 1_000_000)
-INPUTS = {"text": [{"value": "hello"}]}
+INPUTS = {"name": [{"value": "hello"}]}
 
 
 def token() -> str:
