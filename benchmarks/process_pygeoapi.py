@@ -27,7 +27,7 @@ def pygeoapi(python: Path) -> Iterator[int]:
         environment = {**os.environ, "PYGEOAPI_CONFIG": str(folder / "config.yml"), "PYGEOAPI_OPENAPI": str(folder / "openapi.yml")}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         options = ["--bind", f"127.0.0.1:{port}", "--threads", "16", "--keep-alive", "60", "--log-level", "error"]
-        command = [python, "-m", "gunicorn", *options, "pygeoapi.flask_app:APP"]
+        command = [str(python), "-m", "gunicorn", *options, "pygeoapi.flask_app:APP"]
         server = subprocess.Popen(command, env=environment, cwd=folder)
         try:
             _wait(port, server)

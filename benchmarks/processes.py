@@ -1,5 +1,5 @@
-"""Jobs through real workers (async Python functions that do nothing, 16 at once each), on SQLite and on a PostgreSQL that waits for the disk
-at each commit (fsync on) or does not; then with 100,000 finished jobs in the table. One client: milliseconds of a synchronous request
+"""Jobs through real workers (async Python functions that do nothing, 16 at once each), on SQLite and on a PostgreSQL that waits for the
+disk at each commit (fsync on) or does not; then with 100,000 finished jobs in the table. One client: milliseconds of a synchronous request
 (p50, p99), and from an asynchronous one until its result is there (p50; the job is looked at every 5 ms). 16 clients: synchronous
 requests a second. Then jobs a second from a full queue of 2,000. Processor time: ms for each, and what of it the server, the database's
 own processes and the workers used. With GEOSTREAM_PYGEOAPI (the Python of an environment with pygeoapi and gunicorn) its
@@ -144,8 +144,9 @@ def requests(port: int, process: str, jobs: str, token: str, share: float, use: 
 
 def drained(queue: Queue, jobs: int, use: Use) -> dict[str, Any]:
     """What one row says of a full queue."""
+    queue.ask("fill", jobs)
     before = use.now()
-    seconds = queue.ask("drain", jobs)
+    seconds = queue.ask("drain")
     used = use.since(before, "job", jobs)
     return {"jobs/s": round(jobs / seconds), "CPU ms/job": used["CPU ms/job"], "of it": used["of that"]}
 

@@ -104,7 +104,7 @@ class ExecutionView(OfferView):
         assert mode.wait is not None
         waiting = self.runtime.service(WaitingRequests)
         try:
-            async with self.jobs.doorbell(new.id) as bell:
+            async with self.jobs.doorbell(new.id, end=True) as bell:
                 change = await self._submit(new, blobs)
                 stored = await waiting.until_ended(new.id, bell, mode.wait)
         except asyncio.CancelledError:  # the client has left

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
 from .exceptions import OgcError
-from .results import StoredJob, load
+from .results import StoredJob, load_all
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -48,21 +47,22 @@ class WaitingRequests(Service):
             bell.set()
 
     async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float) -> StoredJob | None:
-        """The job when it has ended; None: it has not in time. `bell` is its doorbell; the database is the truth."""
+        """The job when it has ended; None: it has not in time. `bell`, older than the job, rings at its end; the database is the truth."""
         until = time.monotonic() + seconds
         self._bells.add(bell)
         try:
             while True:
+                left = until - time.monotonic()
+                if not self._ending:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(max(0.0, min(left, POLL_SECONDS))):
+                            await bell.wait()
                 bell.clear()
-                stored = await self._jobs.read(partial(load, job))
+                stored = await self._jobs.read_together(load_all, job)
                 if stored is None or stored.job.status in FINAL:
                     return stored
-                left = until - time.monotonic()
-                if left <= 0 or self._ending:
+                if left <= POLL_SECONDS or self._ending:
                     return None
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, POLL_SECONDS)):
-                        await bell.wait()
         finally:
             self._bells.discard(bell)
 

@@ -16,12 +16,13 @@ from django.utils import timezone  # noqa: E402
 
 from processes.jobs import outcomes, queue  # noqa: E402
 from processes.jobs.changes import JobChange  # noqa: E402
+from processes.jobs.queue_sizes import Limits  # noqa: E402
 from processes.jobs.service import CHANGED  # noqa: E402
 from processes.models import Attempt, Blob, Job, JobLog, JobOutput, Process, Worker, WorkerToken  # noqa: E402
 from processes.workers.tokens import create_token, revoke_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
-LIMITS = queue.Limits(100_000, 100_000)
+LIMITS = Limits(100_000, 100_000)
 
 
 def _ring(*changes: JobChange | None) -> None:
