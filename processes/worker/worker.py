@@ -82,7 +82,7 @@ class Worker:
             try:
                 asyncio.run(self._run(drain_seconds))
             except WorkerRefused as refusal:
-                sys.exit(str(refusal))
+                sys.exit(f"The server does not take this worker: {refusal}")
 
     async def _run(self, drain_seconds: float) -> None:
         loop = asyncio.get_running_loop()
