@@ -50,6 +50,11 @@ def environment_of(folder: Path) -> dict[str, str]:
     return {"DATABASE_URL": (folder / "database-url").read_text()} if ON_POSTGRES else {}
 
 
+def is_made(name: object) -> bool:
+    """Whether a database was made for this run: pytest-django makes none where no test that was chosen uses one."""
+    return not ON_POSTGRES or str(name).startswith(RUN)
+
+
 def url_of_connection(name: object) -> str:
     """Of the database that the tests in this process use."""
     return url_of(str(name)) if ON_POSTGRES else f"sqlite:///{name}"

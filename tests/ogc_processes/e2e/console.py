@@ -12,6 +12,7 @@ import django
 
 django.setup()
 
+from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from processes.jobs import outcomes, queue  # noqa: E402
@@ -43,8 +44,6 @@ def restore(name: str) -> None:
 
 
 def submit(process: str, inputs: dict[str, Any], count: int = 1, ring: bool = True) -> list[str]:
-    from django.db import transaction
-
     pk = Process.objects.get(identifier=process, current=True).pk
     given = {name: [each if isinstance(each, dict) else {"value": each}] for name, each in inputs.items()}
     with transaction.atomic():
@@ -55,7 +54,9 @@ def submit(process: str, inputs: dict[str, Any], count: int = 1, ring: bool = Tr
 
 
 def dismiss(job: str) -> None:
-    _ring(outcomes.dismiss(uuid.UUID(job)))
+    with transaction.atomic():
+        change = outcomes.dismiss(uuid.UUID(job))
+    _ring(change)
 
 
 def jobs(ids: list[str]) -> list[dict[str, Any]]:
@@ -108,8 +109,6 @@ def workers() -> dict[str, dict[str, Any]]:
 
 def claim_for(worker: str, process: str) -> None:
     """What a server does before it gives a job to a worker."""
-    from django.db import transaction
-
     slots = queue.Slots(Worker.objects.get(name=worker).pk, Process.objects.get(identifier=process, current=True).pk, 1)
     with transaction.atomic():
         assert len(queue.claim([slots], 60.0)) == 1
