@@ -7,7 +7,7 @@ import { ago, formatTime, kindOf } from "./words.js";
 
 const HISTORY = 20;
 const PICTURES = new Set(["png", "jpg", "jpeg", "gif", "webp", "avif"]);
-const DONE = { upload: "uploaded", create: "uploaded", update: "replaced", delete: "deleted", move: "moved", restore: "restored", mkdir: "made" };
+const DONE = { create: "made", update: "changed", delete: "deleted", move: "moved", restore: "restored", mkdir: "made" };
 
 export class Details {
   #api;
@@ -105,15 +105,16 @@ export class Details {
     this.#parts.history.replaceChildren(...changes.map((change) => this.#changeRow(entry, change)));
   }
 
-  #changeRow(entry, { at, action, actor, source, path, from, size, trashed }) {
+  #changeRow(entry, { at, action, actor, source, path, from, hash_before, trashed }) {
+    const done = action === "upload" ? (hash_before ? "new version uploaded" : "uploaded") : (DONE[action] ?? action);
     const other = from ? ` from ${from}` : path !== entry.path ? ` (${path})` : "";
-    const who = actor || (source ? source : "");
-    const item = element("li", {}, element("span", {}, `${DONE[action] ?? action}${other}${who ? ` by ${who}` : ""}`));
+    const who = actor ?? source;
+    const item = element("li", {}, element("span", {}, `${done}${other}${who ? ` by ${who}` : ""}`));
     item.append(element("time", { datetime: at, title: formatTime(at) }, ago(at)));
     if (trashed && this.#rights().allows("write", path)) {
       const restore = element("button", { type: "button", class: "button small" }, "Restore");
       restore.setAttribute("aria-label", `Restore the version of ${nameOf(path)} before this, from ${formatTime(at)}`);
-      restore.title = `What was there before${size ? `, ${formatBytes(size)}` : ""}`;
+      restore.title = "What was there before";
       restore.addEventListener("click", async () => (await this.#actions.restore(trashed, path)) && this.#reload());
       item.append(restore);
     }
