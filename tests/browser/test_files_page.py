@@ -114,6 +114,19 @@ def test_files_are_uploaded_also_in_parts(folder: Folder, open_files: Callable[.
     assert folder.files() == {"a.txt": hash_of(b"hello"), "large.bin": hash_of(large), "there": hash_of(b"")}
 
 
+def test_files_that_are_dropped_are_uploaded(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+    folder.put("there", b"")
+    page = open_files(folder.url)
+    expect(entries(page)).to_have_text(["there"])
+    page.page.evaluate("""() => {
+      const dataTransfer = new DataTransfer();
+      for (const name of ['one', 'two']) dataTransfer.items.add(new File([name], name));
+      for (const type of ['dragover', 'drop']) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    }""")
+    expect(entries(page)).to_have_text(["one", "there", "two"])
+    assert folder.files()["two"] == hash_of(b"two")
+
+
 def test_an_upload_that_breaks_goes_on_where_it_was(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
@@ -210,6 +223,10 @@ def test_folders_are_made_and_entered(folder: Folder, open_files: Callable[..., 
     expect(page.page.locator("#crumbs")).to_have_text(re.compile(f"Files{folder.name}sub & more"))
     expect(page.page.get_by_text("There is nothing in this folder.")).to_be_visible()
     page.page.go_back()
+    page.page.get_by_role("link", name="Details of sub & more").press("Enter")
+    expect(page.by_id("details").get_by_role("heading", name="sub & more")).to_be_focused()
+    page.page.keyboard.press("Escape")
+    expect(page.page.get_by_role("link", name="sub & more", exact=True)).to_be_focused()
     expect(entries(page)).to_have_text(["sub & more", "a"])
 
 

@@ -73,7 +73,7 @@ export class Actions {
     const always = more > 0 ? [element("label", { class: "check" }, box, "Do the same with all others")] : [];
     const where = parentOf(path) ? ` in ${parentOf(path)}` : "";
     const title = `There is a ${nameOf(path)} already${where}`;
-    const choice = await ask({ title, content: [list, ...always], buttons: CHOICES });
+    const choice = await ask({ title, content: [list, ...always], buttons: CHOICES, mayCancel: false });
     return { choice: choice ?? "skip", always: box.checked };
   }
 

@@ -44,6 +44,13 @@ export class Details {
     if (entry === null) return;
     if (entry.path !== before?.path || entry.hash !== before.hash) this.#showAnew(entry, before);
     this.#showFacts(entry, ingest);
+    if (entry.path !== before?.path) this.#attend();
+  }
+
+  /** Who has chosen it in the list goes on here, with the keyboard too. */
+  #attend() {
+    if (document.activeElement?.closest("#entries")) this.#parts.name.focus({ preventScroll: true });
+    this.root.scrollIntoView({ block: "nearest" });
   }
 
   #showAnew(entry, before) {

@@ -3,17 +3,18 @@ import { element } from "../map/dom.js";
 
 /**
  * Ask something. @returns {Promise<string | null>} the value of the button; null for Escape and Cancel
- * @param {{title: string, content: (Node | string)[], buttons: {value: string, label: string, danger?: boolean, primary?: boolean}[], check?: (value: string) => string}} question
- * `check` returns what is wrong with an answer
+ * @param {{title: string, content: (Node | string)[], buttons: {value: string, label: string, danger?: boolean, primary?: boolean}[],
+ *   check?: (value: string) => string, mayCancel?: boolean}} question
+ * `check` returns what is wrong with an answer; without a button to cancel, one of the others means the same
  */
-export function ask({ title, content, buttons, check = () => "" }) {
+export function ask({ title, content, buttons, check = () => "", mayCancel = true }) {
   const problem = element("p", { class: "error-text", role: "alert" });
   const cancel = element("button", { type: "button", class: "button" }, "Cancel");
   const choices = buttons.map(({ value, label, danger, primary }) =>
     element("button", { type: "submit", class: `button${danger ? " danger" : primary ? " primary" : ""}`, value }, label),
   );
   const heading = element("h2", { id: "dialog-title" }, title);
-  const form = element("form", { method: "dialog" }, heading, ...content, problem, element("div", { class: "dialog-buttons" }, cancel, ...choices));
+  const form = element("form", { method: "dialog" }, heading, ...content, problem, element("div", { class: "dialog-buttons" }, ...(mayCancel ? [cancel] : []), ...choices));
   const dialog = element("dialog", { class: "glass question", "aria-labelledby": "dialog-title" }, form);
   document.body.append(dialog);
   return new Promise((resolve) => {

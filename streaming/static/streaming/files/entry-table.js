@@ -59,6 +59,11 @@ export class EntryTable {
     this.#draw();
   }
 
+  /** Give a row the focus. @param {string} path */
+  focus(path) {
+    this.#rows.get(path)?.link.focus();
+  }
+
   /** Point at what has just changed. */
   flash(name) {
     this.#fresh.add(name);

@@ -30,7 +30,7 @@ const page = { api, rights: () => rights, actions: new Actions(api, say, config.
 const view = new FolderView(api, page.rights);
 const socket = new FolderSocket(config.socket_url);
 const table = new EntryTable(part("entries"), part("entries-end"));
-const details = new Details(part("details"), page, { close: () => go({ path: place.path }), moved: (path) => go({ file: path }) });
+const details = new Details(part("details"), page, { close: closeDetails, moved: (path) => go({ file: path }) });
 const trash = new TrashView(part("trash"), page);
 const uploads = new Uploads(api, (...question) => page.actions.resolve(...question));
 const ingests = new Ingests(api);
@@ -49,6 +49,13 @@ function say(text, bad = false) {
 
 function go(to) {
   location.hash = address(to);
+}
+
+/** Back to the list, to the row that was chosen. */
+function closeDetails() {
+  const { file } = place;
+  go({ path: place.path });
+  table.focus(file);
 }
 
 function showAddress() {
@@ -151,7 +158,7 @@ function wireTools() {
   part("find").addEventListener("input", ({ target }) => table.search(target.value));
   addEventListener("hashchange", showAddress);
   addEventListener("keydown", ({ key, target }) => {
-    if (key === "Escape" && place.file && !target.closest("dialog")) go({ path: place.path });
+    if (key === "Escape" && place.file && !target.closest("dialog")) closeDetails();
   });
   addEventListener("beforeunload", (event) => uploads.busy && event.preventDefault());
 }
