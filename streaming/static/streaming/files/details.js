@@ -6,6 +6,7 @@ import { imageType, MOST_PICTURE_BYTES, paint } from "./picture.js";
 import { ago, formatTime, kindOf } from "./words.js";
 
 const HISTORY = 20;
+const NARROW = matchMedia("(max-width: 900px)");
 const PICTURES = new Set(["png", "jpg", "jpeg", "gif", "webp", "avif"]);
 const DONE = { create: "made", update: "changed", delete: "deleted", move: "moved", restore: "restored", mkdir: "made" };
 
@@ -50,7 +51,7 @@ export class Details {
   /** Who has chosen it in the list goes on here, with the keyboard too. */
   #attend() {
     if (document.activeElement?.closest("#entries")) this.#parts.name.focus({ preventScroll: true });
-    this.root.scrollIntoView({ block: "nearest" });
+    if (NARROW.matches) this.root.parentElement.scrollIntoView(); // there it is above the list
   }
 
   #showAnew(entry, before) {

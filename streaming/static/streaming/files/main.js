@@ -110,13 +110,16 @@ function showTools() {
   part("trash-link").hidden = place.trash || !(rights.allowsSome("read") && rights.allowsSome("delete"));
 }
 
-/** Many changes in a row are drawn once. */
-let frame = null;
+/** Many changes in a row are drawn once; a large directory, which takes longer, less often. */
+let timer = null;
+let cost = 0;
 function showSoon() {
-  frame ??= requestAnimationFrame(() => {
-    frame = null;
+  timer ??= setTimeout(() => {
+    timer = null;
+    const began = performance.now();
     show();
-  });
+    cost = performance.now() - began;
+  }, 10 + 4 * cost);
 }
 
 function showFailure({ detail: { error } }) {

@@ -25,6 +25,7 @@ export class PreviewMap extends EventTarget {
   #client;
   #shown = "";
   #fitted = "";
+  #fit = () => {};
   #leave = () => {};
 
   /** @param {HTMLElement} container @param {{ws_path: string, fzstd_url: string, countries_url: string}} config @param {import("../map/theme.js").Theme} theme */
@@ -41,7 +42,7 @@ export class PreviewMap extends EventTarget {
     this.#overlay = new FeatureOverlay(theme, this.#calm).addTo(this.#map);
     this.#outlines.addTo(this.#map);
     theme.addEventListener("change", () => [base.redraw(), this.#overlay.setTheme()]);
-    new ResizeObserver(() => this.#map.invalidateSize()).observe(container);
+    new ResizeObserver(() => this.#resized()).observe(container);
   }
 
   /** @param {object[]} ingests those of the directory @param {object | undefined} chosen one of them */
@@ -50,14 +51,21 @@ export class PreviewMap extends EventTarget {
     const live = chosen?.status === "ready" ? chosen : null;
     const key = live ? `${live.kind}:${live.layer ?? live.tileset}` : "";
     if (key !== this.#shown) this.#showLive(live, key);
-    this.#fit(live ? [live] : ingests, `${key}|${live ? live.bbox : ingests.map(({ path }) => path)}`);
+    const shown = live ? [live] : ingests;
+    this.#lookAt(shown, `${key}|${shown.map(({ path, bbox }) => [path, bbox])}`);
   }
 
+  /** A map that was hidden could not be moved. */
+  #resized() {
+    this.#map.invalidateSize({ pan: false });
+    this.#fit();
+  }
+
+  /** Small ones above large ones, so that all can be clicked. */
   #outline(ingests, chosen) {
     this.#outlines.clearLayers();
-    for (const ingest of ingests) {
-      const bounds = boundsOf(ingest);
-      if (!bounds || ingest === chosen) continue;
+    const found = ingests.map((ingest) => ({ ingest, bounds: boundsOf(ingest) })).filter(({ ingest, bounds }) => bounds && ingest !== chosen);
+    for (const { ingest, bounds } of found.sort((one, other) => areaOf(other.bounds) - areaOf(one.bounds))) {
       const box = L.rectangle(bounds, { className: "file-outline", weight: 1.5 });
       box.bindTooltip(textNode(nameOf(ingest.path)), { sticky: true });
       box.on("click", () => this.dispatchEvent(new CustomEvent("choose", { detail: { path: ingest.path } })));
@@ -66,12 +74,18 @@ export class PreviewMap extends EventTarget {
   }
 
   /** Once for what is shown: then the user may look elsewhere. */
-  #fit(ingests, key) {
+  #lookAt(ingests, key) {
     if (key === this.#fitted) return;
     this.#fitted = key;
     const bounds = ingests.map(boundsOf).filter(Boolean);
     const all = bounds.reduce((sum, each) => sum.extend(each), L.latLngBounds(bounds[0] ?? WORLD));
-    this.#map.fitBounds(all, { padding: [18, 18], maxZoom: CLOSEST, animate: false });
+    this.#fit = () => {
+      if (this.#map.getSize().x === 0) return;
+      this.#fit = () => {};
+      this.#map.fitBounds(all, { padding: [18, 18], maxZoom: CLOSEST, animate: false });
+    };
+    this.#map.invalidateSize({ pan: false });
+    this.#fit();
   }
 
   #showLive(ingest, key) {
@@ -118,6 +132,8 @@ function boundsOf({ bbox }) {
   const [west, south, east, north] = bbox;
   return L.latLngBounds([south, west], [north, east < west ? east + 360 : east]);
 }
+
+const areaOf = (bounds) => (bounds.getEast() - bounds.getWest()) * (bounds.getNorth() - bounds.getSouth());
 
 function textNode(text) {
   const span = document.createElement("span");

@@ -5,7 +5,6 @@
 import { Backoff } from "../client/backoff.js";
 import { Refused } from "./api.js";
 
-export const PART_BYTES = 8 * 2 ** 20;
 const TUS = { "Tus-Resumable": "1.0.0" };
 const ATTEMPTS = 6;
 /** Answers after which the same request may be tried again: somebody else is at it, too much at once, a server that starts again. */
@@ -21,6 +20,7 @@ export class Transfer {
   #file;
   #path;
   #condition;
+  #partBytes;
   #changed;
   #backoff = new Backoff({ initial: 1_000, max: 20_000 });
   #request = null;
@@ -33,20 +33,22 @@ export class Transfer {
   /**
    * @param {import("./api.js").FilesApi} api @param {File} file @param {string} path
    * @param {Record<string, string>} condition the header If-Match or If-None-Match, or nothing
+   * @param {number} partBytes what is larger goes in parts of so many bytes
    * @param {() => void} changed called as bytes are sent
    */
-  constructor(api, file, path, condition, changed) {
+  constructor(api, file, path, condition, partBytes, changed) {
     this.#api = api;
     this.#file = file;
     this.#path = path;
     this.#condition = condition;
+    this.#partBytes = partBytes;
     this.#changed = changed;
   }
 
   /** Until it is a file on the server. `Refused`, `Cancelled`. */
   async run() {
     try {
-      if (this.#file.size > PART_BYTES) await this.#inParts();
+      if (this.#file.size > this.#partBytes) await this.#inParts();
       else await this.#persist(() => this.#whole());
     } catch (error) {
       if (!(this.#broken && (error.conflict || error.status === UNKNOWN) && (await this.#isThere()))) throw error;
@@ -85,7 +87,7 @@ export class Transfer {
 
   async #part(offset) {
     const headers = { ...TUS, "Upload-Offset": String(offset), "Content-Type": "application/offset+octet-stream" };
-    const answer = await this.#send("PATCH", this.#location, headers, this.#file.slice(offset, offset + PART_BYTES), offset);
+    const answer = await this.#send("PATCH", this.#location, headers, this.#file.slice(offset, offset + this.#partBytes), offset);
     return Number(answer.getResponseHeader("Upload-Offset"));
   }
 

@@ -53,6 +53,8 @@ export class Upload {
 export class Uploads extends EventTarget {
   /** @type {Upload[]} */
   all = [];
+  /** What is larger goes in parts of so many bytes. */
+  partBytes = 8 * 2 ** 20;
   #api;
   #ask;
   #makeTransfer;
@@ -155,7 +157,8 @@ export class Uploads extends EventTarget {
       return;
     }
     if (upload.size > this.#most) throw new Refused(413, { message: "It is larger than one file may be." });
-    upload.transfer = this.#makeTransfer(this.#api, upload.file, upload.path, upload.condition, () => this.#changed());
+    const { file, path, condition } = upload;
+    upload.transfer = this.#makeTransfer(this.#api, file, path, condition, this.partBytes, () => this.#changed());
     await upload.transfer.run();
   }
 

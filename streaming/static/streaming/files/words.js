@@ -59,7 +59,10 @@ export function ago(time, now = Date.now()) {
   return unit ? relative.format(Math.trunc(seconds / length), unit) : seconds > 0 ? "in a moment" : "just now";
 }
 
-/** @param {{code?: string, status?: number, message: string}} refusal */
-export const inWords = ({ code, message }) => (Object.hasOwn(WORDS, code ?? "") ? WORDS[code] : sentence(message));
+/** @param {{code?: string, message: string}} refusal */
+export function inWords({ code, message }) {
+  if (message.startsWith("CSRF")) return "You have logged in or out meanwhile: load this page again.";
+  return Object.hasOwn(WORDS, code ?? "") ? WORDS[code] : sentence(message);
+}
 
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}` : "It was refused.");
