@@ -15,11 +15,11 @@ from playwright.sync_api import BrowserContext, FilePayload, Locator, Route, exp
 
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
-from .test_content_security_policy import POLICY, REMEMBER
 from .test_looks import PHONE
 from .test_pages import log_in
 
 PART_BYTES = 1000
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws:; form-action 'self'"
 State = dict[str, Any]
 
 
@@ -273,12 +273,10 @@ def test_a_phone_under_a_strict_content_security_policy(
 
     page = WatchedPage(new_context(**{**PHONE, "storage_state": login}).new_page())
     page.page.route(lambda url: url.split("#")[0] == f"{folder.server.url}/files/", protect)
-    page.page.add_init_script(REMEMBER)
     page.page.goto(folder.url)
     expect(details(page, "image.png").get_by_role("img", name="image.png")).to_be_visible()
     page.by_id("file-input").set_input_files([payload("new.txt", b"1")])
     expect(page.by_id("uploads")).to_contain_text("1 of 1 uploaded")
     screenshot(page, "files-phone")
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.page.evaluate("window.violation") is None
-    page.check()
+    page.check()  # a violation is an error on the console

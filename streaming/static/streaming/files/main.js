@@ -137,8 +137,13 @@ async function loadRights() {
 }
 
 async function startMap() {
-  const { PreviewMap } = await import("./preview-map.js");
-  map = new PreviewMap(part("map"), config, theme);
+  const [{ PreviewMap }, { GeoStreamClient }] = await Promise.all([import("./preview-map.js"), import("../geostream.js")]);
+  const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", fzstd: config.fzstd_url });
+  const events = client.subscribeEvents(["processing_status"], { filters: [["event", "file_ingest"]] });
+  events.addEventListener("event", ({ detail: { payload } }) => ingests.take(payload));
+  events.addEventListener("error", () => {}); // who may not follow events asks all the same
+  client.connect().catch(() => {}); // it goes on trying
+  map = new PreviewMap(part("map"), client, config.countries_url, theme);
   map.addEventListener("choose", ({ detail: { path } }) => go({ file: path }));
   map.addEventListener("refused", ({ detail: { message } }) => say(message, true));
   show();

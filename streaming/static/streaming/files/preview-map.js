@@ -1,7 +1,6 @@
 /**
  * The map beside the list: where the files of the directory are, and the one that is chosen as the live layer or tileset that it became.
  */
-import { GeoStreamClient } from "../geostream.js";
 import { BaseMap } from "../map/basemap.js";
 import { LayerScene } from "../map/layer-scene.js";
 import { FeatureOverlay } from "../map/overlay.js";
@@ -28,17 +27,20 @@ export class PreviewMap extends EventTarget {
   #fit = () => {};
   #leave = () => {};
 
-  /** @param {HTMLElement} container @param {{ws_path: string, fzstd_url: string, countries_url: string}} config @param {import("../map/theme.js").Theme} theme */
-  constructor(container, config, theme) {
+  /**
+   * @param {HTMLElement} container @param {import("../geostream.js").GeoStreamClient} client
+   * @param {string} countries the address of their outlines @param {import("../map/theme.js").Theme} theme
+   */
+  constructor(container, client, countries, theme) {
     super();
     this.#theme = theme;
-    this.#client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", fzstd: config.fzstd_url });
+    this.#client = client;
     this.#map = L.map(container, { zoomSnap: 0.25, minZoom: 0, maxZoom: CLOSEST, worldCopyJump: true, attributionControl: true });
     this.#map.attributionControl.setPrefix(false);
     this.#map.fitBounds(WORLD);
     for (const [pane, zIndex] of Object.entries(PANES)) Object.assign(this.#map.createPane(pane).style, { zIndex, pointerEvents: "none" });
     const base = new BaseMap(theme).addTo(this.#map);
-    base.load(config.countries_url).catch(() => {}); // a map without countries still shows the file
+    base.load(countries).catch(() => {}); // a map without countries still shows the file
     this.#overlay = new FeatureOverlay(theme, this.#calm).addTo(this.#map);
     this.#outlines.addTo(this.#map);
     theme.addEventListener("change", () => [base.redraw(), this.#overlay.setTheme()]);
@@ -93,7 +95,6 @@ export class PreviewMap extends EventTarget {
     this.#leave = () => {};
     this.#shown = key;
     if (!ingest) return;
-    if (this.#client.state !== "open") this.#client.connect().catch(() => {}); // it goes on trying
     if (ingest.kind === "tileset") this.#showTileset(ingest.tileset);
     else this.#showLayer(ingest.layer);
   }
