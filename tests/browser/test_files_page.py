@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 import zlib
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
+from django.apps import apps
 from playwright.sync_api import BrowserContext, FilePayload, Locator, Route, expect
 
 from ..server_process import ServerProcess
@@ -20,6 +22,11 @@ from .test_pages import log_in
 
 PART_BYTES = 1000
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws:; form-action 'self'"
+INK = """() => {
+  const { width, height } = document.querySelector('.feature-canvas');
+  const data = document.querySelector('.feature-canvas').getContext('2d').getImageData(0, 0, width, height).data;
+  return data.some((value) => value > 0);
+}"""
 State = dict[str, Any]
 
 
@@ -240,6 +247,20 @@ def test_only_what_is_an_image_by_its_bytes_is_shown(folder: Folder, open_files:
     page.page.wait_for_load_state("networkidle")
     expect(panel.locator("canvas")).to_be_hidden()
     assert page.page.evaluate("window.hacked") is None
+
+
+@pytest.mark.skipif(not apps.is_installed("streaming.ingestion"), reason="files become no layers here")
+def test_a_file_that_became_a_layer_is_on_the_map(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+    page = open_files(folder.url)
+    line = {"type": "LineString", "coordinates": [[7, 46], [8, 47]]}
+    folder.put("roads.geojson", json.dumps({"type": "Feature", "id": 1, "properties": {}, "geometry": line}).encode())
+    expect(page.page.locator("tr[data-name='roads.geojson'] .chip")).to_have_text("layer")
+    page.page.locator("path.file-outline").dispatch_event("click")
+    expect(page.by_id("details").get_by_role("heading", name="roads.geojson")).to_be_visible()
+    expect(page.by_id("ingest")).to_contain_text("1 feature.")
+    page.wait(INK)
+    folder.delete("roads.geojson")
+    page.wait_for(lambda: folder.server.request("GET", "/api/layers/")[1] == [])
 
 
 def test_nobody_is_asked_to_log_in(shared_server: ServerProcess, open_page: Callable[..., WatchedPage]) -> None:

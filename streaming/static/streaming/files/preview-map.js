@@ -1,6 +1,4 @@
-/**
- * The map beside the list: where the files of the directory are, and the one that is chosen as the live layer or tileset that it became.
- */
+/** The map beside the list: where the files of the directory are, or the one that is chosen, as the live layer or tileset that it became. */
 import { BaseMap } from "../map/basemap.js";
 import { LayerScene } from "../map/layer-scene.js";
 import { FeatureOverlay } from "../map/overlay.js";
@@ -49,11 +47,11 @@ export class PreviewMap extends EventTarget {
 
   /** @param {object[]} ingests those of the directory @param {object | undefined} chosen one of them */
   show(ingests, chosen) {
-    this.#outline(ingests, chosen);
     const live = chosen?.status === "ready" ? chosen : null;
     const key = live ? `${live.kind}:${live.layer ?? live.tileset}` : "";
     if (key !== this.#shown) this.#showLive(live, key);
     const shown = live ? [live] : ingests;
+    this.#outline(live ? [] : ingests);
     this.#lookAt(shown, `${key}|${shown.map(({ path, bbox }) => [path, bbox])}`);
   }
 
@@ -64,9 +62,9 @@ export class PreviewMap extends EventTarget {
   }
 
   /** Small ones above large ones, so that all can be clicked. */
-  #outline(ingests, chosen) {
+  #outline(ingests) {
     this.#outlines.clearLayers();
-    const found = ingests.map((ingest) => ({ ingest, bounds: boundsOf(ingest) })).filter(({ ingest, bounds }) => bounds && ingest !== chosen);
+    const found = ingests.map((ingest) => ({ ingest, bounds: boundsOf(ingest) })).filter(({ bounds }) => bounds);
     for (const { ingest, bounds } of found.sort((one, other) => areaOf(other.bounds) - areaOf(one.bounds))) {
       const box = L.rectangle(bounds, { className: "file-outline", weight: 1.5 });
       box.bindTooltip(textNode(nameOf(ingest.path)), { sticky: true });
