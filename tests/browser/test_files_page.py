@@ -251,6 +251,7 @@ def test_only_what_is_an_image_by_its_bytes_is_shown(folder: Folder, open_files:
 
 @pytest.mark.skipif(not apps.is_installed("streaming.ingestion"), reason="files become no layers here")
 def test_a_file_that_became_a_layer_is_on_the_map(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+    folder.put("there", b"")
     page = open_files(folder.url)
     line = {"type": "LineString", "coordinates": [[7, 46], [8, 47]]}
     folder.put("roads.geojson", json.dumps({"type": "Feature", "id": 1, "properties": {}, "geometry": line}).encode())
