@@ -129,7 +129,8 @@ def test_files_that_are_dropped_are_uploaded(folder: Folder, open_files: Callabl
     page.page.evaluate("""() => {
       const dataTransfer = new DataTransfer();
       for (const name of ['one', 'two']) dataTransfer.items.add(new File([name], name));
-      for (const type of ['dragover', 'drop']) document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+      const options = { dataTransfer, bubbles: true, cancelable: true };
+      for (const type of ['dragover', 'drop']) document.body.dispatchEvent(new DragEvent(type, options));
     }""")
     expect(entries(page)).to_have_text(["one", "there", "two"])
     assert folder.files()["two"] == hash_of(b"two")
@@ -190,7 +191,7 @@ def test_what_others_do_is_shown_as_it_happens(folder: Folder, open_files: Calla
 def test_a_file_is_renamed_deleted_and_restored(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
     folder.put("old.txt", b"content")
     page = open_files(folder.url)
-    details(page, "old.txt").get_by_role("button", name="Rename or move").click()
+    details(page, "old.txt").get_by_role("button", name="Rename").click()
     page.page.get_by_label("Path in the folder").fill(f"{folder.name}/new.txt")
     page.page.get_by_role("button", name="Move", exact=True).click()
     expect(page.by_id("details").get_by_role("heading", name="new.txt")).to_be_visible()
@@ -278,7 +279,7 @@ def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_files: 
     page.page.reload()
     panel = details(page, "a.txt")
     expect(panel.get_by_role("link", name="Download")).to_be_visible()
-    for name in ("Upload", "Upload folder", "New folder", "Delete", "Rename or move"):
+    for name in ("Upload", "Upload folder", "New folder", "Delete", "Rename"):
         expect(page.page.get_by_role("button", name=name, exact=True)).to_have_count(0)
     expect(page.page.get_by_role("link", name="Trash")).to_have_count(0)
 
