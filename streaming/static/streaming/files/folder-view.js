@@ -62,16 +62,18 @@ export class FolderView extends EventTarget {
     const turn = ++this.#turn;
     const directory = this.#coming;
     this.loading = true;
+    let failure = null;
     try {
       if (!directory.path && !this.#rights().allows("list", "")) this.#offerTops(directory);
       else await this.#listAll(directory, turn);
     } catch (error) {
-      if (turn === this.#turn) this.dispatchEvent(new CustomEvent("failed", { detail: { error } }));
+      failure = error;
     }
     if (turn !== this.#turn) return;
     this.loading = false;
-    this.directory = directory;
     this.#coming = null;
+    if (failure === null || failure.status === 404) this.directory = directory; // else what was known stays
+    if (failure) this.dispatchEvent(new CustomEvent("failed", { detail: { error: failure } }));
     this.#changed();
   }
 

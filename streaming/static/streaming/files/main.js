@@ -187,7 +187,12 @@ function wireDrops() {
     if (!hasFiles(event.dataTransfer)) return;
     event.preventDefault();
     target.hidden = true;
-    if (welcome(event)) upload(await dropped(event.dataTransfer, place.path));
+    if (!welcome(event)) return;
+    try {
+      upload(await dropped(event.dataTransfer, place.path));
+    } catch (error) {
+      say(`This could not be read: ${error.message}`, true); // gone meanwhile, or not for this browser
+    }
   });
 }
 

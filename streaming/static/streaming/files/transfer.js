@@ -6,7 +6,7 @@ import { Backoff } from "../client/backoff.js";
 import { Refused } from "./api.js";
 
 const TUS = { "Tus-Resumable": "1.0.0" };
-const ATTEMPTS = 6;
+const ATTEMPTS = 10;
 /** Answers after which the same request may be tried again: somebody else is at it, too much at once, a server that starts again. */
 const RETRIED = new Set([0, 423, 429, 502, 503, 504]);
 const UNKNOWN = 404;

@@ -3,6 +3,7 @@ import { element, setText } from "../map/dom.js";
 import { formatBytes } from "../map/properties.js";
 
 const SHOWN = 60;
+const DRAW_EVERY = 120;
 const ORDER = ["asking", "sending", "failed", "waiting", "done", "skipped", "cancelled"];
 const TEXTS = { waiting: "waiting", asking: "is there already", done: "uploaded", skipped: "skipped", cancelled: "cancelled" };
 
@@ -10,7 +11,7 @@ export class UploadPanel {
   #uploads;
   #parts;
   #rows = new Map();
-  #frame = null;
+  #timer = null;
   #said = "";
 
   /** @param {import("./uploads.js").Uploads} uploads @param {HTMLElement} root */
@@ -21,11 +22,11 @@ export class UploadPanel {
     this.#parts = Object.fromEntries(["summary", "bar", "list", "more", "stop", "close", "announcement"].map((name) => [name, part(name)]));
     this.#parts.stop.addEventListener("click", () => uploads.cancelAll());
     this.#parts.close.addEventListener("click", () => uploads.clear());
-    uploads.addEventListener("change", () => (this.#frame ??= requestAnimationFrame(() => this.#show())));
+    uploads.addEventListener("change", () => (this.#timer ??= setTimeout(() => this.#show(), DRAW_EVERY)));
   }
 
   #show() {
-    this.#frame = null;
+    this.#timer = null;
     const { files, ended, failed, bytes, sent } = this.#uploads.figures;
     const busy = ended < files;
     this.root.hidden = files === 0;
