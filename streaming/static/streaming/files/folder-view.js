@@ -7,6 +7,9 @@ import { isBelow, join } from "./paths.js";
 
 const PAGE = 2000;
 const SETTLE = 400;
+const AGAIN = 3_000;
+/** What may be over in a moment: no answer, too many requests, a server or a Redis that starts again. */
+const mayPass = ({ status }) => !status || status === 429 || status >= 500;
 
 export class FolderView extends EventTarget {
   directory = new Directory("");
@@ -74,6 +77,7 @@ export class FolderView extends EventTarget {
     this.#coming = null;
     if (failure === null || failure.status === 404) this.directory = directory; // else what was known stays
     if (failure) this.dispatchEvent(new CustomEvent("failed", { detail: { error: failure } }));
+    if (failure && mayPass(failure)) setTimeout(() => turn === this.#turn && this.refresh(), AGAIN);
     this.#changed();
   }
 

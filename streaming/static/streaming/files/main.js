@@ -87,7 +87,7 @@ function show() {
   details.show(place.trash ? null : entry, ingests.all.get(place.file));
   document.body.dataset.chosen = String(Boolean(entry));
   setText(part("gone"), gone && !place.trash ? `${nameOf(place.file)} is not here.` : "");
-  if (entries.length) setText(part("failure"), ""); // a directory that has come into being meanwhile
+  if (entries.length) setText(part("failure"), ""); // it has come into being meanwhile, or was listed at last
   const empty = !view.loading && entries.length === 0 && !part("failure").textContent;
   setText(part("empty"), empty ? "There is nothing in this folder." : view.loading && entries.length === 0 ? "Loading…" : "");
   map?.show([...ingests.all.values()].filter(({ path }) => view.directory.get(nameOf(path))?.path === path), ingests.all.get(entry?.path));
