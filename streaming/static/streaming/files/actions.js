@@ -58,7 +58,7 @@ export class Actions {
     const question = `There is a ${nameOf(path)} now. If it is replaced, it goes to the trash.`;
     const buttons = CHOICES.filter(({ value }) => value !== "skip");
     const choice = await ask({ title: "Restore an earlier version", content: [element("p", {}, question)], buttons });
-    if (choice === "replace") return this.#try(() => this.#replace(id, path), `${nameOf(path)} is what it was before.`);
+    if (choice === "replace") return this.#try(() => this.#api.restore(id, path, true), `${nameOf(path)} is what it was before.`);
     return choice === "keep" && this.#try(() => this.#restoreBeside(id, path), "It was restored beside the other.");
   }
 
@@ -75,11 +75,6 @@ export class Actions {
     const title = `There is a ${nameOf(path)} already${where}`;
     const choice = await ask({ title, content: [list, ...always], buttons: CHOICES, mayCancel: false });
     return { choice: choice ?? "skip", always: box.checked };
-  }
-
-  async #replace(id, path) {
-    await this.#api.remove(await this.#api.metadata(path));
-    await this.#api.restore(id, path);
   }
 
   async #restoreBeside(id, path) {

@@ -45,7 +45,7 @@ export class FilesApi {
   ingests = (path, limit) => this.#json("files/ingests", { path, limit });
   makeDirectory = (path) => this.#post("mkdir", { path });
   move = (from, to) => this.#post("rename", { from, to });
-  restore = (id, path) => this.#post("files/restore", { id, path });
+  restore = (id, path, replace = false) => this.#post("files/restore", { id, path, replace });
   downloadUrl = (path) => this.url("download", { path });
 
   /** Delete a file while it is this version, or a directory with all that is in it. */
