@@ -3,17 +3,10 @@
  * tiles above images. Events: `change` (which are shown), `refused` ({title, error}).
  */
 import { setText } from "./dom.js";
-import { formatNumber } from "./properties.js";
+import { formatBytes, formatNumber } from "./properties.js";
 import { TilesetRow } from "./tileset-row.js";
 
 const PANES = { tiles: 160, "vector-tiles": 165 };
-const UNITS = ["B", "kB", "MB", "GB"];
-
-export function formatBytes(bytes) {
-  const step = Math.min(UNITS.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** step;
-  return `${formatNumber(Number(value.toPrecision(value < 100 ? 2 : 3)))}\u202f${UNITS[step]}`;
-}
 
 /** @param {{tiles: number, received: number, whole: number}} stats */
 export function describeTraffic({ tiles, received, whole }) {
