@@ -38,6 +38,8 @@ class FilesConfig(EngineApp):
         Setting("FILES_UNFINISHED_UPLOADS", 1000, "resumable uploads of one user, or address, that are not complete", least=1),
         Setting("FILES_REQUESTS_PER_SECOND", 500.0, "requests of one user, or address, that a process answers a second", least=0.1),
         Setting("FILES_REQUESTS_BURST", 2000, "requests at once before that", least=1),
+        Setting("FILES_BUNDLE", 200, "small files of one request that uploads or downloads many", least=1),
+        Setting("FILES_BUNDLE_BYTES", 8 * 1024**2, "what these may take together", least=1024),
         Setting("FILES_IDLE_SECONDS", 30.0, "how long a request waits for the next piece of a body", least=0.1),
         Setting("FILES_LOCK_SECONDS", 10.0, "how long a change waits for another one of the same path", least=0.1),
         Setting("FILES_THREADS", 4, "threads that read and write files", least=1),
