@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -52,7 +53,7 @@ def laptop_at(server: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str],
         if each.process is not None:
             each.process.end()
         shutil.rmtree(each.folder, ignore_errors=True)  # tests of large files leave no gigabytes behind
-    empty_folder(server, tmp_path / "cleaner")
+    empty_folder(server)
     for each in (server.data_dir / "files" / ".hub-trash").iterdir():
         each.unlink() if each.is_file() else shutil.rmtree(each)
 
@@ -70,13 +71,11 @@ def network_to() -> Iterator[Callable[[ServerProcess], Network]]:
         yield lambda server: made.enter_context(closing(Network(server.port)))
 
 
-def empty_folder(server: ServerProcess, home: Path) -> None:
-    cleaner = Laptop(server.url, home)
-    cleaner.folder.mkdir()
-    assert cleaner.sync("--mode", "mirror", "--quiet") == 0
-    shutil.rmtree(cleaner.folder)
-    cleaner.folder.mkdir()
-    assert cleaner.sync("--force-delete", "--quiet") in (0, 1)
+def empty_folder(server: ServerProcess) -> None:
+    _, found = server.request("GET", "/api/list?recursive=false", token="")
+    for each in found:
+        status, _ = server.request("DELETE", f"/api/delete?recursive=true&path={quote(each['path'])}", token="")
+        assert status == 204
 
 
 def test_folders_are_the_same_after_a_sync(laptops: tuple[Laptop, Laptop]) -> None:
