@@ -129,7 +129,7 @@ class Ingestor:
                 self._beginning.cancel()
             self._beginning = self._task(self._begin())
         elif self._observing:
-            self._task(self._take_wishes())
+            self._task(self.take_wishes())
 
     def _end(self) -> None:
         """Another process leads."""
@@ -188,7 +188,7 @@ class Ingestor:
         with refusing():
             await async_redis().set(ANNOUNCED, str(cursor))
 
-    async def _take_wishes(self) -> None:
+    async def take_wishes(self) -> None:
         """What somebody wants to be ingested again."""
         with suppress(StreamError), refusing():
             paths: Any = await async_redis().spop(AGAIN, AT_ONCE)
@@ -312,7 +312,9 @@ class Ingestor:
             outcome = await job.run()
         except (IngestError, Ignored) as error:
             row.fingerprint = dataset.fingerprint
-            self._settle(row, "failed" if isinstance(error, IngestError) else "ignored", message=str(error))
+            self._settle(
+                row, "failed" if isinstance(error, IngestError) else "ignored", message=str(error).removeprefix(f"{dataset.staged}: ")
+            )
         else:
             row.fingerprint = dataset.fingerprint
             self._take(row, outcome)

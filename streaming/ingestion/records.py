@@ -48,13 +48,17 @@ class IngestRecords:
         self.rows.pop(path, None)
         self._unwritten.pop(path, None)
 
+    async def flush(self) -> None:
+        """Write what waits now."""
+        while self._unwritten:
+            await self._step()
+
     async def stop(self) -> None:
         """Write what waits, and no more."""
         if self._waking is not None:
             self._waking.cancel()
         await self._worker.stop()
-        while self._unwritten:
-            await self._step()
+        await self.flush()
 
     def _wake(self) -> None:
         self._waking = None

@@ -30,7 +30,9 @@ def dataset(folder: Path, name: str, driver: str, count: int = 2) -> Path:
     path = folder / name
     places = shapely.to_wkb(shapely.points([(500_000 + 100 * number, 5_200_000) for number in range(count)]))
     names = np.array([f"tree {number}" for number in range(count)], dtype=object)
-    pyogrio.raw.write(path, places, [names, np.arange(count) / 2], ["name", "height"], crs="EPSG:25832", geometry_type="Point", driver=driver)
+    pyogrio.raw.write(
+        path, places, [names, np.arange(count) / 2], ["name", "height"], crs="EPSG:25832", geometry_type="Point", driver=driver
+    )
     return path
 
 
@@ -120,7 +122,9 @@ async def test_lines_and_gzip_are_read(drop: Drop, features: Features) -> None:
 
 
 @pytest.mark.parametrize(("name", "driver"), [("trees.fgb", "FlatGeobuf"), ("trees.gpkg", "GPKG")])
-async def test_a_file_of_a_surveyor_becomes_a_layer_in_degrees(drop: Drop, features: Features, tmp_path: Path, name: str, driver: str) -> None:
+async def test_a_file_of_a_surveyor_becomes_a_layer_in_degrees(
+    drop: Drop, features: Features, tmp_path: Path, name: str, driver: str
+) -> None:
     row = await drop(name, dataset(tmp_path, name, driver))
     assert (row.status, row.message, row.features, row.crs) == ("ready", "", 2, "EPSG:25832")
     first = min((await features("trees")).values(), key=lambda each: each["properties"]["height"])
@@ -184,7 +188,9 @@ async def test_a_misspelt_option_is_refused(drop: Drop) -> None:
 
 async def test_a_geopackage_with_several_tables_asks_for_one(drop: Drop, tmp_path: Path) -> None:
     path = dataset(tmp_path, "city.gpkg", "GPKG")
-    pyogrio.raw.write(path, shapely.to_wkb(shapely.points([(1, 2)])), [], [], crs="EPSG:4326", geometry_type="Point", layer="wells", append=True)
+    pyogrio.raw.write(
+        path, shapely.to_wkb(shapely.points([(1, 2)])), [], [], crs="EPSG:4326", geometry_type="Point", layer="wells", append=True
+    )
     row = await drop("city.gpkg", path)
     assert row.status == "failed" and "city, wells" in row.message
     await drop.put("city.gpkg.layer.json", b'{"table": "wells"}')

@@ -24,7 +24,7 @@ def check_raster(task: CheckRaster) -> RasterChecked:
     """`StreamError("invalid_source")` for what cannot be a raster tileset."""
     expect_warnings()
     path = Path(task.source)
-    with rasterio.Env(GDAL_CACHEMAX=256, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), open_geotiff(path) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=256), open_geotiff(path) as dataset:
         pixels, bands = dataset.width * dataset.height, dataset.count
         if pixels > task.most_pixels:
             raise StreamError("invalid_source", f"it has {pixels:,} pixels; GEOSTREAM_INGEST_MAX_PIXELS allows {task.most_pixels:,}")
