@@ -27,8 +27,10 @@ from streaming.features.source_crs import SourceCrs
 from streaming.files.folder import Folder
 from streaming.files.rights import anonymous_rights
 from streaming.models import Tileset
+from streaming.tiles.optional import optional_libraries
 from streaming.tiles.source_kinds import open_source, source_kind
-from streaming.tiles.tilesets import check_tileset, tileset_settings
+from streaming.tiles.tilesets import tileset_settings
+from streaming.tiles.trial import try_source
 
 from .checked_features import CheckedFeatures, check_features
 from .csv_points import csv_features
@@ -37,7 +39,7 @@ from .errors import Ignored, IngestError, Superseded
 from .options import IngestOptions
 from .ownership import TILESET_SETTINGS, claim_layer, claim_tileset, tileset_folder
 from .staging import options_of, stage, unpack_shapefile
-from .worker.tasks import CheckRaster, FeaturesRead, RasterChecked, ReadFeatures
+from .worker.tasks import FeaturesRead, MakeOverviews, ReadFeatures
 from .worker_process import WorkerProcesses
 
 STAGING = ".incoming-"
@@ -153,31 +155,41 @@ class Job:
         main = stage(self.folder.store, self.dataset, staging, self._copied())
         outcome = Outcome(name, 0)
         if self.dataset.kind.name == "raster":
-            main, outcome.crs = self._look_in_worker(main, staging)
+            main, outcome.crs = self._prepare_raster(main, staging)
         tileset = Tileset(name=name, kind=self.dataset.kind.name, source=str(main.resolve()))
         for setting in TILESET_SETTINGS:
             if (value := getattr(options, setting)) is not None:
                 setattr(tileset, setting, value)
         try:
             tileset.clean_fields()
-            outcome.message = " ".join(check_tileset(tileset))
-            source = open_source(settings := tileset_settings(tileset))
+            tileset.clean()
+            settings = tileset_settings(tileset)
+            with closing(open_source(settings)) as source:
+                self._at(_COPIED)
+                outcome.message = " ".join(try_source(settings, source))
+                outcome.box = settings.override(source.metadata).bounds
         except ValidationError as error:
             raise IngestError(" ".join(error.messages)) from None
         except StreamError as error:
             raise IngestError(error.message) from None
-        with closing(source):
-            outcome.box = settings.override(source.metadata).bounds
         self._at(_CHECKED)
         return tileset, outcome
 
-    def _look_in_worker(self, main: Path, staging: Path) -> tuple[Path, str]:
-        target = staging / "overviews"
-        target.mkdir()
-        image = target / main.name
-        answer = self.workers.run(CheckRaster(main.name, str(image.relative_to(staging)), int(conf.INGEST_MAX_PIXELS)), staging)
-        assert isinstance(answer, RasterChecked)
-        return image if answer.converted else main, answer.crs
+    def _prepare_raster(self, main: Path, staging: Path) -> tuple[Path, str]:
+        """The image to be shown, which has overviews if it is large, and the name of its CRS."""
+        with optional_libraries("GeoTIFFs"):
+            from .rasters import look_at_raster
+
+        try:
+            needs_overviews, crs = look_at_raster(main)
+        except StreamError as error:
+            raise IngestError(error.message) from None
+        if not needs_overviews:
+            return main, crs
+        target = staging / "overviews" / main.name
+        target.parent.mkdir()
+        self.workers.run(MakeOverviews(main.name, str(target.relative_to(staging))), staging)
+        return target, crs
 
     # -- on the way ----------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import streaming
 from streaming.engine.conf import conf
 
 from .errors import IngestError
-from .worker.tasks import DRIVERS, Answer, CheckRaster, ReadFeatures, Refused, Task
+from .worker.tasks import DRIVERS, Answer, MakeOverviews, ReadFeatures, Refused, Task
 
 _LIST_DRIVERS = "import pyogrio; print(','.join(pyogrio.list_drivers()))"
 _KEPT = ("LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "PROJ_DATA", "GDAL_DATA")
@@ -34,7 +34,7 @@ class WorkerProcesses:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def run(self, what: ReadFeatures | CheckRaster, folder: Path) -> Answer:
+    def run(self, what: ReadFeatures | MakeOverviews, folder: Path) -> Answer:
         """Have a task done, in a thread; names of files in it are in the folder. `IngestError`."""
         environment = _environment(folder)
         if isinstance(what, ReadFeatures):

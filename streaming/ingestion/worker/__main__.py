@@ -18,9 +18,9 @@ def _answer(task: Task) -> Answer:
             from .vectors import read_features
 
             return read_features(task.what)
-        from .rasters import check_raster
+        from .overviews import make_overviews
 
-        return check_raster(task.what)
+        return make_overviews(task.what)
     except StreamError as error:
         return Refused(error.message)
     except ImportError as error:

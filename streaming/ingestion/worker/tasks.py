@@ -20,18 +20,17 @@ class ReadFeatures(msgspec.Struct, tag="features", frozen=True):
     """The EPSG code of the coordinates, whatever the file says."""
 
 
-class CheckRaster(msgspec.Struct, tag="raster", frozen=True):
-    """Look at a GeoTIFF; write one with overviews, if it is large and has none."""
+class MakeOverviews(msgspec.Struct, tag="overviews", frozen=True):
+    """Make a Cloud Optimized GeoTIFF, which has overviews, of one that was looked at."""
 
     source: str
     target: str
-    most_pixels: int
 
 
 class Task(msgspec.Struct, frozen=True):
     """A task, and what the process may use for it."""
 
-    what: ReadFeatures | CheckRaster
+    what: ReadFeatures | MakeOverviews
     memory: int
     seconds: int
     file_bytes: int
@@ -44,14 +43,8 @@ class FeaturesRead(msgspec.Struct, tag="features_read", frozen=True):
     crs: str
 
 
-class RasterChecked(msgspec.Struct, tag="raster_checked", frozen=True):
-    """A GeoTIFF that can be used, or its copy in the target, if that was `converted`."""
-
-    converted: bool
-    crs: str
-    bands: int
-    width: int
-    height: int
+class OverviewsMade(msgspec.Struct, tag="overviews_made", frozen=True):
+    """It is in the target."""
 
 
 class Refused(msgspec.Struct, tag="refused", frozen=True):
@@ -60,4 +53,4 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     message: str
 
 
-Answer = FeaturesRead | RasterChecked | Refused
+Answer = FeaturesRead | OverviewsMade | Refused
