@@ -14,7 +14,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
@@ -29,6 +28,7 @@ from streaming.core.redis import async_redis, refusing
 from streaming.core.tasks import cancel
 from streaming.core.worker import Worker
 from streaming.engine.conf import conf, data_dir
+from streaming.features.layers import feature_counts
 from streaming.files.folder import Folder
 from streaming.files.metadata import FileRecord, note_of, record_of
 from streaming.files.operations import PathFilter
@@ -37,8 +37,9 @@ from streaming.models import FileIngest
 from .datasets import Dataset, default_name, find_dataset
 from .errors import Ignored, IngestError, Superseded
 from .file_events import AGAIN, file_change, file_ingest
+from .ingest_queue import IngestQueue, Waiting
 from .job import STAGING, Job, Outcome
-from .kinds import concerned_by, kind_of
+from .kinds import concerned_by, kind_of, wanted_patterns
 from .ownership import release
 from .records import IngestRecords
 from .worker_process import WorkerProcesses
@@ -52,23 +53,10 @@ LEADER = "geostream:files:ingestor"
 """The key with the node that ingests."""
 ANNOUNCED = "geostream:{files}:announced"
 """The key with the place in the log up to which changes became events."""
-GATHER_SECONDS = 0.1
-"""How long an ingest waits for other changes of the same files."""
 RETRY_SECONDS = 2.0
 AT_ONCE = 100
 """Changes looked at before others have a turn."""
 LEFT_OVER_SECONDS = 3600.0
-
-
-@dataclass
-class _Waiting:
-    """A file to be looked at: what has happened to it, and behind which other one."""
-
-    action: str | None = None
-    moved_from: str | None = None
-    seq: int | None = None
-    after: str | None = None
-    due: float = 0.0
 
 
 class Ingestor:
@@ -84,13 +72,11 @@ class Ingestor:
         self._replica = folder.index.replica
         self._workers = WorkerProcesses()
         self._threads = ThreadPoolExecutor(conf.INGEST_JOBS, thread_name_prefix="ingest")
-        patterns = tuple(part.strip() for part in conf.INGEST_PATTERNS.split(",") if part.strip())
-        self._wanted = PathFilter(None, patterns)
+        self._wanted = PathFilter(None, wanted_patterns())
         self._leader = Leader(LEADER, node, "ingests files", able=lambda: True, on_lead=self._lead, on_follow=lambda _: self._end())
         self._changes: deque[Change] = deque()
         self._noting = Worker(self._note_some, lambda: self._changes, "what becomes of files")
-        self._waiting: dict[str, _Waiting] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._queue = IngestQueue(self._ingest, self._may_go_on)
         self._beginning: asyncio.Task[None] | None = None
         self._observing = self._stopped = False
 
@@ -102,7 +88,7 @@ class Ingestor:
     @property
     def waiting(self) -> int:
         """Files that wait or are being ingested."""
-        return len(self._waiting) + len(self._running)
+        return len(self._queue)
 
     def start(self) -> None:
         """Ingest if no other process does."""
@@ -113,7 +99,8 @@ class Ingestor:
         self._stopped = True
         self._end()
         self._workers.stop()
-        await cancel([task for task in (self._beginning, *self._running.values()) if task is not None])
+        await cancel([task for task in (self._beginning,) if task is not None])
+        await self._queue.stop()
         await self._noting.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
         await self._leader.stop()
@@ -137,18 +124,20 @@ class Ingestor:
             self._observing = False
             self._replica.unobserve(self)
         self._changes.clear()
-        self._waiting.clear()
+        self._queue.clear()
 
     async def _begin(self) -> None:
         while not self._stopped:
             try:
+                await self.records.flush()
                 await self.records.load()
                 await self._folder.refresh()
+                seq = self._replica.seq
                 if not self._observing:
                     self._observing = True
                     self._replica.observe(self)
+                await self._announce_missed(seq)
                 await self._compare()
-                await self._announce_missed()
                 return
             except (StreamError, DatabaseError) as error:
                 logger.warning("files are not ingested, for a moment: %s", error)
@@ -161,28 +150,33 @@ class Ingestor:
             self._enqueue(path)
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._start_some()
 
     def _different(self, paths: Sequence[str]) -> list[str]:
         """In a thread: the files that have to be looked at."""
         there = [path for path in paths if kind_of(path) is not None and self._wanted.allows(path)]
+        rows = dict(self.records.rows)
+        counts = feature_counts([row.layer for row in rows.values() if row.made is not None and row.layer])
         found = []
         for path in there:
-            row, dataset = self.records.rows.get(path), find_dataset(path, self._folder.index.record)
+            row, dataset = rows.get(path), find_dataset(path, self._folder.index.record)
             if row is None or dataset is None or row.fingerprint != dataset.fingerprint or row.status in ("queued", "running"):
                 found.append(path)
-        return [*found, *self.records.rows.keys() - set(there)]
+            elif row.status == "ready" and row.layer and counts.get(row.layer, row.features) != row.features:  # Redis was lost
+                row.fingerprint = ""
+                found.append(path)
+        return [*found, *rows.keys() - set(there)]
 
-    async def _announce_missed(self) -> None:
-        """What happened to other files since the last leader stopped."""
+    async def _announce_missed(self, seq: int) -> None:
+        """What happened to other files since the last leader stopped, up to this number."""
         with refusing():
             stored: Any = await async_redis().get(ANNOUNCED)
         if stored is not None:
             since = Cursor.parse(stored.decode())
             changes = self._replica.changes_since(since) if await self._folder.reach(since) else None
-            self._changes.extendleft(reversed([change for change in changes or () if kind_of(change.key) is None]))
+            missed = [change for change in changes or () if change.seq <= seq and kind_of(change.key) is None]
+            self._changes.extendleft(reversed(missed))
         self._noting.wake()
-        await self._remember(self._replica.cursor)
+        await self._remember(Cursor(self._replica.epoch, seq))
 
     async def _remember(self, cursor: Cursor) -> None:
         with refusing():
@@ -197,7 +191,6 @@ class Ingestor:
                 if row is not None:
                     row.fingerprint = ""
                     self._enqueue(path)
-            self._start_some()
 
     # -- observing -----------------------------------------------------------------
 
@@ -215,7 +208,6 @@ class Ingestor:
         for _ in range(min(AT_ONCE, len(self._changes))):
             last = self._changes.popleft()
             self._note(last)
-        self._start_some()
         if last is not None and last.seq:
             await self._remember(Cursor(self._replica.epoch, last.seq))
 
@@ -229,49 +221,23 @@ class Ingestor:
         for main in mains:
             if main == path:
                 gone_to = note.moved_to if new is None else None
-                self._enqueue(main, None if gone_to else action, note.moved_from, change.seq, after=gone_to)
+                self._enqueue(main, Waiting(None if gone_to else action, note.moved_from, change.seq, gone_to))
             elif main in self.records.rows or main in self._replica.items:
                 self._enqueue(main)
         if path not in mains and not (new is None and note.moved_to is not None):
             file_change(action, path, new or old, change.seq, note.moved_from)
 
-    def _enqueue(
-        self, path: str, action: str | None = None, moved_from: str | None = None, seq: int | None = None, after: str | None = None
-    ) -> None:
+    def _enqueue(self, path: str, happened: Waiting | None = None) -> None:
         dataset = self._dataset(path)
         row = self.records.get(path)
-        if dataset is not None and row.fingerprint != dataset.fingerprint and not dataset.missing and path not in self._running:
+        if dataset is not None and row.fingerprint != dataset.fingerprint and not dataset.missing and not self._queue.is_running(path):
             row.kind = dataset.kind.becomes
             self._settle(row, "queued")
-        waiting = self._waiting.setdefault(path, _Waiting())
-        waiting.due = time.monotonic() + GATHER_SECONDS
-        waiting.after = after
-        if action is not None:
-            waiting.action, waiting.moved_from, waiting.seq = action, moved_from, seq
+        self._queue.add(path, happened or Waiting())
 
     # -- ingesting -------------------------------------------------------------------
 
-    def _start_some(self) -> None:
-        """Start ingests that are due, while there may be more."""
-        now = time.monotonic()
-        for path, waiting in list(self._waiting.items()) if self.leading and not self._stopped else ():
-            if len(self._running) >= conf.INGEST_JOBS:
-                return
-            if path in self._running or waiting.after in self._running or waiting.after in self._waiting:
-                continue
-            if waiting.due > now:
-                asyncio.get_running_loop().call_later(waiting.due - now, self._start_some)
-                continue
-            del self._waiting[path]
-            task = self._running[path] = self._task(self._ingest(path, waiting))
-            task.add_done_callback(lambda _, path=path: self._done(path))  # type: ignore[misc]
-
-    def _done(self, path: str) -> None:
-        self._running.pop(path, None)
-        if not self._stopped:
-            self._start_some()
-
-    async def _ingest(self, path: str, waiting: _Waiting) -> None:
+    async def _ingest(self, path: str, waiting: Waiting) -> None:
         try:
             await self._look(path, waiting)
         except Superseded:  # by what is announced soon, or because another process leads
@@ -279,16 +245,21 @@ class Ingestor:
         except (StreamError, DatabaseError) as error:
             logger.warning("%s is ingested a little later: %s", path, error)
             await asyncio.sleep(RETRY_SECONDS)
-            self._waiting.setdefault(path, waiting)
+            if self._may_go_on():
+                self._queue.add(path, waiting)
         except Exception:
             logger.exception("%s could not be ingested", path)
             self._settle(self.records.get(path), "failed", message="something went wrong in the server; it is in the log")
 
-    async def _look(self, path: str, waiting: _Waiting) -> None:
+    async def _look(self, path: str, waiting: Waiting) -> None:
         dataset = self._dataset(path)
         known = self.records.rows.get(path)
         if dataset is None:
-            await self._remove(path, waiting)
+            # What is on the disk and not in the feed, because Redis was lost, is announced now, and keeps what it has made.
+            if not self._wanted.allows(path) or await self._folder.find(path) is None:
+                await self._remove(path, waiting)
+            elif known is not None:
+                known.fingerprint = ""  # what it has made may be lost as well
             return
         if known is not None and known.fingerprint == dataset.fingerprint and known.status not in ("queued", "running"):
             if waiting.action is not None:
@@ -322,7 +293,7 @@ class Ingestor:
         self.ended[row.kind, row.status] += 1
         file_change(waiting.action or ("create" if known is None else "update"), path, dataset.record, waiting.seq, waiting.moved_from, row)
 
-    async def _remove(self, path: str, waiting: _Waiting) -> None:
+    async def _remove(self, path: str, waiting: Waiting) -> None:
         row = self.records.rows.get(path)
         name = await database_sync_to_async(release)(path)
         self.records.forget(path)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from streaming.engine.conf import conf
 from streaming.tiles.sources.side_files import APPENDED, REPLACING
 
 OPTIONS = ".layer.json"
@@ -47,6 +48,11 @@ KINDS = (
 )
 _BY_ENDING = {ending: kind for kind in KINDS for ending in kind.endings}
 _ENDINGS = sorted(_BY_ENDING, key=len, reverse=True)
+
+
+def wanted_patterns() -> tuple[str, ...]:
+    """The patterns of the files that are ingested, as in .gitignore."""
+    return tuple(part.strip() for part in conf.INGEST_PATTERNS.split(",") if part.strip())
 
 
 def kind_of(path: str) -> FileKind | None:

@@ -48,10 +48,11 @@ class Drop:
 
     async def settled(self) -> None:
         """Nothing waits any more."""
-        await self.folder.refresh()
         async with asyncio.timeout(40):
+            await self.folder.refresh()
             while self.ingestor.waiting or self.ingestor._changes:
                 await asyncio.sleep(0.01)
+                await self.folder.refresh()
 
     async def __call__(self, path: str, content: bytes | Path) -> FileIngest:
         await self.put(path, content)

@@ -17,6 +17,7 @@ from streaming.engine.runtime import Runtime
 from streaming.files.changes import OUTSIDE
 from streaming.files.service import FilesService
 from streaming.ingestion.admin import FileIngestAdmin
+from streaming.ingestion.checks import check_ingestion
 from streaming.ingestion.file_events import AGAIN, file_events
 from streaming.models import FileIngest, Layer
 from tests.files.conftest import user_with  # noqa: F401 (a fixture)
@@ -59,6 +60,37 @@ async def test_a_file_that_is_as_it_was_is_not_read_again(root: Path, runtime: R
     assert not ingestor.waiting
     assert not ingestor.ended
     assert ingestor.records.rows["roads.geojson"].status == "ready"
+
+
+async def test_what_redis_has_lost_is_read_again(root: Path, runtime: Runtime, features: Callable[[str], Any]) -> None:
+    drop = Drop(await runtime.service(FilesService).folder(), await ingestor_of(runtime))
+    await drop("roads.geojson", collection(point(1)))
+    before = await Layer.objects.aget()
+    await stop_runtime()
+    sync_redis().flushall()
+    again = await get_runtime()
+    await Drop(await again.service(FilesService).folder(), await ingestor_of(again)).settled()
+    assert await Layer.objects.aget() == before  # the feed of files was empty, the disk was not
+    assert sorted(await features("roads")) == ["1"]
+
+
+async def test_files_that_do_not_match_the_patterns_become_nothing(root: Path, settings: Any, redis: None, transactional_db: None) -> None:
+    settings.GEOSTREAM_INGEST_PATTERNS = "maps/**, !**/tmp/**"
+    runtime = await get_runtime()
+    try:
+        drop = Drop(await runtime.service(FilesService).folder(), await ingestor_of(runtime))
+        for path in ("a.geojson", "maps/tmp/b.geojson", "maps/c.geojson"):
+            await drop.put(path, collection(point(1)))
+        await drop.settled()
+        assert list(drop.ingestor.records.rows) == ["maps/c.geojson"]
+    finally:
+        await stop_runtime()
+
+
+def test_patterns_that_cannot_be_read_are_found_by_the_check(settings: Any) -> None:
+    assert check_ingestion() == []
+    settings.GEOSTREAM_INGEST_PATTERNS = "**/**/**/**/*"
+    assert [error.id for error in check_ingestion()] == ["streaming.E030"]
 
 
 async def subscribe(peer: GeoPeer, **more: Any) -> None:
