@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "streaming.redis_data",
     "streaming.topics",
     "streaming.files",
+    "streaming.ingestion",
     "streaming.api",
     "streaming.pages",
     "streaming.operators",
