@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,14 @@ def test_a_forked_command_is_as_if_started(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(("program", "code"), [("pass", 0), ("raise SystemExit(7)", 7), ("import os; os.abort()", -signal.SIGABRT)])
 def test_how_a_forked_command_ended_is_known(tmp_path: Path, program: str, code: int) -> None:
     assert run(*SHELL, program, env=site_environment(tmp_path), check=False).returncode == code
+
+
+def test_commands_are_forked_by_many_threads(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        codes = threads.map(
+            lambda code: run(*MANAGE, "nothing", str(code), env=site_environment(tmp_path), check=False).returncode, range(16)
+        )
+    assert set(codes) == {1}
 
 
 def test_a_forked_command_ends_with_its_group(tmp_path: Path) -> None:
