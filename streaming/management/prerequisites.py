@@ -16,13 +16,18 @@ from streaming.server.embedded_redis import RedisUnavailable, require_answer
 
 def check_migrations() -> None:
     """`CommandError` if the database cannot be used or lacks migrations."""
+    if (reason := why_not_migrated()) is not None:
+        raise CommandError(reason)
+
+
+def why_not_migrated() -> str | None:
+    """Why the database is not as the code needs it, and what to do; None if it is."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        raise CommandError(f"The database cannot be used: {error}") from error
-    if missing:
-        raise CommandError(f"{len(missing)} migrations have not been applied. Run: python manage.py migrate")
+        return f"The database cannot be used: {error}"
+    return f"{len(missing)} migrations have not been applied. Run: python manage.py migrate" if missing else None
 
 
 def check_application() -> None:
