@@ -16,7 +16,7 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from streaming.engine.environment import env_boolean, env_choice, env_list
+from streaming.engine.environment import env_boolean, env_choice, env_list, env_whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -191,6 +191,10 @@ if not DEBUG:
     SECURE_CONTENT_TYPE_NOSNIFF = True
     SESSION_COOKIE_SECURE = env_boolean("GEOSTREAM_SECURE_COOKIES", True)
     CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+    SECURE_HSTS_SECONDS = env_whole_number("GEOSTREAM_HSTS_SECONDS", 0)
+# Left to the proxy (deploy/nginx.conf redirects to HTTPS; here, publishing would pass through all middleware for it), and to whoever has
+# the domain (HSTS for its other names, and in browsers' lists).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 LOG_FORMATS = ("LINE", "JSON")
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")

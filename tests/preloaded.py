@@ -56,10 +56,12 @@ class ForkServer:
         """Whether a process with this environment may be forked: its interpreter would be set up as the server's is."""
         return _interpreter_settings(os.environ if environment is None else environment) == self._python
 
-    def fork(self, arguments: list[str], folder: str | None, environment: dict[str, str] | None, streams: list[int]) -> tuple[int, int]:
+    def fork(
+        self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int]
+    ) -> tuple[int, int]:
         """Start `manage.py`; returns the process' id and a pipe from which the status can be read with which it has ended."""
         ended, ending = os.pipe()
-        request = json.dumps([arguments, folder or os.getcwd(), dict(os.environ) if environment is None else environment])
+        request = json.dumps([arguments, str(folder or os.getcwd()), dict(os.environ) if environment is None else environment])
         socket.send_fds(self._socket, [len(request.encode()).to_bytes(4, "big")], [*streams, ending])
         os.close(ending)
         self._socket.sendall(request.encode())

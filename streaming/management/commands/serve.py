@@ -10,10 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from streaming.engine.conf import conf, largest_message
+from streaming.engine.database import why_not_migrated
 from streaming.management.arguments import at_least_one
 from streaming.management.environment_options import add_environment_arguments, refuse_late_options, restart_with_environment
 from streaming.management.listening_socket import listening_socket
-from streaming.management.prerequisites import check_application, check_migrations, prepare_redis, why_not_migrated
+from streaming.management.prerequisites import check_application, check_migrations, prepare_redis, raise_file_limit
 from streaming.management.server_options import add_server_arguments, server_options
 from streaming.server.embedded_redis import without_password
 from streaming.topics.tokens import announce_open_tokens
@@ -52,6 +53,7 @@ class Command(BaseCommand):
         check_application()
         check_migrations()
         url = prepare_redis()
+        raise_file_limit()
         if settings.DEBUG and options["host"] not in {"127.0.0.1", "localhost", "::1"}:
             self.stderr.write(self.style.WARNING("GEOSTREAM_DEBUG is on and others can connect: set it to False."))
         if options["workers"] > 1:
