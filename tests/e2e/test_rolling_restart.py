@@ -219,6 +219,7 @@ def redis(module_redis: RedisService) -> Iterator[redis_client.Redis]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(150)
 async def test_nobody_loses_anything_when_all_processes_are_replaced(server: ServerProcess, redis: redis_client.Redis) -> None:
     before = workers(server)
     geo = GeoAccounts()
@@ -232,7 +233,7 @@ async def test_nobody_loses_anything_when_all_processes_are_replaced(server: Ser
         await until(lambda: publisher.published > 20)
         os.kill(server.pid, signal.SIGHUP)
         await until(lambda: "all workers have been replaced" in server.log.read_text(), what=server.log.read_text)
-        took = await until(lambda: all(sorted(member.presence.state) == MEMBERS for member in members), PRESENCE_SECONDS)
+        await until(lambda: all(sorted(member.presence.state) == MEMBERS for member in members), PRESENCE_SECONDS)
         now = publisher.published
         await until(lambda: publisher.published > now + 20)
         published = publisher.stop()
@@ -245,7 +246,6 @@ async def test_nobody_loses_anything_when_all_processes_are_replaced(server: Ser
         await geo.close()
     assert len(workers(server) - before) == 2
     assert publisher.refused == []
-    assert took < PRESENCE_SECONDS and all(sorted(member.presence.state) == MEMBERS for member in members)
     assert {code for client in everybody for code in client.codes} == {1012}
     assert all(client.codes for client in everybody)
     assert {recovered for member in members for recovered in member.recoveries[1:]} == {True}
