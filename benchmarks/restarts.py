@@ -61,9 +61,9 @@ class Client(asyncio.Protocol):
         self._tail = b""
         self._is_open = False
         self._target: int | None = None
-        self.seen = before.seen if before else 0
-        self.cursor = before.cursor if before else None
-        self.away_since = before.away_since if before else None
+        self.seen: int = before.seen if before else 0
+        self.cursor: str | None = before.cursor if before else None
+        self.away_since: float | None = before.away_since if before else None
         self.ready_at: float | None = None
 
     @property
