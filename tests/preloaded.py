@@ -155,6 +155,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.orig_argv = [sys.executable, *sys.argv]  # with which `serve` executes itself again
     sys.path.insert(0, str(Path(sys.argv[0]).parent.resolve()))
     runpy.run_path(sys.argv[0], run_name="__main__")
 
