@@ -20,6 +20,7 @@ from streaming.engine.diagnosis import Finding, Level, findings
 from streaming.engine.registry import all_diagnoses
 from streaming.engine.runtime import Runtime
 from streaming.files.diagnosis import look_at_folder
+from streaming.management.commands.doctor import look_at_settings
 from streaming.models import Connection, Node
 
 WELL = {"used_memory": 10**6, "maxmemory": 0, "maxmemory_policy": "noeviction", "aof_enabled": 1, "aof_last_write_status": "ok"}
@@ -149,6 +150,17 @@ def test_the_document_for_programs_has_each_with_its_level(redis: None, settings
     rank = {"ok": 0, "warning": 1, "error": 2}
     assert ended.value.code == rank[said["level"]] == max(rank[each["level"]] for each in said["findings"])
     assert {"Versions", "Redis", "Database", "Files"} <= {each["subject"] for each in said["findings"]}
+
+
+@pytest.mark.django_db
+def test_a_clean_check_of_deployment_is_said(redis: None, settings: Any) -> None:
+    settings.DEBUG = False
+    settings.GEOSTREAM_METRICS_TOKEN = settings.SECRET_KEY = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLaaaBBccDDeeFFggHHiiJJkk11223344"
+    settings.SECURE_HSTS_SECONDS, settings.SESSION_COOKIE_SECURE, settings.CSRF_COOKIE_SECURE = 3600, True, True
+    settings.GEOSTREAM_OPEN_TOKENS = False
+    assert [(finding.level, finding.message) for finding in look_at_settings()] == [
+        (Level.OK, "nothing dangerous: `check --deploy` is clean")
+    ]
 
 
 @pytest.mark.django_db

@@ -49,13 +49,11 @@ class Command(BaseCommand):
 
 def look_at_settings() -> Iterator[Finding]:
     """What Django's system checks find. Those of `check --deploy` where DEBUG is off: they are about production."""
-    found = checks.run_checks(include_deployment_checks=not settings.DEBUG)
+    every = checks.run_checks(include_deployment_checks=not settings.DEBUG)
+    found = [message for message in every if message.level >= checks.WARNING and not message.is_silenced()]
     for message in found:
-        if message.is_silenced():
-            continue
-        if message.level >= checks.WARNING:
-            make = error if message.level >= checks.ERROR else warning
-            yield make(str(message.id), str(message.msg), str(message.hint or ""))
+        make = error if message.level >= checks.ERROR else warning
+        yield make(str(message.id), str(message.msg), str(message.hint or ""))
     if settings.DEBUG:
         yield warning("Settings", "Debug mode is on, with errors shown to everybody.", "In production: GEOSTREAM_DEBUG=False")
     elif not found:
