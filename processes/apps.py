@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streaming.core.errors import ErrorKind
 from streaming.engine.measures import Measure
-from streaming.engine.registry import DemoPart, EngineApp
+from streaming.engine.registry import DemoPart, EngineApp, MapPart
 from streaming.engine.settings import Setting
 
 from .http.settings import MEASURES as HTTP_MEASURES
@@ -34,6 +34,8 @@ class ProcessesConfig(EngineApp):
     websocket_urlconf = "processes.workers.routing"
     topics = "processes.topics"
     largest_message = "PROCESS_FRAME_BYTES"
+    page_addresses = ("PROCESS_URL",)
+    map = MapPart("processes/map/extend.js", stylesheet="processes/map.css", config="processes.http.map_page.config")
     demo = DemoPart(
         environment={"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "demo-*"},
         commands=[("process_worker", "--url", "ws://{address}/ws/processes", "--with-parent", "--drain-seconds", "1", "--verbosity", "0")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, ClassVar
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.apps import apps
@@ -17,6 +18,7 @@ from django.utils.http import urlencode
 from processes.models import Job
 from streaming.engine.conf import conf
 
+from .published import on_map, published
 from .rendering import Page
 from .site import Site
 
@@ -90,6 +92,7 @@ def _process(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
     offer = page.context.get("offer")
     return {
         "offline": [document["id"]] if offer is not None and not offer.online else [],
+        "workers": offer.online if offer is not None else 0,
         "schemas": {
             side: {name: json.dumps(each.get("schema", {}), indent=2, ensure_ascii=False) for name, each in document.get(side, {}).items()}
             for side in ("inputs", "outputs")
@@ -101,6 +104,7 @@ def _process(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
             "csrf": get_token(request),
             "login_url": _login_url(request),
             "countries_url": static(COUNTRIES),
+            "map_url": on_map(""),
         },
     }
 
@@ -112,12 +116,15 @@ def _jobs(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
 def _job(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
     job = page.document
     address = site.job(job["jobID"])
+    place = published(UUID(job["jobID"]), request.user)
     return {
+        "published": place,
         "times": [(name, job[name]) for name in _TIMES if name in job],
         "config": {
             "job": job,
             "urls": {"job": address, "events": f"{address}/events", "results": site.results(job["jobID"]), "countries": static(COUNTRIES)},
             "csrf": get_token(request),
+            "published": place,
         },
     }
 
@@ -126,6 +133,7 @@ def _results(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
     job = page.context["job"].id
     return {
         "job_id": str(job),
+        "published": published(job, request.user),
         "config": {"job_url": site.job(job), "results_url": f"{site.results(job)}?f=json", "countries_url": static(COUNTRIES)},
     }
 

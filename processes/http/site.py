@@ -34,6 +34,11 @@ class Site:
         return cls(conf.PROCESS_URL.rstrip("/") or _root())
 
     @classmethod
+    def of_page(cls) -> Site:
+        """The site for pages of this one, whose sessions are good for no other address: its addresses begin with the path."""
+        return cls(_root())
+
+    @classmethod
     def of_job(cls, job: Job) -> Site:
         """The site as the client saw it that submitted a job with a subscriber."""
         return cls(str(conf.PROCESS_URL.rstrip("/") or (job.subscriber or {}).get("base", "")))

@@ -14,3 +14,9 @@ register = template.Library()
 def get(mapping: Mapping[str, Any], key: str) -> Any:
     """The value of a key that is a variable."""
     return mapping.get(key)
+
+
+@register.filter
+def moment(text: str) -> str:
+    """A time in UTC as people read it: `2026-11-29 17:12:51 UTC`."""
+    return f"{text[:19].replace('T', ' ')} UTC"

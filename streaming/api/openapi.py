@@ -6,6 +6,9 @@ drf-spectacular needs.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,8 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import TemplateHTMLRenderer
+
+from streaming.engine.content_security_policy import allow
 
 from .base import ApiView
 
@@ -90,3 +95,14 @@ class DocsView(ApiView, SpectacularSwaggerView):
     renderer_classes = [SwaggerRenderer]
     content_negotiation_class = DefaultContentNegotiation
     permission_classes = SpectacularSwaggerView.permission_classes
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Let the page have what is inline in the template: nothing in it is of anybody else."""
+        response.add_post_render_callback(_allow_inline)
+        return super().finalize_response(request, response, *args, **kwargs)
+
+
+def _allow_inline(response: Any) -> None:
+    for tag in ("script", "style"):
+        for content in re.findall(rb"<%b>(.*?)</%b>" % (tag.encode(), tag.encode()), response.content, re.DOTALL):
+            allow(response, f"{tag}-src", f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'")

@@ -75,6 +75,7 @@ _KINDS = (
     ErrorKind("layer_full", 507, False, "the layer holds as many features as it may"),
     ErrorKind("tileset_full", 507, False, "the tileset holds as many pushed tiles or painted images as it may"),
     ErrorKind("folder_full", 507, False, "the folder holds as many files or bytes as it may, or the disk is full"),
+    ErrorKind("folder_unavailable", 503, True, "the folder of files was removed or replaced on the server's disk"),
     ErrorKind("redis_unavailable", 503, True, "Redis does not answer; nothing was stored"),
     ErrorKind("internal", 500, True, "something went wrong in the server; it is in the log"),
 )

@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 from streaming.core.errors import ErrorKind, declare_errors
 
 from .admin_pages import AdminPage, AdminPanel
+from .diagnosis import Diagnosis
 from .measures import Measure
 from .service import Service
 from .settings import Setting
@@ -34,6 +35,18 @@ class DemoPart:
     """Management commands that run beside the server, with their arguments; `{address}` is its host and port."""
     pages: Mapping[str, str] = field(default_factory=dict)
     """Paths to look at, by their titles."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """What a part adds to the page of the live map: actions in the menus of layers, sections of the panel."""
+
+    module: str
+    """An ES module among the static files; its `extend(page, config)` is called once."""
+    stylesheet: str | None = None
+    """A stylesheet among the static files."""
+    config: str | None = None
+    """Dotted path of a function that is given the request of the page, and returns the module's `config`: JSON."""
 
 
 class EngineApp(AppConfig):
@@ -63,6 +76,11 @@ class EngineApp(AppConfig):
     """Its pages in the admin."""
     admin_panels: ClassVar[Sequence[AdminPanel]] = ()
     """Its pieces of the admin's first page."""
+    page_addresses: ClassVar[Sequence[str]] = ()
+    """Its settings with an address, perhaps of another origin, that pages load data from."""
+    map: ClassVar[MapPart | None] = None
+    diagnoses: ClassVar[Sequence[str]] = ()
+    """Dotted paths of functions that look at something for `manage.py doctor` (`diagnosis.py`)."""
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -106,6 +124,11 @@ def all_demo_parts() -> list[DemoPart]:
     return [app.demo for app in engine_apps()]
 
 
+def all_map_parts() -> list[MapPart]:
+    """What the installed parts add to the map."""
+    return [app.map for app in engine_apps() if app.map is not None]
+
+
 def all_settings() -> list[Setting]:
     """The settings of all installed parts."""
     return [setting for app in engine_apps() for setting in app.settings]
@@ -119,6 +142,11 @@ def all_measures() -> list[Measure]:
 def all_services() -> list[type[Service]]:
     """The services that start with a process."""
     return [import_string(path) for app in engine_apps() for path in app.services]
+
+
+def all_diagnoses() -> list[Diagnosis]:
+    """What all installed parts look at for `manage.py doctor`."""
+    return [import_string(path) for app in engine_apps() for path in app.diagnoses]
 
 
 def all_dialects() -> list[str]:

@@ -11,14 +11,14 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streaming.core.errors import StreamError
 
 from .paths import PathError, clean_path
-from .staging import BLOCK, FOLDER, NEW, StagedFile, Staging, disk_errors
+from .staging import BLOCK, FOLDER, NEW, StagedFile, Staging, disk_errors, flushing
 from .store import Stat, Store, not_found, not_in_trash, trashed_at
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 UPLOADS, TRASH = ".hub-uploads", ".hub-trash"
 COMMIT_TRIES = 3
 _NO_WAY = (errno.ENOTDIR, errno.ELOOP)
+_NOT_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
+"""Errors that say nothing about whether there is a file."""
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV)
 
 
@@ -88,7 +90,9 @@ class DiskStore(Store):
         try:
             with self._parent(path) as (parent, name):
                 return _stat(parent, name)
-        except StreamError:
+        except StreamError as error:
+            if error.code == "folder_unavailable":
+                raise
             return None
 
     def read(self, path: str) -> DiskFile:
@@ -96,7 +100,11 @@ class DiskStore(Store):
             with self._parent(path) as (parent, name):
                 # Not blocking: to open a pipe would wait for its writer.
                 fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
-        except (StreamError, OSError) as error:
+        except StreamError as error:
+            raise (error if error.code == "folder_unavailable" else not_found(path)) from error
+        except OSError as error:
+            if error.errno in _NOT_NOW:
+                raise
             raise not_found(path) from error
         found = _as_stat(os.fstat(fd))
         if found is None or found.directory:
@@ -104,9 +112,13 @@ class DiskStore(Store):
             raise not_found(path) if found is None else StreamError("is_directory", f"{path[:200]!r} is a directory")
         return DiskFile(fd, found)
 
-    def scan(self, top: str = "") -> Iterator[tuple[str, Stat]]:
+    def scan(self, top: str = "", unreadable: list[str] | None = None) -> Iterator[tuple[str, Stat]]:
         if top:
-            found = self.stat(top)
+            try:
+                found = self.stat(top)
+            except OSError as error:
+                _leave_out(top, error, unreadable)
+                return
             if found is None or not found.directory:
                 if found is not None:
                     yield top, found
@@ -115,12 +127,18 @@ class DiskStore(Store):
         waiting = [top]
         while waiting:
             folder = waiting.pop()
-            for path, found in self._entries(folder):
+            try:
+                entries = self._entries(folder)
+            except OSError as error:
+                _leave_out(folder, error, unreadable)
+                continue
+            for path, found in entries:
                 yield path, found
                 if found.directory:
                     waiting.append(path)
 
     def _entries(self, folder: str) -> list[tuple[str, Stat]]:
+        """What is in a directory; nothing if it is gone, or something else by now. `OSError` if that cannot be known."""
         entries = []
         try:
             with self._directory(folder) as fd:
@@ -129,20 +147,32 @@ class DiskStore(Store):
                     found = _stat(fd, name) if _is_clean(path) else None
                     if found is not None:
                         entries.append((path, found))
-        except (StreamError, OSError) as error:
-            logger.debug("%s was not read: %s", folder, error)
+        except FileNotFoundError:
+            return []
+        except StreamError as error:
+            if error.code == "folder_unavailable":
+                raise
+            return []
         return entries
 
     # -- changing ------------------------------------------------------------
 
-    def commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None = None) -> Stat:
         for _ in range(COMMIT_TRIES - 1):
             # A directory that was just found empty may be removed at this very moment.
             with suppress(FileNotFoundError):
-                return self._commit(path, staged, trash)
-        return self._commit(path, staged, trash)
+                return self._commit(path, staged, trash, unsynced)
+        return self._commit(path, staged, trash, unsynced)
 
-    def _commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def sync(self, directories: Collection[str]) -> None:
+        if self._durable:
+            flushing(self._sync_directory, directories)
+
+    def _sync_directory(self, path: str) -> None:
+        with suppress(StreamError), self._directory(path) as fd:  # one that is gone has nothing to be kept
+            os.fsync(fd)
+
+    def _commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None) -> Stat:
         with disk_errors(), self._parent(path, make=True) as (parent, name):
             found = _look(parent, name)
             if found is not None:
@@ -154,7 +184,10 @@ class DiskStore(Store):
                     self._keep(parent, name, trash)
             os.rename(staged.name, name, src_dir_fd=self.staging.fd, dst_dir_fd=parent)
             staged.committed = True
-            self._sync(parent)
+            if unsynced is None:
+                self._sync(parent)
+            else:
+                unsynced.add(path.rpartition("/")[0])
             result = _stat(parent, name)
         if result is None:
             raise not_found(path)
@@ -256,7 +289,8 @@ class DiskStore(Store):
 
     @contextmanager
     def _directory(self, path: str, make: bool = False) -> Iterator[int]:
-        """A directory of the folder. `StreamError`: not_found, not_a_directory for a way through something else."""
+        """A directory of the folder. `StreamError`: not_found, not_a_directory for a way through something else, folder_unavailable."""
+        self._check_root()
         fd = os.dup(self._root)
         try:
             for segment in path.split("/") if path else ():
@@ -266,6 +300,16 @@ class DiskStore(Store):
             yield fd
         finally:
             os.close(fd)
+
+    def _check_root(self) -> None:
+        """A folder that was removed or replaced, or whose disk is gone, is not an empty one."""
+        assert self.folder is not None
+        opened = os.fstat(self._root)
+        with suppress(OSError):
+            found = os.stat(self.folder)
+            if (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino):
+                return
+        raise StreamError("folder_unavailable", "the folder of files was removed or replaced on the server's disk")
 
     def _step(self, fd: int, segment: str, make: bool) -> int:
         try:
@@ -285,6 +329,13 @@ class DiskStore(Store):
     def _sync(self, fd: int) -> None:
         if self._durable:
             os.fsync(fd)
+
+
+def _leave_out(folder: str, error: OSError, unreadable: list[str] | None) -> None:
+    if unreadable is None:
+        raise error
+    logger.warning("%r cannot be read and is taken as it was: %s", folder, error.strerror)
+    unreadable.append(folder)
 
 
 def _is_clean(path: str) -> bool:

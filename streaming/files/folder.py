@@ -23,7 +23,7 @@ from .changes import ANYTHING, OUTSIDE, Actor, FolderChange, Precondition
 from .folder_feed import LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
 from .path_locks import Held, PathLocks
-from .paths import is_below, parents
+from .paths import clean_path, is_below, parents
 from .store import Stat, Store, not_found, not_in_trash, trash_id
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Folder:
         self._hashed: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
         self._free: int | None = None
         self._free_until = 0.0
+        self._arriving, self._arriving_until = 0, 0.0
         self._touched: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -216,8 +217,11 @@ class Folder:
             inner = [(each, record) for each in self.index.below(path) if (record := self.index.record(each)) is not None]
             if inner and not recursive:
                 raise StreamError("not_empty", f"{path[:200]!r} is not empty")
-            trash = trash_id()
-            await self.run(self.store.trash, path, trash)
+            trash = trash_id() if recursive or not (before is None or before.directory) else ""
+            if trash:
+                await self.run(self.store.trash, path, trash)
+            elif not await self.run(self.store.remove_directory, path):  # others may just have put something there
+                raise StreamError("not_empty", f"{path[:200]!r} is not empty")
             gone = [*reversed(inner), *([(path, before)] if before is not None else [])]
             steps = [Step(each, None, ChangeNote(actor.client, directory=record.directory)) for each, record in gone]
             await self._write(steps, "delete", path, "", before, None, trash, actor)
@@ -237,6 +241,7 @@ class Folder:
                 raise StreamError("exists", f"there is something at {target[:200]!r} already")
             moved = [(source, before)] if before is not None else []
             moved += [(each, record) for each in self.index.below(source) if (record := self.index.record(each)) is not None]
+            _check_inside([each for each, _ in moved], source, target)
             await self.run(self.store.move, source, target)
             steps: list[Step] = []
             for each, record in moved:
@@ -337,12 +342,12 @@ class Folder:
         implied = {parent for each in records for parent in parents(each)}
         return {each: record for each, record in records.items() if each not in implied}
 
-    async def check_room(self, path: str, size: int) -> None:
-        """`StreamError("folder_full")` if there is no room for so many bytes at a path.
+    async def check_room(self, path: str, size: int, arriving: bool = False) -> None:
+        """`StreamError("folder_full")` if there is no room for so many bytes at a path. `arriving`: beside what is being uploaded now.
 
         What they replace stays on the disk, in the trash.
         """
-        self._check_quota(path, size)
+        self._check_quota(path, size + (await self._arriving_bytes() if arriving and conf.FILES_QUOTA_BYTES else 0))
         now = time.monotonic()
         if now >= self._free_until:
             self._free, self._free_until = await self.run(lambda: self.store.free_bytes), now + FREE_SECONDS
@@ -354,6 +359,12 @@ class Folder:
         growth = size - (0 if there is None else there.size)
         if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
             raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
+
+    async def _arriving_bytes(self) -> int:
+        now = time.monotonic()
+        if now >= self._arriving_until:
+            self._arriving, self._arriving_until = await self.run(self.store.staging.bytes), now + FREE_SECONDS
+        return self._arriving
 
     # -- how -----------------------------------------------------------------
 
@@ -404,8 +415,11 @@ class Folder:
         return self._agree(path, stat, self.index.record(path))
 
     async def _check_new(self, path: str, source: str | None = None) -> None:
-        """`StreamError` if a new path may not be there. A move that changes only the case finds itself."""
         await self.refresh()
+        self.check_new(path, source)
+
+    def check_new(self, path: str, source: str | None = None, more: int = 0) -> None:
+        """`StreamError` if a new path may not be there, besides so many `more`. A move that changes only the case finds itself."""
         twin = self.index.twin(path)
         if twin is not None and not (source is not None and is_below(twin, source)):
             raise StreamError("case_conflict", f"{twin[:200]!r} is there already, and some systems take the two for one")
@@ -413,9 +427,13 @@ class Folder:
             record = self.index.record(parent)
             if record is not None and not record.directory:
                 raise StreamError("not_a_directory", f"{parent[:200]!r} is not a directory")
+        directory = (self.index.missing_parent(path) or path).rpartition("/")[0]
+        full = self.index.entries_in(directory) + more >= conf.FILES_MOST_IN_DIRECTORY
         if source is not None:
-            return
-        if self.index.files >= conf.FILES_MOST or self.index.entries_in(path.rpartition("/")[0]) >= conf.FILES_MOST_IN_DIRECTORY:
+            full = full and source.rpartition("/")[0] != directory
+        elif self.index.paths + more >= conf.FILES_MOST:
+            full = True
+        if full:
             raise StreamError("folder_full", "the folder, or this directory, holds as many files as it may")
 
     async def _restat(self, path: str, record: FileRecord) -> FileRecord:
@@ -424,6 +442,10 @@ class Folder:
             return record
         stat = await self.run(self.store.stat, path)
         return record if stat is None else stat.record(record.hash)
+
+    def note(self, change: FolderChange) -> None:
+        """Have a change that was made in the audit."""
+        self._audit(change)
 
     async def _write(
         self,
@@ -450,6 +472,15 @@ class Folder:
 
 def _changing(path: str) -> NoReturn:
     raise StreamError("busy", f"{path[:200]!r} is being changed on the server; try again")
+
+
+def _check_inside(paths: list[str], source: str, target: str) -> None:
+    """`PathError` if something in a directory would have too long a path, or be too deep, where that is moved to."""
+    for longest in (
+        max(paths, key=lambda path: len(path.encode()), default=source),
+        max(paths, key=lambda path: path.count("/"), default=source),
+    ):
+        clean_path(target + longest[len(source) :], conf.FILES_DEPTH)
 
 
 def _move(source: str, target: str, record: FileRecord, after: FileRecord, actor: Actor) -> list[Step]:

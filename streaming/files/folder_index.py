@@ -45,6 +45,11 @@ class FolderIndex:
         """How many records there are."""
         return len(self.replica.items)
 
+    @property
+    def paths(self) -> int:
+        """How many files and directories there are, implied ones as well."""
+        return len(self._paths)
+
     def record(self, path: str) -> FileRecord | None:
         """The record of a path, as this process knows it."""
         item = self.replica.items.get(path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from .paths import MAX_PATH_BYTES, MAX_SEGMENT_BYTES
+
 _CONFLICT = re.compile(r"(?P<stem>.+?)\.sync-conflict-(?P<stamp>\d{8}-\d{6})-(?P<client>[A-Za-z0-9]{1,8})(?P<suffixes>\..+)?")
 Action = Literal["none", "upload", "download", "conflict", "delete_remote", "delete_local"]
 
@@ -26,12 +28,18 @@ def merge(base: str | None, local: str | None, remote: str | None) -> Action:
 
 
 def conflict_name(path: str, stamp: str, client: str) -> str:
-    """The name under which the version of a client is kept beside the server's: all suffixes stay, so files of one stem stay together."""
+    """The name under which the version of a client is kept beside the server's: all suffixes stay, so files of one stem stay together.
+
+    A name that would be too long loses the end of its stem, else of its suffixes.
+    """
     folder, slash, name = path.rpartition("/")
     dot = name.find(".", 1)
     stem, suffixes = (name, "") if dot < 0 else (name[:dot], name[dot:])
     by = re.sub(r"[^A-Za-z0-9]", "", client)[:8] or "unknown"
-    return f"{folder}{slash}{stem}.sync-conflict-{stamp}-{by}{suffixes}"
+    mark = f".sync-conflict-{stamp}-{by}"
+    room = min(MAX_SEGMENT_BYTES, MAX_PATH_BYTES - len(f"{folder}{slash}".encode())) - len(mark)
+    suffixes = _cut(suffixes, room - 1)
+    return f"{folder}{slash}{_cut(stem, room - len(suffixes.encode()))}{mark}{suffixes}"
 
 
 class ConflictCopy(NamedTuple):
@@ -49,3 +57,8 @@ def conflict_copy(path: str) -> ConflictCopy | None:
     if found is None:
         return None
     return ConflictCopy(f"{folder}{slash}{found['stem']}{found['suffixes'] or ''}", found["stamp"], found["client"])
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text, of so many bytes; no name ends with a dot or a blank."""
+    return text if len(text.encode()) <= most else text.encode()[: max(most, 1)].decode(errors="ignore").rstrip(" .")

@@ -17,6 +17,7 @@ HASH = re.compile(r"[0-9a-f]{64}")
 MAX_SIZE = 2**64 - 1
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):?(\d\d))")
 _SECOND = 1_000_000_000
+_FIRST, _LAST = -62_135_596_800 * _SECOND, 253_402_300_800 * _SECOND - 1
 
 
 class FileMetadata(msgspec.Struct, frozen=True):
@@ -72,7 +73,8 @@ def note_of(reason: str | None) -> ChangeNote:
 
 
 def format_time(nanoseconds: int) -> str:
-    """`2024-01-15T10:30:00Z`, with 3, 6 or 9 digits of a fraction where it has one."""
+    """`2024-01-15T10:30:00Z`, with 3, 6 or 9 digits of a fraction where it has one. What has no date in four digits becomes the nearest."""
+    nanoseconds = min(max(nanoseconds, _FIRST), _LAST)
     seconds, fraction = divmod(nanoseconds, _SECOND)
     text = (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
     if not fraction:

@@ -29,8 +29,6 @@ MOST_WIDE = 4
 REMEMBERED = 512
 """Paths whose answer a filter keeps."""
 
-_STARS = re.compile(r"\*+")
-
 
 class PathFilter:
     """Which paths a client follows: below some directories (None: anywhere), and of these what its patterns match."""
@@ -78,9 +76,9 @@ def _is_wide(pattern: str) -> bool:
     """Whether there may be many ways in which a path matches it. `StreamError("bad_request")` if there may be too many."""
     if not 0 < len(pattern) <= MAX_PATTERN:
         raise StreamError("bad_request", f"a pattern is text of 1 to {MAX_PATTERN} characters")
-    parts = pattern.split("/")
+    parts = pattern.removeprefix("!").split("/")
     anywhere = parts[:-1].count("**")
-    several = [count for part in parts if (count := len(_STARS.findall(part))) > 1]
+    several = [count for part in parts if part != "**" and (count := part.count("*")) > 1]  # "***" is three of them, not one
     if several not in ([], [2]) or anywhere > MOST_ANYWHERE:
         raise StreamError("bad_request", f"a pattern may have one part with two stars, and {MOST_ANYWHERE} parts **")
     return bool(several) or anywhere > 1

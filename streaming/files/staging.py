@@ -9,9 +9,11 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from typing import TypeVar
 
 from streaming.core.errors import StreamError
 
@@ -19,6 +21,8 @@ BLOCK = 1024 * 1024
 """Bytes read, hashed and written at a time."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FLUSHES = 8
+"""Files that wait for the disk at the same time: the file system writes its journal once for all of them."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -102,8 +106,11 @@ class Staging:
     def create(self, name: str | None = None) -> StagedFile:
         """A new upload."""
         name = name or f"upload-{secrets.token_hex(16)}"
-        with disk_errors():
-            return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        try:
+            with disk_errors():
+                return StagedFile(self, name, os.open(name, NEW, 0o600, dir_fd=self.fd))
+        except FileNotFoundError:
+            raise StreamError("folder_unavailable", "the folder of files was removed on the server's disk") from None
 
     def resume(self, name: str) -> StagedFile:
         """An upload that goes on where it was left. `FileNotFoundError`."""
@@ -134,11 +141,15 @@ class Staging:
     def write(self, name: str, data: bytes) -> None:
         """Put a small file there in one step."""
         temporary = f"{name}.{secrets.token_hex(4)}"
-        with disk_errors():
-            fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-        os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        try:
+            with disk_errors():
+                fd = os.open(temporary, NEW, 0o600, dir_fd=self.fd)
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+            os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            self.remove(temporary)
+            raise
 
     def size(self, name: str) -> int | None:
         """Bytes of one, None if it is not there."""
@@ -146,6 +157,13 @@ class Staging:
             return os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_size
         except FileNotFoundError:
             return None
+
+    def bytes(self) -> int:
+        """What all of them take together."""
+        total = 0
+        for name in os.listdir(self.fd):
+            total += self.size(name) or 0
+        return total
 
     def remove(self, name: str) -> None:
         """Remove one; it need not be there."""
@@ -161,6 +179,16 @@ class Staging:
                     os.unlink(name, dir_fd=self.fd)
                     swept += 1
         return swept
+
+
+T = TypeVar("T")
+
+
+def flushing(flush: Callable[[T], object], each: Iterable[T]) -> None:
+    """Call what waits for the disk for many files at once; raises the first error."""
+    with ThreadPoolExecutor(FLUSHES, thread_name_prefix="flush") as pool:
+        for _ in pool.map(flush, each):
+            pass
 
 
 @contextmanager

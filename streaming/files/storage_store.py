@@ -78,7 +78,7 @@ class StorageStore(Store):
             raise not_found(path)
         return StorageFile(self._storage.open(path, "rb"), found)
 
-    def commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None = None) -> Stat:
         if self.stat(path) is not None:
             if trash is not None:
                 self._copy(path, f"{TRASH}/{trash}")
@@ -105,7 +105,7 @@ class StorageStore(Store):
     def remove_directory(self, path: str) -> bool:
         return True
 
-    def scan(self, top: str = "") -> Iterator[tuple[str, Stat]]:
+    def scan(self, top: str = "", unreadable: list[str] | None = None) -> Iterator[tuple[str, Stat]]:
         found = self.stat(top) if top else None
         if found is not None:
             yield top, found

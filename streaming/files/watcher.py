@@ -34,6 +34,8 @@ KEY = "geostream:files:watcher"
 """The key with the node that watches."""
 AT_ONCE = 100
 """Files that are announced together."""
+UNREADABLE_SECONDS = 10.0
+"""How soon the folder is compared again if a part of it could not be read."""
 MANY = 1000
 """More paths than these at once are looked at together, as one scan of the folder."""
 
@@ -44,6 +46,8 @@ class _Difference(NamedTuple):
     operations: list[Operation]
     directories: set[str]
     unsettled: list[str]
+    unreadable: list[str]
+    """Directories of which nothing is known now."""
 
 
 class Watcher:
@@ -57,6 +61,7 @@ class Watcher:
         self._listener: FolderListener[set[str]] | None = None
         self._task: asyncio.Task[None] | None = None
         self._scan_at = 0.0
+        self._epoch = ""  # of the feed, when the whole folder was compared
         self.scans = 0
         """How often the whole folder was compared."""
 
@@ -123,9 +128,9 @@ class Watcher:
             self._unsettled.clear()
             return
         await self._listen()
-        now = time.monotonic()
-        if now >= self._scan_at:
-            self._scan_at = now + conf.FILES_RESCAN_SECONDS
+        now, epoch = time.monotonic(), self._folder.index.replica.epoch
+        if now >= self._scan_at or epoch != self._epoch:  # another epoch: Redis has lost what it knew of the folder
+            self._scan_at, self._epoch = now + conf.FILES_RESCAN_SECONDS, epoch
             await self._settle([""])
             self.scans += 1
         settled = [path for path, since in self._unsettled.items() if now - since >= conf.FILES_SETTLE_SECONDS]
@@ -143,6 +148,8 @@ class Watcher:
         await self._folder.refresh()
         found = await self._folder.run(self._compare, tops, self._items(tops))
         self.notice(found.unsettled)
+        if found.unreadable:
+            self._scan_at = min(self._scan_at, time.monotonic() + UNREADABLE_SECONDS)
         files: list[str] = []
         for operation in found.operations:
             if operation[0] != "Move" and operation[1] not in found.directories:
@@ -187,8 +194,9 @@ class Watcher:
         known = {path: (record.inode, record.hash) for path, record in ((path, record_of(item)) for path, item in items.items())}
         now: dict[str, tuple[int, str]] = {}
         unsettled: list[str] = []
+        unreadable: list[str] = []
         for top in tops:
-            for path, stat in folder.store.scan(top):
+            for path, stat in folder.store.scan(top, unreadable):
                 if stat.directory:
                     if index.is_directory(path) and path not in known:
                         known[path] = (stat.inode, "")  # implied: it is not announced
@@ -201,8 +209,10 @@ class Watcher:
                 unsettled.append(path)
                 if path in known:
                     now[path] = known[path]
+        if unreadable:
+            now = {path: seen for path, seen in known.items() if any(is_below(path, each) for each in unreadable)} | now
         directories = {path for path, (_, hash) in now.items() if not hash}
-        return _Difference(fold(tops, known, now), directories, unsettled)
+        return _Difference(fold(tops, known, now), directories, unsettled, unreadable)
 
     def _content(self, path: str, stat: Stat) -> str | None:
         """The hash of a file; None for one that is being written."""

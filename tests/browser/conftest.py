@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from streaming.server.embedded_redis import start_redis
 
 from ..conftest import missing
-from ..server_process import ServerProcess
+from ..processes import MANAGE, Process
+from ..server_process import START_SECONDS, ServerProcess
 from .fleet import fleet
 from .map_page import MapPage, WatchedPage
 
@@ -70,10 +72,39 @@ def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
     yield shared_server
     if shared_server.process is None:
         shared_server.start()
+    remove_all(shared_server)
+
+
+def _wait_for_processes(server: ServerProcess) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not server.request("GET", "/ogc/processes")[1]["processes"]:
+        assert time.monotonic() < deadline, "the worker offers nothing"
+        time.sleep(0.1)
+
+
+def remove_all(server: ServerProcess) -> None:
+    """Leave no layers and tilesets behind."""
     for kind in ("tilesets", "layers"):
-        for each in shared_server.request("GET", f"/api/{kind}/")[1]:
-            status, answer = shared_server.request("DELETE", f"/api/{kind}/{each['name']}/")
+        for each in server.request("GET", f"/api/{kind}/")[1]:
+            status, answer = server.request("DELETE", f"/api/{kind}/{each['name']}/")
             assert status == 204, answer
+
+
+@pytest.fixture(scope="package")
+def site_with_worker(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
+    """A server on which anybody may run processes, and the built-in worker."""
+    folder = tmp_path_factory.mktemp("processes")
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+    with start_redis(folder) as redis:
+        environment = {"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "open-*", "GEOSTREAM_SERVER_EVENTS": "1"}
+        with ServerProcess(folder, redis.url, environment) as server, (folder / "worker.log").open("wb") as log:
+            command = (*MANAGE, "process_worker", "--url", f"ws://127.0.0.1:{server.port}/ws/processes")
+            worker = Process(*command, env=server.environment, stdout=log, stderr=log)
+            try:
+                _wait_for_processes(server)
+                yield server
+            finally:
+                worker.end()
 
 
 @pytest.fixture

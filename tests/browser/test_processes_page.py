@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from streaming.server.embedded_redis import start_redis
-
-from ..processes import MANAGE, Process
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
 
 TIMEOUT = 20_000
 
 
-@pytest.fixture(scope="module")
-def site_with_worker(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
-    """A server on which anybody may run processes, and the built-in worker."""
-    folder = tmp_path_factory.mktemp("processes")
-    (folder / "geostream.sqlite3").write_bytes(migrated_database.read_bytes())
-    with start_redis(folder) as redis:
-        environment = {"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "open-*"}
-        with ServerProcess(folder, redis.url, environment) as server, (folder / "worker.log").open("wb") as log:
-            command = (*MANAGE, "process_worker", "--url", f"ws://127.0.0.1:{server.port}/ws/processes")
-            worker = Process(*command, env=server.environment, stdout=log, stderr=log)
-            try:
-                yield server
-            finally:
-                worker.end()
-
-
 def open_process(open_page: Callable[..., WatchedPage], site: ServerProcess, name: str) -> Page:
-    """The page of a process, as soon as the worker offers it."""
+    """The page of a process."""
     page = open_page(f"{site.url}/ogc/processes?f=html").page
-    card = page.locator(f"[data-process={name}]")
-    for _ in range(40):
-        if card.count():
-            break
-        page.wait_for_timeout(500)
-        page.reload()
-    card.click()
+    page.locator(f"[data-process={name}]").click()
     expect(page.get_by_role("button", name="Run")).to_be_enabled()
     return page
 

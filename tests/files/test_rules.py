@@ -82,6 +82,15 @@ def test_names_of_conflicts(vector: dict[str, Any]) -> None:
     assert conflict_name(vector["path"], vector["stamp"], vector["client"]) == vector["name"]
 
 
+@pytest.mark.parametrize(
+    "path", ["a" * 255, "ü" * 127, "a." + "b" * 253, "/".join(["x" * 250] * 3) + "/" + "y" * 240, "a" * 200 + ".tar.gz"]
+)
+def test_names_of_conflicts_are_not_too_long(path: str) -> None:
+    name = conflict_name(path, "20240115-103000", "6f1c2f0e")
+    assert clean_path(name) == name and ".sync-conflict-20240115-103000-6f1c2f0e" in name
+    assert len(path) < 250 or name != path
+
+
 @pytest.mark.parametrize("vector", VECTORS["sniff"], ids=lambda vector: vector["kind"])
 def test_kinds_of_files(vector: dict[str, Any]) -> None:
     assert sniff(bytes.fromhex(vector["hex"])) == vector["kind"]

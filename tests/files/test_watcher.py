@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from streaming.core.errors import StreamError
+from streaming.core.redis import sync_redis
 from streaming.engine.runtime import Runtime
 from streaming.files.folder import Folder
 from streaming.files.service import FilesService
@@ -192,3 +195,54 @@ async def test_many_files_at_once(peer: FilePeer, root: Path, watched: Folder, t
     shutil.rmtree(root / "many")
     assert len({path for _, path in await operations(peer, 501)}) == 501
     assert await peer.nothing() and watched.index.files == 0
+
+
+async def test_a_directory_that_cannot_be_read_is_not_an_empty_one(
+    peer: FilePeer, root: Path, watched: Folder, service: FilesService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "dir/deep").mkdir(parents=True)
+    (root / "dir/a.txt").write_text("a")
+    (root / "dir/deep/b.txt").write_text("b")
+    await operations(peer, 4)
+    read = watched.store._entries  # type: ignore[attr-defined]
+
+    def fail(folder: str) -> Any:
+        if folder == "dir":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(folder)
+
+    monkeypatch.setattr(watched.store, "_entries", fail)
+    assert service.watcher is not None
+    scans = service.watcher.scans
+    service.watcher._scan_at = 0.0
+    (root / "c.txt").write_text("c")
+    assert await operations(peer, 1) == [["Create", "c.txt"]]
+    await until(lambda: service.watcher is not None and service.watcher.scans > scans)
+    assert await peer.nothing()
+
+
+async def test_a_folder_that_was_removed_is_not_an_empty_one(peer: FilePeer, root: Path, watched: Folder, service: FilesService) -> None:
+    (root / "a.txt").write_text("a")
+    await operations(peer, 1)
+    shutil.rmtree(root)
+    root.mkdir()
+    http = HttpPeer()
+    answer = await http.get("/api/download?path=a.txt")
+    assert (answer.status, answer.code) == (503, "folder_unavailable")
+    assert (await http.put("b.txt", b"b")).code == "folder_unavailable"
+    assert (await http.request("DELETE", "/api/delete?path=a.txt")).code == "folder_unavailable"
+    assert service.watcher is not None
+    with pytest.raises(StreamError):
+        await service.watcher._settle([""])
+    assert await peer.nothing()
+    assert list(root.iterdir()) == []
+
+
+async def test_what_redis_has_lost_is_announced_again(peer: FilePeer, root: Path, watched: Folder) -> None:
+    (root / "a.txt").write_text("one")
+    (root / "b.txt").write_text("two")
+    await operations(peer, 2)
+    replica, before = watched.index.replica, watched.index.replica.epoch
+    sync_redis().flushall()
+    (root / "b.txt").write_text("three")
+    await until(lambda: replica.epoch != before and {"a.txt", "b.txt"} <= replica.items.keys())

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { toX, toY } from "../../streaming/static/streaming/map/mercator.js";
+import { inView } from "../../streaming/static/streaming/map/in-view.js";
+import { toLatitude, toX, toY } from "../../streaming/static/streaming/map/mercator.js";
 import { domainFor, STEPS, stepOf } from "../../streaming/static/streaming/map/palette.js";
 import { DEPTH, describe, formatValue, measure, measures } from "../../streaming/static/streaming/map/properties.js";
 import { Track } from "../../streaming/static/streaming/map/track.js";
@@ -87,4 +88,21 @@ test("any value becomes text", () => {
   assert.equal(formatValue("x", null), "–");
   assert.equal(formatValue("x", { a: 1 }), '{"a":1}');
   assert.equal(formatValue("altitude_ft", 38000), "38\u202f000\u202fft");
+});
+
+test("what is in view is found by its box, also over the antimeridian", () => {
+  const point = (...coordinates) => ({ type: "Point", coordinates });
+  assert.ok(inView(point(8, 47), [5, 45, 11, 48]));
+  assert.ok(!inView(point(8, 49), [5, 45, 11, 48]));
+  assert.ok(!inView(point(12, 47), [5, 45, 11, 48]));
+  assert.ok(inView(point(-179, 0), [170, -10, -170, 10]));
+  assert.ok(!inView(point(0, 0), [170, -10, -170, 10]));
+  const area = { type: "Polygon", coordinates: [[[0, 40], [20, 40], [20, 50], [0, 50], [0, 40]]] };
+  assert.ok(inView(area, [5, 45, 11, 48]), "a view that is inside of it");
+  assert.ok(inView({ type: "GeometryCollection", geometries: [point(0, 0), area] }, [5, 45, 11, 48]));
+  assert.ok(!inView({ type: "GeometryCollection", geometries: [] }, [5, 45, 11, 48]));
+});
+
+test("a place on the map leads back to its latitude", () => {
+  for (const latitude of [-85, -33.3, 0, 46.95, 85]) assert.ok(Math.abs(toLatitude(toY(latitude)) - latitude) < 1e-9);
 });

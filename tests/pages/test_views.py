@@ -41,8 +41,38 @@ def test_the_map_leads_to_the_login_and_back() -> None:
     assert config("/")["login_url"] == "/geostream/login/?next=/"
 
 
-def test_the_map_leads_to_the_processes_that_are_installed() -> None:
-    assert 'href="/ogc"' in Client().get("/").content.decode()
+def test_the_map_loads_the_modules_of_parts_with_what_each_is_told() -> None:
+    (part,) = config("/")["parts"]
+    assert part["module"] == "/static/processes/map/extend.js"
+    assert part["config"]["urls"]["jobs"] == "/ogc/jobs"
+    assert '<link rel="stylesheet" href="/static/processes/map.css">' in Client().get("/").content.decode()
+
+
+@pytest.mark.parametrize(("open_names", "names"), [("", None), ("demo-*", "demo-*"), ("one, demo-*", "demo-*"), ("one", "one")])
+def test_the_map_knows_which_layers_anybody_may_have_made(settings: Any, open_names: str, names: str | None) -> None:
+    settings.GEOSTREAM_PROCESS_OPEN_NAMES = open_names
+    assert config("/")["parts"][0]["config"]["result_names"] == names
+
+
+def test_the_map_knows_that_one_who_may_add_layers_may_have_any_made() -> None:
+    admin = get_user_model().objects.create_superuser("root", password="x")
+    client = Client()
+    client.force_login(admin)
+    found = re.search(r'<script id="map-config" type="application/json">(.*?)</script>', client.get("/").content.decode())
+    assert found
+    told = json.loads(found[1])["parts"][0]["config"]
+    assert (told["may_execute"], told["result_names"], told["user"]) == (True, "*", True)
+
+
+def test_the_page_of_files_knows_where_to_ask() -> None:
+    found = config("/files/")
+    assert (found["api_url"], found["socket_url"], found["login_url"]) == ("/api/", "/ws/files", "/geostream/login/?next=/files/")
+    assert found["trash_days"] == 30 and found["user"] is None
+
+
+@pytest.mark.parametrize("path", ["/", "/channels/test/"])
+def test_other_pages_lead_to_the_files(path: str) -> None:
+    assert 'href="/files/"' in Client().get(path).content.decode()
 
 
 def test_a_project_that_sets_no_login_page_has_ours(settings: Any) -> None:

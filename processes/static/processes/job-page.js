@@ -3,4 +3,4 @@ import { pageData } from "./dom.js";
 import { watchJob } from "./job.js";
 
 const config = pageData("config");
-watchJob(document.getElementById("run"), config.urls, config.csrf, config.job);
+watchJob(document.getElementById("run"), config.urls, config.csrf, config.job, config.published);

@@ -5,8 +5,11 @@ import { showResults } from "./results.js";
 const FINAL = ["successful", "failed", "dismissed"];
 const POLL_MS = 2000;
 
-/** Shows a job in an element until it has ended. `urls` has job, events, results and countries. Returns a function that stops it. */
-export function watchJob(container, urls, csrf, first) {
+/**
+ * Shows a job in an element until it has ended. `urls` has job, events, results and countries; `published` the
+ * name and the `map_url` of where its result goes, if it does. Returns a function that stops it.
+ */
+export function watchJob(container, urls, csrf, first, published) {
   const state = element("span", { class: "status", role: "status", "data-testid": "job-status" });
   const fill = element("i");
   const bar = element("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" }, fill);
@@ -14,7 +17,8 @@ export function watchJob(container, urls, csrf, first) {
   const dismiss = element("button", { type: "button", class: "button", "data-testid": "dismiss", onclick: end }, "Dismiss");
   const results = element("div", { "data-testid": "job-results" });
   const open = location.pathname === new URL(urls.job, location).pathname ? null : element("a", { href: urls.job }, "Open the job");
-  container.replaceChildren(element("div", { class: "actions" }, state, dismiss, open), bar, message, results);
+  const map = published?.map_url ? element("a", { href: published.map_url, "data-testid": "on-the-map", hidden: true }, `Show ${published.name} on the map`) : null;
+  container.replaceChildren(element("div", { class: "actions" }, state, dismiss, map, open), bar, message, results);
   let source, timer, over = false;
 
   function show(info) {
@@ -25,6 +29,7 @@ export function watchJob(container, urls, csrf, first) {
     bar.toggleAttribute("data-busy", info.status === "running");
     bar.setAttribute("aria-valuenow", percent);
     message.textContent = info.status === "failed" ? "" : info.message ?? ""; // why it failed is shown as a result
+    if (map) map.hidden = !["running", "successful"].includes(info.status);
     if (FINAL.includes(info.status) && !over) finish(info);
   }
   function finish(info) {

@@ -1,5 +1,6 @@
 // The page of one process: its form, and the job that it starts.
 import { element, pageData } from "./dom.js";
+import { execute, Refusal } from "./execute.js";
 import { makeField } from "./fields.js";
 import { watchJob } from "./job.js";
 
@@ -13,7 +14,7 @@ form.querySelector(".inputs").append(...fields.map((field) => field.element));
 form.querySelector("[type=submit]").disabled = false;
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  execute().catch((error) => problem(error.message));
+  submit().catch((error) => problem(error.message));
 });
 
 async function inputs() {
@@ -33,38 +34,42 @@ async function inputs() {
   return good ? values : null;
 }
 
-async function execute() {
+async function submit() {
   const values = await inputs();
   if (values === null) return;
   stopWatching();
   const button = form.querySelector("[type=submit]");
   button.disabled = true;
   try {
-    const response = await fetch(config.execute_url, {
-      method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json", prefer: "respond-async", "x-csrftoken": config.csrf },
-      body: JSON.stringify({ inputs: values, response: "document" }),
-    });
-    const answer = await response.json().catch(() => ({}));
-    if (!response.ok) return refused(response.status, answer);
+    const answer = await execute(config.execute_url, values, config.csrf);
     const job = `${config.jobs_url}/${answer.jobID}`;
     run.hidden = false;
-    stopWatching = watchJob(run, { job, events: `${job}/events`, results: `${job}/results`, countries: config.countries_url }, config.csrf, answer);
+    stopWatching = watchJob(run, { job, events: `${job}/events`, results: `${job}/results`, countries: config.countries_url }, config.csrf, answer, published(values.publish_to));
     run.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    refused(error);
   } finally {
     button.disabled = false;
   }
 }
 
-function refused(status, answer) {
+/** Where the result goes: `map_url` is that of no layer, to which the name is added. */
+function published(name) {
+  if (typeof name !== "string" || !config.map_url) return null;
+  const map = config.map_url.replace("?layer=", `?layer=${encodeURIComponent(name)}`);
+  return { name, map_url: map + encodeURIComponent(name) };
+}
+
+function refused({ status, errors, message }) {
   const rest = [];
-  for (const each of answer.errors ?? []) {
+  for (const each of errors) {
     const field = fields.find((other) => other.id === each.input);
     if (field) field.complain(each.detail);
     else rest.push(each.detail);
   }
   const login = status === 401 && config.login_url ? element("a", { href: config.login_url }, "Log in") : null;
-  if (rest.length || !(answer.errors ?? []).length) problem(rest.join("; ") || answer.detail || answer.title || `the server answers ${status}`, login);
+  if (rest.length || !errors.length) problem(rest.join("; ") || message, login);
 }
 
 function problem(text, link) {

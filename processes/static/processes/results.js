@@ -42,7 +42,8 @@ function isWebAddress(href) {
 function shown({ name, value, href, mediaType = "", encoding }, countries) {
   const block = element("section", { class: "result", "data-output": name }, element("h3", {}, name));
   const address = encoding === "base64" ? `data:${mediaType.split(";")[0]};base64,${value}` : href;
-  if (address && /^image\/(png|jpeg|webp|gif)/.test(mediaType)) block.append(element("img", { src: address, alt: name }));
+  const isOurs = encoding === "base64" || (address && new URL(address, location).origin === location.origin); // pages load nothing from elsewhere
+  if (isOurs && /^image\/(png|jpeg|webp|gif)/.test(mediaType)) block.append(element("img", { src: address, alt: name }));
   if (address) {
     block.append(element("p", {}, element("a", { href: address, download: encoding ? name : undefined }, mediaType ? `${name} (${mediaType})` : name)));
     return block;

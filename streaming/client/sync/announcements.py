@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +22,12 @@ from .plan import Content
 from .remote import content_of
 from .state import State
 
+logger = logging.getLogger(__name__)
+
 PING_SECONDS = 30.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+STEADY_SECONDS = 30.0
+"""After a connection that lived so long the next one is made soon."""
 OPEN_SECONDS = 15.0
 _FINAL = {4400, 4401, 4403, 4404, 4409}
 """Close codes after which to connect again would not help."""
@@ -33,6 +39,14 @@ class Announced:
 
     path: str
     content: Content | None
+
+
+class _Connect(connect):
+    """Goes nowhere else, whatever the server says."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Refuse."""
+        return exc
 
 
 class Announcements:
@@ -61,10 +75,10 @@ class Announcements:
         """For ever. `SyncError` if the server will not have this client."""
         wait = FIRST_WAIT
         while True:
+            began = time.monotonic()
             try:
-                async with connect(self._url, additional_headers=self._headers, open_timeout=OPEN_SECONDS, max_size=1 << 22) as socket:
+                async with _Connect(self._url, additional_headers=self._headers, open_timeout=OPEN_SECONDS, max_size=1 << 22) as socket:
                     await self._subscribe(socket)
-                    wait = FIRST_WAIT
                     await self._read(socket)
             except websockets.InvalidStatus as error:
                 if error.response.status_code in (401, 403, 404):
@@ -72,17 +86,19 @@ class Announcements:
             except websockets.ConnectionClosed as error:
                 if error.rcvd is not None and error.rcvd.code in _FINAL:
                     raise SyncError(f"the server has closed the connection: {error.rcvd.reason or error.rcvd.code}") from error
-            except (OSError, TimeoutError, Unreachable):
-                pass
+            except (OSError, TimeoutError, Unreachable, websockets.WebSocketException) as error:
+                logger.debug("%s: %s", self._url, error)  # such as an answer that is none
             finally:
                 self.connected.clear()
+            if time.monotonic() - began > STEADY_SECONDS:
+                wait = FIRST_WAIT
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _subscribe(self, socket: ClientConnection) -> None:
         message: dict[str, Any] = {"type": "Subscribe", "client_id": self._client_id, "features": ["seq", "epoch"]}
         seq, epoch = self._state.get("seq"), self._state.get("epoch")
-        if seq:
+        if seq.isdigit():
             message |= {"since": int(seq), "epoch": epoch}
         await socket.send(json.dumps(message))
         async with asyncio.timeout(OPEN_SECONDS):
@@ -118,7 +134,7 @@ class Announcements:
             self._on_resync()  # what it does not understand, it looks at
         else:
             self._on_change(changes)
-        if isinstance(message.get("seq"), int):
+        if type(message.get("seq")) is int and message["seq"] >= 0:
             self._state.set("seq", str(message["seq"]))
 
 
@@ -133,7 +149,8 @@ def announced(operation: Any, metadata: Any = None) -> list[Announced] | None:
         found = content_of(body.get("metadata"))
         return [Announced(*found)] if found else []
     if kind == "Delete":
-        path = body.get("path") or (body.get("metadata") or {}).get("path")
+        metadata = body.get("metadata")
+        path = body.get("path") or (metadata.get("path") if isinstance(metadata, dict) else None)
         return [Announced(str(path), None)] if _is_clean(path) else []
     if kind == "Move":
         source, target = body.get("from"), body.get("to")
@@ -153,6 +170,6 @@ def _is_clean(path: Any) -> bool:
 def _decoded(frame: str | bytes) -> dict[str, Any]:
     try:
         message = json.loads(frame)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import watchfiles
 
-from streaming.files.paths import is_internal
+from streaming.files.paths import is_below, is_internal
 
 from .announcements import Announced, Announcements
 from .errors import Unreachable
@@ -27,6 +28,8 @@ RESCAN_SECONDS = 600.0
 MOST_AGAIN = 20
 """Rounds in a row about paths that change all the time."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+AGAIN_SECONDS = 0.3
+"""When a path that failed, or changes all the time, is tried again; twice as long each time."""
 
 
 class SyncClient:
@@ -49,6 +52,8 @@ class SyncClient:
         self._announcements = Announcements(announcements_url, client_id, state, token, self._announced, self._resync)
         self._dirty: dict[str, float] = {}
         """Paths to be looked at, and when something last happened to them."""
+        self._tries: Counter[str] = Counter()
+        """How often in a row a path could not be done."""
         self._list_again = True
         self._wake = asyncio.Event()
         self.last = Outcome()
@@ -156,7 +161,13 @@ class SyncClient:
         except BaseException:
             self._dirty |= dict.fromkeys(tops, 0.0)
             raise
-        self._dirty |= {path: time.monotonic() for path in self.last.changed | self.last.failed.keys()}
+        undone = self.last.changed | self.last.failed.keys()
+        for path in [path for path in self._tries if path not in undone and any(is_below(path, top) for top in tops)]:
+            del self._tries[path]
+        now = time.monotonic()
+        for path in undone:
+            self._dirty[path] = now + min(AGAIN_SECONDS * 2.0 ** min(self._tries[path], 16), LONGEST_WAIT)
+            self._tries[path] += 1
 
     async def _list(self) -> None:
         if not self._list_again:

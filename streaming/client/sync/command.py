@@ -15,7 +15,7 @@ from typing import Any
 
 from .addresses import api_url, socket_url
 from .client import SyncClient
-from .errors import CONFLICTS, DONE, ERRORS, SafetyStop, SyncError, UsageError
+from .errors import CONFLICTS, DONE, ERRORS, SafetyStop, SyncError, UsageError, first_error
 from .folder import LocalFolder
 from .plan import Mode, Strategy
 from .remote import Remote
@@ -71,7 +71,7 @@ def run(options: dict[str, Any]) -> int:
     except KeyboardInterrupt:
         return DONE
     except BaseExceptionGroup as group:
-        error = _first(group)
+        error = first_error(group)
         if isinstance(error, SyncError):
             return _report(error)
         raise
@@ -95,6 +95,7 @@ async def _run(options: dict[str, Any]) -> int:
         dry_run=options["dry_run"],
         transfers=options["jobs"],
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # not a line for each request
     urls = api_url(server), socket_url(server)
     state = State(options["state_dir"] or default_folder(server, local))
     try:
@@ -135,12 +136,6 @@ async def _sync(client: SyncClient, options: dict[str, Any], reporter: TextRepor
     if outcome.failed:
         return ERRORS
     return CONFLICTS if outcome.conflicts else DONE
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that ended the others."""
-    errors = [_first(each) if isinstance(each, BaseExceptionGroup) else each for each in group.exceptions]
-    return next((each for each in errors if isinstance(each, SyncError)), errors[0])
 
 
 def _report(error: SyncError) -> int:

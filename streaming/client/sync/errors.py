@@ -38,5 +38,11 @@ class Unreachable(SyncError):
     """The server does not answer."""
 
 
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended the others."""
+    errors = [first_error(each) if isinstance(each, BaseExceptionGroup) else each for each in group.exceptions]
+    return next((each for each in errors if isinstance(each, SyncError)), errors[0])
+
+
 class Changed(SyncError):
     """A file changed while it was read or before it was replaced: it is looked at again."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
 
-from streaming.files.paths import is_below
+from streaming.core.errors import StreamError
+from streaming.files.paths import parents
+from streaming.files.store import Stat
 
-from .errors import Changed, Refused, SyncError, Unreachable
+from .bundles import Bundles, bundled
+from .errors import Changed, Refused, SyncError, Unreachable, first_error
 from .folder import LocalFolder
 from .plan import Content, Mode, Plan, Step, Strategy, check_safety, make_plan
 from .remote import Remote
-from .state import State
+from .state import BaseEntry, State
 
 
 class Reporter(Protocol):
@@ -68,18 +72,21 @@ class Rounds:
         self.remote_contents: dict[str, Content] = {}
         self._folder, self._remote, self._state = folder, remote, state
         self._rules, self._client_id, self._reporter = rules, client_id, reporter
-        self._room = asyncio.Semaphore(rules.transfers)
+        self._bundles = Bundles(folder, remote, state)
 
     async def run(self, tops: Collection[str] = ("",)) -> Outcome:
         """A round about these paths and what is below them; all, by default. `SafetyStop`."""
-        whole = "" in tops
-        base = {path: entry.hash for path, entry in self._state.base().items() if whole or _is_below_any(path, tops)}
+        whole, some = "" in tops, frozenset(tops)
+        base = {path: entry.hash for path, entry in self._state.base().items() if whole or is_below_any(path, some)}
         base = {path: hash for path, hash in base.items() if self._folder.wanted(path)}
         outcome = Outcome()
-        local = await asyncio.to_thread(self._scan, tops, outcome)
-        remote = {path: content for path, content in self.remote_contents.items() if whole or _is_below_any(path, tops)}
+        left_out: dict[str, str] = {}
+        local = await asyncio.to_thread(self._folder.scan, tops, outcome.changed, left_out)
+        for path, why in left_out.items():
+            self._fail(path, SyncError(f"{path}: {why}"), outcome)
+        remote = {path: content for path, content in self.remote_contents.items() if whole or is_below_any(path, some)}
         plan = make_plan(base, local, remote, mode=self._rules.mode)
-        self._leave_out(plan, outcome.changed)
+        self._leave_out(plan, outcome.changed | left_out.keys())
         if not self._rules.force_delete:
             known = base if whole else {path: entry.hash for path, entry in self._state.base().items()}
             check_safety(
@@ -96,71 +103,75 @@ class Rounds:
             self._reporter.finished()
         return outcome
 
-    def _scan(self, tops: Iterable[str], outcome: Outcome) -> dict[str, Content]:
-        found: dict[str, Content] = {}
-        for top in tops:
-            try:
-                found |= self._folder.scan([top])
-            except Changed as error:  # it is being written: not now
-                outcome.changed.add(str(error))
-                found |= self._scan_around(top, outcome)
-        return found
-
-    def _scan_around(self, top: str, outcome: Outcome) -> dict[str, Content]:
-        """File by file: those that are being written are left out."""
-        found: dict[str, Content] = {}
-        for path, _ in self._folder.store.scan(top):
-            if not self._folder.wanted(path):
-                continue
-            try:
-                content = self._folder.look(path)
-            except Changed:
-                outcome.changed.add(path)
-                continue
-            if content is not None:
-                found[path] = content
-        return found
-
     @staticmethod
     def _leave_out(plan: Plan, paths: set[str]) -> None:
-        """Nothing is done about what is being written: it would look as if it had been deleted."""
+        """Nothing is done about what is being written, or cannot be read, nor below it: it would look as if it had been deleted."""
+
+        def stays(path: str) -> bool:
+            return path not in paths and paths.isdisjoint(parents(path))
+
         for group in (plan.make_folders, plan.transfers, plan.delete_files, plan.delete_folders):
-            group[:] = [step for step in group if step.path not in paths]
-        plan.forget[:] = [path for path in plan.forget if path not in paths]
+            group[:] = [step for step in group if stays(step.path)]
+        plan.forget[:] = filter(stays, plan.forget)
 
     # -- carrying out --------------------------------------------------------------
 
     async def _carry_out(self, plan: Plan, outcome: Outcome) -> None:
-        entries = [await asyncio.to_thread(self._folder.base_entry, path, content) for path, content in plan.adopt.items()]
-        self._state.agree(entries)
+        self._state.agree(await asyncio.to_thread(self._adopted, plan))
         self._state.forget(plan.forget)
         await self._move(plan, outcome)
-        for step in plan.make_folders:
-            await self._try(step, outcome)
-        async with asyncio.TaskGroup() as tasks:
-            for step in plan.transfers:
-                await self._room.acquire()
-                tasks.create_task(self._transfer(step, outcome))
+        for steps in bundled(plan.make_folders):
+            await self._try_together(steps, outcome)
+        try:
+            await self._transfer_all(plan.transfers, outcome)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from group
         for step in (*plan.delete_files, *plan.delete_folders):
             await self._try(step, outcome)
 
-    async def _transfer(self, step: Step, outcome: Outcome) -> None:
-        try:
-            await self._try(step, outcome)
-        finally:
-            self._room.release()
+    def _adopted(self, plan: Plan) -> list[BaseEntry]:
+        """In a thread."""
+        return [self._folder.base_entry(path, content) for path, content in plan.adopt.items()]
+
+    async def _transfer_all(self, steps: Iterable[Step], outcome: Outcome) -> None:
+        room = asyncio.Semaphore(self._rules.transfers)  # of this round: a task that is cancelled before it began gives nothing back
+
+        async def transfer(some: list[Step]) -> None:
+            try:
+                await self._try_together(some, outcome)
+            finally:
+                room.release()
+
+        async with asyncio.TaskGroup() as tasks:
+            for some in bundled(steps):
+                await room.acquire()
+                tasks.create_task(transfer(some))
+
+    async def _try_together(self, steps: list[Step], outcome: Outcome) -> None:
+        """In one request, then one by one what could not be done so: that says why."""
+        done = await self._bundles.carry_out(steps) if len(steps) > 1 else {}
+        self.remote_contents |= done
+        for step in steps:
+            if step.path in done:
+                self._count(step, outcome)
+            else:
+                await self._try(step, outcome)
 
     async def _try(self, step: Step, outcome: Outcome) -> None:
         try:
-            await self._do(step, outcome)
-        except Changed:
-            outcome.changed.add(step.path)
-            await self._ask_again(step.path)
+            try:
+                await self._do(step, outcome)
+            except Changed:
+                outcome.changed.add(step.path)
+                await self._ask_again(step.path)
         except Unreachable:
             raise
-        except (Refused, SyncError, OSError) as error:
-            outcome.failed[step.path] = error
-            self._reporter.failed(step.path, error)
+        except (SyncError, StreamError, OSError) as error:
+            self._fail(step.path, error, outcome)
+
+    def _fail(self, path: str, error: Exception, outcome: Outcome) -> None:
+        outcome.failed[path] = error
+        self._reporter.failed(path, error)
 
     async def _ask_again(self, path: str) -> None:
         found = await self._remote.metadata(path)
@@ -180,6 +191,9 @@ class Rounds:
             "delete_remote": self._delete_remote,
         }[step.action]
         await action(step)
+        self._count(step, outcome)
+
+    def _count(self, step: Step, outcome: Outcome) -> None:
         outcome.done[step.action] += 1
         self._reporter.did(step.action.replace("_", " "), step.path)
 
@@ -195,22 +209,19 @@ class Rounds:
         file = await asyncio.to_thread(self._folder.open_file, path)
         try:
             await self._remote.upload(path, content, file, base)
-        except Refused as error:
-            if error.code == "hash_mismatch":  # it was changed while it was read
-                raise Changed(path) from error
-            raise
         finally:
             file.close()
 
     async def _download(self, step: Step) -> None:
         assert step.remote is not None
+        put: Stat | None = None
         if step.remote.is_directory:
             await asyncio.to_thread(self._folder.make_directory, step.path)
         else:
-            await self._download_file(step.path, step.remote, step.local.hash if step.local else None)
-        await self._agree(step.path, step.remote)
+            put = await self._download_file(step.path, step.remote, step.local.hash if step.local else None)
+        await self._agree(step.path, step.remote, put)
 
-    async def _download_file(self, path: str, content: Content, expected: str | None) -> None:
+    async def _download_file(self, path: str, content: Content, expected: str | None) -> Stat:
         staging = self._folder.store.staging
         name = f"download-{content.hash[:32]}-{sha256(path.encode()).hexdigest()[:16]}"  # others may have the same content
         try:
@@ -223,8 +234,8 @@ class Rounds:
                 await self._remote.download(path, content, staged)
             if staged.hash != content.hash:
                 raise Changed(path)
-            await asyncio.to_thread(self._folder.put, path, staged, content.modified_ns, expected)
-        except Unreachable:
+            return await asyncio.to_thread(self._folder.put, path, staged, content.modified_ns, expected)
+        except (Unreachable, asyncio.CancelledError):
             staged.close()  # goes on there
             raise
         except BaseException:
@@ -264,14 +275,15 @@ class Rounds:
         outcome.done["conflict"] += 1
         self._reporter.did("conflict", step.path, f"kept as {outcome.conflicts[-1]}" if outcome.conflicts else strategy.value)
 
-    async def _agree(self, path: str, content: Content) -> None:
+    async def _agree(self, path: str, content: Content, stat: Stat | None = None) -> None:
         self.remote_contents[path] = content
-        self._state.agree([await asyncio.to_thread(self._folder.base_entry, path, content)])
+        self._state.agree([await asyncio.to_thread(self._folder.base_entry, path, content, stat)])
 
     # -- moves -------------------------------------------------------------------------
 
     async def _move(self, plan: Plan, outcome: Outcome) -> None:
         """What disappeared in one place and appeared in another with the same content was moved: nothing has to be transferred."""
+        moved_paths: set[str] = set()
         for gone, new in _moves(plan, "delete_remote", "upload"):
             try:
                 await self._remote.move(gone.path, new.path)
@@ -280,19 +292,20 @@ class Rounds:
             content = self.remote_contents.pop(gone.path)
             self._state.forget([gone.path])
             await self._agree(new.path, new.local or content)
-            self._moved(plan, gone, new, outcome)
+            self._moved(gone, new, outcome, moved_paths)
         for gone, new in _moves(plan, "delete_local", "download"):
             try:
-                await asyncio.to_thread(self._folder.move, gone.path, new.path, gone.base or "")
-            except Changed:
+                moved = await asyncio.to_thread(self._folder.move, gone.path, new.path, gone.base or "")
+            except (Changed, StreamError):
                 continue
             self._state.forget([gone.path])
-            await self._agree(new.path, new.remote or Content(""))
-            self._moved(plan, gone, new, outcome)
+            await self._agree(new.path, new.remote or Content(""), moved)
+            self._moved(gone, new, outcome, moved_paths)
+        for group in (plan.delete_files, plan.transfers):
+            group[:] = [step for step in group if step.path not in moved_paths]
 
-    def _moved(self, plan: Plan, gone: Step, new: Step, outcome: Outcome) -> None:
-        plan.delete_files.remove(gone)
-        plan.transfers.remove(new)
+    def _moved(self, gone: Step, new: Step, outcome: Outcome, moved_paths: set[str]) -> None:
+        moved_paths |= {gone.path, new.path}
         outcome.done["move"] += 1
         self._reporter.did("move", gone.path, f"to {new.path}")
 
@@ -316,5 +329,6 @@ def _moves(plan: Plan, gone: str, new: str) -> list[tuple[Step, Step]]:
     return pairs
 
 
-def _is_below_any(path: str, tops: Collection[str]) -> bool:
-    return any(is_below(path, top) for top in tops)
+def is_below_any(path: str, tops: AbstractSet[str]) -> bool:
+    """Whether a path is one of these or in one of them; they may be as many as there are files."""
+    return path in tops or not tops.isdisjoint(parents(path))

@@ -48,9 +48,13 @@ class FilesApplication:
             return
         try:
             answer = await self._answer(request, service)
-            answer.headers = {**self._headers, **answer.headers}
-            allow_origin(request, answer)
-            await _send(request, answer, send)
+            try:
+                answer.headers = {**self._headers, **answer.headers}
+                allow_origin(request, answer)
+                await _send(request, answer, send)
+            finally:
+                if answer.close is not None:
+                    answer.close()
         except (ClientGone, OSError):
             logger.debug("a client left during %s", self.name)
             service.requests[self.name, "gone"] += 1
@@ -69,6 +73,8 @@ class FilesApplication:
                 return Answer(405, _error("method_not_allowed", "not with this method"), headers={"Allow": ", ".join(self._methods)})
             await service.access.admit(request)
             return await action(request, await service.folder(), service)
+        except Outdated as error:
+            return refused(error, service, shown=request.rights.allows("list", error.path))
         except StreamError as error:
             return refused(error, service)
         except (ClientGone, asyncio.CancelledError):
@@ -78,8 +84,8 @@ class FilesApplication:
             return refused(StreamError("internal", "something went wrong in the server; it is in the log"), service)
 
 
-def refused(error: StreamError, service: FilesService | None = None, status: int | None = None) -> Answer:
-    """The answer that refuses a request. Where a condition did not hold, it says what is there."""
+def refused(error: StreamError, service: FilesService | None = None, status: int | None = None, shown: bool = False) -> Answer:
+    """The answer that refuses a request. Where a condition did not hold, it says what is there, if that may be `shown`."""
     if service is not None:
         service.counts["conflicts"] += isinstance(error, Outdated)
         service.counts["hash_failures"] += error.code == "hash_mismatch"
@@ -88,6 +94,7 @@ def refused(error: StreamError, service: FilesService | None = None, status: int
     code = status or error.kind.status
     if isinstance(error, Outdated):
         code = 412
+    if isinstance(error, Outdated) and shown:
         body["current"] = None if error.current is None else error.current.metadata(error.path)
     if code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
@@ -112,8 +119,14 @@ async def _send(request: Request, answer: Answer, send: Send) -> None:
     if request.method == "HEAD":
         body, answer.pieces = b"", None
     if answer.pieces is not None:
-        async for piece in answer.pieces:
-            await _within(send({"type": "http.response.body", "body": piece, "more_body": True}))
+        gone = asyncio.ensure_future(request.gone())  # servers take what is sent to a client that has left
+        try:
+            async for piece in answer.pieces:
+                if gone.done():
+                    raise ClientGone
+                await _within(send({"type": "http.response.body", "body": piece, "more_body": True}))
+        finally:
+            gone.cancel()
     await _within(send({"type": "http.response.body", "body": body}))
 
 

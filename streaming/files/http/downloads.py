@@ -43,7 +43,7 @@ async def download(request: Request, folder: Folder, service: FilesService) -> A
     if not file.stat.is_of(record) and not folder.agrees(path, file.stat):
         await folder.run(file.close)
         raise StreamError("busy", "the file is being changed; try again")
-    return Answer(status, headers=headers, pieces=_pieces(folder, service, file, start, end))
+    return Answer(status, headers=headers, pieces=_pieces(folder, service, file, start, end), close=file.close)
 
 
 async def metadata(request: Request, folder: Folder, service: FilesService) -> Answer:
@@ -103,16 +103,13 @@ def _range(request: Request, record: FileRecord) -> tuple[int, int, int]:
 
 async def _pieces(folder: Folder, service: FilesService, file: OpenFile, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes. A file that became shorter meanwhile ends early, which the length shows."""
-    try:
-        while start < end:
-            piece = await folder.run(file.read_at, start, min(PIECE, end - start))
-            if not piece:
-                raise OSError("the file became shorter while it was sent")
-            start += len(piece)
-            service.counts["sent"] += len(piece)
-            yield piece
-    finally:
-        file.close()
+    while start < end:
+        piece = await folder.run(file.read_at, start, min(PIECE, end - start))
+        if not piece:
+            raise OSError("the file became shorter while it was sent")
+        start += len(piece)
+        service.counts["sent"] += len(piece)
+        yield piece
 
 
 async def _nothing() -> AsyncIterator[bytes]:

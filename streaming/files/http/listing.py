@@ -21,6 +21,7 @@ from streaming.engine.conf import conf
 from ..folder import Folder
 from ..metadata import FileMetadata
 from ..operations import PathFilter, operation_message
+from ..paths import is_below
 from ..service import FilesService
 from ..store import not_found
 from .request import Answer, Request
@@ -41,22 +42,24 @@ async def list_files(request: Request, folder: Folder, service: FilesService) ->
     recursive, limit = request.flag("recursive", True), request.number("limit", None, conf.FILES_LIST)
     await folder.refresh()
     index = folder.index
-    if top and not index.is_directory(top):
+    tops = request.rights.tops("list")
+    hidden = tops is not None and not any(is_below(top, each) or is_below(each, top) for each in tops)
+    if top and (hidden or not index.is_directory(top)):
         raise not_found(top)
     cursor = index.replica.cursor
+    seen = "" if tops is None else f".{zlib.crc32(repr(tops).encode()):08x}"  # what somebody may list may change as well
     headers = {
-        "ETag": f'"{cursor.epoch}.{cursor.seq}"',
+        "ETag": f'"{cursor.epoch}.{cursor.seq}{seen}"',
         "Cache-Control": "private, no-cache",
         "Vary": "Authorization, Cookie, Accept-Encoding",
     }
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Answer(304, headers=headers)
-    after = request.parameters.get("cursor", "")
-    paths = index.below(top, after) if recursive else index.inside(top, after)
-    entries = _visible(request, folder, paths)
     if limit is not None:
-        page = list(islice(entries, max(limit, 1)))
-        more = page[-1].path if len(page) == max(limit, 1) and next(entries, None) is not None else None
+        limit = max(limit, 1)
+        page = await _page(request, folder, top, recursive, limit + 1)
+        more = page[limit - 1].path if len(page) > limit else None
+        del page[limit:]
         return Answer(json={"files": page, "cursor": more, "seq": cursor.seq, "epoch": cursor.epoch}, headers=headers)
     headers["Content-Type"] = "application/json"
     pieces = _array(request, folder, top, recursive)
@@ -88,6 +91,21 @@ def _visible(request: Request, folder: Folder, paths: Iterator[str]) -> Iterator
     for path in paths:
         if rights.allows("list", path) and (entry := index.metadata(path)) is not None:
             yield entry
+
+
+async def _page(request: Request, folder: Folder, top: str, recursive: bool, count: int) -> list[FileMetadata]:
+    """So many entries, looked for some at a time: of many paths a client may see few."""
+    found: list[FileMetadata] = []
+    after = request.parameters.get("cursor", "")
+    while len(found) < count:
+        paths = folder.index.below(top, after) if recursive else folder.index.inside(top, after)
+        some = list(islice(paths, SLICE))
+        found += _visible(request, folder, iter(some))
+        if len(some) < SLICE:
+            break
+        after = some[-1]
+        await asyncio.sleep(0)
+    return found[:count]
 
 
 async def _array(request: Request, folder: Folder, top: str, recursive: bool) -> AsyncIterator[bytes]:

@@ -38,7 +38,10 @@ class FormFile:
             "on_part_end": self._end,
             "on_end": self._end_form,
         }
-        self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
+        try:
+            self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
+        except FormParserError as error:
+            raise StreamError("bad_request", f"the form cannot be read: {error}") from None
 
     @property
     def path(self) -> str:

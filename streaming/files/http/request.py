@@ -35,6 +35,8 @@ class Answer:
     json: Any = None
     body: bytes = b""
     pieces: AsyncIterator[bytes] | None = None
+    close: Callable[[], None] | None = None
+    """Called when it was sent, or never will be."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def content(self) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -28,7 +28,7 @@ class SyncRequest(msgspec.Struct):
 
     client_id: str
     files: list[FileMetadata]
-    since: int | None = None
+    since: Annotated[int, msgspec.Meta(ge=0)] | None = None
     epoch: str | None = None
 
 
@@ -39,6 +39,14 @@ Contents = dict[str, str]
 async def plan(request: Request, folder: Folder, service: FilesService) -> Answer:
     """`POST /api/sync`."""
     request.require_some("list")
+    service.access.begin_upload(request.caller)  # it may be as large as one
+    try:
+        return await _answer(request, folder)
+    finally:
+        service.access.end_upload(request.caller)
+
+
+async def _answer(request: Request, folder: Folder) -> Answer:
     asked = await _read(request, folder)
     await folder.refresh()
     replica = folder.index.replica

@@ -24,7 +24,7 @@ from ..service import FilesService
 from ..staging import BLOCK
 from .application import refused
 from .request import Answer, Request, too_large
-from .unfinished_uploads import UploadNote, begin, forget, load, lock_name, offset_of, save, staged_name
+from .unfinished_uploads import UploadNote, begin, claim, forget, load, lock_name, offset_of, release, reload, save, staged_name
 from .uploads import check_hash, modified_of
 
 VERSION = "1.0.0"
@@ -56,9 +56,15 @@ async def create(request: Request, folder: Folder, service: FilesService) -> Ans
     note = _note(request)
     request.require("write", note.path)
     note.condition.check(note.path, await folder.find(note.path))
-    await folder.check_room(note.path, note.length)
+    await folder.check_room(note.path, note.length, arriving=True)
     id = secrets.token_hex(16)
-    await folder.run(begin, folder, id, note)
+    await claim(id, note)
+    try:
+        await folder.run(begin, folder, id, note)
+    except BaseException:
+        await folder.run(forget, folder, id)
+        await release(id, note)
+        raise
     headers = {"Location": f"{request.path.rstrip('/')}/{id}"}
     if request.media_type == OFFSET_TYPE or not note.length:
         answer = await _append(request, folder, service, id, note)
@@ -74,6 +80,7 @@ async def head(request: Request, folder: Folder, service: FilesService) -> Answe
         return wrong
     id, note = await _find(request, folder)
     async with folder.locks.hold(lock_name(id)):
+        note = await folder.run(reload, folder, id, note)  # somebody may just have added to it
         offset = await folder.run(offset_of, folder, id, note)
     return Answer(200, headers={**_headers(note), "Upload-Offset": str(offset), "Upload-Length": str(note.length)})
 
@@ -83,7 +90,6 @@ async def patch(request: Request, folder: Folder, service: FilesService) -> Answ
     if (wrong := _wrong_version(request)) is not None:
         return wrong
     id, note = await _find(request, folder)
-    request.require("write", note.path)
     if request.media_type != OFFSET_TYPE:
         raise StreamError("unsupported_media_type", f"the Content-Type must be {OFFSET_TYPE}")
     return await _append(request, folder, service, id, note)
@@ -93,9 +99,10 @@ async def terminate(request: Request, folder: Folder, service: FilesService) -> 
     """`DELETE /api/tus/{id}`: it will never be complete."""
     if (wrong := _wrong_version(request)) is not None:
         return wrong
-    id, _ = await _find(request, folder)
+    id, note = await _find(request, folder)
     async with folder.locks.hold(lock_name(id)):
         await folder.run(forget, folder, id)
+    await release(id, note)
     return Answer(204)
 
 
@@ -105,7 +112,9 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
     service.access.begin_upload(request.caller)
     try:
         async with folder.locks.hold(lock_name(id)):
+            note = await folder.run(reload, folder, id, note)
             offset = await folder.run(offset_of, folder, id, note)
+            await folder.check_room(note.path, note.length - offset, arriving=True)
             if request.method == "PATCH" and request.headers.get("upload-offset") != str(offset):
                 raise StreamError("exists", f"the upload has {offset} bytes")
             if (request.length or 0) > note.length - offset:
@@ -164,6 +173,7 @@ async def _complete(request: Request, folder: Folder, id: str, note: UploadNote)
     finally:
         await folder.run(staged.close)
         await folder.run(forget, folder, id)
+        await release(id, note)
 
 
 def _wrong_version(request: Request) -> Answer | None:
@@ -189,7 +199,7 @@ def _note(request: Request) -> UploadNote:
     condition = request.condition
     match, none_match = (None if each is None else sorted(each) for each in condition)
     modified = modified_of(metadata.get("modified"))
-    return UploadNote(path, int(text), request.user_id, time.time(), hash, modified, match, none_match)
+    return UploadNote(path, int(text), request.user_id, time.time(), hash, modified, match, none_match, caller=request.caller)
 
 
 def _metadata(header: str) -> dict[str, str]:
@@ -217,10 +227,10 @@ def _checksum(request: Request) -> tuple[str, bytes] | None:
 
 
 async def _find(request: Request, folder: Folder) -> tuple[str, UploadNote]:
-    """An unfinished upload of the same user. `StreamError("not_found")`."""
+    """An unfinished upload of the same user, who may still write there. `StreamError("not_found")`."""
     id = request.parameters.get("upload", "")
     note = await folder.run(load, folder, id) if _ID.fullmatch(id) else None
-    if note is None or note.user != request.user_id or note.expires < time.time():
+    if note is None or note.user != request.user_id or note.expires < time.time() or not request.rights.allows("write", note.path):
         raise StreamError("not_found", "there is no such upload, or it is complete")
     return id, note
 

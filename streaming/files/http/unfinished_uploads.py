@@ -1,13 +1,18 @@
 """What is kept of an upload that goes on later: what has arrived, and a note of what it is to become.
 
-Both are in the staging folder, so any process can go on with it. All functions but `lock_name` are called in threads.
+Both are in the staging folder, so any process can go on with it. What reads or writes there is called in threads. How many somebody has
+is in Redis.
 """
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.redis import async_redis, refusing
 from streaming.engine.conf import conf
 
 from ..changes import Precondition
@@ -27,6 +32,8 @@ class UploadNote(msgspec.Struct):
     none_match: list[str] | None = None
     checked: int | None = None
     """Up to here a checksum has been compared; what is behind belongs to a part that is still arriving."""
+    caller: str = ""
+    """Whose number of uploads it counts in: a user's or an address's."""
 
     @property
     def condition(self) -> Precondition:
@@ -40,6 +47,14 @@ class UploadNote(msgspec.Struct):
         return self.created + float(conf.FILES_TUS_SECONDS)
 
 
+# KEYS: the uploads of one caller by the time at which they are forgotten. ARGV: now, the id, its time, how many there may be, seconds.
+_CLAIM = """
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[4]) then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[2])
+return redis.call('EXPIRE', KEYS[1], ARGV[5])
+"""
+
 _decode_note = msgspec.json.Decoder(UploadNote).decode
 
 
@@ -51,6 +66,27 @@ def lock_name(id: str) -> str:
 def staged_name(id: str) -> str:
     """What it is called in the staging folder."""
     return f"tus-{id}"
+
+
+async def claim(id: str, note: UploadNote) -> None:
+    """`StreamError("rate_limited")` if the caller has too many of them."""
+    seconds = int(conf.FILES_TUS_SECONDS)
+    with refusing():
+        taken = await async_redis().register_script(_CLAIM)(
+            [_key(note)], [time.time(), id, note.expires, conf.FILES_UNFINISHED_UPLOADS, seconds + 1]
+        )
+    if not taken:
+        raise StreamError("rate_limited", f"you may have {conf.FILES_UNFINISHED_UPLOADS} unfinished uploads: finish or delete some")
+
+
+async def release(id: str, note: UploadNote) -> None:
+    """One is not unfinished any more."""
+    with suppress(StreamError), refusing():  # it ends by itself
+        await async_redis().zrem(_key(note), id)
+
+
+def _key(note: UploadNote) -> str:
+    return f"geostream:files:unfinished:{note.caller}"
 
 
 def begin(folder: Folder, id: str, note: UploadNote) -> None:
@@ -68,6 +104,11 @@ def load(folder: Folder, id: str) -> UploadNote | None:
     """The note; None for what is complete, forgotten or was never begun."""
     text = folder.store.staging.read(f"{staged_name(id)}.json")
     return None if text is None else _decode_note(text)
+
+
+def reload(folder: Folder, id: str, note: UploadNote) -> UploadNote:
+    """The note as it is now that its lock is held; the old one if it is gone."""
+    return load(folder, id) or note
 
 
 def offset_of(folder: Folder, id: str, note: UploadNote) -> int:

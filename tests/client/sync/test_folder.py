@@ -98,7 +98,7 @@ def test_a_file_that_has_changed_meanwhile_is_left_alone(folder: LocalFolder, ch
 
 def test_a_file_is_hashed_again_only_if_it_may_have_changed(folder: LocalFolder, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     put(folder, "x", "hello")
-    state.agree([folder.base_entry("x", Content(hash_of("hello"), 5))])
+    state.agree([folder.base_entry("x", Content(hash_of("hello"), 5, modified_ns=1_705_314_600_000_000_000))])
     monkeypatch.setattr(folder.store, "hash", lambda path: pytest.fail("it was read"))
     assert folder.look("x") == Content(hash_of("hello"), 5, modified_ns=1_705_314_600_000_000_000)
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from processes.models import Job
+from processes.models import Job, JobRequest
+from streaming.features.layers import catalogue
+from streaming.models import Layer
 
 from .conftest import SITE, Api
+from .test_jobs import ended
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("echoing")]
 PAGES = ["", "/conformance", "/api", "/processes", "/processes/echo", "/jobs"]
@@ -56,6 +59,23 @@ async def test_a_job_has_a_page_from_which_it_can_be_followed(api: Api) -> None:
     job = await api.run(body={"inputs": {"text": "hello <b>you</b>"}})
     text = await page(api, f"/jobs/{job['jobID']}")
     assert job["jobID"] in text and f"{SITE}/jobs/{job['jobID']}/events" in text
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_pages_of_a_job_lead_to_where_its_result_is_published(api: Api, public: bool) -> None:
+    await Layer.objects.acreate(name="areas", public=public)
+    catalogue.clear()
+    job = await ended(api, (await api.run(body={"inputs": {"text": "hello"}}))["jobID"])
+    await JobRequest.objects.filter(pk=job["jobID"]).aupdate(inputs={"text": [{"value": "hello"}], "publish_to": [{"value": "areas"}]})
+    for path in ("", "/results"):
+        text = await page(api, f"/jobs/{job['jobID']}{path}")
+        assert "/?layer=areas#tiles=areas" in text
+        assert ("/api/layers/areas" in text) is public
+
+
+async def test_pages_of_a_job_that_publishes_nothing_lead_nowhere(api: Api) -> None:
+    job = await api.run(body={"inputs": {"text": "hello"}})
+    assert "?layer=" not in await page(api, f"/jobs/{job['jobID']}")
 
 
 async def test_what_processes_say_is_text_and_never_markup(api: Api) -> None:

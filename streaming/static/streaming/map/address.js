@@ -13,19 +13,20 @@ function ringOf(text) {
 }
 
 /** Layers by the address: all, one (`?layer=flights`, a link from elsewhere), or those that were chosen here. */
-function layersOf(fields) {
-  const linked = new URLSearchParams(location.search).get("layer");
+function layersOf(fields, linked) {
   return fields.get("layers")?.split(",").filter(Boolean) ?? (linked ? [linked] : null);
 }
 
-/** @returns {{view: [number, number, number] | null, layers: string[] | null, tiles: string[] | null, filter: string, area: object | null, follow: boolean}} */
+/** @returns {{view: [number, number, number] | null, layers: string[] | null, linked: boolean, tiles: string[] | null, filter: string, area: object | null, follow: boolean}} */
 export function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const box = numbers(fields.get("bbox"), 4);
+  const linked = new URLSearchParams(location.search).get("layer");
   const ring = ringOf(fields.get("polygon"));
   return {
     view: numbers(fields.get("map"), 3),
-    layers: layersOf(fields),
+    layers: layersOf(fields, linked),
+    linked: linked !== null,
     tiles: fields.get("tiles")?.split(",").filter(Boolean) ?? null,
     filter: fields.get("filter") ?? "",
     area: box ? { bbox: box } : ring ? { geometry: { type: "Polygon", coordinates: [ring] } } : null,

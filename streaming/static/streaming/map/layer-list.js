@@ -1,18 +1,29 @@
-/** The list of layers: a switch, a count and the choice of colours for each. */
+/** The list of layers: a switch, a count, a menu and the choice of colours for each. */
 import { element, setText } from "./dom.js";
 import { describe, formatNumber } from "./properties.js";
 
 export class LayerList extends EventTarget {
   #rows = new Map();
+  #list;
+  #menu;
 
-  /** @param {HTMLElement} list @param {import("./layer-scene.js").LayerScene[]} scenes @param {Set<string>} on */
-  constructor(list, scenes, on) {
+  /** @param {HTMLElement} list @param {import("./layer-menu.js").LayerMenu} menu */
+  constructor(list, menu) {
     super();
-    for (const scene of scenes) {
-      const row = this.#row(scene, on.has(scene.layer.name));
-      this.#rows.set(scene.layer.name, row);
-      list.append(row.item);
-    }
+    this.#list = list;
+    this.#menu = menu;
+  }
+
+  /** @param {import("./layer-scene.js").LayerScene} scene */
+  add(scene) {
+    const row = this.#row(scene);
+    this.#rows.set(scene.layer.name, row);
+    this.#list.append(row.item);
+  }
+
+  remove(name) {
+    this.#rows.get(name).item.remove();
+    this.#rows.delete(name);
   }
 
   /** @param {Record<string, number | null>} counts null: switched off */
@@ -20,9 +31,9 @@ export class LayerList extends EventTarget {
     for (const [name, { count }] of this.#rows) setText(count, counts[name] == null ? "–" : formatNumber(counts[name]));
   }
 
-  /** The server refused the layer. */
-  setOff(name) {
-    this.#rows.get(name).toggle.checked = false;
+  /** Without the event of a user who switches. */
+  setSwitch(name, on) {
+    this.#rows.get(name).toggle.checked = on;
   }
 
   /** What a layer can be coloured by has become known. */
@@ -40,7 +51,7 @@ export class LayerList extends EventTarget {
       .item.style.setProperty("--swatch", `linear-gradient(135deg, ${[0, 8, 16, 23].map((step) => colours[step]).join(", ")})`);
   }
 
-  #row(scene, on) {
+  #row(scene) {
     const { name, title } = scene.layer;
     const toggle = element("input", {
       type: "checkbox",
@@ -49,7 +60,6 @@ export class LayerList extends EventTarget {
       id: `layer-${name}`,
       class: "switch",
     });
-    toggle.checked = on;
     toggle.addEventListener("change", () => this.#emit("toggle", { scene, on: toggle.checked }));
     const count = element("span", { class: "count", "data-testid": `layer-${name}-count` }, "–");
     const choice = element("select", { "aria-label": `Colour ${title}`, class: "colour-choice" });
@@ -59,13 +69,21 @@ export class LayerList extends EventTarget {
       "label",
       { for: `layer-${name}` },
       element("span", { class: "swatch", "aria-hidden": "true" }),
-      element("span", { class: "layer-title" }, title),
+      element("span", { class: "layer-title", title }, title),
     );
-    const item = element("li", {}, label, count, toggle, choice);
+    const more = moreButton(name, title);
+    this.#menu.serve(more, scene.layer);
+    const item = element("li", {}, label, count, toggle, more, choice);
     return { item, toggle, count, choice };
   }
 
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function moreButton(name, title) {
+  const button = element("button", { type: "button", class: "icon-button more", "data-testid": `layer-${name}-menu`, "aria-label": `More: ${title}` });
+  button.textContent = "⋮";
+  return button;
 }

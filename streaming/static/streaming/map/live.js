@@ -10,6 +10,8 @@ export class Live extends EventTarget {
   counters = { added: 0, updated: 0, deleted: 0 };
   #client;
   #conditions = { bbox: null, geometry: null, filter: null };
+  /** Layers whose features do not have the properties that people filter by. */
+  #unfiltered = new Set();
 
   /** @param {import("../geostream.js").GeoStreamClient} client */
   constructor(client, conditions) {
@@ -27,7 +29,7 @@ export class Live extends EventTarget {
   }
 
   switchOn(name) {
-    const subscription = this.#client.subscribeFeatures(name, { ...this.#conditions, batch: true });
+    const subscription = this.#client.subscribeFeatures(name, { ...this.#conditionsOf(name, this.#conditions), batch: true });
     this.subscriptions[name] = subscription;
     const own = (handler) => (event) => this.subscriptions[name] === subscription && handler(event.detail);
     subscription.addEventListener(
@@ -53,13 +55,23 @@ export class Live extends EventTarget {
   /** Change some of the conditions, for every layer. */
   apply(conditions) {
     Object.assign(this.#conditions, conditions);
-    for (const subscription of Object.values(this.subscriptions)) subscription.update(conditions);
+    for (const [name, subscription] of Object.entries(this.subscriptions)) subscription.update(this.#conditionsOf(name, conditions));
+  }
+
+  /** The filter does not apply to this layer. */
+  leaveUnfiltered(name) {
+    this.#unfiltered.add(name);
+    if (this.#conditions.filter) this.subscriptions[name]?.update({ filter: null });
   }
 
   followEvents() {
     const subscription = this.#client.subscribeEvents([...EVENT_TYPES]);
     subscription.addEventListener("event", ({ detail }) => this.#emit("event", detail));
     return subscription;
+  }
+
+  #conditionsOf(name, conditions) {
+    return conditions.filter && this.#unfiltered.has(name) ? { ...conditions, filter: null } : conditions;
   }
 
   #changed(layer, changes) {

@@ -9,9 +9,12 @@ import { EventFeed } from "./event-feed.js";
 import { FilterForm } from "./filter-form.js";
 import { Imagery } from "./imagery.js";
 import { LayerList } from "./layer-list.js";
+import { LayerMenu } from "./layer-menu.js";
 import { LayerScene } from "./layer-scene.js";
+import { LayerWatch } from "./layer-watch.js";
 import { showLegends } from "./legend.js";
 import { Live } from "./live.js";
+import { MapPage } from "./map-page.js";
 import { FeatureOverlay } from "./overlay.js";
 import { Panel } from "./panel.js";
 import { letPick } from "./picking.js";
@@ -52,14 +55,19 @@ else map.fitBounds(WORLD);
 
 const baseMap = new BaseMap(theme).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
-const scenes = new Map(config.layers.map((layer, ordinal) => [layer.name, new LayerScene(layer, ordinal, theme.name)]));
-const switchedOn = new Set((address.layers ?? [...scenes.keys()]).filter((name) => scenes.has(name)));
+const scenes = new Map();
+const wanted = new Set(address.layers ?? config.layers.map(({ name }) => name));
+const switchedOn = new Set();
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
 new Status(client, live, theme);
 const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
-const layers = new LayerList(document.getElementById("layers"), [...scenes.values()], switchedOn);
+const menu = new LayerMenu();
+const layers = new LayerList(document.getElementById("layers"), menu);
+for (const layer of config.layers) addLayer(layer);
+for (const name of wanted) if (scenes.has(name)) markOn(name);
+const layerWatch = new LayerWatch(config.layers_url);
 const filter = new FilterForm(address.filter);
 const area = new AreaTool(map, theme);
 const card = new Card(document.getElementById("card"), overlay);
@@ -69,17 +77,38 @@ const follow = byTestId("follow-view");
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
 let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
 
+function addLayer(layer) {
+  const scene = new LayerScene(layer, scenes.size, theme.name);
+  scenes.set(layer.name, scene);
+  layers.add(scene);
+  layers.paintSwatch(scene);
+}
+
+function markOn(name) {
+  switchedOn.add(name);
+  layers.setSwitch(name, true);
+}
+
+function removeLayer(name) {
+  if (!scenes.has(name)) return;
+  switchOff(name);
+  scenes.delete(name);
+  layers.remove(name);
+  showScenes();
+}
+
 function visibleScenes() {
   return [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));
 }
 
 function boundsOf(scene) {
   const points = [...scene.tracks.values()].map(({ feature }) => [feature.geometry.coordinates[1], feature.geometry.coordinates[0]]);
-  return points.length ? L.latLngBounds(points) : null;
+  const corners = [...scene.shapes.values()].flatMap(({ corners }) => corners);
+  return points.length + corners.length ? L.latLngBounds([...points, ...corners]) : null;
 }
 
 function fitOnce(name) {
-  if (name !== fitTo) return;
+  if (name !== fitTo || (scenes.get(name).tracks.size === 0 && !address.linked)) return;
   const bounds = boundsOf(scenes.get(name));
   if (!bounds) return;
   fitTo = null;
@@ -146,17 +175,22 @@ function showScenes() {
   overlay.redraw();
 }
 
-async function toggleLayer({ detail: { scene, on } }) {
-  const { name } = scene.layer;
-  if (on) {
-    switchedOn.add(name);
-    live.switchOn(name);
-  } else {
-    switchedOn.delete(name);
-    scene.clear();
-    card.refresh();
-    live.switchOff(name);
-  }
+function switchOn(name) {
+  if (switchedOn.has(name)) return;
+  markOn(name);
+  live.switchOn(name);
+}
+
+function switchOff(name) {
+  switchedOn.delete(name);
+  scenes.get(name).clear();
+  card.refresh();
+  live.switchOff(name);
+}
+
+function toggleLayer(name, on) {
+  if (on) switchOn(name);
+  else switchOff(name);
   showScenes();
   remember();
 }
@@ -167,13 +201,13 @@ function showRefusal({ detail: { layer, error, off } }) {
   remember();
   if (!off) return;
   switchedOn.delete(layer);
-  layers.setOff(layer);
+  layers.setSwitch(layer, false);
   showScenes();
 }
 
 function wirePanel() {
   byTestId("theme-toggle").addEventListener("click", () => theme.toggle());
-  layers.addEventListener("toggle", toggleLayer);
+  layers.addEventListener("toggle", ({ detail: { scene, on } }) => toggleLayer(scene.layer.name, on));
   layers.addEventListener("colour", ({ detail: { scene, property } }) => {
     scene.colourBy(property);
     refreshLegend(scene);
@@ -215,6 +249,23 @@ function wireArea() {
   byTestId("draw-clear").disabled = !address.area;
 }
 
+/** Layers come and go while the map is open. Those of others are offered, and off. */
+function wireLayers() {
+  layerWatch.addEventListener("there", ({ detail }) => {
+    if (scenes.has(detail.name)) return;
+    addLayer(detail);
+    if (wanted.has(detail.name)) toggleLayer(detail.name, true);
+  });
+  layerWatch.addEventListener("gone", ({ detail }) => removeLayer(detail));
+  live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
+  menu.add({ label: "Zoom to it", when: ({ name }) => boundsOf(scenes.get(name)) !== null, run: ({ name }) => zoomTo(name) });
+}
+
+function zoomTo(name) {
+  fitTo = null;
+  map.fitBounds(boundsOf(scenes.get(name)), { ...panel.padding, maxZoom: 10 });
+}
+
 function wireMap() {
   let timer = null;
   for (const type of ["wheel", "pointerdown", "keydown"])
@@ -240,13 +291,14 @@ function wireMap() {
 function start() {
   wirePanel();
   wireArea();
+  wireLayers();
   wireMap();
   live.addEventListener("changes", showChanges);
   live.addEventListener("refused", showRefusal);
   live.addEventListener("event", ({ detail }) => feed.add(detail));
+  live.addEventListener("event", ({ detail }) => imagery.take(detail));
   setInterval(showCounts, 250);
   if (follow.checked) live.apply({ bbox: viewport() });
-  for (const scene of scenes.values()) layers.paintSwatch(scene);
   for (const name of switchedOn) live.switchOn(name);
   live.followEvents();
   showScenes();
@@ -254,6 +306,24 @@ function start() {
   client.addEventListener("error", ({ detail: { message } }) => setText(document.getElementById("notice"), message));
   addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why
+  new MapPage(parts()).load(config.parts);
+}
+
+/** What parts may use of this page. */
+function parts() {
+  return {
+    map,
+    live,
+    overlay,
+    menu,
+    layerWatch,
+    wanted,
+    viewport,
+    panel: document.getElementById("panel-body"),
+    hasLayer: (name) => scenes.has(name),
+    switchOn: (name) => toggleLayer(name, true),
+    notice: (text) => setText(document.getElementById("notice"), text),
+  };
 }
 
 start();

@@ -1,5 +1,5 @@
 /** One line or polygon feature as a path that scales with the map, and the test whether a point is on it. */
-import { toX, toY } from "./mercator.js";
+import { toLatitude, toX, toY } from "./mercator.js";
 
 /** Paths are kept in single precision: relative to their own corner and enlarged, they stay exact at every zoom. */
 const UNIT = 1 << 20;
@@ -51,6 +51,12 @@ export class Shape {
       points.forEach(([x, y], place) => this.path[place ? "lineTo" : "moveTo"]((x - left) * UNIT, (y - top) * UNIT));
       if (closed) this.path.closePath();
     }
+  }
+
+  /** Two corners of its box: latitude and longitude. @returns {[number, number][]} */
+  get corners() {
+    const [left, top, right, bottom] = this.box;
+    return Number.isFinite(left) ? [left, right].map((x, at) => [toLatitude([top, bottom][at]), x * 360 - 180]) : [];
   }
 
   /** @param {{size: number, left: number, top: number, width: number, height: number, ratio: number}} view */

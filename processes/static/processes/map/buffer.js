@@ -1,0 +1,53 @@
+// A buffer of what the map shows of a layer.
+import { element } from "../dom.js";
+import { freeName, required, resultField } from "./form.js";
+
+const METRES_PER_DEGREE = 111_320;
+const UNITS = { km: 1000, m: 1 };
+
+export function bufferForm(page, layer, names) {
+  const inView = page.featuresInView(layer.name);
+  const selected = page.selectedFeature(layer.name);
+  const sets = { selected: selected ? [selected] : [], view: inView };
+  const what = element("select", { "data-testid": "task-what" },
+    selected ? element("option", { value: "selected" }, "The selected feature") : null,
+    element("option", { value: "view" }, `What is in view: ${inView.length.toLocaleString("en")} ${inView.length === 1 ? "feature" : "features"}`));
+  const metres = goodDistance(page.viewport);
+  const unit = metres >= 1000 ? "km" : "m";
+  const distance = element("input", { type: "number", step: "any", inputmode: "decimal", value: metres / UNITS[unit], "data-testid": "task-distance" });
+  const units = element("select", { "aria-label": "Unit" }, ...Object.keys(UNITS).map((name) => element("option", { selected: name === unit }, name)));
+  const dissolve = element("input", { type: "checkbox", class: "switch", role: "switch" });
+  const result = resultField(freeName(page, names, `${layer.name}-buffer`));
+  return {
+    process: "buffer",
+    title: `Buffer of ${layer.title}`,
+    layer: layer.name,
+    fields: [
+      { id: "features", label: "Of", elements: [what] },
+      { id: "distance", label: "Distance", elements: [distance, units] },
+      { id: "dissolve", label: "One area of all together", elements: [dissolve] },
+      result.field,
+    ],
+    inputs() {
+      const features = sets[what.value];
+      if (!features.length) throw new Error("Nothing of this layer is in view; it may be switched off.");
+      return {
+        features: { value: { type: "FeatureCollection", features: features.map(plain) } },
+        distance: required(Number(distance.value) * UNITS[units.value], "Distance: a number other than 0 is needed"),
+        dissolve: dissolve.checked,
+        publish_to: result.read(),
+      };
+    },
+  };
+}
+
+function plain({ id, geometry, properties }) {
+  return { type: "Feature", ...(id !== undefined && id !== null && { id }), geometry, properties: properties ?? {} };
+}
+
+/** A round number of metres, about a fiftieth of the height of the view. */
+function goodDistance([, south, , north]) {
+  const metres = ((north - south) * METRES_PER_DEGREE) / 50;
+  const power = 10 ** Math.floor(Math.log10(metres));
+  return [5, 2, 1].find((step) => step * power <= metres) * power;
+}
