@@ -34,7 +34,10 @@ class RedisState:
         with suppress(StreamError, TimeoutError), refusing():
             async with asyncio.timeout(MOST_SECONDS):
                 try:
-                    memory, clients = await async_redis().pipeline(transaction=False).info("memory").info("clients").execute()
+                    pipe = async_redis().pipeline(transaction=False)
+                    for section in ("memory", "clients"):
+                        pipe.info(section)
+                    memory, clients = await pipe.execute()
                     self._info = {**memory, **clients}
                 except ResponseError:  # its user may not
                     self._refused = True
