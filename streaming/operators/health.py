@@ -35,7 +35,9 @@ class Problem(msgspec.Struct, frozen=True):
     """The chart that shows it."""
 
 
-REDIS_AWAY = Problem("bad", "Redis does not answer: nothing is published or received. What is shown is of one process alone.")
+REDIS_AWAY = Problem(
+    "bad", "Redis does not answer, or takes nothing because it is full or read-only: nothing is published. What is shown is of one process."
+)
 
 
 def problems(reports: Mapping[str, Report], ended: Mapping[str, Ended], charted: Charted, now: float) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import redis as redis_client
 from playwright.sync_api import Locator, expect
 from websockets.sync.client import connect
 
@@ -83,6 +85,15 @@ def test_another_period_has_its_own_frames(overview: Callable[..., WatchedPage])
     page.page.get_by_text("1 hour").click()
     page.wait("overview.shown().series.period === '1h'")
     assert page.page.evaluate("overview.shown().series.times.length") < before
+
+
+def test_an_alert_that_is_told_is_shown_until_it_is_resolved(overview: Callable[..., WatchedPage], pair: Pair) -> None:
+    page, alert = overview(), {"id": "7", "severity": "warning", "message": "Backlog (all processes): 12, > 10"}
+    with redis_client.Redis.from_url(pair.redis.url) as backend:
+        backend.publish("to:monitor:alert", json.dumps({**alert, "state": "firing"}))
+        expect(page.page.locator("#problems")).to_contain_text("Alert: Backlog")
+        backend.publish("to:monitor:alert", json.dumps({**alert, "state": "resolved"}))
+        expect(page.page.locator("#problems")).not_to_contain_text("Alert")
 
 
 def test_a_process_that_was_killed_is_shown(overview: Callable[..., WatchedPage], pair: Pair, documented: Callable[..., None]) -> None:

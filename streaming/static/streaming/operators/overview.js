@@ -18,6 +18,8 @@ let series = new Series("5m", 5);
 let latest = null;
 let heardAt = 0;
 let refusal = "";
+/** What fires, by id. @type {Map<string, {message: string, severity: string}>} */
+const alerts = new Map();
 
 const byProcess = () => part("by-process").checked;
 const period = () => document.querySelector("[name=period]:checked").value;
@@ -25,6 +27,7 @@ const period = () => document.querySelector("[name=period]:checked").value;
 function joined({ charts, steps: told, latest: event }) {
   steps = told;
   refusal = "";
+  alerts.clear(); // they are told anew
   if (!cards.length) {
     cards = charts.map((chart) => new ChartCard(chart));
     part("charts").replaceChildren(...cards.map(({ node }) => node));
@@ -61,7 +64,8 @@ function paint() {
 
 function showHealth() {
   const late = Date.now() - heardAt > SILENT_AFTER;
-  const problems = [...(latest?.problems ?? [])];
+  const fired = [...alerts.values()].map(({ message, severity }) => ({ level: severity === "info" ? "note" : "bad", text: `Alert: ${message}` }));
+  const problems = [...(latest?.problems ?? []), ...fired];
   if (refusal) problems.unshift({ level: "bad", text: refusal });
   else if (latest && late) {
     const when = new Date(latest.frame.at * 1000).toLocaleTimeString("en-GB");
@@ -139,6 +143,11 @@ function recolour() {
 }
 
 channel.on("frame", hear);
+channel.on("alert", (alert) => {
+  if (alert.state === "firing") alerts.set(alert.id, alert);
+  else alerts.delete(alert.id);
+  showHealth();
+});
 channel.join().receive("ok", joined).receive("error", refused);
 for (const choice of document.querySelectorAll("[name=period]")) choice.addEventListener("change", load);
 part("by-process").addEventListener("change", paint);
