@@ -90,6 +90,7 @@ class ClientConnection:
         self.received = 0
         self._taken = 0.0
         self.session = type(self).session_class(self)
+        self.outbox.latency = self.runtime.connections.latency[self.session.dialect]
         self.id = self.runtime.connections.add(self)
 
     def _gone(self) -> None:

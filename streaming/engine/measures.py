@@ -5,26 +5,42 @@ Labels never hold what clients choose (topics, layers, users, addresses), so tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-Sample = tuple[str, tuple[str, ...], float]
+from streaming.core.histogram import Histogram
+
+Sample = tuple[str, tuple[str, ...], float | Histogram]
 """The name of a measure, the values of its labels, and its value."""
+Family = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
 
 
 class Measure(NamedTuple):
     """One metric: its name, its type, the names of its labels, and its help text."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     documentation: str
 
-    def family(self) -> GaugeMetricFamily | CounterMetricFamily:
+    def family(self) -> Family:
         """The metric without samples."""
-        family = GaugeMetricFamily if self.kind == "gauge" else CounterMetricFamily
-        return family(self.name, self.documentation, labels=self.labels)
+        return _FAMILIES[self.kind](self.name, self.documentation, labels=self.labels)
+
+
+_FAMILIES: dict[str, type[Family]] = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "histogram": HistogramMetricFamily}
+
+
+def add_value(family: Family, labels: Sequence[str], value: float | Histogram) -> None:
+    """Add the sample of a measure to its metric."""
+    if isinstance(family, HistogramMetricFamily):
+        assert isinstance(value, Histogram)
+        family.add_metric(labels, value.buckets, value.total)
+    else:
+        assert not isinstance(value, Histogram)
+        family.add_metric(labels, value)
 
 
 MEASURES = (
@@ -36,6 +52,12 @@ MEASURES = (
     Measure("geostream_closed_total", "counter", ("dialect", "code"), "connections that ended, by the name of the close code, or `client`"),
     Measure("geostream_messages_received_total", "counter", ("dialect",), "messages from clients"),
     Measure("geostream_messages_sent_total", "counter", ("dialect",), "messages to clients"),
+    Measure(
+        "geostream_delivery_seconds",
+        "histogram",
+        ("dialect",),
+        "from a change's arrival in Redis to its handing over to a client's socket; a sample of the deliveries",
+    ),
     Measure("geostream_outbox_messages", "gauge", (), "messages that wait for clients"),
     Measure("geostream_outbox_messages_max", "gauge", (), "messages that wait for the client with the most"),
     Measure("geostream_outbox_bytes", "gauge", (), "bytes that wait for clients"),
