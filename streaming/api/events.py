@@ -22,6 +22,7 @@ MAX_KEY = 255
 class EventsView(ApiView):
     """Events."""
 
+    publishes = True
     needs = {"POST": CHANGE_LAYER}
 
     @extend_schema(**schemas.POST_EVENT)

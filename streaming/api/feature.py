@@ -49,6 +49,7 @@ class FeatureView(ApiView):
     """One feature of a layer."""
 
     compresses = True
+    publishes = True
     needs = {"PUT": CHANGE_LAYER, "PATCH": CHANGE_LAYER, "DELETE": CHANGE_LAYER}
 
     @extend_schema(**schemas.GET_FEATURE)

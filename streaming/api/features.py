@@ -53,6 +53,7 @@ class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
     compresses = True
+    publishes = True
     needs = {"POST": CHANGE_LAYER}
     skips_middleware = ("POST",)
 

@@ -274,6 +274,12 @@ class Feed:
             found: Any = sync_redis().hkeys(self.keys[0])
         return {key.decode() for key in found}
 
+    def keys_sync(self) -> list[str]:
+        """The keys of all items."""
+        with refusing():
+            keys: Any = sync_redis().hkeys(self.keys[0])
+        return [key.decode() for key in keys]
+
     def count_sync(self) -> int:
         """How many items the feed holds."""
         with refusing():
