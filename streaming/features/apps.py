@@ -30,7 +30,7 @@ class FeaturesConfig(EngineApp):
             permission="streaming.change_layer",
             order=30,
             routes={
-                "mute": ("mute/", "streaming.features.layer_pages.mute_publisher"),
+                "mute": ("-/mute/", "streaming.features.layer_pages.mute_publisher"),
                 "layer": ("<str:name>/", "streaming.features.layer_pages.layer"),
                 "publish": ("<str:name>/publish/", "streaming.features.layer_pages.publish_feature"),
                 "empty": ("<str:name>/empty/", "streaming.features.layer_pages.empty"),

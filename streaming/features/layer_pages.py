@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -45,7 +45,7 @@ def layers(request: HttpRequest) -> HttpResponse:
     counts = feature_counts([layer.name for layer in found[:SHOWN]])
     rows = [(layer, counts.get(layer.name)) for layer in found[:SHOWN]]
     problem = _try(muted.read_sync)
-    context = {"rows": rows, "more": len(found) > SHOWN, "search": search, "mutes": muted.all(), "problem": problem}
+    context: dict[str, Any] = {"rows": rows, "more": len(found) > SHOWN, "search": search, "mutes": muted.all(), "problem": problem}
     return render_page(request, "streaming/layers_page.html", "Layers", **context)
 
 
@@ -54,8 +54,8 @@ def layer(request: HttpRequest, name: str) -> HttpResponse:
     """One layer: live, through a filter; and the forms."""
     row = get_object_or_404(Layer, name=name)
     config = {"layer": row.name, "ws_path": f"{get_script_prefix()}ws", "countries_url": static(COUNTRIES)}
-    context = {"layer": row, "leaflet": leaflet_files(), "features": feature_counts([name]).get(name), "subscribers": _subscribers(name)}
-    return render_page(request, "streaming/layer_page.html", str(row), config, **context)
+    context: dict[str, Any] = {"layer": row, "leaflet": leaflet_files(), "subscribers": _subscribers(name)}
+    return render_page(request, "streaming/layer_page.html", str(row), config, features=feature_counts([name]).get(name), **context)
 
 
 @require_POST
@@ -134,10 +134,12 @@ def _act(request: HttpRequest, act: Callable[[], str]) -> None:
     try:
         what = act()
     except StreamError as error:
-        messages.error(request, f"{error.code}: {error.message}")
+        messages.error(request, f"{error.message} ({error.code})")
         return
     kind = ContentType.objects.get_for_model(Layer)
-    LogEntry.objects.create(user_id=request.user.pk, content_type=kind, object_repr=what[:200], action_flag=CHANGE, change_message=what)
+    LogEntry.objects.create(
+        user_id=cast(int, request.user.pk), content_type=kind, object_repr=what[:200], action_flag=CHANGE, change_message=what
+    )
     messages.success(request, what)
 
 

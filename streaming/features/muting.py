@@ -71,9 +71,8 @@ class MutedPublishers:
         allowance = self._allowances.setdefault(mute.publisher, _Allowance(most, now))
         allowance.left, allowance.at = min(most, allowance.left + (now - allowance.at) * mute.rate), now
         if allowance.left < 1:
-            raise StreamError(
-                "rate_limited", f"an operator allows this publisher {mute.rate:g} requests a second until {mute.until_text}{why}"
-            )
+            allowed = f"{mute.rate:g} requests a second until {mute.until_text}{why}"
+            raise StreamError("rate_limited", f"an operator allows this publisher {allowed}")
         allowance.left -= 1
 
     def all(self) -> list[Mute]:

@@ -16,7 +16,7 @@ from streaming.engine.admin_views import render_page
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.responses import answer, refusal
 
-from .feeds import LogLine, feed_rows, find_feeds, lines_after, newest_lines, pretty
+from .feeds import FeedRow, LogLine, feed_rows, find_feeds, lines_after, newest_lines, pretty
 
 PAGE = 50
 LINES = 50
@@ -26,7 +26,8 @@ COUNTRIES = "streaming/demo/countries-110m.geojson"
 
 def feeds(request: HttpRequest) -> HttpResponse:
     """The feeds whose name contains `q`, a page at a time."""
-    search, problem, rows, complete, names = request.GET.get("q", "").strip(), "", [], True, []
+    search, problem, complete = request.GET.get("q", "").strip(), "", True
+    names, rows = list[str](), list[FeedRow]()
     start = _whole(request, "start") or 0
     try:
         names, complete = find_feeds(search)

@@ -85,4 +85,5 @@ part("replay")?.addEventListener("submit", (event) => {
   part("problem").textContent = "";
   play(String(form.get("after")).trim(), Number(form.get("speed"))).catch((error) => (part("problem").textContent = error.message));
 });
+part("replay")?.querySelector("button").removeAttribute("disabled");
 followFigures();

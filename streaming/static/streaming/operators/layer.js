@@ -38,5 +38,6 @@ client.addEventListener("state", ({ detail }) => {
   part("state").textContent = detail.state;
   part("state").dataset.state = detail.state === "open" ? "open" : "reconnecting";
 });
+part("look").querySelector("button").removeAttribute("disabled");
 subscribe();
 client.connect().catch(() => {});
