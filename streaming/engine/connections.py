@@ -32,6 +32,8 @@ class ConnectionRegistry:
         self.open: dict[str, ClientConnection] = {}
         self.past_received: Counter[str] = Counter()  # messages of connections that are gone, by dialect
         self.past_sent: Counter[str] = Counter()
+        self.past_received_bytes: Counter[str] = Counter()
+        self.past_sent_bytes: Counter[str] = Counter()
         self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
         self.latency: defaultdict[str, Histogram] = defaultdict(Histogram)  # seconds until changes were handed to sockets, by dialect
         self.refused: Counter[str] = Counter()  # connections, by whose limit was reached
@@ -78,6 +80,8 @@ class ConnectionRegistry:
         del self.open[connection.id]
         self.past_received[connection.session.dialect] += connection.received
         self.past_sent[connection.session.dialect] += connection.outbox.sent
+        self.past_received_bytes[connection.session.dialect] += connection.received_bytes
+        self.past_sent_bytes[connection.session.dialect] += connection.sender.written
         _decrement(self._per_address, connection.address)
         _decrement(self._per_user, connection.principal.user_id)
 

@@ -126,6 +126,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
 
     async def _take(self, data: str | bytes, pace: MessageRate) -> None:
         self.received += 1
+        self.received_bytes += len(data)
         self.received_at = time.monotonic()
         await pace.wait(len(data))
         if len(data) > self.most_bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.engine.admin_pages import AdminPage
+from streaming.engine.admin_pages import AdminPage, AdminPanel
 from streaming.engine.registry import EngineApp
 
 
@@ -28,3 +28,4 @@ class OperatorsConfig(EngineApp):
             routes={"feed": ("feed/", "streaming.operators.feed_pages.feed"), "log": ("log/", "streaming.operators.feed_pages.log")},
         ),
     )
+    admin_panels = (AdminPanel("streaming/overview.html", "streaming.operators.overview.overview", order=0),)

@@ -1,4 +1,4 @@
-"""The service of operators in one process: announces joins and leaves, reports statistics, and carries out commands."""
+"""The service of operators in one process: announces joins and leaves, reports statistics, records measures, and carries out commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from streaming.engine.service import Service
 from streaming.topics.service import Topics
 
 from .commands import kick
+from .measure_recorder import MeasureRecorder
 from .monitor import Monitor
 from .presence_announcer import PresenceAnnouncer
 
@@ -23,8 +24,14 @@ class Operators(Service):
         self.topics = runtime.service(Topics)
         self.announcer = PresenceAnnouncer(self.topics)
         self.monitor = Monitor(self.topics)
+        self.recorder = MeasureRecorder(self.topics)
 
     async def start(self) -> None:
         """Report from now on, and carry out commands."""
         self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
         self.monitor.start()
+        self.recorder.start()
+
+    async def stop(self) -> None:
+        """Say that this process ends."""
+        await self.recorder.stop()
