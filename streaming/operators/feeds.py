@@ -44,6 +44,11 @@ class FeedRow:
         """What stands before the first colon."""
         return self.name.partition(":")[0]
 
+    @property
+    def oldest(self) -> int:
+        """The number of the first line that the log still has."""
+        return self.seq - self.length + 1
+
     def as_dict(self) -> dict[str, Any]:
         """For the page."""
         return asdict(self)

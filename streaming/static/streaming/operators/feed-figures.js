@@ -33,6 +33,7 @@ function show(feed, grown) {
     rate: rate(grown),
     bytes: bytes(feed.bytes),
     seq: count(feed.seq),
+    oldest: count(feed.seq - feed.length + 1),
     cursor: `${feed.epoch}:${feed.seq}`,
   };
   const row = document.querySelector(`[data-feed="${CSS.escape(feed.name)}"]`);

@@ -1,11 +1,19 @@
 /** Features on a map and in a table, as they come and go. */
 import { BaseMap } from "../map/basemap.js";
 import { element } from "../map/dom.js";
-import { Theme } from "../map/theme.js";
+import { CANVAS } from "../map/theme.js";
 
 const L = globalThis.L;
 const MOST_ROWS = 200;
 const MOST_DRAWN = 5000;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+/** The admin's theme, which is "auto" where nobody has chosen. */
+const theme = {
+  get colours() {
+    const chosen = document.documentElement.dataset.theme;
+    return CANVAS[chosen in CANVAS ? chosen : dark.matches ? "dark" : "light"];
+  },
+};
 const STYLE = { radius: 5, weight: 1.5, color: "#0d9488", fillOpacity: 0.5 };
 
 export class FeedPicture {
@@ -17,11 +25,9 @@ export class FeedPicture {
   constructor({ map, rows, countriesUrl }) {
     this.rows = rows;
     this.map = L.map(map, { preferCanvas: true, attributionControl: false }).setView([20, 0], 1);
-    const theme = new Theme();
-    if (document.documentElement.dataset.theme === "auto") delete document.documentElement.dataset.theme;
     const base = new BaseMap(theme).addTo(this.map);
-    base.load(countriesUrl).catch(() => {});
-    theme.addEventListener("change", () => base.redraw());
+    base.load(countriesUrl).catch(() => {}); // without it there are still the features
+    dark.addEventListener("change", () => base.redraw());
     new MutationObserver(() => base.redraw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }
 
