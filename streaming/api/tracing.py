@@ -20,6 +20,7 @@ from streaming.core.errors import StreamError
 from streaming.core.publish_trace import PublishTrace, publishing
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer
+from streaming.engine.spans import record, tracer
 from streaming.engine.tracing import Tracing, milliseconds
 
 Handler = Callable[..., Any]
@@ -33,9 +34,10 @@ def traced(feed: str) -> Callable[[Handler], Handler]:
 
             @wraps(handler)
             async def asynchronous(view: Any, request: Request, **parameters: Any) -> HttpResponse:
-                if not _wanted(request):
+                wanted = _wanted(request)
+                if not wanted and tracer() is None:
                     return await handler(view, request, **parameters)  # type: ignore[no-any-return]
-                trace = _RequestTrace(feed.format(**parameters))
+                trace = _RequestTrace(feed.format(**parameters), request, wanted)
                 await trace.begin()
                 try:
                     with trace.noting():
@@ -48,9 +50,10 @@ def traced(feed: str) -> Callable[[Handler], Handler]:
 
         @wraps(handler)
         def synchronous(view: Any, request: Request, **parameters: Any) -> HttpResponse:
-            if not _wanted(request):
+            wanted = _wanted(request)
+            if not wanted and tracer() is None:
                 return handler(view, request, **parameters)  # type: ignore[no-any-return]
-            trace = _RequestTrace(feed.format(**parameters))
+            trace = _RequestTrace(feed.format(**parameters), request, wanted)
             trace.run(trace.begin)
             try:
                 with trace.noting():
@@ -79,8 +82,11 @@ def _wanted(request: Request) -> bool:
 class _RequestTrace:
     """One request. `begin` and `end` are for the event loop; where there is no server, only this process's part is known."""
 
-    def __init__(self, feed: str) -> None:
-        runtime = running()
+    def __init__(self, feed: str, request: Request, wanted: bool) -> None:
+        """Not `wanted`: only spans are."""
+        runtime = running() if wanted else None
+        self._request = request
+        self._wanted = wanted
         self._tracing = None if runtime is None else runtime.service(Tracing)
         self._id = ""
         self.published = PublishTrace(feed)
@@ -120,8 +126,12 @@ class _RequestTrace:
 
     def answer(self) -> HttpResponse:
         """The answer with the trace."""
-        response, trace = self._response, self._described()
+        response, trace, published = self._response, self._described(), self.published
         assert response is not None
+        stored = (published.stored_at, published.stored_seconds)
+        record(self._request.headers, published.feed, self._began, stored, self._ended, self._processes)
+        if not self._wanted:
+            return response
         if not response.content.startswith(b"{") or response.content == b"{}":
             return answer({"trace": trace}, 200 if response.status_code == 204 else response.status_code)
         response.content = response.content[:-1] + b',"trace":' + msgspec.json.encode(trace) + b"}"
