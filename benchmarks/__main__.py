@@ -29,6 +29,7 @@ from . import (
     processes,
     redis_commands,
     rendering,
+    restarts,
     soak,
     tile_latency,
     tiles,
@@ -49,6 +50,7 @@ USUAL = (
     "fairness",
     "processes",
     "files",
+    "restarts",
 )
 
 
@@ -96,6 +98,8 @@ def main() -> None:
             _print(processes.run(share))
         elif what == "files":
             _print(files.run(share))
+        elif what == "restarts":
+            _print(restarts.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

@@ -64,8 +64,11 @@ class Server:
 
 
 @contextmanager
-def stack(**settings: str) -> Iterator[Server]:
-    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server."""
+def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
+    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server.
+
+    With several workers, the process is their supervisor.
+    """
     with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder) / "redis") as redis:
         environment = {
             **os.environ,
@@ -83,14 +86,15 @@ def stack(**settings: str) -> Iterator[Server]:
         for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
             subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
         port = free_port()
-        process = subprocess.Popen([sys.executable, "manage.py", "serve", "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:
             _wait(port, process)
             _configure(redis.url, folder)
             yield Server(process.pid, port, redis.url, Path(folder))
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(40)
 
 
 def _configure(redis_url: str, folder: str) -> None:

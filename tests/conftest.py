@@ -173,13 +173,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, mod
     base = tmp_path_factory.mktemp("servers")
     with ExitStack() as servers:
 
-        def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
+        def start(command: str = "serve", data: str = "data", redis_url: str = "", workers: int = 1, **environment: str) -> ServerProcess:
             folder = base / data
             if not folder.exists():
                 folder.mkdir()
                 databases.copied(migrated_database, folder)
             own = {**databases.environment_of(folder), **environment}
-            return servers.enter_context(ServerProcess(folder, redis_url or module_redis.url, own, command))
+            server = ServerProcess(folder, redis_url or module_redis.url, own, command)
+            server.options = ("--workers", str(workers)) if workers > 1 else ()
+            return servers.enter_context(server)
 
         yield start
 

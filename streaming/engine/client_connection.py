@@ -17,6 +17,7 @@ from streaming.core.outbox import Outbox
 
 from .auth import Principal
 from .conf import conf
+from .log_context import log_context
 from .senders import AnySender
 from .session import Session
 
@@ -92,6 +93,9 @@ class ClientConnection:
         self.session = type(self).session_class(self)
         self.outbox.latency = self.runtime.connections.latency[self.session.dialect]
         self.id = self.runtime.connections.add(self)
+        context = log_context()
+        if context is not None:
+            context.connection = self
 
     def _gone(self) -> None:
         if not self.closing:

@@ -65,6 +65,7 @@ class FilesConfig(EngineApp):
         Setting("FILES_RESCAN_SECONDS", 600.0, "how often the whole folder is compared, in case an event was lost", least=1),
         Setting("FILES_POLL_SECONDS", 0.0, "look for changes so often, where the system reports none: network drives (0: it does)"),
     )
+    diagnoses = ("streaming.files.diagnosis.look_at_folder",)
     measures = (
         Measure("geostream_files", "gauge", (), "files and directories in the folder"),
         Measure("geostream_files_bytes", "gauge", (), "what they take"),

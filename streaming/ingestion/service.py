@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from streaming.core.tasks import TaskSet
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
@@ -12,11 +15,11 @@ from streaming.files.service import FilesService
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
+    from streaming.files.folder import Folder
 
     from .ingestor import Ingestor
 
-LOOK_SECONDS = 0.5
-"""How often it is looked whether this process has opened the folder."""
+ENDINGS = [(kind, status) for kind in ("layer", "tileset") for status in ("ready", "failed", "ignored")]
 
 
 class IngestionService(Service):
@@ -25,21 +28,25 @@ class IngestionService(Service):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._files = runtime.service(FilesService)
+        self._tasks = TaskSet()
         self.ingestor: Ingestor | None = None
 
     async def start(self) -> None:
         """Wait for the folder."""
         if conf.INGEST:
-            self.runtime.hub.every(LOOK_SECONDS, self._begin)
+            self._files.when_opened(lambda folder: self._tasks.spawn(self._begin(folder)))
 
     async def stop(self) -> None:
         """Let another process go on."""
+        self._tasks.cancel()
         if self.ingestor is not None:
             await self.ingestor.stop()
 
     def collect(self) -> Iterable[Sample]:
         """What was ingested, and what waits."""
         ingestor = self.ingestor
+        for labels in ENDINGS:
+            yield "geostream_ingests_total", labels, 0
         if ingestor is None:
             return
         from .file_events import file_events
@@ -51,10 +58,7 @@ class IngestionService(Service):
             yield "geostream_ingests_total", labels, count
         yield "geostream_file_events_dropped_total", (), sum(file_events.dropped.values())
 
-    async def _begin(self) -> None:
-        folder = self._files.opened
-        if folder is not None and self.ingestor is None:
-            from .ingestor import Ingestor  # what it imports takes a moment
-
-            self.ingestor = Ingestor(folder, self.runtime.hub.node)
-            self.ingestor.start()
+    async def _begin(self, folder: Folder) -> None:
+        ingestor = await asyncio.to_thread(import_module, "streaming.ingestion.ingestor")  # what it imports takes a moment
+        self.ingestor = ingestor.Ingestor(folder, self.runtime.hub.node)
+        self.ingestor.start()
