@@ -72,13 +72,13 @@ class EngineApp(AppConfig):
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
-    page_addresses: ClassVar[Sequence[str]] = ()
-    """Its settings with an address, perhaps of another origin, that pages load data from."""
-    map: ClassVar[MapPart | None] = None
     admin_pages: ClassVar[Sequence[AdminPage]] = ()
     """Its pages in the admin."""
     admin_panels: ClassVar[Sequence[AdminPanel]] = ()
     """Its pieces of the admin's first page."""
+    page_addresses: ClassVar[Sequence[str]] = ()
+    """Its settings with an address, perhaps of another origin, that pages load data from."""
+    map: ClassVar[MapPart | None] = None
     diagnoses: ClassVar[Sequence[str]] = ()
     """Dotted paths of functions that look at something for `manage.py doctor` (`diagnosis.py`)."""
     demo: ClassVar[DemoPart] = DemoPart()

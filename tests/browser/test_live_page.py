@@ -160,6 +160,7 @@ def test_it_says_when_it_is_not_connected_and_begins_anew(open_operators: Open) 
 def test_hostile_names_are_text(site: ServerProcess, new_context: Callable[..., BrowserContext], open_page: Open) -> None:
     page = WatchedPage(new_context().new_page())
     page.page.goto(f"{site.url}/admin/login/?next=/admin/live/")
+
     log_in(page)
     visitor = open_page(f"{site.url}/channels/test/")
     visitor.page.get_by_label("You are").fill(HOSTILE)
