@@ -65,11 +65,11 @@ def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, open_page: Open,
     expect(page.page.locator("#problem")).to_contain_text("invalid_filter")
 
 
-def test_a_phone_shows_them_too(fleet: ServerProcess, open_page: Open, documented: Callable[..., None]) -> None:
+def test_a_phone_shows_them_too(fleet: ServerProcess, open_page: Open, screenshot: Callable[..., None]) -> None:
     page = opened(open_page, fleet, "layers/fleet/", **PHONE)
     expect(page.page.locator("#counted")).to_have_text("2 features")
     for path in ("layers/", "feeds/", "feeds/feed/?name=layer:fleet", "layers/fleet/"):
         page.page.goto(f"{fleet.url}/admin/{path}")
         assert page.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     expect(page.page.locator("#counted")).to_have_text("2 features")
-    documented(page, "layer-phone")
+    screenshot(page, "layer-phone")
