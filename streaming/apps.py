@@ -19,6 +19,7 @@ class StreamingConfig(EngineApp):
         "streaming.engine.recorder.Recorder",
         "streaming.engine.metrics.MetricsService",
         "streaming.engine.work.WorkQueue",
+        "streaming.engine.tracing.Tracing",
         "streaming.engine.login_review.LoginReview",
     )
     settings = SETTINGS

@@ -63,6 +63,8 @@ class ApiView(APIView):
     """
 
     needs: ClassVar[dict[str, str]] = {}
+    publishes: ClassVar[bool] = False
+    """Whether what is sent here reaches subscribers: then publishers that are muted are refused."""
     skips_middleware: ClassVar[tuple[str, ...]] = ()
     """The methods that go past the project's middleware (`fast_publish`): POST with a bearer token, GET and HEAD of tiles."""
 

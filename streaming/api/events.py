@@ -13,6 +13,7 @@ from . import schemas
 from .base import ApiView
 from .openapi import extend_schema
 from .permissions import CHANGE_LAYER
+from .tracing import traced
 
 MAX_KEY = 255
 """Characters of an idempotency key."""
@@ -21,9 +22,11 @@ MAX_KEY = 255
 class EventsView(ApiView):
     """Events."""
 
+    publishes = True
     needs = {"POST": CHANGE_LAYER}
 
     @extend_schema(**schemas.POST_EVENT)
+    @traced("events")
     def post(self, request: Request) -> HttpResponse:
         """Publish an event that happens now."""
         event = request.data

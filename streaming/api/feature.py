@@ -38,6 +38,7 @@ from .permissions import CHANGE_LAYER
 from .preconditions import allows, conflict_answer, feature_tag, unless_known, write_condition
 from .queries import read_presentation, read_source_crs
 from .request_body import media_type, read_body
+from .tracing import traced
 
 PATCHES = ("application/merge-patch+json", *DOCUMENTS)
 PATCH_ATTEMPTS = 20
@@ -48,6 +49,7 @@ class FeatureView(ApiView):
     """One feature of a layer."""
 
     compresses = True
+    publishes = True
     needs = {"PUT": CHANGE_LAYER, "PATCH": CHANGE_LAYER, "DELETE": CHANGE_LAYER}
 
     @extend_schema(**schemas.GET_FEATURE)
@@ -60,6 +62,7 @@ class FeatureView(ApiView):
         return unless_known(geojson(presentation.geojson(Item(key, value, 0))), request, tag)
 
     @extend_schema(**schemas.PUT_FEATURE)
+    @traced("layer:{layer}")
     def put(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Add or replace the feature."""
         body = _body(request, DOCUMENTS)
@@ -76,6 +79,7 @@ class FeatureView(ApiView):
         return _answer(store.put_sync([(key, value, condition)]), value)
 
     @extend_schema(**schemas.PATCH_FEATURE)
+    @traced("layer:{layer}")
     def patch(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Change some of its members (RFC 7396)."""
         feed = layer_feed(catalogue.get_sync(layer))
@@ -99,6 +103,7 @@ class FeatureView(ApiView):
         return conflict_answer(version_of(value))
 
     @extend_schema(**schemas.DELETE_FEATURE)
+    @traced("layer:{layer}")
     def delete(self, request: Request, layer: str, feature_id: str) -> HttpResponse:
         """Remove the feature."""
         feed = layer_feed(catalogue.get_sync(layer))

@@ -40,6 +40,7 @@ from .pagination import current_items, page_of
 from .permissions import ADD_LAYER, CHANGE_LAYER
 from .queries import read_query, read_source_crs
 from .request_body import LINES, StreamedBody, body_chunks, declared_length, media_type, read_body
+from .tracing import traced
 
 DOCUMENTS = ("application/json", "application/geo+json", "application/vnd.geo+json")
 INLINE_BYTES = 512 * 1024
@@ -52,6 +53,7 @@ class FeaturesView(AsyncApiView):
     """The features of one layer."""
 
     compresses = True
+    publishes = True
     needs = {"POST": CHANGE_LAYER}
     skips_middleware = ("POST",)
 
@@ -65,6 +67,7 @@ class FeaturesView(AsyncApiView):
         return geojson(page.body(request._request))
 
     @extend_schema(**schemas.POST_FEATURES)
+    @traced("layer:{layer}")
     async def post(self, request: Request, layer: str) -> HttpResponse:
         """Add and update features."""
         read = _reader(media_type(request))

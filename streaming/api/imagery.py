@@ -36,6 +36,7 @@ FORM_OVERHEAD = 64 * 1024
 class ImageryView(ApiView):
     """All images of a tileset."""
 
+    publishes = True
     needs = {"GET": CHANGE_TILESET, "POST": CHANGE_TILESET, "DELETE": CHANGE_TILESET}
 
     @extend_schema(**tile_schemas.LIST_IMAGERY)
@@ -61,6 +62,7 @@ class ImageryView(ApiView):
 class ImageView(ApiView):
     """One image."""
 
+    publishes = True
     needs = {"DELETE": CHANGE_TILESET}
 
     @extend_schema(**tile_schemas.DELETE_IMAGE)

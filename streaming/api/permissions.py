@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
+from streaming.features.muting import muted
 
 ADD_LAYER, CHANGE_LAYER, DELETE_LAYER = "streaming.add_layer", "streaming.change_layer", "streaming.delete_layer"
 ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streaming.change_tileset", "streaming.delete_tileset"
@@ -17,7 +18,7 @@ ADD_TILESET, CHANGE_TILESET, DELETE_TILESET = "streaming.add_tileset", "streamin
 class NeededPermission(BasePermission):
     """Allows a method to users with the permission that the view's `needs` names.
 
-    "" stands for any user who is logged in.
+    "" stands for any user who is logged in. Publishers that are muted are refused.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -25,6 +26,8 @@ class NeededPermission(BasePermission):
         needed = view.needs.get(request.method)
         if needed is not None:
             require(request.user, needed)
+            if view.publishes and request.method not in SAFE_METHODS:
+                muted.check(request.user, request.auth)
         return True
 
 

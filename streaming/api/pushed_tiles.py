@@ -26,6 +26,7 @@ from .request_body import read_body
 class PushedTileView(ApiView):
     """One tile of a tileset of the kind `pushed`."""
 
+    publishes = True
     needs = {"PUT": CHANGE_TILESET, "DELETE": CHANGE_TILESET}
 
     @extend_schema(**tile_schemas.PUT_TILE)

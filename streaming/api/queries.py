@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 PARAMETERS = ("bbox", "center", "radius_m", "datetime", "filter", "filter-lang", "crs", "properties", "versions", "limit", "after")
 PRESENTATION = ("crs", "properties")
-PUBLISHING = ("crs",)
+PUBLISHING = ("crs", "trace")
 
 
 @dataclass(frozen=True, slots=True)

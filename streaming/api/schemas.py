@@ -110,6 +110,7 @@ CAN_FAIL = {
     503: OpenApiResponse(ErrorSerializer, "Redis does not answer; nothing was stored. Retry-After says when to try again."),
 }
 BAD_REQUEST = {400: OpenApiResponse(InvalidSerializer, "Something in the request cannot be understood.")}
+_TRACE = _query("trace", "Staff only: the answer says, in a member `trace`, where the time went until the clients had it.", bool)
 _NO_BODY = OpenApiResponse(description="Done.")
 
 LIST_LAYERS: dict[str, Any] = {
@@ -180,7 +181,7 @@ POST_FEATURES: dict[str, Any] = {
     "as GeoJSON text sequence (RFC 8142). "
     "A feature that equals the stored one is `unchanged` and sent to nobody. A feature that is refused keeps no other out. "
     "A layer that does not exist is created if you have `streaming.add_layer`.",
-    "parameters": [_LAYER, _ENCODING, _SOURCE_CRS],
+    "parameters": [_LAYER, _ENCODING, _SOURCE_CRS, _TRACE],
     "request": {
         GEOJSON: _DOCUMENT,
         "application/json": _DOCUMENT,
@@ -211,7 +212,7 @@ PUT_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_put",
     "summary": "Add or replace a feature",
-    "parameters": [_LAYER, _ID, _ENCODING, _SOURCE_CRS, *_CONDITIONS, TAG],
+    "parameters": [_LAYER, _ID, _ENCODING, _SOURCE_CRS, _TRACE, *_CONDITIONS, TAG],
     "request": {GEOJSON: _FEATURE, "application/json": _FEATURE, "application/vnd.geo+json": _FEATURE},
     "responses": {
         (200, GEOJSON): OpenApiResponse(_FEATURE, "It was there before."),
@@ -231,7 +232,7 @@ PATCH_FEATURE: dict[str, Any] = {
     "summary": "Change some members of a feature",
     "description": "A JSON Merge Patch (RFC 7396): what is not in it stays, null removes a member, lists are replaced as a whole. "
     "The change is made on what is stored at that moment.",
-    "parameters": [_LAYER, _ID, _ENCODING, *_CONDITIONS, TAG],
+    "parameters": [_LAYER, _ID, _ENCODING, _TRACE, *_CONDITIONS, TAG],
     "request": {"application/merge-patch+json": _PATCH, "application/json": _PATCH, GEOJSON: _PATCH},
     "responses": {
         (200, GEOJSON): OpenApiResponse(_FEATURE, "The whole feature as it is now."),
@@ -250,7 +251,7 @@ DELETE_FEATURE: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "feature_delete",
     "summary": "Remove a feature",
-    "parameters": [_LAYER, _ID, *_CONDITIONS, TAG],
+    "parameters": [_LAYER, _ID, _TRACE, *_CONDITIONS, TAG],
     "responses": {204: _NO_BODY, **BAD_REQUEST, 412: _FAILED, **CAN_FAIL},
 }
 POST_EVENT: dict[str, Any] = {
@@ -259,7 +260,8 @@ POST_EVENT: dict[str, Any] = {
     "summary": "Publish an event",
     "description": "Repeated with the same Idempotency-Key it is answered as the first time, and not published again.",
     "parameters": [
-        OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="1 to 255 characters, another one for each event.")
+        OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="1 to 255 characters, another one for each event."),
+        _TRACE,
     ],
     "request": inline_serializer(
         "Event", {"event_type": serializers.ChoiceField(EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}

@@ -16,6 +16,7 @@ from typing import Protocol
 from .backlog import Backlog
 from .bbox import Box
 from .deliveries import Delivery, Encoder
+from .delivery_trace import DeliveryTrace
 from .items import Item
 from .runs import Run, RunQueue
 from .view import View
@@ -61,18 +62,39 @@ class _ViewRun(Run[View]):
 class _Found(_ViewRun):
     """What was found in one slice."""
 
-    __slots__ = ("deliveries", "shared")
+    __slots__ = ("_receivers", "deliveries", "shared")
 
     def __init__(self, deliveries: Sequence[Delivery], views: Iterable[View] = ()) -> None:
         super().__init__(views)
         self.deliveries = deliveries
         self.shared: dict[Encoder, object] = {}
+        self._receivers = len(self.waiting)
 
     def _deliver(self, view: View, start: int) -> None:
         if not start:
             view.deliver(self.deliveries, self.shared)
         elif start < len(self.deliveries):
             view.deliver(self.deliveries[start:], {})
+
+    def ended(self, last: View) -> None:
+        if len(self.shared) < self._receivers and not len(last.queue):
+            last.outbox.note_latency(self.deliveries[0].item)
+
+
+class _Traced(_Found):
+    """What was found in one slice of a feed that somebody traces."""
+
+    __slots__ = ("_trace",)
+
+    def __init__(self, deliveries: Sequence[Delivery], views: Iterable[View], trace: DeliveryTrace) -> None:
+        super().__init__(deliveries, views)
+        self._trace = trace
+
+    def _deliver(self, view: View, start: int) -> None:
+        if start:
+            super()._deliver(view, start)
+        else:
+            self._trace.deliver(view, self.deliveries, self.shared)
 
 
 class _Call(_ViewRun):
@@ -120,11 +142,12 @@ class Audience:
         self._starts.pop(view, None)
         self._runs.leave(view)
 
-    def close(self, of_round: int | None = None) -> None:
+    def close(self, of_round: int | None = None, trace: DeliveryTrace | None = None) -> None:
         """What was found so far is a run: for every view, or for those that were there in this round of the backlog."""
         if not self.found:
             return
-        run = _Found(self.found, [view for view, joined in self.views.items() if of_round is None or joined <= of_round])
+        views = [view for view, joined in self.views.items() if of_round is None or joined <= of_round]
+        run = _Found(self.found, views) if trace is None else _Traced(self.found, views, trace)
         for view, start in self._starts.items():
             if view in run.waiting:
                 run.waiting[view] = start

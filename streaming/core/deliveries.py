@@ -229,6 +229,11 @@ class KeyedQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def first(self) -> Item | None:
+        """What is sent next, unless nothing waits or that is a deletion."""
+        return next((delivery.item for delivery in self._waiting.values()), None)
+
     def push(self, deliveries: Iterable[Delivery]) -> None:
         """Add deliveries, newest last."""
         for delivery in deliveries:
@@ -278,6 +283,11 @@ class LogQueue:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def first(self) -> Item | None:
+        """What is sent next, unless nothing waits."""
+        return self._waiting[0].item if self._waiting else None
 
     @property
     def oldest(self) -> Delivery | None:

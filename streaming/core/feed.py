@@ -21,6 +21,7 @@ from . import scripts
 from .doorbell import ring
 from .errors import StreamError
 from .items import Change, Item
+from .publish_trace import publishing, storing
 from .redis import async_redis, refusing, sync_redis
 
 MAX_BATCH = 1000
@@ -36,6 +37,7 @@ MUST_BE_NEW = "!*"
 """The condition that nothing is stored under a key. Others are in `scripts.py`."""
 
 _OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "!": "conflict", "d": "deleted", "-": "missing"}
+_CHANGES = frozenset({"added", "updated", "deleted"})
 _EPOCH_ALPHABET = string.ascii_lowercase + string.digits
 T = TypeVar("T")
 Put = tuple[str, bytes] | tuple[str, bytes, str]
@@ -130,7 +132,7 @@ class _Script:
 
     def run_sync(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         client = sync_redis()
-        with refusing():
+        with refusing(), storing():
             try:
                 return client.evalsha(self.sha, len(keys), *keys, *args)
             except NoScriptError:
@@ -138,7 +140,7 @@ class _Script:
 
     async def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
         client = async_redis()
-        with refusing():
+        with refusing(), storing():
             try:
                 return await client.evalsha(self.sha, len(keys), *keys, *args)
             except NoScriptError:
@@ -272,6 +274,12 @@ class Feed:
             found: Any = sync_redis().hkeys(self.keys[0])
         return {key.decode() for key in found}
 
+    def keys_sync(self) -> list[str]:
+        """The keys of all items."""
+        with refusing():
+            keys: Any = sync_redis().hkeys(self.keys[0])
+        return [key.decode() for key in keys]
+
     def count_sync(self) -> int:
         """How many items the feed holds."""
         with refusing():
@@ -310,13 +318,20 @@ class Feed:
         result.outcomes += outcomes
         result.conflicts += [version.decode() for version in reply[3]]
         result.cursor = _cursor(reply)
-        if any(outcome in {"added", "updated", "deleted"} for outcome in outcomes):
-            ring(self.name, result.cursor.seq)
+        changes = sum(outcome in _CHANGES for outcome in outcomes)
+        if changes:
+            self._changed(result.cursor, changes)
 
     def _appended(self, reply: Any) -> Cursor:
         cursor = _cursor(reply)
-        ring(self.name, cursor.seq)
+        self._changed(cursor, 1)
         return cursor
+
+    def _changed(self, cursor: Cursor, changes: int) -> None:
+        trace = publishing.get()
+        if trace is not None:
+            trace.changed(self.name, cursor.epoch, cursor.seq, changes)
+        ring(self.name, cursor.seq)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from .audience import Audience
 from .deliveries import Delivery
+from .delivery_trace import DeliveryTrace
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
 from .items import Change, Item
 from .runs import PIECE_SECONDS
@@ -61,6 +62,8 @@ class Follower(ABC):
         self.past_epochs: set[str] = set()
         self.costly_filters = 0
         """How many different ones the audiences have."""
+        self.trace: DeliveryTrace | None = None
+        """While somebody traces the feed."""
         self.turns: Turns | None = None
         """Where what costs much waits for its turn. Without, nothing waits."""
         self._costly_seconds = 0.0
@@ -200,7 +203,7 @@ class Follower(ABC):
         """Deliver what was found, the first piece until then."""
         audiences, self._found_for = self._found_for, []
         for audience in audiences:
-            audience.close()
+            audience.close(trace=self.trace)
             until = yield from self._deliver(audience, until)
 
     @staticmethod
@@ -258,7 +261,7 @@ class Follower(ABC):
             backlog.clear()
             return False
         end, number = perf_counter() + STEP_SECONDS, backlog.round
-        audience.close()  # what was judged before any of this waited
+        audience.close(trace=self.trace)  # what was judged before any of this waited
         if audience.deliver(end):
             return True
         try:
@@ -272,7 +275,7 @@ class Follower(ABC):
             logger.exception("a filter on %s failed", self.feed.name)
             audience.give_up()
             return False
-        audience.close(number)
+        audience.close(number, self.trace)
         return audience.deliver(end) or bool(backlog)
 
     def _notify_observers(self, changes: Sequence[Change]) -> None:

@@ -290,11 +290,17 @@ class Hub:
             for follower in followers:
                 pipe.hmget(follower.feed.meta_key, "epoch", "seq")
                 pipe.xrange(follower.feed.log_key, f"{follower.seq}-0", "+", count=PULL_COUNT + 1)
+            began = time.time()
             replies = await pipe.execute()
+            traces = [follower.trace for follower in followers if follower.trace is not None]
+            for trace in traces:
+                trace.pulled(began)
             more, until = set(), perf_counter() + PIECE_SECONDS
             for follower, meta, entries in zip(followers, replies[::2], replies[1::2], strict=True):
                 if await self._take(follower, meta, parse_entries(entries)):
                     more.add(follower.feed.name)
+                if follower.trace is not None:
+                    follower.trace.done(follower.seq)
                 if perf_counter() > until:
                     await asyncio.sleep(0)
                     until = perf_counter() + PIECE_SECONDS

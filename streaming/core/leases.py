@@ -93,6 +93,13 @@ class Leases:
             nodes: Any = await async_redis().smembers(NODES)
         return await self.silent(node.decode() for node in nodes)
 
+    async def live(self) -> list[str]:
+        """The nodes whose lease runs, this one too."""
+        with refusing():
+            found: Any = await async_redis().smembers(NODES)
+        nodes = {node.decode() for node in found} | {self.node}
+        return sorted(nodes - set(await self.silent(nodes)))
+
     async def silent(self, nodes: Iterable[str]) -> list[str]:
         """Those of these nodes, besides this one, whose lease has run out."""
         others = [node for node in nodes if node != self.node]

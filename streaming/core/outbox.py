@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, Protocol
 
-from .deliveries import Bulk, Delivery, Encoder, Frames, Marker, Reserved, Source
+from .deliveries import Bulk, Delivery, Encoder, Frames, KeyedQueue, LogQueue, Marker, Reserved, Source
+from .histogram import Histogram
+from .items import Item
 from .limits import OutboxLimits
 from .turns import Pace, Turns
 from .view import View
@@ -42,7 +44,7 @@ class Outbox:
 
     __slots__ = (
         *("_draining", "_lanes", "_over_since", "_pace", "_stalled_since"),
-        *("costly_filters", "limits", "on_slow", "sender", "sent", "turns"),
+        *("costly_filters", "latency", "limits", "on_slow", "sender", "sent", "turns"),
     )
 
     def __init__(self, sender: Sender, limits: OutboxLimits, on_slow: Callable[[str], None], turns: Turns | None = None) -> None:
@@ -51,6 +53,8 @@ class Outbox:
         self.on_slow = on_slow
         self.turns = turns
         self.sent = 0
+        self.latency: Histogram | None = None
+        """Of a sample of its deliveries, in seconds."""
         self.costly_filters = 0
         """Of the views that follow something."""
         self._lanes: OrderedDict[Hashable, deque[Source]] = OrderedDict()
@@ -85,11 +89,17 @@ class Outbox:
             frames = shared.get(view.encoder)
             if frames is None:
                 frames = shared[view.encoder] = view.encoder.frames(run)
+                self.note_latency(run[0].item)  # of the first of those that are sent the same, and (`Audience`) of the last
             self.sent += len(run)
             self.sender.write(frames)
             return
         self._wait(view, run)
         self._drain()
+
+    def note_latency(self, item: Item | None) -> None:
+        """An item goes to the socket now: how long ago did it arrive in Redis, by the clocks of the machines?"""
+        if self.latency is not None and item is not None:
+            self.latency.observe(max(time() - item.arrived / 1000, 0.0))
 
     def put(self, source: Source, lane: Hashable = None) -> None:
         """Queue a source behind what waits in the lane."""
@@ -177,6 +187,8 @@ class Outbox:
         self._lanes.move_to_end(lane)
         source = waiting[0]
         before = len(source)
+        if isinstance(source, KeyedQueue | LogQueue):
+            self.note_latency(source.first)
         frames = source.take(self._pace.size)
         if not len(source) and waiting[0] is source:
             waiting.popleft()

@@ -31,6 +31,9 @@ class Run(Generic[T]):
     def deliver(self, receiver: T, start: int) -> None:
         """Deliver it to one of them; does not raise."""
 
+    def ended(self, last: T) -> None:
+        """Everybody has received it, this one last."""
+
 
 class RunQueue(Generic[T]):
     """The runs of which somebody waits for one."""
@@ -55,8 +58,11 @@ class RunQueue(Generic[T]):
         while self._runs:
             run = self._runs[0]
             while run.waiting:
-                run.deliver(*run.waiting.popitem())
-                if perf_counter() >= until:
+                receiver, start = run.waiting.popitem()
+                run.deliver(receiver, start)
+                if not run.waiting:
+                    run.ended(receiver)
+                elif perf_counter() >= until:
                     break
             if run.waiting:
                 return True

@@ -91,6 +91,7 @@ class ClientConnection:
         self.received = self.received_bytes = 0
         self._taken = 0.0
         self.session = type(self).session_class(self)
+        self.outbox.latency = self.runtime.connections.latency[self.session.dialect]
         self.id = self.runtime.connections.add(self)
         context = log_context()
         if context is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from streaming.core.errors import CloseCode, StreamError
+from streaming.core.histogram import Histogram
 
 from .auth import Principal
 from .conf import conf
@@ -34,6 +35,7 @@ class ConnectionRegistry:
         self.past_received_bytes: Counter[str] = Counter()
         self.past_sent_bytes: Counter[str] = Counter()
         self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
+        self.latency: defaultdict[str, Histogram] = defaultdict(Histogram)  # seconds until changes were handed to sockets, by dialect
         self.refused: Counter[str] = Counter()  # connections, by whose limit was reached
         self._node = node
         self._per_address: Counter[str] = Counter()

@@ -5,12 +5,16 @@ Labels never hold what clients choose (topics, layers, users, addresses), so tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-Sample = tuple[str, tuple[str, ...], float]
+from streaming.core.histogram import Histogram
+
+Sample = tuple[str, tuple[str, ...], float | Histogram]
 """The name of a measure, the values of its labels, and its value."""
+Family = GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily
 
 
 class Bound(NamedTuple):
@@ -40,15 +44,27 @@ class Measure(NamedTuple):
     """One metric: its name, its type, the names of its labels, and its help text; and how it is charted, if it is."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     documentation: str
     chart: Chart | None = None
 
-    def family(self) -> GaugeMetricFamily | CounterMetricFamily:
+    def family(self) -> Family:
         """The metric without samples."""
-        family = GaugeMetricFamily if self.kind == "gauge" else CounterMetricFamily
-        return family(self.name, self.documentation, labels=self.labels)
+        return _FAMILIES[self.kind](self.name, self.documentation, labels=self.labels)
+
+
+_FAMILIES: dict[str, type[Family]] = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily, "histogram": HistogramMetricFamily}
+
+
+def add_value(family: Family, labels: Sequence[str], value: float | Histogram) -> None:
+    """Add the sample of a measure to its metric."""
+    if isinstance(family, HistogramMetricFamily):
+        assert isinstance(value, Histogram)
+        family.add_metric(labels, value.buckets, value.total)
+    else:
+        assert not isinstance(value, Histogram)
+        family.add_metric(labels, value)
 
 
 MEASURES = (
@@ -111,6 +127,12 @@ MEASURES = (
         (),
         "events that slow clients missed and were told of",
         Chart("Conflated and dropped", line="events dropped", order=40),
+    ),
+    Measure(
+        "geostream_delivery_seconds",
+        "histogram",
+        ("dialect",),
+        "from a change's arrival in Redis to its handing over to a client's socket; a sample of the deliveries",
     ),
     Measure("geostream_outbox_messages", "gauge", (), "messages that wait for clients"),
     Measure("geostream_outbox_messages_max", "gauge", (), "messages that wait for the client with the most"),

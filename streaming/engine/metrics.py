@@ -12,19 +12,18 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
-
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from typing import TYPE_CHECKING, Any
 
 from streaming.core.deliveries import losses
 from streaming.core.errors import CloseCode
+from streaming.core.histogram import Histogram
 from streaming.core.hub import Hub
 from streaming.core.loop_watch import loop_watch
 from streaming.core.turns import WORKS
 
 from .connections import CLOSED_BY_CLIENT, LIMITS, ConnectionRegistry
 from .exposition import SHARE_SECONDS, Exposition
-from .measures import Sample
+from .measures import Family, Sample, add_value
 from .redis_state import RedisState
 from .registry import all_dialects, all_measures
 from .service import Service
@@ -43,7 +42,7 @@ LOOK_BACK_SECONDS = 30.0
 WORK_SECONDS = 0.02
 """Processor time that the event loop takes between two looks if it has work to do. The jobs of a process at rest take a few ms."""
 
-Metrics = list[GaugeMetricFamily | CounterMetricFamily]
+Metrics = list[Family]
 
 
 class LoopLag:
@@ -100,15 +99,16 @@ class MetricsService(Service):
         """Every measure of the installed apps. Counters never go back from one call to the next."""
         measures = all_measures()
         families = {measure.name: measure.family() for measure in measures}
-        totals: dict[tuple[str, tuple[str, ...]], float] = {}
+        totals: dict[tuple[str, tuple[str, ...]], Any] = {}
         for name, labels, value in (*await _of_connections(self.runtime.connections), *self._others()):
-            totals[name, labels] = totals.get((name, labels), 0) + value  # several services may count the same
+            known = totals.get((name, labels))
+            totals[name, labels] = value if known is None else known + value  # several services may count the same
         for (name, labels), total in totals.items():
-            families[name].add_metric(labels, total)
+            add_value(families[name], labels, total)
         sampled = {name for name, _ in totals}
         for measure in measures:
             if not measure.labels and measure.name not in sampled:  # its service was not needed yet
-                families[measure.name].add_metric((), 0)
+                add_value(families[measure.name], (), Histogram() if measure.kind == "histogram" else 0)
         return list(families.values())
 
     def _others(self) -> Iterator[Sample]:
@@ -128,6 +128,7 @@ class _Traffic:
     """Sums over connections."""
 
     def __init__(self, registry: ConnectionRegistry) -> None:
+        self._registry = registry
         self.connections = Counter(dict.fromkeys(all_dialects(), 0))
         self.received, self.sent = registry.past_received.copy(), registry.past_sent.copy()
         self.received_bytes, self.sent_bytes = registry.past_received_bytes.copy(), registry.past_sent_bytes.copy()
@@ -151,6 +152,7 @@ class _Traffic:
             yield "geostream_connections", (dialect,), number
             yield "geostream_messages_received_total", (dialect,), self.received[dialect]
             yield "geostream_messages_sent_total", (dialect,), self.sent[dialect]
+            yield "geostream_delivery_seconds", (dialect,), self._registry.latency[dialect]
             yield "geostream_bytes_received_total", (dialect,), self.received_bytes[dialect]
             yield "geostream_bytes_sent_total", (dialect,), self.sent_bytes[dialect]
         yield "geostream_outbox_messages", (), self.messages

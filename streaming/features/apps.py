@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streaming.core.errors import ErrorKind
+from streaming.engine.admin_pages import AdminPage
 from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
@@ -17,6 +19,24 @@ class FeaturesConfig(EngineApp):
     measures = (
         Measure("geostream_server_events_total", "counter", ("event_type",), "events of its own that the process has published"),
         Measure("geostream_server_events_dropped_total", "counter", ("event_type",), "those that were too many, or lost with Redis"),
+    )
+    errors = (ErrorKind("muted", 403, True, "an operator has muted this publisher for a time; the message says until when"),)
+    admin_pages = (
+        AdminPage(
+            "layers",
+            "Layers",
+            "streaming.features.layer_pages.layers",
+            "publish to a layer, look into it, empty or rename it; publishers that are muted",
+            permission="streaming.change_layer",
+            order=30,
+            routes={
+                "mute": ("-/mute/", "streaming.features.layer_pages.mute_publisher"),
+                "layer": ("<str:name>/", "streaming.features.layer_pages.layer"),
+                "publish": ("<str:name>/publish/", "streaming.features.layer_pages.publish_feature"),
+                "empty": ("<str:name>/empty/", "streaming.features.layer_pages.empty"),
+                "rename": ("<str:name>/rename/", "streaming.features.layer_pages.rename"),
+            },
+        ),
     )
     settings = (
         Setting("EVENTS_LOG", 10_000, "events kept for replay", least=1),

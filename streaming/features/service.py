@@ -10,6 +10,7 @@ from streaming.engine.service import Service
 from .events import EVENT_TYPES
 from .expiry import Expiry
 from .layers import catalogue
+from .muting import CHANGED, READ_SECONDS, muted
 from .server_events import server_events
 
 EXPIRY_SECONDS = 1.0
@@ -21,6 +22,9 @@ class FeatureService(Service):
     async def start(self) -> None:
         """Watch the layers, and delete expired features once a second."""
         self.runtime.watch(catalogue)
+        await muted.read()
+        self.runtime.hub.every(READ_SECONDS, muted.read)
+        self.runtime.hub.on(CHANGED, lambda message: self.runtime.spawn(muted.read()))
         self.runtime.hub.every(EXPIRY_SECONDS, Expiry().expire_layers)
 
     def collect(self) -> Iterable[Sample]:

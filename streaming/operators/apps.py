@@ -18,5 +18,14 @@ class OperatorsConfig(EngineApp):
     urlconf = "streaming.operators.urls"
     admin_pages = (
         AdminPage("live", "Live", "streaming.operators.views.live", "processes, layers, topics and connections as they are now", order=10),
+        AdminPage(
+            "feeds",
+            "Feeds",
+            "streaming.operators.feed_pages.feeds",
+            "every feed: how long, large and busy it is, and its log",
+            permission="streaming.operate_topics",
+            order=20,
+            routes={"feed": ("feed/", "streaming.operators.feed_pages.feed"), "log": ("log/", "streaming.operators.feed_pages.log")},
+        ),
     )
     admin_panels = (AdminPanel("streaming/overview.html", "streaming.operators.overview.overview", order=0),)

@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.module_loading import import_string
 
 from streaming.engine.conf import conf
+from streaming.engine.leaflet import leaflet_files
 from streaming.engine.registry import all_map_parts
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
@@ -59,7 +60,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
     }
     context = {
         "config": config,
-        "leaflet": _leaflet(),
+        "leaflet": leaflet_files(),
         "admin_url": _admin_url(request),
         "stylesheets": [part.stylesheet for part in all_map_parts() if part.stylesheet],
     }
@@ -80,7 +81,7 @@ def files(request: HttpRequest) -> HttpResponse:
         "user": request.user.get_username() or None,
         "csrf": get_token(request),
     }
-    return render(request, "streaming/files.html", {"config": config, "leaflet": _leaflet(), "admin_url": _admin_url(request)})
+    return render(request, "streaming/files.html", {"config": config, "leaflet": leaflet_files(), "admin_url": _admin_url(request)})
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:
@@ -93,14 +94,6 @@ def channels_test(request: HttpRequest) -> HttpResponse:
         "csrf": get_token(request),
     }
     return render(request, "streaming/channels_test.html", {"config": config})
-
-
-def _leaflet() -> str:
-    """Where Leaflet's static files are: in django-leaflet, if the project has it, else among ours.
-
-    A project need not have it: its admin, which Django loads with every other, does not load without GDAL on the system.
-    """
-    return "leaflet" if apps.is_installed("leaflet") else "streaming/vendor/leaflet"
 
 
 async def favicon(request: HttpRequest) -> HttpResponse:

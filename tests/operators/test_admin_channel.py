@@ -324,3 +324,22 @@ async def test_commands_are_not_published(root: PhoenixPeer, backend: Backend) -
 
 async def test_the_page_is_for_staff(client: Any, db: None) -> None:
     assert (await sync_to_async(client.get)("/admin/live/")).status_code == 302
+
+
+# -- the page of feeds -----------------------------------------------------
+
+
+async def test_figures_of_feeds_come_live(open_peer: Open) -> None:
+    peer = await watcher(open_peer, "operate_topics")
+    await peer.join("admin:feeds", feeds=["events"])
+    (feed,) = (await peer.receive_event("feeds"))[4]["feeds"]
+    assert (feed["name"], feed["subscribers"]) == ("events", 0)
+
+
+async def test_figures_of_feeds_are_for_operators(open_peer: Open) -> None:
+    peer = await watcher(open_peer)
+    assert await peer.ask("1", "1", "admin:feeds", "phx_join", {"feeds": ["events"]}) == ("error", {"reason": "unauthorized"})
+
+
+async def test_a_page_of_feeds_names_only_so_many(root: PhoenixPeer) -> None:
+    assert (await root.ask("1", "1", "admin:feeds", "phx_join", {"feeds": ["events"] * 101}))[0] == "error"

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
-from streaming.core.feed import MAX_BATCH
+from streaming.features.clearing import clear
 from streaming.features.layers import LayerSettings, catalogue, feature_counts, layer_feed
 from streaming.features.server_events import server_events
 from streaming.management.prerequisites import check_migrations, prepare_redis
@@ -84,12 +84,11 @@ class Command(BaseCommand):
         self._confirm("Remove all features of", layers, options)
         for layer in layers:
             feed = layer_feed(layer)
-            keys = [key.decode() for key in feed.read_sync().stored]
             removed = 0
-            with tqdm(total=len(keys), disable=not sys.stderr.isatty(), leave=False, desc=f"clear {layer.name}") as bar:
-                for start in range(0, len(keys), MAX_BATCH):
-                    removed += feed.delete_sync(keys[start : start + MAX_BATCH]).count("deleted")
-                    bar.update(MAX_BATCH)
+            with tqdm(total=feed.count_sync(), disable=not sys.stderr.isatty(), leave=False, desc=f"clear {layer.name}") as bar:
+                for some in clear(feed):
+                    removed += some
+                    bar.update(some)
             self.stdout.write(f"{layer.name}: {removed:,} features removed")
 
     def _delete(self, layers: list[LayerSettings], options: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ class LayerChange:
     def __init__(self, layer: str, change: Change) -> None:
         self._layer = layer
         self._change = change
+        self.item = change.new
         self._new = None if change.new is None else ChannelMessage(layer, Value(change.new.value))
 
     def candidates(self, index: SubscriberIndex) -> Collection[Subscriber]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from streaming.core.items import Item
 from streaming.engine.conf import conf
 
 from ..envelopes import envelope, for_reference
@@ -34,6 +35,10 @@ class Publication(Protocol):
     def left_out(self) -> int:
         """Features that had to be left out."""
 
+    @property
+    def item(self) -> Item | None:
+        """The version of a feature that is sent, if it is one of a layer."""
+
     def candidates(self, index: SubscriberIndex) -> Collection[Subscriber]:
         """The subscribers that it may concern."""
 
@@ -54,6 +59,8 @@ class ChannelMessage:
         self.value = value
         self._whole: dict[int, bytes] = {}  # those of nearly all subscribers: by EPSG code, untrimmed and without a reference
         self._envelopes: dict[tuple[int, str | None], bytes] = {}  # by the content's id: the value keeps its contents as long as it lives
+
+    item: Item | None = None
 
     @property
     def left_out(self) -> int:
@@ -133,8 +140,11 @@ class DeliveryBatch:
         """Send or queue everything, or as much as can be done until then; whether that was all."""
         subscribers = self._subscribers
         while subscribers:
+            last = subscribers[min(CHECK_EVERY, len(subscribers)) - 1]
             for _ in range(min(CHECK_EVERY, len(subscribers))):
                 flush(subscribers.popleft(), self._frames)
+            if not last.waiting:  # nor is it counted for all of them
+                last.outbox.note_latency(self._publications[-1].item)
             if subscribers and time.perf_counter() > until:
                 return False
         self._frames = {}

@@ -1,0 +1,3 @@
+import { followFigures } from "./feed-figures.js";
+
+followFigures();
