@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 JUDGING_SECONDS = 0.03
 """Of judging, before what was found is delivered. To judge a change for thousands of filters takes long, but to deliver fewer changes at a
 time costs much more altogether: what a client is sent of them is one write."""
+OBSERVED = 10
+"""Changes given to observers at once: what each of them does with one takes up to some tenths of a millisecond."""
 
 Replacement = tuple[str, Item | None, Item | None]
 """A key, its old version and its new one."""
@@ -40,7 +42,7 @@ class Observer(Protocol):
     """A part of this process that receives every change of a feed, and keeps its own state of it."""
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """What happened in one turn."""
+        """What happened, some changes at a time."""
 
     def replaced(self, different: Sequence[Replacement] | None) -> None:
         """The follower has taken a whole new state: anything may have changed, or what is `different` has."""
@@ -176,6 +178,9 @@ class Follower(ABC):
         for entry in entries:
             self.last = entry
             changes.append(self._take(entry))
+            if len(changes) == OBSERVED:  # the time that observers take is of this piece too
+                self._notify_observers(changes)
+                changes = []
             if (now := perf_counter()) < until:
                 continue
             self._notify_observers(changes)

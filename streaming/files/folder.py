@@ -6,10 +6,12 @@ changes of one path come one after the other, in all processes, and what was cha
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, TypeVar
 
 from django.conf import settings
@@ -20,15 +22,13 @@ from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
 from .changes import ANYTHING, OUTSIDE, Actor, FolderChange, Precondition
-from .folder_feed import LOCKS, FolderFeed, Step
+from .folder_feed import BATCH, LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
 from .path_locks import Held, PathLocks
 from .paths import clean_path, is_below, parents
 from .store import Stat, Store, not_found, not_in_trash, trash_id
 
 if TYPE_CHECKING:
-    import asyncio
-
     from streaming.core.hub import Hub
 
     from .folder_index import FolderIndex
@@ -214,7 +214,7 @@ class Folder:
             if before is None and not self.index.is_directory(path):
                 raise not_found(path)
             condition.check(path, before)
-            inner = [(each, record) for each in self.index.below(path) if (record := self.index.record(each)) is not None]
+            inner = [each async for some in self._below(path) for each in some]
             if inner and not recursive:
                 raise StreamError("not_empty", f"{path[:200]!r} is not empty")
             trash = trash_id() if recursive or not (before is None or before.directory) else ""
@@ -222,8 +222,8 @@ class Folder:
                 await self.run(self.store.trash, path, trash)
             elif not await self.run(self.store.remove_directory, path):  # others may just have put something there
                 raise StreamError("not_empty", f"{path[:200]!r} is not empty")
-            gone = [*reversed(inner), *([(path, before)] if before is not None else [])]
-            steps = [Step(each, None, ChangeNote(actor.client, directory=record.directory)) for each, record in gone]
+            gone = chain(reversed(inner), [(path, before)] if before is not None else [])
+            steps = (Step(each, None, ChangeNote(actor.client, directory=record.directory)) for each, record in gone)
             await self._write(steps, "delete", path, "", before, None, trash, actor)
             await self._prune(path)
 
@@ -240,13 +240,17 @@ class Folder:
             if there is not None or self.index.is_directory(target) or source == target:
                 raise StreamError("exists", f"there is something at {target[:200]!r} already")
             moved = [(source, before)] if before is not None else []
-            moved += [(each, record) for each in self.index.below(source) if (record := self.index.record(each)) is not None]
-            _check_inside([each for each, _ in moved], source, target)
+            async for some in self._below(source):
+                _check_inside([each for each, _ in some], source, target)
+                moved += some
             await self.run(self.store.move, source, target)
-            steps: list[Step] = []
-            for each, record in moved:
-                steps += _move(each, target + each[len(source) :], record, await self._restat(target + each[len(source) :], record), actor)
-            await self._write(steps, "move", source, target, before, before, "", actor)
+            for start in range(0, len(moved), BATCH // 2):
+                steps: list[Step] = []
+                for each, record in moved[start : start + BATCH // 2]:
+                    new = target + each[len(source) :]
+                    steps += _move(each, new, record, await self._restat(new, record), actor)
+                await self.feed.write(steps)
+            self._audit(FolderChange("move", source, target, before, before, "", actor))
             await self._prune(source)
             return before
 
@@ -315,8 +319,7 @@ class Folder:
             records = await self.run(self._read_below, path)
             if found.directory:
                 await self._check_restored(path, trash, records)
-            steps = [Step(each, record, ChangeNote(actor.client)) for each, record in records.items()]
-            await self.feed.write(steps)
+            await self.feed.write(Step(each, record, ChangeNote(actor.client)) for each, record in records.items())
             after = records.get(path)
             self._audit(FolderChange("restore", path, "", before, after, replaced, actor, restored=trash))
             return None if found.directory else after
@@ -373,6 +376,14 @@ class Folder:
         """Hold a path that may be new: if directories have to be made, the topmost of them."""
         async with self.locks.hold(self.index.missing_parent(path) or path, *others, reading=reading) as held:
             yield held
+
+    async def _below(self, top: str) -> AsyncIterator[list[tuple[str, FileRecord]]]:
+        """The records below a directory whose lock is held, some at a time: between them everything else has a turn."""
+        after = ""
+        while paths := list(islice(self.index.below(top, after), BATCH)):
+            yield [(path, record) for path in paths if (record := self.index.record(path)) is not None]
+            after = paths[-1]
+            await asyncio.sleep(0)
 
     async def _current(self, path: str, actor: Actor = OUTSIDE) -> FileRecord | None:
         """The record of a path whose lock is held, after what is different on the disk was announced."""
@@ -449,7 +460,7 @@ class Folder:
 
     async def _write(
         self,
-        steps: list[Step],
+        steps: Iterable[Step],
         action: str,
         path: str,
         target: str = "",

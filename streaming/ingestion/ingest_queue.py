@@ -13,6 +13,8 @@ from streaming.engine.conf import conf
 
 GATHER_SECONDS = 0.1
 """How long an ingest waits for other changes of the same files."""
+AT_ONCE = 500
+"""Files looked at before others have a turn."""
 
 
 @dataclass
@@ -33,6 +35,10 @@ class IngestQueue:
         self._look = look
         self._is_open = is_open
         self._waiting: dict[str, Waiting] = {}
+        self._due: dict[str, None] = {}
+        """Those that wait for their time only, in the order in which that comes."""
+        self._behind: dict[str, dict[str, None]] = {}
+        """Those that wait for another one to be done, by that. So nobody goes through all that wait to find what can be started."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,40 +56,55 @@ class IngestQueue:
         waiting.due, waiting.after = time.monotonic() + GATHER_SECONDS, happened.after
         if happened.action is not None:
             waiting.action, waiting.moved_from, waiting.seq = happened.action, happened.moved_from, happened.seq
-        self._start_later()
+        self._due.pop(path, None)
+        self._due[path] = None
+        self._start_later(GATHER_SECONDS)
 
     def clear(self) -> None:
         """Nothing waits any more."""
         self._waiting.clear()
+        self._due.clear()
+        self._behind.clear()
 
     async def stop(self) -> None:
         """Give up what runs."""
-        self._waiting.clear()
+        self.clear()
         if self._timer is not None:
             self._timer.cancel()
         await cancel(list(self._running.values()))
 
-    def _start_later(self) -> None:
+    def _start_later(self, seconds: float) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._start_some)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._start_some)
 
     def _start_some(self) -> None:
         """Start what is due, while there may be more."""
         self._timer = None
         now = time.monotonic()
-        for path, waiting in list(self._waiting.items()) if self._is_open() else ():
-            if len(self._running) >= conf.INGEST_JOBS:
+        for _ in range(AT_ONCE):
+            if not self._due or not self._is_open() or len(self._running) >= conf.INGEST_JOBS:
                 return
-            if path in self._running or waiting.after in self._running or waiting.after in self._waiting:
-                continue
-            if waiting.due > now:
-                self._start_later()
-                continue
-            del self._waiting[path]
-            task = self._running[path] = asyncio.create_task(self._look(path, waiting))
-            task.add_done_callback(lambda _, path=path: self._done(path))  # type: ignore[misc]
+            path = next(iter(self._due))
+            if self._waiting[path].due > now:
+                self._start_later(GATHER_SECONDS)
+                return
+            del self._due[path]
+            self._start(path)
+        self._start_later(0.0)
+
+    def _start(self, path: str) -> None:
+        """Look at a file now, or once the one is done that it waits for."""
+        waiting = self._waiting[path]
+        other = path if path in self._running else waiting.after
+        if other is not None and (other in self._running or other in self._waiting):
+            self._behind.setdefault(other, {})[path] = None
+            return
+        del self._waiting[path]
+        task = self._running[path] = asyncio.create_task(self._look(path, waiting))
+        task.add_done_callback(lambda _: self._done(path))
 
     def _done(self, path: str) -> None:
         del self._running[path]
+        self._due |= {each: None for each in self._behind.pop(path, ()) if each in self._waiting}
         if self._waiting and self._timer is None:
             self._start_some()

@@ -54,7 +54,7 @@ LEADER = "geostream:files:ingestor"
 ANNOUNCED = "geostream:{files}:announced"
 """The key with the place in the log up to which changes became events."""
 RETRY_SECONDS = 2.0
-AT_ONCE = 100
+AT_ONCE = 25
 """Changes looked at before others have a turn."""
 LEFT_OVER_SECONDS = 3600.0
 

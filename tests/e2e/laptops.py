@@ -77,6 +77,8 @@ class Network:
         self.stalled = threading.Event()
         self._port, self._most = port, [sys.maxsize, sys.maxsize]
         self._resumed = threading.Event()
+        self._pauses = [0.0, 0.0]
+        self._fast = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -92,6 +94,16 @@ class Network:
         self._resumed.clear()
         self._most[direction] = count
 
+    def slow_down(self, direction: int, pause: float) -> None:
+        """So many seconds for each 64 KiB of a connection, until `speed_up`."""
+        self._fast.clear()
+        self._pauses[direction] = pause
+
+    def speed_up(self) -> None:
+        """As quick as it can be."""
+        self._pauses = [0.0, 0.0]
+        self._fast.set()
+
     def cut(self) -> None:
         """End all connections; new ones do not stall."""
         self._most = [sys.maxsize, sys.maxsize]
@@ -103,6 +115,7 @@ class Network:
 
     def close(self) -> None:
         self._listening.close()
+        self.speed_up()
         self.cut()
 
     def _accept(self) -> None:
@@ -125,6 +138,8 @@ class Network:
                     self.stalled.set()
                     self._resumed.wait()
                     break
+                if self._pauses[direction]:
+                    self._fast.wait(self._pauses[direction])
                 self.passed[direction] += len(data)
                 target.sendall(data)
         for each in (source, target):

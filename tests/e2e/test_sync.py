@@ -252,6 +252,29 @@ def test_a_large_file_goes_on_where_it_was_after_a_kill(
     assert peak_memory(server.pid) < before + 64 * MIB, "the server has the whole file in memory"
 
 
+@pytest.mark.timeout(120)
+def test_small_changes_do_not_wait_for_a_large_upload(
+    server: ServerProcess, laptop_at: Callable[[str], Laptop], network_to: Callable[[ServerProcess], Network]
+) -> None:
+    network = network_to(server)
+    one, two = laptop_at(network.url), laptop_at(server.url)
+    for each in (one, two):
+        each.start()
+        each.write("there", "so that nothing is empty")
+    until(lambda: all((each.state / "state.sqlite3").exists() for each in (one, two)), lambda: "they have not begun")
+    network.slow_down(UP, 0.05)
+    expected = large_file(one.folder / "large.tif", 64 * MIB)
+    until(lambda: network.passed[UP] > MIB, lambda: network.passed)
+    one.write("small", "from one")
+    until(lambda: (two.folder / "small").exists(), lambda: "it waits for the large one", 10)
+    two.write("back", "from two")
+    until(lambda: (one.folder / "back").exists(), lambda: "it waits for the large one", 10)
+    assert not (two.folder / "large.tif").exists() and network.passed[UP] < 32 * MIB
+    network.speed_up()
+    until(lambda: (two.folder / "large.tif").exists(), lambda: network.passed)
+    assert hash_of(two.folder / "large.tif") == expected
+
+
 # -- everything at once ------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from streaming.files.paths import is_below, is_internal
 from .announcements import Announced, Announcements
 from .errors import Unreachable
 from .folder import LocalFolder
+from .large_transfers import LargeTransfers
+from .plan import Step
 from .remote import Remote
 from .rounds import Outcome, Reporter, Rounds, Rules
 from .state import State
@@ -48,6 +50,7 @@ class SyncClient:
         token: str = "",
     ) -> None:
         self._folder, self._remote, self._reporter = folder, remote, reporter
+        self._transfers = rules.transfers
         self._rounds = Rounds(folder, remote, state, rules, client_id, reporter)
         self._announcements = Announcements(announcements_url, client_id, state, token, self._announced, self._resync)
         self._dirty: dict[str, float] = {}
@@ -89,6 +92,7 @@ class SyncClient:
     async def live(self) -> None:
         """At once, as it happens, on both sides."""
         async with asyncio.TaskGroup() as tasks:
+            self._rounds.large = LargeTransfers(self._transfer, self._transfers, tasks)
             tasks.create_task(self._announcements.follow())
             tasks.create_task(self._watch())
             tasks.create_task(self._keep_same())
@@ -161,8 +165,24 @@ class SyncClient:
         except BaseException:
             self._dirty |= dict.fromkeys(tops, 0.0)
             raise
-        undone = self.last.changed | self.last.failed.keys()
-        for path in [path for path in self._tries if path not in undone and any(is_below(path, top) for top in tops)]:
+        self._look_again(self.last, tops)
+
+    async def _transfer(self, step: Step) -> None:
+        """One that goes on beside the rounds."""
+        outcome = Outcome()
+        try:
+            await self._rounds.try_alone(step, outcome)
+        except Unreachable as error:
+            logger.warning("%s; trying again", error)
+            outcome.changed.add(step.path)
+        self._look_again(outcome, [step.path], done=step.path)
+        self._wake.set()
+
+    def _look_again(self, outcome: Outcome, tops: Collection[str], done: str | None = None) -> None:
+        """At what could not be done, later and later. What a transfer is going on about has not been done yet, unless that is the one."""
+        undone = outcome.changed | outcome.failed.keys()
+        running = set() if self._rounds.large is None else self._rounds.large.held - {done}
+        for path in [path for path in self._tries if path not in undone | running and any(is_below(path, top) for top in tops)]:
             del self._tries[path]
         now = time.monotonic()
         for path in undone:

@@ -46,9 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--include", action="append", default=[], metavar="PATTERN", help="only what matches, as in .gitignore; may be repeated")
     add("--exclude", action="append", default=[], metavar="PATTERN", help="not what matches, as in .gitignore; may be repeated")
     add("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    add("--max-delete", type=int, metavar="N", help="delete at most so many files at once (default: half of them, or 10)")
+    add(
+        "--max-delete",
+        type=int,
+        metavar="N",
+        help="delete at most so many files at once, and within an hour (default: half, or 10)",
+    )
     add("--force-delete", action="store_true", help="delete however much it is, and go on with a folder that was replaced")
-    add("--jobs", type=int, default=4, metavar="N", help="transfers at once (default: 4)")
+    add("--jobs", type=int, default=4, metavar="N", help="transfers at once (default: 4); with --realtime so many large files besides")
     add("--token", metavar="T", help="an access token (default: GEOSTREAM_TOKEN of the environment)")
     add("--client-id", metavar="ID", help="who this client is in announcements (default: a random one, kept with the state)")
     add("--state-dir", type=Path, metavar="DIR", help="where it is remembered what was synced (default: in the user's data folder)")

@@ -33,6 +33,8 @@ RACY_NS = 2_000_000_000
 MAX_INTEGER = 2**63
 """SQLite takes no larger ones."""
 TRASH_SECONDS = 30 * 24 * 3600
+UNFINISHED_SECONDS = 7 * 24 * 3600
+"""So long a download may go on where it was left."""
 
 
 class NewFile(NamedTuple):
@@ -69,6 +71,7 @@ class LocalFolder:
             raise SafetyStop(f"{self.root} is another folder than at the last sync; --force-delete goes on with it")
         self._state.set("root", here)
         self.store.empty_trash(int((time.time() - TRASH_SECONDS) * 1000))
+        self.store.staging.sweep(UNFINISHED_SECONDS)
 
     def forget_root(self) -> None:
         """Take whatever folder is there for the right one."""

@@ -13,6 +13,8 @@ from .errors import SafetyStop
 MOST_DELETED = 10
 """So many deletions are never suspicious."""
 MOST_DELETED_SHARE = 0.5
+WINDOW_SECONDS = 3600.0
+"""What was deleted little by little in this time is counted together."""
 
 
 class Mode(Enum):
@@ -148,6 +150,22 @@ def check_safety(plan: Plan, base: Mapping[str, str], local: Iterable[str], remo
         raise SafetyStop(f"the server's folder is empty, and had {len(base)} paths; --force-delete deletes them here")
     for action, side in (("delete_local", "here"), ("delete_remote", "on the server")):
         count = sum(step.action == action for step in plan.delete_files)
-        bound = most_deleted if most_deleted is not None else max(MOST_DELETED, int(len(base) * MOST_DELETED_SHARE))
-        if count > bound:
+        if count > _bound(len(base), most_deleted):
             raise SafetyStop(f"{count} of {len(base)} files would be deleted {side}; --max-delete {count} or --force-delete does it")
+
+
+def check_losses(plan: Plan, files: int, most: int, most_deleted: int | None = None) -> None:
+    """`SafetyStop` if the folder has lost so much little by little, in some rounds of the last hour.
+
+    `files` is how many there are before this round, `most` the most that there were in that time. Files that came and went do not count.
+    """
+    count = len(plan.delete_files)
+    new = sum(step.base is None and step.action in ("upload", "download") for step in plan.transfers)
+    lost = most - files + count - new
+    if count and lost > _bound(most, most_deleted):
+        gone = f"{count} files would be deleted, so that of {most} {lost} were gone within an hour"
+        raise SafetyStop(f"{gone}; --max-delete {lost} or --force-delete does it")
+
+
+def _bound(files: int, most_deleted: int | None) -> int:
+    return most_deleted if most_deleted is not None else max(MOST_DELETED, int(files * MOST_DELETED_SHARE))

@@ -21,6 +21,7 @@ from streaming.files.store import OpenFile
 from .errors import Changed, Refused, SyncError, Unreachable
 from .plan import Content
 from .state import State
+from .threads import run_to_end
 
 PAGE = 10_000
 TUS_BYTES = 32 * 1024 * 1024
@@ -141,7 +142,7 @@ class Remote:
         async for block in answer.aiter_bytes(BLOCK):
             if staged.size + len(block) > content.size:
                 raise SyncError(f"{path}: the server sends more than {content.size} bytes")
-            await asyncio.to_thread(staged.write, block)
+            await run_to_end(staged.write, block)
             self._on_bytes(len(block))
 
     async def upload(self, path: str, content: Content, file: OpenFile, base: str | None) -> None:
@@ -329,7 +330,7 @@ class _Stream:
 async def _blocks(path: str, file: OpenFile, start: int, count: int, on_bytes: Progress) -> AsyncIterator[bytes]:
     end = start + count
     while start < end:
-        block = await asyncio.to_thread(file.read_at, start, min(BLOCK, end - start))
+        block = await run_to_end(file.read_at, start, min(BLOCK, end - start))
         if not block:
             raise Changed(path)  # it is shorter now
         start += len(block)

@@ -7,6 +7,7 @@ old or its new content.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from collections.abc import Set as AbstractSet
@@ -21,9 +22,11 @@ from streaming.files.store import Stat
 from .bundles import Bundles, bundled
 from .errors import Changed, Refused, SyncError, Unreachable, first_error
 from .folder import LocalFolder
-from .plan import Content, Mode, Plan, Step, Strategy, check_safety, make_plan
+from .large_transfers import LargeTransfers, is_large
+from .plan import WINDOW_SECONDS, Content, Mode, Plan, Step, Strategy, check_losses, check_safety, make_plan
 from .remote import Remote
 from .state import BaseEntry, State
+from .threads import run_to_end
 
 
 class Reporter(Protocol):
@@ -73,6 +76,8 @@ class Rounds:
         self._folder, self._remote, self._state = folder, remote, state
         self._rules, self._client_id, self._reporter = rules, client_id, reporter
         self._bundles = Bundles(folder, remote, state)
+        self.large: LargeTransfers | None = None
+        """Without it a round waits for all its transfers."""
 
     async def run(self, tops: Collection[str] = ("",)) -> Outcome:
         """A round about these paths and what is below them; all, by default. `SafetyStop`."""
@@ -86,12 +91,19 @@ class Rounds:
             self._fail(path, SyncError(f"{path}: {why}"), outcome)
         remote = {path: content for path, content in self.remote_contents.items() if whole or is_below_any(path, some)}
         plan = make_plan(base, local, remote, mode=self._rules.mode)
-        self._leave_out(plan, outcome.changed | left_out.keys())
-        if not self._rules.force_delete:
+        if self.large is not None:
+            outcome.changed |= await self.large.cancel_outdated(local, remote, lambda path: whole or is_below_any(path, some))
+        held = set() if self.large is None else self.large.held
+        self._leave_out(plan, outcome.changed | left_out.keys() | held)
+        if self._rules.force_delete:
+            self._state.forget_sizes()
+        else:
             known = base if whole else {path: entry.hash for path, entry in self._state.base().items()}
             check_safety(
                 plan, known, local if whole else [*known, *local], remote if whole else [*known, *remote], self._rules.most_deleted
             )
+            files, most = self._state.files(time.time(), WINDOW_SECONDS)
+            check_losses(plan, files, most, self._rules.most_deleted)
         self._reporter.planned(plan)
         try:
             if self._rules.dry_run:
@@ -122,12 +134,16 @@ class Rounds:
         await self._move(plan, outcome)
         for steps in bundled(plan.make_folders):
             await self._try_together(steps, outcome)
+        if self.large is not None:
+            for step in filter(is_large, plan.transfers):
+                self.large.begin(step)
+            plan.transfers[:] = [step for step in plan.transfers if not is_large(step)]
         try:
             await self._transfer_all(plan.transfers, outcome)
         except BaseExceptionGroup as group:
             raise first_error(group) from group
         for step in (*plan.delete_files, *plan.delete_folders):
-            await self._try(step, outcome)
+            await self.try_alone(step, outcome)
 
     def _adopted(self, plan: Plan) -> list[BaseEntry]:
         """In a thread."""
@@ -155,9 +171,10 @@ class Rounds:
             if step.path in done:
                 self._count(step, outcome)
             else:
-                await self._try(step, outcome)
+                await self.try_alone(step, outcome)
 
-    async def _try(self, step: Step, outcome: Outcome) -> None:
+    async def try_alone(self, step: Step, outcome: Outcome) -> None:
+        """Carry out one step; the outcome has what went wrong. `Unreachable`."""
         try:
             try:
                 await self._do(step, outcome)
@@ -234,7 +251,7 @@ class Rounds:
                 await self._remote.download(path, content, staged)
             if staged.hash != content.hash:
                 raise Changed(path)
-            return await asyncio.to_thread(self._folder.put, path, staged, content.modified_ns, expected)
+            return await run_to_end(self._folder.put, path, staged, content.modified_ns, expected)
         except (Unreachable, asyncio.CancelledError):
             staged.close()  # goes on there
             raise

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS base (
     path TEXT PRIMARY KEY, hash TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL,
     inode INTEGER NOT NULL, scanned_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sizes (minute INTEGER PRIMARY KEY, files INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -84,6 +85,20 @@ class State:
     def forget(self, paths: Iterable[str]) -> None:
         """Neither side has these any more."""
         self._all("DELETE FROM base WHERE path = ?", ((path,) for path in paths))
+
+    def files(self, now: float, seconds: float) -> tuple[int, int]:
+        """How many files were agreed on, and the most that there were when this was asked in so many seconds before `now` (Unix time)."""
+        (files,) = self._database.execute("SELECT count(*) FROM base WHERE hash != ''").fetchone()
+        minute = int(now // 60)
+        self._database.execute("DELETE FROM sizes WHERE minute NOT BETWEEN ? AND ?", (minute - seconds // 60, minute))
+        self._database.execute(
+            "INSERT INTO sizes VALUES (?, ?) ON CONFLICT (minute) DO UPDATE SET files = max(files, excluded.files)", (minute, files)
+        )
+        return files, self._database.execute("SELECT max(files) FROM sizes").fetchone()[0]
+
+    def forget_sizes(self) -> None:
+        """As if there had never been more files than now."""
+        self._database.execute("DELETE FROM sizes")
 
     def get(self, name: str, default: str = "") -> str:
         """A remembered word: the client's id, the last number of the server's log, …"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -133,3 +134,13 @@ def test_another_folder_in_its_place_stops_the_sync(tmp_path: Path, state: State
 def test_two_syncs_of_one_folder_do_not_run_at_once(tmp_path: Path, state: State) -> None:
     with pytest.raises(SyncError, match="another sync"):
         State(tmp_path / "state")
+
+
+def test_a_download_that_nobody_goes_on_with_is_swept(folder: LocalFolder) -> None:
+    for name, age in (("download-old", 8), ("download-new", 6)):
+        folder.store.staging.create(name).close()
+        at = time.time() - age * 24 * 3600
+        os.utime(folder.root / ".hub-uploads" / name, (at, at))
+    folder.close()
+    folder.open()
+    assert os.listdir(folder.root / ".hub-uploads") == ["download-new"]

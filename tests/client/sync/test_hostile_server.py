@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -90,12 +91,19 @@ class Client:
 
     def __init__(self, home: Path, server: Server) -> None:
         self.home, self.root = home, home / "maps"
+        self.closed = False
         self.state = State(home / "state")
         self.folder = LocalFolder(self.root, self.state)
         self.folder.open()
         self.remote = Remote(URL, "me", self.state, "secret")
         self.remote._http = httpx.AsyncClient(transport=httpx.MockTransport(server), headers=self.remote._http.headers)
         self.client = SyncClient(self.folder, self.remote, self.state, Rules(), "me", Silent())
+
+    def close(self) -> None:
+        if not self.closed:  # what was closed may be somebody else's file by now
+            self.folder.close()
+            self.state.close()
+        self.closed = True
 
     async def sync(self) -> Any:
         self.client._list_again = True
@@ -124,8 +132,7 @@ def server() -> Server:
 def client(tmp_path: Path, server: Server) -> Iterator[Client]:
     client = Client(tmp_path, server)
     yield client
-    client.folder.close()
-    client.state.close()
+    client.close()
 
 
 async def test_a_server_that_breaks_off_in_the_middle_is_tried_again(client: Client, server: Server) -> None:
@@ -162,6 +169,29 @@ async def test_a_list_that_is_none_is_an_error_and_deletes_nothing(answer: httpx
         await client.sync()
     assert client.tree() == {"a": "mine"}
     assert {request.url.host for request in server.requests} == {"server"}
+
+
+async def test_a_server_that_deletes_little_by_little_is_stopped_also_after_a_restart(
+    client: Client, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files = {f"{number:02}": str(number) for number in range(30)}
+    await client.sync()
+    now = time.time()
+    for _ in range(3):
+        for name in sorted(server.files)[:5]:
+            del server.files[name]
+        client.close()
+        client = Client(tmp_path, server)
+        await client.sync()
+    for name in sorted(server.files)[:5]:
+        del server.files[name]
+    with pytest.raises(SafetyStop, match="of 30 20 were gone within an hour"):
+        await client.sync()
+    assert len(client.tree()) == 15
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 3600)
+    await client.sync()
+    assert client.tree() == server.files
+    client.close()
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streaming.client.sync.errors import SafetyStop
-from streaming.client.sync.plan import Content, Mode, Plan, check_safety, make_plan
+from streaming.client.sync.plan import Content, Mode, Plan, check_losses, check_safety, make_plan
 from streaming.client.sync.rounds import is_below_any
 
 FOLDER = Content("", is_directory=True)
@@ -74,6 +74,24 @@ def test_more_than_half_and_more_than_ten_deletions_stop(files: int, left: int, 
     with pytest.raises(SafetyStop, match=f"{files - left} of {files} files would be deleted on the server"):
         check_safety(plan, base, many(left), many(files))
     check_safety(plan, base, many(left), many(files), most_deleted=files)
+
+
+@pytest.mark.parametrize(("most", "stops"), [(100, False), (110, False), (111, True)])
+def test_what_was_lost_little_by_little_stops(most: int, stops: bool) -> None:
+    left = 60  # 5 of which are to go: 55 of 110 are half
+    plan = make_plan(dict.fromkeys(many(left), "a" * 64), many(left), many(left - 5))
+    if not stops:
+        check_losses(plan, left, most)
+        return
+    with pytest.raises(SafetyStop, match="5 files would be deleted, so that of 111 56 were gone within an hour; --max-delete 56 "):
+        check_losses(plan, left, most)
+    check_losses(plan, left, most, most_deleted=56)
+
+
+def test_files_that_take_the_place_of_others_are_no_losses() -> None:
+    base = dict.fromkeys(many(20), "a" * 64)
+    renamed = {f"new-{path}": content for path, content in many(20).items()}
+    check_losses(make_plan(base, renamed, many(20)), 20, 20)
 
 
 def test_what_a_round_is_about() -> None:
