@@ -29,6 +29,7 @@ class Measure(NamedTuple):
 
 MEASURES = (
     Measure("geostream_node_info", "gauge", ("host", "pid"), "1; where a process runs"),
+    Measure("geostream_nodes_lost_total", "counter", (), "processes that ended without a word, or hung, as this process noticed"),
     Measure("geostream_connections", "gauge", ("dialect",), "open connections, pollers too"),
     Measure(
         "geostream_refused_total", "counter", ("limit",), "connections refused because of a limit: of the process, the address or the user"

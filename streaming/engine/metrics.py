@@ -109,6 +109,7 @@ class MetricsService(Service):
 
     def _others(self) -> Iterator[Sample]:
         yield "geostream_node_info", (self._host, self._pid), 1
+        yield "geostream_nodes_lost_total", (), self.runtime.leases.lost
         yield "geostream_loop_lag_seconds", (), self.lag.longest
         yield from _of_blocked()
         yield from _of_endings(self.runtime.connections)

@@ -10,10 +10,14 @@ import asyncio
 import logging
 from typing import Any, ClassVar
 
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+
 from streaming.core.errors import StreamError
 from streaming.topics.channel import Channel, Reply
 from streaming.topics.rooms import SlowPolicy
 
+from .alerts.store import firing
 from .commands import COMMANDS, may_operate, operate
 from .monitor import REPORT
 from .presence_announcer import ALWAYS
@@ -71,10 +75,17 @@ class AdminChannel(Channel):
 
     async def _send_everything(self) -> None:
         try:
+            await self._send_alerts()
             await self._list()
             await self.topics.runtime.hub.control(REPORT)
-        except StreamError as error:
-            logger.warning("an operator did not receive the list of topics: %s", error)
+        except (StreamError, DatabaseError) as error:
+            logger.warning("an operator did not receive the alerts or the list of topics: %s", error)
+
+    async def _send_alerts(self) -> None:
+        """One `alert` for each that fires."""
+        for alert in await database_sync_to_async(firing)():
+            if self.member.room is not None:
+                self.push("alert", alert)
 
     async def _list(self) -> int:
         """One `channel.list` for each topic; how many there were."""

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 8
 LOOK_SECONDS = 5.0
 """How often the outbox is looked at without a doorbell."""
+BUSY_SECONDS = 0.2
 ANSWER_BYTES = 64 * 1024
 GONE = 410
 
@@ -110,6 +111,8 @@ class OutboxSender(Generic[R]):
         """Send what is due; returns how long there is nothing to do."""
         while (wait := await self._wait()) == 0:
             due = await self._run(partial(self._outbox.take_due, AT_ONCE, 2 * self._limits().seconds + 10))
+            if not due:  # another process is just taking them
+                return BUSY_SECONDS
             await asyncio.gather(*map(self._send, due))
         return wait
 
