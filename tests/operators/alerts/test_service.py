@@ -144,17 +144,13 @@ async def test_it_is_an_event_for_staff_only(
 ) -> None:
     settings.GEOSTREAM_SERVER_EVENTS = True
     staff = await User.objects.acreate_user("staff", is_staff=True)
-    peer: GeoPeer = await geo(token=str(AccessToken.for_user(staff)))
-    stranger: GeoPeer = await geo()
+    peer: GeoPeer = geo(headers=[(b"authorization", f"Bearer {AccessToken.for_user(staff)}".encode())])
     subscription = {"type": "subscribe_events", "subscription_id": "s", "event_types": ["alert"]}
-    await peer.send(subscription)
-    assert (await peer.receive("ack"))["success"]
-    await stranger.send(subscription)
-    refusal = await stranger.receive()
-    assert refusal.get("code") == "unauthenticated" or refusal.get("success") is False
+    assert (await peer.ask(**subscription))["success"]
+    assert (await geo().ask(**subscription))["code"] == "unauthenticated"
     lagging(12)
     await alerts.look()
-    event = await peer.receive("event")
+    event = await peer.next()
     assert event["event_type"] == "alert"
     assert (event["payload"]["source"], event["payload"]["state"]) == ("alert:Late", "firing")
 
