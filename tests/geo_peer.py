@@ -1,4 +1,7 @@
-"""A peer of the geo protocol over an in-process ASGI connection: speaks JSON unless told otherwise. All that it is sent is in the AsyncAPI document."""
+"""A peer of the geo protocol over an in-process ASGI connection: speaks JSON unless told otherwise.
+
+All that it is sent as JSON is in the AsyncAPI document.
+"""
 
 from __future__ import annotations
 

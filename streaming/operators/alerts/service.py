@@ -72,7 +72,8 @@ class Alerts(Service):
         await self._sender.stop()
         async with self._looking:
             self._ended = True
-        await self.leader.resign()
+        if self.leader.leading:
+            await self.leader.resign()
 
     def collect(self) -> Iterable[Sample]:
         """What fires, as the leader knows it, and what became of requests here."""
