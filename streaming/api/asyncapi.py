@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
+from drf_spectacular.settings import spectacular_settings
 
 from streaming.engine.message_types import MessageType, SocketDescription
 from streaming.engine.registry import all_sockets
@@ -56,8 +56,8 @@ def asyncapi_document() -> Mapping[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": f"{settings.SPECTACULAR_SETTINGS.get('TITLE', 'GeoStream')}: WebSockets",
-            "version": settings.SPECTACULAR_SETTINGS.get("VERSION", "0"),
+            "title": f"{spectacular_settings.TITLE or 'GeoStream'}: WebSockets",
+            "version": spectacular_settings.VERSION,
             "description": "What clients and the server say over the WebSockets of this site. `receive` is what the server receives.",
         },
         "defaultContentType": "application/json",
@@ -148,6 +148,7 @@ def _shown(socket: SocketDescription, document: Mapping[str, Any]) -> dict[str, 
     parts = (("From clients", "client"), ("From the server", "server"), ("From both", "both"))
     return {
         "socket": socket,
+        "description": [(number % 2 == 1, text) for number, text in enumerate(socket.description.split("`"))],
         "parts": [(title, found) for title, sender in parts if (found := [each for each in messages if each["sender"] == sender])],
     }
 
