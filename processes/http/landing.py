@@ -50,13 +50,13 @@ class LandingView(OgcView):
 
 
 def _websocket_links(request: HttpRequest) -> list[Link]:
-    """The messages of all WebSockets of the site, if it has their document."""
+    """The messages of all WebSockets of the site, if it has their document. Clients of OGC APIs take any `service-desc` for OpenAPI."""
     try:
         document, page = reverse("streaming:asyncapi"), reverse("streaming:asyncapi-page")
     except NoReverseMatch:
         return []
-    links = [link(request.build_absolute_uri(document), "service-desc", ASYNCAPI_TYPE, "The messages of the WebSockets (AsyncAPI)")]
-    pages = [link(request.build_absolute_uri(page), "service-doc", HTML, "The messages of the WebSockets")] if "html" in formats() else []
+    links = [link(request.build_absolute_uri(document), "related", ASYNCAPI_TYPE, "The messages of the WebSockets (AsyncAPI)")]
+    pages = [link(request.build_absolute_uri(page), "related", HTML, "The messages of the WebSockets")] if "html" in formats() else []
     return links + pages
 
 
