@@ -150,7 +150,7 @@ SIMPLE_JWT = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "GeoStream",
-    "DESCRIPTION": "Live geospatial layers: ingest and query over HTTP; subscribe over WebSockets.",
+    "DESCRIPTION": "Live geospatial layers: ingest and query over HTTP; subscribe [over WebSockets](../asyncapi/).",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     # Swagger UI from our own static files, so that /api/docs/ works without the internet.

@@ -32,6 +32,7 @@ class ProcessesConfig(EngineApp):
     )
     urlconf = "processes.urls"
     websocket_urlconf = "processes.workers.routing"
+    messages = "processes.workers.message_types.SOCKET"
     topics = "processes.topics"
     largest_message = "PROCESS_FRAME_BYTES"
     page_addresses = ("PROCESS_URL",)

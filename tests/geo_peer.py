@@ -1,4 +1,7 @@
-"""A peer of the geo protocol over an in-process ASGI connection: speaks JSON unless told otherwise."""
+"""A peer of the geo protocol over an in-process ASGI connection: speaks JSON unless told otherwise.
+
+All that it is sent as JSON is in the AsyncAPI document.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from channels.testing import WebsocketCommunicator
 
 from streaming.dialects.geo.consumer import GeoConnection
+from tests.asyncapi.documented import check_documented
 
 TIMEOUT = 5.0
 
@@ -40,7 +44,11 @@ class GeoPeer:
     async def receive(self) -> Any:
         """The next frame: a decoded JSON message, or bytes."""
         frame = await self._socket.receive_from(timeout=TIMEOUT)
-        return json.loads(frame) if isinstance(frame, str) else frame
+        if not isinstance(frame, str):
+            return frame
+        message = json.loads(frame)
+        check_documented("geo", "server", message)
+        return message
 
     async def ask(self, **message: Any) -> dict[str, Any]:
         """Send a request; its ack (messages before it are kept for `next`)."""

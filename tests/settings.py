@@ -29,4 +29,5 @@ else:  # a file, not memory: the recorder and sync views use other threads
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(DATA_DIR_OF_TESTS, "tests.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 GEOSTREAM_RECORD_SECONDS = 0
+GEOSTREAM_ALERT_SECONDS = 0
 GEOSTREAM_AUTH_CACHE_SECONDS = 0.0

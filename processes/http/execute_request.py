@@ -9,9 +9,10 @@ import msgspec
 
 from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription
-from processes.outgoing import AddressRefused, AddressRules
 from streaming.core.json_depth import exceeds_depth
 from streaming.core.json_values import MAX_DEPTH, why_not_json
+from streaming.engine.conf import conf
+from streaming.engine.outgoing import AddressRefused, AddressRules
 
 from .exceptions import INVALID_PARAMETER, OgcError, invalid_request
 
@@ -81,7 +82,7 @@ def _object(members: dict[str, Any], name: str, faults: list[Fault]) -> dict[str
 
 def _subscriber(given: dict[str, Any], faults: list[Fault]) -> dict[str, str] | None:
     addresses = {}
-    rules = AddressRules.of_site()
+    rules = AddressRules.allowing(conf.PROCESS_PRIVATE_ADDRESSES)
     for name in ADDRESSES:
         if name not in given:
             continue

@@ -16,11 +16,11 @@ from processes import nul
 from processes.descriptions import Fault, Given, ProcessDescription, Schema
 from processes.descriptions.media_types import TEXT, essence, is_json
 from processes.models import Blob
-from processes.outgoing import AddressRefused, AddressRules, Answer, RequestFailed, send
 from streaming.core.errors import StreamError
 from streaming.core.json_depth import exceeds_depth
 from streaming.core.json_values import MAX_DEPTH
 from streaming.engine.conf import conf
+from streaming.engine.outgoing import AddressRefused, AddressRules, Answer, RequestFailed, send
 from streaming.engine.service import Service
 
 from .blobs import store
@@ -92,7 +92,7 @@ class _Following:
     def __init__(self, description: ProcessDescription) -> None:
         self.faults: list[Fault] = []
         self._description = description
-        self._rules = AddressRules.of_site()
+        self._rules = AddressRules.allowing(conf.PROCESS_PRIVATE_ADDRESSES)
         self._bytes: int = conf.PROCESS_LINK_BYTES
         self._until = time.monotonic() + conf.PROCESS_LINK_SECONDS
 

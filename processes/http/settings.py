@@ -7,7 +7,7 @@ from streaming.engine.settings import Setting
 
 MEBIBYTE = 1024 * 1024
 
-SERVICES = ("processes.http.callbacks.sender.Callbacks",)
+SERVICES = ("processes.http.callbacks.Callbacks",)
 
 SETTINGS = (
     Setting("PROCESS_PATH", "ogc", "the path of OGC API - Processes on this site"),

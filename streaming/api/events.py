@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from streaming.core.errors import StreamError
 from streaming.engine.responses import answer
-from streaming.features.events import publish_event
+from streaming.features.events import CLIENT_EVENT_TYPES, publish_event
 
 from . import schemas
 from .base import ApiView
@@ -34,6 +34,8 @@ class EventsView(ApiView):
             raise StreamError("bad_request", "an event is an object with event_type and payload")
         if unknown := event.keys() - {"event_type", "payload"}:
             raise StreamError("bad_request", f"an event has event_type and payload, not {', '.join(sorted(unknown))[:100]}")
+        if event["event_type"] not in CLIENT_EVENT_TYPES:
+            raise StreamError("bad_request", f"event_type must be one of {', '.join(CLIENT_EVENT_TYPES)}")
         return answer({"cursor": publish_event(event["event_type"], event["payload"], _idempotency_key(request))}, 201)
 
 

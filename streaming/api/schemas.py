@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 from streaming.engine.responses import GEOJSON
-from streaming.features.events import EVENT_TYPES
+from streaming.features.events import CLIENT_EVENT_TYPES
 
 from .queries import DEFAULT_LIMIT, MAX_LIMIT
 from .serializers import (
@@ -264,7 +264,7 @@ POST_EVENT: dict[str, Any] = {
         _TRACE,
     ],
     "request": inline_serializer(
-        "Event", {"event_type": serializers.ChoiceField(EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}
+        "Event", {"event_type": serializers.ChoiceField(CLIENT_EVENT_TYPES), "payload": serializers.JSONField(help_text="Any JSON.")}
     ),
     "responses": {
         201: inline_serializer("Cursor", {"cursor": serializers.CharField()}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
+from .asyncapi import document_view, page_view
 from .base import NotFoundView
 from .channel_tokens import ChannelTokenView
 from .events import EventsView
@@ -38,6 +39,8 @@ _API = [
     re_path(r"^ticket/?$", TicketView.as_view(), name="ticket"),
     re_path(r"^schema/?$", SchemaView.as_view(), name="schema"),
     re_path(r"^docs/?$", DocsView.as_view(), name="docs"),
+    path("asyncapi.json", document_view, name="asyncapi"),
+    re_path(r"^asyncapi/?$", page_view, name="asyncapi-page"),
     re_path(r"", NotFoundView.as_view()),
 ]
 

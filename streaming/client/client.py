@@ -132,7 +132,7 @@ class GeoStreamClient:
     async def subscribe_events(
         self, event_types: Iterable[str], *, subscription_id: str | None = None, **options: Unpack[EventOptions]
     ) -> EventSubscription:
-        """Subscribe to events of these types: file_change, processing_status, error, progress, custom. Raises RequestRefused."""
+        """Subscribe to events of these types: file_change, processing_status, error, progress, custom, alert. Raises RequestRefused."""
         id = subscription_id or uuid.uuid4().hex
         subscription = EventSubscription(self, id, tuple(event_types), to_wire(options), self._max_waiting_events)
         await self._subscribe(subscription)

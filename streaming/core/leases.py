@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 NODES = "geostream:nodes"
 NODE_KEY = "geostream:node:"
+ENDED_KEY = "geostream:ended:"
+"""Says of a node that it ended by itself, while others may still have to sweep what it left."""
+ENDED_SECONDS = 60
 SWEEP_SECONDS = 2.5
 """How often others are looked after: together with renewing a lease of ten seconds."""
 
@@ -62,6 +65,8 @@ class Leases:
         self._sweeps: list[Sweep] = []
         self._owned: list[str] = []
         self._ended = False
+        self.lost = 0
+        """Nodes that ended without a word, as this process has noticed: each is counted by one process."""
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[None]]]]:
@@ -112,15 +117,18 @@ class Leases:
     async def sweep(self) -> None:
         """Sweep what dead nodes have left. What cannot be swept now is tried again the next time."""
         for node in await self.dead():
-            if await self._sweep(node):
-                await self._forget(node)
+            if await self._sweep(node) and await self._forget(node):
+                await self._count(node)
 
     async def release(self) -> None:
         """This process ends: what it has not cleared away itself is swept by the others at once."""
         self._ended = True
         try:
             with refusing():
-                await async_redis().delete(NODE_KEY + self.node)
+                async with async_redis().pipeline(transaction=True) as pipe:
+                    pipe.set(ENDED_KEY + self.node, "1", ex=ENDED_SECONDS)
+                    pipe.delete(NODE_KEY + self.node)
+                    await pipe.execute()
             await self._forget(self.node)
         except StreamError as error:
             logger.debug("the lease of %s was not released: %s", self.node, error)
@@ -137,8 +145,12 @@ class Leases:
             return False
         return True
 
-    async def _forget(self, node: str) -> None:
-        """In one step with looking: it may have come back to life, and own something again."""
+    async def _count(self, node: str) -> None:
+        with refusing():
+            self.lost += not await async_redis().exists(ENDED_KEY + node)
+
+    async def _forget(self, node: str) -> bool:
+        """In one step with looking: it may have come back to life, and own something again. True for the one process that did it."""
         keys = [NODES, NODE_KEY + node, *(owned + node for owned in self._owned)]
         with refusing():
-            await async_redis().eval(_FORGET, len(keys), *keys, node)
+            return bool(await async_redis().eval(_FORGET, len(keys), *keys, node))

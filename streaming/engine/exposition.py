@@ -76,6 +76,12 @@ class Exposition:
                     others = await self._others()
         return await asyncio.to_thread(_render, own, others, accept)  # of many processes it is much
 
+    async def processes(self) -> list[Families]:
+        """The metrics of this process, and those that the other live ones left. `StreamError` or TimeoutError without Redis."""
+        async with self._turn:
+            own, others = await self._own(), await self._others()
+        return [own, *await asyncio.to_thread(_decoded, others)]
+
     async def _own(self) -> Families:
         process = await asyncio.to_thread(self._process.collect)  # counts the open files, one by one
         return [_family(metric, self._node) for metric in (*await self._read(), *process)]
@@ -125,11 +131,15 @@ def _family(metric: Metric, node: str) -> Family:
 
 
 def _render(own: Families, others: Sequence[bytes], accept: str) -> tuple[bytes, str]:
-    processes = [own]
+    encode, content_type = choose_encoder(accept)
+    return encode(_Merged([own, *_decoded(others)])), content_type
+
+
+def _decoded(others: Sequence[bytes]) -> list[Families]:
+    found = list[Families]()
     for left in others:
         try:
-            processes.append(msgspec.msgpack.decode(left, type=Families))
+            found.append(msgspec.msgpack.decode(left, type=Families))
         except msgspec.DecodeError as error:
             logger.warning("the metrics of a process of another version cannot be read: %s", error)
-    encode, content_type = choose_encoder(accept)
-    return encode(_Merged(processes)), content_type
+    return found

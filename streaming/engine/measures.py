@@ -69,6 +69,7 @@ def add_value(family: Family, labels: Sequence[str], value: float | Histogram) -
 
 MEASURES = (
     Measure("geostream_node_info", "gauge", ("host", "pid"), "1; where a process runs"),
+    Measure("geostream_nodes_lost_total", "counter", (), "processes that ended without a word, or hung, as this process noticed"),
     Measure(
         "geostream_connections", "gauge", ("dialect",), "open connections, pollers too", Chart("Connections", split="dialect", order=10)
     ),

@@ -113,6 +113,7 @@ class MetricsService(Service):
 
     def _others(self) -> Iterator[Sample]:
         yield "geostream_node_info", (self._host, self._pid), 1
+        yield "geostream_nodes_lost_total", (), self.runtime.leases.lost
         yield "geostream_loop_lag_seconds", (), self.lag.longest
         yield "geostream_conflated_total", (), losses.conflated
         yield "geostream_log_dropped_total", (), losses.dropped

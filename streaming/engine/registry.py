@@ -21,6 +21,7 @@ from streaming.core.errors import ErrorKind, declare_errors
 from .admin_pages import AdminPage, AdminPanel
 from .diagnosis import Diagnosis
 from .measures import Measure
+from .message_types import SocketDescription
 from .service import Service
 from .settings import Setting
 
@@ -68,6 +69,8 @@ class EngineApp(AppConfig):
     somebody first asks the runtime for its class."""
     websocket_urlconf: ClassVar[str | None] = None
     """A module with `websocket_urlpatterns`."""
+    messages: ClassVar[str | None] = None
+    """Dotted path of the `SocketDescription` of its WebSocket, for the AsyncAPI document."""
     largest_message: ClassVar[str | None] = None
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
@@ -147,6 +150,11 @@ def all_services() -> list[type[Service]]:
 def all_diagnoses() -> list[Diagnosis]:
     """What all installed parts look at for `manage.py doctor`."""
     return [import_string(path) for app in engine_apps() for path in app.diagnoses]
+
+
+def all_sockets() -> list[SocketDescription]:
+    """What the WebSockets of all installed dialects say."""
+    return [import_string(app.messages) for app in engine_apps() if app.messages is not None]
 
 
 def all_dialects() -> list[str]:

@@ -15,7 +15,9 @@ from streaming.engine.conf import conf
 
 from .event_audience import EVERYBODY, Audience
 
-EVENT_TYPES = ("file_change", "processing_status", "error", "progress", "custom")
+CLIENT_EVENT_TYPES = ("file_change", "processing_status", "error", "progress", "custom")
+"""Of events that clients may publish."""
+EVENT_TYPES = (*CLIENT_EVENT_TYPES, "alert")
 MAX_EVENT_BYTES = 256 * 1024
 
 
@@ -25,7 +27,7 @@ def event_feed() -> Feed:
 
 
 def publish_event(event_type: str, payload: Any, idempotency_key: str | None = None, *, audience: Audience = EVERYBODY) -> str:
-    """Publish an event of one of the five types with any JSON payload; returns its cursor. Only its `audience` receives it.
+    """Publish an event of one of the types with any JSON payload; returns its cursor. Only its `audience` receives it.
 
     With an `idempotency_key` once: the same event with the same key is not published again for
     `GEOSTREAM_IDEMPOTENCY_SECONDS`, and its cursor is that of the first one. `StreamError("idempotency_key_reused")` for

@@ -29,6 +29,8 @@ from streaming.core.redis import refusing
 from streaming.engine.read_only_admin import ReadOnlyAdmin
 from streaming.models import Connection, Node, Presence, Subscription
 
+from .alerts import admin as _alerts  # noqa: F401  # registers its pages
+
 
 @admin.register(Node)
 class NodeAdmin(ReadOnlyAdmin):

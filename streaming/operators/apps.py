@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from streaming.engine.admin_pages import AdminPage, AdminPanel
+from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
 
 
 class OperatorsConfig(EngineApp):
@@ -13,7 +15,24 @@ class OperatorsConfig(EngineApp):
     label = "streaming_operators"
     verbose_name = "Operators"
     requires = ("streaming.topics", "django.contrib.admin", "django.contrib.staticfiles")
-    services = ("streaming.operators.service.Operators",)
+    services = ("streaming.operators.service.Operators", "streaming.operators.alerts.service.Alerts")
+    settings = (
+        Setting("ALERT_SECONDS", 5.0, "how often alert rules are judged (0: never, and webhooks are sent nothing)"),
+        Setting("ALERT_HISTORY_DAYS", 30.0, "how long alerts that were resolved, and what webhooks were sent, are kept", least=0.01),
+        Setting("ALERT_WEBHOOK_SECONDS", 10.0, "how long the server of a webhook may take to answer", least=0.1),
+        Setting("ALERT_WEBHOOK_ATTEMPTS", 12, "how often a webhook is tried, in two hours or so, before a request is given up", least=1),
+        Setting(
+            "ALERT_PRIVATE_ADDRESSES",
+            "",
+            "comma-separated hosts, addresses and networks (`10.1.0.0/16`) where webhooks of alerts may be although they are not public",
+        ),
+    )
+    measures = (
+        Measure(
+            "geostream_alerts_firing", "gauge", (), "alert rules of which something fires, in the process that judges them; 0 in others"
+        ),
+        Measure("geostream_alert_webhooks_total", "counter", ("outcome",), "requests to webhooks that were sent, failed, or were given up"),
+    )
     topics = "streaming.operators.topics"
     urlconf = "streaming.operators.urls"
     admin_pages = (

@@ -10,10 +10,13 @@ import asyncio
 import logging
 from typing import Any, ClassVar
 
+from django.db import DatabaseError
+
 from streaming.core.errors import StreamError
 from streaming.topics.channel import Channel, Reply
 from streaming.topics.rooms import SlowPolicy
 
+from .alerts.pushing import push_firing
 from .commands import COMMANDS, may_operate, operate
 from .monitor import REPORT
 from .presence_announcer import ALWAYS
@@ -71,10 +74,11 @@ class AdminChannel(Channel):
 
     async def _send_everything(self) -> None:
         try:
+            await push_firing(self)
             await self._list()
             await self.topics.runtime.hub.control(REPORT)
-        except StreamError as error:
-            logger.warning("an operator did not receive the list of topics: %s", error)
+        except (StreamError, DatabaseError) as error:
+            logger.warning("an operator did not receive the alerts or the list of topics: %s", error)
 
     async def _list(self) -> int:
         """One `channel.list` for each topic; how many there were."""

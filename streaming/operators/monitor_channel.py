@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
+
+from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
 from streaming.topics.channel import Channel, Refused, Reply
 from streaming.topics.rooms import SlowPolicy
 
 from . import history
+from .alerts.pushing import push_firing
 from .history import RINGS
+
+logger = logging.getLogger(__name__)
 
 PERIODS = [ring.name for ring in RINGS]
 
@@ -27,6 +33,16 @@ class MonitorChannel(Channel):
         recorder = self._recorder
         steps = {ring.name: ring.step for ring in RINGS}
         return {"charts": recorder.charted.described(), "steps": steps, "latest": await recorder.latest()}
+
+    async def joined(self) -> None:
+        """Send the alerts that fire."""
+        self.topics.spawn(self._send_alerts())
+
+    async def _send_alerts(self) -> None:
+        try:
+            await push_firing(self)
+        except DatabaseError as error:
+            logger.warning("an operator did not receive the alerts: %s", error)
 
     async def handle_in(self, event: str, payload: Any) -> Reply:
         """`history` with `period` (5m, 1h, 24h) and `by_process`: the frames of that time, as columns."""

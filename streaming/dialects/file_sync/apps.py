@@ -17,6 +17,7 @@ class FileSyncConfig(EngineApp):
     requires = ("streaming.files",)
     services = ("streaming.dialects.file_sync.service.FileSyncService",)
     websocket_urlconf = "streaming.dialects.file_sync.routing"
+    messages = "streaming.dialects.file_sync.message_types.SOCKET"
     urlconf = "streaming.dialects.file_sync.urls"
     settings = (
         Setting("FILES_FRAME_BYTES", 64 * 1024, "size of one message of a file sync client", least=256),

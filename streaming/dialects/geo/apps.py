@@ -15,6 +15,7 @@ class GeoConfig(EngineApp):
     dialect = "geo"
     requires = ("streaming.features", "streaming.tiles")
     websocket_urlconf = "streaming.dialects.geo.routing"
+    messages = "streaming.dialects.geo.message_types.SOCKET"
     settings = (
         Setting("MAX_SUBSCRIPTIONS", 100, "subscriptions of one connection"),
         Setting("MAX_DECOMPRESSED_BYTES", 1024 * 1024, "size of one message from a client after decompression"),

@@ -60,6 +60,7 @@ class EventType(Enum):
     ERROR = "error"
     PROGRESS = "progress"
     CUSTOM = "custom"
+    ALERT = "alert"
 
 
 def _null() -> None:

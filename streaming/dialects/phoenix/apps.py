@@ -16,6 +16,7 @@ class PhoenixConfig(EngineApp):
     requires = ("streaming.topics",)
     services = ("streaming.dialects.phoenix.polls.Polls",)
     websocket_urlconf = "streaming.dialects.phoenix.routing"
+    messages = "streaming.dialects.phoenix.message_types.SOCKET"
     urlconf = "streaming.dialects.phoenix.urls"
     settings = (
         Setting(

@@ -16,6 +16,7 @@ class RedisCommandsConfig(EngineApp):
     dialect = "redis"
     requires = ("streaming.features", "streaming.redis_data")
     websocket_urlconf = "streaming.dialects.redis_commands.routing"
+    messages = "streaming.dialects.redis_commands.message_types.SOCKET"
     settings = (
         Setting(
             "REDIS_READABLE",

@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import Any, Self
 
+from tests.asyncapi.documented import check_documented
 from tests.dialects.asgi_peer import AsgiPeer
 from tests.files import strict_peer
 
@@ -27,7 +28,9 @@ class FilePeer(AsgiPeer):
         frame = await self.receive_frame()
         text = gzip.decompress(frame).decode() if isinstance(frame, bytes) else frame
         strict_peer.decode(text)
-        return json.loads(text)
+        message = json.loads(text)
+        check_documented("files", "server", message)
+        return message
 
     async def ask(self, **message: Any) -> Any:
         await self.send(**message)

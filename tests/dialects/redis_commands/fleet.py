@@ -55,4 +55,4 @@ class BerlinCommands(FleetCommands):
     """Another project's, which changes one of the protocol's commands."""
 
     async def command_DEL(self, words: Words) -> None:
-        self.reply("websocket", "never")
+        self.reply("fleet", "never")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.asyncapi.documented import check_documented
 from tests.dialects.asgi_peer import AsgiPeer
 
 OPEN = {"status": "open"}
@@ -26,6 +27,7 @@ class RedisPeer(AsgiPeer):
         frame = await self.receive_frame()
         assert isinstance(frame, str)
         envelope: dict[str, Any] = json.loads(frame)
+        check_documented("redis", "server", envelope)
         assert list(envelope) == ["source", "content", "timestamp", "client_reference"]
         return envelope
 

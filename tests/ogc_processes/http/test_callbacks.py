@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from processes.http.callbacks import outbox, sender
-from processes.http.callbacks.outbox import backoff
 from processes.jobs.outcomes import OutputPart
 from processes.jobs.service import Jobs
 from processes.models import Callback, Job
+from streaming.engine.outgoing import outbox, sender
+from streaming.engine.outgoing.outbox import Outbox, backoff
 from streaming.engine.runtime import Runtime
 from tests.ogc_processes.descriptions.examples import ECHO
 from tests.ogc_processes.played_worker import Failure, Inputs, PlayedWorker, Work
-from tests.ogc_processes.receiver import Receiver, receiving, response
 from tests.ogc_processes.schemas import check
+from tests.receiver import Receiver, receiving, response
 
 from .conftest import SITE, Api, offer
 from .test_execution import never
@@ -193,7 +193,7 @@ def test_a_callback_is_taken_once() -> None:
 
     (job,) = submitted(make_process())
     Callback.objects.create(job=job, kind="success", url="http://example.org/", next_at=timezone.now())
-    assert [len(outbox.take_due(10, 60)), len(outbox.take_due(10, 60))] == [1, 0]
+    assert [len(Outbox(Callback).take_due(10, 60)), len(Outbox(Callback).take_due(10, 60))] == [1, 0]
 
 
 def test_attempts_are_further_and_further_apart() -> None:

@@ -28,6 +28,7 @@ async def test_the_landing_page_has_its_links_with_and_without_a_slash(api: Api,
         "alternate": f"{SITE}{path}?f=html",
         "service-desc": f"{SITE}/api",
         "service-doc": f"{SITE}/api?f=html",
+        "related": SITE.removesuffix("/ogc") + "/api/asyncapi",  # the last of two
         "conformance": f"{SITE}/conformance",
         f"{OGC}conformance": f"{SITE}/conformance",
         "processes": f"{SITE}/processes",

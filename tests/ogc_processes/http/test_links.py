@@ -12,7 +12,7 @@ from processes.http.blobs import content
 from processes.models import Blob, Job, JobRequest
 from streaming.engine.runtime import Runtime
 from tests.ogc_processes.descriptions.examples import TIFF
-from tests.ogc_processes.receiver import Receiver, receiving, response
+from tests.receiver import Receiver, receiving, response
 
 from .conftest import Api, describe
 

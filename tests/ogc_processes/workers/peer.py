@@ -7,6 +7,7 @@ import json
 from typing import Any, Self
 from uuid import uuid4
 
+from tests.asyncapi.documented import check_documented
 from tests.dialects.asgi_peer import TIMEOUT, AsgiPeer
 
 from ..rows import DESCRIPTION
@@ -113,6 +114,7 @@ class WorkerPeer:
     async def _next(self) -> dict[str, Any]:
         frame = await self.socket.receive_frame()
         message: dict[str, Any] = json.loads(frame)
+        check_documented("processes", "server", message)
         return message
 
     def _keep(self, message: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import { Subscription } from "./subscription.js";
 /** @import { Cursor, Event, EventType } from "./messages.js" */
 
 /** All types of events there are. @type {readonly EventType[]} */
-export const EVENT_TYPES = Object.freeze(["file_change", "processing_status", "error", "progress", "custom"]);
+export const EVENT_TYPES = Object.freeze(["file_change", "processing_status", "error", "progress", "custom", "alert"]);
 
 /**
  * @typedef {object} EventOptions

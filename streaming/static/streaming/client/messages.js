@@ -23,7 +23,7 @@
  *
  * @typedef {string | Record<string, string>} Cursor of a subscription to every layer: one for each
  *
- * @typedef {"file_change" | "processing_status" | "error" | "progress" | "custom"} EventType
+ * @typedef {"file_change" | "processing_status" | "error" | "progress" | "custom" | "alert"} EventType
  *
  * @typedef {object} ZoomRange
  * @property {number} start

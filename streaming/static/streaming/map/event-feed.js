@@ -3,7 +3,7 @@ import { element } from "./dom.js";
 import { toTime } from "./times.js";
 
 const KEPT = 200;
-const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event" };
+const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event", alert: "Alert" };
 const TELLING = ["message", "title", "text", "status", "name", "path"];
 
 /** One line for people out of any payload. */

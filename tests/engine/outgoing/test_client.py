@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from processes.outgoing import AddressRefused, AddressRules, RequestFailed, send
-from tests.ogc_processes.receiver import Receiver, receiving, response
+from streaming.engine.outgoing import AddressRefused, AddressRules, RequestFailed, send
+from tests.receiver import Receiver, receiving, response
 
 HERE = AddressRules(networks=(ipaddress.ip_network("127.0.0.1/32"),))
 

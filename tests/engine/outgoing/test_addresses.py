@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
 
 import pytest
 
-from processes.outgoing import AddressRefused, AddressRules
+from streaming.engine.outgoing import AddressRefused, AddressRules
 
 PUBLIC = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14"]
 PRIVATE = [
@@ -51,9 +50,8 @@ async def test_names_are_judged_by_what_they_lead_to(host: str) -> None:
 
 
 @pytest.mark.parametrize("allowed", ["127.0.0.0/8", "127.0.0.1", " 10.0.0.0/8 , 127.0.0.1/32", "localhost", "LOCALHOST, ::1"])
-async def test_a_site_may_allow_others(settings: Any, allowed: str) -> None:
-    settings.GEOSTREAM_PROCESS_PRIVATE_ADDRESSES = allowed
-    rules = AddressRules.of_site()
+async def test_a_site_may_allow_others(allowed: str) -> None:
+    rules = AddressRules.allowing(allowed)
     host = "localhost" if "localhost" in allowed.lower() else "127.0.0.1"
     address, port = await rules.resolve(rules.check(f"http://{host}:8123/"))
     assert ipaddress.ip_address(address).is_loopback and port == 8123
@@ -61,8 +59,7 @@ async def test_a_site_may_allow_others(settings: Any, allowed: str) -> None:
         rules.check("http://192.168.1.1/")
 
 
-async def test_an_allowed_name_allows_no_other_name_there(settings: Any) -> None:
-    settings.GEOSTREAM_PROCESS_PRIVATE_ADDRESSES = "files.internal"
-    rules = AddressRules.of_site()
+async def test_an_allowed_name_allows_no_other_name_there() -> None:
+    rules = AddressRules.allowing("files.internal")
     with pytest.raises(AddressRefused):
         await rules.resolve(rules.check("http://localhost/"))

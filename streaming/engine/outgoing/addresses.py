@@ -1,4 +1,4 @@
-"""Which addresses a client may have this server connect to: public ones, and those that a setting names.
+"""Which addresses others may have this server connect to: public ones, and those that a setting names.
 
 A name is resolved once, what it resolves to is judged, and the connection goes to an address that was judged: a name that leads elsewhere
 the second time it is asked for gains nothing.
@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
-
-from streaming.engine.conf import conf
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -39,9 +37,9 @@ class AddressRules:
     networks: tuple[Network, ...] = ()
 
     @classmethod
-    def of_site(cls) -> AddressRules:
-        """As the setting PROCESS_PRIVATE_ADDRESSES says."""
-        return _read(conf.PROCESS_PRIVATE_ADDRESSES)
+    def allowing(cls, text: str) -> AddressRules:
+        """What is public, and the comma-separated hosts, addresses and networks of a setting."""
+        return _read(text)
 
     def check(self, url: str) -> SplitResult:
         """The parts of a URL that may be asked for, as far as one sees without asking for its name. `AddressRefused`."""

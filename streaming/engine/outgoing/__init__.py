@@ -1,4 +1,4 @@
-"""Requests to addresses that clients name: what links of inputs lead to, and callbacks. They reach what is public, and nothing else."""
+"""Requests to addresses that others name (links of inputs, callbacks, webhooks). They reach what is public, and nothing else."""
 
 from .addresses import AddressRefused, AddressRules
 from .client import Answer, RequestFailed, send
