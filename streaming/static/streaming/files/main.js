@@ -65,6 +65,7 @@ function showAddress() {
   trash.root.hidden = !place.trash;
   if (place.trash) trash.show();
   else if (before.trash || before.path !== place.path) openFolder();
+  if (place.file && place.file !== before.file) uploads.clearIfDone(); // their list would cover the file's history
   show();
 }
 
