@@ -53,18 +53,20 @@ def split_documents(chunks: Iterable[bytes], max_value: int, crs: SourceCrs = DE
     the features that is not in `late`.
     """
     window = _Window(chunks, max_value)
-    features = 0
     try:
         for number in count():
             if not window.peek(_skip_to_document):
                 return
-            for feature in _document(window, crs, (late or {}).get(number)):
-                yield feature
-                features += 1
+            yield from _document(window, crs, (late or {}).get(number))
     except StreamError as error:
         yield error
     except (ValueError, RecursionError) as error:
-        yield StreamError("invalid_feature", f"what follows after {features:,} features cannot be read: {error}")
+        yield StreamError("invalid_feature", f"the document cannot be read from here on: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Without the line and column of a JSONDecodeError: they count from somewhere inside the document."""
+    return error.msg.removesuffix(" starting at") if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def late_crs(text: Callable[[], Iterable[bytes]], max_value: int) -> LateCrs:

@@ -284,6 +284,25 @@ def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_files: 
     expect(page.page.get_by_role("link", name="Trash")).to_have_count(0)
 
 
+def test_who_may_only_look_is_told_to_log_in_to_upload(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+    folder.put("a.txt", b"")
+    page = open_files(folder.url).page
+    offer = page.get_by_role("link", name="Log in to upload")
+    expect(offer).to_have_count(0)
+    page.route("**/api/rights", lambda route: route.fulfill(json={"user": None, "rights": {"": "list read"}, "max_bytes": 1}))
+    page.reload()
+    expect(offer).to_be_visible()
+
+
+def test_a_chosen_file_is_not_covered_by_uploads_that_are_done(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+    folder.put("there", b"")
+    page = open_files(folder.url)
+    page.by_id("file-input").set_input_files(payload("new.txt", b"new"))
+    expect(page.by_id("uploads")).to_contain_text("1 of 1 uploaded")
+    details(page, "new.txt")
+    expect(page.by_id("uploads")).to_be_hidden()
+
+
 def test_a_phone_under_a_strict_content_security_policy(
     folder: Folder, new_context: Callable[..., BrowserContext], login: State, screenshot: Callable[..., None]
 ) -> None:

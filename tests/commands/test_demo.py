@@ -178,7 +178,9 @@ def test_flights_of_an_earlier_demo_do_not_hang_in_the_air(start_demo: Callable[
 
 def test_processes_are_offered_and_the_end_of_their_worker_is_said(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
     demo = start_demo("--no-replay", "--no-imagery", redis_url=own_redis.url, alone=False)
-    assert f"http://127.0.0.1:{demo.port}/ogc/" in demo.wait_until_ready()
+    banner = demo.wait_until_ready()
+    assert f"http://127.0.0.1:{demo.port}/ogc/" in banner
+    assert f"http://127.0.0.1:{demo.port}/files/  (the folder {demo.data_dir / 'files'};" in banner
 
     def offered() -> set[str]:
         with urllib.request.urlopen(f"http://127.0.0.1:{demo.port}/ogc/processes", timeout=5) as answer:

@@ -56,6 +56,7 @@ def test_a_channel_token_is_printed() -> None:
     [
         (("bob",), "There is no user 'bob'"),
         (("alice", "--files", "maps"), "--files is a directory with rights"),
+        (("alice", "--files", "maps=look"), "rights are list, read, write, delete"),
         (("alice", "--files", "../maps=read"), "--files is a directory with rights"),
         (("alice", "--lifetime", "0"), "not a number above zero"),
         (("alice", "--lifetime", "1e18"), "too long"),

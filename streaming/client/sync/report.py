@@ -49,8 +49,8 @@ class TextReporter:
         """What a whole sync did."""
         if self._quiet:
             return
-        words = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in sorted(done.items())) or "nothing to do"
-        self._write(f"{words} in {seconds:.1f} s")
+        words = ", ".join(f"{what.replace('_', ' ')} {count}" for what, count in sorted(done.items())) or "nothing to do"
+        self._write(f"done in {seconds:.1f} s: {words}")
         for name in conflicts:
             self._write(f"conflict: both versions are kept, yours as {name}")
 

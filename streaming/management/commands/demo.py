@@ -28,6 +28,7 @@ from streaming.engine.registry import DemoPart, all_demo_parts
 from streaming.features.feature_file import FeatureFile
 from streaming.features.ingest import ingest
 from streaming.features.layers import LayerSettings, layer_feed
+from streaming.files.service import files_root
 from streaming.management.arguments import at_least_one, positive, set_up_layer
 from streaming.management.beside import Beside
 from streaming.management.demo_flights import replay_flights
@@ -106,6 +107,7 @@ class Command(BaseCommand):
             ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
             ("Topics", f"{site}/channels/test/?name=alice  (and ?name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
+            ("Files", f"{site}/files/  (the folder {files_root()}; geodata in it becomes a layer or a tileset)"),
             ("API", f"{site}/api/docs/"),
             *((title, f"{site}{path}") for part in parts for title, path in part.pages.items()),
             ("Terminal", f"{_python()} {tail}"),

@@ -12,7 +12,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
 from streaming.engine.auth import LIMITS
-from streaming.files.rights import PART, token_rights
+from streaming.files.rights import PART, RIGHTS, token_rights
 from streaming.management.arguments import positive
 from streaming.management.prerequisites import check_migrations
 from streaming.topics.tokens import mint
@@ -64,7 +64,7 @@ def _limits(pairs: Sequence[str]) -> dict[str, str]:
     try:
         token_rights(limits)
     except StreamError:
-        raise CommandError("--files is a directory with rights, such as 'maps=list read write'.") from None
+        raise CommandError(f"--files is a directory with rights, such as 'maps=list read write'; rights are {', '.join(RIGHTS)}.") from None
     return limits
 
 

@@ -69,7 +69,7 @@ export class Details {
     setText(this.#parts.name, nameOf(path));
     const facts = [
       ["Kind", kindOf(entry)],
-      ["In", parentOf(path) || "the folder itself"],
+      ["Folder", parentOf(path) || "Files"],
       ...(is_directory ? [] : [["Size", `${formatBytes(size)}`]]),
       ...(modified ? [["Modified", `${formatTime(modified)} (${ago(modified)})`]] : []),
       ...(hash ? [["SHA-256", hash]] : []),

@@ -24,6 +24,7 @@ const config = JSON.parse(part("files-config").textContent);
 const theme = new Theme();
 const api = new FilesApi(config);
 let rights = new Rights();
+let anonymous = false;
 let place = readAddress();
 
 const page = { api, rights: () => rights, actions: new Actions(api, say, config.trash_days) };
@@ -65,6 +66,7 @@ function showAddress() {
   trash.root.hidden = !place.trash;
   if (place.trash) trash.show();
   else if (before.trash || before.path !== place.path) openFolder();
+  if (place.file && place.file !== before.file) uploads.clearIfDone(); // their list would cover the file's history
   show();
 }
 
@@ -108,6 +110,7 @@ function showCrumbs() {
 function showTools() {
   const writable = !place.trash && rights.allows("write", place.path);
   for (const id of ["upload", "upload-folder", "new-folder"]) part(id).hidden = !writable;
+  part("login-to-change").hidden = !anonymous || rights.allowsSome("write");
   part("trash-link").hidden = place.trash || !(rights.allowsSome("read") && rights.allowsSome("delete"));
 }
 
@@ -130,6 +133,7 @@ function showFailure({ detail: { error } }) {
 async function loadRights() {
   const answer = await api.rights();
   rights = new Rights(answer.rights);
+  anonymous = answer.user === null;
   uploads.most = answer.max_bytes;
   const welcome = rights.allowsSome("list");
   part("no-rights").hidden = welcome;

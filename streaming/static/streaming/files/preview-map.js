@@ -12,6 +12,7 @@ const WORLD = [
 ];
 const PANES = { tiles: 160, "vector-tiles": 165 };
 const CLOSEST = 14;
+const CLOSEST_FIT = 9; // a single point is shown with the country around it
 
 export class PreviewMap extends EventTarget {
   #theme;
@@ -82,7 +83,7 @@ export class PreviewMap extends EventTarget {
     this.#fit = () => {
       if (this.#map.getSize().x === 0) return;
       this.#fit = () => {};
-      this.#map.fitBounds(all, { padding: [18, 18], maxZoom: CLOSEST, animate: false });
+      this.#map.fitBounds(all, { padding: [18, 18], maxZoom: isPoint(all) ? CLOSEST_FIT : CLOSEST, animate: false });
     };
     this.#map.invalidateSize({ pan: false });
     this.#fit();
@@ -132,6 +133,7 @@ function boundsOf({ bbox }) {
   return L.latLngBounds([south, west], [north, east < west ? east + 360 : east]);
 }
 
+const isPoint = (bounds) => bounds.getSouthWest().equals(bounds.getNorthEast());
 const areaOf = (bounds) => (bounds.getEast() - bounds.getWest()) * (bounds.getNorth() - bounds.getSouth());
 
 function textNode(text) {

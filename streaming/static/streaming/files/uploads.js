@@ -121,6 +121,12 @@ export class Uploads extends EventTarget {
     this.#next();
   }
 
+  /** Forget them if all went well. */
+  clearIfDone() {
+    const { files, ended, failed } = this.figures;
+    if (ended === files && !failed) this.clear();
+  }
+
   /** Forget what has ended. */
   clear() {
     this.all = this.all.filter(({ ended }) => !ended);

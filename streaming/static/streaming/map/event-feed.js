@@ -4,7 +4,7 @@ import { toTime } from "./times.js";
 
 const KEPT = 200;
 const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event", alert: "Alert" };
-const TELLING = ["message", "title", "text", "status", "name", "path"];
+const TELLING = ["message", "title", "text", "status", "action", "change_type", "name", "path", "file_path"];
 
 /** One line for people out of any payload. */
 function summary(payload) {
