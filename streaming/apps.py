@@ -20,6 +20,7 @@ class StreamingConfig(EngineApp):
         "streaming.engine.metrics.MetricsService",
         "streaming.engine.work.WorkQueue",
         "streaming.engine.login_review.LoginReview",
+        "streaming.engine.ban_store.BanWatch",
     )
     settings = SETTINGS
     measures = MEASURES

@@ -31,11 +31,16 @@ MEASURES = (
     Measure("geostream_node_info", "gauge", ("host", "pid"), "1; where a process runs"),
     Measure("geostream_connections", "gauge", ("dialect",), "open connections, pollers too"),
     Measure(
-        "geostream_refused_total", "counter", ("limit",), "connections refused because of a limit: of the process, the address or the user"
+        "geostream_refused_total",
+        "counter",
+        ("limit",),
+        "connections refused: too many of the process, the address or the user; a ban; a handshake that took too long",
     ),
     Measure("geostream_closed_total", "counter", ("dialect", "code"), "connections that ended, by the name of the close code, or `client`"),
     Measure("geostream_messages_received_total", "counter", ("dialect",), "messages from clients"),
     Measure("geostream_messages_sent_total", "counter", ("dialect",), "messages to clients"),
+    Measure("geostream_slowed_total", "counter", (), "messages handled later because their client sent too many, or too large ones"),
+    Measure("geostream_bans", "gauge", (), "users and addresses that are banned"),
     Measure("geostream_outbox_messages", "gauge", (), "messages that wait for clients"),
     Measure("geostream_outbox_messages_max", "gauge", (), "messages that wait for the client with the most"),
     Measure("geostream_outbox_bytes", "gauge", (), "bytes that wait for clients"),

@@ -182,7 +182,8 @@ class PollPeer(ClientConnection):
                 if self.closing:
                     return GONE
                 self.received += 1
-                await self._pace.wait(len(frame))
+                if await self._pace.wait(len(frame)):
+                    self.runtime.connections.slowed += 1
                 await self._handle(frame)
         return GONE if self.closing else OK
 
