@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 
 from streaming.core.errors import ErrorKind, declare_errors
 
+from .admin_pages import AdminPage, AdminPanel
 from .measures import Measure
 from .service import Service
 from .settings import Setting
@@ -73,6 +74,10 @@ class EngineApp(AppConfig):
     page_addresses: ClassVar[Sequence[str]] = ()
     """Its settings with an address, perhaps of another origin, that pages load data from."""
     map: ClassVar[MapPart | None] = None
+    admin_pages: ClassVar[Sequence[AdminPage]] = ()
+    """Its pages in the admin."""
+    admin_panels: ClassVar[Sequence[AdminPanel]] = ()
+    """Its pieces of the admin's first page."""
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -139,6 +144,16 @@ def all_services() -> list[type[Service]]:
 def all_dialects() -> list[str]:
     """What the connections of all installed dialects are called."""
     return [app.dialect for app in engine_apps() if app.dialect is not None]
+
+
+def all_admin_pages() -> list[AdminPage]:
+    """The pages of operators, in the order of the navigation."""
+    return sorted((page for app in engine_apps() for page in app.admin_pages), key=lambda page: (page.order, page.title))
+
+
+def all_admin_panels() -> list[AdminPanel]:
+    """The pieces of the admin's first page, in order."""
+    return sorted((panel for app in engine_apps() for panel in app.admin_panels), key=lambda panel: panel.order)
 
 
 def all_urlpatterns() -> list[Any]:

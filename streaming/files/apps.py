@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streaming.engine.admin_pages import AdminPage
 from streaming.engine.measures import Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
@@ -18,6 +19,16 @@ class FilesConfig(EngineApp):
     verbose_name = "Files"
     services = ("streaming.files.service.FilesService",)
     urlconf = "streaming.files.urls"
+    admin_pages = (
+        AdminPage(
+            "folder",
+            "Files",
+            summary="the folder of files: how full it is, and conflicts",
+            permission="streaming.list_files",
+            order=60,
+            url="admin:streaming_folder",
+        ),
+    )
     settings = (
         Setting("FILES_ROOT", "", "the folder on this machine's disk (empty: `files/` in the data folder)"),
         Setting("FILES_STORAGE", "", "a storage of Django's `STORAGES` instead, such as a bucket"),

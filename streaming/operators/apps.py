@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streaming.engine.admin_pages import AdminPage
 from streaming.engine.registry import EngineApp
 
 
@@ -15,3 +16,6 @@ class OperatorsConfig(EngineApp):
     services = ("streaming.operators.service.Operators",)
     topics = "streaming.operators.topics"
     urlconf = "streaming.operators.urls"
+    admin_pages = (
+        AdminPage("live", "Live", "streaming.operators.views.live", "processes, layers, topics and connections as they are now", order=10),
+    )

@@ -1,4 +1,4 @@
-"""System check of where the operators' page is: among the paths of the admin, which takes all of its paths for itself."""
+"""System check of where the operators' pages are: among the paths of the admin, which takes all of its paths for itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 def check_operators_page(**kwargs: Any) -> list[CheckMessage]:
     """The admin's paths come after those of GeoStream."""
     try:
-        found = resolve(reverse("streaming:operators")).view_name
+        found = resolve(reverse("streaming:admin-live")).view_name
     except (NoReverseMatch, Resolver404):
         return []
-    if found == "streaming:operators":
+    if found == "streaming:admin-live":
         return []
     hint = 'path("", include("streaming.urls")) belongs before the path of the admin.'
-    return [Warning("The paths of the admin hide the operators' page.", hint=hint, id="streaming.W002")]
+    return [Warning("The paths of the admin hide the pages of operators.", hint=hint, id="streaming.W002")]

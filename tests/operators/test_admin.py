@@ -81,7 +81,7 @@ def shown(client: Client, path: str, **parameters: str) -> str:
 
 def test_the_index_shows_layers_connections_and_users(admin: Client) -> None:
     page = shown(admin, "")
-    for text in ("GeoStream", "Live layers", "Layers", "Nodes", "Connections", "Subscriptions", "Users", "Groups"):
+    for text in ("GeoStream", "Overview", "Layers", "Nodes", "Connections", "Subscriptions", "Users", "Groups"):
         assert text in page
 
 

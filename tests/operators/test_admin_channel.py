@@ -323,4 +323,4 @@ async def test_commands_are_not_published(root: PhoenixPeer, backend: Backend) -
 
 
 async def test_the_page_is_for_staff(client: Any, db: None) -> None:
-    assert (await sync_to_async(client.get)("/admin/operators/")).status_code == 302
+    assert (await sync_to_async(client.get)("/admin/live/")).status_code == 302

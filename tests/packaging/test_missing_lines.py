@@ -95,7 +95,7 @@ def test_an_app_that_nothing_can_be_loaded_without(project: Project, name: str) 
 
 def test_paths_in_the_wrong_order(project: Project) -> None:
     take_out(project, URLS, '^( +path\\("", include.*\n)( +path\\("admin/.*\n)', r"\2\1")
-    assert "(streaming.W002) The paths of the admin hide the operators' page." in project.manage("check").stderr
+    assert "(streaming.W002) The paths of the admin hide the pages of operators." in project.manage("check").stderr
 
 
 def test_websocket_routes_that_are_missing(project: Project) -> None:

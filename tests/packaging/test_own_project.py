@@ -129,7 +129,7 @@ from django.test import Client
 
 client = Client(headers={"host": "127.0.0.1"})
 client.force_login(get_user_model().objects.get())
-for path in ("/backoffice/", "/backoffice/streaming/layer/", "/backoffice/streaming/tileset/", "/admin/operators/"):
+for path in ("/backoffice/", "/backoffice/streaming/layer/", "/backoffice/streaming/tileset/", "/admin/live/"):
     answer = client.get(path)
     print(path, answer.status_code, b"The depot" in answer.content)
 """
@@ -184,8 +184,8 @@ def test_its_admin_site_has_the_layers_and_the_operators_page(project: Project) 
 
 
 def test_who_is_not_logged_in_is_led_to_its_login(server: HostServer) -> None:
-    with urlopen(f"{server.url}/admin/operators/") as answer:
-        assert answer.url == f"{server.url}/backoffice/login/?next=/admin/operators/"
+    with urlopen(f"{server.url}/admin/live/") as answer:
+        assert answer.url == f"{server.url}/backoffice/login/?next=/admin/live/"
         assert "The depot" in answer.read().decode()
 
 

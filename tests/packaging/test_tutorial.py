@@ -141,7 +141,7 @@ def test_the_page_of_ones_own_shows_it(site: Site, tram: Callable[[], object], o
 
 def test_every_address_of_the_tutorial_is_there(site: Site) -> None:
     addresses = set(re.findall(rf"http://{TUTORIAL_PORT}(/(?:[\w/.-]*[\w/])?)", tutorial.TEXT))
-    assert {"/", "/admin/", "/admin/operators/"} < addresses
+    assert {"/", "/admin/", "/admin/live/"} < addresses
     for path in addresses | {"/api/docs/", "/api/schema/", "/channels/test/"}:
         with urlopen(site.url(path)) as answer:
             assert answer.status == 200, path

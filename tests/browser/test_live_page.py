@@ -23,7 +23,7 @@ def open_operators(site: ServerProcess, open_page: Open) -> Open:
     """Opens the page as the superuser, once it shows something."""
 
     def open_(**options: object) -> WatchedPage:
-        page = open_page(f"{site.url}/admin/operators/", **options)
+        page = open_page(f"{site.url}/admin/live/", **options)
         log_in(page)
         expect(page.by_id("total-nodes")).to_have_text("1")
         return page
@@ -50,7 +50,7 @@ def confirm(page: WatchedPage, verb: str) -> None:
 def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open) -> None:
     page = open_page(f"{site.url}/admin/")
     log_in(page)
-    page.page.get_by_role("link", name="Operators: sockets").click()
+    page.page.get_by_role("link", name="Live", exact=True).click()
     expect(page.by_id("connection-state")).to_have_text("Connected")
 
 
@@ -75,7 +75,7 @@ def test_a_kicked_member_is_told_and_stays_away(open_operators: Open, alice: Wat
     expect(alice.by_id("card-own").get_by_role("alert")).to_have_text("An operator has ended this.")
     expect(alice.by_id("card-own").get_by_role("switch")).not_to_be_checked()
     expect(row_of(page, "room:1")).to_have_count(0)
-    page.page.goto(page.page.url.replace("operators/", ""))
+    page.page.goto(page.page.url.replace("live/", ""))
     expect(page.page.locator("#recent-actions-module")).to_contain_text("Kicked")
 
 
@@ -140,7 +140,7 @@ def test_it_says_when_it_is_not_connected_and_begins_anew(open_operators: Open) 
 
 def test_hostile_names_are_text(site: ServerProcess, new_context: Callable[..., BrowserContext], open_page: Open) -> None:
     page = WatchedPage(new_context().new_page())
-    page.page.goto(f"{site.url}/admin/login/?next=/admin/operators/")
+    page.page.goto(f"{site.url}/admin/login/?next=/admin/live/")
 
     log_in(page)
     visitor = open_page(f"{site.url}/channels/test/")

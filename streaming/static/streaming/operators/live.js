@@ -1,21 +1,18 @@
-/** The operators' page: the topic `admin`, joined with the session of the admin, shown as tables. */
-import { Socket } from "../vendor/phoenix/phoenix.mjs";
+/** The page Live: the topic `admin`, joined with the session of the admin, shown as tables. */
 import { byTestId, setText } from "../map/dom.js";
-import { showConnection } from "../channels/badge.js";
 import { EventLog } from "../channels/event-log.js";
 import { inWords } from "../channels/words.js";
 import { Commands } from "./commands.js";
 import { bytes, count, rate } from "./figures.js";
 import { Model } from "./model.js";
+import { connect, socket } from "./socket.js";
 import { nodesTable, socketsTable, topicsTable } from "./tables.js";
 
 const SHOWN = 200;
 const PAINT_AFTER = 200;
 const ASK_AGAIN_AFTER = 3000;
 
-const config = JSON.parse(document.getElementById("operators-config").textContent);
 const part = (id) => document.getElementById(id);
-const socket = new Socket(config.socket_url);
 const channel = socket.channel("admin");
 const model = new Model();
 const commands = new Commands(channel);
@@ -64,7 +61,7 @@ function paint() {
 
 function showAge(now) {
   const joined = channel.state === "joined";
-  part("operators").classList.toggle("stale", !joined);
+  part("content-main").classList.toggle("stale", !joined);
   const when = lastHeard && new Date(lastHeard).toLocaleTimeString();
   setText(part("age"), joined ? "" : lastHeard ? `What is shown is from ${when}.` : "");
   if (joined && lastHeard && now - lastHeard > 7000) setText(part("age"), `No report since ${when}.`);
@@ -130,6 +127,5 @@ part("find").addEventListener("input", paint);
 part("find-events").addEventListener("input", ({ target }) => log.search(target.value));
 part("export").addEventListener("click", save);
 setInterval(paintSoon, 1000);
-showConnection(socket, byTestId("connection-state"));
-socket.connect();
+connect();
 globalThis.operators = { socket, channel, model, log };
