@@ -217,6 +217,9 @@ class KeyedQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._waiting
+
     def push(self, deliveries: Iterable[Delivery]) -> None:
         """Add deliveries, newest last."""
         for delivery in deliveries:

@@ -48,7 +48,10 @@ def impose(ban: Ban) -> None:
 def lift(name: str) -> Ban | None:
     """End a ban, in every process; returns it, None if there was none. `StreamError("redis_unavailable")`."""
     with refusing(), sync_redis().pipeline() as pipe:
-        found: Any = pipe.hget(BANS_KEY, name).hdel(BANS_KEY, name).zrem(ENDS_KEY, name).execute()[0]
+        pipe.hget(BANS_KEY, name)
+        pipe.hdel(BANS_KEY, name)
+        pipe.zrem(ENDS_KEY, name)
+        found = pipe.execute()[0]
     announce(BANS_CHANGED)
     return None if found is None else msgspec.json.decode(found, type=Ban)
 
@@ -66,7 +69,9 @@ def _forget_ended() -> None:
     ended: Any = redis.zrangebyscore(ENDS_KEY, "-inf", time.time())
     if ended:
         with redis.pipeline() as pipe:
-            pipe.hdel(BANS_KEY, *ended).zrem(ENDS_KEY, *ended).execute()
+            pipe.hdel(BANS_KEY, *ended)
+            pipe.zrem(ENDS_KEY, *ended)
+            pipe.execute()
 
 
 def _read(values: Iterable[bytes]) -> list[Ban]:
@@ -91,7 +96,7 @@ class BanWatch(Service):
     async def refresh(self) -> None:
         """Read them anew, and apply them to the open connections."""
         with refusing():
-            found: Any = await async_redis().hvals(BANS_KEY)  # type: ignore[misc]  # the stubs of redis-py
+            found: Any = await async_redis().hvals(BANS_KEY)
         self._list.replace(_read(found))
         self.runtime.connections.end_banned()
 

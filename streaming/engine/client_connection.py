@@ -42,6 +42,8 @@ class ClientConnection:
     channel_token: str | None = None
     """A token for topics that came with the connection."""
 
+    user_agent: str = ""
+    """What the client says that it is."""
     address: str
     runtime: Runtime
     principal: Principal

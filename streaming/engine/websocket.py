@@ -48,6 +48,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         self.scope = scope
         client = scope.get("client")
         self.address = client[0] if client else ""
+        self.user_agent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"), "")
         await receive()  # websocket.connect
         try:
             accept = {"type": "websocket.accept", **self.negotiate()}

@@ -1,9 +1,10 @@
-"""The topic of the operators."""
+"""The topics of the operators."""
 
 from __future__ import annotations
 
 from streaming.topics.routes import topic
 
 from .channel import AdminChannel
+from .connections_channel import ConnectionsChannel
 
-topicpatterns = [topic("admin", AdminChannel)]
+topicpatterns = [topic("admin", AdminChannel), topic("admin:connections", ConnectionsChannel)]

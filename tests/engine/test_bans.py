@@ -86,7 +86,7 @@ async def test_phoenix_clients_get_the_codes_that_they_know(runtime: Runtime) ->
     peer = PhoenixPeer()
     await peer.connect()
     await impose(ban("address", THERE))
-    assert await peer.closed() == 1008
+    assert (await peer.closed())[0] == 1008
     again = PhoenixPeer()
     assert await again.denied() == 403
     for each in (peer, again):
