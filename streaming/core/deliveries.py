@@ -90,6 +90,18 @@ def conflated(deliveries: Iterable[Delivery]) -> list[Delivery]:
     return list(latest.values())
 
 
+class Losses:
+    """What clients of this process were not sent because they were slow."""
+
+    conflated = 0
+    """Waiting deliveries that a newer one of the same key has replaced, or taken away."""
+    dropped = 0
+    """Lines of logs; the clients were told how many."""
+
+
+losses = Losses()
+
+
 class Encoder(Protocol):
     """Turns deliveries into what a sender writes; equal variants share one encoder, which is why it may be a cache key."""
 
@@ -228,6 +240,7 @@ class KeyedQueue:
                 self._waiting[delivery.key] = delivery
                 self._size += delivery.size
                 continue
+            losses.conflated += 1
             self._size -= waiting.size
             result = merged(waiting, delivery)
             if result is None:
@@ -284,6 +297,7 @@ class LogQueue:
                 self._size -= self._waiting.popleft().size
                 self.gap += 1
                 self.dropped += 1
+                losses.dropped += 1
 
     def take(self, limit: int) -> list[Any]:
         piece = _worth(self._waiting, limit)

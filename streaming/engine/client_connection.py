@@ -92,7 +92,7 @@ class ClientConnection:
         self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why), self.runtime.hub.turns)
         self.opened_at = time.time()
         self.received_at = time.monotonic()
-        self.received = 0
+        self.received = self.received_bytes = 0
         self._taken = 0.0
         self.session = type(self).session_class(self)
         self.id = self.runtime.connections.add(self)

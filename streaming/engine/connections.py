@@ -33,6 +33,8 @@ class ConnectionRegistry:
         self.open: dict[str, ClientConnection] = {}
         self.past_received: Counter[str] = Counter()  # messages of connections that are gone, by dialect
         self.past_sent: Counter[str] = Counter()
+        self.past_received_bytes: Counter[str] = Counter()
+        self.past_sent_bytes: Counter[str] = Counter()
         self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
         self.refused: Counter[str] = Counter()  # connections, by the limit (`LIMITS`)
         self.slowed = 0  # messages that had to wait because their client sent too many
@@ -82,7 +84,13 @@ class ConnectionRegistry:
         del self.open[connection.id]
         self.past_received[connection.session.dialect] += connection.received
         self.past_sent[connection.session.dialect] += connection.outbox.sent
+<<<<<<< HEAD
         _decrement(self._per_address, network(connection.address))
+=======
+        self.past_received_bytes[connection.session.dialect] += connection.received_bytes
+        self.past_sent_bytes[connection.session.dialect] += connection.sender.written
+        _decrement(self._per_address, connection.address)
+>>>>>>> origin/h/DASH
         _decrement(self._per_user, connection.principal.user_id)
 
     def disconnect(self, connection_id: str) -> None:

@@ -53,12 +53,17 @@ class Exposition:
         self._read = read
         self._process = ProcessCollector(registry=None)
         self._turn = asyncio.Lock()  # or older figures could be stored after newer ones
+        self.shared: list[Callable[[Families], Awaitable[None]]] = []
+        """Called with the metrics of this process whenever it leaves them to the others, also while Redis is away."""
 
     async def share(self) -> None:
         """Leave the metrics of this process to the others. Errors of Redis are logged elsewhere."""
         async with self._turn:
+            own = await self._own()
             with suppress(StreamError, TimeoutError):
-                await self._store(await self._own())
+                await self._store(own)
+        for call in self.shared:
+            await call(own)
 
     async def answer(self, accept: str = "", everybody: bool = True) -> tuple[bytes, str]:
         """The metrics as text in the format that `accept` (the header) prefers, and its content type."""

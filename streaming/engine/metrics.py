@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
+from streaming.core.deliveries import losses
 from streaming.core.errors import CloseCode
 from streaming.core.hub import Hub
 from streaming.core.loop_watch import loop_watch
@@ -24,6 +25,7 @@ from streaming.core.turns import WORKS
 from .connections import CLOSED_BY_CLIENT, LIMITS, ConnectionRegistry
 from .exposition import SHARE_SECONDS, Exposition
 from .measures import Sample
+from .redis_state import RedisState
 from .registry import all_dialects, all_measures
 from .service import Service
 
@@ -85,11 +87,13 @@ class MetricsService(Service):
         super().__init__(runtime)
         self.lag = LoopLag(lambda: runtime.connections.open)
         self.exposition = Exposition(runtime.hub.node, self.read)
+        self._redis = RedisState()
         self._host, self._pid = socket.gethostname(), str(os.getpid())
 
     async def start(self) -> None:
         """Watch the event loop, and leave the metrics to other processes every few seconds."""
         self.runtime.hub.every(lambda: self.lag.pace, self.lag.look)
+        self.runtime.hub.every(SHARE_SECONDS, self._redis.look)
         self.runtime.hub.every(SHARE_SECONDS, self.exposition.share)
 
     async def read(self) -> Metrics:
@@ -110,6 +114,9 @@ class MetricsService(Service):
     def _others(self) -> Iterator[Sample]:
         yield "geostream_node_info", (self._host, self._pid), 1
         yield "geostream_loop_lag_seconds", (), self.lag.longest
+        yield "geostream_conflated_total", (), losses.conflated
+        yield "geostream_log_dropped_total", (), losses.dropped
+        yield from self._redis.samples()
         yield from _of_blocked()
         yield from _of_endings(self.runtime.connections)
         yield from _of_feeds(self.runtime.hub)
@@ -123,6 +130,7 @@ class _Traffic:
     def __init__(self, registry: ConnectionRegistry) -> None:
         self.connections = Counter(dict.fromkeys(all_dialects(), 0))
         self.received, self.sent = registry.past_received.copy(), registry.past_sent.copy()
+        self.received_bytes, self.sent_bytes = registry.past_received_bytes.copy(), registry.past_sent_bytes.copy()
         self.messages = self.most_messages = self.bytes = self.most_bytes = 0
 
     def add(self, connection: ClientConnection) -> None:
@@ -130,6 +138,8 @@ class _Traffic:
         self.connections[dialect] += 1
         self.received[dialect] += connection.received
         self.sent[dialect] += outbox.sent
+        self.received_bytes[dialect] += connection.received_bytes
+        self.sent_bytes[dialect] += connection.sender.written
         if not outbox.idle:
             messages, size = outbox.messages, outbox.bytes
             self.messages += messages
@@ -141,6 +151,8 @@ class _Traffic:
             yield "geostream_connections", (dialect,), number
             yield "geostream_messages_received_total", (dialect,), self.received[dialect]
             yield "geostream_messages_sent_total", (dialect,), self.sent[dialect]
+            yield "geostream_bytes_received_total", (dialect,), self.received_bytes[dialect]
+            yield "geostream_bytes_sent_total", (dialect,), self.sent_bytes[dialect]
         yield "geostream_outbox_messages", (), self.messages
         yield "geostream_outbox_messages_max", (), self.most_messages
         yield "geostream_outbox_bytes", (), self.bytes

@@ -44,6 +44,8 @@ class AnySender(Protocol):
 
     framing: Framing
     on_writable: Callable[[], None]
+    written: int
+    """Bytes, with their frames where they are made here."""
 
     @property
     def writable(self) -> bool:
@@ -119,6 +121,7 @@ class RawSender:
 
     def __init__(self, socket: RawSocket) -> None:
         self._socket = socket
+        self.written = 0
         self.on_writable: Callable[[], None] = _nothing
         socket.on_writable = self._resumed
 
@@ -136,7 +139,9 @@ class RawSender:
         return self._socket.peer_has_left
 
     def write(self, frames: list[bytes]) -> None:
-        self._socket.write(frames[0] if len(frames) == 1 else b"".join(frames))
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        self.written += len(data)
+        self._socket.write(data)
 
     def ping(self) -> None:
         """Send a WebSocket ping."""
@@ -169,6 +174,7 @@ class AsgiSender:
 
     def __init__(self, send: ASGISend) -> None:
         self._send = send
+        self.written = 0
         self.writable = True
         self.ended = False
         self.on_writable: Callable[[], None] = _nothing
@@ -182,6 +188,7 @@ class AsgiSender:
 
     def write(self, frames: list[Any]) -> None:
         self._waiting += frames
+        self.written += sum(map(len, frames))  # of texts it is characters
         self.writable = False
         self._idle.clear()
         self._wake.set()

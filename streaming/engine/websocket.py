@@ -135,6 +135,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
 
     async def _take(self, data: str | bytes, pace: MessageRate) -> None:
         self.received += 1
+        self.received_bytes += len(data)
         self.received_at = time.monotonic()
         if await pace.wait(len(data)):
             self.runtime.connections.slowed += 1

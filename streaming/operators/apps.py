@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.engine.admin_pages import AdminPage
+from streaming.engine.admin_pages import AdminPage, AdminPanel
 from streaming.engine.registry import EngineApp
 
 
@@ -18,4 +18,13 @@ class OperatorsConfig(EngineApp):
     urlconf = "streaming.operators.urls"
     admin_pages = (
         AdminPage("live", "Live", "streaming.operators.views.live", "processes, layers, topics and connections as they are now", order=10),
+        AdminPage(
+            "connections",
+            "Connections",
+            "streaming.operators.views.connections",
+            "who is connected and looks at what; disconnect, ban, see what a client holds",
+            permission="streaming.view_connection",
+            order=20,
+        ),
     )
+    admin_panels = (AdminPanel("streaming/overview.html", "streaming.operators.overview.overview", order=0),)

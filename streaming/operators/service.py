@@ -1,4 +1,4 @@
-"""The service of operators in one process: announces joins and leaves, reports statistics, and carries out commands."""
+"""The service of operators in one process: announces joins and leaves, reports statistics, records measures, and carries out commands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from streaming.topics.service import Topics
 
 from .client_picture import ClientPictures
 from .commands import kick
+from .measure_recorder import MeasureRecorder
 from .monitor import Monitor
 from .presence_announcer import PresenceAnnouncer
 
@@ -24,10 +25,22 @@ class Operators(Service):
         self.topics = runtime.service(Topics)
         self.announcer = PresenceAnnouncer(self.topics)
         self.monitor = Monitor(self.topics)
+<<<<<<< HEAD
         self.pictures = ClientPictures(runtime)
+=======
+        self.recorder = MeasureRecorder(self.topics)
+>>>>>>> origin/h/DASH
 
     async def start(self) -> None:
         """Report from now on, and carry out commands."""
         self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
         self.monitor.start()
+<<<<<<< HEAD
         self.pictures.start()
+=======
+        self.recorder.start()
+
+    async def stop(self) -> None:
+        """Say that this process ends."""
+        await self.recorder.stop()
+>>>>>>> origin/h/DASH

@@ -6,5 +6,6 @@ from streaming.topics.routes import topic
 
 from .channel import AdminChannel
 from .connections_channel import ConnectionsChannel
+from .monitor_channel import MonitorChannel
 
-topicpatterns = [topic("admin", AdminChannel), topic("admin:connections", ConnectionsChannel)]
+topicpatterns = [topic("admin", AdminChannel), topic("admin:connections", ConnectionsChannel), topic("monitor", MonitorChannel)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.engine.measures import Measure
+from streaming.engine.measures import Chart, Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import SameAs, Setting
 
@@ -46,10 +46,34 @@ class TopicsConfig(EngineApp):
     measures = (
         Measure("geostream_topics", "gauge", (), "topics with members in this process"),
         Measure("geostream_members", "gauge", (), "members of topics in this process"),
-        Measure("geostream_topic_messages_total", "counter", (), "messages on topics with members in this process"),
-        Measure("geostream_topic_deliveries_total", "counter", (), "those messages times the members who were to get them"),
-        Measure("geostream_topic_dropped_total", "counter", (), "messages that slow members missed, as their channel's policy is"),
+        Measure(
+            "geostream_topic_messages_total",
+            "counter",
+            (),
+            "messages on topics with members in this process",
+            Chart("Messages on topics", line="published", order=24),
+        ),
+        Measure(
+            "geostream_topic_deliveries_total",
+            "counter",
+            (),
+            "those messages times the members who were to get them",
+            Chart("Messages on topics", line="delivered", order=24),
+        ),
+        Measure(
+            "geostream_topic_dropped_total",
+            "counter",
+            (),
+            "messages that slow members missed, as their channel's policy is",
+            Chart("Conflated and dropped", line="of topics", order=40),
+        ),
         Measure("geostream_bus_connected", "gauge", (), "1 while the process receives from Redis' pub/sub, else 0"),
         Measure("geostream_bus_gaps_total", "counter", (), "times that messages of pub/sub may have been missed"),
-        Measure("geostream_bus_dropped_total", "counter", (), "messages of pub/sub that found no room while the process was busy"),
+        Measure(
+            "geostream_bus_dropped_total",
+            "counter",
+            (),
+            "messages of pub/sub that found no room while the process was busy",
+            Chart("Conflated and dropped", line="of pub/sub", order=40),
+        ),
     )

@@ -22,6 +22,7 @@ const PACKAGES = {
   pbf: ["index.js", "LICENSE"],
   phoenix: ["priv/static/phoenix.mjs", "LICENSE.md"],
   "point-geometry": ["index.js", "LICENSE"],
+  uplot: ["dist/uPlot.esm.js", "dist/uPlot.min.css", "LICENSE"],
   "vector-tile": ["index.js", "LICENSE.txt"],
 };
 const SCOPES = { "point-geometry": "@mapbox/", "vector-tile": "@mapbox/" };

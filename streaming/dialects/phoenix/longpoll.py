@@ -70,6 +70,7 @@ class PollSender:
 
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = False
+        self.written = 0
         self.on_writable: Callable[[], None] = lambda: None
         self.data_received_at = asyncio.get_running_loop().time()
         self._ended = ended
@@ -90,7 +91,9 @@ class PollSender:
     def write(self, frames: list[Any]) -> None:
         """Put texts into the answer."""
         self._ready += frames
-        self._size += sum(map(len, frames))
+        size = sum(map(len, frames))
+        self._size += size
+        self.written += size
         if self._polling is not None:
             self._polling.set()
 
@@ -182,8 +185,13 @@ class PollPeer(ClientConnection):
                 if self.closing:
                     return GONE
                 self.received += 1
+<<<<<<< HEAD
                 if await self._pace.wait(len(frame)):
                     self.runtime.connections.slowed += 1
+=======
+                self.received_bytes += len(frame)
+                await self._pace.wait(len(frame))
+>>>>>>> origin/h/DASH
                 await self._handle(frame)
         return GONE if self.closing else OK
 

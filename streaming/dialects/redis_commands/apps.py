@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streaming.engine.measures import Measure
+from streaming.engine.measures import Chart, Measure
 from streaming.engine.registry import EngineApp
 from streaming.engine.settings import Setting
 
@@ -52,8 +52,20 @@ class RedisCommandsConfig(EngineApp):
             "those of them that were no JSON, or too large, and were skipped; features with half a character, which were left out",
         ),
         Measure("geostream_redis_deliveries_total", "counter", (), "messages delivered to these clients"),
-        Measure("geostream_redis_dropped_total", "counter", (), "messages that slow clients among them missed"),
+        Measure(
+            "geostream_redis_dropped_total",
+            "counter",
+            (),
+            "messages that slow clients among them missed",
+            Chart("Conflated and dropped", line="of Redis commands", order=40),
+        ),
         Measure("geostream_redis_overrun_total", "counter", (), "messages that came faster than they could be prepared, and were not sent"),
-        Measure("geostream_redis_conflated_total", "counter", (), "waiting messages that were replaced by a newer one of the same feature"),
+        Measure(
+            "geostream_redis_conflated_total",
+            "counter",
+            (),
+            "waiting messages that were replaced by a newer one of the same feature",
+            Chart("Conflated and dropped", line="conflated, Redis commands", order=40),
+        ),
         Measure("geostream_redis_capped_total", "counter", (), "answers to `GET` that leave out values beyond `GEOSTREAM_REDIS_VALUES`"),
     )

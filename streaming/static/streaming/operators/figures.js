@@ -16,3 +16,12 @@ export function ago(seconds) {
   const [size, name] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 86_400 ? [3600, "h"] : [86_400, "d"];
   return `${Math.max(0, Math.floor(seconds / size))} ${name}`;
 }
+
+/** A value of a chart with its unit. @param {number | null | undefined} value @param {{unit: string, rate: boolean}} chart */
+export function figure(value, { unit, rate: perSecond }) {
+  if (value === null || value === undefined) return "–";
+  if (unit === "s") return value >= 1 ? `${value.toFixed(1)} s` : `${Math.round(value * 1000)} ms`;
+  if (unit === "cores") return value.toFixed(2);
+  const text = unit === "B" ? bytes(value) : rate(value);
+  return perSecond ? `${text}/s` : text;
+}

@@ -1,0 +1,73 @@
+"""The dashboard on the admin's first page, as it is when the page is opened; from then on it is told over the WebSocket."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+
+from streaming.core.errors import StreamError
+from streaming.core.redis import refusing, sync_redis
+from streaming.models import Connection
+
+from .health import REDIS_AWAY, Problem
+from .measure_recorder import LATEST_KEY, decoded_event
+
+TOP = 6
+WORDS = {
+    "unknown": "Waiting for the first report…",
+    "bad": "Something is wrong.",
+    "note": "All is well, with a note.",
+    "good": "All is well.",
+}
+
+
+class Row(NamedTuple):
+    """One of those who are connected."""
+
+    name: str
+    value: str
+    address: str
+
+
+def overview(request: HttpRequest) -> dict[str, Any]:
+    """What `streaming/overview.html` shows before its scripts run."""
+    problems = _problems()
+    state = "unknown" if problems is None else "good" if not problems else "bad" if problems[0].level == "bad" else "note"
+    may_see = request.user.has_perm("streaming.view_connection")
+    return {"state": state, "word": WORDS[state], "problems": problems or (), "connected": _connected() if may_see else ()}
+
+
+def _problems() -> list[Problem] | None:
+    """What is wrong, as it was told last; None if nothing was told lately."""
+    try:
+        with refusing():
+            event = decoded_event(sync_redis().get(LATEST_KEY))  # type: ignore[arg-type]
+    except StreamError:
+        return [REDIS_AWAY]
+    return None if event is None else event.problems
+
+
+def _connected() -> list[tuple[str, list[Row]]]:
+    """Who is connected, those first who have the most: by user, by address, and the clients for whom the most waits."""
+    every = Connection.objects.all()
+    waiting = every.filter(queue_messages__gt=0).order_by("-queue_bytes")[:TOP]
+    slow = [Row(row.user or row.address, f"{row.queue_messages:,} ({filesizeformat(row.queue_bytes)})", _list(q=row.pk)) for row in waiting]
+    return [
+        ("Connections by user", _most(every, "user", "anonymous")),
+        ("Connections by address", _most(every, "address", "unknown")),
+        ("Clients that are slow", slow),
+    ]
+
+
+def _most(rows: QuerySet[Connection], column: str, nobody: str) -> list[Row]:
+    counted = rows.values(column).annotate(number=Count("pk")).order_by("-number", column)[:TOP]
+    return [Row(each[column] or nobody, f"{each['number']:,}", _list(q=each[column])) for each in counted]
+
+
+def _list(**query: str) -> str:
+    return f"{reverse('admin:streaming_connection_changelist')}?{urlencode(query)}"
