@@ -84,13 +84,9 @@ class ConnectionRegistry:
         del self.open[connection.id]
         self.past_received[connection.session.dialect] += connection.received
         self.past_sent[connection.session.dialect] += connection.outbox.sent
-<<<<<<< HEAD
         _decrement(self._per_address, network(connection.address))
-=======
         self.past_received_bytes[connection.session.dialect] += connection.received_bytes
         self.past_sent_bytes[connection.session.dialect] += connection.sender.written
-        _decrement(self._per_address, connection.address)
->>>>>>> origin/h/DASH
         _decrement(self._per_user, connection.principal.user_id)
 
     def disconnect(self, connection_id: str) -> None:

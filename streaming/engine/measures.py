@@ -54,25 +54,13 @@ class Measure(NamedTuple):
 MEASURES = (
     Measure("geostream_node_info", "gauge", ("host", "pid"), "1; where a process runs"),
     Measure(
-<<<<<<< HEAD
-        "geostream_refused_total",
-        "counter",
-        ("limit",),
-        "connections refused: too many of the process, the address or the user; a ban; a handshake that took too long",
-    ),
-    Measure("geostream_closed_total", "counter", ("dialect", "code"), "connections that ended, by the name of the close code, or `client`"),
-    Measure("geostream_messages_received_total", "counter", ("dialect",), "messages from clients"),
-    Measure("geostream_messages_sent_total", "counter", ("dialect",), "messages to clients"),
-    Measure("geostream_slowed_total", "counter", (), "messages handled later because their client sent too many, or too large ones"),
-    Measure("geostream_bans", "gauge", (), "users and addresses that are banned"),
-=======
         "geostream_connections", "gauge", ("dialect",), "open connections, pollers too", Chart("Connections", split="dialect", order=10)
     ),
     Measure(
         "geostream_refused_total",
         "counter",
         ("limit",),
-        "connections refused because of a limit: of the process, the address or the user",
+        "connections refused: too many of the process, the address or the user; a ban; a handshake that took too long",
         Chart("Connections that ended", line="refused", order=50),
     ),
     Measure(
@@ -96,6 +84,8 @@ MEASURES = (
         "messages to clients",
         Chart("Messages to clients", split="dialect", order=21),
     ),
+    Measure("geostream_slowed_total", "counter", (), "messages handled later because their client sent too many, or too large ones"),
+    Measure("geostream_bans", "gauge", (), "users and addresses that are banned"),
     Measure(
         "geostream_bytes_received_total",
         "counter",
@@ -124,7 +114,6 @@ MEASURES = (
         "events that slow clients missed and were told of",
         Chart("Conflated and dropped", line="events dropped", order=40),
     ),
->>>>>>> origin/h/DASH
     Measure("geostream_outbox_messages", "gauge", (), "messages that wait for clients"),
     Measure("geostream_outbox_messages_max", "gauge", (), "messages that wait for the client with the most"),
     Measure(

@@ -25,22 +25,16 @@ class Operators(Service):
         self.topics = runtime.service(Topics)
         self.announcer = PresenceAnnouncer(self.topics)
         self.monitor = Monitor(self.topics)
-<<<<<<< HEAD
         self.pictures = ClientPictures(runtime)
-=======
         self.recorder = MeasureRecorder(self.topics)
->>>>>>> origin/h/DASH
 
     async def start(self) -> None:
         """Report from now on, and carry out commands."""
         self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
         self.monitor.start()
-<<<<<<< HEAD
         self.pictures.start()
-=======
         self.recorder.start()
 
     async def stop(self) -> None:
         """Say that this process ends."""
         await self.recorder.stop()
->>>>>>> origin/h/DASH

@@ -185,13 +185,9 @@ class PollPeer(ClientConnection):
                 if self.closing:
                     return GONE
                 self.received += 1
-<<<<<<< HEAD
+                self.received_bytes += len(frame)
                 if await self._pace.wait(len(frame)):
                     self.runtime.connections.slowed += 1
-=======
-                self.received_bytes += len(frame)
-                await self._pace.wait(len(frame))
->>>>>>> origin/h/DASH
                 await self._handle(frame)
         return GONE if self.closing else OK
 
