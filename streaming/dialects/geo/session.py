@@ -213,8 +213,8 @@ class GeoSession:
         """Answer in the encoding of the first frame, and in stored zstd if any frame shows that the peer needs it."""
         if not self._has_received:
             self._has_received = True
+            self.revision += received_in != self.encoding
             self.encoding = received_in
-            self.revision += 1
             is_compressed = received_in.compression is Compression.ZSTD
             self.spare_pings = isinstance(message, Handshake) and received_in.positional and is_compressed
         elif received_in.stored_zstd and self.encoding.compression is Compression.ZSTD:
@@ -258,8 +258,8 @@ class GeoSession:
             case Handshake():
                 ack, agreed = negotiate(message, received_in)
                 self.send(ack, received_in)
+                self.revision += agreed != self.encoding
                 self.encoding = agreed
-                self.revision += 1
             case _:
                 raise StreamError("unsupported_type", f"{type_of(type(message))!r} messages are not accepted here")
 
