@@ -31,6 +31,8 @@ class Problem(msgspec.Struct, frozen=True):
 
     level: Literal["bad", "note"]
     text: str
+    chart: str = ""
+    """The chart that shows it."""
 
 
 REDIS_AWAY = Problem("bad", "Redis does not answer: nothing is published or received. What is shown is of one process alone.")
@@ -60,7 +62,7 @@ def _beyond(reports: Mapping[str, Report], charted: Charted) -> Iterator[Problem
     for report in reports.values():
         for chart, value in charted.beyond(report.values):
             assert chart.bound is not None
-            yield Problem("bad", chart.bound.sentence.format(process=report.name, value=_shown(value, chart.unit)) + ".")
+            yield Problem("bad", chart.bound.sentence.format(process=report.name, value=_shown(value, chart.unit)) + ".", chart.title)
 
 
 def _shown(value: float, unit: str) -> str:

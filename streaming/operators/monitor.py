@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.follower import Follower
+from streaming.core.replica import Replica
 from streaming.topics.messages import TopicMessage
 from streaming.topics.rooms import Room
 
@@ -38,6 +40,10 @@ BUSIEST = 50
 NEWEST = 200
 """Connections of a process that are reported."""
 TOPICS_OF_CONNECTION = 20
+FEEDS = 50
+"""Feeds of a process that are reported."""
+SAMPLED = 50
+"""Items of a feed that are measured, for all to be about as large."""
 
 Pair = tuple[int, int]
 
@@ -83,6 +89,7 @@ class Monitor:
         self._started = time.time()
         self._process_rates = Rates()
         self._topic_rates = Rates()
+        self._feed_rates = Rates()
         self._unwatched = 0  # times in a row that no operator was anywhere
 
     def start(self) -> None:
@@ -146,8 +153,25 @@ class Monitor:
             "slow": sum(count for (_, code), count in registry.endings.items() if code == "slow"),
             "waiting": sum(connection.outbox.bytes for connection in connections),
             "busiest": self._busiest(),
+            "feeds": self._feeds(),
             "newest": [_described(connection) for connection in islice(reversed(connections), NEWEST)],
         }
+
+    def _feeds(self) -> list[dict[str, Any]]:
+        """The feeds that are followed here, those first that change the most."""
+        hub, rates = self._runtime.hub, self._feed_rates
+        rates.look({name: (follower.seq, follower.seq) for name, follower in hub.followers.items()}, time.monotonic())
+        busiest = nlargest(FEEDS, hub.followers.items(), key=lambda named: rates.of(named[0])[0] or 0.0)
+        return [
+            {
+                "feed": name,
+                "rate": rates.of(name)[0],
+                "lag": hub.lag(name),
+                "views": sum(len(audience.views) for audience in follower.audiences.values()),
+                **_held(follower),
+            }
+            for name, follower in busiest
+        ]
 
     def _busiest(self) -> list[dict[str, Any]]:
         rooms = self._topics.rooms.rooms
@@ -167,6 +191,14 @@ class Monitor:
             }
             for room in nlargest(BUSIEST, rooms.values(), key=weight)
         ]
+
+
+def _held(follower: Follower) -> dict[str, Any]:
+    """How long a feed with state is, and about how many bytes its items have; of a log neither is kept here."""
+    if not isinstance(follower, Replica):
+        return {"length": None, "bytes": None}
+    sample = [len(item.value) for item in islice(follower.items.values(), SAMPLED)]
+    return {"length": len(follower.items), "bytes": sum(sample) * len(follower.items) // max(len(sample), 1)}
 
 
 def _described(connection: ClientConnection) -> dict[str, Any]:

@@ -16,6 +16,7 @@ const report = (node, fields = {}) => ({
   waiting: 0,
   gaps: 0,
   busiest: [],
+  feeds: [],
   newest: [],
   ...fields,
 });

@@ -1,4 +1,4 @@
-/** The last minute of a rate, one value a second, as a small filled curve. */
+/** The last minute of a rate, one value a second, or any other values, as a small filled curve. */
 const SECONDS = 60;
 
 export class Sparkline {
@@ -15,7 +15,14 @@ export class Sparkline {
     this.draw();
   }
 
+  /** @param {number[]} values instead of those of before */
+  show(values) {
+    this.#values = values;
+    this.draw();
+  }
+
   draw() {
+    if (this.#values.length < 2) return;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = globalThis.devicePixelRatio || 1;
     Object.assign(this.canvas, { width: width * ratio, height: height * ratio });
@@ -23,7 +30,7 @@ export class Sparkline {
     context.scale(ratio, ratio);
     const top = Math.max(1, ...this.#values);
     const line = new Path2D();
-    this.#values.forEach((value, place) => line.lineTo((place / (SECONDS - 1)) * width, height - 2 - (value / top) * (height - 5)));
+    this.#values.forEach((value, place) => line.lineTo((place / (this.#values.length - 1)) * width, height - 2 - (value / top) * (height - 5)));
     const area = new Path2D(line);
     area.lineTo(width, height);
     area.lineTo(0, height);

@@ -28,6 +28,9 @@ const POWERS = Array.from({ length: 45 }, (_, power) => 2 ** power);
 const clock = (seconds, span) =>
   new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...(span <= 300 ? { second: "2-digit" } : {}) });
 
+/** Where on the page a chart is. @param {string} title */
+export const anchor = (title) => `chart-${title.toLowerCase().replaceAll(/\W+/g, "-")}`;
+
 export class ChartCard {
   #plot = null;
   #drawn = "";
@@ -45,7 +48,7 @@ export class ChartCard {
     const head = element("tr", {}, ...["", "now", "mean", "most"].map((name) => element("th", { scope: "col" }, name)));
     this.node = element(
       "section",
-      { class: "chart", "data-chart": chart.title, "aria-label": chart.title },
+      { class: "chart", id: anchor(chart.title), "data-chart": chart.title, "aria-label": chart.title },
       element("h3", { title: help }, element("span", {}, chart.title), this.now),
       element("div", { class: "chart-box" }, this.canvas, this.tip),
       element("table", { class: "plain" }, element("thead", {}, head), this.rows),

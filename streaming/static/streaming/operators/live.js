@@ -1,24 +1,42 @@
 /** The page Live: the topic `admin`, joined with the session of the admin, shown as tables. */
-import { byTestId, setText } from "../map/dom.js";
+import { byTestId, element, setText } from "../map/dom.js";
+import { Sparkline } from "../map/sparkline.js";
 import { EventLog } from "../channels/event-log.js";
 import { inWords } from "../channels/words.js";
 import { Commands } from "./commands.js";
 import { bytes, count, rate } from "./figures.js";
 import { Model } from "./model.js";
+import { Series } from "./series.js";
 import { connect, socket } from "./socket.js";
-import { nodesTable, socketsTable, topicsTable } from "./tables.js";
+import { feedsTable, nodesTable, socketsTable, topicsTable } from "./tables.js";
 
+/** What has a curve of the last five minutes, and the measures that it adds up. */
+const CURVES = {
+  sockets: ["geostream_connections"],
+  members: ["geostream_members"],
+  in: ["geostream_messages_received_total"],
+  out: ["geostream_messages_sent_total"],
+  waiting: ["geostream_outbox_bytes"],
+};
 const SHOWN = 200;
 const PAINT_AFTER = 200;
 const ASK_AGAIN_AFTER = 3000;
 
 const part = (id) => document.getElementById(id);
 const channel = socket.channel("admin");
+const monitor = socket.channel("monitor");
+const series = new Series("5m", 5);
+const curves = Object.entries(CURVES).map(([name, measures]) => {
+  const canvas = element("canvas", { class: "curve", "aria-hidden": "true" });
+  byTestId(`total-${name}`).parentElement.append(canvas);
+  return [new Sparkline(canvas), measures];
+});
 const model = new Model();
 const commands = new Commands(channel);
 const log = new EventLog({ list: part("events"), empty: part("no-events"), pause: part("pause"), clear: part("clear") });
 const tables = {
   nodes: nodesTable(part("nodes")),
+  feeds: feedsTable(part("feeds")),
   topics: topicsTable(part("topics"), commands),
   sockets: socketsTable(part("sockets"), commands),
 };
@@ -49,6 +67,7 @@ function paint() {
   tables.nodes.show(nodes.map((node) => [node.node, node]));
   const topics = model.topicRows(now);
   fill("topics", matching(topics, ({ topic, agents }) => [topic, ...(agents ?? new Map()).values()]), "topic");
+  fill("feeds", matching(model.feedRows(now), ({ feed }) => [feed]), "feed");
   const sockets = model.socketRows(now);
   fill("sockets", matching(sockets, (row) => [row.who, row.address, row.dialect, row.id, row.name, ...row.topics]), "id");
   const totals = model.totals(now);
@@ -79,6 +98,15 @@ function hear(event, payload) {
   }
   paintSoon();
   return event.startsWith("presence_") ? {} : payload; // shown as the members of the topic `admin`
+}
+
+function drawCurves() {
+  for (const [curve, measures] of curves) curve.show(series.sum(measures));
+}
+
+function heardBefore(answer) {
+  series.load(answer);
+  drawCurves();
 }
 
 /** Redis may still be away. After a new connection everything is listed anyway. */
@@ -121,6 +149,11 @@ function save() {
 channel.onMessage = hear;
 channel.onError(paintSoon);
 channel.onClose((payload) => payload?.reason && setText(part("refusal"), inWords(payload)));
+monitor.on("frame", ({ frame }) => {
+  series.append(frame);
+  drawCurves();
+});
+monitor.join().receive("ok", () => monitor.push("history", { period: "5m" }).receive("ok", heardBefore));
 channel.join().receive("ok", joined).receive("error", refused);
 byTestId("broadcast-button").addEventListener("click", () => commands.broadcast(""));
 part("find").addEventListener("input", paint);

@@ -86,6 +86,18 @@ export class Model {
     return [...rows.values()].sort((a, b) => weight(b) - weight(a) || b.count - a.count || (a.topic < b.topic ? -1 : 1));
   }
 
+  /** Every feed that a process follows. What all processes hold is held once in Redis: its length is not added up; its views are. */
+  feedRows(now) {
+    const rows = new Map();
+    for (const told of this.#heard(now).flatMap(({ feeds = [] }) => feeds)) {
+      const row = rows.get(told.feed) ?? { feed: told.feed, rate: null, lag: 0, views: 0, length: null, bytes: null };
+      rows.set(told.feed, row);
+      row.views += told.views;
+      for (const name of ["rate", "lag", "length", "bytes"]) row[name] = told[name] === null ? row[name] : Math.max(row[name] ?? 0, told[name]);
+    }
+    return [...rows.values()].sort((a, b) => (b.rate ?? 0) - (a.rate ?? 0) || b.views - a.views || (a.feed < b.feed ? -1 : 1));
+  }
+
   /** The newest connections of every process, each with the names under which it is on topics. */
   socketRows(now) {
     const names = new Map();
@@ -107,7 +119,7 @@ export class Model {
     return {
       nodes: nodes.length,
       sockets: sum(nodes.flatMap(({ sockets }) => Object.values(sockets))),
-      topics: [...this.topics.values()].filter(({ count }) => count > 0).length,
+      topics: this.topicRows(now).length,
       members: sum([...this.topics.values()].map(({ count }) => count)),
       in: nodes.some((node) => node.in !== null) ? sum(nodes.map((node) => node.in)) : null,
       out: nodes.some((node) => node.out !== null) ? sum(nodes.map(({ out }) => out)) : null,

@@ -1,6 +1,6 @@
 /** The admin's first page: whether the site is well, its measures over time, and its processes, as the topic `monitor` tells them. */
 import { byTestId, element, setText } from "../map/dom.js";
-import { ChartCard } from "./chart-card.js";
+import { anchor, ChartCard } from "./chart-card.js";
 import { ago, bytes, count, figure, rate } from "./figures.js";
 import { Rows } from "./rows.js";
 import { Series } from "./series.js";
@@ -74,7 +74,10 @@ function showHealth() {
   const words = { unknown: "Waiting for the first report…", bad: bad === 1 ? "Something is wrong." : `${bad} things are wrong.`, note: "All is well, with a note.", good: "All is well." };
   setText(byTestId("health-word"), words[state]);
   setText(byTestId("health-sum"), latest ? sentence(latest.frame) : "");
-  const texts = problems.map(({ level, text }) => element("li", { class: level }, text));
+  const texts = problems.map(({ level, text, chart }) => {
+    const link = chart ? [" ", element("a", { href: `#${anchor(chart)}` }, chart)] : [];
+    return element("li", { class: level }, text, ...link);
+  });
   const list = part("problems");
   if (list.textContent !== texts.map(({ textContent }) => textContent).join("")) list.replaceChildren(...texts);
 }

@@ -70,6 +70,12 @@ export class Series {
     return said.length ? said : [{ label: chart.lines.length === 1 && !chart.lines[0].split ? chart.lines[0].label : "none", values: zeros() }];
   }
 
+  /** Some measures added up, whatever they are split by. @param {string[]} measures */
+  sum(measures) {
+    const found = [...this.total].filter(([line]) => measures.includes(line.split("|")[0])).map(([, values]) => values);
+    return this.times.map((_, place) => found.reduce((sum, values) => sum + (values[place] ?? 0), 0));
+  }
+
   /** The same, a line for each process. @param {Chart} chart @returns {Line[]} */
   byProcess(chart) {
     const add = chart.over === "sum" ? (a, b) => a + b : Math.max;

@@ -23,6 +23,7 @@ function button(text, label, pressed) {
 export function nodesTable(body) {
   const headings = [
     ["Process", "name"],
+    ["Up for", "number"],
     ["Sockets"],
     ["Topics", "number"],
     ["In /s", "number"],
@@ -36,12 +37,33 @@ export function nodesTable(body) {
     const { row, made } = cells(headings);
     const update = (node) => {
       row.classList.toggle("silent", node.silent);
-      row.title = `${node.node}, up for ${ago(Date.now() / 1000 - node.started)}`;
+      row.title = node.node;
       const sockets = Object.entries(node.sockets).map(([dialect, number]) => `${count(number)} ${dialect}`);
       const redis = node.silent ? "no report" : node.redis ? `connected${node.gaps ? `, ${node.gaps} gaps` : ""}` : "not connected";
-      made[8].classList.toggle("bad", !node.redis || node.silent);
+      made[9].classList.toggle("bad", !node.redis || node.silent);
       const figures = [count(node.topics), rate(node.in), rate(node.out), count(node.dropped), count(node.slow), bytes(node.waiting)];
-      set(made, [`${node.host}:${node.pid}`, sockets.join(", ") || "none", ...figures, redis]);
+      const up = ago(Date.now() / 1000 - node.started);
+      set(made, [`${node.host}:${node.pid}`, up, sockets.join(", ") || "none", ...figures, redis]);
+    };
+    return { nodes: [row], update };
+  });
+}
+
+export function feedsTable(body) {
+  const headings = [
+    ["Feed", "name"],
+    ["Changes /s", "number"],
+    ["Lag", "number"],
+    ["Subscriptions", "number"],
+    ["Length", "number"],
+    ["Size", "number"],
+  ];
+  return new Rows(body, () => {
+    const { row, made } = cells(headings);
+    const update = (feed) => {
+      const length = feed.length === null ? "log" : count(feed.length);
+      set(made, [feed.feed, rate(feed.rate), count(feed.lag), count(feed.views), length, feed.bytes === null ? "–" : bytes(feed.bytes)]);
+      made[2].classList.toggle("bad", feed.lag > 1000);
     };
     return { nodes: [row], update };
   });
