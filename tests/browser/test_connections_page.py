@@ -56,7 +56,9 @@ class Clients:
 
     def stop(self) -> None:
         for socket in self._open:
-            self.run(socket.close())
+            self.loop.call_soon_threadsafe(socket.transport.abort)
+        for socket in self._open:
+            self.run(socket.wait_closed())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
@@ -124,6 +126,7 @@ def act(page: WatchedPage, row: Any, action: str) -> None:
     page.page.locator("#connections > tr.details:not([hidden])").get_by_role("button", name=action).click()
 
 
+@pytest.mark.timeout(120)  # a second server, and lists that are written once a second and read every two
 def test_clients_of_two_processes_are_seen_cut_banned_and_let_back(
     flights: ServerProcess,
     other: ServerProcess,

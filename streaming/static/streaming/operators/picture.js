@@ -67,5 +67,5 @@ function rowOf({ id, feature, delayed }) {
   const kind = feature?.geometry?.type ?? "–";
   const where = kind === "Point" ? `${kind} ${feature.geometry.coordinates.slice(0, 2).map((number) => number.toFixed(4)).join(", ")}` : kind;
   const properties = feature ? JSON.stringify(feature.properties ?? {}) : "too large to be shown";
-  return element("tr", { class: delayed ? "delayed" : "" }, element("th", { scope: "row" }, id), element("td", {}, where), element("td", { class: "properties" }, properties), element("td", {}, delayed ? "a newer version waits" : "sent"));
+  return element("tr", { class: delayed ? "delayed" : "" }, element("th", { scope: "row" }, String(feature?.id ?? id)), element("td", {}, where), element("td", { class: "properties" }, properties), element("td", {}, delayed ? "a newer version waits" : "sent"));
 }
