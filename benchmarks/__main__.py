@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from . import (
+    admin,
     deltas,
     fairness,
     fanout,
@@ -49,6 +50,7 @@ USUAL = (
     "fairness",
     "processes",
     "files",
+    "admin",
 )
 
 
@@ -96,6 +98,8 @@ def main() -> None:
             _print(processes.run(share))
         elif what == "files":
             _print(files.run(share))
+        elif what == "admin":
+            _print(admin.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:
