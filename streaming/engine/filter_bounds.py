@@ -27,7 +27,7 @@ def filter_bounds(conditions: Mapping[str, Any]) -> Box | None:
             return None
     except (TypeError, ValueError, LookupError):
         return None  # the dialect calls something else so
-    return box if len(box) == 4 and all(map(math.isfinite, box)) and -90 <= box[1] <= box[3] <= 90 else None  # type: ignore[return-value]
+    return box if len(box) == 4 and all(map(math.isfinite, box)) and -90 <= box[1] <= box[3] <= 90 else None
 
 
 def _around(lon: float, lat: float, metres: float) -> tuple[float, ...]:
