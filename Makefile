@@ -17,7 +17,7 @@ COMPILED = PYTHONDONTWRITEBYTECODE=
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test test-long install lint bench fuzz soak clean install-locked
+.PHONY: help run test test-long screenshots install lint bench fuzz soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -36,6 +36,9 @@ test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests
 
 test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at length: thousands of examples, a minute of stalling
 	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
+
+screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests
+	@GEOSTREAM_SCREENSHOTS=docs/operating exec $(PY) -m pytest -q $$(grep -l documented tests/browser/test_*.py)
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 

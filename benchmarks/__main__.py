@@ -30,6 +30,7 @@ from . import (
     processes,
     redis_commands,
     rendering,
+    restarts,
     soak,
     tile_latency,
     tiles,
@@ -51,6 +52,7 @@ USUAL = (
     "processes",
     "files",
     "admin",
+    "restarts",
 )
 
 
@@ -100,6 +102,8 @@ def main() -> None:
             _print(files.run(share))
         elif what == "admin":
             _print(admin.run(share))
+        elif what == "restarts":
+            _print(restarts.run(share))
         elif what == "soak":
             _print(soak.run(options.minutes))
         else:

@@ -1,17 +1,13 @@
-"""Files: small and large ones up and down, announcements on one connection, their latency through Redis, memory of a connection."""
+"""Files: syncs beside rsync, small and large requests, announcements on one connection, their latency through Redis, memory."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -21,6 +17,7 @@ from streaming.core.redis import close_async_redis
 from streaming.files.folder_feed import FolderFeed, Step
 from streaming.files.metadata import FileRecord
 
+from . import files_sync
 from .stack import Server, stack
 from .swarm import masked
 
@@ -75,9 +72,9 @@ class Client:
 
 def run(share: float) -> Iterator[dict[str, Any]]:
     """The rows of the table."""
+    yield from files_sync.run(share, SETTINGS)
     with stack(**SETTINGS) as server:
         yield from asyncio.run(_transfers(server, share))
-        yield from _peer(share)
     with stack(**SETTINGS, GEOSTREAM_FILES_DURABLE="0") as server:
         yield from asyncio.run(_small(server, share, "without waiting for the disk"))
     with stack(**SETTINGS, GEOSTREAM_FILES_WATCH="0") as server:
@@ -85,7 +82,8 @@ def run(share: float) -> Iterator[dict[str, Any]]:
 
 
 def _row(what: str, figure: float, unit: str, cpu: float | None = None) -> dict[str, Any]:
-    return {"what": what, "figure": round(figure, 2), "unit": unit, "server's processor time, s": None if cpu is None else round(cpu, 2)}
+    row = {"what": what, "figure": round(figure, 2), "unit": unit, "server's processor time, s": None if cpu is None else round(cpu, 2)}
+    return row | dict.fromkeys(("client's", "server's memory, MB", "client's, at most"))
 
 
 async def _transfers(server: Server, share: float) -> list[dict[str, Any]]:
@@ -117,21 +115,6 @@ async def _small(server: Server, share: float, how: str) -> list[dict[str, Any]]
         name = f"{count:,} files of 4 KiB {what}, {JOBS} at a time" + (f", {how}" if what == "up" else "")
         rows.append(_row(name, count / (time.perf_counter() - began), "files/s", server.cpu - cpu))
     return rows
-
-
-def _peer(share: float) -> Iterator[dict[str, Any]]:
-    """rsync, where there is one, between two folders of this disk."""
-    if shutil.which("rsync") is None:
-        return
-    count = max(int(SMALL * share), 100)
-    with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder:
-        source = Path(folder) / "source"
-        source.mkdir()
-        for number in range(count):
-            (source / str(number)).write_bytes(number.to_bytes(8, "big") * (SMALL_BYTES // 8))
-        began = time.perf_counter()
-        subprocess.run(["rsync", "-a", "--checksum", f"{source}/", f"{folder}/target"], check=True)
-        yield _row(f"{count:,} files of 4 KiB, rsync on this disk", count / (time.perf_counter() - began), "files/s")
 
 
 # -- announcements -------------------------------------------------------------

@@ -18,13 +18,16 @@ from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from processes.jobs import queue  # noqa: E402
+from processes.jobs.changes import JobChange  # noqa: E402
+from processes.jobs.queue_sizes import Limits, QueueSizes  # noqa: E402
 from processes.jobs.service import CHANGED  # noqa: E402
 from processes.models import Attempt, Job, JobOutput, JobRequest, Process, Worker  # noqa: E402
 from processes.workers.tokens import create_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
-LIMITS = queue.Limits(1_000_000, 1_000_000)
-INPUTS = {"text": [{"value": "hello"}]}
+LIMITS = Limits(1_000_000, 1_000_000)
+queued: list[JobChange] = []
+INPUTS = {"name": [{"value": "hello"}]}
 
 
 def token() -> str:
@@ -37,15 +40,20 @@ def online(count: int) -> bool:
     return Worker.objects.filter(registrations__process__identifier="nothing").exclude(node="").count() == count
 
 
-def drain(count: int) -> float:
-    """Queue jobs and wait until all are done; returns seconds from the doorbell to the last result."""
+def fill(count: int) -> None:
+    """Put jobs into the queue; no server notices."""
     process = Process.objects.get(identifier="nothing", current=True).pk
-    with transaction.atomic():
-        changes = [queue.submit(queue.NewJob(process, INPUTS), LIMITS) for _ in range(count)]
-    left = Job.objects.filter(process=process, status__in=("accepted", "running"))
+    for start in range(0, count, 100):
+        new = [queue.NewJob(process, INPUTS) for _ in range(min(100, count - start))]
+        with transaction.atomic():
+            queued[:] = [each for each in queue.submit_all(new, LIMITS, QueueSizes()) if isinstance(each, JobChange)]
+
+
+def drain() -> float:
+    """Ring for what was put into the queue and wait until all is done; returns seconds from the doorbell to the last result."""
     began = time.perf_counter()
-    announce(CHANGED, node="", changes=[changes[0].as_message()])
-    while left.exists():
+    announce(CHANGED, node="", changes=[queued[0].as_message()])
+    while Job.objects.active().exists():
         time.sleep(0.02)
     seconds = time.perf_counter() - began
     assert not Job.objects.filter(status="failed").exists()
@@ -74,7 +82,7 @@ def _finished(process: Process, at: Any) -> Job:
     return Job(process=process, process_identifier=process.identifier, status="successful", progress=100, **lease, **times)
 
 
-COMMANDS: dict[str, Callable[..., Any]] = {"token": token, "online": online, "drain": drain, "finished": finished}
+COMMANDS: dict[str, Callable[..., Any]] = {"token": token, "online": online, "fill": fill, "drain": drain, "finished": finished}
 
 
 def main() -> None:

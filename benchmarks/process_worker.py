@@ -8,6 +8,6 @@ worker = Worker("benchmark")
 
 
 @worker.process(version="1.0.0", retry="safe")
-async def nothing(text: str) -> str:
+async def nothing(name: str) -> str:
     """Nothing. Gives back what it is given."""
-    return text
+    return name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,9 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from streaming.server.embedded_redis import start_redis
+from streaming.server.redis_server import free_port
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(*pids: int) -> float:
+    """What processes have used so far, and their children that have ended."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += sum(int(each) for each in fields[11:15])
+    return total / TICK
 
 
 class Server:
@@ -44,8 +53,7 @@ class Server:
     @property
     def cpu(self) -> float:
         """Processor time used so far, in seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return processor_seconds(self.pid)
 
     def _post(self, path: str, body: Any) -> Any:
         request = urllib.request.Request(
@@ -56,8 +64,11 @@ class Server:
 
 
 @contextmanager
-def stack(**settings: str) -> Iterator[Server]:
-    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server."""
+def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
+    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server.
+
+    With several workers, the process is their supervisor.
+    """
     with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder) / "redis") as redis:
         environment = {
             **os.environ,
@@ -78,15 +89,16 @@ def stack(**settings: str) -> Iterator[Server]:
         }
         for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
             subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
-        port = _free_port()
-        process = subprocess.Popen([sys.executable, "manage.py", "serve", "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+        port = free_port()
+        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         try:
             _wait(port, process)
             _configure(redis.url, folder)
             yield Server(process.pid, port, redis.url, Path(folder))
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(40)
 
 
 def _configure(redis_url: str, folder: str) -> None:
@@ -109,12 +121,6 @@ def _configure(redis_url: str, folder: str) -> None:
     catalogue.clear()
     channel_layers.backends = {}  # made for the Redis of the stack before
     configure(lambda: redis_url)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -16,12 +16,21 @@ from typing import Any
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from streaming.engine.environment import env_boolean, env_choice, env_list
+from streaming.engine.environment import env_boolean, env_choice, env_list, env_whole_number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 GEOSTREAM_DATA_DIR = Path(os.environ.get("GEOSTREAM_DATA_DIR", BASE_DIR / "var"))
+
+
+def _make_data_dir() -> None:
+    try:
+        GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"GEOSTREAM_DATA_DIR is {str(GEOSTREAM_DATA_DIR)!r}, which cannot be made: {error.strerror}") from None
+
+
 DEBUG = env_boolean("GEOSTREAM_DEBUG", True)
 
 
@@ -33,7 +42,7 @@ def _secret_key() -> str:
             "GEOSTREAM_SECRET_KEY must be set when GEOSTREAM_DEBUG is off. "
             'To make one: python -c "import secrets; print(secrets.token_urlsafe(48))"'
         )
-    GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
+    _make_data_dir()
     path = GEOSTREAM_DATA_DIR / "secret-key"
     if not path.exists():
         path.touch(mode=0o600)
@@ -67,6 +76,7 @@ INSTALLED_APPS = [
     "streaming.redis_data",
     "streaming.topics",
     "streaming.files",
+    "streaming.ingestion",
     "streaming.api",
     "streaming.pages",
     "streaming.operators",
@@ -114,7 +124,7 @@ except ValueError:
     raise ImproperlyConfigured("DATABASE_URL is not a URL such as postgres://user:password@host/name") from None
 DATABASES: dict[str, Any] = {"default": database}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    GEOSTREAM_DATA_DIR.mkdir(parents=True, exist_ok=True)
+    _make_data_dir()
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -181,13 +191,21 @@ if not DEBUG:
     SECURE_CONTENT_TYPE_NOSNIFF = True
     SESSION_COOKIE_SECURE = env_boolean("GEOSTREAM_SECURE_COOKIES", True)
     CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+    SECURE_HSTS_SECONDS = env_whole_number("GEOSTREAM_HSTS_SECONDS", 0)
+# Left to the proxy (deploy/nginx.conf redirects to HTTPS; here, publishing would pass through all middleware for it), and to whoever has
+# the domain (HSTS for its other names, and in browsers' lists).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
+LOG_FORMATS = ("LINE", "JSON")
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "LINE": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "JSON": {"()": "streaming.engine.log_format.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": env_choice("GEOSTREAM_LOG_FORMAT", "LINE", LOG_FORMATS)}},
     "root": {"handlers": ["console"], "level": env_choice("GEOSTREAM_LOG_LEVEL", "INFO", LOG_LEVELS)},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},  # Django's own handler would print each line a second time

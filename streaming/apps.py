@@ -25,6 +25,16 @@ class StreamingConfig(EngineApp):
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"
+    diagnoses = (
+        "streaming.engine.diagnoses.machine.look_at_versions",
+        "streaming.engine.diagnoses.machine.look_at_files",
+        "streaming.engine.diagnoses.machine.look_at_disk",
+        "streaming.engine.diagnoses.redis_server.look_at_redis",
+        "streaming.engine.diagnoses.redis_server.look_at_latency",
+        "streaming.engine.diagnoses.processes.look_at_database",
+        "streaming.engine.diagnoses.processes.look_at_nodes",
+        "streaming.engine.diagnoses.processes.look_at_addresses",
+    )
 
     def ready(self) -> None:
         """Configure how the core finds Redis and the channel layer, which it does when it first needs them."""

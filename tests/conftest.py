@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from streaming.core import redis as redis_connections
 from streaming.engine.lifespan import get_runtime, stop_runtime
@@ -17,12 +17,12 @@ from streaming.engine.runtime import Runtime
 from streaming.features.layers import catalogue
 from streaming.server.embedded_redis import RedisService, start_redis
 
-from . import processes, profiles
+from . import databases, processes, profiles, time_limits
 from .geo_peer import GeoPeer
 from .made_once import made_once
 from .quick_flush import quick_flush
 from .server_process import ServerProcess
-from .time_limits import pytest_configure, pytest_runtest_protocol, pytest_runtest_teardown
+from .time_limits import pytest_runtest_protocol, pytest_runtest_teardown
 
 profiles.load()
 
@@ -39,6 +39,12 @@ def missing(what: str) -> None:
     if REQUIRE_OPTIONAL:
         pytest.fail(f"{what} is required here (GEOSTREAM_REQUIRE_OPTIONAL)")
     pytest.skip(f"needs {what}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    time_limits.keep_stderr(config)
+    if databases.ON_POSTGRES:
+        config.addinivalue_line("filterwarnings", databases.THREADS_END)
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -80,6 +86,9 @@ def default_signals() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The database of the tests in this process."""
+    if not databases.is_made(connection.settings_dict["NAME"]):
+        yield
+        return
     with django_db_blocker.unblock(), quick_flush():
         django_db_blocker.block()
         yield
@@ -132,21 +141,21 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file with a superuser admin/admin, to be copied. One worker makes it for all."""
+    """A migrated database with a superuser admin/admin, to be copied (`databases.copied`). One worker makes it for all."""
 
     def make(folder: Path) -> None:
-        environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin")
+        environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin", **databases.migrated(folder))
         processes.manage("migrate", "-v", "0", env=environment)
         processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
 
-    return made_once(tmp_path_factory, "migrated", make) / "geostream.sqlite3"
+    return made_once(tmp_path_factory, "migrated", make) / databases.FILE
 
 
 @pytest.fixture
 def beside(redis: None, redis_service: RedisService, transactional_db: None, settings: Any, tmp_path: Path) -> dict[str, str]:
     """The environment of a process beside this one: the same database, Redis and data folder (which is the test's own)."""
     settings.GEOSTREAM_DATA_DIR = tmp_path
-    database = f"sqlite:///{settings.DATABASES['default']['NAME']}"
+    database = databases.url_of_connection(settings.DATABASES["default"]["NAME"])
     return processes.site_environment(tmp_path, redis_service.url, DATABASE_URL=database)
 
 
@@ -164,12 +173,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, mod
     base = tmp_path_factory.mktemp("servers")
     with ExitStack() as servers:
 
-        def start(command: str = "serve", data: str = "data", redis_url: str = "", **environment: str) -> ServerProcess:
+        def start(command: str = "serve", data: str = "data", redis_url: str = "", workers: int = 1, **environment: str) -> ServerProcess:
             folder = base / data
             if not folder.exists():
                 folder.mkdir()
-                shutil.copy(migrated_database, folder / "geostream.sqlite3")
-            return servers.enter_context(ServerProcess(folder, redis_url or module_redis.url, environment, command))
+                databases.copied(migrated_database, folder)
+            own = {**databases.environment_of(folder), **environment}
+            server = ServerProcess(folder, redis_url or module_redis.url, own, command)
+            server.options = ("--workers", str(workers)) if workers > 1 else ()
+            return servers.enter_context(server)
 
         yield start
 
@@ -189,8 +201,8 @@ def make_server(tmp_path: Path, migrated_database: Path) -> Iterator[Callable[..
             folder = tmp_path / data
             if not folder.exists():
                 folder.mkdir()
-                shutil.copy(migrated_database, folder / "geostream.sqlite3")
-            return servers.enter_context(ServerProcess(folder, redis_url, environment))
+                databases.copied(migrated_database, folder)
+            return servers.enter_context(ServerProcess(folder, redis_url, {**databases.environment_of(folder), **environment}))
 
         yield make
 

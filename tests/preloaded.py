@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class ForkServer:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self._python = _interpreter_settings(os.environ)
+        self._asking = threading.Lock()
         self._socket, theirs = socket.socketpair()
         # -P: as for `python manage.py`, the folder from which it is started is not where modules are looked for.
         command = [sys.executable, "-P", __file__, str(theirs.fileno())]
@@ -56,14 +58,17 @@ class ForkServer:
         """Whether a process with this environment may be forked: its interpreter would be set up as the server's is."""
         return _interpreter_settings(os.environ if environment is None else environment) == self._python
 
-    def fork(self, arguments: list[str], folder: str | None, environment: dict[str, str] | None, streams: list[int]) -> tuple[int, int]:
+    def fork(
+        self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int]
+    ) -> tuple[int, int]:
         """Start `manage.py`; returns the process' id and a pipe from which the status can be read with which it has ended."""
         ended, ending = os.pipe()
-        request = json.dumps([arguments, folder or os.getcwd(), dict(os.environ) if environment is None else environment])
-        socket.send_fds(self._socket, [len(request.encode()).to_bytes(4, "big")], [*streams, ending])
+        request = json.dumps([arguments, str(folder or os.getcwd()), dict(os.environ) if environment is None else environment]).encode()
+        with self._asking:
+            socket.send_fds(self._socket, [len(request).to_bytes(4, "big")], [*streams, ending])
+            self._socket.sendall(request)
+            pid = int.from_bytes(_exactly(self._socket, 4), "big")
         os.close(ending)
-        self._socket.sendall(request.encode())
-        pid = int.from_bytes(_exactly(self._socket, 4), "big")
         return pid, ended
 
 
@@ -153,6 +158,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.orig_argv = [sys.executable, *sys.argv]  # with which `serve` executes itself again
     sys.path.insert(0, str(Path(sys.argv[0]).parent.resolve()))
     runpy.run_path(sys.argv[0], run_name="__main__")
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from select import select
 from subprocess import DEVNULL, PIPE, STDOUT, CompletedProcess, TimeoutExpired
+from threading import Lock
 from typing import Any
 
 from .preloaded import ForkServer
@@ -165,13 +166,15 @@ for group in groups:
 
 
 _server: ForkServer | None = None
+_making = Lock()
 
 
 def _fork_server() -> ForkServer:
     global _server
-    if _server is None or _server.owner != os.getpid():
-        _server = ForkServer()
-    return _server
+    with _making:
+        if _server is None or _server.owner != os.getpid():
+            _server = ForkServer()
+        return _server
 
 
 _of_this_process: _Reaper | None = None

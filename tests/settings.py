@@ -11,17 +11,22 @@ os.environ["GEOSTREAM_DATA_DIR"] = DATA_DIR_OF_TESTS
 os.environ["GEOSTREAM_SERVER_EVENTS"] = "0"  # tests of events count those of their own
 os.environ.pop("DATABASE_URL", None)
 
+import dj_database_url  # noqa: E402
+
 from geostream.settings import *  # noqa: E402, F403
 from geostream.settings import DATABASES, MIDDLEWARE  # noqa: E402
+from tests import databases  # noqa: E402
 
 STATIC_FILES = "servestatic.middleware.ServeStaticMiddleware"
 """It reads the names of all static files for each test client, which takes longer than most tests. Those of static files have it."""
 MIDDLEWARE_WITH_STATIC_FILES = MIDDLEWARE
 MIDDLEWARE = [name for name in MIDDLEWARE if name != STATIC_FILES]
 
-# A file, not memory: the recorder and sync views use other threads.
-DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"  # it need not outlive the machine
-DATABASES["default"]["TEST"] = {"NAME": os.path.join(DATA_DIR_OF_TESTS, "tests.sqlite3")}
+if databases.ON_POSTGRES:
+    DATABASES["default"] = {**dj_database_url.parse(databases.URL), "TEST": {"NAME": f"{databases.RUN}_test"}}
+else:  # a file, not memory: the recorder and sync views use other threads
+    DATABASES["default"]["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"  # it need not outlive the machine
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(DATA_DIR_OF_TESTS, "tests.sqlite3")}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 GEOSTREAM_RECORD_SECONDS = 0
 GEOSTREAM_AUTH_CACHE_SECONDS = 0.0

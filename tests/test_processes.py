@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,14 @@ def test_how_a_forked_command_ended_is_known(tmp_path: Path, program: str, code:
     assert run(*SHELL, program, env=site_environment(tmp_path), check=False).returncode == code
 
 
+def test_commands_are_forked_by_many_threads(tmp_path: Path) -> None:
+    def code(number: int) -> int:
+        return run(*SHELL, f"raise SystemExit({number})", env=site_environment(tmp_path), check=False).returncode
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(code, range(12))) == list(range(12))
+
+
 def test_a_forked_command_ends_with_its_group(tmp_path: Path) -> None:
     with starting() as start:
         process = start(*SHELL, FAMILY, env=site_environment(tmp_path), stdout=PIPE)
@@ -125,6 +134,6 @@ def test_a_forked_command_ends_with_its_group(tmp_path: Path) -> None:
 
 
 def test_no_other_module_starts_processes() -> None:
-    starting = re.compile(r"^\s*(import|from) (subprocess|multiprocessing)\b", re.MULTILINE)
+    starting = re.compile(r"^\s*(import|from) (subprocess|multiprocessing)\b(?! import Pipe$)", re.MULTILINE)
     modules = [path for path in HERE.rglob("*.py") if starting.search(path.read_text())]
     assert sorted(modules) == [HERE / "preloaded.py", HERE / "processes.py"]

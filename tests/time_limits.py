@@ -17,8 +17,9 @@ LAST_RESORT_SECONDS = 30.0
 STDERR = pytest.StashKey[int]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[STDERR] = os.dup(2)  # while pytest does not capture it
+def keep_stderr(config: pytest.Config) -> None:
+    """For tracebacks, while pytest does not capture it."""
+    config.stash[STDERR] = os.dup(2)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
+from django.core.exceptions import RequestAborted
 from django.http import HttpRequest, HttpResponseBase
 
 from processes.catalogue import Offer
@@ -24,15 +26,15 @@ from .identity import client_of, may_execute
 from .job_inputs import LinkFollower, stored_inputs
 from .modes import Mode, choose_mode
 from .negotiation import accept_of, quality
-from .preferences import read_preferences
+from .preferences import Preferences, read_preferences
 from .processes import OfferView
 from .rendering import JsonRenderer, Page
 from .request_body import read_json_body
-from .result_forms import deliver
+from .result_forms import MINIMAL, deliver
 from .results import StoredJob, results_of
 from .site import link, link_header
 from .status_info import status_info
-from .waiting import WaitingRequests, until_online
+from .waiting import WaitingRequests, until_online, watching_client
 
 INLINE_BYTES = 64 * 1024
 """A request up to this size is read and checked on the event loop."""
@@ -54,7 +56,9 @@ class ExecutionView(OfferView):
         if wanted.response == "document" and not quality(accept_of(request), JSON):
             raise OgcError(406, "a response as document is JSON")
         sync = offer.description.sync and not offer.continuous
-        mode = choose_mode(sync, offer.description.asynchronous or not sync, read_preferences(request.headers.get("Prefer", "")))
+        prefer = read_preferences(request.headers.get("Prefer", ""))
+        mode = choose_mode(sync, offer.description.asynchronous or not sync, prefer)
+        wanted, mode = _returned(request, wanted, mode, prefer)
         if mode.needs_worker:
             offer = await until_online(self.catalogue, offer)
         blobs: list[Blob] = []
@@ -104,10 +108,10 @@ class ExecutionView(OfferView):
         assert mode.wait is not None
         waiting = self.runtime.service(WaitingRequests)
         try:
-            async with self.jobs.doorbell(new.id) as bell:
+            async with self.jobs.doorbell(new.id, end=True) as bell, watching_client(request, bell) as left:
                 change = await self._submit(new, blobs)
-                stored = await waiting.until_ended(new.id, bell, mode.wait)
-        except asyncio.CancelledError:  # the client has left
+                stored = await waiting.until_ended(new.id, bell, mode.wait, left)
+        except (asyncio.CancelledError, RequestAborted):  # the client has left
             if new.hidden:
                 self.runtime.spawn(self.jobs.change(partial(_dismiss_if_there, new)))
             raise
@@ -146,6 +150,17 @@ class ExecutionView(OfferView):
             headers["Preference-Applied"] = mode.too_late
         self.renderer = JsonRenderer()
         return Page("job", document, 201, headers)
+
+
+def _returned(request: HttpRequest, wanted: ExecuteRequest, mode: Mode, prefer: Preferences) -> tuple[ExecuteRequest, Mode]:
+    """What `return` in `Prefer` makes of a request: nothing where the request itself says how outputs are returned."""
+    if not prefer.returned or wanted.response == "raw" or any(each["transmissionMode"] == "reference" for each in wanted.outputs.values()):
+        return wanted, mode
+    if prefer.returned == "minimal":
+        if not quality(accept_of(request), JSON):
+            return wanted, mode
+        wanted = replace(wanted, response=MINIMAL)
+    return wanted, mode.applying(f"return={prefer.returned}")
 
 
 def _save_blobs(blobs: list[Blob]) -> None:

@@ -61,6 +61,8 @@ class StatusView(JobView):
 class JobsView(OgcView):
     """The list."""
 
+    parameters = ("type", "processID", "status", "datetime", "minDuration", "maxDuration", "limit", "cursor")
+
     async def get(self, request: HttpRequest) -> Page:
         """One page of the jobs that the client may see."""
         limit = read_limit(request.GET)

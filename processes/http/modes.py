@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streaming.engine.conf import conf
 
@@ -23,6 +23,11 @@ class Mode:
     """`Preference-Applied` of an answer with the result."""
     too_late: str = ""
     """`Preference-Applied` of an answer with the job."""
+
+    def applying(self, preference: str) -> Mode:
+        """With another preference that is applied."""
+        in_time, too_late = (", ".join(filter(None, (applied, preference))) for applied in (self.in_time, self.too_late))
+        return replace(self, in_time=in_time, too_late=too_late)
 
 
 def choose_mode(sync: bool, asynchronous: bool, prefer: Preferences) -> Mode:

@@ -17,6 +17,8 @@ class Preferences:
     respond_async: bool = False
     wait: int | None = None
     """Seconds."""
+    returned: str = ""
+    """`return=minimal` or `return=representation`: links in place of large outputs, or the outputs themselves."""
     strict: bool = False
     """`handling=strict`: rather no answer than another one."""
 
@@ -27,9 +29,10 @@ def read_preferences(header: str) -> Preferences:
     for part in _PREFERENCES.findall(header):
         token, _, value = part.partition(";")[0].partition("=")
         given.setdefault(token.strip().lower(), value.strip().strip('"'))
-    wait = given.get("wait", "")
+    wait, returned = given.get("wait", ""), given.get("return", "").lower()
     return Preferences(
         respond_async="respond-async" in given,
         wait=min(int(wait), _LONGEST_WAIT) if wait.isascii() and wait.isdigit() and len(wait) < 20 else None,
+        returned=returned if returned in ("minimal", "representation") else "",
         strict=given.get("handling", "").lower() == "strict",
     )

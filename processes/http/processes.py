@@ -35,6 +35,8 @@ class OfferView(OgcView):
 class ProcessesView(OfferView):
     """The list."""
 
+    parameters = ("limit", "offset")
+
     async def get(self, request: HttpRequest) -> Page:
         """One page of it."""
         limit = read_limit(request.GET)

@@ -24,8 +24,17 @@ SANDBOX = {"Content-Security-Policy": "sandbox; default-src 'none'; style-src 'u
 """What a worker or a client wrote must not act as a page of this site."""
 
 
+MINIMAL = "minimal"
+"""The response that a client prefers with `return=minimal`."""
+
+
 async def deliver(request: HttpRequest, site: Site, job: Job, results: Sequence[Result], response: str) -> HttpResponseBase:
-    """The results as the execute request has asked for them. `response` is raw, document, or empty: it has not said."""
+    """The results as the execute request has asked for them.
+
+    `response` is raw, document, minimal (a document with links in place of large outputs), or empty: it has not said.
+    """
+    if response == MINIMAL:
+        return HttpResponse(msgspec.json.encode(await document(site, job, results, conf.PROCESS_MINIMAL_BYTES)), content_type=JSON)
     if response == "document" or (not response and len(results) > 1 and only_json(request)):
         return HttpResponse(msgspec.json.encode(await document(site, job, results)), content_type=JSON)
     links = [reference(site, job, each, rel=each.id) for each in results if each.by_reference]
@@ -36,9 +45,9 @@ async def deliver(request: HttpRequest, site: Site, job: Job, results: Sequence[
     return _multipart(request, site, job, results)
 
 
-async def document(site: Site, job: Job, results: Sequence[Result]) -> dict[str, Any]:
-    """Results as JSON: of each output a value or a link. What would make it too large are links, the largest ones."""
-    left: int = conf.PROCESS_RESULT_BYTES
+async def document(site: Site, job: Job, results: Sequence[Result], most_bytes: int | None = None) -> dict[str, Any]:
+    """Results as JSON: of each output a value or a link. What would make it larger than `most_bytes`, or than may be, are links."""
+    left = int(conf.PROCESS_RESULT_BYTES if most_bytes is None else min(most_bytes, conf.PROCESS_RESULT_BYTES))
     within = set()
     for size, each in sorted(((each.size, each) for each in results if not each.by_reference), key=lambda pair: pair[0]):
         left -= size

@@ -93,11 +93,20 @@ class StoredJob:
 
 def load(identifier: UUID) -> StoredJob | None:
     """Read a job; its outputs only if it was successful."""
-    job = Job.objects.select_related("request", "process").filter(pk=identifier).first()
-    if job is None:
-        return None
-    outputs = list(job.outputs.select_related("blob").order_by("output", "seq")) if job.status == Job.Status.SUCCESSFUL else []
-    return StoredJob(job, job.request.outputs, job.request.response, outputs)
+    return load_all([identifier], described=True)[0]
+
+
+def load_all(identifiers: Sequence[UUID], described: bool = False) -> list[StoredJob | None]:
+    """Read several jobs, as `load` reads one; without the description of their process, which may be long, unless they are `described`."""
+    rows = Job.objects.select_related("request", *(["process"] if described else [])).defer("request__inputs")
+    jobs = rows.in_bulk(identifiers)
+    outputs: dict[UUID, list[JobOutput]] = {job.pk: [] for job in jobs.values() if job.status == Job.Status.SUCCESSFUL}
+    for row in JobOutput.objects.filter(job__in=outputs).select_related("blob").order_by("output", "seq") if outputs else ():
+        outputs[row.job_id].append(row)
+    return [
+        StoredJob(job, job.request.outputs, job.request.response, outputs.get(job.pk, ())) if (job := jobs.get(each)) is not None else None
+        for each in identifiers
+    ]
 
 
 def description_of(job: Job, offer: Offer | None) -> ProcessDescription | None:

@@ -36,6 +36,12 @@ SETTINGS = (
         "outputs that are together up to this size are within a document of results, others are links",
         least=1,
     ),
+    Setting(
+        "PROCESS_MINIMAL_BYTES",
+        4096,
+        "the same for a client that prefers `return=minimal`",
+        least=1,
+    ),
     Setting("PROCESS_LIST_LIMIT", 100, "processes or jobs on a page, unless a client asks for another number", least=1),
     Setting("PROCESS_LIST_MOST", 10_000, "processes or jobs on a page at most", least=1),
     Setting("PROCESS_CALLBACK_SECONDS", 10.0, "how long the server that is called back may take to answer", least=0.1),

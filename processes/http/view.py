@@ -6,7 +6,7 @@ import logging
 from typing import Any, ClassVar
 
 import msgspec
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import RequestAborted, RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.views import View
@@ -41,6 +41,8 @@ class OgcView(View):
     """Whether it answers in the formats of `RENDERERS` only, and refuses clients that take none of them."""
     skips_middleware: ClassVar[tuple[str, ...]] = ()
     """The methods that go past the project's middleware when they come with a token: sessions and the like are of no use then."""
+    parameters: ClassVar[tuple[str, ...]] = ()
+    """The names that its query may have, besides `f`; any other is refused, as OGC API - Common wants it."""
     largest_body: ClassVar[str] = "PROCESS_BODY_BYTES"
     """The setting with the size of a body; it is bounded while it arrives, whoever sends it."""
     runtime: Runtime
@@ -82,6 +84,8 @@ class OgcView(View):
             response = await self._refuse(request, error)
         except StreamError as error:
             response = await self._refuse(request, of_stream_error(error))
+        except RequestAborted:
+            return HttpResponse(status=499)  # nobody reads it
         except RequestDataTooBig:
             response = await self._refuse(request, OgcError(413, "the request is too large"))
         except SuspiciousOperation:  # Django answers: the request's host is not ours, so there are no addresses
@@ -100,6 +104,10 @@ class OgcView(View):
         handler = getattr(self, method, None) if method in self.http_method_names else None
         if handler is None:
             raise OgcError(405, f"{request.method} is not for this path", headers={"Allow": ", ".join(self.allowed())})
+        if unknown := request.GET.keys() - {"f", *self.parameters}:
+            raise invalid_query(
+                min(unknown)[:100], f"there is no such parameter here; those that there are: {', '.join(('f', *self.parameters))}"
+            )
         self.renderer = self._choose_renderer(request)
         self.runtime = await get_runtime()
         self.principal = await principal_of(request, self.jobs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from django.core.exceptions import RequestAborted
+from django.http import HttpRequest
 
 from processes.catalogue import Offer, ProcessCatalogue
 from processes.jobs.changes import FINAL
@@ -18,7 +20,7 @@ from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
 from .exceptions import OgcError
-from .results import StoredJob, load
+from .results import StoredJob, load_all
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -47,24 +49,48 @@ class WaitingRequests(Service):
         for bell in self._bells:
             bell.set()
 
-    async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float) -> StoredJob | None:
-        """The job when it has ended; None: it has not in time. `bell` is its doorbell; the database is the truth."""
+    async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float, left: Callable[[], bool]) -> StoredJob | None:
+        """The job when it has ended; None: it has not in time. `bell`, older than the job, rings at its end; the database is the truth.
+
+        `RequestAborted` once the bell rings because the client has `left`.
+        """
         until = time.monotonic() + seconds
         self._bells.add(bell)
         try:
             while True:
+                remaining = until - time.monotonic()
+                if not self._ending:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(max(0.0, min(remaining, POLL_SECONDS))):
+                            await bell.wait()
+                if left():
+                    raise RequestAborted
                 bell.clear()
-                stored = await self._jobs.read(partial(load, job))
+                stored = await self._jobs.read_together(load_all, job)
                 if stored is None or stored.job.status in FINAL:
                     return stored
-                left = until - time.monotonic()
-                if left <= 0 or self._ending:
+                if remaining <= POLL_SECONDS or self._ending:
                     return None
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, POLL_SECONDS)):
-                        await bell.wait()
         finally:
             self._bells.discard(bell)
+
+
+@asynccontextmanager
+async def watching_client(request: HttpRequest, bell: asyncio.Event) -> AsyncIterator[Callable[[], bool]]:
+    """Meanwhile `bell` rings when the client hangs up; yields the question whether it has.
+
+    Django cancels requests that pass its middleware; this is for those that go past it, for which nobody listens otherwise.
+    """
+    listen = getattr(request, "client_left", None)
+    if listen is None:
+        yield lambda: False
+        return
+    listening = asyncio.create_task(listen())
+    listening.add_done_callback(lambda done: bell.set())
+    try:
+        yield listening.done
+    finally:
+        listening.cancel()
 
 
 async def until_online(catalogue: ProcessCatalogue, offer: Offer) -> Offer:

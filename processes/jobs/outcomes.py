@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, F, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from processes.models import Attempt, Blob, Job, JobLog, JobOutput, JobRequest
@@ -46,6 +47,15 @@ class OutputPart:
     href: str = ""
     media_type: str = ""
     seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """The result of a job; `warning` is for its log."""
+
+    lease: Lease
+    outputs: Sequence[OutputPart]
+    warning: str = ""
 
 
 class LeaseError(Exception):
@@ -93,7 +103,7 @@ def log(lease: Lease, level: str, message: str) -> None:
 def store_part(lease: Lease, part: OutputPart) -> JobChange:
     """A part of an output that is delivered progressively. The same number again takes the place of the one before."""
     job = _leased(lease)
-    _store(job, [part])
+    _store({job.pk: [part]})
     job.status, job.started = Job.Status.RUNNING, job.started or timezone.now()
     return _save(job, "status", "started")
 
@@ -106,16 +116,64 @@ def checkpoint(lease: Lease, data: Any) -> None:
 
 def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> JobChange | None:
     """The result. None: it was stored before. What the worker said on the way (its message) is over."""
-    job = _leased(lease, final=Job.Status.SUCCESSFUL)
-    if job.status == Job.Status.SUCCESSFUL:
-        return None
-    if job.status == Job.Status.RUNNING:  # parts of it that came before; a worker that sends some has begun
-        job.outputs.filter(output__in=[part.output for part in outputs]).delete()
-    _store(job, outputs)
-    if warning:
-        JobLog.objects.create(job=job, attempt=lease.attempt, at=timezone.now(), level="warning", message=warning)
-    job.progress, job.message = 100, ""
-    return _end(job, Job.Status.SUCCESSFUL, "successful", "message")
+    (found,) = succeed_all([Success(lease, outputs, warning)])
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def succeed_all(results: Sequence[Success]) -> list[JobChange | Exception | None]:
+    """Results of several jobs, as `succeed` takes one. In place of one whose lease does not hold is its `LeaseError`."""
+    locked = Job.objects.select_for_update().filter(pk__in={each.lease.job for each in results})
+    jobs = {job.pk: job for job in locked.order_by("pk")}
+    now = timezone.now()
+    outcomes: list[JobChange | Exception | None] = []
+    ended: dict[uuid.UUID, Success] = {}
+    running = []
+    for each in results:
+        try:
+            job = _holding(each.lease, jobs.get(each.lease.job), final=Job.Status.SUCCESSFUL)
+        except LeaseError as error:
+            outcomes.append(error)
+            continue
+        if job.status == Job.Status.SUCCESSFUL:
+            outcomes.append(None)
+            continue
+        if job.status == Job.Status.RUNNING:
+            running.append(job.pk)
+        ended[job.pk] = each
+        job.status, job.progress, job.message = Job.Status.SUCCESSFUL, 100, ""
+        job.started, job.finished, job.updated = job.started or now, now, now  # what takes no time was not stored as running before
+        job.revision += 1
+        outcomes.append(change_of(job))
+    if ended:
+        _store_results(ended, running)
+        Attempt.objects.filter(lease__in=[each.lease.lease for each in ended.values()]).update(ended=now, outcome="successful")
+        Job.objects.filter(pk__in=ended).update(
+            status=Job.Status.SUCCESSFUL,
+            progress=100,
+            message="",
+            started=Coalesce("started", Value(now, DateTimeField())),
+            finished=now,
+            updated=now,
+            revision=F("revision") + 1,
+        )
+        for pk in ended:
+            enqueue(jobs[pk], "success")
+    return outcomes
+
+
+def _store_results(ended: Mapping[uuid.UUID, Success], running: Sequence[uuid.UUID]) -> None:
+    """In place of parts that came before; a worker that sends some has begun."""
+    partial = JobOutput.objects.filter(job__in=running).values_list("job", flat=True).distinct() if running else ()
+    for job in partial:
+        JobOutput.objects.filter(job=job, output__in=[part.output for part in ended[job].outputs]).delete()
+    _store({job: each.outputs for job, each in ended.items()})
+    warned = [each for each in ended.values() if each.warning]
+    JobLog.objects.bulk_create(
+        JobLog(job_id=each.lease.job, attempt=each.lease.attempt, at=timezone.now(), level="warning", message=each.warning)
+        for each in warned
+    )
 
 
 def fail(lease: Lease, exception: Mapping[str, Any], *, retryable: bool = False, outcome: str = "failed") -> JobChange | None:
@@ -224,7 +282,10 @@ def _skips() -> bool:
 
 def _leased(lease: Lease, final: str | None = None) -> Job:
     """The locked row of a lease that holds, or whose job has ended by it as `final`. `LeaseError`."""
-    job = Job.objects.select_for_update().filter(pk=lease.job).first()
+    return _holding(lease, Job.objects.select_for_update().filter(pk=lease.job).first(), final)
+
+
+def _holding(lease: Lease, job: Job | None, final: str | None) -> Job:
     if job is None or job.lease != lease.lease or not (job.status in ACTIVE or job.status == final):
         raise LeaseError(_why(lease, job))
     return job
@@ -246,12 +307,8 @@ def _save(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str =
 def _end(job: Job, status: str, outcome: str, *fields: str, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
     job.status = status
     job.finished = timezone.now()
-    if status == Job.Status.SUCCESSFUL:
-        job.started = job.started or job.finished  # what takes no time is not stored as running before
     _attempts(job).update(ended=job.finished, outcome=outcome)
-    if status == Job.Status.SUCCESSFUL:
-        enqueue(job, "success")
-    return _save(job, "status", "started", "finished", "progress", *fields, cancel=cancel, reason=reason)
+    return _save(job, "status", "finished", *fields, cancel=cancel, reason=reason)
 
 
 def _fail(job: Job, exception: Mapping[str, Any], outcome: str, *, cancel: uuid.UUID | None = None, reason: str = "") -> JobChange:
@@ -298,14 +355,15 @@ def _queue(job: Job, *fields: str, cancel: uuid.UUID | None = None, reason: str 
     return _save(job, *changed, *fields, cancel=cancel, reason=reason if cancel else "")
 
 
-def _store(job: Job, parts: Sequence[OutputPart]) -> None:
+def _store(parts: Mapping[uuid.UUID, Sequence[OutputPart]]) -> None:
     rows = [
         JobOutput(
-            job=job, output=part.output, seq=part.seq, value=part.value, blob_id=part.blob, href=part.href, media_type=part.media_type
+            job_id=job, output=each.output, seq=each.seq, value=each.value, blob_id=each.blob, href=each.href, media_type=each.media_type
         )
-        for part in parts
+        for job, outputs in parts.items()
+        for each in outputs
     ]
     JobOutput.objects.bulk_create(rows, update_conflicts=True, unique_fields=_OUTPUT_KEY, update_fields=_OUTPUT_STATE)
-    blobs = [part.blob for part in parts if part.blob is not None]
-    if blobs:
-        Blob.objects.filter(pk__in=blobs).update(job=job)
+    for job, outputs in parts.items():
+        if blobs := [each.blob for each in outputs if each.blob is not None]:
+            Blob.objects.filter(pk__in=blobs).update(job=job)

@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Max, Q
+from django.db.models import Case, F, Q, UUIDField, Value, When
 from django.utils import timezone
 
 from processes.models import Attempt, Blob, Job, JobRequest, Process
 from streaming.core.errors import StreamError
 
 from .changes import JobChange, change_of
+from .queue_sizes import Limits, QueueSizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,6 @@ class NewJob:
     blobs: Sequence[uuid.UUID] = ()
     """The inputs that were too large for a message."""
     id: uuid.UUID = field(default_factory=uuid.uuid4)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many jobs may wait."""
-
-    of_process: int
-    of_owner: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +71,51 @@ class Claim:
 
 
 def submit(new: NewJob, limits: Limits) -> JobChange:
-    """Put a job into the queue. `StreamError` queue_full. A job that is there already was stored by a call before: nothing happens."""
-    if (stored := Job.objects.filter(pk=new.id).first()) is not None:
-        return change_of(stored)
-    process = Process.objects.get(pk=new.process)
-    mine = Q(owner=new.owner)
-    queue = (
-        Job.objects.queued()
-        .filter(process=process)
-        .aggregate(all=Count("pk"), mine=Count("pk", filter=mine), turn=Max("turn", filter=mine))
-    )
-    if queue["all"] >= limits.of_process:
-        raise StreamError("queue_full", f"{limits.of_process} jobs wait for {process.identifier} already; try again later")
-    if queue["mine"] >= limits.of_owner:
-        raise StreamError("queue_full", f"{limits.of_owner} of your jobs wait for {process.identifier} already; try again later")
+    """Put a job into the queue. `StreamError` queue_full. Of a job that is there already, stored by a call before, nothing changes."""
+    (found,) = submit_all([new], limits, QueueSizes())
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def submit_all(jobs: Sequence[NewJob], limits: Limits, sizes: QueueSizes) -> list[JobChange | Exception]:
+    """Put jobs into their queues, as `submit` does; in place of one that is refused is its exception."""
+    processes = Process.objects.defer("description").in_bulk({each.process for each in jobs})
+    turns: dict[tuple[int, int | None], int] = {}
+    outcomes: list[JobChange | Exception] = []
+    rows, requests = [], []
+    for new in jobs:
+        try:
+            process = processes[new.process]
+            sizes.add(process, new.owner, limits)
+        except KeyError:
+            outcomes.append(Process.DoesNotExist("the process was deleted"))
+        except StreamError as refusal:
+            outcomes.append(refusal)
+        else:
+            turn = turns[process.pk, new.owner] = (
+                max(process.turn, turns.get((process.pk, new.owner)) or _last_turn(process, new.owner)) + 1
+            )
+            rows.append(_row(new, process, turn))
+            requests.append(JobRequest(job_id=new.id, inputs=new.inputs, outputs=new.outputs, response=new.response))
+            outcomes.append(change_of(rows[-1]))
+    Job.objects.bulk_create(rows, ignore_conflicts=True)
+    JobRequest.objects.bulk_create(requests, ignore_conflicts=True)
+    for new, outcome in zip(jobs, outcomes, strict=True):
+        if new.blobs and isinstance(outcome, JobChange):
+            Blob.objects.filter(pk__in=new.blobs).update(job=new.id)
+    return outcomes
+
+
+def _last_turn(process: Process, owner: int | None) -> int:
+    """Of an owner's jobs in a queue."""
+    newest = Job.objects.queued().filter(process=process, owner=owner).order_by("-turn").values_list("turn", flat=True)
+    return newest.first() or 0
+
+
+def _row(new: NewJob, process: Process, turn: int) -> Job:
     now = timezone.now()
-    job = Job(
+    return Job(
         id=new.id,
         process=process,
         process_identifier=process.identifier,
@@ -101,16 +123,11 @@ def submit(new: NewJob, limits: Limits) -> JobChange:
         hidden=new.hidden,
         subscriber=new.subscriber,
         priority=new.priority,
-        turn=max(process.turn, queue["turn"] or 0) + 1,
+        turn=turn,
         created=now,
         updated=now,
         queue_deadline=now + timedelta(seconds=new.queue_seconds) if new.queue_seconds else None,
     )
-    job.save(force_insert=True)
-    JobRequest.objects.create(job=job, inputs=new.inputs, outputs=new.outputs, response=new.response)
-    if new.blobs:
-        Blob.objects.filter(pk__in=new.blobs).update(job=job)
-    return change_of(job)
 
 
 def claim(slots: Sequence[Slots], lease_seconds: float) -> list[Claim]:
@@ -136,7 +153,9 @@ def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[C
     queued = Job.objects.queued().filter(Q(not_before=None) | Q(not_before__lte=now), process=process)
     if connection.features.has_select_for_update_skip_locked:
         queued = queued.select_for_update(skip_locked=True, of=("self",))
-    jobs = list(queued.select_related("request", "process").order_by("-priority", "turn", "created")[: len(workers)])
+    jobs = list(
+        queued.select_related("request", "process").defer("process__description").order_by("-priority", "turn", "created")[: len(workers)]
+    )
     claims = []
     for job, worker in zip(jobs, workers, strict=False):
         assert job.process is not None
@@ -160,7 +179,16 @@ def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[C
             )
         )
     if jobs:
-        Job.objects.bulk_update(jobs, ["attempt", "lease", "lease_expires", "worker"])
+        _lease(jobs, expires)
         turn = max(job.turn for job in jobs)
-        Process.objects.filter(pk=process, turn__lt=turn).update(turn=turn)
+        if jobs[0].process is not None and jobs[0].process.turn < turn:
+            Process.objects.filter(pk=process, turn__lt=turn).update(turn=turn)
     return claims
+
+
+def _lease(jobs: Sequence[Job], expires: datetime) -> None:
+    """Store who has claimed jobs: one statement for each worker, since only the lease differs among its jobs."""
+    for worker in {job.worker_id for job in jobs}:
+        leases = {job.pk: job.lease for job in jobs if job.worker_id == worker}
+        lease = Case(*(When(pk=pk, then=Value(lease, UUIDField())) for pk, lease in leases.items()))
+        Job.objects.filter(pk__in=leases).update(attempt=F("attempt") + 1, lease=lease, lease_expires=expires, worker=worker)

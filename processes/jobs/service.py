@@ -9,7 +9,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,8 @@ from streaming.engine.service import Service
 from .changes import JobChange, changes_in
 from .database_thread import DatabaseThread
 from .outcomes import expire
-from .queue import Limits, NewJob, submit
+from .queue import NewJob, submit_all
+from .queue_sizes import Limits, QueueSizes
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -36,6 +37,7 @@ CHANGED = "processes.jobs"
 SWEEP_SECONDS = 2.0
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Observer = Callable[[JobChange], None]
 
 
@@ -47,9 +49,10 @@ class Jobs(Service):
         self.counts = {"submitted": 0, "successful": 0, "failed": 0, "dismissed": 0}
         """Jobs that ended, or were submitted, by what happened in this process."""
         self._database = DatabaseThread(conf.PROCESS_DATABASE_SECONDS)
+        self._sizes = QueueSizes()
         self._observers: list[Observer] = []
         self._own_observers: list[Observer] = []
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._bells: dict[str, dict[asyncio.Event, bool]] = {}
         self._to_announce: list[JobChange] = []
         self._swept_at = self._spare_leases_until = -math.inf
         self._stopped = False
@@ -96,11 +99,25 @@ class Jobs(Service):
 
         self.runtime.hub.every(seconds, unless_stopped)
 
+    async def read_together(self, query: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item) -> T:
+        """What a query finds for an item; one that finds it for many is asked once for all that wait."""
+        return await self._database.run_together(query, item)
+
+    async def change_together(self, operation: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item) -> T:
+        """Do an operation on one item, with all others for which it waits, and notify everybody of the change that it returns."""
+        result = await self._database.run_together(operation, item)
+        for each in changes_in(result):
+            self._announce(each)
+        return result
+
     async def submit(self, new: NewJob) -> JobChange:
         """Put a job into the queue; it is stored when this returns. `StreamError` queue_full."""
-        change = await self.change(partial(submit, new, Limits(conf.PROCESS_QUEUE, conf.PROCESS_QUEUE_OF_USER)))
+        change = await self.change_together(self._submit_all, new)
         self.counts["submitted"] += 1
         return change
+
+    def _submit_all(self, jobs: Sequence[NewJob]) -> list[JobChange | Exception]:
+        return submit_all(jobs, Limits(conf.PROCESS_QUEUE, conf.PROCESS_QUEUE_OF_USER), self._sizes)
 
     async def sweep(self) -> None:
         """End what time has decided.
@@ -123,17 +140,17 @@ class Jobs(Service):
         (self._own_observers if own else self._observers).append(observer)
 
     @asynccontextmanager
-    async def doorbell(self, job: Any) -> AsyncIterator[asyncio.Event]:
-        """An event that is set at each change of one job. It may miss one: look into the database now and then."""
+    async def doorbell(self, job: Any, end: bool = False) -> AsyncIterator[asyncio.Event]:
+        """An event that is set at each change of one job, or only at its `end`. It may miss one: look into the database now and then."""
         bell = asyncio.Event()
-        bells = self._waiting.setdefault(str(job), set())
-        bells.add(bell)
+        bells = self._bells.setdefault(str(job), {})
+        bells[bell] = end
         try:
             yield bell
         finally:
-            bells.discard(bell)
+            del bells[bell]
             if not bells:
-                self._waiting.pop(str(job), None)
+                self._bells.pop(str(job), None)
 
     def _announce(self, change: JobChange) -> None:
         if change.final and change.status in self.counts:
@@ -158,8 +175,9 @@ class Jobs(Service):
 
     def _notify(self, change: JobChange) -> None:
         self._pass_on(change, self._observers)
-        for bell in self._waiting.get(change.job, ()):
-            bell.set()
+        for bell, end in self._bells.get(change.job, {}).items():
+            if change.final or not end:
+                bell.set()
 
     @staticmethod
     def _pass_on(change: JobChange, observers: Iterable[Observer]) -> None:

@@ -91,6 +91,7 @@ class Job(models.Model):
                 condition=models.Q(status="accepted", lease=None),
                 name="queued_jobs",
             ),
+            models.Index(fields=("process", "owner", "turn"), condition=models.Q(status="accepted", lease=None), name="turns_of_owner"),
             models.Index(fields=("lease_expires",), condition=models.Q(status__in=("accepted", "running")), name="leased_jobs"),
             models.Index(fields=("run_deadline",), condition=models.Q(status="running"), name="running_jobs"),
             models.Index(fields=("queue_deadline",), condition=models.Q(status="accepted"), name="waiting_jobs"),

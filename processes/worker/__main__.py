@@ -8,12 +8,11 @@ import logging
 import os
 import sys
 
-from .errors import WorkerRefused
 from .worker import Worker
 
 
 def main() -> int:
-    """The exit code: 1 if the server does not take the worker."""
+    """The exit code: 1 if there is no such worker, or the server does not take it."""
     options = _arguments()
     logging.basicConfig(level=options.log_level, format="{asctime} {levelname} {name}: {message}", style="{")
     logging.getLogger("websockets").setLevel(logging.WARNING)
@@ -26,11 +25,7 @@ def main() -> int:
     for name in ("url", "token", "name", "concurrency"):
         if value := getattr(options, name):
             setattr(worker, name, value)
-    try:
-        worker.run(options.drain_seconds)
-    except WorkerRefused as refusal:
-        sys.stderr.write(f"{refusal}\n")
-        return 1
+    worker.run(options.drain_seconds)
     return 0
 
 

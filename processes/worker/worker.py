@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -72,9 +73,16 @@ class Worker:
         return self._serving.ready
 
     def run(self, drain_seconds: float = 30.0) -> None:
-        """`serve` as a program of its own: until Ctrl-C or SIGTERM, of which the second one does not wait for jobs."""
+        """`serve` as a program of its own: until Ctrl-C or SIGTERM, of which the second one does not wait for jobs.
+
+        A server that does not take the worker ends the program with one line and the exit code 1. Without a log of its own, the program
+        shows warnings of the worker only: `logging.basicConfig(level=logging.INFO)` before shows what it does.
+        """
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(self._run(drain_seconds))
+            try:
+                asyncio.run(self._run(drain_seconds))
+            except WorkerRefused as refusal:
+                sys.exit(f"The server does not take this worker: {refusal}")
 
     async def _run(self, drain_seconds: float) -> None:
         loop = asyncio.get_running_loop()

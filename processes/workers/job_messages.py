@@ -7,7 +7,7 @@ all of it written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import msgspec
 
 from processes.jobs import outcomes
 from processes.jobs.changes import JobChange
-from processes.jobs.outcomes import Lease, LeaseError, OutputPart, problem
+from processes.jobs.outcomes import Lease, LeaseError, OutputPart, Success, problem
 from processes.json_rpc import Code, RpcError
 from processes.models import Blob, Job
 from streaming.engine.conf import conf
@@ -91,11 +91,13 @@ async def result(session: WorkerSession, message: Result, size: int) -> dict[str
     if errors and not offer.warns:
         detail = f"the process {offer.identifier} delivered what its description does not allow"
         exception = problem(500, "Invalid result", detail, errors=errors)
-        await _end(session, message, partial(outcomes.fail, message.lease, exception, outcome="invalid result"))
+        failing = partial(outcomes.fail, message.lease, exception, outcome="invalid result")
+        await _end(session, message, workers.jobs.change(failing))
         answer: dict[str, Any] = {"status": "failed", "errors": errors}
     else:
         warning = "; ".join(f"{each['pointer']}: {each['detail']}" for each in errors)[:10_000]
-        await _end(session, message, partial(_succeed, message.lease, parts, warning, session.token.pk))
+        success = Success(message.lease, parts, warning)
+        await _end(session, message, workers.jobs.change_together(_succeed_all, (success, session.token.pk)))
         answer = {"status": "successful"}
     return answer
 
@@ -104,7 +106,7 @@ async def fail(session: WorkerSession, message: Fail, size: int) -> dict[str, An
     """`job.fail`."""
     _settle(session.workers.held.get(message.lease_id))
     failed = partial(outcomes.fail, message.lease, message.error.as_exception(500), retryable=message.retryable)
-    change = await _end(session, message, failed)
+    change = await _end(session, message, session.workers.jobs.change(failed))
     return {"status": "failed" if change is None else change.status}
 
 
@@ -196,9 +198,16 @@ def _store_part(lease: Lease, part: OutputPart, token: int) -> JobChange:
     return outcomes.store_part(lease, part)
 
 
-def _succeed(lease: Lease, parts: Sequence[OutputPart], warning: str, token: int) -> JobChange | None:
-    _check_blobs(parts, lease, token)
-    return outcomes.succeed(lease, parts, warning)
+def _succeed_all(results: Sequence[tuple[Success, int]]) -> list[JobChange | Exception | None]:
+    """Results, each with the key of the token of its worker."""
+    refused: dict[int, Exception] = {}
+    for number, (success, token) in enumerate(results):
+        try:
+            _check_blobs(success.outputs, success.lease, token)
+        except RpcError as error:
+            refused[number] = error
+    stored = iter(outcomes.succeed_all([success for number, (success, _) in enumerate(results) if number not in refused]))
+    return [refused[number] if number in refused else next(stored) for number in range(len(results))]
 
 
 def _check_blobs(parts: Sequence[OutputPart], lease: Lease, token: int) -> None:
@@ -217,12 +226,12 @@ def _settle(held: HeldJob | None) -> None:
         held.forget("progress")
 
 
-async def _end(session: WorkerSession, message: JobMessage, operation: Callable[[], JobChange | None]) -> JobChange | None:
+async def _end(session: WorkerSession, message: JobMessage, storing: Coroutine[Any, Any, JobChange | None]) -> JobChange | None:
     """Store the end of a job. Its slot is free also where that came too late."""
     workers = session.workers
     held = workers.held.get(message.lease_id)
     try:
-        change = await workers.jobs.change(operation)
+        change = await storing
     except LeaseError:
         if held is not None and held.session is session:
             workers.held.remove(held)

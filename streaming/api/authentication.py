@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from streaming.core.errors import StreamError
 from streaming.engine.auth import bearer_token, verify_token
 from streaming.engine.conf import conf
+from streaming.engine.log_context import is_from
 from streaming.engine.responses import CHALLENGE
 
 MAX_TOKENS = 4096
@@ -30,7 +31,9 @@ class BearerAuthentication(BaseAuthentication):
         token = bearer_token(request)
         if token is None:
             return None
-        return user_cache.get(token) or user_cache.look_up(token), token
+        user = user_cache.get(token) or user_cache.look_up(token)
+        is_from(user)
+        return user, token
 
     def authenticate_header(self, request: Request) -> str:
         """The value of `WWW-Authenticate`."""

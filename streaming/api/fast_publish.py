@@ -9,7 +9,7 @@ a tile of a private tileset whose reader may have a session.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import Any
 
@@ -54,6 +54,8 @@ class DirectHandler(ASGIHandler):
             request, refusal = self.create_request(scope, body)
             if request is not None:
                 request.streamed_body = streamed  # type: ignore[attr-defined]  # for `FeaturesView`
+                if streamed is None:
+                    request.client_left = partial(_until_left, receive)  # type: ignore[attr-defined]  # for views that hold it back
             response: Any = refusal if request is None else await self.run_get_response(request)
             if not response.streaming:
                 response.headers.setdefault("Content-Length", str(len(response.content)))
@@ -65,6 +67,12 @@ class DirectHandler(ASGIHandler):
         request.get_host()  # refuses hosts that are not allowed
         response: HttpResponseBase = await self._get_response_async(request)  # type: ignore[attr-defined]
         return response
+
+
+async def _until_left(receive: Any) -> None:
+    """Return when the client has hung up; its body has been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class HttpApplication:

@@ -59,6 +59,7 @@ class EventOptions(TypedDict, total=False):
 
     filters: Filters | None
     filter: str | Mapping[str, Any] | None
+    bbox: BBox | None  # degrees: events whose payload has a bbox that touches it
     cursor: Cursor | None
 
 

@@ -266,6 +266,12 @@ class Feed:
             stored: Any = sync_redis().hget(self.keys[0], key)
         return stored[13:] if stored else None
 
+    def stored_keys_sync(self) -> set[str]:
+        """The keys of all items."""
+        with refusing():
+            found: Any = sync_redis().hkeys(self.keys[0])
+        return {key.decode() for key in found}
+
     def count_sync(self) -> int:
         """How many items the feed holds."""
         with refusing():

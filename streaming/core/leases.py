@@ -7,8 +7,10 @@ the same node twice does no harm. A node is forgotten only when nothing is left 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from .errors import StreamError
 from .redis import async_redis, refusing
@@ -27,6 +29,28 @@ return redis.call('SREM', KEYS[1], ARGV[1])
 """
 
 Sweep = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSign:
+    """What a node leaves in its key."""
+
+    skew: float
+    """By how many seconds its clock is ahead of Redis'."""
+
+    @staticmethod
+    def written(ttl_seconds: float) -> str:
+        """The value of the key, written now."""
+        return f"{time.time():.3f} {ttl_seconds:.3f}"
+
+    @classmethod
+    def read(cls, value: bytes | None, left_ms: int, now: float) -> Self | None:
+        """The sign in a key that lives for `left_ms` more; None if there is none. `now` is Redis' time, in seconds since 1970."""
+        if value is None or left_ms < 0:
+            return None
+        written, _, ttl = value.decode().partition(" ")
+        age = float(ttl or left_ms / 1000) - left_ms / 1000
+        return cls(float(written) - (now - age) if ttl else 0.0)
 
 
 class Leases:
@@ -59,7 +83,7 @@ class Leases:
             return
         with refusing():
             async with async_redis().pipeline(transaction=True) as pipe:
-                pipe.set(NODE_KEY + self.node, "1", px=int(self.ttl_seconds * 1000))
+                pipe.set(NODE_KEY + self.node, LeaseSign.written(self.ttl_seconds), px=int(self.ttl_seconds * 1000))
                 pipe.sadd(NODES, self.node)
                 await pipe.execute()
 

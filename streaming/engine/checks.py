@@ -20,6 +20,7 @@ from redis.retry import Retry
 from rest_framework_simplejwt import settings as simplejwt
 
 from .conf import conf
+from .origins import allowed_origins
 from .redis import configured_url, redis_is_configured
 from .registry import all_settings
 
@@ -127,6 +128,23 @@ def check_pubsub_buffer(**kwargs: Any) -> list[CheckMessage]:
     hint = f"client-output-buffer-limit pubsub {2 * megabytes}mb {megabytes}mb 60"
     message = f"Redis ends the connection of a process for which {limit / MEGABYTE:.0f} MB of messages wait: bursts on topics may be lost."
     return [Warning(message, hint=f"In redis.conf: {hint}", id="streaming.W004")]
+
+
+@register(Tags.security, deploy=True)
+def check_openness(**kwargs: Any) -> list[CheckMessage]:
+    """Nobody serves every name, or pages of every site, or gives its metrics away, without knowing."""
+    found = list[CheckMessage]()
+    if "*" in settings.ALLOWED_HOSTS:
+        hint = "Set GEOSTREAM_ALLOWED_HOSTS to the names of the site: pages of others could pretend to be of this one."
+        found.append(Warning("ALLOWED_HOSTS has a *: the server answers to every name.", hint=hint, id="streaming.W020"))
+    if "*" in allowed_origins():
+        hint = "Set GEOSTREAM_ALLOWED_ORIGINS to the sites whose pages are to connect."
+        found.append(Warning("GEOSTREAM_ALLOWED_ORIGINS has a *: pages of every site may connect.", hint=hint, id="streaming.W021"))
+    if not conf.METRICS_TOKEN:
+        hint = "Set GEOSTREAM_METRICS_TOKEN: " + HOW.partition(": ")[2]
+        message = "Behind a proxy that sends no X-Forwarded-For, /metrics is for everybody: there is no GEOSTREAM_METRICS_TOKEN."
+        found.append(Warning(message, hint=hint, id="streaming.W022"))
+    return found
 
 
 def _pubsub_limit(url: str) -> int | None:

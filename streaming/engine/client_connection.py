@@ -17,6 +17,7 @@ from streaming.core.outbox import Outbox
 
 from .auth import Principal
 from .conf import conf
+from .log_context import log_context
 from .senders import AnySender
 from .session import Session
 
@@ -96,6 +97,9 @@ class ClientConnection:
         self._taken = 0.0
         self.session = type(self).session_class(self)
         self.id = self.runtime.connections.add(self)
+        context = log_context()
+        if context is not None:
+            context.connection = self
 
     def _gone(self) -> None:
         if not self.closing:

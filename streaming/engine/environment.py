@@ -64,6 +64,12 @@ def env_choice(name: str, default: str, choices: Collection[str]) -> str:
     return word
 
 
+def env_whole_number(name: str, default: int) -> int:
+    """A variable of the environment that is a whole number, at least 0; an empty one is as one that is not set."""
+    text = os.environ.get(name, "").strip()
+    return int(read_value(name, text, int)) if text else default
+
+
 def env_list(name: str) -> list[str]:
     """A comma-separated variable of the environment."""
     return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]

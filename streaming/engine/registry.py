@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string, module_has_submodule
 from streaming.core.errors import ErrorKind, declare_errors
 
 from .admin_pages import AdminPage, AdminPanel
+from .diagnosis import Diagnosis
 from .measures import Measure
 from .service import Service
 from .settings import Setting
@@ -71,13 +72,15 @@ class EngineApp(AppConfig):
     """The setting with the size of its clients' largest message, if that may be larger than `MAX_MESSAGE_BYTES`."""
     urlconf: ClassVar[str | None] = None
     """A module with `urlpatterns`, as paths from the root of the site."""
-    page_addresses: ClassVar[Sequence[str]] = ()
-    """Its settings with an address, perhaps of another origin, that pages load data from."""
-    map: ClassVar[MapPart | None] = None
     admin_pages: ClassVar[Sequence[AdminPage]] = ()
     """Its pages in the admin."""
     admin_panels: ClassVar[Sequence[AdminPanel]] = ()
     """Its pieces of the admin's first page."""
+    page_addresses: ClassVar[Sequence[str]] = ()
+    """Its settings with an address, perhaps of another origin, that pages load data from."""
+    map: ClassVar[MapPart | None] = None
+    diagnoses: ClassVar[Sequence[str]] = ()
+    """Dotted paths of functions that look at something for `manage.py doctor` (`diagnosis.py`)."""
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -139,6 +142,11 @@ def all_measures() -> list[Measure]:
 def all_services() -> list[type[Service]]:
     """The services that start with a process."""
     return [import_string(path) for app in engine_apps() for path in app.services]
+
+
+def all_diagnoses() -> list[Diagnosis]:
+    """What all installed parts look at for `manage.py doctor`."""
+    return [import_string(path) for app in engine_apps() for path in app.diagnoses]
 
 
 def all_dialects() -> list[str]:

@@ -87,6 +87,12 @@ SETTINGS = (
     Setting("WORK_WAITING", 64, "pieces of such work that may wait for one client or publisher", least=1),
     Setting("METRICS_TOKEN", "", "the bearer token that opens `/metrics`; without one it is for staff and for this machine"),
     Setting("RECORD_SECONDS", 1.0, "how often connections and subscriptions are written to the database for the admin (0: never)"),
+    Setting(
+        "DRAIN_SECONDS",
+        10.0,
+        "over how long a server process that ends spreads closing its WebSockets; each 100 of them take a second at the most",
+    ),
+    Setting("WORKER_SILENT_SECONDS", 60.0, "time without a sign of life after which `serve` kills and replaces a worker (0: never)"),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept", least=1),
 )
 """The engine's own settings."""

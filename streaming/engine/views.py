@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import IPv6Address, ip_address
 from secrets import compare_digest
 
-from channels.db import database_sync_to_async
-from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import async_redis, find_redis, refusing
 
 from .auth import bearer_token
 from .conf import conf
-from .lifespan import get_runtime, running
+from .lifespan import get_runtime
 from .metrics import MetricsService
+from .readiness import readiness
 from .responses import refusal
 
-ANSWER_SECONDS = 2.0
-"""How long Redis may take before the process counts as not ready."""
 OF_PROXIES = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
@@ -32,11 +26,8 @@ async def alive(request: HttpRequest) -> HttpResponse:
 
 
 async def ready(request: HttpRequest) -> HttpResponse:
-    """200 when the process can serve: Redis and the database answer, the hub runs, and every service is well. Else 503."""
-    runtime = running()
-    checks = {"redis": await _redis_answers(), "database": await _database_answers(), "hub": runtime is not None}
-    for service in [] if runtime is None else runtime.services:
-        checks |= service.health()
+    """200 when the process can serve, else 503, with what is well and what is not."""
+    checks = await readiness()
     return JsonResponse({"ready": all(checks.values()), "checks": checks}, status=200 if all(checks.values()) else 503)
 
 
@@ -77,24 +68,3 @@ def from_this_machine(request: HttpRequest) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped.is_loopback
     return address.is_loopback
-
-
-async def _redis_answers() -> bool:
-    try:
-        with refusing():
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await find_redis()
-                await async_redis().ping()
-    except (StreamError, ImproperlyConfigured, TimeoutError):
-        return False
-    return True
-
-
-@database_sync_to_async
-def _database_answers() -> bool:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            return bool(cursor.fetchone() == (1,))
-    except DatabaseError:
-        return False

@@ -49,6 +49,8 @@ class FilesConfig(EngineApp):
         Setting("FILES_UNFINISHED_UPLOADS", 1000, "resumable uploads of one user, or address, that are not complete", least=1),
         Setting("FILES_REQUESTS_PER_SECOND", 500.0, "requests of one user, or address, that a process answers a second", least=0.1),
         Setting("FILES_REQUESTS_BURST", 2000, "requests at once before that", least=1),
+        Setting("FILES_BUNDLE", 200, "small files of one request that uploads or downloads many", least=1),
+        Setting("FILES_BUNDLE_BYTES", 8 * 1024**2, "what these may take together", least=1024),
         Setting("FILES_IDLE_SECONDS", 30.0, "how long a request waits for the next piece of a body", least=0.1),
         Setting("FILES_LOCK_SECONDS", 10.0, "how long a change waits for another one of the same path", least=0.1),
         Setting("FILES_THREADS", 4, "threads that read and write files", least=1),
@@ -63,6 +65,7 @@ class FilesConfig(EngineApp):
         Setting("FILES_RESCAN_SECONDS", 600.0, "how often the whole folder is compared, in case an event was lost", least=1),
         Setting("FILES_POLL_SECONDS", 0.0, "look for changes so often, where the system reports none: network drives (0: it does)"),
     )
+    diagnoses = ("streaming.files.diagnosis.look_at_folder",)
     measures = (
         Measure("geostream_files", "gauge", (), "files and directories in the folder"),
         Measure("geostream_files_bytes", "gauge", (), "what they take"),

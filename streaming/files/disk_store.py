@@ -11,14 +11,14 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streaming.core.errors import StreamError
 
 from .paths import PathError, clean_path
-from .staging import BLOCK, FOLDER, NEW, StagedFile, Staging, disk_errors
+from .staging import BLOCK, FOLDER, NEW, StagedFile, Staging, disk_errors, flushing
 from .store import Stat, Store, not_found, not_in_trash, trashed_at
 
 logger = logging.getLogger(__name__)
@@ -157,14 +157,22 @@ class DiskStore(Store):
 
     # -- changing ------------------------------------------------------------
 
-    def commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None = None) -> Stat:
         for _ in range(COMMIT_TRIES - 1):
             # A directory that was just found empty may be removed at this very moment.
             with suppress(FileNotFoundError):
-                return self._commit(path, staged, trash)
-        return self._commit(path, staged, trash)
+                return self._commit(path, staged, trash, unsynced)
+        return self._commit(path, staged, trash, unsynced)
 
-    def _commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def sync(self, directories: Collection[str]) -> None:
+        if self._durable:
+            flushing(self._sync_directory, directories)
+
+    def _sync_directory(self, path: str) -> None:
+        with suppress(StreamError), self._directory(path) as fd:  # one that is gone has nothing to be kept
+            os.fsync(fd)
+
+    def _commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None) -> Stat:
         with disk_errors(), self._parent(path, make=True) as (parent, name):
             found = _look(parent, name)
             if found is not None:
@@ -176,7 +184,10 @@ class DiskStore(Store):
                     self._keep(parent, name, trash)
             os.rename(staged.name, name, src_dir_fd=self.staging.fd, dst_dir_fd=parent)
             staged.committed = True
-            self._sync(parent)
+            if unsynced is None:
+                self._sync(parent)
+            else:
+                unsynced.add(path.rpartition("/")[0])
             result = _stat(parent, name)
         if result is None:
             raise not_found(path)

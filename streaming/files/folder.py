@@ -415,8 +415,11 @@ class Folder:
         return self._agree(path, stat, self.index.record(path))
 
     async def _check_new(self, path: str, source: str | None = None) -> None:
-        """`StreamError` if a new path may not be there. A move that changes only the case finds itself."""
         await self.refresh()
+        self.check_new(path, source)
+
+    def check_new(self, path: str, source: str | None = None, more: int = 0) -> None:
+        """`StreamError` if a new path may not be there, besides so many `more`. A move that changes only the case finds itself."""
         twin = self.index.twin(path)
         if twin is not None and not (source is not None and is_below(twin, source)):
             raise StreamError("case_conflict", f"{twin[:200]!r} is there already, and some systems take the two for one")
@@ -425,10 +428,10 @@ class Folder:
             if record is not None and not record.directory:
                 raise StreamError("not_a_directory", f"{parent[:200]!r} is not a directory")
         directory = (self.index.missing_parent(path) or path).rpartition("/")[0]
-        full = self.index.entries_in(directory) >= conf.FILES_MOST_IN_DIRECTORY
+        full = self.index.entries_in(directory) + more >= conf.FILES_MOST_IN_DIRECTORY
         if source is not None:
             full = full and source.rpartition("/")[0] != directory
-        elif self.index.paths >= conf.FILES_MOST:
+        elif self.index.paths + more >= conf.FILES_MOST:
             full = True
         if full:
             raise StreamError("folder_full", "the folder, or this directory, holds as many files as it may")
@@ -439,6 +442,10 @@ class Folder:
             return record
         stat = await self.run(self.store.stat, path)
         return record if stat is None else stat.record(record.hash)
+
+    def note(self, change: FolderChange) -> None:
+        """Have a change that was made in the audit."""
+        self._audit(change)
 
     async def _write(
         self,

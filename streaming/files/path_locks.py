@@ -27,17 +27,29 @@ FIRST_PAUSE, LAST_PAUSE = 0.004, 0.1
 _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function below(path, top) return path == top or string.sub(path, 1, #top + 1) == top .. '/' end
+local function inside(path, tops)
+  if tops[path] then return true end
+  local at = string.find(path, '/', 1, true)
+  while at do
+    if tops[string.sub(path, 1, at - 1)] then return true end
+    at = string.find(path, '/', at + 1, true)
+  end
+  return false
+end
+local mine, others = {}, {}
+for j = 4, #ARGV do mine[ARGV[j]] = true end
 local held = redis.call('HGETALL', KEYS[1])
 for i = 1, #held, 2 do
   local ends, token = string.match(held[i + 1], '^(%d+) (.*)$')
   if tonumber(ends) < now then
     redis.call('HDEL', KEYS[1], held[i])
   elseif token ~= ARGV[1] then
-    for j = 4, #ARGV do
-      if below(held[i], ARGV[j]) or below(ARGV[j], held[i]) then return {0} end
-    end
+    if inside(held[i], mine) then return {0} end
+    others[held[i]] = true
   end
+end
+for path in pairs(mine) do
+  if inside(path, others) then return {0} end
 end
 for j = 4, #ARGV do redis.call('HSET', KEYS[1], ARGV[j], string.format('%d %s', now + ARGV[2], ARGV[1])) end
 return {1, ARGV[3] ~= '' and redis.call('HGET', KEYS[2], ARGV[3])}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,13 +56,9 @@ class FilesService(Service):
         self.audit: Audit | None = None
         self._folder: Folder | None = None
         self._opening = asyncio.Lock()
+        self._when_opened: list[Callable[[Folder], object]] = []
         self._threads = ThreadPoolExecutor(conf.FILES_THREADS, thread_name_prefix="files")
         self._stopped = False
-
-    @property
-    def opened(self) -> Folder | None:
-        """The folder, if this process has opened it."""
-        return self._folder
 
     async def folder(self) -> Folder:
         """The folder, opened now if it was not. `StreamError` if Redis does not answer."""
@@ -70,7 +66,13 @@ class FilesService(Service):
             async with self._opening:
                 if self._folder is None:
                     self._folder = await self._open()
+                    for call in self._when_opened:
+                        call(self._folder)
         return self._folder
+
+    def when_opened(self, call: Callable[[Folder], object]) -> None:
+        """Call with the folder once this process has opened it."""
+        self._when_opened.append(call)
 
     async def start(self) -> None:
         """Watch the folder, if there is one or as soon as there is."""

@@ -18,6 +18,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "hdf5"),
     (b"LASF", "las"),
     (b"PK\x03\x04", "zip"),
+    (b"\x1f\x8b", "gzip"),
 )
 _SQLITE = b"SQLite format 3\0"
 _APPLICATIONS = {b"GPKG": "geopackage", b"GP10": "geopackage", b"GP11": "geopackage", b"MPBX": "mbtiles"}

@@ -9,9 +9,11 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from typing import TypeVar
 
 from streaming.core.errors import StreamError
 
@@ -19,6 +21,8 @@ BLOCK = 1024 * 1024
 """Bytes read, hashed and written at a time."""
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FLUSHES = 8
+"""Files that wait for the disk at the same time: the file system writes its journal once for all of them."""
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -175,6 +179,16 @@ class Staging:
                     os.unlink(name, dir_fd=self.fd)
                     swept += 1
         return swept
+
+
+T = TypeVar("T")
+
+
+def flushing(flush: Callable[[T], object], each: Iterable[T]) -> None:
+    """Call what waits for the disk for many files at once; raises the first error."""
+    with ThreadPoolExecutor(FLUSHES, thread_name_prefix="flush") as pool:
+        for _ in pool.map(flush, each):
+            pass
 
 
 @contextmanager

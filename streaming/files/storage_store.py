@@ -78,7 +78,7 @@ class StorageStore(Store):
             raise not_found(path)
         return StorageFile(self._storage.open(path, "rb"), found)
 
-    def commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None = None) -> Stat:
         if self.stat(path) is not None:
             if trash is not None:
                 self._copy(path, f"{TRASH}/{trash}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -79,11 +79,15 @@ class Store(ABC):
         """Open a file. `StreamError("not_found")` or `is_directory`."""
 
     @abstractmethod
-    def commit(self, path: str, staged: StagedFile, trash: str | None) -> Stat:
+    def commit(self, path: str, staged: StagedFile, trash: str | None, unsynced: set[str] | None = None) -> Stat:
         """Put a sealed upload there in one step, with the directories above it. What was there goes to the trash under that id, or is gone.
 
+        With `unsynced`, it is on the disk for good only after `sync` of the directories that are added there.
         `StreamError`: is_directory, not_a_directory, exists for what is neither file nor directory.
         """
+
+    def sync(self, directories: Collection[str]) -> None:  # noqa: B027 (most have nothing to do)
+        """Have what was committed into these directories on the disk."""
 
     @abstractmethod
     def move(self, source: str, target: str, trash: str | None = None) -> None:

@@ -9,14 +9,17 @@ from django.urls import re_path
 
 from streaming.engine.raw_http import raw_view
 
-from .http import changing, downloads, history, listing, sync, tus, uploads
+from .http import bundles, changing, downloads, history, listing, own_rights, sync, tus, uploads
 from .http.application import Action, FilesApplication
 
 ACTIONS: Mapping[str, Mapping[str, Action]] = {
     "list": {"GET": listing.list_files, "HEAD": listing.list_files},
+    "rights": {"GET": own_rights.own_rights, "HEAD": own_rights.own_rights},
     "metadata": {"GET": downloads.metadata, "HEAD": downloads.metadata},
     "download": {"GET": downloads.download, "HEAD": downloads.download},
     "upload": {"PUT": uploads.upload, "POST": uploads.upload},
+    "upload-many": {"POST": bundles.upload_many},
+    "download-many": {"POST": bundles.download_many},
     "delete": {"DELETE": changing.delete},
     "rename": {"POST": changing.rename},
     "mkdir": {"POST": changing.make_directory},

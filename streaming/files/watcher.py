@@ -61,6 +61,7 @@ class Watcher:
         self._listener: FolderListener[set[str]] | None = None
         self._task: asyncio.Task[None] | None = None
         self._scan_at = 0.0
+        self._epoch = ""  # of the feed, when the whole folder was compared
         self.scans = 0
         """How often the whole folder was compared."""
 
@@ -127,9 +128,9 @@ class Watcher:
             self._unsettled.clear()
             return
         await self._listen()
-        now = time.monotonic()
-        if now >= self._scan_at:
-            self._scan_at = now + conf.FILES_RESCAN_SECONDS
+        now, epoch = time.monotonic(), self._folder.index.replica.epoch
+        if now >= self._scan_at or epoch != self._epoch:  # another epoch: Redis has lost what it knew of the folder
+            self._scan_at, self._epoch = now + conf.FILES_RESCAN_SECONDS, epoch
             await self._settle([""])
             self.scans += 1
         settled = [path for path, since in self._unsettled.items() if now - since >= conf.FILES_SETTLE_SECONDS]

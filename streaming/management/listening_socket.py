@@ -11,11 +11,11 @@ from django.core.management.base import CommandError
 
 
 @contextmanager
-def listening_socket(host: str, port: int, other_port: str) -> Iterator[socket.socket]:
+def listening_socket(host: str, port: int, other_port: str, backlog: int = 2048) -> Iterator[socket.socket]:
     """A socket that listens already. `CommandError`, with how to choose another port, if it cannot."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
+        listener = socket.create_server(address[:2], family=family, backlog=backlog)
     except OSError as error:
         raise CommandError(f"Cannot listen on {host}:{port}: {_reason(error)}. Another port: {other_port}") from error
     with listener:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
+from contextlib import suppress
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 
 from streaming.core.redis import redis_url
+from streaming.engine.database import why_not_migrated
 from streaming.server.application import load_application
 from streaming.server.embedded_redis import RedisUnavailable, require_answer
 
 
 def check_migrations() -> None:
     """`CommandError` if the database cannot be used or lacks migrations."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as error:
-        raise CommandError(f"The database cannot be used: {error}") from error
-    if missing:
-        raise CommandError(f"{len(missing)} migrations have not been applied. Run: python manage.py migrate")
+    if (reason := why_not_migrated()) is not None:
+        raise CommandError(reason)
 
 
 def check_application() -> None:
@@ -31,6 +27,13 @@ def check_application() -> None:
         load_application()
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error
+
+
+def raise_file_limit() -> None:
+    """Let this process, and its workers, open as many files as the system lets it: each connection is one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(ValueError, OSError):  # macOS has a limit of its own besides
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def prepare_redis() -> str:

@@ -56,20 +56,9 @@ class StagedCopies:
         """Move all copies to their destinations, in the place of what is there. `CommandError`."""
         for copy, destination in self.destinations.items():
             try:
-                self._replace_companions(copy, destination)
-                if destination.exists() and (destination.is_dir() or copy.is_dir()):  # a folder cannot be replaced in one step
-                    destination.rename(copy.with_name(f".replaced-{copy.name}"))
-                copy.replace(destination)
+                self._kind.replace(copy, destination)
             except OSError as error:
                 raise CommandError(f"{destination.name} cannot be replaced: {_reason(error)}") from error
-
-    def _replace_companions(self, copy: Path, destination: Path) -> None:
-        """Those of the old file are taken away: they are nothing for the new one."""
-        for new, old in zip(self._kind.companions(copy), self._kind.companions(destination), strict=True):
-            if new.exists():
-                new.replace(old)
-            else:
-                old.unlink(missing_ok=True)
 
     def _staged(self) -> Path:
         if self._staging is None:

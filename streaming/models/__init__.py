@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .files import FileChange, SyncClient, TrashedFile
+from .files import FileChange, FileIngest, SyncClient, TrashedFile
 from .layers import Layer
 from .monitoring import Connection, Node, Presence, Subscription
 from .tilesets import Tileset
 
-__all__ = ["Connection", "FileChange", "Layer", "Node", "Presence", "Subscription", "SyncClient", "Tileset", "TrashedFile"]
+__all__ = ["Connection", "FileChange", "FileIngest", "Layer", "Node", "Presence", "Subscription", "SyncClient", "Tileset", "TrashedFile"]

@@ -74,3 +74,29 @@ class SyncClient(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class FileIngest(models.Model):
+    """One file that is to become a layer or a tileset, and what has become of it."""
+
+    path = models.CharField(primary_key=True, max_length=1024)
+    status = models.CharField(
+        max_length=10, choices=[(each, each) for each in ("queued", "running", "ready", "failed", "ignored")], db_index=True
+    )
+    kind = models.CharField(max_length=10, blank=True, help_text="What it becomes: a layer or a tileset.")
+    layer = models.CharField(max_length=100, blank=True)
+    tileset = models.CharField(max_length=100, blank=True)
+    made = models.BigIntegerField(null=True, blank=True, help_text="The number of the layer or tileset that it has made.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="What it was last made of.")
+    message = models.CharField(max_length=500, blank=True)
+    progress = models.FloatField(null=True, blank=True)
+    features = models.PositiveIntegerField(null=True, blank=True)
+    bbox = models.JSONField(null=True, blank=True, help_text="West, south, east, north in degrees.")
+    crs = models.CharField(max_length=100, blank=True, help_text="Of the file.")
+    updated = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ("-updated", "path")
+
+    def __str__(self) -> str:
+        return self.path

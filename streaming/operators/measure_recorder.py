@@ -6,6 +6,7 @@ it leaves for `/metrics` at that moment. While Redis is away each process tells 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -19,7 +20,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
-from streaming.engine.exposition import SHARE_SECONDS, Families
+from streaming.engine.exposition import REDIS_SECONDS, SHARE_SECONDS, Families
 from streaming.engine.metrics import MetricsService
 from streaming.topics.messages import TopicMessage
 
@@ -55,6 +56,9 @@ class FrameEvent(msgspec.Struct):
     redis: bool = True
 
 
+_event = msgspec.json.Decoder(FrameEvent).decode
+
+
 class MeasureRecorder:
     """One process's part in it."""
 
@@ -85,11 +89,12 @@ class MeasureRecorder:
         """Report; and if nobody else has done so, write the frame of this step."""
         own = self._reported(families)
         try:
-            claimed = await self._left(own)
-            self._alone = None
-            if claimed:
-                await self._write(own)
-        except StreamError:
+            async with asyncio.timeout(REDIS_SECONDS):
+                claimed = await self._left(own)
+                self._alone = None
+                if claimed:
+                    await self._write(own)
+        except (StreamError, TimeoutError):
             event = FrameEvent(history.frame_of({self._node: own}, self.charted, own.at), {}, [REDIS_AWAY], redis=False)
             self._alone = event
             self._topics.rooms.deliver([TopicMessage(MONITOR, "frame", msgspec.json.encode(event))])
@@ -98,10 +103,11 @@ class MeasureRecorder:
         """What was told last, by whichever process; of this one alone while Redis is away. None if there was nothing lately."""
         try:
             with refusing():
-                data: Any = await async_redis().get(LATEST_KEY)
-        except StreamError:
+                async with asyncio.timeout(REDIS_SECONDS):
+                    data: Any = await async_redis().get(LATEST_KEY)
+            return None if data is None else _event(data)
+        except (StreamError, TimeoutError, msgspec.DecodeError):  # or a process of another version left it
             return self._alone
-        return decoded_event(data)
 
     def _reported(self, families: Families) -> Report:
         gauges, counters = self.charted.read(families)
@@ -189,11 +195,3 @@ class MeasureRecorder:
 
     def _ended(self, orderly: bool) -> dict[str, Ended]:
         return {self._node: Ended(self._name, self._started, time.time(), orderly)}
-
-
-def decoded_event(data: bytes | None) -> FrameEvent | None:
-    """What is kept under `LATEST_KEY`, if a process of this version left it."""
-    try:
-        return None if data is None else msgspec.json.decode(data, type=FrameEvent)
-    except msgspec.DecodeError:
-        return None

@@ -1,4 +1,4 @@
-"""The dashboard on the admin's first page, as it is when the page is opened; from then on it is told over the WebSocket."""
+"""What the dashboard on the admin's first page shows of who is connected. All else is told over the WebSocket."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 
-from streaming.core.errors import StreamError
-from streaming.core.redis import refusing, sync_redis
 from streaming.models import Connection
-
-from .health import REDIS_AWAY, Problem
-from .measure_recorder import LATEST_KEY, decoded_event
 
 TOP = 6
 WORDS = {
@@ -35,21 +30,8 @@ class Row(NamedTuple):
 
 
 def overview(request: HttpRequest) -> dict[str, Any]:
-    """What `streaming/overview.html` shows before its scripts run."""
-    problems = _problems()
-    state = "unknown" if problems is None else "good" if not problems else "bad" if problems[0].level == "bad" else "note"
-    may_see = request.user.has_perm("streaming.view_connection")
-    return {"state": state, "word": WORDS[state], "problems": problems or (), "connected": _connected() if may_see else ()}
-
-
-def _problems() -> list[Problem] | None:
-    """What is wrong, as it was told last; None if nothing was told lately."""
-    try:
-        with refusing():
-            event = decoded_event(sync_redis().get(LATEST_KEY))  # type: ignore[arg-type]
-    except StreamError:
-        return [REDIS_AWAY]
-    return None if event is None else event.problems
+    """What `streaming/overview.html` needs from the database. Redis is not asked: whether it answers is told on the WebSocket."""
+    return {"connected": _connected() if request.user.has_perm("streaming.view_connection") else ()}
 
 
 def _connected() -> list[tuple[str, list[Row]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
@@ -14,3 +15,5 @@ urlpatterns = [
     path("geostream/logout/", LogoutView.as_view(next_page="streaming:map"), name="logout"),
     path("channels/test/", views.channels_test, name="channels-test"),
 ]
+if apps.is_installed("streaming.files") and apps.is_installed("streaming.dialects.file_sync"):
+    urlpatterns.append(path("files/", views.files, name="files"))

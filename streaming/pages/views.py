@@ -1,4 +1,4 @@
-"""The live map, the page for trying topics out, and the icon."""
+"""The live map, the folder of files, the page for trying topics out, and the icon."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.module_loading import import_string
 
+from streaming.engine.conf import conf
 from streaming.engine.registry import all_map_parts
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
@@ -63,6 +64,23 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "stylesheets": [part.stylesheet for part in all_map_parts() if part.stylesheet],
     }
     return render(request, "streaming/map.html", context)
+
+
+def files(request: HttpRequest) -> HttpResponse:
+    """The folder of files. Its scripts ask what the user may do, and for everything that is shown."""
+    config = {
+        "api_url": reverse("streaming:files-list").removesuffix("list"),
+        "socket_url": _websocket_path("ws/files"),
+        "ws_path": _websocket_path("ws"),
+        "ingests": apps.is_installed("streaming.ingestion"),
+        "trash_days": round(conf.FILES_TRASH_SECONDS / 86_400),
+        "countries_url": static(COUNTRIES),
+        "fzstd_url": static(FZSTD),
+        "login_url": _login_url(request),
+        "user": request.user.get_username() or None,
+        "csrf": get_token(request),
+    }
+    return render(request, "streaming/files.html", {"config": config, "leaflet": _leaflet(), "admin_url": _admin_url(request)})
 
 
 def channels_test(request: HttpRequest) -> HttpResponse:

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from socket import socket
 from typing import Any
 
 import uvicorn
-from uvicorn.supervisors import multiprocess
 
+from . import systemd
+from .drain import drain
 from .garbage import leave_out_what_is_there
 from .http_protocol import HttpProtocol
 from .websocket_protocol import WebSocketProtocol
 
 TICK_SECONDS = 1.0
 """How often the header `Date` is made anew."""
+GRACE_SECONDS = 5
+"""Time that requests have to be answered when all WebSockets have been closed."""
 
 
-def server_config(*, host: str, port: int, workers: int, max_message_bytes: int, **options: Any) -> uvicorn.Config:
-    """uvicorn's configuration: our protocols, no per-message deflate, and no pings, because connections send their own."""
+def server_config(*, host: str, port: int, max_message_bytes: int, **options: Any) -> uvicorn.Config:
+    """uvicorn's configuration: our protocols, no per-message deflate, and no pings, because connections send their own.
+
+    `options` are further ones of `uvicorn.Config`.
+    """
     return uvicorn.Config(
         "streaming.server.application:load_application",
         factory=True,
         host=host,
         port=port,
-        workers=workers,
         http=HttpProtocol,
         ws=WebSocketProtocol,
         ws_max_size=max_message_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,
         lifespan="on",
-        timeout_graceful_shutdown=5,
-        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -83,10 +88,14 @@ class Server(uvicorn.Server):
             self._on_started()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Wait for the requests that there are, but not for what is held open."""
-        from streaming.engine.lifespan import announce_end  # late: a worker unpickles this class before Django is set up
+        """Take nothing new, have WebSockets come back some at a time, and wait for requests, but not for what is held open."""
+        from streaming.engine.conf import conf  # late: a worker unpickles this class before Django is set up
+        from streaming.engine.lifespan import announce_end
 
         announce_end()
+        for server in self.servers:
+            server.close()
+        await drain(self.server_state.connections, conf.DRAIN_SECONDS, lambda: self.force_exit)
         await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
@@ -99,21 +108,8 @@ class Server(uvicorn.Server):
                     await self._ending.wait()
 
 
-class Worker(multiprocess.Process):
-    """One of several server processes."""
-
-    @property
-    def server(self) -> uvicorn.Server:
-        """The server that the process runs."""
-        if self._server is None:
-            self._server = Server(self.config)
-        return self._server
-
-
 def run(config: uvicorn.Config, listener: socket) -> None:
-    """Serve on a socket that listens, until SIGINT or SIGTERM; with several workers, supervise them."""
-    if config.workers > 1:
-        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no option for it
-        multiprocess.Multiprocess(config, sockets=[listener]).run()
-    else:
-        Server(config).run(sockets=[listener])
+    """Serve in this process on a socket that listens, until SIGINT, SIGTERM or (a terminal that is closed) SIGHUP."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    Server(config, lambda: systemd.notify(systemd.READY)).run(sockets=[listener])

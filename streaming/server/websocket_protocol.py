@@ -49,6 +49,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.data_received_at = self.loop.time()
         self.raw = WebSocketTransport(self)
         self._unparsed = bytearray()
+        self._is_shut = False
         self._parse_seconds = 0.0
         self._pause_timer: TimerHandle | None = None
 
@@ -138,11 +139,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Close with 1012.
+        """Close with 1012, once.
 
         Waiting messages are dropped, because to handle those of a flooding client would take too long.
         """
-        self.raw.ended = True
+        if self._is_shut:
+            return
+        self._is_shut = self.raw.ended = True
         while self.handshake_complete and not self.queue.empty():
             self.queue.get_nowait()
         super().shutdown()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .grid import MAX_ZOOM, Tile, count_tiles, tile_ranges
 from .source_kinds import open_source
-from .sources.base import TileMetadata
+from .sources.base import TileMetadata, TileSource
 
 if TYPE_CHECKING:
     from .tilesets import TilesetSettings
@@ -22,12 +22,17 @@ def try_tileset(tileset: TilesetSettings) -> list[str]:
     """What people should be warned of. `StreamError("invalid_source")` if it cannot be read or drawn."""
     source = open_source(tileset)
     try:
-        if not tileset.source_kind.has_files:
-            return []
-        drawn = [source.render(*tile) for tile in trial_tiles(source.metadata)]
-        return [NOTHING_VISIBLE] if tileset.source_kind.any_image and not any(drawn) else []
+        return try_source(tileset, source)
     finally:
         source.close()
+
+
+def try_source(tileset: TilesetSettings, source: TileSource) -> list[str]:
+    """The same of a source that is open."""
+    if not tileset.source_kind.has_files:
+        return []
+    drawn = [source.render(*tile) for tile in trial_tiles(source.metadata)]
+    return [NOTHING_VISIBLE] if tileset.source_kind.any_image and not any(drawn) else []
 
 
 def trial_tiles(has: TileMetadata) -> list[Tile]:

@@ -22,6 +22,15 @@ def check_open_tokens(**kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security, deploy=True)
+def check_channel_claim(**kwargs: Any) -> list[CheckMessage]:
+    """A token for one topic opens no other one unknowingly."""
+    if conf.CHECK_CHANNEL_CLAIM:
+        return []
+    hint = "Set GEOSTREAM_CHECK_CHANNEL_CLAIM to 1, unless old clients need it."
+    return [Warning("A channel token for any topic opens all of them but admin.", hint=hint, id="streaming.W023")]
+
+
 @register()
 def check_topics(**kwargs: Any) -> list[CheckMessage]:
     """The project's channels can be loaded; without this every join of every topic would fail, one by one."""

@@ -168,3 +168,16 @@ def screenshot(request: pytest.FixtureRequest) -> Callable[..., None]:
             page.page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
     return take
+
+
+@pytest.fixture
+def documented() -> Callable[..., None]:
+    """Keeps a picture of a page for the documentation, where $GEOSTREAM_SCREENSHOTS says (`make screenshots`)."""
+    folder = os.environ.get("GEOSTREAM_SCREENSHOTS")
+
+    def take(page: WatchedPage, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            page.page.screenshot(path=str(Path(folder) / f"{name}.jpg"), type="jpeg", quality=70)
+
+    return take

@@ -34,6 +34,10 @@ class WatchedPage:
         """Nothing went wrong so far."""
         assert not self.troubles, "\n".join(self.troubles)
 
+    def forgive(self, text: str) -> None:
+        """What went wrong so far with this in it was meant to."""
+        self.troubles = [each for each in self.troubles if text not in each]
+
     @contextmanager
     def offline(self) -> Iterator[None]:
         """Meanwhile connections may fail."""

@@ -12,7 +12,7 @@ from .fleet import fleet
 from .map_page import MapPage, WatchedPage
 from .test_pages import log_in
 
-PAGES = ("", "channels/test/", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html", "ogc/api?f=html")
+PAGES = ("", "files/", "channels/test/", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html", "ogc/api?f=html")
 ADMIN = (
     "",
     "operators/",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, expect
+from websockets.sync.client import connect
 
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
@@ -54,6 +55,21 @@ def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open) -> None:
     expect(page.by_id("connection-state")).to_have_text("Connected")
 
 
+def test_the_tile_counts_the_topics_that_are_listed(open_operators: Open, alice: WatchedPage) -> None:
+    page = open_operators()
+    expect(row_of(page, "room:1")).to_be_visible()
+    expect(page.by_id("total-topics")).to_have_text(str(page.page.locator("#topics tr:not(.details)").count()))
+
+
+def test_a_feed_that_is_followed_is_a_row(flights: ServerProcess, open_operators: Open) -> None:
+    page = open_operators()
+    with connect(flights.ws_url) as client:
+        client.send('{"type": "subscribe_features", "layer": "flights", "subscription_id": "s"}')
+        row = page.page.locator("#feeds tr", has_text="layer:flights")
+        expect(row.locator("[data-heading=Subscriptions]")).to_have_text("1")
+        expect(row.locator("[data-heading=Length]")).to_have_text("20")
+
+
 def test_whoever_comes_and_goes_is_shown_at_once(open_operators: Open, site: ServerProcess, open_page: Open) -> None:
     page = open_operators()
     visitor = open_page(f"{site.url}/channels/test/?name=bob&topic=room:2")
@@ -65,10 +81,13 @@ def test_whoever_comes_and_goes_is_shown_at_once(open_operators: Open, site: Ser
     expect(row_of(page, "room:2")).to_have_count(0)
 
 
-def test_a_kicked_member_is_told_and_stays_away(open_operators: Open, alice: WatchedPage, screenshot: Callable[..., None]) -> None:
-    page = open_operators()
+def test_a_kicked_member_is_told_and_stays_away(
+    open_operators: Open, alice: WatchedPage, screenshot: Callable[..., None], documented: Callable[..., None]
+) -> None:
+    page = open_operators(color_scheme="light")
     page.page.get_by_role("button", name="room:1", exact=True).click()
     screenshot(page, "operators")
+    documented(page, "live")
     page.page.get_by_role("button", name="Kick alice").click()
     confirm(page, "Kick")
     expect(page.page.locator("#outcome")).to_have_text("alice was kicked from room:1.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,21 @@ def server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) ->
 
 def workers(server: ServerProcess) -> list[dict[str, str]]:
     """The environments of the server's child processes that serve."""
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    texts = [Path(f"/proc/{child}/environ").read_bytes().decode() for child in children if _serves(child)]
+    texts = [Path(f"/proc/{pid}/environ").read_bytes().decode() for pid in worker_pids(server)]
     return [dict(line.split("=", 1) for line in text.split("\0") if "=" in line) for text in texts]
 
 
+def worker_pids(server: ServerProcess) -> list[str]:
+    """The server's child processes that serve."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    return [child for child in children if _serves(child)]
+
+
 def _serves(pid: str) -> bool:
-    return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def token(server: ServerProcess) -> dict[str, Any]:
@@ -108,6 +118,30 @@ def test_neither_keys_nor_tokens_are_in_the_log(server: ServerProcess) -> None:
     status, answer = server.post("/token", {"channel": "system"}, token="")
     log = server.log.read_text()
     assert status == 200 and KEY not in log and answer["token"] not in log
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_worker_that_is_killed_is_started_again(server: ServerProcess) -> None:
+    before = worker_pids(server)
+    os.kill(int(before[0]), signal.SIGKILL)
+    until(lambda: len(now := worker_pids(server)) == 2 and before[0] not in now and before[1] in now)
+
+
+def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path, migrated_database: Path, own_redis: RedisService) -> None:
+    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
+    serving = ServerProcess(tmp_path, own_redis.url, {})
+    serving.options = ("--workers", "2")
+    serving.start()
+    pids = worker_pids(serving)
+    os.kill(serving.pid, signal.SIGKILL)
+    until(lambda: not any(_serves(pid) for pid in pids))
+    serving.kill()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from streaming.core.deliveries import Bulk, Delivery, Frames, KeyedQueue, Kind, LogQueue, conflated, merged
+from streaming.core.deliveries import Bulk, Delivery, Frames, KeyedQueue, Kind, LogQueue, conflated, losses, merged
 from streaming.core.filters import FilterSpec, compile_filter
 from streaming.core.items import Item
 from streaming.core.limits import OutboxLimits
@@ -324,6 +324,13 @@ def test_a_queue_knows_its_size_whatever_was_merged_and_taken() -> None:
     assert (len(queue), queue.size) == (1, 200)
     queue.take(1)
     assert (len(queue), queue.size) == (0, 0)
+
+
+def test_what_is_replaced_and_what_is_dropped_is_counted() -> None:
+    conflated, dropped = losses.conflated, losses.dropped
+    KeyedQueue(RecordingEncoder()).push([delivery("added", "a"), delivery("updated", "a"), delivery("updated", "b")])
+    LogQueue(RecordingEncoder(), 1).push([delivery("event", "a"), delivery("event", "b"), delivery("event", "c")])
+    assert (losses.conflated - conflated, losses.dropped - dropped) == (1, 2)
 
 
 # -- lanes ------------------------------------------------------------------

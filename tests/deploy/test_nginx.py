@@ -41,11 +41,12 @@ ENVIRONMENT = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
-    """A server as in production, but that it pings nobody."""
+    """A server as in production, of two processes, but that it pings nobody."""
     folder = tmp_path_factory.mktemp("behind-nginx")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
     with start_redis(folder / "redis") as redis:
         running = ServerProcess(folder, redis.url, ENVIRONMENT)
+        running.options = ("--workers", "2")
         running.start()
         yield running
         running.stop()
@@ -196,6 +197,14 @@ async def test_what_is_secret_in_an_address_is_not_logged(site: Proxy) -> None:
         assert time.monotonic() < deadline, log
         await asyncio.sleep(0.05)
     assert "s3cr3t" not in log
+
+
+def test_the_id_of_a_request_is_in_the_log_and_the_answer(site: Proxy) -> None:
+    answer = site.request("GET", "/healthz?id")
+    deadline = time.monotonic() + 10
+    while f" {answer.headers['X-Request-ID']} " not in site.access_log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_static_files_are_kept_for_a_while(site: Proxy) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_urlsafe
 from string import Template
 
 import pytest
@@ -110,19 +113,40 @@ def service(own_redis: RedisService, tmp_path: Path) -> Service:
     return Service([sys.executable, *arguments, "--port", str(port)], environment, port)
 
 
+def test_its_settings_are_what_is_demanded_of_a_deployment(service: Service) -> None:
+    keys = {"GEOSTREAM_SECRET_KEY": token_urlsafe(48), "GEOSTREAM_METRICS_TOKEN": token_urlsafe(48)}
+    run = finished(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], DEPLOY.parent, {**service.environment, **keys}
+    )
+    assert run.returncode == 0 and "no issues" in run.stdout, run.stdout + run.stderr
+
+
 def test_it_does_not_start_without_a_key(service: Service) -> None:
     run = finished(service.command, DEPLOY.parent, service.environment)
     assert run.returncode != 0 and "GEOSTREAM_SECRET_KEY must be set" in run.stderr
 
 
-def test_it_serves_and_stops_in_time(service: Service, migrated_database: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_it_serves_reloads_and_stops_in_time_and_says_so(service: Service, migrated_database: Path, tmp_path: Path) -> None:
     shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
     environment = {**service.environment, "GEOSTREAM_SECRET_KEY": "wX3f8mB2nS9tYeU5rHdPzLaq7vJ0cQ4K"}
-    with running(service.command, DEPLOY.parent, environment, tmp_path / "log") as program:
-        program.wait_until(lambda: is_ready(service.port))
-        assert len(children(program)) >= int(SETTINGS["GEOSTREAM_WORKERS"])
-        program.process.terminate()
-        program.process.wait(float(value("TimeoutStopSec")))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(float(value("TimeoutStartSec")))
+        environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        with running(service.command, DEPLOY.parent, environment, tmp_path / "log") as program:
+            assert systemd.recv(100) == b"READY=1"
+            assert is_ready(service.port)
+            assert len(children(program)) >= int(SETTINGS["GEOSTREAM_WORKERS"])
+            assert value("ExecReload") == "/bin/kill -HUP $MAINPID" and value("Type") == "notify"
+            program.process.send_signal(signal.SIGHUP)
+            assert systemd.recv(100).startswith(b"RELOADING=1\n")
+            assert systemd.recv(100) == b"READY=1"
+            assert is_ready(service.port)
+            program.process.terminate()
+            assert systemd.recv(100) == b"STOPPING=1"
+            program.process.wait(float(value("TimeoutStopSec")))
 
 
 def test_the_document_migrates_with_the_same_settings(service: Service, tmp_path: Path) -> None:

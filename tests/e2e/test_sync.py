@@ -2,94 +2,80 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import random
+import re
 import shutil
 import signal
-import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from tests.conftest import Serve
-from tests.processes import Process, run
-from tests.profiles import examples
+from tests.profiles import LONG, examples
 from tests.server_process import ServerProcess
 
-SYNC = (sys.executable, "-m", "streaming.client.sync")
-SECONDS = 30.0
-INTERNAL = (".hub-trash", ".hub-uploads")
+from .laptops import DOWN, UP, Laptop, Network, until
+
+MIB = 1024 * 1024
+PART_BYTES = 8 * MIB
+SETTINGS = {"GEOSTREAM_FILES_ANONYMOUS": "*=list read write delete", "GEOSTREAM_FILES_FREE_BYTES": "0"}
 
 
 @pytest.fixture(scope="module")
 def server(serve: Serve) -> ServerProcess:
-    return serve(GEOSTREAM_FILES_ANONYMOUS="*=list read write delete")
+    return serve(**SETTINGS)
 
 
-class Laptop:
-    """A client with a folder and a state of its own."""
-
-    def __init__(self, server: ServerProcess, home: Path) -> None:
-        self.folder, self._server, self._home = home / "maps", server, home
-        self.process: Process | None = None
-        home.mkdir()
-
-    def command(self, *options: str) -> tuple[str, ...]:
-        return (*SYNC, "--server", self._server.url, "--local-path", str(self.folder), "--state-dir", str(self._home / "state"), *options)
-
-    def sync(self, *options: str) -> int:
-        ended = run(*self.command(*options), check=False)
-        print(ended.stdout, ended.stderr)
-        return ended.returncode
-
-    def start(self) -> None:
-        with (self._home / "log").open("a") as log:
-            self.process = Process(*self.command("--realtime"), stdout=log, stderr=log)
-
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
-        self.process.wait()
-        self.process.end()
-        self.process = None
-
-    def write(self, path: str, text: str) -> None:
-        file = self.folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def tree(self) -> dict[str, str | None]:
-        """The contents of all files; folders are None."""
-        found: dict[str, str | None] = {}
-        for each in self.folder.rglob("*"):
-            path = each.relative_to(self.folder).as_posix()
-            if path.partition("/")[0] not in INTERNAL:
-                found[path] = None if each.is_dir() else each.read_text()
-        return found
+@pytest.fixture(scope="module")
+def second_server(serve: Serve, server: ServerProcess) -> ServerProcess:
+    """Of the same folder."""
+    return serve(**SETTINGS)
 
 
 @pytest.fixture
-def laptops(server: ServerProcess, tmp_path: Path) -> Iterator[tuple[Laptop, Laptop]]:
-    """Two of them, and an empty folder on the server."""
-    pair = Laptop(server, tmp_path / "one"), Laptop(server, tmp_path / "two")
-    yield pair
-    for each in pair:
+def laptop_at(server: ServerProcess, tmp_path: Path) -> Iterator[Callable[[str], Laptop]]:
+    """Makes clients of an address; afterwards they are gone, and the folder of the server is empty."""
+    made: list[Laptop] = []
+
+    def make(url: str) -> Laptop:
+        made.append(Laptop(url, tmp_path / f"laptop-{len(made)}"))
+        return made[-1]
+
+    yield make
+    for each in made:
         if each.process is not None:
             each.process.end()
-    cleaner = Laptop(server, tmp_path / "cleaner")
-    cleaner.folder.mkdir()
-    assert cleaner.sync("--mode", "mirror", "--quiet") == 0
-    shutil.rmtree(cleaner.folder)
-    cleaner.folder.mkdir()
-    assert cleaner.sync("--force-delete", "--quiet") in (0, 1)
+        shutil.rmtree(each.folder, ignore_errors=True)  # tests of large files leave no gigabytes behind
+    empty_folder(server)
+    for each in (server.data_dir / "files" / ".hub-trash").iterdir():
+        each.unlink() if each.is_file() else shutil.rmtree(each)
 
 
-def until(condition: Callable[[], bool], what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
+@pytest.fixture
+def laptops(server: ServerProcess, laptop_at: Callable[[str], Laptop]) -> tuple[Laptop, Laptop]:
+    """Two of them, and an empty folder on the server."""
+    return laptop_at(server.url), laptop_at(server.url)
+
+
+@pytest.fixture
+def network_to() -> Iterator[Callable[[ServerProcess], Network]]:
+    """Makes networks between clients and a server."""
+    with ExitStack() as made:
+        yield lambda server: made.enter_context(closing(Network(server.port)))
+
+
+def empty_folder(server: ServerProcess) -> None:
+    _, found = server.request("GET", "/api/list?recursive=false", token="")
+    for each in found:
+        status, _ = server.request("DELETE", f"/api/delete?recursive=true&path={quote(each['path'])}", token="")
+        assert status == 204
 
 
 def test_folders_are_the_same_after_a_sync(laptops: tuple[Laptop, Laptop]) -> None:
@@ -185,27 +171,104 @@ def test_changes_go_both_ways_as_they_happen(laptops: tuple[Laptop, Laptop]) -> 
     assert one.tree() == {"a": None, "a/x": "from one", "c": None, "c/y": "from two"} == two.tree()
 
 
-def test_a_large_upload_goes_on_after_its_client_was_killed(laptops: tuple[Laptop, Laptop], server: ServerProcess) -> None:
+def requests(server: ServerProcess) -> dict[str, int]:
+    """How many requests about files a server has answered, by what they asked for."""
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found: dict[str, int] = {}
+    for action, count in re.findall(r'geostream_files_requests_total{action="([^"]*)",[^}]*} (\d+)', text):
+        found[action] = found.get(action, 0) + int(count)
+    return found
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.long_form
+def test_many_small_files_take_few_requests(laptops: tuple[Laptop, Laptop], server: ServerProcess) -> None:
     one, two = laptops
-    one.folder.mkdir()
-    with (one.folder / "large").open("wb") as file:
-        for number in range(96):
-            file.write(number.to_bytes(1, "big") * 1024 * 1024)
-    uploads = server.data_dir / "files" / ".hub-uploads"
-    one.start()
-    until(lambda: any(each.stat().st_size > 16 << 20 for each in uploads.iterdir()), lambda: list(uploads.iterdir()))
-    one.kill()
-    before = {each.name for each in uploads.iterdir() if each.stat().st_size > 16 << 20}
-    assert before and one.sync() == 0
-    assert not {each.name for each in uploads.iterdir()} & before, "it was finished, not begun anew"
-    assert two.sync() == 0
-    assert (two.folder / "large").read_bytes() == (one.folder / "large").read_bytes()
+    count = examples(400, long=10_000)
+    for number in range(count):
+        one.write(f"d{number % 20}/{number}", f"this is {number}")
+    before = requests(server)
+    assert one.sync("--quiet", seconds=120) == 0 and two.sync("--quiet", seconds=120) == 0
+    taken = {action: total - before.get(action, 0) for action, total in requests(server).items()}
+    assert taken.get("upload", 0) == taken.get("download", 0) == taken.get("mkdir", 0) == 0
+    assert taken["upload-many"] <= count / 100 + 2 and taken["download-many"] <= count / 100 + 2
+    assert two.tree() == one.tree() and len(one.tree()) == count + 20
+    assert one.sync("--dry-run") == 0 and requests(server)["upload-many"] == before.get("upload-many", 0) + taken["upload-many"]
+
+
+# -- large files -----------------------------------------------------------------
+
+
+def large_file(path: Path, size: int) -> str:
+    """Random blocks far apart, and nothing between them; returns the hash."""
+    content = hashlib.sha256()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        for number in range(size // MIB):
+            block = os.urandom(MIB) if number % 16 == 0 else bytes(MIB)
+            content.update(block)
+            file.seek(MIB, os.SEEK_CUR) if number % 16 else file.write(block)
+        file.truncate(size)
+    return content.hexdigest()
+
+
+def hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process has had in memory."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.timeout(examples(200, long=1500))
+@pytest.mark.long_form
+def test_a_large_file_goes_on_where_it_was_after_a_kill(
+    server: ServerProcess, laptop_at: Callable[[str], Laptop], network_to: Callable[[ServerProcess], Network]
+) -> None:
+    size, seconds, network = examples(64, long=2048) * MIB, examples(60, long=400), network_to(server)
+    one, two = laptop_at(network.url), laptop_at(network.url)
+    expected = large_file(one.folder / "large.tif", size)
+    before = peak_memory(server.pid)
+    for laptop, direction in ((one, UP), (two, DOWN)):
+        network.stall_after(direction, size * 5 // 8)
+        laptop.start("--once", "--quiet")
+        assert network.stalled.wait(seconds)
+        assert laptop.process is not None
+        assert peak_memory(laptop.process.pid) < 250 * MIB, "a client has the whole file in memory"
+        laptop.kill()
+        network.cut()
+        first = network.passed[direction]
+        # Of a download, what was on its way to the client when that was killed is sent again; of an upload, a part at most.
+        kept = sum(each.stat().st_size for each in (two.folder / ".hub-uploads").iterdir()) if laptop is two else first - PART_BYTES
+        assert kept > size // 4, "it was not in the middle"
+        assert laptop.sync("--quiet", seconds=seconds) == 0
+        assert network.passed[direction] - first <= size - kept + MIB, "more was sent again than had to be"
+    assert hash_of(two.folder / "large.tif") == expected
+    assert peak_memory(server.pid) < before + 64 * MIB, "the server has the whole file in memory"
+
+
+# -- everything at once ------------------------------------------------------------
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.long_form
-def test_random_edits_disconnects_and_kills_lose_nothing(laptops: tuple[Laptop, Laptop], server: ServerProcess) -> None:
-    chance = random.Random(20_240_115)
+@pytest.mark.parametrize("seed", range(examples(1, long=3)))
+def test_random_edits_disconnects_and_kills_of_clients_and_servers_lose_nothing(
+    server: ServerProcess,
+    second_server: ServerProcess,
+    laptop_at: Callable[[str], Laptop],
+    network_to: Callable[[ServerProcess], Network],
+    seed: int,
+) -> None:
+    chance = random.Random(20_240_115 + seed)
+    servers = server, second_server
+    networks = [network_to(each) for each in servers]
+    laptops = [laptop_at(network.url) for network in networks]
     written: set[str] = set()
 
     def write(laptop: Laptop, path: str, text: str) -> None:
@@ -216,36 +279,45 @@ def test_random_edits_disconnects_and_kills_lose_nothing(laptops: tuple[Laptop, 
     for each in laptops:
         each.start()
     until(lambda: all(each.folder.is_dir() for each in laptops), lambda: "no folders")
+    actions = ["write"] * 7 + ["edit", "move", "delete"] * 2 + ["cut", "pause", "kill client", "kill server"]
     for number in range(examples(25, long=60)):
-        laptop = chance.choice(laptops)
+        at = chance.randrange(2)
+        laptop = laptops[at]
         files = [path for path, text in laptop.tree().items() if text is not None]
-        match chance.choice(["write", "write", "write", "edit", "move", "kill", "pause"]):
+        match chance.choice(actions):
             case "edit" if files:
                 write(laptop, chance.choice(files), f"edit {number}")
             case "move" if files:
                 source, target = laptop.folder / chance.choice(files), laptop.folder / f"{chance.choice('pqr')}/moved-{number}"
                 target.parent.mkdir(exist_ok=True)
                 source.rename(target)
-            case "kill":
+            case "delete" if len(files) > 5:
+                path = chance.choice(files)
+                written.discard(laptop.tree()[path] or "")
+                (laptop.folder / path).unlink()
+            case "cut":
+                networks[at].cut()
+            case "kill client":
                 laptop.kill()
                 laptop.start()
+            case "kill server":
+                servers[at].kill()
+                servers[at].start()
             case "pause":
                 time.sleep(chance.random())
             case _:
                 write(laptop, f"{chance.choice('pqr')}/{chance.choice('stuvw')}", f"text {number}")
     one, two = laptops
-    until(lambda: one.tree() == two.tree() and one.tree() != {}, lambda: (one.tree(), two.tree()))
+    until(lambda: one.tree() == two.tree() and one.tree() != {}, lambda: (one.tree(), two.tree()), 120 if LONG else 60)
     for each in laptops:
         each.kill(signal.SIGTERM)
+    for network in networks:
+        network.cut()
     assert one.sync() in (0, 4) and two.sync() in (0, 4) and one.sync() == 0
     assert one.tree() == two.tree()
-    assert written <= kept(one) | kept(two) | kept_by(server.data_dir / "files"), "something that was written is nowhere any more"
+    assert written <= kept(one.folder) | kept(two.folder) | kept(server.data_dir / "files"), "something is nowhere any more"
 
 
-def kept(laptop: Laptop) -> set[str]:
+def kept(folder: Path) -> set[str]:
     """All that is in a folder, or in its trash."""
-    return kept_by(laptop.folder)
-
-
-def kept_by(folder: Path) -> set[str]:
     return {each.read_text() for each in folder.rglob("*") if each.is_file() and each.stat().st_size < 1000}

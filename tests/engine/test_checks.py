@@ -137,3 +137,22 @@ def test_a_redis_that_ends_the_connection_in_a_burst(own_redis: RedisService, se
 def test_a_redis_that_does_not_answer_is_not_asked_about_bursts(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1"
     assert check_pubsub_buffer() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ALLOWED_HOSTS", ["*"], "streaming.W020"),
+        ("GEOSTREAM_ALLOWED_ORIGINS", "*", "streaming.W021"),
+        ("GEOSTREAM_METRICS_TOKEN", "", "streaming.W022"),
+        ("GEOSTREAM_CHECK_CHANNEL_CLAIM", False, "streaming.W023"),
+        ("GEOSTREAM_FILES_ANONYMOUS", "inbox=list write", "streaming.W024"),
+        ("GEOSTREAM_REDIS_READABLE", "pub:*, *", "streaming.W025"),
+    ],
+)
+def test_each_dangerous_setting_is_named_before_it_is_deployed(settings: Any, name: str, value: object, message: str) -> None:
+    settings.GEOSTREAM_METRICS_TOKEN = GOOD
+    before = [each.id for each in run_checks(tags=[Tags.security], include_deployment_checks=True)]
+    setattr(settings, name, value)
+    after = [each.id for each in run_checks(tags=[Tags.security], include_deployment_checks=True)]
+    assert message not in before and message in after

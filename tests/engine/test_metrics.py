@@ -118,6 +118,17 @@ async def test_connections_and_messages_are_counted_by_dialect(geo: Callable[...
         assert told.of("geostream_messages_sent_total", dialect=dialect) == messages
 
 
+async def test_bytes_are_counted_by_dialect_and_stay_when_connections_close(phoenix: PhoenixPeer) -> None:
+    frame = '["1","2","phoenix","heartbeat",{}]'
+    before = (await scrape()).of("geostream_bytes_received_total", dialect="phoenix")
+    await phoenix.ask("1", "2", "phoenix", "heartbeat", {})
+    told = await scrape()
+    assert len(frame) - 8 <= told.of("geostream_bytes_received_total", dialect="phoenix") - before <= len(frame) + 8
+    sent = told.of("geostream_bytes_sent_total", dialect="phoenix")
+    await phoenix.close()
+    assert (await scrape()).of("geostream_bytes_sent_total", dialect="phoenix") == sent > 0
+
+
 async def test_totals_stay_when_connections_close(geo: Callable[..., GeoPeer], runtime: Runtime) -> None:
     peer = geo()
     await peer.ask(type="ping", id=1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from django.core.checks import run_checks
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
 
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
@@ -23,12 +27,11 @@ from tests.dialects.file_sync.peer import FilePeer
 from .http_peer import HttpPeer
 
 
-async def test_a_storage_of_django(root: Path, settings: Any, tmp_path: Path, runtime: Runtime) -> None:
+@pytest.mark.parametrize("kind", ["FileSystemStorage", "InMemoryStorage"])
+async def test_a_storage_of_django(kind: str, root: Path, settings: Any, tmp_path: Path, runtime: Runtime) -> None:
     """Uploads, moves, deletions and restored files, in a bucket as well as on a disk."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "bucket": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path / "bucket")}},
-    }
+    options = {"location": str(tmp_path / "bucket")}
+    settings.STORAGES = {**settings.STORAGES, "bucket": {"BACKEND": f"django.core.files.storage.{kind}", "OPTIONS": options}}
     settings.GEOSTREAM_FILES_STORAGE, settings.GEOSTREAM_DATA_DIR = "bucket", tmp_path
     http = HttpPeer()
     assert (await http.put("a/b.txt", b"one")).status == 201
@@ -39,11 +42,19 @@ async def test_a_storage_of_django(root: Path, settings: Any, tmp_path: Path, ru
     assert (await http.post("/api/rename", {"from": "a", "to": "c"})).status == 200
     assert [each["path"] for each in (await http.get("/api/list")).json()] == ["c", "c/b.txt", "empty"]
     assert (await http.get("/api/download?path=c/b.txt")).body == b"two"
-    (tmp_path / "bucket/c/b.txt").write_bytes(b"behind our back")
+    storages["bucket"].delete("c/b.txt")
+    storages["bucket"].save("c/b.txt", ContentFile(b"behind our back"))
     assert (await http.get("/api/download?path=c/b.txt")).body == b"behind our back"
     assert (await http.request("DELETE", "/api/delete?path=c/b.txt")).status == 204
     assert (await http.request("DELETE", "/api/delete?path=empty")).status == 204
     assert (await http.get("/api/list")).json() == []
+    body = msgspec.msgpack.encode(
+        [{"path": "many"}, {"path": "many/a", "content": b"1"}, {"path": "many/b", "content": b"2", "base": None}]
+    )
+    done = (await http.request("POST", "/api/upload-many", body, content_type="application/msgpack")).json()["files"]
+    assert [each["path"] for each in done] == ["many", "many/a", "many/b"]
+    found = await http.request("POST", "/api/download-many", json.dumps({"paths": ["many/b", "many/a"]}).encode())
+    assert [each["content"] for each in msgspec.msgpack.decode(found.body)] == [b"2", b"1"]
     service = runtime.service(FilesService)
     assert service.audit is not None
     await service.audit.flush()

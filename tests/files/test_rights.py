@@ -55,6 +55,15 @@ async def test_what_anybody_may_do_is_a_setting(stored: None, settings: Any) -> 
     assert [each["path"] for each in (await HttpPeer().get("/api/list")).json()] == ["maps", "maps/x.txt"]
 
 
+async def test_everybody_is_told_what_they_may_do(stored: None, settings: Any, user_with: MakeUser) -> None:
+    assert (await HttpPeer().get("/api/rights")).json()["rights"] == {}
+    settings.GEOSTREAM_FILES_ANONYMOUS = "maps=list, maps=read"
+    nobody = (await HttpPeer().get("/api/files/rights")).json()
+    assert (nobody["user"], nobody["rights"]) == (None, {"maps": "list read"})
+    user = (await (await user_with("write")).get("/api/rights")).json()
+    assert (user["user"], user["rights"]) == ("user0", {"": "write", "maps": "list read"})
+
+
 async def test_a_limited_token_narrows_the_users_rights(stored: None, user_with: MakeUser) -> None:
     peer = await user_with("list", "read", "write", limits={"files": {"maps": "list read delete"}})
     assert await statuses(peer, "maps") == {"list": 200, "read": 200, "write": 403, "delete": 403}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from streaming.core.errors import StreamError
+from streaming.core.redis import sync_redis
 from streaming.engine.runtime import Runtime
 from streaming.files.folder import Folder
 from streaming.files.service import FilesService
@@ -235,3 +236,13 @@ async def test_a_folder_that_was_removed_is_not_an_empty_one(peer: FilePeer, roo
         await service.watcher._settle([""])
     assert await peer.nothing()
     assert list(root.iterdir()) == []
+
+
+async def test_what_redis_has_lost_is_announced_again(peer: FilePeer, root: Path, watched: Folder) -> None:
+    (root / "a.txt").write_text("one")
+    (root / "b.txt").write_text("two")
+    await operations(peer, 2)
+    replica, before = watched.index.replica, watched.index.replica.epoch
+    sync_redis().flushall()
+    (root / "b.txt").write_text("three")
+    await until(lambda: replica.epoch != before and {"a.txt", "b.txt"} <= replica.items.keys())

@@ -7,7 +7,8 @@ from typing import Any
 from django.utils import timezone
 
 from processes.jobs.outcomes import Lease
-from processes.jobs.queue import Claim, Limits, NewJob, Slots, claim, submit
+from processes.jobs.queue import Claim, NewJob, Slots, claim, submit
+from processes.jobs.queue_sizes import Limits
 from processes.models import Job, Process, Registration, Worker, WorkerToken
 
 LIMITS = Limits(of_process=100, of_owner=50)

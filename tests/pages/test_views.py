@@ -64,6 +64,17 @@ def test_the_map_knows_that_one_who_may_add_layers_may_have_any_made() -> None:
     assert (told["may_execute"], told["result_names"], told["user"]) == (True, "*", True)
 
 
+def test_the_page_of_files_knows_where_to_ask() -> None:
+    found = config("/files/")
+    assert (found["api_url"], found["socket_url"], found["login_url"]) == ("/api/", "/ws/files", "/geostream/login/?next=/files/")
+    assert found["trash_days"] == 30 and found["user"] is None
+
+
+@pytest.mark.parametrize("path", ["/", "/channels/test/"])
+def test_other_pages_lead_to_the_files(path: str) -> None:
+    assert 'href="/files/"' in Client().get(path).content.decode()
+
+
 def test_a_project_that_sets_no_login_page_has_ours(settings: Any) -> None:
     settings.LOGIN_URL = "/accounts/login/"  # Django's default
     assert config("/")["login_url"] == "/geostream/login/?next=/"

@@ -92,10 +92,3 @@ async def test_the_date_is_made_anew_with_every_tick(monkeypatch: pytest.MonkeyP
     assert dict(ticking.server_state.default_headers)[b"date"]
     ticking.should_exit = True
     await serving
-
-
-def test_each_of_several_workers_is_told_to_end() -> None:
-    worker = server.Worker(uvicorn.Config(application), [])
-    assert isinstance(worker.server, server.Server) and worker.server is worker.server
-    worker.parent_conn.close()
-    worker.child_conn.close()

@@ -79,6 +79,13 @@ async def test_what_waits_is_dropped_when_the_server_stops(opened: Open, protoco
     assert (await reader.readexactly(4))[2:] == (1012).to_bytes(2, "big")
 
 
+async def test_one_that_was_told_to_come_back_is_not_told_again(opened: Open, protocols: list[HttpProtocol]) -> None:
+    reader, protocol = await flooded(opened, protocols, b"")
+    protocol.shutdown()
+    protocol.shutdown()
+    assert len(await reader.read()) == 4
+
+
 GOODBYE = b"\x88\x80\0\0\0\0"
 NONSENSE = b"\xff\xff"
 

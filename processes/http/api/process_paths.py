@@ -13,6 +13,7 @@ from .schemas import SCHEMAS, Schema, listed, of, ref
 from .schemas import TEXT as TEXT_SCHEMA
 
 REFUSALS = (400, 401, 403, 404, 406, 410, 413, 415, 429, 500, 503, 504)
+PREFERENCES = "respond-async, wait=n, handling=strict, return=minimal, return=representation"
 
 
 def execution() -> dict[str, Any]:
@@ -52,7 +53,7 @@ def _execution(name: str, summary: str, description: str, schema: Schema, media_
         "tags": ["Processes"],
         "summary": summary,
         **({"description": description} if description else {}),
-        "parameters": [{"name": "Prefer", "in": "header", "description": "respond-async, wait=n, handling=strict", "schema": TEXT_SCHEMA}],
+        "parameters": [{"name": "Prefer", "in": "header", "description": PREFERENCES, "schema": TEXT_SCHEMA}],
         "requestBody": {"required": required, "content": {JSON: {"schema": schema}}},
         "responses": {
             "200": {"description": "The results", "headers": headers, "content": content},

@@ -63,9 +63,9 @@ class Command(BaseCommand):
         worker = offer(Worker(name, url=options["url"], token=options["token"] or "", concurrency=options["concurrency"]))
         try:
             worker.token = worker.token or own_token(list(worker.processes))
-            worker.run(options["drain_seconds"])
         except WorkerRefused as error:
             raise CommandError(f"The server does not take this worker: {error}") from error
+        worker.run(options["drain_seconds"])
 
 
 def _end_with_parent() -> None:

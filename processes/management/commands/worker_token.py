@@ -53,6 +53,7 @@ class Command(BaseCommand):
 
     def _list(self, **options: Any) -> None:
         connected = Count("workers", filter=~Q(workers__node=""))
+        self.stdout.write("name\ttoken\tprocesses\tstate\tconnected")
         for token in WorkerToken.objects.annotate(connected=connected):
             self.stdout.write(f"{token.name}\t{token.hint}…\t{', '.join(token.processes)}\t{_state(token)}\t{token.connected} workers")
 

@@ -31,6 +31,7 @@ class Command(BaseCommand):
             announce(DRAIN, node=options["node"], seconds=options["reconnect_after"])
             return
         running = Count("jobs", filter=Q(jobs__status__in=ACTIVE), distinct=True)
+        self.stdout.write("worker\tjobs\tconnected for\tnode\toffers")
         for worker in Worker.objects.exclude(node="").annotate(running=running).prefetch_related("registrations__process"):
             offers = ", ".join(sorted(str(each.process) for each in worker.registrations.all()))
             marks = "".join(f" {mark}" for mark in ("draining", "suspect") if getattr(worker, mark))

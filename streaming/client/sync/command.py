@@ -95,6 +95,7 @@ async def _run(options: dict[str, Any]) -> int:
         dry_run=options["dry_run"],
         transfers=options["jobs"],
     )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # not a line for each request
     urls = api_url(server), socket_url(server)
     state = State(options["state_dir"] or default_folder(server, local))
     try:

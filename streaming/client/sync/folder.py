@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import pathspec
 
@@ -18,7 +21,7 @@ from streaming.core.errors import StreamError
 from streaming.files.disk_store import DiskStore
 from streaming.files.merge import conflict_name
 from streaming.files.paths import is_internal, twin_key
-from streaming.files.staging import StagedFile
+from streaming.files.staging import StagedFile, flushing
 from streaming.files.store import OpenFile, Stat, trash_id
 
 from .errors import Changed, SafetyStop, SyncError
@@ -30,6 +33,15 @@ RACY_NS = 2_000_000_000
 MAX_INTEGER = 2**63
 """SQLite takes no larger ones."""
 TRASH_SECONDS = 30 * 24 * 3600
+
+
+class NewFile(NamedTuple):
+    """A small file that was downloaded. `expected` is the hash of what it replaces, None if nothing should be there."""
+
+    path: str
+    data: bytes
+    modified_ns: int
+    expected: str | None
 
 
 class LocalFolder:
@@ -157,6 +169,18 @@ class LocalFolder:
         except StreamError as error:
             raise Changed(path) from error
 
+    def read_small(self, path: str, content: Content) -> bytes | None:
+        """All of a file; None if it is not, or no longer, this content."""
+        try:
+            file = self.store.read(path)
+        except StreamError:
+            return None
+        try:
+            data = file.read_at(0, content.size + 1)
+        finally:
+            file.close()
+        return data if sha256(data).hexdigest() == content.hash else None
+
     # -- changing --------------------------------------------------------------
 
     def put(self, path: str, staged: StagedFile, modified_ns: int, expected: str | None) -> Stat:
@@ -167,6 +191,30 @@ class LocalFolder:
             return self.store.commit(path, staged, trash_id())
         except StreamError as error:
             raise Changed(path) from error
+
+    def put_many(self, files: Sequence[NewFile]) -> dict[str, Stat]:
+        """Put many there, with one wait for the disk; returns the paths of those for which that could be done, with what is there now."""
+        staged: list[StagedFile] = []
+        done: dict[str, Stat] = {}
+        unsynced: set[str] = set()
+        mode, now = 0o666 & ~_umask(), time.time_ns()
+        try:
+            for new in files:
+                staged.append(self.store.staging.create())
+                staged[-1].write(new.data)
+            flushing(lambda pair: pair[0].seal(pair[1].modified_ns or now, True, mode), list(zip(staged, files, strict=True)))
+            for new, each in zip(files, staged, strict=True):
+                with suppress(Changed, StreamError, OSError):
+                    self._check(new.path, new.expected)
+                    done[new.path] = self.store.commit(new.path, each, trash_id(), unsynced)
+            self.store.sync(unsynced)
+        except StreamError as error:
+            raise SyncError(error.message) from error
+        finally:
+            for each in staged:
+                if not each.committed:
+                    each.discard()
+        return done
 
     def make_directory(self, path: str) -> None:
         """Make a folder, unless it is there."""

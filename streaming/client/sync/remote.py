@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import httpx
+import msgspec
 
 from streaming.files.metadata import HASH, format_time, parse_time
 from streaming.files.paths import PathError, clean_path
@@ -25,6 +27,9 @@ TUS_BYTES = 32 * 1024 * 1024
 """Larger files are uploaded in parts, so that an upload goes on where it was when the client or the network ended."""
 PART_BYTES = 8 * 1024 * 1024
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+MSGPACK = "application/msgpack"
+ENTRY_BYTES = 8192
+"""What an entry of an answer may have besides its content."""
 _AGAIN = (423, 429, 502, 503)
 """Statuses after which the same request is sent again a little later."""
 _CHANGED = (404, 409, 412)
@@ -47,6 +52,23 @@ class Listing:
     contents: dict[str, Content]
     seq: int
     epoch: str
+
+
+class SmallFile(NamedTuple):
+    """A file that goes up with others; without bytes, a folder. `base` is the version that it replaces, None for a new one."""
+
+    path: str
+    content: Content
+    data: bytes | None
+    base: str | None
+
+
+class _Received(msgspec.Struct):
+    path: str
+    content: bytes | None = None
+
+
+_received = msgspec.msgpack.Decoder(list[_Received]).decode
 
 
 class Remote:
@@ -136,6 +158,33 @@ class Remote:
             "Content-Type": "application/octet-stream",
         }
         await self._request("PUT", "upload", {"path": path}, headers, lambda: _blocks(path, file, 0, content.size, self._on_bytes))
+
+    async def upload_many(self, files: Sequence[SmallFile]) -> set[str]:
+        """Small files and folders in one request; returns the paths of those that are there now. The others have to go alone."""
+        entries = [{"path": each.path, "content": each.data, "base": each.base, "modified": _time_of(each.content)} for each in files]
+        body = await asyncio.to_thread(msgspec.msgpack.encode, entries)
+        answer = await self._request("POST", "upload-many", None, {"Content-Type": MSGPACK}, lambda: _whole(body))
+        files_there = _json(answer)
+        if not isinstance(files_there, dict) or not isinstance(files_there.get("files"), list):
+            raise SyncError(f"{self._url} does not say which files it has taken")
+        there = dict(filter(None, map(content_of, files_there["files"])))
+        done = {each.path for each in files if (found := there.get(each.path)) is not None and found.hash == each.content.hash}
+        self._on_bytes(sum(each.content.size for each in files if each.path in done))
+        return done
+
+    async def download_many(self, contents: Mapping[str, Content]) -> dict[str, bytes]:
+        """The bytes of small files in one request, as far as they are what they should be. The others have to be asked for alone."""
+        most, body = sum(each.size for each in contents.values()) + ENTRY_BYTES * (len(contents) + 1), bytearray()
+        headers = {"Accept-Encoding": "identity"}
+        request = self._http.stream("POST", f"{self._url}/download-many", json={"paths": list(contents)}, headers=headers)
+        async with _Stream(request, self._url) as answer:
+            if answer.status_code != 200 or answer.headers.get("content-encoding", "identity") != "identity":
+                return {}
+            async for block in answer.aiter_bytes():
+                body += block
+                if len(body) > most:
+                    raise SyncError(f"the server sends more than the {most} bytes that were asked for")
+        return await asyncio.to_thread(_verified, bytes(body), contents)
 
     async def delete(self, path: str, base: str | None) -> None:
         """Delete what still is the version `base`."""
@@ -286,6 +335,20 @@ async def _blocks(path: str, file: OpenFile, start: int, count: int, on_bytes: P
         start += len(block)
         on_bytes(len(block))
         yield block
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _verified(body: bytes, contents: Mapping[str, Content]) -> dict[str, bytes]:
+    """In a thread: what was asked for, by path."""
+    try:
+        received = _received(body)
+    except msgspec.DecodeError as error:
+        raise SyncError(f"the server does not answer with files: {error}") from error
+    found = {each.path: each.content for each in received if each.content is not None and each.path in contents}
+    return {path: data for path, data in found.items() if sha256(data).hexdigest() == contents[path].hash}
 
 
 def content_of(entry: Any) -> tuple[str, Content] | None:

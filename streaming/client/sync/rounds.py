@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
 
 from streaming.core.errors import StreamError
-from streaming.files.paths import is_below, parents
+from streaming.files.paths import parents
 from streaming.files.store import Stat
 
+from .bundles import Bundles, bundled
 from .errors import Changed, Refused, SyncError, Unreachable, first_error
 from .folder import LocalFolder
 from .plan import Content, Mode, Plan, Step, Strategy, check_safety, make_plan
 from .remote import Remote
-from .state import State
+from .state import BaseEntry, State
 
 
 class Reporter(Protocol):
@@ -70,18 +72,19 @@ class Rounds:
         self.remote_contents: dict[str, Content] = {}
         self._folder, self._remote, self._state = folder, remote, state
         self._rules, self._client_id, self._reporter = rules, client_id, reporter
+        self._bundles = Bundles(folder, remote, state)
 
     async def run(self, tops: Collection[str] = ("",)) -> Outcome:
         """A round about these paths and what is below them; all, by default. `SafetyStop`."""
-        whole = "" in tops
-        base = {path: entry.hash for path, entry in self._state.base().items() if whole or _is_below_any(path, tops)}
+        whole, some = "" in tops, frozenset(tops)
+        base = {path: entry.hash for path, entry in self._state.base().items() if whole or is_below_any(path, some)}
         base = {path: hash for path, hash in base.items() if self._folder.wanted(path)}
         outcome = Outcome()
         left_out: dict[str, str] = {}
         local = await asyncio.to_thread(self._folder.scan, tops, outcome.changed, left_out)
         for path, why in left_out.items():
             self._fail(path, SyncError(f"{path}: {why}"), outcome)
-        remote = {path: content for path, content in self.remote_contents.items() if whole or _is_below_any(path, tops)}
+        remote = {path: content for path, content in self.remote_contents.items() if whole or is_below_any(path, some)}
         plan = make_plan(base, local, remote, mode=self._rules.mode)
         self._leave_out(plan, outcome.changed | left_out.keys())
         if not self._rules.force_delete:
@@ -114,12 +117,11 @@ class Rounds:
     # -- carrying out --------------------------------------------------------------
 
     async def _carry_out(self, plan: Plan, outcome: Outcome) -> None:
-        entries = [await asyncio.to_thread(self._folder.base_entry, path, content) for path, content in plan.adopt.items()]
-        self._state.agree(entries)
+        self._state.agree(await asyncio.to_thread(self._adopted, plan))
         self._state.forget(plan.forget)
         await self._move(plan, outcome)
-        for step in plan.make_folders:
-            await self._try(step, outcome)
+        for steps in bundled(plan.make_folders):
+            await self._try_together(steps, outcome)
         try:
             await self._transfer_all(plan.transfers, outcome)
         except BaseExceptionGroup as group:
@@ -127,19 +129,33 @@ class Rounds:
         for step in (*plan.delete_files, *plan.delete_folders):
             await self._try(step, outcome)
 
+    def _adopted(self, plan: Plan) -> list[BaseEntry]:
+        """In a thread."""
+        return [self._folder.base_entry(path, content) for path, content in plan.adopt.items()]
+
     async def _transfer_all(self, steps: Iterable[Step], outcome: Outcome) -> None:
         room = asyncio.Semaphore(self._rules.transfers)  # of this round: a task that is cancelled before it began gives nothing back
 
-        async def transfer(step: Step) -> None:
+        async def transfer(some: list[Step]) -> None:
             try:
-                await self._try(step, outcome)
+                await self._try_together(some, outcome)
             finally:
                 room.release()
 
         async with asyncio.TaskGroup() as tasks:
-            for step in steps:
+            for some in bundled(steps):
                 await room.acquire()
-                tasks.create_task(transfer(step))
+                tasks.create_task(transfer(some))
+
+    async def _try_together(self, steps: list[Step], outcome: Outcome) -> None:
+        """In one request, then one by one what could not be done so: that says why."""
+        done = await self._bundles.carry_out(steps) if len(steps) > 1 else {}
+        self.remote_contents |= done
+        for step in steps:
+            if step.path in done:
+                self._count(step, outcome)
+            else:
+                await self._try(step, outcome)
 
     async def _try(self, step: Step, outcome: Outcome) -> None:
         try:
@@ -175,6 +191,9 @@ class Rounds:
             "delete_remote": self._delete_remote,
         }[step.action]
         await action(step)
+        self._count(step, outcome)
+
+    def _count(self, step: Step, outcome: Outcome) -> None:
         outcome.done[step.action] += 1
         self._reporter.did(step.action.replace("_", " "), step.path)
 
@@ -216,7 +235,7 @@ class Rounds:
             if staged.hash != content.hash:
                 raise Changed(path)
             return await asyncio.to_thread(self._folder.put, path, staged, content.modified_ns, expected)
-        except Unreachable:
+        except (Unreachable, asyncio.CancelledError):
             staged.close()  # goes on there
             raise
         except BaseException:
@@ -264,6 +283,7 @@ class Rounds:
 
     async def _move(self, plan: Plan, outcome: Outcome) -> None:
         """What disappeared in one place and appeared in another with the same content was moved: nothing has to be transferred."""
+        moved_paths: set[str] = set()
         for gone, new in _moves(plan, "delete_remote", "upload"):
             try:
                 await self._remote.move(gone.path, new.path)
@@ -272,7 +292,7 @@ class Rounds:
             content = self.remote_contents.pop(gone.path)
             self._state.forget([gone.path])
             await self._agree(new.path, new.local or content)
-            self._moved(plan, gone, new, outcome)
+            self._moved(gone, new, outcome, moved_paths)
         for gone, new in _moves(plan, "delete_local", "download"):
             try:
                 moved = await asyncio.to_thread(self._folder.move, gone.path, new.path, gone.base or "")
@@ -280,11 +300,12 @@ class Rounds:
                 continue
             self._state.forget([gone.path])
             await self._agree(new.path, new.remote or Content(""), moved)
-            self._moved(plan, gone, new, outcome)
+            self._moved(gone, new, outcome, moved_paths)
+        for group in (plan.delete_files, plan.transfers):
+            group[:] = [step for step in group if step.path not in moved_paths]
 
-    def _moved(self, plan: Plan, gone: Step, new: Step, outcome: Outcome) -> None:
-        plan.delete_files.remove(gone)
-        plan.transfers.remove(new)
+    def _moved(self, gone: Step, new: Step, outcome: Outcome, moved_paths: set[str]) -> None:
+        moved_paths |= {gone.path, new.path}
         outcome.done["move"] += 1
         self._reporter.did("move", gone.path, f"to {new.path}")
 
@@ -308,5 +329,6 @@ def _moves(plan: Plan, gone: str, new: str) -> list[tuple[Step, Step]]:
     return pairs
 
 
-def _is_below_any(path: str, tops: Collection[str]) -> bool:
-    return any(is_below(path, top) for top in tops)
+def is_below_any(path: str, tops: AbstractSet[str]) -> bool:
+    """Whether a path is one of these or in one of them; they may be as many as there are files."""
+    return path in tops or not tops.isdisjoint(parents(path))

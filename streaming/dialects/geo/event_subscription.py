@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
 
 from streaming.core.attributes import compile_attributes
+from streaming.core.bbox import Box
 from streaming.core.deliveries import LogQueue
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.items import Item
+from streaming.core.spatial import compile_bbox
 from streaming.core.view import View
 from streaming.features.costly_filters import check_room
 from streaming.features.event_access import check_types, event_rights, is_readable
@@ -108,6 +111,7 @@ class EventSubscription(Subscription):
         return SubscriptionInfo(
             subscription_id=self.id,
             kind=self.kind,
+            bbox=message.bbox,
             filters=message.filters,
             filter=message.filter,
             filter_lang=message.filter_lang,
@@ -118,28 +122,40 @@ class EventSubscription(Subscription):
     def describe(self) -> dict[str, Any]:
         message = self._message
         described: dict[str, Any] = {"types": ", ".join(kind.value for kind in message.event_types)}
-        for name in ("filters", "filter"):
+        for name in ("bbox", "filters", "filter"):
             if getattr(message, name) is not None:
                 described[name] = getattr(message, name)
         return {"feed": "events", "filter": described}
 
 
 class EventCondition:
-    """The condition of a subscription to events: some types and, of those, a filter on the payload."""
+    """The condition of a subscription to events: some types and, of those, a filter on the payload and a box that its `bbox` touches."""
 
     boxes = None
 
     def __init__(self, message: SubscribeEvents, rights: Rights) -> None:
         types = frozenset(kind.value for kind in message.event_types)
         condition = compile_attributes(message.filters, message.filter, message.filter_lang)
+        boxes = None if message.bbox is None else compile_bbox(message.bbox).boxes
         self.costly = message.filter is not None
-        self.key = (types, rights, str(message.filters), str(message.filter), message.filter_lang)
+        self.key = (types, rights, boxes, str(message.filters), str(message.filter), message.filter_lang)
 
         def matches(item: Item) -> bool:
             event = item.feature
-            return event["event_type"] in types and is_readable(event, rights) and condition(_attributes(event))
+            if event["event_type"] not in types or (boxes is not None and not _touches(event["payload"], boxes)):
+                return False
+            return is_readable(event, rights) and condition(_attributes(event))
 
         self.matches = matches
+
+
+def _touches(payload: Any, boxes: Sequence[Box]) -> bool:
+    """Whether the `bbox` of a payload touches one of the boxes. What has none that can be read is nowhere."""
+    try:
+        its = compile_bbox(payload["bbox"]).boxes
+    except (KeyError, TypeError, IndexError, StreamError):
+        return False
+    return any(a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3] for a in its for b in boxes)
 
 
 def _attributes(event: dict[str, Any]) -> dict[str, Any]:

@@ -155,6 +155,7 @@ class SubscribeEvents(Message, frozen=True, tag="subscribe_events"):
     filters: Filters | None = None
     filter: str | dict[str, Any] | None = None
     filter_lang: str | None = None
+    bbox: BBox | None = None
 
 
 class Unsubscribe(Message, frozen=True, tag="unsubscribe"):

@@ -88,7 +88,6 @@ class Command(BaseCommand):
             config = server_config(
                 host=options["host"],
                 port=options["port"],
-                workers=1,
                 max_message_bytes=largest_message(),
                 log_level="warning",
             )

@@ -91,6 +91,20 @@ class SourceKind:
             if companion.is_file():
                 shutil.copyfile(companion, destination)
 
+    def replace(self, path: Path, to: Path) -> None:
+        """Move one of its sources, with the companions, to the place of another one on the same disk, in one step. `OSError`.
+
+        Companions of the old one are taken away: they are nothing for the new one.
+        """
+        for new, old in zip(self.companions(path), self.companions(to), strict=True):
+            if new.exists():
+                new.replace(old)
+            else:
+                old.unlink(missing_ok=True)
+        if to.exists() and (to.is_dir() or path.is_dir()):  # a folder cannot be replaced in one step
+            to.rename(path.with_name(f".replaced-{path.name}"))
+        path.replace(to)
+
     def box_of(self, path: Path, tileset: TilesetSettings) -> Box | None:
         """Where tiles change when one of several files of a source does; None if that may be anywhere."""
         return None

@@ -176,7 +176,7 @@ async def test_a_download_that_is_refused_fails_and_is_not_asked_for_again_and_a
     server.files = {"a": "a", "b": "b"}
     server.answers["download"] = lambda request: httpx.Response(status, headers={"location": "http://elsewhere/"})
     outcome = await client.sync()
-    assert outcome.failed.keys() == {"a", "b"} and len(server.requests) == 3
+    assert outcome.failed.keys() == {"a", "b"} and len(server.sent("GET")) == 3
 
 
 async def test_an_answer_without_an_end_is_cut_off(client: Client, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from streaming.client.sync.errors import SafetyStop
 from streaming.client.sync.plan import Content, Mode, Plan, check_safety, make_plan
+from streaming.client.sync.rounds import is_below_any
 
 FOLDER = Content("", is_directory=True)
 
@@ -73,3 +74,8 @@ def test_more_than_half_and_more_than_ten_deletions_stop(files: int, left: int, 
     with pytest.raises(SafetyStop, match=f"{files - left} of {files} files would be deleted on the server"):
         check_safety(plan, base, many(left), many(files))
     check_safety(plan, base, many(left), many(files), most_deleted=files)
+
+
+def test_what_a_round_is_about() -> None:
+    found = [path for path in ("a", "a/b", "a/b/c/d", "a/bc", "c", "c/x", "cc") if is_below_any(path, {"a/b", "c"})]
+    assert found == ["a/b", "a/b/c/d", "c", "c/x"]

@@ -40,6 +40,7 @@ def test_a_token_is_made_and_shown_once() -> None:
     found = find_token(text)
     assert found is not None and (found.patterns, found.max_workers) == (("buffer", "demo-*"), 2) and found.expires is not None
     assert text not in printed("worker_token", "list") and "machine" in printed("worker_token", "list")
+    assert printed("worker_token", "list").splitlines()[0].split("\t") == ["name", "token", "processes", "state", "connected"]
     with pytest.raises(CommandError, match="already"):
         printed("worker_token", "create", "machine")
 
@@ -56,9 +57,10 @@ def test_a_token_is_revoked_and_all_processes_are_notified(announced: list[Any])
 
 def test_connected_workers_are_listed() -> None:
     worker = make_worker("w", make_process())
-    assert printed("workers") == ""
+    assert printed("workers").split("\t") == ["worker", "jobs", "connected for", "node", "offers"]
     Worker.objects.filter(pk=worker.pk).update(node="a-node", suspect=True)
-    assert printed("workers").startswith("w\t0/4 jobs") and printed("workers").endswith("a-node\tgreet 1.0.0 suspect")
+    _, row = printed("workers").splitlines()
+    assert row.startswith("w\t0/4 jobs") and row.endswith("a-node\tgreet 1.0.0 suspect")
     assert WorkerToken.objects.count() == 1
 
 

@@ -12,16 +12,18 @@ import django
 
 django.setup()
 
+from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from processes.jobs import outcomes, queue  # noqa: E402
 from processes.jobs.changes import JobChange  # noqa: E402
+from processes.jobs.queue_sizes import Limits  # noqa: E402
 from processes.jobs.service import CHANGED  # noqa: E402
 from processes.models import Attempt, Blob, Job, JobLog, JobOutput, Process, Worker, WorkerToken  # noqa: E402
 from processes.workers.tokens import create_token, revoke_token  # noqa: E402
 from streaming.engine.access import announce  # noqa: E402
 
-LIMITS = queue.Limits(100_000, 100_000)
+LIMITS = Limits(100_000, 100_000)
 
 
 def _ring(*changes: JobChange | None) -> None:
@@ -42,8 +44,6 @@ def restore(name: str) -> None:
 
 
 def submit(process: str, inputs: dict[str, Any], count: int = 1, ring: bool = True) -> list[str]:
-    from django.db import transaction
-
     pk = Process.objects.get(identifier=process, current=True).pk
     given = {name: [each if isinstance(each, dict) else {"value": each}] for name, each in inputs.items()}
     with transaction.atomic():
@@ -54,7 +54,9 @@ def submit(process: str, inputs: dict[str, Any], count: int = 1, ring: bool = Tr
 
 
 def dismiss(job: str) -> None:
-    _ring(outcomes.dismiss(uuid.UUID(job)))
+    with transaction.atomic():
+        change = outcomes.dismiss(uuid.UUID(job))
+    _ring(change)
 
 
 def jobs(ids: list[str]) -> list[dict[str, Any]]:
@@ -107,8 +109,6 @@ def workers() -> dict[str, dict[str, Any]]:
 
 def claim_for(worker: str, process: str) -> None:
     """What a server does before it gives a job to a worker."""
-    from django.db import transaction
-
     slots = queue.Slots(Worker.objects.get(name=worker).pk, Process.objects.get(identifier=process, current=True).pk, 1)
     with transaction.atomic():
         assert len(queue.claim([slots], 60.0)) == 1

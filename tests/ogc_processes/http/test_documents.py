@@ -187,3 +187,9 @@ async def test_a_bad_token_is_401_with_a_challenge(api: Api) -> None:
     answer = await api.get("/jobs", authorization="Bearer nonsense")
     assert (answer.status_code, answer["WWW-Authenticate"]) == (401, 'Bearer realm="api"')
     assert (await api.get("/jobs", authorization="Basic YTpi")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["", "/conformance", "/processes", "/jobs"])
+async def test_a_parameter_that_there_is_not_is_refused_with_those_that_there_are(api: Api, path: str) -> None:
+    refusal = (await api.get(f"{path}?f=json&limt=1")).json()
+    assert (refusal["status"], refusal["errors"][0]["parameter"]) == (400, "limt") and "f" in refusal["detail"]

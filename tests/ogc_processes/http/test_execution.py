@@ -326,3 +326,37 @@ async def test_together_inputs_fit_into_a_message(api: Api, runtime: Runtime) ->
     await api.run("many", {"inputs": {"x": ["y" * 100_000] * 10}})
     request = await JobRequest.objects.aget()
     assert sum("value" in each for each in request.inputs["x"]) == 5 and len(request.inputs["x"]) == 10
+
+
+# -- what is returned --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "prefer", "applied", "large"),
+    [
+        ({}, "return=minimal", "return=minimal", "link"),
+        ({"response": "document"}, "return=minimal, wait=5", "wait=5, return=minimal", "link"),
+        ({"response": "document"}, "return=representation", "return=representation", "value"),
+        ({"response": "document"}, "return=much", None, "value"),
+    ],
+)
+async def test_large_outputs_are_links_or_not_as_the_client_prefers(
+    api: Api, echoing: PlayedWorker, settings: Any, body: Any, prefer: str, applied: str | None, large: str
+) -> None:
+    settings.GEOSTREAM_PROCESS_MINIMAL_BYTES = 100
+    answer = await api.execute("echo", {"inputs": {"text": "x" * 200, "numbers": [1]}, **body}, prefer=prefer)
+    found = answer.json()
+    assert found["numbers"] == [1] and answer.get("Preference-Applied") == applied
+    assert "href" in found["text"] if large == "link" else found["text"] == "x" * 200
+
+
+async def test_the_form_that_the_request_asks_for_comes_before_what_the_client_prefers(api: Api, echoing: PlayedWorker) -> None:
+    answer = await api.execute("echo", {**TEXT, "response": "raw"}, prefer="return=minimal")
+    assert answer.content == b"teststring" and "Preference-Applied" not in answer
+
+
+async def test_the_results_of_a_job_are_as_its_client_preferred(api: Api, echoing: PlayedWorker, settings: Any) -> None:
+    settings.GEOSTREAM_PROCESS_MINIMAL_BYTES = 5
+    answer = await api.execute("echo", TEXT, prefer="return=minimal")
+    monitor = answer["Link"].partition("<")[2].partition(">")[0]
+    assert "href" in (await api.json(f"{monitor}/results"))["text"]

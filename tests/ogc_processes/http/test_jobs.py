@@ -269,7 +269,3 @@ async def test_jobs_by_how_long_they_took(api: Api, runtime: Runtime) -> None:
 async def test_a_bad_filter_is_refused(api: Api, query: str) -> None:
     answer = await api.get(f"/jobs?{query}")
     assert (answer.status_code, answer.json()["type"]) == (400, f"{E}invalid-query-parameter-value")
-
-
-async def test_what_has_no_meaning_here_is_ignored(api: Api) -> None:
-    assert (await api.get("/jobs?colour=red")).status_code == 200

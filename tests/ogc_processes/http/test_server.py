@@ -130,3 +130,20 @@ async def test_requests_with_a_token_go_past_the_middleware_to_every_form_of_res
         rest = await connection.reader.read()
         assert begin in rest[: len(begin) + 10]
     assert (await Job.objects.afirst()).owner_id is not None  # type: ignore[union-attr]
+
+
+async def test_a_client_with_a_token_that_hangs_up_is_not_waited_for(
+    connect: Any, token: str, runtime: Runtime, worker: PlayedWorker, settings: Any
+) -> None:
+    settings.GEOSTREAM_PROCESS_SYNC_JOBS_VISIBLE = False
+    await offer(worker, never, "echo", description=ECHO)
+    connection = await connect()
+    body = json.dumps(TEXT).encode()
+    await connection.send("POST", PATH, content_type="application/json", authorization=token, content_length=str(len(body)))
+    connection.writer.write(body)
+    async with asyncio.timeout(20):
+        while not await Job.objects.filter(status__in=("accepted", "running")).aexists():
+            await asyncio.sleep(0.01)
+        connection.close()
+        while await Job.objects.exclude(status="dismissed").aexists():
+            await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from django.db import OperationalError
@@ -45,3 +46,32 @@ async def test_at_its_end_a_database_that_does_not_answer_is_asked_no_more() -> 
     await thread.stop()
     with pytest.raises(OperationalError, match="away"):
         await waiting
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_the_same_for_many_is_one_call_where_the_last_of_them_is() -> None:
+    thread = DatabaseThread(0.0)
+    called: list[object] = []
+
+    def double(numbers: Sequence[int]) -> list[int | Exception]:
+        called.append(list(numbers))
+        return [ValueError("no twos") if number == 2 else number * 2 for number in numbers]
+
+    calls = [thread.run_together(double, 1), thread.run(lambda: called.append("between")), thread.run_together(double, 2)]
+    first, _, second = await asyncio.gather(*calls, return_exceptions=True)
+    assert (first, str(second)) == (2, "no twos") and called == ["between", [1, 2]]
+    await thread.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_one_that_spoils_a_call_for_many_fails_alone() -> None:
+    thread = DatabaseThread(0.0)
+
+    def double(numbers: Sequence[int]) -> list[int]:
+        if 2 in numbers:
+            raise ValueError("no twos")
+        return [number * 2 for number in numbers]
+
+    found = await asyncio.gather(*(thread.run_together(double, number) for number in (1, 2, 3)), return_exceptions=True)
+    assert [found[0], str(found[1]), found[2]] == [2, "no twos", 6]
+    await thread.stop()

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
     ("jobs", "index"),
     [
         (lambda: Job.objects.queued().filter(process=make_process()).order_by("-priority", "turn", "created"), "queued_jobs"),
+        (lambda: Job.objects.queued().filter(process=make_process(), owner=1).order_by("-turn").values("turn"), "turns_of_owner"),
         (lambda: Job.objects.running().filter(run_deadline__lt=timezone.now()), "running_jobs"),
         (lambda: Job.objects.active().filter(lease_expires__lt=timezone.now()), "leased_jobs"),
         (lambda: Job.objects.queued().filter(queue_deadline__lt=timezone.now()), "waiting_jobs"),

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from processes.jobs import outcomes
+from processes.jobs.changes import JobChange
 from processes.jobs.outcomes import LeaseError, OutputPart
 from processes.jobs.queue import Claim
 from processes.models import Attempt, Callback, Job, JobLog, JobOutput
@@ -239,3 +240,23 @@ def test_an_operator_has_a_failed_job_done_again() -> None:
     change = outcomes.requeue(job.id)
     assert change.status == "accepted" and change.cancel is None and again(job).exception is None
     assert claimed(job.process, each_worker(each))  # type: ignore[arg-type]
+
+
+def test_results_that_are_stored_together_are_each_as_if_alone() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    submitted(process, 3)
+    first, lost, again_ = claimed(process, worker, 3)
+    outcomes.start(lease_of(first), None)
+    outcomes.store_part(lease_of(first), OutputPart("greeting", "a part", seq=1))
+    outcomes.succeed(lease_of(again_), GREETING)
+    stale = replace(lease_of(lost), lease=uuid.uuid4())
+    results = [outcomes.Success(lease, GREETING, warning="odd") for lease in (lease_of(first), stale, lease_of(again_), lease_of(first))]
+    found = outcomes.succeed_all(results)
+    assert isinstance(found[1], LeaseError) and found[2:] == [None, None]
+    job = Job.objects.get(pk=first.job)
+    change = found[0]
+    assert isinstance(change, JobChange) and (change.revision, change.finished) == (job.revision, job.finished and job.finished.timestamp())
+    assert (job.status, job.progress, job.message) == ("successful", 100, "")
+    assert list(job.outputs.values_list("seq", "value")) == [(0, "hello")]
+    assert JobLog.objects.get().job == job and Job.objects.get(pk=lost.job).status == "accepted"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth import get_user_model
 
-from processes.jobs.queue import Limits, NewJob, Slots, claim, submit
+from processes.jobs import queue_sizes
+from processes.jobs.changes import JobChange
+from processes.jobs.queue import NewJob, Slots, claim, submit, submit_all
+from processes.jobs.queue_sizes import Limits, QueueSizes
 from processes.models import Attempt, Job
 from streaming.core.errors import StreamError
 
-from ..rows import claimed, make_process, make_worker, submitted
+from ..rows import LIMITS, claimed, make_process, make_worker, submitted
 
 pytestmark = pytest.mark.django_db
 
@@ -95,5 +100,29 @@ def test_a_full_queue_refuses(limits: Limits, whose: str) -> None:
 def test_the_same_job_submitted_again_is_stored_once() -> None:
     process = make_process()
     new = NewJob(process.pk, {})
-    assert submit(new, Limits(9, 9)) == submit(new, Limits(9, 9))
+    assert submit(new, Limits(9, 9)).job == submit(new, Limits(9, 9)).job
     assert Job.objects.count() == 1
+
+
+def test_a_queue_is_not_counted_for_each_job(django_assert_max_num_queries: Any) -> None:
+    process, sizes = make_process(), QueueSizes()
+    submit_all([NewJob(process.pk, {})], LIMITS, sizes)
+    with django_assert_max_num_queries(10) as queries:
+        submit_all([NewJob(process.pk, {})], LIMITS, sizes)
+    assert not any("COUNT" in each["sql"] for each in queries.captured_queries)
+
+
+def test_jobs_that_are_submitted_together_have_turns_in_order_and_only_those_refused_are_missing() -> None:
+    process = make_process()
+    found = submit_all([NewJob(process.pk, {}) for _ in range(3)], Limits(2, 9), QueueSizes())
+    assert [getattr(each, "status", None) or getattr(each, "code", "") for each in found] == ["accepted", "accepted", "queue_full"]
+    assert sorted(Job.objects.values_list("turn", flat=True)) == [1, 2]
+
+
+def test_a_full_queue_is_counted_again_when_it_may_have_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_sizes, "FULL_SECONDS", 0.0)
+    process, sizes = make_process(), QueueSizes()
+    submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
+    claimed(process, make_worker("w", process))
+    (found,) = submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
+    assert isinstance(found, JobChange)

@@ -71,3 +71,11 @@ def test_results_become_json() -> None:
         "a": [0, 1],
         "b": {"bbox": [1.0, 2.0, 3.0, 4.0], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"},
     }
+
+
+def test_a_worker_that_no_server_can_take_ends_its_program_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("URL", "TOKEN"):
+        monkeypatch.delenv(f"GEOSTREAM_WORKER_{name}", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        Worker("nowhere").run()
+    assert "GEOSTREAM_WORKER_URL" in str(ended.value) and "\n" not in str(ended.value)

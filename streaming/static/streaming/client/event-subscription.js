@@ -15,6 +15,7 @@ export const EVENT_TYPES = Object.freeze(["file_change", "processing_status", "e
  * @property {[string, string][]} [filters] properties of the payload that must be equal
  * @property {string | object} [filter] CQL2
  * @property {"cql2-text" | "cql2-json"} [filterLang]
+ * @property {[number, number, number, number]} [bbox] what the `bbox` of the payload must touch
  * @property {Cursor | null} [cursor] of an earlier subscription: go on from there
  * @property {number} [queueSize] entries kept for a loop that is too slow
  * @property {string} [id] the name of the subscription; made up if absent
@@ -28,8 +29,8 @@ export const EVENT_TYPES = Object.freeze(["file_change", "processing_status", "e
  */
 
 /** @param {EventOptions} options @returns {Record<string, any>} */
-function toWire({ filters, filter, filterLang }) {
-  return { ...(filters && { filters }), ...(filter && { filter }), ...(filterLang && { filter_lang: filterLang }) };
+function toWire({ filters, filter, filterLang, bbox }) {
+  return { ...(filters && { filters }), ...(filter && { filter }), ...(filterLang && { filter_lang: filterLang }), ...(bbox && { bbox }) };
 }
 
 /** @extends {Subscription<SubscriptionEvents & {event: StreamEvent}, StreamEvent>} */

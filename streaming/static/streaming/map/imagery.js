@@ -3,17 +3,10 @@
  * tiles above images. Events: `change` (which are shown), `refused` ({title, error}).
  */
 import { setText } from "./dom.js";
-import { formatNumber } from "./properties.js";
+import { formatBytes, formatNumber } from "./properties.js";
 import { TilesetRow } from "./tileset-row.js";
 
 const PANES = { tiles: 160, "vector-tiles": 165 };
-const UNITS = ["B", "kB", "MB", "GB"];
-
-export function formatBytes(bytes) {
-  const step = Math.min(UNITS.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
-  const value = bytes / 1000 ** step;
-  return `${formatNumber(Number(value.toPrecision(value < 100 ? 2 : 3)))}\u202f${UNITS[step]}`;
-}
 
 /** @param {{tiles: number, received: number, whole: number}} stats */
 export function describeTraffic({ tiles, received, whole }) {
@@ -23,8 +16,11 @@ export function describeTraffic({ tiles, received, whole }) {
 }
 
 export class Imagery extends EventTarget {
-  #rows;
+  #rows = [];
   #figure;
+  #page;
+  #section;
+  #made = 0;
 
   /**
    * @param {{map: object, client: object, calm: MediaQueryList, theme: import("./theme.js").Theme, section: HTMLElement}} page
@@ -35,8 +31,9 @@ export class Imagery extends EventTarget {
     super();
     for (const [pane, zIndex] of Object.entries(PANES)) Object.assign(page.map.createPane(pane).style, { zIndex, pointerEvents: "none" });
     this.#figure = section.querySelector("[data-figure]");
-    this.#rows = tilesets.map((tileset, ordinal) => this.#row(tileset, ordinal, page));
-    section.querySelector("ul").append(...this.#rows.map(({ item }) => item));
+    this.#page = page;
+    this.#section = section;
+    for (const tileset of tilesets) this.#add(tileset);
     section.hidden = tilesets.length === 0;
     const first = tilesets.find(({ vector }) => !vector)?.name;
     for (const row of this.#rows) {
@@ -55,8 +52,31 @@ export class Imagery extends EventTarget {
     return Object.fromEntries(this.#rows.filter(({ subscription }) => subscription).map(({ name, subscription }) => [name, subscription]));
   }
 
-  #row(tileset, ordinal, page) {
-    const row = new TilesetRow(tileset, ordinal, page);
+  /** An event of the server: tilesets come and go while the page is open. New ones are offered, and off. */
+  take({ type, payload }) {
+    const name = payload?.tileset;
+    if (type !== "custom" || payload?.source !== `tileset:${name}`) return;
+    const row = this.#rows.find((each) => each.name === name);
+    if (payload.event === "tileset_created" && !row) this.#add({ name, title: payload.title, vector: false });
+    if (payload.event === "tileset_removed" && row) this.#remove(row);
+    this.#section.hidden = this.#rows.length === 0;
+  }
+
+  #add(tileset) {
+    const row = this.#row(tileset, this.#made++);
+    this.#rows.push(row);
+    this.#section.querySelector("ul").append(row.item);
+  }
+
+  #remove(row) {
+    if (row.on) row.switch(false);
+    row.item.remove();
+    this.#rows = this.#rows.filter((each) => each !== row);
+    this.#count();
+  }
+
+  #row(tileset, ordinal) {
+    const row = new TilesetRow(tileset, ordinal, this.#page);
     row.addEventListener("figures", () => this.#count());
     row.addEventListener("change", () => {
       this.#count();

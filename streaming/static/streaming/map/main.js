@@ -296,6 +296,7 @@ function start() {
   live.addEventListener("changes", showChanges);
   live.addEventListener("refused", showRefusal);
   live.addEventListener("event", ({ detail }) => feed.add(detail));
+  live.addEventListener("event", ({ detail }) => imagery.take(detail));
   setInterval(showCounts, 250);
   if (follow.checked) live.apply({ bbox: viewport() });
   for (const name of switchedOn) live.switchOn(name);

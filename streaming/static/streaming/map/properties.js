@@ -68,9 +68,17 @@ export function describe(property) {
 }
 
 const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+const BYTES = ["B", "kB", "MB", "GB", "TB"];
 const TIME_OF_DAY = /^\d{4}-\d\d-\d\d[T ]\d\d:?\d\d/;
 
 export const formatNumber = (value) => numbers.format(value).replaceAll(",", "\u202f");
+
+export function formatBytes(bytes) {
+  const step = Math.min(BYTES.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1000 ** step;
+  return `${formatNumber(Number(value.toPrecision(value < 100 ? 2 : 3)))}\u202f${BYTES[step]}`;
+}
+
 export const formatTime = (value) => new Date(value).toISOString().slice(0, 19).replace("T", " ");
 
 /** Any property value as text. */

@@ -22,6 +22,6 @@ export function figure(value, { unit, rate: perSecond }) {
   if (value === null || value === undefined) return "–";
   if (unit === "s") return value >= 1 ? `${value.toFixed(1)} s` : `${Math.round(value * 1000)} ms`;
   if (unit === "cores") return value.toFixed(2);
-  const text = unit === "B" ? bytes(value) : rate(value);
+  const text = unit === "B" ? bytes(value) : Number.isInteger(value) ? count(value) : rate(value);
   return perSecond ? `${text}/s` : text;
 }

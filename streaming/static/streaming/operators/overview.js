@@ -85,7 +85,7 @@ function showHealth() {
 function sentence({ count: processes, total }) {
   const sum = (measure) => Object.entries(total).reduce((sum, [line, value]) => sum + (line.startsWith(`${measure}|`) ? value : 0), 0);
   const [open, sent] = [sum("geostream_connections"), sum("geostream_messages_sent_total")];
-  return `${count(processes)} ${processes === 1 ? "process" : "processes"}, ${count(open)} connections, ${rate(sent)} messages to clients a second.`;
+  return `${count(processes)} ${processes === 1 ? "process" : "processes"}, ${count(open)} ${open === 1 ? "connection" : "connections"}, ${rate(sent)} messages to clients a second.`;
 }
 
 const HEADINGS = ["Process", "Up for", "Connections", "Messages out", "Bytes out", "Processor", "Memory", "Loop late by", "State"];

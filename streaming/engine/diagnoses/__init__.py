@@ -1,0 +1,1 @@
+"""What the engine itself looks at for `manage.py doctor`."""
