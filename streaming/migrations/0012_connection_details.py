@@ -4,45 +4,44 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0010_files_admin'),
+        ("streaming", "0011_file_ingest"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='connection',
-            name='format',
+            model_name="connection",
+            name="format",
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
-            model_name='connection',
-            name='user_agent',
+            model_name="connection",
+            name="user_agent",
             field=models.CharField(blank=True, max_length=200),
         ),
         migrations.AddField(
-            model_name='subscription',
-            name='east',
+            model_name="subscription",
+            name="east",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='subscription',
-            name='north',
+            model_name="subscription",
+            name="north",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='subscription',
-            name='south',
+            model_name="subscription",
+            name="south",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='subscription',
-            name='west',
-            field=models.FloatField(help_text='The bounds of the filter in degrees, if it has a place.', null=True),
+            model_name="subscription",
+            name="west",
+            field=models.FloatField(help_text="The bounds of the filter in degrees, if it has a place.", null=True),
         ),
         migrations.AlterField(
-            model_name='connection',
-            name='since',
+            model_name="connection",
+            name="since",
             field=models.DateTimeField(db_index=True),
         ),
     ]
