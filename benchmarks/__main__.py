@@ -16,6 +16,7 @@ from typing import Any
 import uvloop
 
 from . import (
+    admin,
     deltas,
     fairness,
     fanout,
@@ -50,6 +51,7 @@ USUAL = (
     "fairness",
     "processes",
     "files",
+    "admin",
     "restarts",
 )
 
@@ -98,6 +100,8 @@ def main() -> None:
             _print(processes.run(share))
         elif what == "files":
             _print(files.run(share))
+        elif what == "admin":
+            _print(admin.run(share))
         elif what == "restarts":
             _print(restarts.run(share))
         elif what == "soak":

@@ -81,6 +81,10 @@ def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
             "GEOSTREAM_LOG_LEVEL": "WARNING",
             "DJANGO_SUPERUSER_PASSWORD": "admin",
             "GEOSTREAM_MESSAGES_PER_SECOND": "10000",
+            "GEOSTREAM_BYTES_PER_SECOND": "163840000",
+            "GEOSTREAM_MAX_CONNECTIONS": "20000",
+            "GEOSTREAM_MAX_CONNECTIONS_PER_ADDRESS": "20000",
+            "GEOSTREAM_HANDSHAKE_SECONDS": "0",
             **settings,
         }
         for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -17,6 +18,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from streaming.engine.bounded_paginator import BoundedPaginator
 
 from .jobs import outcomes
 from .jobs.changes import ACTIVE, FINAL
@@ -28,6 +31,8 @@ LINES = 200
 """Lines of a job's log that are shown, the newest ones."""
 SHOWN = 20_000
 """Characters of inputs and outputs that are shown."""
+MOST_FOUND = 100
+"""Users, and processes, whose jobs a search finds; and processes that the filter of jobs lists."""
 SHOWN_OFFERS = 3
 """Processes of a worker in the list of all workers."""
 
@@ -126,15 +131,33 @@ class AttemptInline(admin.TabularInline):  # type: ignore[type-arg]
         return False
 
 
+class ProcessFilter(admin.SimpleListFilter):
+    """The process of a job. What there is, is asked of the processes: a million jobs have few of them."""
+
+    title = "process"
+    parameter_name = "process_identifier"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """By identifier."""
+        names = Process.objects.order_by("identifier").values_list("identifier", flat=True).distinct()
+        return [(name, name) for name in names[:MOST_FOUND]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Its jobs."""
+        return queryset if self.value() is None else queryset.filter(process_identifier=self.value())
+
+
 @admin.register(Job)
 class JobAdmin(RowsOfWorkers):
     """Jobs, newest first."""
 
     list_display = ("short_id", "process_identifier", "owner", "state", "bar", "message", "submitted", "took", "worker")
-    list_filter = ("status", "process_identifier", "hidden", "created")
+    list_filter = ("status", ProcessFilter, "hidden", "created")
     list_select_related = ("owner", "worker")
     list_per_page = 50
     show_full_result_count = False  # there may be a million
+    show_facets = admin.ShowFacets.NEVER
+    paginator = BoundedPaginator
     search_fields = ("id", "owner__username", "process_identifier")
     date_hierarchy = None
     inlines = (AttemptInline,)
@@ -149,11 +172,18 @@ class JobAdmin(RowsOfWorkers):
         return self.fields
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        """A whole id is looked up as such."""
+        """A whole id is looked up as such; users and processes are found first, then their jobs by an index."""
         try:
             return queryset.filter(pk=UUID(search_term.strip())), False
         except ValueError:
-            return super().get_search_results(request, queryset, search_term)
+            term = search_term.strip()
+        if not term:
+            return queryset, False
+        users = get_user_model()
+        owners = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__icontains": term}).values_list("pk", flat=True)
+        names = Process.objects.filter(identifier__icontains=term).values_list("identifier", flat=True).distinct()
+        found = Q(owner__in=list(owners[:MOST_FOUND])) | Q(process_identifier__in=list(names[:MOST_FOUND]))
+        return queryset.filter(found), False
 
     @admin.display(description="id", ordering="id")
     def short_id(self, job: Job) -> SafeString:

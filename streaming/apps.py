@@ -21,6 +21,7 @@ class StreamingConfig(EngineApp):
         "streaming.engine.work.WorkQueue",
         "streaming.engine.tracing.Tracing",
         "streaming.engine.login_review.LoginReview",
+        "streaming.engine.ban_store.BanWatch",
     )
     settings = SETTINGS
     measures = MEASURES

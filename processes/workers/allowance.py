@@ -47,5 +47,6 @@ class Allowance:
 class NotSlowed(MessageRate):
     """Messages are handled as they come: a worker is refused instead, so that its heartbeats never wait behind its other messages."""
 
-    async def wait(self, size: int) -> None:
+    async def wait(self, size: int) -> bool:
         """Do not wait."""
+        return False

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 
 from rest_framework.exceptions import Throttled
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import refusing, sync_redis
+from streaming.engine.addresses import network
 from streaming.engine.conf import conf
 
 logger = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ Limits = dict[str, int]
 def login_limits(username: Any, address: str) -> Limits:
     """Of attempts to log in."""
     name = str(username).strip().casefold()  # as the form that reads it does
-    return {f"name:{name}": conf.LOGINS_PER_NAME, f"login:{_network(address)}": conf.LOGINS_PER_ADDRESS}
+    return {f"name:{name}": conf.LOGINS_PER_NAME, f"login:{network(address)}": conf.LOGINS_PER_ADDRESS}
 
 
 def channel_token_limits(user: Any, address: str) -> Limits:
     """Of channel tokens: by the user or, for nobody, by the address."""
-    return {f"tokens:user:{user.pk}" if user.is_authenticated else f"tokens:{_network(address)}": conf.CHANNEL_TOKENS_PER_MINUTE}
+    return {f"tokens:user:{user.pk}" if user.is_authenticated else f"tokens:{network(address)}": conf.CHANNEL_TOKENS_PER_MINUTE}
 
 
 def take(limits: Limits) -> None:
@@ -76,17 +76,6 @@ def give_back(limits: Limits) -> None:
             sync_redis().register_script(_GIVE_BACK)(_keys(limits))
     except StreamError as error:
         _uncounted(error)
-
-
-def _network(address: str) -> str:
-    """What an address counts as: in IPv6 everybody has a network of 64 bits for themselves, and every address in it."""
-    try:
-        known = ip_address(address)
-    except ValueError:  # of a Unix socket
-        return address
-    if isinstance(known, IPv4Address):
-        return address
-    return str(known.ipv4_mapped or IPv6Network((int(known) >> 64 << 64, 64)))
 
 
 def _check(wait: int) -> None:

@@ -229,6 +229,9 @@ class KeyedQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._waiting
+
     @property
     def first(self) -> Item | None:
         """What is sent next, unless nothing waits or that is a deletion."""

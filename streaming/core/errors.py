@@ -40,6 +40,7 @@ _KINDS = (
     ErrorKind("token_invalid", 401, False, "the token or ticket is forged, malformed, used up or of another site"),
     ErrorKind("token_expired", 401, False, "the token has expired"),
     ErrorKind("forbidden", 403, False, "the user may not do this"),
+    ErrorKind("banned", 403, False, "an operator has banned the user or the address for a time"),
     ErrorKind("not_found", 404, False, "there is nothing at this path (HTTP)"),
     ErrorKind("unknown_layer", 404, False, "there is no layer of this name that you may read"),
     ErrorKind("unknown_feature", 404, False, "the layer has no feature of this id"),
@@ -47,6 +48,7 @@ _KINDS = (
     ErrorKind("unknown_tileset", 404, False, "there is no tileset of this name that you may read"),
     ErrorKind("unknown_tile", 404, False, "the tileset has no tile there: outside its zooms or bounds, or of another format"),
     ErrorKind("method_not_allowed", 405, False, "the path does not take this method (HTTP)"),
+    ErrorKind("handshake_timeout", 408, True, "it took too long to find out who connects, or a client without a login sent nothing"),
     ErrorKind("duplicate_subscription", 409, False, "this connection already has a subscription of this id"),
     ErrorKind("wrong_tileset_kind", 409, False, "the tileset is of a kind that does not take this"),
     ErrorKind("exists", 409, False, "there is a file or a directory of this path already"),
@@ -115,8 +117,10 @@ class CloseCode(IntEnum):
     NOT_FOUND = 4404
     SUPERSEDED = 4409
     DISCONNECTED = 4410
+    BANNED = 4411
     FLOODING = 4429
     IDLE = 4508
+    HANDSHAKE_TIMEOUT = 4509
     SLOW = 4513
     OVERLOADED = 4529
     UNRESPONSIVE = 4530
@@ -131,8 +135,10 @@ CLOSE_MEANINGS: dict[CloseCode, str] = {
     CloseCode.NOT_FOUND: "there is no WebSocket endpoint at this path",
     CloseCode.SUPERSEDED: "a newer connection of the same worker, or file sync client, has taken its place",
     CloseCode.DISCONNECTED: "an operator ended the connection",
+    CloseCode.BANNED: "an operator has banned the user or the address for a time",
     CloseCode.FLOODING: "the client went on sending more than it may after it was refused",
     CloseCode.IDLE: "the client had no subscription and sent nothing for too long",
+    CloseCode.HANDSHAKE_TIMEOUT: "it took too long to find out who connects, or a client without a login sent nothing",
     CloseCode.SLOW: "the client read too slowly for too long; reconnect and resume",
     CloseCode.OVERLOADED: "the server cannot take this connection now: too many of them, or Redis does not answer; reconnect later",
     CloseCode.UNRESPONSIVE: "the client did not answer the server's pings",

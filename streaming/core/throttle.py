@@ -56,6 +56,9 @@ class Throttle:
         self._due: list[tuple[float, str]] = []  # a heap; what is not held any more, or is due at another time, is passed over
         self._places: dict[str, Place | None] = {}
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._held
+
     @property
     def holds(self) -> bool:
         """Whether something is held."""

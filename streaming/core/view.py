@@ -100,6 +100,10 @@ class View:
         """Whether its throttle holds something that is to be delivered later."""
         return self.throttle is not None and self.throttle.holds
 
+    def delays(self, key: str) -> bool:
+        """Whether a change of this key has not been sent yet: it waits for the socket, or is held by the throttle."""
+        return (isinstance(self.queue, KeyedQueue) and key in self.queue) or (self.throttle is not None and key in self.throttle)
+
     @property
     def cursor(self) -> str:
         """The place up to which the client is complete once it has received what waits now."""

@@ -43,6 +43,8 @@ class ClientConnection:
     channel_token: str | None = None
     """A token for topics that came with the connection."""
 
+    user_agent: str = ""
+    """What the client says that it is."""
     address: str
     runtime: Runtime
     principal: Principal
@@ -70,7 +72,10 @@ class ClientConnection:
             self.expire(StreamError("token_expired", "the token has expired"))
         else:
             self._keep_alive(loop_time)
-        if self._is_idle(now, loop_time):
+        if self._never_spoke(now):
+            self.runtime.connections.refused["handshake"] += 1
+            self.close(CloseCode.HANDSHAKE_TIMEOUT, "nothing was received since you connected")
+        elif self._is_idle(now, loop_time):
             self.close(CloseCode.IDLE, "nothing was received for too long")
 
     def expire(self, reason: StreamError) -> None:
@@ -104,6 +109,11 @@ class ClientConnection:
         self.session.close()
         self.runtime.connections.remove(self)
         self.sender.detach()
+
+    def _never_spoke(self, now: float) -> bool:
+        """Whether nobody in particular has connected, and sent nothing since."""
+        silent = not self.received and bool(conf.HANDSHAKE_SECONDS) and now - self.received_at > conf.HANDSHAKE_SECONDS
+        return silent and self.principal.user_id is None
 
     def _keep_alive(self, loop_time: float) -> None:
         """Find out whether the client is still there."""

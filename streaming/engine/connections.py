@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.histogram import Histogram
 
+from .addresses import network
 from .auth import Principal
+from .bans import BanList, refusal
 from .conf import conf
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
 
-LIMITS = ("process", "address", "user")
-"""Whose number of connections is limited."""
+LIMITS = ("process", "address", "user", "ban", "handshake")
+"""Why connections are refused: whose number of them is limited, who is banned, and who took too long."""
 CLOSED_BY_CLIENT = "client"
 """What is counted instead of the name of a close code where the client left."""
 TICK_SLICE = 500
@@ -36,23 +38,27 @@ class ConnectionRegistry:
         self.past_sent_bytes: Counter[str] = Counter()
         self.endings: Counter[tuple[str, str]] = Counter()  # connections that ended, by dialect and name of the close code
         self.latency: defaultdict[str, Histogram] = defaultdict(Histogram)  # seconds until changes were handed to sockets, by dialect
-        self.refused: Counter[str] = Counter()  # connections, by whose limit was reached
+        self.refused: Counter[str] = Counter()  # connections, by the limit (`LIMITS`)
+        self.slowed = 0  # messages that had to wait because their client sent too many
+        self.bans = BanList()
         self._node = node
         self._per_address: Counter[str] = Counter()
         self._per_user: Counter[int] = Counter()
         self._numbers = 0
 
     def admit(self, address: str, principal: Principal | None = None) -> None:
-        """`StreamError("too_many_connections")` if there is no room for one more."""
+        """`StreamError`: too_many_connections if there is no room for one more; banned."""
+        self._admit_unbanned(address, principal)
         if len(self.open) >= conf.MAX_CONNECTIONS:
             raise self._full("process", "this server has as many connections as it may")
-        if self._per_address[address] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
+        if self._per_address[network(address)] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
             raise self._full("address", "your address has as many connections as it may")
         if principal is not None:
             self._admit_user(principal)
 
     def reassign(self, connection: ClientConnection, principal: Principal) -> None:
-        """An open connection acts for somebody else from now on. `StreamError("too_many_connections")`."""
+        """An open connection acts for somebody else from now on. `StreamError`: too_many_connections, banned."""
+        self._admit_unbanned(connection.address, principal)
         before, now = connection.principal.user_id, principal.user_id
         if before != now:
             self._admit_user(principal)
@@ -66,7 +72,7 @@ class ConnectionRegistry:
         self._numbers += 1
         connection_id = f"{self._node}.{self._numbers}"
         self.open[connection_id] = connection
-        self._per_address[connection.address] += 1
+        self._per_address[network(connection.address)] += 1
         if connection.principal.user_id is not None:
             self._per_user[connection.principal.user_id] += 1
         return connection_id
@@ -80,9 +86,9 @@ class ConnectionRegistry:
         del self.open[connection.id]
         self.past_received[connection.session.dialect] += connection.received
         self.past_sent[connection.session.dialect] += connection.outbox.sent
+        _decrement(self._per_address, network(connection.address))
         self.past_received_bytes[connection.session.dialect] += connection.received_bytes
         self.past_sent_bytes[connection.session.dialect] += connection.sender.written
-        _decrement(self._per_address, connection.address)
         _decrement(self._per_user, connection.principal.user_id)
 
     def disconnect(self, connection_id: str) -> None:
@@ -90,6 +96,17 @@ class ConnectionRegistry:
         connection = self.open.get(connection_id)
         if connection is not None:
             connection.close(CloseCode.DISCONNECTED, "disconnected by an operator")
+
+    def end_banned(self) -> None:
+        """Close the connections of those who are banned now."""
+        if not len(self.bans):
+            return
+        for connection in list(self.open.values()):
+            ban = self.bans.of(connection.address, connection.principal)
+            if ban is not None and not connection.closing:
+                reason = refusal(ban)
+                connection.session.expire(reason)
+                connection.close(CloseCode.BANNED, reason.message)
 
     def access_changed(self) -> None:
         """Every client is to find out anew what it may read."""
@@ -103,6 +120,12 @@ class ConnectionRegistry:
             if count % TICK_SLICE == TICK_SLICE - 1:
                 await asyncio.sleep(0)
             connection.tick(time.monotonic(), loop.time())
+
+    def _admit_unbanned(self, address: str, principal: Principal | None) -> None:
+        ban = self.bans.of(address, principal)
+        if ban is not None:
+            self.refused["ban"] += 1
+            raise refusal(ban)
 
     def _admit_user(self, principal: Principal) -> None:
         if principal.user_id is not None and self._per_user[principal.user_id] >= conf.MAX_CONNECTIONS_PER_USER:

@@ -77,7 +77,7 @@ MEASURES = (
         "geostream_refused_total",
         "counter",
         ("limit",),
-        "connections refused because of a limit: of the process, the address or the user",
+        "connections refused: too many of the process, the address or the user; a ban; a handshake that took too long",
         Chart("Connections that ended", line="refused", order=50),
     ),
     Measure(
@@ -101,6 +101,8 @@ MEASURES = (
         "messages to clients",
         Chart("Messages to clients", split="dialect", order=21),
     ),
+    Measure("geostream_slowed_total", "counter", (), "messages handled later because their client sent too many, or too large ones"),
+    Measure("geostream_bans", "gauge", (), "users and addresses that are banned"),
     Measure(
         "geostream_bytes_received_total",
         "counter",

@@ -176,6 +176,7 @@ def _of_endings(registry: ConnectionRegistry) -> Iterator[Sample]:
     """Series of value 0 too, so that `rate()` sees the first event."""
     for limit in LIMITS:
         yield "geostream_refused_total", (limit,), registry.refused[limit]
+    yield "geostream_slowed_total", (), registry.slowed
     for dialect in all_dialects():
         for code in CODES:
             yield "geostream_closed_total", (dialect, code), registry.endings[dialect, code]

@@ -7,20 +7,23 @@ import time
 
 from .conf import conf
 
-BYTES_PER_MESSAGE = 16 * 1024
-"""So many bytes of a long message count as one more against the rate limit."""
-
 
 class MessageRate:
-    """A leaky bucket that makes one client wait: `GEOSTREAM_MESSAGES_PER_SECOND` and `GEOSTREAM_MESSAGES_BURST`."""
+    """A leaky bucket that makes one client wait: `GEOSTREAM_MESSAGES_PER_SECOND`, `…BYTES_PER_SECOND` and `…MESSAGES_BURST`.
+
+    Nothing is refused: what is not read fills the client's own socket.
+    """
 
     def __init__(self) -> None:
-        self._rate, self._burst = conf.MESSAGES_PER_SECOND, conf.MESSAGES_BURST
+        self._seconds_per_message, self._seconds_per_byte = 1 / conf.MESSAGES_PER_SECOND, 1 / conf.BYTES_PER_SECOND
+        self._ahead = conf.MESSAGES_BURST / conf.MESSAGES_PER_SECOND
         self._allowed_at = 0.0  # when the next message would be due at the steady rate
 
-    async def wait(self, size: int) -> None:
-        """Take one message of `size` bytes; returns when it may be handled."""
+    async def wait(self, size: int) -> bool:
+        """Take one message of `size` bytes; returns when it may be handled, and whether that was later."""
         now = time.monotonic()
-        self._allowed_at = max(self._allowed_at, now - self._burst / self._rate) + (1 + size / BYTES_PER_MESSAGE) / self._rate
-        if self._allowed_at > now:
-            await asyncio.sleep(self._allowed_at - now)
+        self._allowed_at = max(self._allowed_at, now - self._ahead) + self._seconds_per_message + size * self._seconds_per_byte
+        if self._allowed_at <= now:
+            return False
+        await asyncio.sleep(self._allowed_at - now)
+        return True

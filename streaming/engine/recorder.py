@@ -27,9 +27,10 @@ from streaming import models
 from streaming.core.errors import StreamError
 
 from .conf import conf
-from .rows import brief, distinct_rows, remove_rows, utc
+from .filter_bounds import filter_bounds
+from .rows import brief, distinct_rows, remove_rows, short_text, utc
 from .service import Service, TableWriter
-from .session import SubscriptionRow
+from .session import HasFormat, SubscriptionRow
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
@@ -46,9 +47,11 @@ UPDATES = 200
 NEVER = -1
 """The revision of a connection that has to be written as a whole."""
 
-_CONNECTION_STATE = ("received", "sent", "queue_messages", "queue_bytes", "user")
+_COUNTED = ("received", "sent", "queue_messages", "queue_bytes", "user")
+_CONNECTION_STATE = (*_COUNTED, "format")
 _SUBSCRIPTION_COUNTERS = ("waiting", "lag", "dropped")
-_SUBSCRIPTION_STATE = ("filter", *_SUBSCRIPTION_COUNTERS)
+_BOUNDS = ("west", "south", "east", "north")
+_SUBSCRIPTION_STATE = ("filter", *_BOUNDS, *_SUBSCRIPTION_COUNTERS)
 
 
 @dataclass(slots=True)
@@ -200,7 +203,9 @@ class Recorder(Service):
             node_id=self._node,
             dialect=connection.session.dialect,
             user=connection.principal.username,
+            format=short_text(connection.session.format, 40) if isinstance(connection.session, HasFormat) else "",
             address=connection.address,
+            user_agent=short_text(connection.user_agent, 200),
             since=utc(connection.opened_at),
             received=connection.received,
             sent=connection.outbox.sent,
@@ -209,6 +214,7 @@ class Recorder(Service):
         )
 
     def _subscription_row(self, connection: ClientConnection, described: SubscriptionRow) -> models.Subscription:
+        bounds = filter_bounds(described.filter) or (None,) * len(_BOUNDS)
         return models.Subscription(
             id=_subscription_id(connection, described),
             connection_id=connection.id,
@@ -220,6 +226,7 @@ class Recorder(Service):
             waiting=described.waiting,
             dropped=described.dropped,
             lag=self.runtime.hub.lag(described.feed),
+            **dict(zip(_BOUNDS, bounds, strict=True)),
         )
 
     def _node_row(self) -> models.Node:
@@ -266,7 +273,7 @@ def _write(node: models.Node, batch: _Batch, dead: list[str], writers: Sequence[
         models.Subscription.objects.bulk_create(
             distinct_rows(batch.subscriptions), 500, update_conflicts=True, unique_fields=["id"], update_fields=_SUBSCRIPTION_STATE
         )
-        _update(models.Connection, _CONNECTION_STATE, batch.counted_connections)
+        _update(models.Connection, _COUNTED, batch.counted_connections)
         _update(models.Subscription, _SUBSCRIPTION_COUNTERS, batch.counted_subscriptions)
         for writer in writers:
             writer.write()

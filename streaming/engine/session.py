@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from streaming.core.errors import StreamError
+from streaming.core.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,23 @@ class SubscriptionRow:
     """Seconds since 1970; None: as long as the connection."""
     waiting: int = 0
     dropped: int = 0
+
+
+@runtime_checkable
+class HasFormat(Protocol):
+    """A session that says how its messages are written, for the admin."""
+
+    @property
+    def format(self) -> str:
+        """A few words."""
+
+
+@runtime_checkable
+class HasViews(Protocol):
+    """A session whose subscriptions are views of feeds with a state: operators can see what its client holds."""
+
+    def views(self, subscription_id: str) -> Mapping[str, View]:
+        """The views that a subscription consists of, by layer; none of other subscriptions."""
 
 
 class Session(Protocol):

@@ -48,12 +48,13 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         self.scope = scope
         client = scope.get("client")
         self.address = client[0] if client else ""
+        self.user_agent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"), "")
         await receive()  # websocket.connect
         try:
             accept = {"type": "websocket.accept", **self.negotiate()}
             self.runtime = await get_runtime()
             self.runtime.connections.admit(self.address)
-            self.principal = await self.authenticate()
+            self.principal = await self._authenticated()
             self.runtime.connections.admit(self.address, self.principal)  # again: others came meanwhile
         except WebSocketDenied as refusal:
             await deny(send, scope, refusal)
@@ -105,6 +106,14 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.close", "code": _CLOSE_CODES.get(error.code, CloseCode.OVERLOADED), "reason": error.message[:120]})
 
+    async def _authenticated(self) -> Principal:
+        try:
+            async with asyncio.timeout(conf.HANDSHAKE_SECONDS or None):
+                return await self.authenticate()
+        except TimeoutError:
+            self.runtime.connections.refused["handshake"] += 1
+            raise StreamError("handshake_timeout", "it took too long to find out who you are; try again") from None
+
     # -- the socket --------------------------------------------------------
 
     def _open(self, sender: AnySender) -> None:
@@ -128,7 +137,8 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         self.received += 1
         self.received_bytes += len(data)
         self.received_at = time.monotonic()
-        await pace.wait(len(data))
+        if await pace.wait(len(data)):
+            self.runtime.connections.slowed += 1
         if len(data) > self.most_bytes:
             self.close(CloseCode.TOO_BIG, f"messages may have {self.most_bytes} bytes")
         else:
@@ -170,6 +180,8 @@ _CLOSE_CODES = {
     "forbidden": CloseCode.FORBIDDEN,
     "token_invalid": CloseCode.UNAUTHENTICATED,
     "token_expired": CloseCode.UNAUTHENTICATED,
+    "banned": CloseCode.BANNED,
+    "handshake_timeout": CloseCode.HANDSHAKE_TIMEOUT,
 }
 
 

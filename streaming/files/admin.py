@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
@@ -21,6 +19,7 @@ from django.utils.http import urlencode
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import refusing, sync_redis
+from streaming.engine.bounded_paginator import BoundedPaginator
 from streaming.engine.conf import conf
 from streaming.engine.read_only_admin import ReadOnlyAdmin
 from streaming.models import FileChange, SyncClient, TrashedFile
@@ -33,20 +32,8 @@ from .folder_feed import FolderFeed
 from .folder_page import folder_page
 from .outside import actor_of, in_folder
 
-MOST_COUNTED = 10_000
-"""Rows that a list counts and leads to; what is behind them is found by its filters."""
 MOST_USERS = 50
 """Users among the filters of the audit; others are found by a click on their name."""
-
-
-class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic only in the stubs
-    """Pages of the first rows of a long list."""
-
-    @cached_property
-    def count(self) -> int:
-        """How many rows, as far as they are counted."""
-        rows: Any = self.object_list
-        return int(rows.order_by()[:MOST_COUNTED].count())
 
 
 class FilesAdmin(ReadOnlyAdmin):

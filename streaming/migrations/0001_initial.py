@@ -6,78 +6,119 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Layer',
+            name="Layer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='How clients ask for it, e.g. <code>flights</code>.', max_length=100, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9_.-]*\\Z', "Letters, digits, '_', '.' and '-', beginning with a letter or digit.")])),
-                ('title', models.CharField(blank=True, help_text='What people see.', max_length=200)),
-                ('public', models.BooleanField(default=True, help_text='Anybody may read it.')),
-                ('permission', models.CharField(blank=True, default='', help_text='Permission needed to read it when it is not public; empty: <code>streaming.view_layer</code>.', max_length=200)),
-                ('time_property', models.CharField(blank=True, default='', help_text="Property that holds a feature's time; empty: when it arrived.", max_length=100)),
-                ('log_length', models.PositiveIntegerField(default=10000, help_text='Changes kept, so that clients can resume.', validators=[django.core.validators.MinValueValidator(1)])),
-                ('ttl_seconds', models.FloatField(blank=True, help_text='A feature that is silent for so long is deleted as expired.', null=True, validators=[django.core.validators.MinValueValidator(1.0)])),
-                ('max_features', models.PositiveIntegerField(default=200000, help_text='More are refused. 0: any number.')),
-                ('created', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="How clients ask for it, e.g. <code>flights</code>.",
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9_.-]*\\Z", "Letters, digits, '_', '.' and '-', beginning with a letter or digit."
+                            )
+                        ],
+                    ),
+                ),
+                ("title", models.CharField(blank=True, help_text="What people see.", max_length=200)),
+                ("public", models.BooleanField(default=True, help_text="Anybody may read it.")),
+                (
+                    "permission",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Permission needed to read it when it is not public; empty: <code>streaming.view_layer</code>.",
+                        max_length=200,
+                    ),
+                ),
+                (
+                    "time_property",
+                    models.CharField(
+                        blank=True, default="", help_text="Property that holds a feature's time; empty: when it arrived.", max_length=100
+                    ),
+                ),
+                (
+                    "log_length",
+                    models.PositiveIntegerField(
+                        default=10000,
+                        help_text="Changes kept, so that clients can resume.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "ttl_seconds",
+                    models.FloatField(
+                        blank=True,
+                        help_text="A feature that is silent for so long is deleted as expired.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1.0)],
+                    ),
+                ),
+                ("max_features", models.PositiveIntegerField(default=200000, help_text="More are refused. 0: any number.")),
+                ("created", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ('host', models.CharField(max_length=200)),
-                ('pid', models.PositiveIntegerField()),
-                ('started', models.DateTimeField()),
-                ('seen', models.DateTimeField()),
+                ("id", models.CharField(max_length=32, primary_key=True, serialize=False)),
+                ("host", models.CharField(max_length=200)),
+                ("pid", models.PositiveIntegerField()),
+                ("started", models.DateTimeField()),
+                ("seen", models.DateTimeField()),
             ],
             options={
-                'ordering': ('host', 'pid'),
+                "ordering": ("host", "pid"),
             },
         ),
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('dialect', models.CharField(max_length=20)),
-                ('user', models.CharField(blank=True, max_length=150)),
-                ('address', models.CharField(max_length=64)),
-                ('since', models.DateTimeField()),
-                ('received', models.BigIntegerField(default=0)),
-                ('sent', models.BigIntegerField(default=0)),
-                ('queue_messages', models.IntegerField(default=0, verbose_name='queue')),
-                ('queue_bytes', models.BigIntegerField(default=0)),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='connections', to='streaming.node')),
+                ("id", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ("dialect", models.CharField(max_length=20)),
+                ("user", models.CharField(blank=True, max_length=150)),
+                ("address", models.CharField(max_length=64)),
+                ("since", models.DateTimeField()),
+                ("received", models.BigIntegerField(default=0)),
+                ("sent", models.BigIntegerField(default=0)),
+                ("queue_messages", models.IntegerField(default=0, verbose_name="queue")),
+                ("queue_bytes", models.BigIntegerField(default=0)),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="connections", to="streaming.node")),
             ],
             options={
-                'ordering': ('-since',),
+                "ordering": ("-since",),
             },
         ),
         migrations.CreateModel(
-            name='Subscription',
+            name="Subscription",
             fields=[
-                ('id', models.CharField(max_length=400, primary_key=True, serialize=False)),
-                ('subscription_id', models.CharField(max_length=255)),
-                ('kind', models.CharField(max_length=20)),
-                ('feed', models.CharField(max_length=120)),
-                ('filter', models.JSONField(default=dict)),
-                ('since', models.DateTimeField()),
-                ('waiting', models.IntegerField(default=0, help_text='Messages waiting for the client.')),
-                ('lag', models.BigIntegerField(default=0, help_text='Changes of the feed this process has not pulled yet.')),
-                ('dropped', models.BigIntegerField(default=0, help_text='Events dropped because the client was slow.')),
-                ('connection', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='streaming.connection')),
+                ("id", models.CharField(max_length=400, primary_key=True, serialize=False)),
+                ("subscription_id", models.CharField(max_length=255)),
+                ("kind", models.CharField(max_length=20)),
+                ("feed", models.CharField(max_length=120)),
+                ("filter", models.JSONField(default=dict)),
+                ("since", models.DateTimeField()),
+                ("waiting", models.IntegerField(default=0, help_text="Messages waiting for the client.")),
+                ("lag", models.BigIntegerField(default=0, help_text="Changes of the feed this process has not pulled yet.")),
+                ("dropped", models.BigIntegerField(default=0, help_text="Events dropped because the client was slow.")),
+                (
+                    "connection",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="subscriptions", to="streaming.connection"),
+                ),
             ],
             options={
-                'ordering': ('feed', 'since'),
+                "ordering": ("feed", "since"),
             },
         ),
     ]

@@ -5,33 +5,94 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0001_initial'),
+        ("streaming", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Tileset',
+            name="Tileset",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='How clients ask for it, e.g. <code>relief</code>.', max_length=100, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9_.-]*\\Z', "Letters, digits, '_', '.' and '-', beginning with a letter or digit.")])),
-                ('title', models.CharField(blank=True, help_text='What people see.', max_length=200)),
-                ('kind', models.CharField(choices=[('raster', 'raster: GeoTIFF files'), ('mbtiles', 'MBTiles file'), ('pmtiles', 'PMTiles file'), ('directory', 'directory of z/x/y files'), ('layer', 'feature layer, as vector tiles')], max_length=20)),
-                ('source', models.TextField(help_text='The path, in the data folder or one of <code>GEOSTREAM_TILE_ROOTS</code>; for a mosaic one a line, later ones on top. For a feature layer its name.')),
-                ('format', models.CharField(blank=True, choices=[('png', 'PNG'), ('webp', 'WebP'), ('jpg', 'JPEG')], help_text='For rasters; empty: PNG.', max_length=10)),
-                ('min_zoom', models.PositiveSmallIntegerField(blank=True, help_text="Empty: the source's.", null=True, validators=[django.core.validators.MaxValueValidator(30)])),
-                ('max_zoom', models.PositiveSmallIntegerField(blank=True, help_text="Empty: the source's.", null=True, validators=[django.core.validators.MaxValueValidator(30)])),
-                ('tile_size', models.PositiveSmallIntegerField(choices=[(256, '256 pixels'), (512, '512 pixels')], default=256)),
-                ('attribution', models.CharField(blank=True, help_text='Whose data it is, as maps show it.', max_length=500)),
-                ('rescale', models.CharField(blank=True, help_text='For rasters that are not of bytes: <code>low,high</code>, what becomes black and white, once or for each band, with spaces between. Empty: what most of the values lie between.', max_length=200)),
-                ('colormap', models.CharField(blank=True, help_text='For rasters of one band, e.g. <code>viridis</code>.', max_length=50)),
-                ('public', models.BooleanField(default=True, help_text='Anybody may read it.')),
-                ('permission', models.CharField(blank=True, default='', help_text='Permission needed to read it when it is not public; empty: <code>streaming.view_tileset</code>.', max_length=200)),
-                ('created', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="How clients ask for it, e.g. <code>relief</code>.",
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9][A-Za-z0-9_.-]*\\Z", "Letters, digits, '_', '.' and '-', beginning with a letter or digit."
+                            )
+                        ],
+                    ),
+                ),
+                ("title", models.CharField(blank=True, help_text="What people see.", max_length=200)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("raster", "raster: GeoTIFF files"),
+                            ("mbtiles", "MBTiles file"),
+                            ("pmtiles", "PMTiles file"),
+                            ("directory", "directory of z/x/y files"),
+                            ("layer", "feature layer, as vector tiles"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "source",
+                    models.TextField(
+                        help_text="The path, in the data folder or one of <code>GEOSTREAM_TILE_ROOTS</code>; for a mosaic one a line, later ones on top. For a feature layer its name."
+                    ),
+                ),
+                (
+                    "format",
+                    models.CharField(
+                        blank=True,
+                        choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG")],
+                        help_text="For rasters; empty: PNG.",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "min_zoom",
+                    models.PositiveSmallIntegerField(
+                        blank=True, help_text="Empty: the source's.", null=True, validators=[django.core.validators.MaxValueValidator(30)]
+                    ),
+                ),
+                (
+                    "max_zoom",
+                    models.PositiveSmallIntegerField(
+                        blank=True, help_text="Empty: the source's.", null=True, validators=[django.core.validators.MaxValueValidator(30)]
+                    ),
+                ),
+                ("tile_size", models.PositiveSmallIntegerField(choices=[(256, "256 pixels"), (512, "512 pixels")], default=256)),
+                ("attribution", models.CharField(blank=True, help_text="Whose data it is, as maps show it.", max_length=500)),
+                (
+                    "rescale",
+                    models.CharField(
+                        blank=True,
+                        help_text="For rasters that are not of bytes: <code>low,high</code>, what becomes black and white, once or for each band, with spaces between. Empty: what most of the values lie between.",
+                        max_length=200,
+                    ),
+                ),
+                ("colormap", models.CharField(blank=True, help_text="For rasters of one band, e.g. <code>viridis</code>.", max_length=50)),
+                ("public", models.BooleanField(default=True, help_text="Anybody may read it.")),
+                (
+                    "permission",
+                    models.CharField(
+                        blank=True,
+                        default="",
+                        help_text="Permission needed to read it when it is not public; empty: <code>streaming.view_tileset</code>.",
+                        max_length=200,
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
     ]

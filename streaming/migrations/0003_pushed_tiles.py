@@ -4,25 +4,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0002_tileset'),
+        ("streaming", "0002_tileset"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='tileset',
-            name='format',
-            field=models.CharField(blank=True, choices=[('png', 'PNG'), ('webp', 'WebP'), ('jpg', 'JPEG'), ('mvt', 'vector tiles')], help_text='For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.', max_length=10),
+            model_name="tileset",
+            name="format",
+            field=models.CharField(
+                blank=True,
+                choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG"), ("mvt", "vector tiles")],
+                help_text="For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.",
+                max_length=10,
+            ),
         ),
         migrations.AlterField(
-            model_name='tileset',
-            name='kind',
-            field=models.CharField(choices=[('raster', 'raster: GeoTIFF files'), ('mbtiles', 'MBTiles file'), ('pmtiles', 'PMTiles file'), ('directory', 'directory of z/x/y files'), ('layer', 'feature layer, as vector tiles'), ('pushed', 'pushed: tiles that programs send')], max_length=20),
+            model_name="tileset",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("raster", "raster: GeoTIFF files"),
+                    ("mbtiles", "MBTiles file"),
+                    ("pmtiles", "PMTiles file"),
+                    ("directory", "directory of z/x/y files"),
+                    ("layer", "feature layer, as vector tiles"),
+                    ("pushed", "pushed: tiles that programs send"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='tileset',
-            name='source',
-            field=models.TextField(blank=True, default='', help_text='The path, in the data folder or one of <code>GEOSTREAM_TILE_ROOTS</code>; for a mosaic one a line, later ones on top. For a feature layer its name. For pushed tiles nothing.'),
+            model_name="tileset",
+            name="source",
+            field=models.TextField(
+                blank=True,
+                default="",
+                help_text="The path, in the data folder or one of <code>GEOSTREAM_TILE_ROOTS</code>; for a mosaic one a line, later ones on top. For a feature layer its name. For pushed tiles nothing.",
+            ),
         ),
     ]

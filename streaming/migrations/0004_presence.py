@@ -5,31 +5,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0003_pushed_tiles'),
+        ("streaming", "0003_pushed_tiles"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Presence',
+            name="Presence",
             fields=[
-                ('id', models.CharField(max_length=600, primary_key=True, serialize=False)),
-                ('connection_id', models.CharField(blank=True, max_length=64, verbose_name='connection')),
-                ('topic', models.CharField(max_length=255)),
-                ('key', models.CharField(blank=True, max_length=255)),
-                ('meta', models.JSONField(default=dict)),
-                ('since', models.DateTimeField()),
-                ('node', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='presences', to='streaming.node')),
+                ("id", models.CharField(max_length=600, primary_key=True, serialize=False)),
+                ("connection_id", models.CharField(blank=True, max_length=64, verbose_name="connection")),
+                ("topic", models.CharField(max_length=255)),
+                ("key", models.CharField(blank=True, max_length=255)),
+                ("meta", models.JSONField(default=dict)),
+                ("since", models.DateTimeField()),
+                ("node", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="presences", to="streaming.node")),
             ],
             options={
-                'ordering': ('topic', 'since'),
-                'permissions': [('join_topics', 'Can get tokens for topics'), ('issue_tokens', 'Can get tokens for others and for patterns of topics'), ('operate_topics', 'Can kick and disconnect members and broadcast to topics')],
+                "ordering": ("topic", "since"),
+                "permissions": [
+                    ("join_topics", "Can get tokens for topics"),
+                    ("issue_tokens", "Can get tokens for others and for patterns of topics"),
+                    ("operate_topics", "Can kick and disconnect members and broadcast to topics"),
+                ],
             },
         ),
         migrations.AlterField(
-            model_name='subscription',
-            name='feed',
+            model_name="subscription",
+            name="feed",
             field=models.CharField(max_length=255),
         ),
     ]

@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', "0005_avif_tiles"),
+        ("streaming", "0005_avif_tiles"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='layer',
-            name='wrap_longitude',
-            field=models.BooleanField(default=False, help_text='Longitudes beyond 180 degrees go on around the world: positions move, lines and polygons are split at the antimeridian. Otherwise such features are refused.'),
+            model_name="layer",
+            name="wrap_longitude",
+            field=models.BooleanField(
+                default=False,
+                help_text="Longitudes beyond 180 degrees go on around the world: positions move, lines and polygons are split at the antimeridian. Otherwise such features are refused.",
+            ),
         ),
     ]

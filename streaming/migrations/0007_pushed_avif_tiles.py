@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0006_layer_wrap_longitude'),
+        ("streaming", "0006_layer_wrap_longitude"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='tileset',
-            name='format',
-            field=models.CharField(blank=True, choices=[('png', 'PNG'), ('webp', 'WebP'), ('jpg', 'JPEG'), ('avif', 'AVIF'), ('mvt', 'vector tiles')], help_text='For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.', max_length=10),
+            model_name="tileset",
+            name="format",
+            field=models.CharField(
+                blank=True,
+                choices=[("png", "PNG"), ("webp", "WebP"), ("jpg", "JPEG"), ("avif", "AVIF"), ("mvt", "vector tiles")],
+                help_text="For rasters and pushed tiles; empty: PNG. Vector tiles can only be pushed.",
+                max_length=10,
+            ),
         ),
     ]

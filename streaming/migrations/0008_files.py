@@ -4,59 +4,68 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0007_pushed_avif_tiles'),
+        ("streaming", "0007_pushed_avif_tiles"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FileChange',
+            name="FileChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(db_index=True)),
-                ('action', models.CharField(help_text='upload, delete, move, mkdir; create and update were done by another program.', max_length=10)),
-                ('path', models.CharField(max_length=1024)),
-                ('target', models.CharField(blank=True, help_text='Where it was moved to.', max_length=1024)),
-                ('hash_before', models.CharField(blank=True, max_length=64)),
-                ('hash_after', models.CharField(blank=True, max_length=64)),
-                ('size', models.BigIntegerField(default=0)),
-                ('user', models.CharField(blank=True, max_length=150)),
-                ('client', models.CharField(blank=True, max_length=128)),
-                ('address', models.CharField(blank=True, max_length=64)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(db_index=True)),
+                (
+                    "action",
+                    models.CharField(
+                        help_text="upload, delete, move, mkdir; create and update were done by another program.", max_length=10
+                    ),
+                ),
+                ("path", models.CharField(max_length=1024)),
+                ("target", models.CharField(blank=True, help_text="Where it was moved to.", max_length=1024)),
+                ("hash_before", models.CharField(blank=True, max_length=64)),
+                ("hash_after", models.CharField(blank=True, max_length=64)),
+                ("size", models.BigIntegerField(default=0)),
+                ("user", models.CharField(blank=True, max_length=150)),
+                ("client", models.CharField(blank=True, max_length=128)),
+                ("address", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'ordering': ('-at', '-id'),
-                'permissions': [('list_files', 'Can see which files there are'), ('read_files', 'Can download files'), ('write_files', 'Can upload and move files, and make directories'), ('delete_files', 'Can delete and move files')],
+                "ordering": ("-at", "-id"),
+                "permissions": [
+                    ("list_files", "Can see which files there are"),
+                    ("read_files", "Can download files"),
+                    ("write_files", "Can upload and move files, and make directories"),
+                    ("delete_files", "Can delete and move files"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='SyncClient',
+            name="SyncClient",
             fields=[
-                ('id', models.CharField(max_length=128, primary_key=True, serialize=False)),
-                ('user', models.CharField(blank=True, max_length=150)),
-                ('address', models.CharField(blank=True, max_length=64)),
-                ('seen', models.DateTimeField()),
-                ('seq', models.BigIntegerField(default=0, help_text='The number of the last change that it was sent.')),
-                ('connected', models.BooleanField(default=False)),
+                ("id", models.CharField(max_length=128, primary_key=True, serialize=False)),
+                ("user", models.CharField(blank=True, max_length=150)),
+                ("address", models.CharField(blank=True, max_length=64)),
+                ("seen", models.DateTimeField()),
+                ("seq", models.BigIntegerField(default=0, help_text="The number of the last change that it was sent.")),
+                ("connected", models.BooleanField(default=False)),
             ],
             options={
-                'ordering': ('-seen',),
+                "ordering": ("-seen",),
             },
         ),
         migrations.CreateModel(
-            name='TrashedFile',
+            name="TrashedFile",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField(db_index=True)),
-                ('path', models.CharField(max_length=1024)),
-                ('size', models.BigIntegerField(default=0)),
-                ('hash', models.CharField(blank=True, max_length=64)),
-                ('user', models.CharField(blank=True, max_length=150)),
-                ('replaced', models.BooleanField(default=False, help_text='Another version has taken its place.')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField(db_index=True)),
+                ("path", models.CharField(max_length=1024)),
+                ("size", models.BigIntegerField(default=0)),
+                ("hash", models.CharField(blank=True, max_length=64)),
+                ("user", models.CharField(blank=True, max_length=150)),
+                ("replaced", models.BooleanField(default=False, help_text="Another version has taken its place.")),
             ],
             options={
-                'ordering': ('-at', '-id'),
+                "ordering": ("-at", "-id"),
             },
         ),
     ]

@@ -4,41 +4,40 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0008_files'),
+        ("streaming", "0008_files"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='filechange',
-            name='trash',
-            field=models.CharField(blank=True, help_text='What was deleted or replaced, in the trash.', max_length=40),
+            model_name="filechange",
+            name="trash",
+            field=models.CharField(blank=True, help_text="What was deleted or replaced, in the trash.", max_length=40),
         ),
         migrations.AddField(
-            model_name='syncclient',
-            name='since',
-            field=models.DateTimeField(help_text='When it subscribed last.', null=True),
+            model_name="syncclient",
+            name="since",
+            field=models.DateTimeField(help_text="When it subscribed last.", null=True),
         ),
         migrations.AlterField(
-            model_name='filechange',
-            name='action',
-            field=models.CharField(help_text='upload, delete, move, mkdir, restore; create and update: by another program.', max_length=10),
+            model_name="filechange",
+            name="action",
+            field=models.CharField(help_text="upload, delete, move, mkdir, restore; create and update: by another program.", max_length=10),
         ),
         migrations.AddIndex(
-            model_name='filechange',
-            index=models.Index(fields=['path', 'at'], name='filechange_path'),
+            model_name="filechange",
+            index=models.Index(fields=["path", "at"], name="filechange_path"),
         ),
         migrations.AddIndex(
-            model_name='filechange',
-            index=models.Index(fields=['target', 'at'], name='filechange_target'),
+            model_name="filechange",
+            index=models.Index(fields=["target", "at"], name="filechange_target"),
         ),
         migrations.AddIndex(
-            model_name='filechange',
-            index=models.Index(fields=['user', 'at'], name='filechange_user'),
+            model_name="filechange",
+            index=models.Index(fields=["user", "at"], name="filechange_user"),
         ),
         migrations.AddIndex(
-            model_name='filechange',
-            index=models.Index(fields=['action', 'at'], name='filechange_action'),
+            model_name="filechange",
+            index=models.Index(fields=["action", "at"], name="filechange_action"),
         ),
     ]

@@ -4,24 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0009_files_history'),
+        ("streaming", "0009_files_history"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='filechange',
-            name='at',
-            field=models.DateTimeField(db_index=True, verbose_name='time'),
+            model_name="filechange",
+            name="at",
+            field=models.DateTimeField(db_index=True, verbose_name="time"),
         ),
         migrations.AlterField(
-            model_name='trashedfile',
-            name='at',
-            field=models.DateTimeField(db_index=True, verbose_name='time'),
+            model_name="trashedfile",
+            name="at",
+            field=models.DateTimeField(db_index=True, verbose_name="time"),
         ),
         migrations.AddIndex(
-            model_name='trashedfile',
-            index=models.Index(fields=['path', 'at'], name='trashedfile_path'),
+            model_name="trashedfile",
+            index=models.Index(fields=["path", "at"], name="trashedfile_path"),
         ),
     ]

@@ -4,31 +4,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('streaming', '0010_files_admin'),
+        ("streaming", "0010_files_admin"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FileIngest',
+            name="FileIngest",
             fields=[
-                ('path', models.CharField(max_length=1024, primary_key=True, serialize=False)),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('ready', 'ready'), ('failed', 'failed'), ('ignored', 'ignored')], db_index=True, max_length=10)),
-                ('kind', models.CharField(blank=True, help_text='What it becomes: a layer or a tileset.', max_length=10)),
-                ('layer', models.CharField(blank=True, max_length=100)),
-                ('tileset', models.CharField(blank=True, max_length=100)),
-                ('made', models.BigIntegerField(blank=True, help_text='The number of the layer or tileset that it has made.', null=True)),
-                ('fingerprint', models.CharField(blank=True, help_text='What it was last made of.', max_length=64)),
-                ('message', models.CharField(blank=True, max_length=500)),
-                ('progress', models.FloatField(blank=True, null=True)),
-                ('features', models.PositiveIntegerField(blank=True, null=True)),
-                ('bbox', models.JSONField(blank=True, help_text='West, south, east, north in degrees.', null=True)),
-                ('crs', models.CharField(blank=True, help_text='Of the file.', max_length=100)),
-                ('updated', models.DateTimeField(db_index=True)),
+                ("path", models.CharField(max_length=1024, primary_key=True, serialize=False)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("ready", "ready"),
+                            ("failed", "failed"),
+                            ("ignored", "ignored"),
+                        ],
+                        db_index=True,
+                        max_length=10,
+                    ),
+                ),
+                ("kind", models.CharField(blank=True, help_text="What it becomes: a layer or a tileset.", max_length=10)),
+                ("layer", models.CharField(blank=True, max_length=100)),
+                ("tileset", models.CharField(blank=True, max_length=100)),
+                ("made", models.BigIntegerField(blank=True, help_text="The number of the layer or tileset that it has made.", null=True)),
+                ("fingerprint", models.CharField(blank=True, help_text="What it was last made of.", max_length=64)),
+                ("message", models.CharField(blank=True, max_length=500)),
+                ("progress", models.FloatField(blank=True, null=True)),
+                ("features", models.PositiveIntegerField(blank=True, null=True)),
+                ("bbox", models.JSONField(blank=True, help_text="West, south, east, north in degrees.", null=True)),
+                ("crs", models.CharField(blank=True, help_text="Of the file.", max_length=100)),
+                ("updated", models.DateTimeField(db_index=True)),
             ],
             options={
-                'ordering': ('-updated', 'path'),
+                "ordering": ("-updated", "path"),
             },
         ),
     ]

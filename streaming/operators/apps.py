@@ -46,5 +46,13 @@ class OperatorsConfig(EngineApp):
             order=20,
             routes={"feed": ("feed/", "streaming.operators.feed_pages.feed"), "log": ("log/", "streaming.operators.feed_pages.log")},
         ),
+        AdminPage(
+            "connections",
+            "Connections",
+            "streaming.operators.views.connections",
+            "who is connected and looks at what; disconnect, ban, see what a client holds",
+            permission="streaming.view_connection",
+            order=30,
+        ),
     )
     admin_panels = (AdminPanel("streaming/overview.html", "streaming.operators.overview.overview", order=0),)

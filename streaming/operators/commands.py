@@ -96,7 +96,7 @@ async def operate(topics: Topics, user: Any, command: str, payload: Any) -> None
     except msgspec.ValidationError as error:
         raise StreamError("bad_request", str(error)) from error
     what = wanted.what
-    await database_sync_to_async(_record)(user.pk, what)
+    await database_sync_to_async(record)(user.pk, what)
     logger.warning("the operator %s: %s", user.get_username(), what)
     await wanted.act(topics)
 
@@ -111,7 +111,8 @@ def _may_operate(user: Any) -> bool:
     return fresh is not None and fresh.has_perm(PERMISSION)
 
 
-def _record(user_id: Any, what: str) -> None:
+def record(user_id: Any, what: str) -> None:
+    """Write into the admin's log what a user is about to do. For threads."""
     kind = ContentType.objects.get_for_model(Presence)
     LogEntry.objects.create(user_id=user_id, content_type=kind, object_repr=what[:200], action_flag=CHANGE, change_message=what)
 

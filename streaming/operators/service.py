@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streaming.engine.service import Service
 from streaming.topics.service import Topics
 
+from .client_picture import ClientPictures
 from .commands import kick
 from .measure_recorder import MeasureRecorder
 from .monitor import Monitor
@@ -24,12 +25,14 @@ class Operators(Service):
         self.topics = runtime.service(Topics)
         self.announcer = PresenceAnnouncer(self.topics)
         self.monitor = Monitor(self.topics)
+        self.pictures = ClientPictures(runtime)
         self.recorder = MeasureRecorder(self.topics)
 
     async def start(self) -> None:
         """Report from now on, and carry out commands."""
         self.runtime.hub.on("topics.kick", lambda message: kick(self.topics, message["agent"]))
         self.monitor.start()
+        self.pictures.start()
         self.recorder.start()
 
     async def stop(self) -> None:

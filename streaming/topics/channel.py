@@ -6,7 +6,7 @@ One channel object serves one join of one client. Its methods are called one aft
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.json_decoding import decode_json
 from streaming.core.json_depth import most_values
+from streaming.core.view import View
 from streaming.engine.conf import conf
 from streaming.engine.token_times import InvalidClaim
 
@@ -195,6 +196,10 @@ class Channel:
     def describe(self) -> dict[str, Any]:
         """What the admin shows: `kind`, `feed` and `filter`, in which nothing secret may be."""
         return {"kind": "channel", "feed": self.topic, "filter": {}}
+
+    def views(self) -> Mapping[str, View]:
+        """By layer, the views of feeds with a state that it consists of: operators can see what the client holds."""
+        return {}
 
 
 def token_detail(error: StreamError) -> dict[str, str]:

@@ -146,7 +146,7 @@ async def test_the_audit_is_filtered(http: HttpPeer, service: FilesService, admi
 
 
 async def test_a_list_counts_so_many_only(admin: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.files.admin.MOST_COUNTED", 3)
+    monkeypatch.setattr("streaming.engine.bounded_paginator.MOST_COUNTED", 3)
     now = datetime.now(UTC)
     await FileChange.objects.abulk_create(FileChange(at=now, action="upload", path=str(number)) for number in range(10))
     assert "\n3 file changes\n" in await shown(admin, "filechange")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from streaming.engine.session import Session
 from streaming.engine.websocket import WebSocketConnection
 
 from .session import GeoSession
@@ -10,4 +13,4 @@ from .session import GeoSession
 class GeoConnection(WebSocketConnection):
     """A WebSocket that speaks the geo protocol."""
 
-    session_class = GeoSession
+    session_class: ClassVar[type[Session]] = GeoSession

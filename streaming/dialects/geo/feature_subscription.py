@@ -41,6 +41,11 @@ class FeatureSubscription(Subscription):
         return sum(len(view.queue) for _, view in self._views.values())
 
     @property
+    def views(self) -> dict[str, View]:
+        """Its views by layer."""
+        return {name: view for name, (_, view) in self._views.items()}
+
+    @property
     def _every_layer(self) -> bool:
         return self._request.message.layer is None
 

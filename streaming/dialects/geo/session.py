@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +14,7 @@ from django.db import DatabaseError
 from streaming.core.deliveries import Frames
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.json_decoding import INLINE_BYTES
+from streaming.core.view import View
 from streaming.engine.auth import from_token
 from streaming.engine.conf import conf
 from streaming.engine.work import WorkQueue
@@ -86,6 +87,13 @@ class GeoSession:
     def user(self) -> Any:
         """The client's user."""
         return self.connection.principal.user
+
+    @property
+    def format(self) -> str:
+        """How messages are written."""
+        encoding = self.encoding
+        parts = [encoding.format.value, *(["positional"] if encoding.positional else [])]
+        return ", ".join(parts if encoding.compression is Compression.NONE else [*parts, encoding.compression.value])
 
     @cached_property
     def tile_window(self) -> SendWindow:
@@ -162,6 +170,11 @@ class GeoSession:
             for subscription in self.subscriptions.values()
         ]
 
+    def views(self, subscription_id: str) -> Mapping[str, View]:
+        """Those of features."""
+        subscription = self.subscriptions.get(subscription_id)
+        return subscription.views if isinstance(subscription, FeatureSubscription) else {}
+
     def tick(self, now: float) -> None:
         """Nothing in a session depends on the time."""
 
@@ -200,6 +213,7 @@ class GeoSession:
         """Answer in the encoding of the first frame, and in stored zstd if any frame shows that the peer needs it."""
         if not self._has_received:
             self._has_received = True
+            self.revision += received_in != self.encoding
             self.encoding = received_in
             is_compressed = received_in.compression is Compression.ZSTD
             self.spare_pings = isinstance(message, Handshake) and received_in.positional and is_compressed
@@ -244,6 +258,7 @@ class GeoSession:
             case Handshake():
                 ack, agreed = negotiate(message, received_in)
                 self.send(ack, received_in)
+                self.revision += agreed != self.encoding
                 self.encoding = agreed
             case _:
                 raise StreamError("unsupported_type", f"{type_of(type(message))!r} messages are not accepted here")

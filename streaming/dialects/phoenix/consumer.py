@@ -32,6 +32,8 @@ CLOSE_CODES: Mapping[CloseCode, int] = {
     CloseCode.FORBIDDEN: 1008,
     CloseCode.SLOW: 1008,
     CloseCode.DISCONNECTED: 1001,
+    CloseCode.BANNED: 1008,
+    CloseCode.HANDSHAKE_TIMEOUT: 1008,
     CloseCode.IDLE: 1001,
     CloseCode.UNRESPONSIVE: 1001,
     CloseCode.OVERLOADED: 1008,

@@ -186,7 +186,8 @@ class PollPeer(ClientConnection):
                     return GONE
                 self.received += 1
                 self.received_bytes += len(frame)
-                await self._pace.wait(len(frame))
+                if await self._pace.wait(len(frame)):
+                    self.runtime.connections.slowed += 1
                 await self._handle(frame)
         return GONE if self.closing else OK
 

@@ -65,7 +65,7 @@ class Polls(Service):
         bus.on_channel(f"geostream:polled:{self._node}", self._receive_answers)
 
     def open(self, address: str, principal: Principal, serializer: Serializer, channel_token: str | None) -> str:
-        """A new poller; returns its token. `StreamError("too_many_connections")`."""
+        """A new poller; returns its token. `StreamError`: too_many_connections, banned."""
         self.runtime.connections.admit(address, principal)
         token = new_token(self._node)
 

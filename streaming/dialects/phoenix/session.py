@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,7 @@ from django.db import DatabaseError
 
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.json_decoding import INLINE_BYTES
+from streaming.core.view import View
 from streaming.engine.conf import conf
 from streaming.engine.work import WorkQueue
 from streaming.topics.channel import Push, Refused, Reply, Stop, token_detail
@@ -249,6 +251,16 @@ class PhoenixSession:
             }
             for member in self.members.values()
         ]
+
+    @property
+    def format(self) -> str:
+        """The version of the serializer: only those of version 2 know the reference of a join."""
+        return "JSON, vsn 2" if self.serializer.join_refs else "JSON, vsn 1"
+
+    def views(self, subscription_id: str) -> Mapping[str, View]:
+        """That of a layer's topic."""
+        member = self.members.get(subscription_id)
+        return {} if member is None or member.channel is None else member.channel.views()
 
     def access_changed(self) -> None:
         """What may be read may have changed."""

@@ -133,6 +133,10 @@ class LayerChannel(Channel):
         feed = f"layer:{self._layer.name}"
         return {"kind": "features", "feed": feed, "filter": self._wanted.describe(), "waiting": waiting, "dropped": 0}
 
+    def views(self) -> dict[str, View]:
+        """Its only one."""
+        return {} if self._view is None else {self._layer.name: self._view}
+
     # -- joining -----------------------------------------------------------
 
     async def _readable_layer(self) -> LayerSettings:
