@@ -42,7 +42,7 @@ def missing(what: str) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    time_limits.keep_stderr(config)
+    time_limits.pytest_configure(config)
     if databases.ON_POSTGRES:
         config.addinivalue_line("filterwarnings", databases.THREADS_END)
 

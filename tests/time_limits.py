@@ -17,7 +17,7 @@ LAST_RESORT_SECONDS = 30.0
 STDERR = pytest.StashKey[int]()
 
 
-def keep_stderr(config: pytest.Config) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """For tracebacks, while pytest does not capture it."""
     config.stash[STDERR] = os.dup(2)
 
