@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from playwright.sync_api import expect
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from ..processes import MANAGE
+from ..processes import manage
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
 from .test_looks import PHONE
@@ -98,8 +97,7 @@ def other(site: ServerProcess) -> Iterator[ServerProcess]:
 @pytest.fixture
 def alice(flights: ServerProcess) -> str:
     """An access token of the user alice."""
-    done = subprocess.run([*MANAGE, "shell", "-c", MAKE_ALICE], env=flights.environment, capture_output=True, text=True, check=True)
-    return done.stdout.split()[-1]
+    return manage("shell", "-c", MAKE_ALICE, env=flights.environment).stdout.split()[-1]
 
 
 @pytest.fixture

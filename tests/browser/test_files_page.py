@@ -23,8 +23,10 @@ from .test_pages import log_in
 PART_BYTES = 1000
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws:; form-action 'self'"
 INK = """() => {
-  const { width, height } = document.querySelector('.feature-canvas');
-  const data = document.querySelector('.feature-canvas').getContext('2d').getImageData(0, 0, width, height).data;
+  const canvas = document.querySelector('.feature-canvas');
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value) => value > 0);
 }"""
 State = dict[str, Any]

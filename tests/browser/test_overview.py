@@ -38,7 +38,7 @@ class Pair(NamedTuple):
 def pair(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("overview")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    quick = {"GEOSTREAM_NODE_TTL_SECONDS": "3", "GEOSTREAM_RECORD_SECONDS": "0.2"}
+    quick = {"GEOSTREAM_NODE_TTL_SECONDS": "3", "GEOSTREAM_RECORD_SECONDS": "0.2", "GEOSTREAM_ALERT_SECONDS": "0"}
     redis = RestartingRedis(folder)
     with ServerProcess(folder, redis.url, quick) as first, ServerProcess(folder, redis.url, quick) as second:
         yield Pair(redis, first, second)

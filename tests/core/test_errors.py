@@ -21,7 +21,7 @@ def test_every_error_has_an_http_status_of_an_error() -> None:
 
 
 def test_what_may_be_repeated_is_an_overload_or_a_fault_of_the_server() -> None:
-    assert {kind.status for kind in _KINDS if kind.retry} <= {423, 429, 500, 503}
+    assert {kind.status for kind in _KINDS if kind.retry} <= {408, 423, 429, 500, 503}
 
 
 def test_an_error_knows_its_kind() -> None:

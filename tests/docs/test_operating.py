@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from streaming.engine.outgoing.signature import signature
 from tests.npm.packed import tool
+from tests.processes import run
 
 TEXT = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 BODY = '{"message":"späť"}'.encode()
@@ -32,7 +32,7 @@ def in_node(header: str, body: bytes, secret: str) -> bool:
     program = code("js", "verify.mjs").replace("export function", "function")
     program += "\nconst [header, body, secret] = process.argv.slice(1);\nconsole.log(isGenuine(header, Buffer.from(body, 'hex'), secret));"
     command = [tool("node"), "--input-type=module", "-e", program, header, body.hex(), secret]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip() == "true"
+    return run(*command).stdout.strip() == "true"
 
 
 @pytest.mark.parametrize("is_genuine", [in_python, in_node])

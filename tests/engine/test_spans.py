@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from streaming.engine import spans
+from tests.processes import run
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PROCESS: dict[str, Any] = {
@@ -79,8 +79,7 @@ def test_its_own_variables_configure_it(monkeypatch: pytest.MonkeyPatch, environ
 
 def test_nothing_is_imported_unless_it_is_configured() -> None:
     code = "import sys; from streaming.engine.spans import record; record({}, 'f', 0, (0, 0), 0, []); print('opentelemetry' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], env={"PATH": ""}, capture_output=True, text=True, check=True)
-    assert ran.stdout == "False\n"
+    assert run(sys.executable, "-c", code, env={"PATH": ""}).stdout == "False\n"
 
 
 def test_an_exporter_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

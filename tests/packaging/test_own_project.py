@@ -221,6 +221,7 @@ def test_nothing_of_geostream_objects_to_production(project: Project) -> None:
     text = (project.folder / "mysite" / "settings.py").read_text()
     production = (
         'DEBUG, ALLOWED_HOSTS, SECRET_KEY = False, ["example.org"], "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"\nGEOSTREAM_OPEN_TOKENS = False\n'
+        'GEOSTREAM_METRICS_TOKEN = "b5nJ3vTq8wXzL0mK"\n'
     )
     project.write("mysite/production.py", text + production)
     found = project.manage("check", "--deploy", DJANGO_SETTINGS_MODULE="mysite.production").stderr

@@ -46,7 +46,7 @@ async def test_joined_topics_do_not_keep_a_silent_client(peer: PhoenixPeer) -> N
 
 
 async def test_silence_can_be_allowed(phoenix: Connect, settings: Any) -> None:
-    settings.GEOSTREAM_PHOENIX_IDLE_SECONDS = 0
+    settings.GEOSTREAM_PHOENIX_IDLE_SECONDS = settings.GEOSTREAM_HANDSHAKE_SECONDS = 0
     peer = await phoenix()
     after(peer, 100_000)
     await peer.receive_nothing()
