@@ -73,7 +73,7 @@ def run_pytest(folder: Path, config: pytest.Config, test: str, *options: object)
     (folder / "pytest.ini").write_text("\n".join(["[pytest]", *(f"{name} = {value}" for name, value in settings.items())]))
     plugins = ("no:django", "no:hypothesispytest", "no:schemathesis", "no:cacheprovider")
     options = (*options, "-rA", *(word for plugin in plugins for word in ("-p", plugin)))
-    done = run(sys.executable, "-m", "pytest", folder, *options, cwd=PROJECT, check=False)
+    done = run(sys.executable, "-m", "pytest", folder, *options, cwd=PROJECT, check=False, timeout=55)
     printed = done.stdout + done.stderr
     assert done.returncode == 1 and "1 passed" in printed, printed
     return printed
