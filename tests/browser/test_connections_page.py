@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -68,7 +69,8 @@ class Clients:
 
     async def _geo(self, server: ServerProcess, token: str, filters: dict[str, Any]) -> Any:
         socket = await self._kept(server.ws_url, {"Authorization": f"Bearer {token}"})
-        await socket.send(json.dumps({"type": "subscribe_features", "subscription_id": "s", "layer": "flights", **filters}))
+        with suppress(ConnectionClosed):  # who is banned may be told so before
+            await socket.send(json.dumps({"type": "subscribe_features", "subscription_id": "s", "layer": "flights", **filters}))
         return socket
 
     @staticmethod

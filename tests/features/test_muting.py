@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
-from rest_framework.test import APIClient
+from django.test import AsyncClient
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import sync_redis
+from streaming.engine.runtime import Runtime
 from streaming.features.muting import KEY, Mute, MutedPublishers, lift, mute, muted, token_id
 from tests.geo_peer import point
 
@@ -85,15 +88,14 @@ def test_what_is_no_token_has_no_id() -> None:
         assert token_id(text) == ""
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_single_token_is_refused_over_http() -> None:
-    user = User.objects.create_superuser("bob", password="secret")
+async def test_a_single_token_is_refused_over_http(runtime: Runtime) -> None:
+    user = await User.objects.acreate_superuser("bob", password="secret")
     loud, quiet = AccessToken.for_user(user), AccessToken.for_user(user)
-    mute(order(f"token:{loud['jti']}"))
-    answers = []
-    for token in (loud, quiet):
-        client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-        answers.append(client.post("/api/layers/l/features", point("a", 1, 1), format="json"))
+    await sync_to_async(mute)(order(f"token:{loud['jti']}"))
+    client, body = AsyncClient(), json.dumps(point("a", 1, 1))
+    answers = [
+        await client.post("/api/layers/l/features", body, "application/json", headers={"Authorization": f"Bearer {token}"})
+        for token in (loud, quiet)
+    ]
     assert [answer.status_code for answer in answers] == [403, 200]
     assert answers[0].json()["code"] == "muted"
