@@ -41,7 +41,7 @@ def test_processes_are_the_same_on_postgres() -> None:
     if not os.environ.get("GEOSTREAM_TEST_POSTGRES_URL"):
         missing("PostgreSQL (GEOSTREAM_TEST_POSTGRES_URL)")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "GEOSTREAM_TEST_RUN"))}
-    environment = {**inherited, "GEOSTREAM_TEST_DATABASE": "postgres"}
+    environment = {**inherited, "GEOSTREAM_TEST_DATABASE": "postgres", "GEOSTREAM_TEST_PROFILE": "default"}
     chosen = (*AT_ONCE, str(HERE)) if profiles.LONG else tuple(str(HERE / name) for name in CHOSEN)
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *chosen)
     run(*command, env=environment, timeout=1790 if profiles.LONG else 290)
