@@ -7,6 +7,7 @@ how it ended through a pipe. One fork server belongs to one process of tests, an
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -53,6 +54,11 @@ class ForkServer:
         command = [sys.executable, "-P", __file__, str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
         theirs.close()
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait(10)
 
     def suits(self, environment: dict[str, str] | None) -> bool:
         """Whether a process with this environment may be forked: its interpreter would be set up as the server's is."""
