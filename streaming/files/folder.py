@@ -26,6 +26,7 @@ from .folder_feed import BATCH, LOCKS, FolderFeed, Step
 from .metadata import ChangeNote, FileRecord
 from .path_locks import Held, PathLocks
 from .paths import clean_path, is_below, parents
+from .room import Room
 from .store import Stat, Store, not_found, not_in_trash, trash_id
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-FREE_SECONDS = 1.0
-"""How long it is believed how much room the disk has."""
 STAMPS = 10_000
 """Files of which a process remembers that only their time has changed."""
 Outcome = Literal["created", "updated", "unchanged"]
@@ -62,10 +61,8 @@ class Folder:
         self._hub = hub
         self._threads = threads
         self._audit = audit
+        self.room = Room(store, index, self.run)
         self._hashed: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
-        self._free: int | None = None
-        self._free_until = 0.0
-        self._arriving, self._arriving_until = 0, 0.0
         self._touched: LRU[str, tuple[Stat, str]] = LRU(STAMPS)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -180,7 +177,7 @@ class Folder:
             condition.check(path, before)
             if self.index.is_directory(path) or (before is not None and before.directory):
                 raise StreamError("is_directory", f"{path[:200]!r} is a directory")
-            await self.check_room(path, 0 if same else staged.size)
+            await self.room.check(path, 0 if same else staged.size)
         except StreamError:
             if self._agree(path, await self.run(self.store.stat, path), before):
                 raise
@@ -261,7 +258,7 @@ class Folder:
             await self._check_new(path)
             if before is not None or self.index.is_directory(path):
                 raise StreamError("exists", f"there is something at {path[:200]!r} already")
-            await self.check_room(path, 0)
+            await self.room.check(path, 0)
             after = (await self.run(self.store.make_directory, path)).record("")
             await self._write([Step(path, after, ChangeNote(actor.client))], "mkdir", path, "", None, after, "", actor)
             return after
@@ -313,7 +310,7 @@ class Folder:
                 raise StreamError("exists", f"there is something at {path[:200]!r} already")
             if before is None:
                 await self._check_new(path)
-            self._check_quota(path, found.size)
+            self.room.check_quota(path, found.size)
             replaced = "" if before is None else trash_id()
             await self.run(self.store.restore, trash, path, replaced or None)
             records = await self.run(self._read_below, path)
@@ -327,7 +324,7 @@ class Folder:
     async def _check_restored(self, path: str, trash: str, records: Mapping[str, FileRecord]) -> None:
         """Back to the trash with a directory for which there is no room: how much is in it is known only now."""
         try:
-            self._check_quota(path, sum(record.size for record in records.values()))
+            self.room.check_quota(path, sum(record.size for record in records.values()))
             if self.index.files + len(records) > conf.FILES_MOST:
                 raise StreamError("folder_full", f"the folder may hold {conf.FILES_MOST} files")
         except StreamError:
@@ -344,30 +341,6 @@ class Folder:
                 records[each] = read[0].record(read[1])
         implied = {parent for each in records for parent in parents(each)}
         return {each: record for each, record in records.items() if each not in implied}
-
-    async def check_room(self, path: str, size: int, arriving: bool = False) -> None:
-        """`StreamError("folder_full")` if there is no room for so many bytes at a path. `arriving`: beside what is being uploaded now.
-
-        What they replace stays on the disk, in the trash.
-        """
-        self._check_quota(path, size + (await self._arriving_bytes() if arriving and conf.FILES_QUOTA_BYTES else 0))
-        now = time.monotonic()
-        if now >= self._free_until:
-            self._free, self._free_until = await self.run(lambda: self.store.free_bytes), now + FREE_SECONDS
-        if self._free is not None and self._free - size < conf.FILES_FREE_BYTES:
-            raise StreamError("folder_full", "the disk of the folder is nearly full")
-
-    def _check_quota(self, path: str, size: int) -> None:
-        there = self.index.record(path)
-        growth = size - (0 if there is None else there.size)
-        if conf.FILES_QUOTA_BYTES and self.index.bytes + growth > conf.FILES_QUOTA_BYTES:
-            raise StreamError("folder_full", f"the folder may hold {conf.FILES_QUOTA_BYTES} bytes")
-
-    async def _arriving_bytes(self) -> int:
-        now = time.monotonic()
-        if now >= self._arriving_until:
-            self._arriving, self._arriving_until = await self.run(self.store.staging.bytes), now + FREE_SECONDS
-        return self._arriving
 
     # -- how -----------------------------------------------------------------
 

@@ -353,7 +353,7 @@ async def test_what_is_unfinished_counts_in_the_quota(http: HttpPeer, folder: Fo
     settings.GEOSTREAM_FILES_QUOTA_BYTES = 100_000
     part = {"tus_resumable": "1.0.0", "upload_metadata": "path YQ==", "content_type": "application/offset+octet-stream"}
     assert (await http.request("POST", "/api/tus/", b"x" * 60_000, upload_length="60001", **part)).status == 201
-    folder._arriving_until = 0.0
+    folder.room.forget()
     assert (await http.request("POST", "/api/tus/", b"x" * 60_000, upload_length="60001", **part)).code == "quota"
 
 

@@ -70,7 +70,7 @@ async def upload_many(request: Request, folder: Folder, service: FilesService) -
     most = conf.FILES_BUNDLE_BYTES + conf.FILES_BUNDLE * ENTRY_BYTES
     if (request.length or 0) > most:
         raise too_large(most)
-    await folder.check_room("", request.length or 0, arriving=True)
+    await folder.room.check("", request.length or 0, arriving=True)
     service.access.begin_upload(request.caller)
     try:
         body = b"".join([chunk async for chunk in request.chunks(most)])

@@ -56,7 +56,7 @@ async def create(request: Request, folder: Folder, service: FilesService) -> Ans
     note = _note(request)
     request.require("write", note.path)
     note.condition.check(note.path, await folder.find(note.path))
-    await folder.check_room(note.path, note.length, arriving=True)
+    await folder.room.check(note.path, note.length, arriving=True)
     id = secrets.token_hex(16)
     await claim(id, note)
     try:
@@ -114,7 +114,7 @@ async def _append(request: Request, folder: Folder, service: FilesService, id: s
         async with folder.locks.hold(lock_name(id)):
             note = await folder.run(reload, folder, id, note)
             offset = await folder.run(offset_of, folder, id, note)
-            await folder.check_room(note.path, note.length - offset, arriving=True)
+            await folder.room.check(note.path, note.length - offset, arriving=True)
             if request.method == "PATCH" and request.headers.get("upload-offset") != str(offset):
                 raise StreamError("exists", f"the upload has {offset} bytes")
             if (request.length or 0) > note.length - offset:

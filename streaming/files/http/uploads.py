@@ -36,7 +36,7 @@ async def upload(request: Request, folder: Folder, service: FilesService) -> Ans
         raise too_large(conf.FILES_MAX_BYTES)
     expected, modified = expected_hash(request), modified_of(request.headers.get("x-mtime"))
     await _check_early(request, folder)
-    await folder.check_room(request.parameters.get("path", ""), request.length or 0, arriving=True)
+    await folder.room.check(request.parameters.get("path", ""), request.length or 0, arriving=True)
     service.access.begin_upload(request.caller)
     try:
         chunks = request.chunks(most)
@@ -68,7 +68,7 @@ async def receive(folder: Folder, chunks: AsyncIterator[bytes], modified: int | 
         async for chunk in chunks:
             block += chunk
             if len(block) >= BLOCK:
-                await folder.check_room("", 0, arriving=True)  # its length may have been unknown, or a lie
+                await folder.room.check("", 0, arriving=True)  # its length may have been unknown, or a lie
                 staged = await folder.run(_write, folder, staged, bytes(block))
                 block.clear()
         return await folder.run(_finish, folder, staged, bytes(block), modified)
