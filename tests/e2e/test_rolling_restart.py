@@ -226,10 +226,10 @@ async def test_nobody_loses_anything_when_all_processes_are_replaced(server: Ser
     await geo.connect(server.ws_url, GEO_CLIENTS)
     members = [Member(server, name) for name in MEMBERS]
     redis_clients = [RedisClient(server) for _ in range(4)]
-    publisher = Publisher(server, redis)
     everybody = [*members, *redis_clients]
+    await until(lambda: all(len(member.presence.state) == len(MEMBERS) for member in members))  # what was said before is not theirs
+    publisher = Publisher(server, redis)
     try:
-        await until(lambda: all(len(member.presence.state) == len(MEMBERS) for member in members))
         await until(lambda: publisher.published > 20)
         os.kill(server.pid, signal.SIGHUP)
         await until(lambda: "all workers have been replaced" in server.log.read_text(), what=server.log.read_text)
@@ -237,7 +237,11 @@ async def test_nobody_loses_anything_when_all_processes_are_replaced(server: Ser
         now = publisher.published
         await until(lambda: publisher.published > now + 20)
         published = publisher.stop()
-        await until(lambda: all(client.seen == published for client in everybody), 15)
+        await until(
+            lambda: all(client.seen == published for client in everybody),
+            15,
+            lambda: [(type(client).__name__, sorted(published - client.seen), client.codes) for client in everybody],
+        )
         await until(lambda: all(seen - {"first"} == {str(number) for number in published} for seen in geo.seen), 15)
     finally:
         publisher.stop()
