@@ -25,15 +25,20 @@ class _Conf:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        setting = next((each for each in all_settings() if each.name == name), None)
+        if "_declared" not in self.__dict__:
+            self.__dict__["_declared"] = {setting.name: setting for setting in all_settings()}
+        setting: Setting | None = self.__dict__["_declared"].get(name)
         if setting is None:
             raise ImproperlyConfigured(f"no app in INSTALLED_APPS has the setting GEOSTREAM_{name}")
         value = self.__dict__[name] = self._look_up(setting)
         return value
 
-    def forget(self, **kwargs: Any) -> None:
+    def forget(self, setting: str = "INSTALLED_APPS", **kwargs: Any) -> None:
         """A setting was changed (in a test)."""
+        declared = self.__dict__.get("_declared")
         self.__dict__.clear()
+        if declared is not None and setting != "INSTALLED_APPS":
+            self.__dict__["_declared"] = declared
 
     @staticmethod
     def _look_up(setting: Setting) -> Any:
