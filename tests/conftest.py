@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from redis import utils as redis_utils
 
 from streaming.core import redis as redis_connections
 from streaming.engine.lifespan import get_runtime, stop_runtime
@@ -25,6 +27,7 @@ from .server_process import ServerProcess
 from .time_limits import pytest_runtest_protocol, pytest_runtest_teardown
 
 profiles.load()
+redis_utils.get_lib_version = cache(redis_utils.get_lib_version)  # else it is read from a file for each connection
 
 HEAVY = ("chromium", "migrated_database")
 """The fixtures of tests that drive a browser or start servers, which are dear."""
