@@ -192,11 +192,17 @@ class Supervisor:
         if self._to_replace and len(living) == len(self._entries) and len(living) > self._count:
             new = [entry for entry in living if entry not in self._to_replace]
             if all(entry.state is State.READY for entry in new):
-                self._end(self._to_replace.pop(0))
+                self._end(self._next_to_replace())
         if self._replacing and not self._to_replace and len(self._living) == len(self._entries):
             self._replacing = False
             logger.info("all workers have been replaced")
             systemd.notify(systemd.READY)
+
+    def _next_to_replace(self) -> _Entry:
+        """One that is not ready, as from an earlier SIGHUP, before those that are."""
+        chosen = next((entry for entry in reversed(self._to_replace) if entry.state is not State.READY), self._to_replace[0])
+        self._to_replace.remove(chosen)
+        return chosen
 
     def _give_up_replacing(self, why: str) -> None:
         logger.error("%s: %d workers stay as they are", why, len(self._to_replace))

@@ -165,6 +165,36 @@ def test_sighup_replaces_one_after_the_other() -> None:
     assert len(site.workers) == 4 and site.told[2:] == ["start", "start"]
 
 
+def test_a_second_sighup_ends_no_worker_before_a_new_one_is_ready() -> None:
+    site = Site()
+    for _ in range(3):  # a deployment that is told again and again, while no new worker serves
+        site.supervisor.handle(signal.SIGHUP)
+        site.step()
+        for worker in site.workers[2:]:
+            if worker.told[-1] == "terminate":
+                worker.end(-15)
+        site.step()
+    assert site.told[:2] == ["start", "start"]
+    assert site.told[2:] == ["terminate", "terminate", "start"]
+    site.workers[-1].reports_that(STARTED, READY)
+    site.step()
+    assert site.told[:2] == ["terminate", "start"]
+
+
+def test_a_second_sighup_leaves_the_workers_alone_if_the_new_one_dies() -> None:
+    site = Site()
+    site.supervisor.handle(signal.SIGHUP)
+    site.step()
+    site.supervisor.handle(signal.SIGHUP)
+    site.step()
+    site.workers[2].end(-15)
+    site.step()
+    site.workers[3].end(1)
+    site.step()
+    site.step(later=15)
+    assert site.told[:2] == ["start", "start"]
+
+
 def test_workers_stay_if_the_new_one_does_not_become_ready() -> None:
     site = Site()
     site.supervisor.handle(signal.SIGHUP)
