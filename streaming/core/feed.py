@@ -33,6 +33,9 @@ MOST_TTL_SECONDS = 1e11
 PARSE_SLICE = 400
 """Items made between two looks at what else there is to do: about a millisecond."""
 
+LAST_SEQ = 2**63 - 1
+"""No log comes so far, and a number beyond is none for Redis."""
+
 MUST_BE_NEW = "!*"
 """The condition that nothing is stored under a key. Others are in `scripts.py`."""
 
@@ -63,7 +66,7 @@ class Cursor:
     def parse(cls, text: str) -> Cursor:
         """Read a cursor; `StreamError("invalid_cursor")` if it is not one."""
         epoch, _, seq = text.rpartition(":")
-        if not epoch or len(text) > 64 or not (seq.isascii() and seq.isdigit()):
+        if not epoch or len(text) > 64 or not (seq.isascii() and seq.isdigit()) or int(seq) > LAST_SEQ:
             raise StreamError("invalid_cursor", f"not a cursor of this server: {text[:64]!r}")
         return cls(epoch, int(seq))
 

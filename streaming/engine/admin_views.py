@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -84,6 +84,8 @@ def _guarded(view: str, permission: str) -> Callable[..., HttpResponseBase]:
     def permitted(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if permission and not request.user.has_perm(permission):
             raise PermissionDenied
+        if _has_nul(request):
+            raise BadRequest("a text holds the character NUL, which databases cannot store")
         response: HttpResponseBase = import_string(view)(request, *args, **kwargs)
         return response
 
@@ -92,3 +94,9 @@ def _guarded(view: str, permission: str) -> Callable[..., HttpResponseBase]:
         return response
 
     return guarded
+
+
+def _has_nul(request: HttpRequest) -> bool:
+    """Whether it is in the path, the query or a form; PostgreSQL's driver refuses it, and what was done already would be in no log."""
+    values = (value for values in (request.GET, request.POST) for _, each in values.lists() for value in each)
+    return "\0" in request.path or any("\0" in value for value in values)

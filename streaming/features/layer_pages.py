@@ -66,8 +66,8 @@ def publish_feature(request: HttpRequest, name: str) -> HttpResponse:
     def act() -> str:
         try:
             document = decode_json(request.POST.get("geojson", "").encode())
-        except ValueError as error:
-            raise StreamError("invalid_feature", f"this is no JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise StreamError("invalid_feature", f"this is no JSON that can be read: {error}") from error
         if not isinstance(document, dict):
             raise StreamError("invalid_feature", "a Feature or a FeatureCollection is expected")
         result = publish(name, document)

@@ -19,6 +19,8 @@ from .commands import record
 
 LONGEST_SECONDS = 366 * 24 * 3600
 MAX_REASON = 200
+WHOLE = {4: "32", 6: "64"}
+"""By version, the length of the networks that bans count: others would be banned in part only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Operator:
 
 
 class Impose(msgspec.Struct, forbid_unknown_fields=True):
-    """Ban a user by name, or an address (of IPv6 its network of 64 bits), for so many seconds."""
+    """Ban a user by name, or an address (of IPv6 its network of 64 bits, and no larger one), for so many seconds."""
 
     kind: Literal["user", "address"]
     value: str
@@ -43,6 +45,8 @@ class Impose(msgspec.Struct, forbid_unknown_fields=True):
             raise StreamError("bad_request", f"a ban takes 1 to {LONGEST_SECONDS:,} seconds")
         if len(self.reason) > MAX_REASON or "\0" in self.reason:
             raise StreamError("bad_request", f"a reason has {MAX_REASON} characters at most")
+        if "\0" in self.value:
+            raise StreamError("bad_request", "a text holds the character NUL, which databases cannot store")
         value, label = self._user(operator) if self.kind == "user" else self._address(operator)
         now = time.time()
         ban = Ban(self.kind, value, label, now + self.seconds, now, operator.user.get_username(), self.reason)
@@ -59,11 +63,14 @@ class Impose(msgspec.Struct, forbid_unknown_fields=True):
         return str(user.pk), user.get_username()
 
     def _address(self, operator: Operator) -> tuple[str, str]:
+        address, slash, bits = self.value.strip().partition("/")
         try:
-            ip_address(self.value.partition("/")[0].partition("%")[0])
+            version = ip_address(address.partition("%")[0]).version
         except ValueError:
             raise StreamError("bad_request", f"{self.value[:100]!r} is no network address") from None
-        value = network(self.value.partition("/")[0])
+        if slash and bits != WHOLE[version]:
+            raise StreamError("bad_request", "single addresses are banned, and IPv6 networks of 64 bits (/64), but no other networks")
+        value = network(address)
         if value == network(operator.address):
             raise StreamError("bad_request", "you cannot ban the address that you come from yourself")
         return value, value

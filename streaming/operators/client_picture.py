@@ -47,6 +47,13 @@ class PictureRequest(msgspec.Struct, forbid_unknown_fields=True):
     layer: str | None = None
     start: int = 0
 
+    @property
+    def what(self) -> str:
+        """For the log. `StreamError`: what cannot be in it cannot be an id."""
+        if "\0" in self.connection + self.subscription:
+            raise StreamError("bad_request", "this cannot be an id")
+        return f"Looked at what {self.connection[:80]} holds of {self.subscription[:80]}"
+
 
 async def ask_for_picture(hub: Hub, request: PictureRequest) -> dict[str, Any]:
     """The picture, from whichever process. `StreamError`: unknown_subscription, redis_unavailable."""

@@ -61,10 +61,10 @@ def listed(wanted: Wanted) -> dict[str, Any]:
 
 def _matching(wanted: Wanted) -> QuerySet[Connection]:
     rows = Connection.objects.all()
-    if wanted.dialect:
-        rows = rows.filter(dialect=wanted.dialect)
-    if wanted.node:
-        rows = rows.filter(node_id=wanted.node)
+    if dialect := wanted.dialect.replace("\0", ""):
+        rows = rows.filter(dialect=dialect)
+    if node := wanted.node.replace("\0", ""):
+        rows = rows.filter(node_id=node)
     if find := wanted.find[:MAX_TEXT].replace("\0", "").strip():
         feeds = Subscription.objects.filter(feed__icontains=find).values("connection")
         rows = rows.filter(

@@ -91,7 +91,7 @@ class ConnectionsChannel(Channel):
             raise StreamError("forbidden", f"this needs the permission {PERMISSION}")
         if event == "picture":
             request = msgspec.convert(payload, PictureRequest)
-            await _in_thread(record)(self.user.pk, f"Looked at what {request.connection[:80]} holds of {request.subscription[:80]}")
+            await _in_thread(record)(self.user.pk, request.what)
             return await ask_for_picture(self.topics.runtime.hub, request)
         if event not in _COMMANDS:
             raise StreamError("bad_request", f"no such command; there are look, picture, disconnect, {', '.join(_COMMANDS)}")

@@ -29,7 +29,7 @@ class FeedsChannel(Channel):
     async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:
         """`feeds`: names, at most a hundred. For those who may operate topics."""
         names = params.get("feeds")
-        if not isinstance(names, list) or len(names) > MOST or not all(isinstance(name, str) and len(name) <= 300 for name in names):
+        if not isinstance(names, list) or len(names) > MOST or not all(map(_is_name, names)):
             raise StreamError("bad_request", f"`feeds` is a list of at most {MOST} names")
         if not await may_operate(self.user):
             raise Refused
@@ -61,3 +61,7 @@ class FeedsChannel(Channel):
             except (StreamError, DatabaseError) as error:
                 self.push("problem", {"message": str(error)[:300]})
             await asyncio.sleep(LOOK_SECONDS)
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and len(name) <= 300 and "\0" not in name

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
@@ -56,7 +56,7 @@ def feed(request: HttpRequest) -> HttpResponse:
         "feeds": [name] if row else [],
         "feed": name,
         "replay_url": reverse("streaming:admin-feeds-log"),
-        "features_url": reverse("streaming:features", args=[name.partition(":")[2]]) if name.startswith("layer:") else None,
+        "features_url": _features_url(name),
         "countries_url": static(COUNTRIES),
     }
     context: dict[str, Any] = {"row": row, "lines": shown, "older": older, "before": before, "problem": problem, "leaflet": leaflet_files()}
@@ -72,6 +72,14 @@ def log(request: HttpRequest) -> HttpResponse:
         return refusal(error)
     following = f"{cursor.epoch}:{lines[-1].seq}" if len(lines) == REPLAY_LINES else None
     return answer({"lines": [asdict(line) for line in lines], "next": following})
+
+
+def _features_url(name: str) -> str | None:
+    kind, _, layer = name.partition(":")
+    try:
+        return reverse("streaming:features", args=[layer]) if kind == "layer" else None
+    except NoReverseMatch:  # no layer can have this name
+        return None
 
 
 def _whole(request: HttpRequest, name: str) -> int | None:

@@ -156,5 +156,5 @@ def pretty(text: str | None) -> str:
         return ""
     try:
         return msgspec.json.format(text, indent=2)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return text

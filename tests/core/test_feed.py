@@ -249,7 +249,7 @@ def test_a_cursor_is_what_its_text_says(text: str) -> None:
     assert str(Cursor.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "abc", ":1", "abc:", "abc:-1", "abc:1.5", "abc:²", "abc: 1", "a" * 63 + ":1"])
+@pytest.mark.parametrize("text", ["", "abc", ":1", "abc:", "abc:-1", "abc:1.5", "abc:²", "abc: 1", "a" * 63 + ":1", f"abc:{2**63}"])
 def test_anything_else_is_no_cursor(text: str) -> None:
     with pytest.raises(StreamError) as caught:
         Cursor.parse(text)

@@ -54,7 +54,7 @@ def test_a_feature_is_published(staff: Client) -> None:
     assert logged() == ["Published to fleet: 1 added, 0 updated, 0 unchanged"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"type": "Feature", "id": "c"}', "7"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"type": "Feature", "id": "c"}', "7", pytest.param('{"a":' * 5000, id="deep")])
 def test_what_is_no_feature_is_refused_and_not_logged(staff: Client, text: str) -> None:
     assert "(invalid_feature)" in sent(staff, "fleet/publish/", geojson=text)
     assert logged() == []
@@ -84,6 +84,24 @@ def test_a_name_that_cannot_be_is_refused(staff: Client, name: str, code: str) -
     assert Feed("layer:fleet").count_sync() == 2
 
 
+def test_of_two_who_rename_a_layer_at_once_one_does(staff: Client) -> None:
+    layer, same = Layer.objects.get(name="fleet"), Layer.objects.get(name="fleet")
+    rename_layer(layer, "ships")
+    with pytest.raises(StreamError, match="somebody else has just renamed") as refused:
+        rename_layer(same, "boats")
+    assert (refused.value.code, same.name) == ("unknown_layer", "fleet")
+    assert [layer.name for layer in Layer.objects.all()] == ["ships"]
+    assert Feed("layer:ships").count_sync() == 2
+
+
+def test_of_two_layers_that_are_given_one_name_at_once_one_has_it(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Layer, "full_clean", lambda layer: Layer.objects.create(name="ships"))  # somebody else's, after the look
+    with pytest.raises(StreamError) as refused:
+        rename_layer(layer := Layer.objects.get(name="fleet"), "ships")
+    assert (refused.value.code, layer.name) == ("exists", "fleet")
+    assert Feed("layer:fleet").count_sync() == 2
+
+
 def test_nothing_is_renamed_while_redis_is_away(staff: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*names: str) -> None:
         raise StreamError("redis_unavailable", "Redis does not answer")
@@ -110,6 +128,25 @@ def test_a_publisher_is_muted_and_listed(staff: Client) -> None:
 def test_an_order_that_means_nothing_is_refused(staff: Client, form: dict[str, str]) -> None:
     assert "(bad_request)" in sent(staff, "-/mute/", **form)
     assert logged() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("-/mute/", {"publisher": "user:bob", "minutes": "5", "reason": "a\0b"}),
+        ("-/mute/", {"publisher": "user:b\0b", "minutes": "5"}),
+        ("fleet/rename/", {"name": "a\0b"}),
+        ("a%00b/empty/", {}),
+    ],
+)
+def test_what_databases_cannot_store_is_refused_before_anything_is_done(staff: Client, path: str, form: dict[str, str]) -> None:
+    assert staff.post(f"/admin/layers/{path}", form).status_code == 400
+    assert muted.all() == []
+    assert logged() == []
+
+
+def test_nor_is_it_searched_for(staff: Client) -> None:
+    assert staff.get("/admin/layers/", {"q": "a\0b"}).status_code == 400
 
 
 def test_they_are_for_those_who_may_change_layers() -> None:

@@ -110,13 +110,35 @@ async def test_a_ban_is_imposed_listed_written_down_and_lifted(page: PhoenixPeer
 
 
 @pytest.mark.parametrize(
+    ("address", "banned"),
+    [("2001:db8:1:2::5", "2001:db8:1:2::/64"), ("2001:db8:1:2::/64", "2001:db8:1:2::/64"), (" 192.0.2.1/32 ", "192.0.2.1")],
+)
+async def test_an_address_is_banned_as_the_page_shows_it(page: PhoenixPeer, address: str, banned: str) -> None:
+    await page.send("1", "2", TOPIC, "ban", {"kind": "address", "value": address, "seconds": 60})
+    [ban] = (await until(page, lambda found: bool(found["bans"]), "bans"))["bans"]
+    assert ban["label"] == banned
+
+
+async def test_a_picture_of_what_databases_cannot_store_is_refused(page: PhoenixPeer) -> None:
+    status, response = await ask(page, "picture", {"connection": "a\0b", "subscription": "s"})
+    assert (status, response) == ("error", {"reason": "bad_request", "detail": "this cannot be an id"})
+
+
+NO_NETWORKS = "single addresses are banned, and IPv6 networks of 64 bits (/64), but no other networks"
+
+
+@pytest.mark.parametrize(
     ("ban", "detail"),
     [
         ({"kind": "user", "value": "root"}, "you cannot ban yourself"),
         ({"kind": "address", "value": "127.0.0.1"}, "you cannot ban the address that you come from yourself"),
         ({"kind": "address", "value": "::ffff:127.0.0.1"}, "you cannot ban the address that you come from yourself"),
         ({"kind": "address", "value": "somewhere"}, "'somewhere' is no network address"),
+        ({"kind": "address", "value": "0.0.0.0/0"}, NO_NETWORKS),
+        ({"kind": "address", "value": "192.0.2.0/24"}, NO_NETWORKS),
+        ({"kind": "address", "value": "::/0"}, NO_NETWORKS),
         ({"kind": "user", "value": "nobody"}, "there is no user 'nobody'"),
+        ({"kind": "user", "value": "nob\0dy"}, "a text holds the character NUL, which databases cannot store"),
         ({"kind": "address", "value": "192.0.2.1", "seconds": 0}, "a ban takes 1 to 31,622,400 seconds"),
     ],
 )

@@ -13,7 +13,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor, Feed
 from streaming.features.events import publish_event
 from streaming.features.publishing import delete, publish
-from streaming.operators.feeds import MAX_VALUE_BYTES, feed_rows, find_feeds, lines_after, newest_lines
+from streaming.operators.feeds import MAX_VALUE_BYTES, feed_rows, find_feeds, lines_after, newest_lines, pretty
 from tests.geo_peer import point
 
 pytestmark = pytest.mark.usefixtures("redis", "transactional_db")
@@ -112,3 +112,13 @@ def test_they_say_so_while_redis_is_away(operator: Client, monkeypatch: pytest.M
     monkeypatch.setattr("streaming.operators.feed_pages.feed_rows", away)
     for page in ("", "feed/?name=events"):
         assert "Redis does not answer" in operator.get(f"/admin/feeds/{page}").content.decode()
+
+
+def test_a_value_that_is_nested_too_deeply_is_shown_as_it_is() -> None:
+    text = "[" * 5000 + "]" * 5000
+    assert pretty(text) == text
+
+
+@pytest.mark.parametrize("name", ["layer:", "layer:a/../b"])
+def test_a_name_that_no_layer_can_have_is_a_feed_without_lines(operator: Client, name: str) -> None:
+    assert operator.get("/admin/feeds/feed/", {"name": name}).status_code == 200
