@@ -202,7 +202,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "LINE": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "LINE": {"()": "streaming.engine.log_format.LineFormatter", "format": "{asctime} {levelname} {name}: {message}", "style": "{"},
         "JSON": {"()": "streaming.engine.log_format.JsonFormatter"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": env_choice("GEOSTREAM_LOG_FORMAT", "LINE", LOG_FORMATS)}},

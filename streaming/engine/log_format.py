@@ -1,4 +1,4 @@
-"""The log as lines of JSON (`GEOSTREAM_LOG_FORMAT=json`), for programs that collect logs."""
+"""The log as lines: for people, and as JSON (`GEOSTREAM_LOG_FORMAT`), for programs that collect logs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .log_context import log_context
+
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(9), *range(10, 32), *range(127, 160))} | {10: "\\n", 13: "\\r"}
+"""Of control characters but the tab, which begin lines and tell terminals what to do."""
+
+
+class LineFormatter(logging.Formatter):
+    """One line a record, and the traceback below it: a name with a line break in it begins no line of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line, without the traceback."""
+        record.message = record.message.translate(_ESCAPES)
+        return super().formatMessage(record)
 
 
 class JsonFormatter(logging.Formatter):

@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from streaming.engine.log_context import LogContext, WithRequestId, _current
-from streaming.engine.log_format import JsonFormatter
+from streaming.engine.log_format import JsonFormatter, LineFormatter
 from tests.conftest import Serve
 from tests.server_process import ServerProcess
 
@@ -105,6 +105,19 @@ def test_a_record_is_one_line_with_its_traceback() -> None:
     line = json.loads(text)
     assert "\n" not in text and line["message"] == "it is ñ\n" and line["exception"].endswith("ValueError: first\nsecond")
     assert line["time"].endswith("Z") and line["level"] == "WARNING"
+
+
+def test_a_name_with_a_line_break_begins_no_line_of_a_log_for_people() -> None:
+    line = LineFormatter("{levelname}: {message}", style="{").format(record("alert %s", "a\r\nCRITICAL: \x1b[2Jñ\tb"))
+    assert line == "WARNING: alert a\\r\\nCRITICAL: \\x1b[2Jñ\tb"
+
+
+def test_it_has_tracebacks_as_they_are() -> None:
+    try:
+        raise ValueError("first")
+    except ValueError:
+        text = LineFormatter("{message}", style="{").format(record("it is", exc_info=sys.exc_info()))
+    assert text.startswith("it is\nTraceback") and text.endswith("\nValueError: first")
 
 
 async def test_an_application_knows_the_id_and_answers_with_it() -> None:

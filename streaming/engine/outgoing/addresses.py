@@ -29,6 +29,10 @@ class AddressRefused(Exception):
     """An address that this server does not connect to."""
 
 
+class HostUnknown(AddressRefused):
+    """A name that leads nowhere: now, for its DNS may be away."""
+
+
 @dataclass(frozen=True)
 class AddressRules:
     """The rules of a site: the hosts and networks that are allowed besides what is public."""
@@ -63,12 +67,12 @@ class AddressRules:
         return parts
 
     async def resolve(self, parts: SplitResult) -> tuple[str, int]:
-        """An address and port to connect to. `AddressRefused`."""
+        """An address and port to connect to. `AddressRefused`, `HostUnknown`."""
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise AddressRefused(f"there is no host {host}") from None
+            raise HostUnknown(f"there is no host {host}") from None
         addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         allowed = [each for each in addresses if self.allows(host, each)]
         if not allowed:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from streaming.core.tasks import cancel
 from streaming.models.outgoing import OutgoingRequest
 
-from .addresses import AddressRefused, AddressRules
+from .addresses import AddressRefused, AddressRules, HostUnknown
 from .client import RequestFailed, send
 from .outbox import Due, Outbox
 
@@ -127,12 +127,12 @@ class OutboxSender(Generic[R]):
             await self._post(due, limits)
         except Overtaken:
             await self._run(partial(self._outbox.drop, due))
+        except (RequestFailed, HostUnknown) as error:
+            over = await self._run(partial(self._outbox.failed, due, str(error), limits.attempts))
+            self._count("given_up" if over else "failed", due, error)
         except AddressRefused as error:
             self._count("given_up", due, error)
             await self._run(partial(self._outbox.give_up, due, str(error)))
-        except RequestFailed as error:
-            over = await self._run(partial(self._outbox.failed, due, str(error), limits.attempts))
-            self._count("given_up" if over else "failed", due, error)
         else:
             self.counts["sent"] += 1
             await self._run(partial(self._outbox.sent, due))

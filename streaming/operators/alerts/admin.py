@@ -18,11 +18,20 @@ from streaming.models import Alert, AlertDelivery, AlertRule, AlertWebhook
 from .readings import offered_measures, parse_labels
 from .webhooks import cloud_event, rules
 
+MAX_ADVICE = 4000
+"""Characters: it is sent to everybody who is told of an alert."""
+
 
 class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
     """A rule about one of the measures that there are."""
 
     measure = forms.ChoiceField(help_text="A gauge as it is; a counter by how much it grew in the last minute.")
+    advice = forms.CharField(
+        required=False,
+        max_length=MAX_ADVICE,
+        widget=admin.widgets.AdminTextareaWidget,
+        help_text=AlertRule._meta.get_field("advice").help_text,
+    )
 
     class Meta:
         model = AlertRule

@@ -35,6 +35,10 @@ def test_a_rule_is_about_a_measure_and_its_labels() -> None:
     assert "is not a label and its value" in str(errors(labels="slow"))
 
 
+def test_an_advice_is_bounded() -> None:
+    assert "advice" in errors(advice="x" * 4001)
+
+
 @pytest.mark.parametrize(
     ("comparison", "clear_bound", "good"), [("above", 4, True), ("above", 6, False), ("below", 6, True), ("below", 4, False)]
 )

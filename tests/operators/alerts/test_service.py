@@ -204,6 +204,18 @@ async def test_a_webhook_that_fails_is_tried_again(alerts: Alerts, lagging: Call
     assert delivery.next_at > delivery.created
 
 
+async def test_a_webhook_whose_name_is_not_found_is_tried_again(
+    alerts: Alerts, lagging: Callable[[float], None], receiver: Receiver
+) -> None:
+    await AlertWebhook.objects.aupdate(url="http://nothing.invalid/hook")  # as while the DNS is away
+    lagging(12)
+    await alerts.look()
+    async with asyncio.timeout(20):
+        while not (delivery := await AlertDelivery.objects.aget()).last_error:
+            await asyncio.sleep(0.02)
+    assert (delivery.state, delivery.attempts, delivery.last_error) == ("waiting", 1, "there is no host nothing.invalid")
+
+
 async def test_a_webhook_is_not_sent_to_private_addresses(
     alerts: Alerts, lagging: Callable[[float], None], receiver: Receiver, settings: Any
 ) -> None:
