@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -40,6 +40,9 @@ SHOWN_OFFERS = 3
 class RowsOfWorkers(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
     """Rows that workers and clients make."""
 
+    class Media:
+        css: ClassVar = {"all": ["processes/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never."""
         return False
@@ -48,7 +51,7 @@ class RowsOfWorkers(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only
 def pretty(value: Any) -> SafeString:
     """JSON that people read."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text if len(text) <= SHOWN else text[:SHOWN] + " …")
+    return format_html('<pre class="job-text">{}</pre>', text if len(text) <= SHOWN else text[:SHOWN] + " …")
 
 
 @admin.register(Process)
@@ -188,7 +191,7 @@ class JobAdmin(RowsOfWorkers):
     @admin.display(description="id", ordering="id")
     def short_id(self, job: Job) -> SafeString:
         """The beginning of its id, in one line; the whole one is its title."""
-        return format_html('<span title="{}" style="white-space: nowrap">{}…</span>', job.pk, str(job.pk)[:8])
+        return format_html('<span title="{}" class="job-id">{}…</span>', job.pk, str(job.pk)[:8])
 
     @admin.display(description="status", ordering="status")
     def state(self, job: Job) -> str:
@@ -198,7 +201,7 @@ class JobAdmin(RowsOfWorkers):
     @admin.display(description="progress", ordering="progress")
     def bar(self, job: Job) -> SafeString:
         """How far it is."""
-        return format_html('<progress max="100" value="{}" style="width: 6em"></progress> {} %', job.progress, job.progress)
+        return format_html('<progress max="100" value="{}" class="job-progress"></progress> {} %', job.progress, job.progress)
 
     @admin.display(description="submitted", ordering="created")
     def submitted(self, job: Job) -> str:
@@ -230,7 +233,7 @@ class JobAdmin(RowsOfWorkers):
         """The end of its log."""
         newest = list(JobLog.objects.filter(job=job).order_by("-at", "-pk")[:LINES])
         text = "\n".join(f"{each.at:%H:%M:%S} #{each.attempt} {each.level}: {each.message}" for each in reversed(newest))
-        return format_html('<pre style="white-space: pre-wrap; margin: 0">{}</pre>', text)
+        return format_html('<pre class="job-text">{}</pre>', text)
 
     @admin.action(description="Dismiss selected jobs", permissions=["change"])
     def dismiss(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from django.test import RequestFactory
 from django.urls import ResolverMatch
 
 from streaming.engine.content_security_policy import HEADER, ContentSecurityPolicy, allow
+
+ROOT = Path(__file__).parents[2]
 
 
 def request() -> HttpRequest:
@@ -102,3 +106,12 @@ def test_djangos_pages_for_developers_have_what_is_inline(settings: Any, status:
 def test_our_own_pages_about_errors_have_it_in_debug_mode(settings: Any) -> None:
     settings.DEBUG = True
     assert header(HttpResponse("<p>", status=404)) is not None
+
+
+def test_nothing_that_we_write_has_markup_that_it_drops() -> None:
+    """Styles and handlers that are inline: pages that no test opens in a browser would go without them."""
+    files = (path for folder in ("templates", "streaming", "processes") for path in (ROOT / folder).rglob("*"))
+    sources = [path for path in files if path.suffix in (".html", ".py")]
+    inline = re.compile(r"""<style|<script>|<[a-z]+[^<>]* (?:style|on[a-z]+)=["']""")
+    assert len(sources) > 300
+    assert [str(path) for path in sources if inline.search(path.read_text())] == []
