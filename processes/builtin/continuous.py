@@ -31,7 +31,7 @@ class Review:
         self._next = 0.0
 
     async def look(self) -> None:
-        """`JobFailed` if not."""
+        """`JobFailed` if not; the first time `BadInput`, where it is an input that says so."""
         if time.monotonic() < self._next:
             return
         try:
@@ -39,6 +39,8 @@ class Review:
         except DatabaseError as error:
             logger.warning("whether a job may go on cannot be found out, and will be: %s", error)
         except BadInput as error:
+            if not self._next:
+                raise
             raise JobFailed(f"the job has ended: {error.detail}", title="Not allowed any more", status=403) from error
         self._next = time.monotonic() + REVIEW_SECONDS
 

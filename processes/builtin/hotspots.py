@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
-from processes.worker import BBox, Input, Job
+from processes.worker import BadInput, BBox, Input, Job
 from streaming.core.filters import Filter
 from streaming.core.items import Change, Item
 
@@ -63,6 +63,8 @@ async def hotspots(
         filter: Filter.
         update_seconds: How often the hexagons are brought up to date, in seconds.
     """
+    if layer == publish_to:
+        raise BadInput("must be another layer: hexagons would be counted, too", "publish_to")
     found = await asyncio.to_thread(readable_layer, layer, job)
     counts = HexagonCounts(resolution, condition_of(found.time_property, bbox, filter=filter))
     review = Review(partial(_check, layer, publish_to, job))

@@ -137,7 +137,8 @@ async def test_it_ends_when_its_user_may_not_read_the_layer_any_more(monkeypatch
 
 async def test_what_may_not_be_is_refused_at_once() -> None:
     await apublish("l", point(1, 7, 46))
-    for inputs, error in (({"publish_to": "elsewhere"}, JobFailed), ({"layer": "unknown"}, BadInput), ({"filter": "n >"}, BadInput)):
+    wrong = [{"layer": "unknown"}, {"filter": "n >"}, {"publish_to": "a/b"}, {"publish_to": "l"}]
+    for inputs, error in (({"publish_to": "elsewhere"}, JobFailed), *((each, BadInput) for each in wrong)):
         async with running(hotspots, **{**INPUTS, **inputs}) as job:
             with pytest.raises(error):
                 await job.task
