@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -25,7 +25,7 @@ from .outbox import Due, Outbox
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 8
+AT_ONCE = 12
 LOOK_SECONDS = 5.0
 """How often the outbox is looked at without a doorbell."""
 BUSY_SECONDS = 0.2
@@ -77,6 +77,8 @@ class OutboxSender(Generic[R]):
         self._run = run
         self._prepare = prepare
         self._limits = limits
+        self._sending: dict[asyncio.Task[None], str] = {}
+        """With the destination of each."""
         self._bell = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
 
@@ -88,6 +90,7 @@ class OutboxSender(Generic[R]):
         """Send no more; what was not sent waits in the outbox."""
         if self._loop is not None:
             await cancel([self._loop])
+        await cancel(list(self._sending))
 
     def ring(self) -> None:
         """There may be something to send."""
@@ -97,29 +100,46 @@ class OutboxSender(Generic[R]):
         while True:
             self._bell.clear()
             wait = LOOK_SECONDS
-            try:
+            with self._tried_again():
                 wait = await self._send_due()
-            except DatabaseError as error:
-                logger.warning("outgoing requests wait until the database answers: %s", error)
-            except Exception:
-                logger.exception("outgoing requests could not be sent; they are tried again")
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._bell.wait()
 
+    @contextmanager
+    def _tried_again(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            logger.warning("outgoing requests wait until the database answers: %s", error)
+        except Exception:
+            logger.exception("outgoing requests could not be sent; they are tried again")
+
     async def _send_due(self) -> float:
-        """Send what is due; returns how long there is nothing to do."""
-        while (wait := await self._wait()) == 0:
-            due = await self._run(partial(self._outbox.take_due, AT_ONCE, 2 * self._limits().seconds + 10))
+        """Begin to send what is due; returns how long there is nothing more to do, unless one of them ends."""
+        while (room := AT_ONCE - len(self._sending)) > 0 and (wait := await self._wait()) <= 0:
+            take = partial(self._outbox.take_due, room, 2 * self._limits().seconds + 10, list(self._sending.values()))
+            due = await self._run(take)
             if not due:  # another process is just taking them
                 return BUSY_SECONDS
-            await asyncio.gather(*map(self._send, due))
-        return wait
+            for each in due:
+                task = asyncio.create_task(self._send_one(each))
+                self._sending[task] = each.destination
+                task.add_done_callback(self._ended)
+        return wait if room > 0 else LOOK_SECONDS
 
     async def _wait(self) -> float:
         """Seconds until something is due; only then is more done than to look."""
-        at = await self._run(self._outbox.next_due)
+        at = await self._run(partial(self._outbox.next_due, list(self._sending.values())))
         return LOOK_SECONDS if at is None else min(max((at - timezone.now()).total_seconds(), 0), LOOK_SECONDS)
+
+    async def _send_one(self, due: Due[R]) -> None:
+        with self._tried_again():
+            await self._send(due)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
+        self._bell.set()
 
     async def _send(self, due: Due[R]) -> None:
         limits = self._limits()

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -29,7 +30,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only 
     advice = forms.CharField(
         required=False,
         max_length=MAX_ADVICE,
-        widget=admin.widgets.AdminTextareaWidget,
+        widget=AdminTextareaWidget,
         help_text=AlertRule._meta.get_field("advice").help_text,
     )
 

@@ -22,6 +22,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from streaming.core.leases import NODES, Leases
 from streaming.core.redis import async_redis
 from streaming.engine.metrics import MetricsService
+from streaming.engine.outgoing.outbox import TO_ONE_DESTINATION
 from streaming.engine.runtime import Runtime
 from streaming.models import Alert, AlertDelivery, AlertRule, AlertWebhook
 from streaming.operators.alerts import service as service_module
@@ -226,6 +227,22 @@ async def test_a_webhook_is_not_sent_to_private_addresses(
         while (delivery := await AlertDelivery.objects.aget()).state == "waiting":
             await asyncio.sleep(0.02)
     assert (delivery.state, receiver.received) == ("given_up", [])
+
+
+async def test_a_webhook_that_never_answers_holds_up_no_other(alerts: Alerts, receiver: Receiver) -> None:
+    async with receiving({"/hook": b""}) as silent:
+        webhooks = [
+            await AlertWebhook.objects.acreate(name="silent", url=silent.url("/hook")),
+            await AlertWebhook.objects.aget(name="hook"),
+        ]
+        for webhook in webhooks:
+            for number in range(30):
+                row = {"webhook": webhook, "url": webhook.url, "event": {"number": number}}
+                await AlertDelivery.objects.acreate(**row, next_at=timezone.now() - timedelta(hours=2 if webhook.name == "silent" else 1))
+        alerts._sender.ring()
+        assert {request.json["number"] for request in await receiver.wait_for(30)} == {*range(30)}
+        assert 0 < len(silent.received) <= TO_ONE_DESTINATION
+        await alerts._sender.stop()
 
 
 # -- one leader, and the rules that a site begins with ---------------------------
