@@ -56,6 +56,12 @@ class _Entry:
     since: float
     heard: float
     state: State = State.STARTING
+    killed: bool = False
+
+    def kill(self) -> None:
+        """It had its time."""
+        self.killed = True
+        self.worker.kill()
 
 
 class Supervisor:
@@ -171,17 +177,19 @@ class Supervisor:
     def _lose_patience(self, now: float) -> None:
         patience = self._patience
         for entry in list(self._entries):
+            if entry.killed:  # and it is not gone yet
+                continue
             if entry.state is State.ENDING:
                 if now - entry.since > patience.end:
                     logger.warning("worker %d has not ended within %g seconds: killed", entry.worker.pid, patience.end)
-                    entry.worker.kill()
+                    entry.kill()
             elif entry.state is State.STARTING:
                 if now - entry.since > patience.start:
                     logger.error("worker %d does not serve after %g seconds: killed", entry.worker.pid, patience.start)
-                    entry.worker.kill()
+                    entry.kill()
             elif patience.silence and now - entry.heard > patience.silence:
                 logger.error("worker %d has given no sign of life for %g seconds: killed", entry.worker.pid, patience.silence)
-                entry.worker.kill()
+                entry.kill()
             elif entry.state is State.SERVING and self._to_replace and entry not in self._to_replace and now - entry.since > patience.start:
                 self._give_up_replacing(f"the new worker {entry.worker.pid} is not ready (/readyz says why)")
                 self._end(entry)

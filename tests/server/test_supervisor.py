@@ -260,6 +260,15 @@ def test_one_that_does_not_end_is_killed() -> None:
     assert site.told == ["kill"]
 
 
+def test_it_is_killed_once_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(1)
+    monkeypatch.setattr(site.workers[0], "kill", lambda: site.workers[0].told.append("kill"))  # the system takes a moment
+    site.supervisor.handle(signal.SIGTERM)
+    for _ in range(3):
+        assert site.step(later=6) is None
+    assert site.workers[0].told == ["start", "terminate", "kill"]
+
+
 def test_ctrl_c_twice_kills() -> None:
     site = Site()
     site.supervisor.handle(signal.SIGINT)
