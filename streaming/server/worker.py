@@ -7,6 +7,7 @@ more, the supervisor was killed: then it ends too, or it would serve for ever.
 from __future__ import annotations
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,8 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from .uvicorn_server import Server
+
+logger = logging.getLogger("geostream.worker")
 
 STARTED, READY, ALIVE = b"started", b"ready", b"alive"
 
@@ -132,7 +135,11 @@ class WorkerServer(Server):
 
 def _serve(config: uvicorn.Config, listener: socket, reports: Connection, prepare: Prepare) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed tells everybody; the supervisor decides
-    django.setup()
+    try:
+        django.setup()
+    except Exception:  # a record of the log, which is configured first, like all others
+        logger.exception("this worker cannot start")
+        raise SystemExit(STARTUP_FAILURE) from None
     config.configure_logging()  # no access log, which would have queries with tokens in them
     if (reason := prepare()) is not None:
         raise SystemExit(reason)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from streaming.server import supervisor as module
+from streaming.server import worker as worker_module
 from streaming.server.supervisor import Patience, Supervisor
 from streaming.server.worker import ALIVE, READY, STARTED
 
@@ -275,6 +276,18 @@ def test_ctrl_c_twice_kills() -> None:
     assert site.told == ["terminate", "terminate"]
     site.supervisor.handle(signal.SIGINT)
     assert site.told == ["kill", "kill"]
+
+
+def test_why_a_worker_cannot_start_is_a_record_of_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> None:
+        raise RuntimeError("a broken release")
+
+    monkeypatch.setattr("django.setup", broken)
+    monkeypatch.setattr("streaming.server.worker.signal.signal", lambda *_: None)
+    nothing: Any = None
+    with pytest.raises(SystemExit):
+        worker_module._serve(nothing, nothing, nothing, worker_module.nothing_to_prepare)
+    assert "a broken release" in caplog.text
 
 
 def test_signals_and_deaths_wake_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
