@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
@@ -31,6 +32,11 @@ class LoginView(auth_views.LoginView):
     template_name = "streaming/login.html"
     next_page = "streaming:map"
     redirect_authenticated_user = True
+
+    def get_form_class(self) -> Any:
+        """With the limits of the REST API, where that is installed."""
+        limited = apps.is_installed("streaming.api")
+        return import_string("streaming.api.login_forms.LoginForm") if limited else super().get_form_class()
 
 
 def live_map(request: HttpRequest) -> HttpResponse:

@@ -82,3 +82,22 @@ def test_people_log_in_while_redis_is_away(nobody: APIClient, redis_service: Red
         assert log_in(nobody, password="secret") == 200
     finally:
         connections.configure(lambda: redis_service.url)
+
+
+@pytest.mark.parametrize("page", ["/admin/login/", "/geostream/login/"])
+def test_the_login_pages_have_the_same_limits(nobody: APIClient, page: str) -> None:
+    def attempt(password: str) -> str:
+        answer = nobody.post(page, {"username": "alice", "password": password}, REMOTE_ADDR="10.0.0.1")
+        return str(answer.content.decode()) if answer.status_code == 200 else ""
+
+    assert log_in(nobody) == 401
+    assert ["too many attempts" in attempt("wrong") for _ in range(3)] == [False, False, True]
+    assert "too many attempts" in attempt("secret")
+    assert log_in(nobody) == 429
+
+
+def test_who_logs_in_on_a_page_has_not_failed(nobody: APIClient) -> None:
+    User.objects.create_superuser("root", password="secret")
+    for _ in range(4):
+        answer = nobody.post("/admin/login/", {"username": "root", "password": "secret"}, REMOTE_ADDR="10.0.0.1")
+        assert answer.status_code == 302
