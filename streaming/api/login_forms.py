@@ -21,7 +21,8 @@ class _LimitedAttempts(AuthenticationForm):
         try:
             take(limits)
         except Throttled as refused:
-            text = f"There were too many attempts: try again in {math.ceil(refused.wait or 1)} seconds."
+            seconds = math.ceil(refused.wait or 1)  # type: ignore[attr-defined]  # not in the stubs
+            text = f"There were too many attempts: try again in {seconds} seconds."
             raise ValidationError(text, code="rate_limited") from None
         cleaned = super().clean()
         give_back(limits)  # only failures count
