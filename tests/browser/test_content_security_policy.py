@@ -20,6 +20,7 @@ ADMIN = (
     "streaming/layer/add/",
     "streaming/tileset/add/",
     "streaming/connection/",
+    "streaming/filechange/folder/",
     "auth/user/add/",
     "auth/user/1/change/",
     "processes/job/",
