@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -17,12 +18,14 @@ import msgspec
 from dockerfile_parse import DockerfileParser
 
 from tests.processes import run
+from tests.profiles import LONG
 
 from .programs import DEPLOY, USUAL_PATH, only
 
 CONTEXT = DEPLOY.parent
 OWN_FOLDERS = re.compile(r"(?<![\w./])/(opt/venv|app|data)\b")
 """Where the Dockerfile puts things."""
+MAKES_VENV = re.compile(r"python -m venv (\S+)")
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ class Image:
 def build(root: Path) -> Image:
     """Run the instructions of the first stage, and take the environment of the last.
 
-    The packages that the tests run with are there already, so that pip has nothing to fetch.
+    The packages that the tests run with are there already, so that pip has nothing to fetch. What makes the virtual environment, with a pip
+    that goes through all of them, is most of what this costs: it is done in the long form; otherwise an empty one is put there.
     """
     image = Image(root)
     packages = {"PYTHONPATH": sysconfig.get_path("purelib")}
@@ -127,6 +131,8 @@ def build(root: Path) -> Image:
             folder.mkdir(parents=True)
         elif instruction.name == "COPY":
             _copy(instruction, folder)
+        elif instruction.name == "RUN" and (made := MAKES_VENV.search(instruction.value)) and not LONG:
+            venv.create(image.placed(made[1]), symlinks=True)
         elif instruction.name == "RUN":
             environment = only({**packages, "PATH": f"{Path(sys.executable).parent}:{USUAL_PATH}", "PIP_NO_INDEX": "1", "PIP_QUIET": "1"})
             run("sh", "-ec", image.placed(instruction.value), cwd=folder, env=environment)
