@@ -2,7 +2,8 @@
 
 What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
 as any interpreter does. Of this project it has nothing imported, for that reads settings. It is a child of the fork server, which reports
-how it ended through a pipe. One fork server belongs to one process of tests, and ends with it.
+how it ended through a pipe. A fork server belongs to one process of tests, and ends with it; it is one of an interpreter, which may be
+that of another virtual environment, with the libraries that are there.
 """
 
 from __future__ import annotations
@@ -45,14 +46,16 @@ LIBRARIES = (
 class ForkServer:
     """The client's side of one fork server."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str, environment: dict[str, str]) -> None:
         self.owner = os.getpid()
-        self._python = _interpreter_settings(os.environ)
+        self._python = _interpreter_settings(environment)
         self._asking = threading.Lock()
         self._socket, theirs = socket.socketpair()
         # -P: as for `python manage.py`, the folder from which it is started is not where modules are looked for.
-        command = [sys.executable, "-P", __file__, str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True)
+        command = [python, "-P", __file__, str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
+        )
         theirs.close()
         atexit.register(self._end)
 
@@ -60,16 +63,14 @@ class ForkServer:
         self._socket.close()
         self._process.wait(10)
 
-    def suits(self, environment: dict[str, str] | None) -> bool:
+    def suits(self, environment: dict[str, str]) -> bool:
         """Whether a process with this environment may be forked: its interpreter would be set up as the server's is."""
-        return _interpreter_settings(os.environ if environment is None else environment) == self._python
+        return _interpreter_settings(environment) == self._python
 
-    def fork(
-        self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int]
-    ) -> tuple[int, int]:
+    def fork(self, arguments: list[str], folder: str | Path | None, environment: dict[str, str], streams: list[int]) -> tuple[int, int]:
         """Start `manage.py`; returns the process' id and a pipe from which the status can be read with which it has ended."""
         ended, ending = os.pipe()
-        request = json.dumps([arguments, str(folder or os.getcwd()), dict(os.environ) if environment is None else environment]).encode()
+        request = json.dumps([arguments, str(folder or os.getcwd()), environment]).encode()
         with self._asking:
             socket.send_fds(self._socket, [len(request).to_bytes(4, "big")], [*streams, ending])
             self._socket.sendall(request)

@@ -44,12 +44,14 @@ class Process(subprocess.Popen[str]):
         _reaper().note("+", self.pid)
 
     def _execute_child(self, args: list[str], *rest: Any) -> None:
-        _, _, _, _, folder, environment, _, _, _, *streams = rest[:15]
-        if tuple(args[:2]) != MANAGE or not FORKING or not _fork_server().suits(environment):
+        _, _, _, _, folder, given, _, _, _, *streams = rest[:15]
+        environment = dict(os.environ) if given is None else given
+        server = _fork_server(args[0], environment) if args[1:2] == ["manage.py"] and FORKING else None
+        if server is None or not server.suits(environment):
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return
         theirs = [number if stream == -1 else stream for number, stream in enumerate((streams[0], streams[3], streams[5]))]
-        self.pid, self._ended = _fork_server().fork(args[1:], folder, environment, theirs)
+        self.pid, self._ended = server.fork(args[1:], folder, environment, theirs)
         self._child_created = True
         self._close_pipe_fds(*streams)  # type: ignore[attr-defined]
 
@@ -165,16 +167,17 @@ for group in groups:
         self._process.stdin.write(f"{sign} {group}\n")
 
 
-_server: ForkServer | None = None
+_servers: dict[str, ForkServer] = {}
 _making = Lock()
 
 
-def _fork_server() -> ForkServer:
-    global _server
+def _fork_server(python: str, environment: dict[str, str]) -> ForkServer:
+    """That of an interpreter. The one of the tests is set up as they are, another as the first process that it runs."""
     with _making:
-        if _server is None or _server.owner != os.getpid():
-            _server = ForkServer()
-        return _server
+        server = _servers.get(python)
+        if server is None or server.owner != os.getpid():
+            server = _servers[python] = ForkServer(python, dict(os.environ) if python == sys.executable else environment)
+        return server
 
 
 _of_this_process: _Reaper | None = None
