@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.processes import PIPE, Process
+from tests.processes import MANAGE, PIPE, Process
 from tests.server_process import ServerProcess
 
 PROGRAMS = "tests.ogc_processes.e2e.programs:worker"
@@ -24,13 +24,17 @@ QUICK = {
 }
 """So that a test need not wait for a minute."""
 SECONDS = 30.0
+ENDED = ("successful", "failed", "dismissed")
+AT_ONCE = 20
+"""How many of many jobs are looked at until they have ended, before the next ones are."""
 
 
 class Console:
     """See `console.py`."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._process = Process(sys.executable, "-m", "tests.ogc_processes.e2e.console", env=environment, stdin=PIPE, stdout=PIPE)
+        program = "from tests.ogc_processes.e2e.console import main; main()"
+        self._process = Process(*MANAGE, "shell", "--no-imports", "-c", program, env=environment, stdin=PIPE, stdout=PIPE)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         return lambda *arguments, **named: self._call(name, *arguments, **named)
@@ -109,11 +113,14 @@ class Site:
 
     def ended(self, *jobs: str, seconds: float = SECONDS) -> list[dict[str, Any]]:
         """The jobs, once all have ended."""
-        until(
-            lambda: all(each["status"] in ("successful", "failed", "dismissed") for each in self.console.jobs(list(jobs))),
-            "jobs end",
-            seconds,
-        )
+        waiting = list(jobs)
+
+        def all_ended() -> bool:
+            while waiting and all(each["status"] in ENDED for each in self.console.jobs(waiting[:AT_ONCE])):
+                del waiting[:AT_ONCE]
+            return not waiting
+
+        until(all_ended, "jobs end", seconds)
         return list(self.console.jobs(list(jobs)))
 
     def reset(self) -> None:
