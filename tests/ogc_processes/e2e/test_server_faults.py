@@ -11,8 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.conftest import Serve
+from tests.profiles import LONG
 
 from .site import QUICK, Site, lines, until
+
+COUNT = 500 if LONG else 150
+"""Of jobs that run at most once, and as many that may be begun again."""
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +73,23 @@ def test_a_server_killed_between_claim_and_execute(site: Site) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long_form
 @pytest.mark.timeout(150)  # two servers start, and what was lost with their connections takes seconds to come back
-def test_a_thousand_jobs_over_a_restart(site: Site) -> None:
+def test_hundreds_of_jobs_over_a_restart(site: Site) -> None:
     for number, server in enumerate((0, 1, 0, 1)):
         site.worker(f"w{number}", server=server, concurrency=8)
     record = site.record()
-    jobs = [*site.submit("once", 500, record=record), *site.submit("safely", 500, record=record)]
-    until(lambda: len(lines(record, "end")) > 100, "some are done")
+    jobs = [*site.submit("once", COUNT, record=record), *site.submit("safely", COUNT, record=record)]
+    until(lambda: len(lines(record, "end")) > 50, "some are done")
     site.servers[0].stop()
     site.servers[1].kill()
     with ThreadPoolExecutor() as threads:
         list(threads.map(lambda server: server.start(), site.servers))
     ended = site.ended(*jobs, seconds=90)
     begun = Counter(line.split()[1] for line in lines(record, "begin"))
-    assert Counter(each["status"] for each in ended) == {"successful": 1000}
+    assert Counter(each["status"] for each in ended) == {"successful": 2 * COUNT}
     assert set(begun) == set(jobs)
-    assert [begun[job] for job in jobs[:500]] == [1] * 500, "none of those that may run once was begun twice"
+    assert [begun[job] for job in jobs[:COUNT]] == [1] * COUNT, "none of those that may run once was begun twice"
 
 
 def test_a_killed_server_does_not_keep_workers_in_the_list(site: Site) -> None:
