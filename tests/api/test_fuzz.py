@@ -1,18 +1,20 @@
-"""The API holds what its OpenAPI document says, whatever it is sent. The long form is `make fuzz`."""
+"""The API holds what its OpenAPI document says, whatever it is sent; at length, in the long form and with `make fuzz`."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.conftest import Serve, missing
+from tests.profiles import LONG
 
 from .fuzzing import fuzz, is_installed
 
-SECONDS = 10
-EXAMPLES = 5
+SECONDS, EXAMPLES = (60, 20) if LONG else (4, 5)
 
 
 @pytest.mark.slow
+@pytest.mark.long_form
+@pytest.mark.timeout(SECONDS + 120)
 def test_no_answer_is_an_error_of_the_server_or_unknown_to_the_document(serve: Serve) -> None:
     if not is_installed():
         missing("schemathesis")

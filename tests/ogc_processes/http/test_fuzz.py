@@ -21,7 +21,7 @@ from tests.profiles import LONG
 
 from .conftest import offer
 
-SECONDS, EXAMPLES = (60, 200) if LONG else (12, 6)
+SECONDS, EXAMPLES = (60, 200) if LONG else (4, 6)
 
 
 @pytest.fixture
