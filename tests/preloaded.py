@@ -80,7 +80,7 @@ class ForkServer:
 
 
 def _interpreter_settings(environment: Any) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LD_", "MALLOC_"))}
+    return {name: value for name, value in environment.items() if value and name.startswith(("PYTHON", "LD_", "MALLOC_"))}
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import formats
@@ -189,6 +189,7 @@ def _validator(data: Mapping[str, Any]) -> Validator:
     )
 
 
+@cache
 def _meta() -> Validator:
     from jsonschema_rs import Draft202012Validator
 

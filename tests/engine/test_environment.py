@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
 
 from streaming.engine.checks import check_settings, check_spelling
 from streaming.engine.conf import conf
@@ -133,3 +135,11 @@ def test_commands_say_in_one_line_what_is_wrong(tmp_path: Path, name: str, text:
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"{name} ") and message in line
+
+
+def test_settings_are_those_of_the_apps_that_are_installed() -> None:
+    assert conf.PROCESS_ANONYMOUS is False
+    others = [name for name in settings.INSTALLED_APPS if name != "processes"]
+    with override_settings(INSTALLED_APPS=others), pytest.raises(ImproperlyConfigured, match="no app in INSTALLED_APPS has the setting"):
+        _ = conf.PROCESS_ANONYMOUS
+    assert conf.PROCESS_ANONYMOUS is False
