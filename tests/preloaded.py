@@ -1,7 +1,7 @@
 """A fork server for `manage.py`: processes of Python that begin with the libraries imported, which is most of what their start costs.
 
 What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
-as any interpreter does. Of this project it has nothing imported, for that reads settings. It is a child of the fork server, which reports
+as any interpreter does. Of this project it has `streaming.core` imported and nothing else, for that reads settings. It is a child of the fork server, which reports
 how it ended through a pipe. A fork server belongs to one process of tests, and ends with it; it is one of an interpreter, which may be
 that of another virtual environment, with the libraries that are there.
 """
@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -41,6 +42,7 @@ LIBRARIES = (
     *("httpx", "jsonschema_rs", "pathspec", "pygments", "requests", "tqdm", "yaml"),
 )
 """Those that are not installed are left out, as in a project without them."""
+ROOT = Path(__file__).parents[1]
 
 
 class ForkServer:
@@ -52,7 +54,7 @@ class ForkServer:
         self._asking = threading.Lock()
         self._socket, theirs = socket.socketpair()
         # -P: as for `python manage.py`, the folder from which it is started is not where modules are looked for.
-        command = [python, "-P", __file__, str(theirs.fileno())]
+        command = [python, "-P", __file__, str(theirs.fileno()), *([str(ROOT)] if python == sys.executable else [])]
         self._process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment, start_new_session=True
         )
@@ -157,11 +159,21 @@ def _become(folder: str, environment: dict[str, str], descriptors: list[int]) ->
     os.chdir(folder)
 
 
+def _import_core(folder: str) -> None:
+    """Import what of this project knows no settings (`tests/test_import_graph.py` holds that). The folder stays nowhere to look in."""
+    sys.path.insert(0, folder)
+    for module in pkgutil.walk_packages([f"{folder}/streaming/core"], "streaming.core."):
+        importlib.import_module(module.name)
+    sys.path.remove(folder)
+
+
 def main() -> None:
     """The fork server; and, in each of its children, `manage.py`."""
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    for folder in sys.argv[2:]:
+        _import_core(folder)
     gc.collect()
     gc.freeze()
     sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
