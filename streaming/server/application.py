@@ -32,4 +32,5 @@ def load_application() -> Any:
 def _needs_static_files() -> bool:
     if not (settings.DEBUG and apps.is_installed("django.contrib.staticfiles")):
         return False
-    return not any(name.startswith(STATIC_MIDDLEWARE) for name in settings.MIDDLEWARE)
+    bases = (base for name in settings.MIDDLEWARE for base in getattr(import_string(name), "__mro__", ()))
+    return not any(base.__module__.startswith(STATIC_MIDDLEWARE) for base in bases)
