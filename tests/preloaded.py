@@ -1,9 +1,9 @@
 """A fork server for `manage.py`: processes of Python that begin with the libraries imported, which is most of what their start costs.
 
 What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
-as any interpreter does. Of this project it has `streaming.core` imported and nothing else, for that reads settings. It is a child of the fork server, which reports
-how it ended through a pipe. A fork server belongs to one process of tests, and ends with it; it is one of an interpreter, which may be
-that of another virtual environment, with the libraries that are there.
+as any interpreter does. Of this project it has `streaming.core` imported and nothing else, for that reads settings. It is a child of the
+fork server, which reports how it ended through a pipe. A fork server belongs to one process of tests, and ends with it; it is one of an
+interpreter, which may be that of another virtual environment, with the libraries that are there.
 """
 
 from __future__ import annotations

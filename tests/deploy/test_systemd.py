@@ -10,6 +10,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -126,27 +127,43 @@ def test_it_does_not_start_without_a_key(service: Service) -> None:
     assert run.returncode != 0 and "GEOSTREAM_SECRET_KEY must be set" in run.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_it_serves_reloads_and_stops_in_time_and_says_so(service: Service, migrated_database: Path, tmp_path: Path) -> None:
-    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
+@contextmanager
+def serving(service: Service, migrated_database: Path, folder: Path) -> Iterator[tuple[Program, socket.socket]]:
+    """The unit's command once it has said that it is ready, and the socket to which it says what it does."""
+    shutil.copy(migrated_database, folder / "geostream.sqlite3")
     environment = {**service.environment, "GEOSTREAM_SECRET_KEY": "wX3f8mB2nS9tYeU5rHdPzLaq7vJ0cQ4K"}
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "notify"))
+        systemd.bind(str(folder / "notify"))
         systemd.settimeout(float(value("TimeoutStartSec")))
-        environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        with running(service.command, DEPLOY.parent, environment, tmp_path / "log") as program:
+        environment["NOTIFY_SOCKET"] = str(folder / "notify")
+        with running(service.command, DEPLOY.parent, environment, folder / "log") as program:
             assert systemd.recv(100) == b"READY=1"
             assert is_ready(service.port)
-            assert len(children(program)) >= int(SETTINGS["GEOSTREAM_WORKERS"])
-            assert value("ExecReload") == "/bin/kill -HUP $MAINPID" and value("Type") == "notify"
-            program.process.send_signal(signal.SIGHUP)
-            assert systemd.recv(100).startswith(b"RELOADING=1\n")
-            assert systemd.recv(100) == b"READY=1"
-            assert is_ready(service.port)
-            program.process.terminate()
-            assert systemd.recv(100) == b"STOPPING=1"
-            program.process.wait(float(value("TimeoutStopSec")))
+            yield program, systemd
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_it_serves_and_stops_in_time_and_says_so(service: Service, migrated_database: Path, tmp_path: Path) -> None:
+    with serving(service, migrated_database, tmp_path) as (program, systemd):
+        assert len(children(program)) >= int(SETTINGS["GEOSTREAM_WORKERS"])
+        program.process.terminate()
+        assert systemd.recv(100) == b"STOPPING=1"
+        program.process.wait(float(value("TimeoutStopSec")))
+
+
+@pytest.mark.long_form(only=True)  # what it does at SIGHUP is tested elsewhere, and what it says then too
+@pytest.mark.timeout(180)
+def test_it_reloads_and_says_so(service: Service, migrated_database: Path, tmp_path: Path) -> None:
+    with serving(service, migrated_database, tmp_path) as (program, systemd):
+        program.process.send_signal(signal.SIGHUP)
+        assert systemd.recv(100).startswith(b"RELOADING=1\n")
+        assert systemd.recv(100) == b"READY=1"
+        assert is_ready(service.port)
+
+
+def test_reloading_is_asked_for_by_sighup() -> None:
+    assert value("ExecReload") == "/bin/kill -HUP $MAINPID" and value("Type") == "notify"
 
 
 def test_the_document_migrates_with_the_same_settings(service: Service, tmp_path: Path) -> None:
