@@ -8,7 +8,7 @@ from servestatic.middleware import ServeStaticMiddleware
 
 
 class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # without types
-    """Looks at each file at its first request while DEBUG is on: to read all at the start, and not to use that, takes a fifth of the start."""
+    """While DEBUG is on, each file is looked for when it is asked for. Then what all are like is not read at the start, which takes long."""
 
     def add_file_to_dictionary(self, *args: Any, **options: Any) -> None:
         """Note a file, unless each is looked for anyway."""
