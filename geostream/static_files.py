@@ -8,7 +8,7 @@ from servestatic.middleware import ServeStaticMiddleware
 
 
 class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]  # without types
-    """While DEBUG is on, each file is looked for when it is asked for. Then what all are like is not read at the start, which takes long."""
+    """While DEBUG is on, a file is looked for when it is asked for, and the list of all is not made: that is a fourth of the start."""
 
     def add_file_to_dictionary(self, *args: Any, **options: Any) -> None:
         """Note a file, unless each is looked for anyway."""

@@ -97,7 +97,7 @@ _SCHEMAS = st.recursive(st.booleans() | st.fixed_dictionaries({}, optional={"typ
 
 
 @given(schema=_deeper(_SCHEMAS), definition=_SCHEMAS, value=_VALUES)
-@settings(max_examples=examples(200, long=500))
+@settings(max_examples=examples(80, long=500))
 def test_the_published_schema_takes_whatever_the_schema_takes(schema: dict[str, Any], definition: Any, value: Any) -> None:
     schema = {**schema, "$defs": {"a": definition}}
     published = down_convert(schema)
