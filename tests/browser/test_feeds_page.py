@@ -9,8 +9,7 @@ from playwright.sync_api import expect
 
 from ..geo_peer import point
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
-from .test_looks import PHONE
+from .map_page import PHONE, WatchedPage
 from .test_pages import log_in
 
 Open = Callable[..., WatchedPage]

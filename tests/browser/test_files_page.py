@@ -16,8 +16,7 @@ from django.apps import apps
 from playwright.sync_api import BrowserContext, FilePayload, Locator, Route, expect
 
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
-from .test_looks import PHONE
+from .map_page import PHONE, WatchedPage
 from .test_pages import log_in
 
 PART_BYTES = 1000

@@ -11,9 +11,8 @@ from playwright.sync_api import BrowserContext, Locator, expect
 from websockets.sync.client import connect
 
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
+from .map_page import PHONE, WatchedPage
 from .test_channels_page import HOSTILE, join
-from .test_looks import PHONE
 from .test_pages import log_in
 
 Open = Callable[..., WatchedPage]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from ..server_process import ServerProcess
 from .fleet import fleet
-from .map_page import MapPage
+from .map_page import PHONE, MapPage
 
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 TEXT = "getComputedStyle(document.body).color.match(/\\d+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) > 382"
 OVERLAY = "Object.values(geostream.map._layers).find(({painter}) => painter)"
 

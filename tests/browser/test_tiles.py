@@ -18,8 +18,7 @@ from streaming.tiles.sources.raster import RasterSource
 from ..processes import manage
 from ..server_process import ServerProcess
 from ..tiles.conftest import plain, write_raster
-from .map_page import MapPage
-from .test_looks import PHONE
+from .map_page import PHONE, MapPage
 
 RELIEF = Path(streaming.__file__).parent / "demo" / "relief.tif"
 WORLD = "map=2/30/8"
@@ -228,7 +227,7 @@ def test_the_map_is_followed_and_what_left_it_is_not_kept(
     live = open_imagery(server, "map=4/46.8/8.0")
     live.wait_until_shown()
     for move in ("setZoom(2.75, {animate: false})", "panBy([700, 100], {animate: false})", "setView([0, 179], 3.25, {animate: false})"):
-        live.page.evaluate(f"geostream.map.{move}")
+        live.move(move)
         live.wait_until_shown()
         shown = live.shown()
         assert shown == rendered(shown, file)

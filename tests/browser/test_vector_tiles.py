@@ -11,8 +11,7 @@ from playwright.sync_api import BrowserContext, expect
 from streaming.tiles.mvt import TileFeature, encode_layer
 
 from ..server_process import ServerProcess
-from .map_page import MapPage
-from .test_looks import PHONE
+from .map_page import PHONE, MapPage
 from .test_tiles import RELIEF, add
 
 ALPS = "map=6/46.8/8.0&layers="
