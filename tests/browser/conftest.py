@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, sync_playwright
 
 from streaming.server.embedded_redis import start_redis
 
@@ -75,6 +75,18 @@ def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
     if shared_server.process is None:
         shared_server.start()
     remove_all(shared_server)
+
+
+@pytest.fixture(scope="package")
+def logged_in(chromium: Browser, shared_server: ServerProcess) -> StorageState:
+    """The cookies of the superuser `admin` on the shared server: `open_page(url, storage_state=logged_in)`."""
+    context = chromium.new_context()
+    page = WatchedPage(context.new_page())
+    page.page.goto(f"{shared_server.url}/admin/")
+    page.log_in()
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 def _wait_for_processes(server: ServerProcess) -> None:

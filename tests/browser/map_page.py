@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import zstandard
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, WebSocket, expect
 
 from .fleet import fleet
 
 Box = tuple[float, float, float, float]
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 WITHIN = 20.0
+OVERLAY = "Object.values(geostream.map._layers).find(({painter}) => painter)"
 START_OVER = """([zoom, lat, lon]) => {
   const byTestId = (name) => document.querySelector(`[data-testid=${name}]`);
   const panel = document.querySelector('#panel');
@@ -51,6 +52,13 @@ class WatchedPage:
         page.on("response", self._response)
         page.on("websocket", self._websocket)
 
+    def log_in(self) -> None:
+        """As the superuser `admin`, on a page that asks for it."""
+        self.page.get_by_label("Username").fill("admin")
+        self.page.get_by_label("Password").fill("admin")
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("button", name="Log out")).to_be_visible()
+
     def check(self) -> None:
         """Nothing went wrong so far."""
         assert not self.troubles, "\n".join(self.troubles)
@@ -83,11 +91,13 @@ class WatchedPage:
             pause = min(pause * 1.3, 200)
 
     def touch(self, *points: tuple[float, float]) -> None:
-        """One finger that goes down at the first of these places and up at the last."""
+        """One finger that goes down at the first of these places and up at the last, where it rests: nothing is flung."""
         session = self.page.context.new_cdp_session(self.page)
-        for place, (x, y) in enumerate(points):
+        now = time.time()
+        for place, (x, y) in enumerate((*points, points[-1])):
             kind = "touchMove" if place else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+            event = {"type": kind, "touchPoints": [{"x": x, "y": y}], "timestamp": now + place * 0.2}
+            session.send("Input.dispatchTouchEvent", event)
         session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         session.detach()
 
@@ -158,6 +168,10 @@ class MapPage(WatchedPage):
             }""",
             [layer, sorted(ids)],
         )
+
+    def wait_until_drawn(self, id: str) -> None:
+        """The point feature of this id is on the canvas, where it can be clicked."""
+        self.wait(f"(id) => {OVERLAY}.painter.drawn.some(({{track}}) => track.feature.id === id && !track.moving)", id)
 
     def pixels(self) -> str:
         """What is drawn of the features."""

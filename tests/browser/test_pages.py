@@ -11,10 +11,7 @@ from .map_page import MapPage, WatchedPage
 
 
 def log_in(admin: WatchedPage) -> None:
-    admin.page.get_by_label("Username").fill("admin")
-    admin.page.get_by_label("Password").fill("admin")
-    admin.page.get_by_role("button", name="Log in").click()
-    expect(admin.page.get_by_role("button", name="Log out")).to_be_visible()
+    admin.log_in()
 
 
 def test_the_documentation_of_the_api_comes_from_this_server(
