@@ -40,6 +40,8 @@ BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 DESKTOP = {"width": 1280, "height": 800}
 MAP = {"width": 1024, "height": 640}
 """Of a window with a map in it, which is drawn without a graphics card."""
+USUAL: dict[str, Any] = {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"}
+"""Of a context. What moves has every frame drawn; the tests that are about it have `reduced_motion="no-preference"`."""
 HERE = Path(__file__).parent
 
 
@@ -143,7 +145,7 @@ def kept_map(chromium: Browser, live_site: ServerProcess) -> Iterator[Callable[.
     def keep(name: str, address: str, **options: Any) -> MapPage:
         renew(live_site)
         if name not in opened:
-            opened[name] = MapPage(chromium.new_context(**{"viewport": MAP, "color_scheme": "dark", **options}).new_page())
+            opened[name] = MapPage(chromium.new_context(**{**USUAL, "viewport": MAP, **options}).new_page())
             opened[name].open(f"{live_site.url}/#{address}")
         opened[name].start_over(address)
         return opened[name]
@@ -174,7 +176,7 @@ def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     contexts: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        contexts.append(chromium.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options}))
+        contexts.append(chromium.new_context(**{**USUAL, **options}))
         return contexts[-1]
 
     yield make

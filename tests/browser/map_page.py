@@ -79,7 +79,7 @@ class WatchedPage:
 
     def wait(self, expression: str, argument: Any = None) -> None:
         """Until this JavaScript is true."""
-        self.page.wait_for_function(expression, arg=argument)
+        self.page.wait_for_function(expression, arg=argument, polling=50)
 
     def wait_for(self, condition: Callable[[], bool], within: float = WITHIN) -> None:
         """Until this is true, asking often at first, while the page goes on."""

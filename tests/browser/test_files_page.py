@@ -16,7 +16,7 @@ from django.apps import apps
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Route, StorageState, expect
 
 from ..server_process import ServerProcess
-from .conftest import DESKTOP
+from .conftest import USUAL
 from .map_page import PHONE, WatchedPage
 
 PART_BYTES = 1000
@@ -70,7 +70,7 @@ def folder(shared_server: ServerProcess, request: pytest.FixtureRequest) -> Fold
 @pytest.fixture(scope="module")
 def kept_page(chromium: Browser, logged_in: StorageState) -> Iterator[WatchedPage]:
     """The page on which most tests open their directories, one after the other."""
-    context = chromium.new_context(viewport=DESKTOP, color_scheme="dark", storage_state=logged_in)
+    context = chromium.new_context(**USUAL, storage_state=logged_in)
     yield WatchedPage(context.new_page())
     context.close()
 

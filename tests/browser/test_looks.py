@@ -139,4 +139,4 @@ def test_features_glide_unless_motion_is_to_be_reduced(
     flights.publish("flights", *fleet(step=3))
     live.wait("() => window.glides !== undefined")
     assert live.page.evaluate("window.glides") is moving
-    live.page.emulate_media(reduced_motion="no-preference")
+    live.page.emulate_media(reduced_motion="reduce")
