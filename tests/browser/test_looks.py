@@ -43,9 +43,9 @@ def test_the_theme_follows_the_system_while_the_page_is_open(live: MapPage) -> N
 def test_a_chosen_theme_is_remembered(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(flights, color_scheme="dark")
     live.by_id("theme-toggle").click()
-    assert live.page.evaluate(TEXT) is False
+    live.wait(f"() => !({TEXT})")
     live.reload()
-    assert live.page.evaluate(TEXT) is False
+    live.wait(f"() => !({TEXT})")
 
 
 def test_on_a_phone_the_panel_is_a_sheet_that_opens_and_closes(phone: MapPage, screenshot: Callable[..., None]) -> None:
