@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, sync_playwright
 
 from streaming.server.embedded_redis import start_redis
 
 from ..conftest import missing
 from ..processes import MANAGE, Process
 from ..server_process import START_SECONDS, ServerProcess
-from .fleet import fleet
-from .map_page import MapPage, WatchedPage
+from .fleet import fleet, renew
+from .map_page import PHONE, MapPage, WatchedPage
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -38,6 +38,10 @@ ARGUMENTS = (
 # The first is what Playwright itself uses when nobody looks: a page costs it half of what it costs the whole browser.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 DESKTOP = {"width": 1280, "height": 800}
+MAP = {"width": 1024, "height": 640}
+"""Of a window with a map in it, which is drawn without a graphics card."""
+USUAL: dict[str, Any] = {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"}
+"""Of a context. What moves has every frame drawn; the tests that are about it have `reduced_motion="no-preference"`."""
 HERE = Path(__file__).parent
 
 
@@ -73,6 +77,18 @@ def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
     if shared_server.process is None:
         shared_server.start()
     remove_all(shared_server)
+
+
+@pytest.fixture(scope="package")
+def logged_in(chromium: Browser, shared_server: ServerProcess) -> StorageState:
+    """The cookies of the superuser `admin` on the shared server: `open_page(url, storage_state=logged_in)`."""
+    context = chromium.new_context()
+    page = WatchedPage(context.new_page())
+    page.page.goto(f"{shared_server.url}/admin/")
+    page.log_in()
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 def _wait_for_processes(server: ServerProcess) -> None:
@@ -114,12 +130,53 @@ def flights(site: ServerProcess) -> ServerProcess:
     return site
 
 
+@pytest.fixture(scope="module")
+def live_site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
+    """The server of `live` and `phone`. Its layers stay from test to test, so no test of the module has `site`."""
+    yield shared_server
+    remove_all(shared_server)
+
+
+@pytest.fixture(scope="module")
+def kept_map(chromium: Browser, live_site: ServerProcess) -> Iterator[Callable[..., MapPage]]:
+    """A map, which the tests of a module share: to open one costs a second of processor time."""
+    opened: dict[str, MapPage] = {}
+
+    def keep(name: str, address: str, **options: Any) -> MapPage:
+        renew(live_site)
+        if name not in opened:
+            opened[name] = MapPage(chromium.new_context(**{**USUAL, "viewport": MAP, **options}).new_page())
+            opened[name].open(f"{live_site.url}/#{address}")
+        opened[name].start_over(address)
+        return opened[name]
+
+    yield keep
+    for page in opened.values():
+        page.page.context.close()
+
+
+@pytest.fixture
+def live(kept_map: Callable[..., MapPage]) -> Iterator[MapPage]:
+    """The map that a module's tests share, as it is when it has just been opened: with the 20 aircraft of `fleet()`."""
+    page = kept_map("desktop", "map=7.5/46.8/8.0")
+    yield page
+    page.check()
+
+
+@pytest.fixture
+def phone(kept_map: Callable[..., MapPage]) -> Iterator[MapPage]:
+    """The same on a phone, with the panel closed."""
+    page = kept_map("phone", "map=6/46.8/8.0", **PHONE)
+    yield page
+    page.check()
+
+
 @pytest.fixture
 def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     contexts: list[BrowserContext] = []
 
     def make(**options: Any) -> BrowserContext:
-        contexts.append(chromium.new_context(**{"viewport": DESKTOP, "color_scheme": "dark", **options}))
+        contexts.append(chromium.new_context(**{**USUAL, **options}))
         return contexts[-1]
 
     yield make
@@ -148,7 +205,7 @@ def open_map(new_context: Callable[..., BrowserContext]) -> Iterator[Callable[..
     opened: list[MapPage] = []
 
     def open_(server: ServerProcess, address: str = "map=7.5/46.8/8.0", **options: Any) -> MapPage:
-        opened.append(MapPage(new_context(**options).new_page()))
+        opened.append(MapPage(new_context(**{"viewport": MAP, **options}).new_page()))
         opened[-1].open(f"{server.url}/#{address}" if address else server.url)
         return opened[-1]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..server_process import ServerProcess
+
 Feature = dict[str, Any]
 
 
@@ -19,3 +21,14 @@ def fleet(step: int = 0) -> list[Feature]:
         for row in range(4)
         for column in range(5)
     ]
+
+
+def renew(server: ServerProcess) -> None:
+    """Have the layer `flights` of a server hold the fleet again and nothing else, if anything of that has changed."""
+    status, answer = server.request("GET", "/api/layers/flights/features?limit=1000")
+    there = {each["id"]: (each["geometry"], each["properties"]) for each in answer["features"]} if status == 200 else {}
+    wanted = {each["id"]: (each["geometry"], each["properties"]) for each in fleet()}
+    for id in there.keys() - wanted.keys():
+        server.request("DELETE", f"/api/layers/flights/features/{id}")
+    if changed := [each for each in fleet() if there.get(each["id"]) != wanted[each["id"]]]:
+        server.publish("flights", *changed)

@@ -9,10 +9,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import zstandard
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, WebSocket
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, Response, WebSocket, expect
+
+from .fleet import fleet
 
 Box = tuple[float, float, float, float]
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 WITHIN = 20.0
+OVERLAY = "Object.values(geostream.map._layers).find(({painter}) => painter)"
+START_OVER = """([zoom, lat, lon]) => {
+  const byTestId = (name) => document.querySelector(`[data-testid=${name}]`);
+  const panel = document.querySelector('#panel');
+  document.activeElement.blur();
+  document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape'}));
+  if (byTestId('follow-view').checked) byTestId('follow-view').click();
+  if (!byTestId('draw-clear').disabled) byTestId('draw-clear').click();
+  if (byTestId('filter-input').value) byTestId('filter-clear').click();
+  for (const each of document.querySelectorAll('#layers [role=switch]:not(:checked)')) each.click();
+  if (String(!matchMedia('(max-width: 640px)').matches) !== panel.dataset.open) document.querySelector('#panel-toggle').click();
+  geostream.map.stop().setView([lat, lon], zoom, {animate: false});
+}"""
+HOLDS = """(wanted) => {
+  const held = geostream.subscriptions.flights?.features;
+  return held?.size === wanted.length && wanted.every(({id, geometry, properties}) =>
+      String(held.get(id)?.geometry.coordinates) === String(geometry.coordinates) &&
+      Object.entries(properties).every(([name, value]) => held.get(id).properties[name] === value));
+}"""
 
 
 class WatchedPage:
@@ -29,6 +51,13 @@ class WatchedPage:
         page.on("requestfailed", self._failed)
         page.on("response", self._response)
         page.on("websocket", self._websocket)
+
+    def log_in(self) -> None:
+        """As the superuser `admin`, on a page that asks for it."""
+        self.page.get_by_label("Username").fill("admin")
+        self.page.get_by_label("Password").fill("admin")
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("button", name="Log out")).to_be_visible()
 
     def check(self) -> None:
         """Nothing went wrong so far."""
@@ -50,21 +79,25 @@ class WatchedPage:
 
     def wait(self, expression: str, argument: Any = None) -> None:
         """Until this JavaScript is true."""
-        self.page.wait_for_function(expression, arg=argument)
+        self.page.wait_for_function(expression, arg=argument, polling=50)
 
     def wait_for(self, condition: Callable[[], bool], within: float = WITHIN) -> None:
-        """Until this is true, asking often, while the page goes on."""
+        """Until this is true, asking often at first, while the page goes on."""
         deadline = time.monotonic() + within
+        pause = 20.0
         while not condition():
             assert time.monotonic() < deadline, "waited in vain"
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(pause)
+            pause = min(pause * 1.3, 200)
 
     def touch(self, *points: tuple[float, float]) -> None:
-        """One finger that goes down at the first of these places and up at the last."""
+        """One finger that goes down at the first of these places and up at the last, where it rests: nothing is flung."""
         session = self.page.context.new_cdp_session(self.page)
-        for place, (x, y) in enumerate(points):
+        now = time.time()
+        for place, (x, y) in enumerate((*points, points[-1])):
             kind = "touchMove" if place else "touchStart"
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+            event = {"type": kind, "touchPoints": [{"x": x, "y": y}], "timestamp": now + place * 0.2}
+            session.send("Input.dispatchTouchEvent", event)
         session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         session.detach()
 
@@ -102,6 +135,13 @@ class MapPage(WatchedPage):
         self.page.reload()
         self.wait_until_live()
 
+    def start_over(self, address: str) -> None:
+        """As if it had just been opened: without filter and area, with all layers and the fleet of 20."""
+        self.troubles.clear()
+        self.page.evaluate(START_OVER, [float(each) for each in address.removeprefix("map=").split("/")])
+        self.wait(HOLDS, fleet())
+        self.page.evaluate("Object.assign(geostream.live.counters, {added: 20, updated: 0, deleted: 0})")
+
     def wait_until_live(self) -> None:
         """Connected, and every snapshot has arrived."""
         self.wait("""() => globalThis.geostream?.client.state === 'open' &&
@@ -129,6 +169,10 @@ class MapPage(WatchedPage):
             [layer, sorted(ids)],
         )
 
+    def wait_until_drawn(self, id: str) -> None:
+        """The point feature of this id is on the canvas, where it can be clicked."""
+        self.wait(f"(id) => {OVERLAY}.painter.drawn.some(({{track}}) => track.feature.id === id && !track.moving)", id)
+
     def pixels(self) -> str:
         """What is drawn of the features."""
         drawn: str = self.page.evaluate("[...document.querySelectorAll('.feature-canvas')].map((canvas) => canvas.toDataURL()).join()")
@@ -152,6 +196,14 @@ class MapPage(WatchedPage):
         )
         return x, y
 
+    def show(self, zoom: float, lat: float, lon: float) -> None:
+        """Go there at once."""
+        self.move(f"setView([{lat}, {lon}], {zoom}, {{animate: false}})")
+
+    def move(self, call: str) -> None:
+        """Call this method of the map, and leave what it returns there: that is the map, which takes seconds to be handed over."""
+        self.page.evaluate(f"() => {{ geostream.map.{call}; }}")
+
     def draw_box(self, box: Box) -> None:
         west, south, east, north = box
         self.by_id("draw-box").click()
@@ -166,9 +218,9 @@ class MapPage(WatchedPage):
 
     def pan(self, x: int, y: int) -> None:
         """Drag the map by so many pixels (and throw it a little further)."""
-        self.page.mouse.move(800, 400)
+        self.page.mouse.move(700, 320)
         self.page.mouse.down()
-        self.page.mouse.move(800 + x, 400 + y, steps=4)
+        self.page.mouse.move(700 + x, 320 + y, steps=4)
         self.page.mouse.up()
 
 

@@ -11,8 +11,7 @@ from redis import Redis
 
 from ..server_process import ServerProcess
 from .fleet import fleet
-from .map_page import WatchedPage
-from .test_looks import PHONE
+from .map_page import PHONE, WatchedPage
 
 Open = Callable[..., WatchedPage]
 HOSTILE = '<img src=x onerror="window.hacked=1">constructor'

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import Browser
 
 from ..conftest import missing
 from ..server_process import ServerProcess
+from .conftest import USUAL
 from .fleet import aircraft
 from .map_page import WatchedPage
 
@@ -38,16 +39,26 @@ encodings = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture
-def blank(flights: ServerProcess, new_context: Callable[..., BrowserContext]) -> Iterator[WatchedPage]:
+@pytest.fixture(scope="module")
+def kept_page(chromium: Browser, shared_server: ServerProcess) -> Iterator[WatchedPage]:
     """A page of the server's origin with nothing in it."""
-    page = WatchedPage(new_context().new_page())
+    context = chromium.new_context(**USUAL)
+    page = WatchedPage(context.new_page())
     page.page.route(
         "**/blank", lambda route: route.fulfill(content_type="text/html", body='<!doctype html><link rel="icon" href="data:,">')
     )
-    page.page.goto(f"{flights.url}/blank")
+    page.page.goto(f"{shared_server.url}/blank")
     yield page
-    page.check()
+    context.close()
+
+
+@pytest.fixture
+def blank(flights: ServerProcess, kept_page: WatchedPage) -> Iterator[WatchedPage]:
+    """The same page for all tests, without a client that another has made."""
+    kept_page.troubles.clear()
+    yield kept_page
+    kept_page.page.evaluate("client.close()")
+    kept_page.check()
 
 
 def connect(page: WatchedPage, options: dict[str, Any]) -> None:

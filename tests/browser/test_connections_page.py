@@ -16,8 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from ..processes import manage
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
-from .test_looks import PHONE
+from .map_page import PHONE, WatchedPage
 from .test_pages import log_in
 
 Open = Callable[..., WatchedPage]

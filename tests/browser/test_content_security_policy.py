@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import StorageState, expect
 
 from ..server_process import ServerProcess
 from .fleet import fleet
 from .map_page import MapPage, WatchedPage
-from .test_pages import log_in
 
 PAGES = ("", "files/", "channels/test/", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html", "ogc/api?f=html")
 ADMIN = (
@@ -39,21 +37,16 @@ def is_strict(text: str) -> bool:
     return "script-src 'self';" in text and "style-src 'self';" in text and "unsafe" not in text
 
 
-@pytest.fixture
-def opened(flights: ServerProcess, open_page: Callable[..., WatchedPage]) -> WatchedPage:
-    page = open_page(f"{flights.url}/admin/")
-    log_in(page)
-    return page
+def test_the_pages_of_the_site_are_strict(flights: ServerProcess, open_page: Callable[..., WatchedPage]) -> None:
+    page = open_page("about:blank")
+    for path in PAGES:
+        assert is_strict(policy(page, f"{flights.url}/{path}")), path
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_of_the_site_is_strict(flights: ServerProcess, open_page: Callable[..., WatchedPage], path: str) -> None:
-    assert is_strict(policy(open_page("about:blank"), f"{flights.url}/{path}"))
-
-
-def test_the_admin_is_strict(flights: ServerProcess, opened: WatchedPage) -> None:
+def test_the_admin_is_strict(flights: ServerProcess, open_page: Callable[..., WatchedPage], logged_in: StorageState) -> None:
+    page = open_page("about:blank", storage_state=logged_in)
     for path in ADMIN:
-        assert is_strict(policy(opened, f"{flights.url}/admin/{path}")), path
+        assert is_strict(policy(page, f"{flights.url}/admin/{path}")), path
 
 
 def test_the_documentation_of_the_api_may_have_what_is_inline_in_its_template(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import StorageState, expect
 
 from ..geo_peer import point
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
-from .test_looks import PHONE
-from .test_pages import log_in
+from .map_page import PHONE, WatchedPage
 
 Open = Callable[..., WatchedPage]
 
@@ -23,14 +21,14 @@ def fleet(site: ServerProcess) -> ServerProcess:
     return site
 
 
-def opened(open_page: Open, site: ServerProcess, path: str, **options: object) -> WatchedPage:
-    page = open_page(f"{site.url}/admin/{path}", **options)
-    log_in(page)
-    return page
+@pytest.fixture
+def opened(open_page: Open, fleet: ServerProcess, logged_in: StorageState) -> Open:
+    """Opens a page of the admin."""
+    return lambda path, **options: open_page(f"{fleet.url}/admin/{path}", storage_state=logged_in, **options)
 
 
-def test_the_figures_of_a_feed_move(fleet: ServerProcess, open_page: Open, documented: Callable[..., None]) -> None:
-    page = opened(open_page, fleet, "feeds/?q=fleet")
+def test_the_figures_of_a_feed_move(fleet: ServerProcess, opened: Open, documented: Callable[..., None]) -> None:
+    page = opened("feeds/?q=fleet")
     row = page.page.locator('tr[data-feed="layer:fleet"]')
     expect(row.locator("[data-part=rate]")).to_have_text("0")
     fleet.publish("fleet", point("c", 10, 49))
@@ -41,8 +39,8 @@ def test_the_figures_of_a_feed_move(fleet: ServerProcess, open_page: Open, docum
     page.check()
 
 
-def test_a_log_is_replayed_from_a_cursor(fleet: ServerProcess, open_page: Open, documented: Callable[..., None]) -> None:
-    page = opened(open_page, fleet, "feeds/feed/?name=layer:fleet")
+def test_a_log_is_replayed_from_a_cursor(fleet: ServerProcess, opened: Open, documented: Callable[..., None]) -> None:
+    page = opened("feeds/feed/?name=layer:fleet")
     page.page.get_by_label("Speed").select_option("0")
     page.page.get_by_role("button", name="Play").click()
     expect(page.page.locator("#replayed")).to_contain_text("3 of 3 lines")
@@ -51,8 +49,8 @@ def test_a_log_is_replayed_from_a_cursor(fleet: ServerProcess, open_page: Open, 
     documented(page, "feed")
 
 
-def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, open_page: Open, documented: Callable[..., None]) -> None:
-    page = opened(open_page, fleet, "layers/fleet/")
+def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, opened: Open, documented: Callable[..., None]) -> None:
+    page = opened("layers/fleet/")
     expect(page.page.locator("#counted")).to_have_text("2 features")
     page.page.get_by_label("CQL2").fill("speed > 50")
     page.page.get_by_role("button", name="Subscribe").click()
@@ -65,8 +63,8 @@ def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, open_page: Open,
     expect(page.page.locator("#problem")).to_contain_text("invalid_filter")
 
 
-def test_a_phone_shows_them_too(fleet: ServerProcess, open_page: Open, screenshot: Callable[..., None]) -> None:
-    page = opened(open_page, fleet, "layers/fleet/", **PHONE)
+def test_a_phone_shows_them_too(fleet: ServerProcess, opened: Open, screenshot: Callable[..., None]) -> None:
+    page = opened("layers/fleet/", **PHONE)
     expect(page.page.locator("#counted")).to_have_text("2 features")
     for path in ("layers/", "feeds/", "feeds/feed/?name=layer:fleet", "layers/fleet/"):
         page.page.goto(f"{fleet.url}/admin/{path}")

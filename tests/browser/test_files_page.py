@@ -6,19 +6,18 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from django.apps import apps
-from playwright.sync_api import BrowserContext, FilePayload, Locator, Route, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Route, StorageState, expect
 
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
-from .test_looks import PHONE
-from .test_pages import log_in
+from .conftest import USUAL
+from .map_page import PHONE, WatchedPage
 
 PART_BYTES = 1000
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws:; form-action 'self'"
@@ -29,19 +28,14 @@ INK = """() => {
   const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
   return data.some((value) => value > 0);
 }"""
-State = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def login(chromium: Any, shared_server: ServerProcess) -> State:
-    """The cookies of the superuser `admin`, who may do everything."""
-    context = chromium.new_context()
-    page = WatchedPage(context.new_page())
-    page.page.goto(f"{shared_server.url}/admin/")
-    log_in(page)
-    state: State = context.storage_state()
-    context.close()
-    return state
+START_OVER = """(bytes) => {
+  document.querySelector('dialog[open]')?.close();
+  files.uploads.cancelAll();
+  files.uploads.clear();
+  files.uploads.partBytes = bytes;
+}"""
+SHOWN = "(name) => document.querySelector('#crumbs').dataset.text?.endsWith(name) && !files.view.loading"
+Open = Callable[[str], WatchedPage]
 
 
 class Folder:
@@ -73,14 +67,39 @@ def folder(shared_server: ServerProcess, request: pytest.FixtureRequest) -> Fold
     return Folder(shared_server, request.node.name.removeprefix("test_")[:40].strip("_"))
 
 
-@pytest.fixture
-def open_files(open_page: Callable[..., WatchedPage], login: State) -> Callable[..., WatchedPage]:
-    """Opens a directory, or another address of the page, as `admin`."""
+@pytest.fixture(scope="module")
+def kept_page(chromium: Browser, logged_in: StorageState) -> Iterator[WatchedPage]:
+    """The page on which most tests open their directories, one after the other."""
+    context = chromium.new_context(**USUAL, storage_state=logged_in)
+    yield WatchedPage(context.new_page())
+    context.close()
 
-    def open_(url: str, **options: Any) -> WatchedPage:
-        page = open_page(url, **{"storage_state": login, **options})
-        expect(page.by_id("connection-state")).to_have_text("Live")
-        page.page.evaluate("(bytes) => (files.uploads.partBytes = bytes)", PART_BYTES)
+
+@pytest.fixture
+def open_files(kept_page: WatchedPage) -> Iterator[Callable[[str], WatchedPage]]:
+    """Opens a directory as `admin`, as if no other had been open; whatever goes wrong in the page fails the test."""
+
+    def open_(url: str) -> WatchedPage:
+        kept_page.troubles.clear()
+        kept_page.page.goto(url)
+        expect(kept_page.by_id("connection-state")).to_have_text("Live")
+        kept_page.page.evaluate(START_OVER, PART_BYTES)
+        kept_page.wait(SHOWN, unquote(url.partition("path=")[2]))
+        return kept_page
+
+    yield open_
+    kept_page.page.unroute_all()
+    kept_page.check()
+
+
+@pytest.fixture
+def open_with_rights(open_page: Callable[..., WatchedPage], logged_in: StorageState) -> Callable[..., Page]:
+    """Opens a directory as somebody of whom the server says this."""
+
+    def open_(url: str, **answer: Any) -> Page:
+        page = open_page("about:blank", storage_state=logged_in).page
+        page.route("**/api/rights", lambda route: route.fulfill(json={"max_bytes": 1, **answer}))
+        page.goto(url)
         return page
 
     return open_
@@ -98,9 +117,9 @@ def hash_of(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def details(page: WatchedPage, name: str) -> Locator:
-    page.page.locator("#entries").get_by_role("link", name=name, exact=True).click()
-    panel = page.by_id("details")
+def details(page: Page, name: str) -> Locator:
+    page.locator("#entries").get_by_role("link", name=name, exact=True).click()
+    panel = page.get_by_test_id("details")
     expect(panel.get_by_role("heading", name=name)).to_be_visible()
     return panel
 
@@ -114,7 +133,7 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def test_files_are_uploaded_also_in_parts(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_files_are_uploaded_also_in_parts(folder: Folder, open_files: Open) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
     large = bytes(range(256)) * 9 + b"the end"
@@ -124,7 +143,7 @@ def test_files_are_uploaded_also_in_parts(folder: Folder, open_files: Callable[.
     assert folder.files() == {"a.txt": hash_of(b"hello"), "large.bin": hash_of(large), "there": hash_of(b"")}
 
 
-def test_files_that_are_dropped_are_uploaded(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_files_that_are_dropped_are_uploaded(folder: Folder, open_files: Open) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
     expect(entries(page)).to_have_text(["there"])
@@ -138,7 +157,7 @@ def test_files_that_are_dropped_are_uploaded(folder: Folder, open_files: Callabl
     assert folder.files()["two"] == hash_of(b"two")
 
 
-def test_an_upload_that_breaks_goes_on_where_it_was(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_an_upload_that_breaks_goes_on_where_it_was(folder: Folder, open_files: Open) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
     offsets: list[int] = []
@@ -160,7 +179,7 @@ def test_an_upload_that_breaks_goes_on_where_it_was(folder: Folder, open_files: 
     assert folder.files()["large.bin"] == hash_of(content)
 
 
-def test_of_a_name_that_is_taken_the_user_decides(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_of_a_name_that_is_taken_the_user_decides(folder: Folder, open_files: Open) -> None:
     for name in ("keep.txt", "replace.txt", "skip.txt"):
         folder.put(name, b"old")
     page = open_files(folder.url)
@@ -176,7 +195,7 @@ def test_of_a_name_that_is_taken_the_user_decides(folder: Folder, open_files: Ca
     page.forgive("412")  # how it learns that a name is taken
 
 
-def test_what_others_do_is_shown_as_it_happens(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_what_others_do_is_shown_as_it_happens(folder: Folder, open_files: Open) -> None:
     folder.put("a", b"1")
     page = open_files(folder.url)
     folder.put("below/b", b"2")
@@ -190,10 +209,10 @@ def test_what_others_do_is_shown_as_it_happens(folder: Folder, open_files: Calla
     page.forgive("404")  # it asks whether the directory is still there
 
 
-def test_a_file_is_renamed_deleted_and_restored(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_a_file_is_renamed_deleted_and_restored(folder: Folder, open_files: Open) -> None:
     folder.put("old.txt", b"content")
     page = open_files(folder.url)
-    details(page, "old.txt").get_by_role("button", name="Rename").click()
+    details(page.page, "old.txt").get_by_role("button", name="Rename").click()
     page.page.get_by_label("Path in the folder").fill(f"{folder.name}/new.txt")
     page.page.get_by_role("button", name="Move", exact=True).click()
     expect(page.by_id("details").get_by_role("heading", name="new.txt")).to_be_visible()
@@ -208,11 +227,11 @@ def test_a_file_is_renamed_deleted_and_restored(folder: Folder, open_files: Call
     assert folder.files() == {"new.txt": hash_of(b"content")}
 
 
-def test_an_earlier_version_is_restored_from_the_history(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_an_earlier_version_is_restored_from_the_history(folder: Folder, open_files: Open) -> None:
     folder.put("a.txt", b"first")
     folder.put("a.txt", b"second")
     page = open_files(folder.url)
-    panel = details(page, "a.txt")
+    panel = details(page.page, "a.txt")
     expect(panel.get_by_test_id("history").locator("li")).to_have_count(2)
     panel.get_by_role("button", name="Restore the version").click()
     page.page.get_by_role("dialog").get_by_role("button", name="Replace").click()
@@ -221,14 +240,14 @@ def test_an_earlier_version_is_restored_from_the_history(folder: Folder, open_fi
     page.forgive("409")  # how it learns that there is something
 
 
-def test_folders_are_made_and_entered(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_folders_are_made_and_entered(folder: Folder, open_files: Open) -> None:
     folder.put("a", b"")
     page = open_files(folder.url)
     page.page.get_by_role("button", name="New folder").click()
-    page.page.get_by_label("Name").fill("with/slash")
+    page.page.get_by_label("Name", exact=True).fill("with/slash")
     page.page.keyboard.press("Enter")
     expect(page.page.get_by_role("dialog")).to_contain_text("A name has no /.")
-    page.page.get_by_label("Name").fill("sub & more")
+    page.page.get_by_label("Name", exact=True).fill("sub & more")
     page.page.keyboard.press("Enter")
     page.page.get_by_role("link", name="sub & more", exact=True).press("Enter")
     expect(page.page.locator("#crumbs")).to_have_text(re.compile(f"Files{folder.name}sub & more"))
@@ -241,19 +260,19 @@ def test_folders_are_made_and_entered(folder: Folder, open_files: Callable[..., 
     expect(entries(page)).to_have_text(["sub & more", "a"])
 
 
-def test_only_what_is_an_image_by_its_bytes_is_shown(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_only_what_is_an_image_by_its_bytes_is_shown(folder: Folder, open_files: Open) -> None:
     folder.put("image.png", png(30, 20))
     folder.put("script.png", b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked = 1'/>")
     page = open_files(folder.url)
-    expect(details(page, "image.png").get_by_role("img", name="image.png, 30 by 20 pixels")).to_be_visible()
-    panel = details(page, "script.png")
+    expect(details(page.page, "image.png").get_by_role("img", name="image.png, 30 by 20 pixels")).to_be_visible()
+    panel = details(page.page, "script.png")
     page.page.wait_for_load_state("networkidle")
     expect(panel.locator("canvas")).to_be_hidden()
     assert page.page.evaluate("window.hacked") is None
 
 
 @pytest.mark.skipif(not apps.is_installed("streaming.ingestion"), reason="files become no layers here")
-def test_a_file_that_became_a_layer_is_on_the_map(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_a_file_that_became_a_layer_is_on_the_map(folder: Folder, open_files: Open) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
     line = {"type": "LineString", "coordinates": [[7, 46], [8, 47]]}
@@ -274,39 +293,34 @@ def test_nobody_is_asked_to_log_in(shared_server: ServerProcess, open_page: Call
     assert page.get_by_test_id("no-rights").get_by_role("link").get_attribute("href") == "/geostream/login/?next=/files/"
 
 
-def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_with_rights: Callable[..., Page]) -> None:
     folder.put("a.txt", b"")
-    page = open_files(folder.url)
-    page.page.route("**/api/rights", lambda route: route.fulfill(json={"rights": {"": "list read"}, "max_bytes": 1}))
-    page.page.reload()
+    page = open_with_rights(folder.url, rights={"": "list read"})
     panel = details(page, "a.txt")
     expect(panel.get_by_role("link", name="Download")).to_be_visible()
     for name in ("Upload", "Upload folder", "New folder", "Delete", "Rename"):
-        expect(page.page.get_by_role("button", name=name, exact=True)).to_have_count(0)
-    expect(page.page.get_by_role("link", name="Trash")).to_have_count(0)
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name="Trash")).to_have_count(0)
 
 
-def test_who_may_only_look_is_told_to_log_in_to_upload(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_who_may_only_look_is_told_to_log_in_to_upload(folder: Folder, open_files: Open, open_with_rights: Callable[..., Page]) -> None:
     folder.put("a.txt", b"")
-    page = open_files(folder.url).page
-    offer = page.get_by_role("link", name="Log in to upload")
-    expect(offer).to_have_count(0)
-    page.route("**/api/rights", lambda route: route.fulfill(json={"user": None, "rights": {"": "list read"}, "max_bytes": 1}))
-    page.reload()
-    expect(offer).to_be_visible()
+    expect(open_files(folder.url).page.get_by_role("link", name="Log in to upload")).to_have_count(0)
+    page = open_with_rights(folder.url, user=None, rights={"": "list read"})
+    expect(page.get_by_role("link", name="Log in to upload")).to_be_visible()
 
 
-def test_a_chosen_file_is_not_covered_by_uploads_that_are_done(folder: Folder, open_files: Callable[..., WatchedPage]) -> None:
+def test_a_chosen_file_is_not_covered_by_uploads_that_are_done(folder: Folder, open_files: Open) -> None:
     folder.put("there", b"")
     page = open_files(folder.url)
     page.by_id("file-input").set_input_files(payload("new.txt", b"new"))
     expect(page.by_id("uploads")).to_contain_text("1 of 1 uploaded")
-    details(page, "new.txt")
+    details(page.page, "new.txt")
     expect(page.by_id("uploads")).to_be_hidden()
 
 
 def test_a_phone_under_a_strict_content_security_policy(
-    folder: Folder, new_context: Callable[..., BrowserContext], login: State, screenshot: Callable[..., None]
+    folder: Folder, new_context: Callable[..., BrowserContext], logged_in: StorageState, screenshot: Callable[..., None]
 ) -> None:
     folder.put("a-rather-long-name-without-any-blanks-for-a-file-on-a-phone.geojson", b"{}")
     folder.put("image.png", png(300, 200))
@@ -315,10 +329,10 @@ def test_a_phone_under_a_strict_content_security_policy(
         answer = route.fetch()
         route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": POLICY})
 
-    page = WatchedPage(new_context(**{**PHONE, "storage_state": login}).new_page())
+    page = WatchedPage(new_context(**{**PHONE, "storage_state": logged_in}).new_page())
     page.page.route(lambda url: url.split("#")[0] == f"{folder.server.url}/files/", protect)
     page.page.goto(folder.url)
-    expect(details(page, "image.png").get_by_role("img", name="image.png")).to_be_visible()
+    expect(details(page.page, "image.png").get_by_role("img", name="image.png")).to_be_visible()
     page.by_id("file-input").set_input_files([payload("new.txt", b"1")])
     expect(page.by_id("uploads")).to_contain_text("1 of 1 uploaded")
     screenshot(page, "files-phone")

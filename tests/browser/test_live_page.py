@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, expect
+from playwright.sync_api import Browser, Locator, StorageState, expect
 from websockets.sync.client import connect
 
 from ..server_process import ServerProcess
-from .map_page import WatchedPage
+from .conftest import USUAL
+from .map_page import PHONE, WatchedPage
 from .test_channels_page import HOSTILE, join
-from .test_looks import PHONE
-from .test_pages import log_in
 
 Open = Callable[..., WatchedPage]
 
 
 @pytest.fixture
-def open_operators(site: ServerProcess, open_page: Open) -> Open:
+def open_operators(site: ServerProcess, open_page: Open, logged_in: StorageState) -> Open:
     """Opens the page as the superuser, once it shows something."""
 
     def open_(**options: object) -> WatchedPage:
-        page = open_page(f"{site.url}/admin/live/", **options)
-        log_in(page)
+        page = open_page(f"{site.url}/admin/live/", storage_state=logged_in, **options)
         expect(page.by_id("total-nodes")).to_have_text("1")
         return page
 
     return open_
+
+
+@pytest.fixture(scope="module")
+def kept_page(chromium: Browser, shared_server: ServerProcess, logged_in: StorageState) -> Iterator[WatchedPage]:
+    context = chromium.new_context(**USUAL, storage_state=logged_in)
+    page = WatchedPage(context.new_page())
+    page.page.goto(f"{shared_server.url}/admin/live/")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def operators(kept_page: WatchedPage, site: ServerProcess) -> Iterator[WatchedPage]:
+    """The page as the superuser sees it. Most tests look at the same, which is opened once."""
+    kept_page.troubles.clear()
+    kept_page.page.keyboard.press("Escape")
+    expect(kept_page.by_id("connection-state")).to_have_text("Connected")
+    expect(kept_page.by_id("total-nodes")).to_have_text("1")
+    yield kept_page
+    kept_page.check()
 
 
 @pytest.fixture
@@ -48,37 +66,33 @@ def confirm(page: WatchedPage, verb: str) -> None:
     page.page.locator("#confirm").get_by_role("button", name=verb).click()
 
 
-def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open) -> None:
-    page = open_page(f"{site.url}/admin/")
-    log_in(page)
+def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open, logged_in: StorageState) -> None:
+    page = open_page(f"{site.url}/admin/", storage_state=logged_in)
     page.page.get_by_role("link", name="Live", exact=True).click()
     expect(page.by_id("connection-state")).to_have_text("Connected")
 
 
-def test_the_tile_counts_the_topics_that_are_listed(open_operators: Open, alice: WatchedPage) -> None:
-    page = open_operators()
-    expect(row_of(page, "room:1")).to_be_visible()
-    expect(page.by_id("total-topics")).to_have_text(str(page.page.locator("#topics tr:not(.details)").count()))
+def test_the_tile_counts_the_topics_that_are_listed(operators: WatchedPage, alice: WatchedPage) -> None:
+    expect(row_of(operators, "room:1")).to_be_visible()
+    expect(operators.by_id("total-topics")).to_have_text(str(operators.page.locator("#topics tr:not(.details)").count()))
 
 
-def test_a_feed_that_is_followed_is_a_row(flights: ServerProcess, open_operators: Open) -> None:
-    page = open_operators()
+def test_a_feed_that_is_followed_is_a_row(flights: ServerProcess, operators: WatchedPage) -> None:
     with connect(flights.ws_url) as client:
         client.send('{"type": "subscribe_features", "layer": "flights", "subscription_id": "s"}')
-        row = page.page.locator("#feeds tr", has_text="layer:flights")
+        row = operators.page.locator("#feeds tr", has_text="layer:flights")
         expect(row.locator("[data-heading=Subscriptions]")).to_have_text("1")
         expect(row.locator("[data-heading=Length]")).to_have_text("20")
 
 
-def test_whoever_comes_and_goes_is_shown_at_once(open_operators: Open, site: ServerProcess, open_page: Open) -> None:
-    page = open_operators()
+def test_whoever_comes_and_goes_is_shown_at_once(operators: WatchedPage, site: ServerProcess, open_page: Open) -> None:
     visitor = open_page(f"{site.url}/channels/test/?name=bob&topic=room:2")
     join(visitor)
-    expect(row_of(page, "room:2").locator("[data-heading=Members]")).to_have_text("1")
-    expect(page.page.locator("#events .event-name").first).to_have_text("channel.join")
-    expect(page.page.locator("#sockets")).to_contain_text("bob")
+    expect(row_of(operators, "room:2").locator("[data-heading=Members]")).to_have_text("1")
+    expect(operators.page.locator("#events .event-name").first).to_have_text("channel.join")
+    expect(operators.page.locator("#sockets")).to_contain_text("bob")
     visitor.by_id("card-own").get_by_role("switch").uncheck()
-    expect(row_of(page, "room:2")).to_have_count(0)
+    expect(row_of(operators, "room:2")).to_have_count(0)
 
 
 def test_a_kicked_member_is_told_and_stays_away(
@@ -98,29 +112,27 @@ def test_a_kicked_member_is_told_and_stays_away(
     expect(page.page.locator("#recent-actions-module")).to_contain_text("Kicked")
 
 
-def test_nobody_is_kicked_before_it_is_confirmed(open_operators: Open, alice: WatchedPage) -> None:
-    page = open_operators()
-    page.page.get_by_role("button", name="room:1", exact=True).click()
-    page.page.get_by_role("button", name="Kick alice").click()
-    confirm(page, "Cancel")
-    page.page.get_by_role("button", name="Kick alice").click()
-    page.page.keyboard.press("Escape")
-    assert page.page.evaluate("() => new Promise((done) => operators.channel.push('channel.list', {}).receive('ok', () => done(true)))")
+def test_nobody_is_kicked_before_it_is_confirmed(operators: WatchedPage, alice: WatchedPage) -> None:
+    operators.page.get_by_role("button", name="room:1", exact=True).click()
+    operators.page.get_by_role("button", name="Kick alice").click()
+    confirm(operators, "Cancel")
+    operators.page.get_by_role("button", name="Kick alice").click()
+    operators.page.keyboard.press("Escape")
+    listed = "new Promise((done) => operators.channel.push('channel.list', {}).receive('ok', () => done(true)))"
+    assert operators.page.evaluate(listed)
     expect(alice.by_id("card-own")).to_have_attribute("data-state", "joined")
 
 
-def test_a_disconnected_client_comes_back_by_itself(open_operators: Open, alice: WatchedPage) -> None:
-    page = open_operators()
+def test_a_disconnected_client_comes_back_by_itself(operators: WatchedPage, alice: WatchedPage) -> None:
     before = alice.by_id("card-own").locator("[data-part=id]").inner_text()
-    page.page.get_by_role("button", name="Disconnect alice").click()
-    confirm(page, "Disconnect")
+    operators.page.get_by_role("button", name="Disconnect alice").click()
+    confirm(operators, "Disconnect")
     alice.wait_for(lambda: alice.by_id("card-own").locator("[data-part=id]").inner_text() not in {before, "–"})
 
 
-def test_a_broadcast_reaches_the_topic(open_operators: Open, alice: WatchedPage) -> None:
-    page = open_operators()
-    page.page.get_by_role("button", name="Broadcast on room:1").click()
-    dialog = page.page.locator("#broadcast")
+def test_a_broadcast_reaches_the_topic(operators: WatchedPage, alice: WatchedPage) -> None:
+    operators.page.get_by_role("button", name="Broadcast on room:1").click()
+    dialog = operators.page.locator("#broadcast")
     dialog.get_by_label("Event").fill("notice")
     dialog.get_by_label("Payload").fill("{")
     dialog.get_by_role("button", name="Broadcast").click()
@@ -147,21 +159,17 @@ def test_events_can_be_searched_and_taken_away(open_operators: Open, alice: Watc
     assert [line["event"] for line in lines][-2:] == ["channel.leave", "channel.remove"]
 
 
-def test_it_says_when_it_is_not_connected_and_begins_anew(open_operators: Open) -> None:
+def test_it_says_when_it_is_not_connected_and_begins_anew(operators: WatchedPage) -> None:
+    operators.page.evaluate("operators.socket.disconnect()")
+    expect(operators.by_id("connection-state")).to_contain_text("Not connected")
+    expect(operators.page.locator("#age")).to_contain_text("What is shown is from")
+    operators.page.evaluate("operators.socket.connect()")
+    expect(operators.by_id("connection-state")).to_have_text("Connected")
+    expect(operators.page.locator("#age")).to_have_text("")
+
+
+def test_hostile_names_are_text(site: ServerProcess, open_operators: Open, open_page: Open) -> None:
     page = open_operators()
-    page.page.evaluate("operators.socket.disconnect()")
-    expect(page.by_id("connection-state")).to_contain_text("Not connected")
-    expect(page.page.locator("#age")).to_contain_text("What is shown is from")
-    page.page.evaluate("operators.socket.connect()")
-    expect(page.by_id("connection-state")).to_have_text("Connected")
-    expect(page.page.locator("#age")).to_have_text("")
-
-
-def test_hostile_names_are_text(site: ServerProcess, new_context: Callable[..., BrowserContext], open_page: Open) -> None:
-    page = WatchedPage(new_context().new_page())
-    page.page.goto(f"{site.url}/admin/login/?next=/admin/live/")
-
-    log_in(page)
     visitor = open_page(f"{site.url}/channels/test/")
     visitor.page.get_by_label("You are").fill(HOSTILE)
     visitor.page.get_by_role("button", name="Change").click()

@@ -3,93 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Literal
 
 import pytest
 from playwright.sync_api import expect
 
 from ..server_process import ServerProcess
 from .fleet import fleet
-from .map_page import MapPage
+from .map_page import OVERLAY, MapPage
 
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 TEXT = "getComputedStyle(document.body).color.match(/\\d+/g).slice(0, 3).map(Number).reduce((a, b) => a + b) > 382"
-OVERLAY = "Object.values(geostream.map._layers).find(({painter}) => painter)"
+
+
+@pytest.fixture
+def flights(live_site: ServerProcess) -> ServerProcess:
+    return live_site
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_theme_is_that_of_the_system(
-    flights: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None], scheme: str
+    flights: ServerProcess, live: MapPage, open_map: Callable[..., MapPage], screenshot: Callable[..., None], scheme: str
 ) -> None:
-    live = open_map(flights, color_scheme=scheme)
-    assert live.page.evaluate(TEXT) is (scheme == "dark")
-    live.wait_for(lambda: live.ink() > 0)
-    screenshot(live, scheme)
+    page = live if scheme == "dark" else open_map(flights, color_scheme=scheme)
+    assert page.page.evaluate(TEXT) is (scheme == "dark")
+    page.wait_for(lambda: page.ink() > 0)
+    screenshot(page, scheme)
 
 
-def test_the_theme_follows_the_system_while_the_page_is_open(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights, color_scheme="dark")
+def test_the_theme_follows_the_system_while_the_page_is_open(live: MapPage) -> None:
     live.wait_for(lambda: live.ink() > 0)
     drawn = live.pixels()
     live.page.emulate_media(color_scheme="light")
     live.wait(f"() => !({TEXT})")
     live.wait_for(lambda: live.pixels() != drawn)
+    live.page.emulate_media(color_scheme="dark")
+    live.wait(f"() => {TEXT}")
 
 
 def test_a_chosen_theme_is_remembered(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(flights, color_scheme="dark")
     live.by_id("theme-toggle").click()
-    assert live.page.evaluate(TEXT) is False
+    live.wait(f"() => !({TEXT})")
     live.reload()
-    assert live.page.evaluate(TEXT) is False
+    live.wait(f"() => !({TEXT})")
 
 
-def test_on_a_phone_the_panel_is_a_sheet_that_opens_and_closes(
-    flights: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None]
-) -> None:
-    live = open_map(flights, "map=6/46.8/8.0", **PHONE)
-    panel, body = live.page.locator("#panel"), live.page.locator("#panel-body")
+def test_on_a_phone_the_panel_is_a_sheet_that_opens_and_closes(phone: MapPage, screenshot: Callable[..., None]) -> None:
+    panel, body = phone.page.locator("#panel"), phone.page.locator("#panel-body")
     expect(body).to_be_hidden()
-    screenshot(live, "phone-closed")
-    live.page.locator("#panel-toggle").tap()
+    screenshot(phone, "phone-closed")
+    phone.page.locator("#panel-toggle").tap()
     expect(body).to_be_visible()
-    screenshot(live, "phone-open")
+    screenshot(phone, "phone-open")
     box = panel.bounding_box()
     assert box and (box["x"], box["width"], box["y"] + box["height"]) == (0, 390, 844)
-    live.page.locator("#panel-toggle").tap()
+    phone.page.locator("#panel-toggle").tap()
     expect(body).to_be_hidden()
 
 
-def test_the_sheet_is_pulled_up_and_down(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights, "map=6/46.8/8.0", **PHONE)
-    head, body = live.page.locator("#panel-head"), live.page.locator("#panel-body")
+def test_the_sheet_is_pulled_up_and_down(phone: MapPage) -> None:
+    head, body = phone.page.locator("#panel-head"), phone.page.locator("#panel-body")
     top = (head.bounding_box() or {})["y"]
-    live.touch((195, top + 20), (195, top - 40), (195, top - 150))
+    phone.touch((195, top + 20), (195, top - 40), (195, top - 150))
     expect(body).to_be_visible()
     top = (head.bounding_box() or {})["y"]
-    live.touch((195, top + 20), (195, top + 80), (195, top + 170))
+    phone.touch((195, top + 20), (195, top + 80), (195, top + 170))
     expect(body).to_be_hidden()
 
 
-def test_a_box_is_drawn_by_touch(flights: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None]) -> None:
-    live = open_map(flights, "map=6/46.8/8.0", **PHONE)
-    live.page.locator("#panel-toggle").tap()
-    live.by_id("draw-box").tap()
-    expect(live.page.locator("#panel-body")).to_be_hidden()
-    live.touch(live.where(7.5, 46.7), live.where(8.5, 46.2), live.where(9.5, 45.8))
-    live.wait_for_features({"f02", "f03", "f12", "f13"})
-    screenshot(live, "phone-box")
+def test_a_box_is_drawn_by_touch(phone: MapPage, screenshot: Callable[..., None]) -> None:
+    phone.page.locator("#panel-toggle").tap()
+    phone.by_id("draw-box").tap()
+    expect(phone.page.locator("#panel-body")).to_be_hidden()
+    phone.touch(phone.where(7.5, 46.7), phone.where(8.5, 46.2), phone.where(9.5, 45.8))
+    phone.wait_for_features({"f02", "f03", "f12", "f13"})
+    screenshot(phone, "phone-box")
 
 
-def test_nothing_is_wider_than_a_phone(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights, "map=6/46.8/8.0", **PHONE)
-    live.page.locator("#panel-toggle").tap()
-    assert live.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert live.page.evaluate("document.querySelector('#panel-body').scrollWidth <= document.querySelector('#panel-body').clientWidth")
+def test_nothing_is_wider_than_a_phone(phone: MapPage) -> None:
+    phone.page.locator("#panel-toggle").tap()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert phone.page.evaluate("document.querySelector('#panel-body').scrollWidth <= document.querySelector('#panel-body').clientWidth")
 
 
-def test_everything_can_be_reached_with_the_keyboard(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights)
+def test_everything_can_be_reached_with_the_keyboard(flights: ServerProcess, live: MapPage) -> None:
     live.wait("async () => (await geostream.client.listSubscriptions()).some(({kind}) => kind === 'events')")
     flights.post("/api/events/", {"event_type": "custom", "payload": "something to scroll"})
     expect(live.by_id("events")).to_be_visible()
@@ -111,8 +108,9 @@ def test_everything_can_be_reached_with_the_keyboard(flights: ServerProcess, ope
     assert wanted <= reached
 
 
-def test_the_keyboard_moves_the_map_and_shows_the_nearest_feature(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights, "map=8/46.52/8.02")
+def test_the_keyboard_moves_the_map_and_shows_the_nearest_feature(live: MapPage) -> None:
+    live.show(8, 46.52, 8.02)
+    live.wait_until_drawn("f12")
     live.page.locator("#map").focus()
     live.page.keyboard.press("Enter")
     expect(live.page.locator("#card [data-title]")).to_have_text("F12")
@@ -122,8 +120,7 @@ def test_the_keyboard_moves_the_map_and_shows_the_nearest_feature(flights: Serve
     live.wait("() => geostream.map.getCenter().lng > 8.1")
 
 
-def test_a_switch_is_thrown_with_the_space_bar(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(flights)
+def test_a_switch_is_thrown_with_the_space_bar(live: MapPage) -> None:
     live.by_id("layer-flights-toggle").focus()
     live.page.keyboard.press("Space")
     live.wait("() => !geostream.subscriptions.flights")
@@ -131,10 +128,15 @@ def test_a_switch_is_thrown_with_the_space_bar(flights: ServerProcess, open_map:
 
 @pytest.mark.parametrize(("motion", "moving"), [("no-preference", True), ("reduce", False)])
 def test_features_glide_unless_motion_is_to_be_reduced(
-    flights: ServerProcess, open_map: Callable[..., MapPage], motion: str, moving: bool
+    flights: ServerProcess, live: MapPage, motion: Literal["no-preference", "reduce"], moving: bool
 ) -> None:
-    live = open_map(flights, reduced_motion=motion)
-    live.page.evaluate(f"geostream.live.addEventListener('changes', () => (window.glides = {OVERLAY}.scenes[0].tracks.get('f00').moving))")
+    live.page.emulate_media(reduced_motion=motion)
+    live.page.evaluate(f"""() => {{
+      const note = () => (window.glides = {OVERLAY}.scenes[0].tracks.get('f00').moving);
+      window.glides = undefined;
+      geostream.live.addEventListener('changes', note, {{once: true}});
+    }}""")
     flights.publish("flights", *fleet(step=3))
     live.wait("() => window.glides !== undefined")
     assert live.page.evaluate("window.glides") is moving
+    live.page.emulate_media(reduced_motion="reduce")

@@ -33,6 +33,11 @@ def site(site_with_worker: ServerProcess) -> Iterator[ServerProcess]:
     remove_all(site_with_worker)
 
 
+@pytest.fixture(scope="module")
+def live_site(site_with_worker: ServerProcess) -> ServerProcess:
+    return site_with_worker
+
+
 def choose(live: MapPage, action: str, layer: str = "flights") -> None:
     live.by_id(f"layer-{layer}-menu").click()
     live.page.get_by_role("button", name=action).click()
@@ -111,8 +116,7 @@ def test_hotspots_start_follow_the_features_and_stop(site: ServerProcess, open_m
     live.wait_for(lambda: hexagons(live) == [])
 
 
-def test_a_layer_of_others_is_offered_while_the_map_is_open_and_goes_again(site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(site)
+def test_a_layer_of_others_is_offered_while_the_map_is_open_and_goes_again(site: ServerProcess, live: MapPage) -> None:
     site.publish("news", plane("a", PLACE))
     expect(live.by_id("layer-news-toggle")).not_to_be_checked()
     choose(live, "Hotspots…", "news")
@@ -121,8 +125,7 @@ def test_a_layer_of_others_is_offered_while_the_map_is_open_and_goes_again(site:
     expect(live.by_id("layer-news-toggle")).to_have_count(0)
 
 
-def test_the_menu_is_opened_and_left_by_the_keyboard(site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(site)
+def test_the_menu_is_opened_and_left_by_the_keyboard(site: ServerProcess, live: MapPage) -> None:
     live.by_id("layer-flights-menu").focus()
     live.page.keyboard.press("Enter")
     live.page.keyboard.press("Tab")

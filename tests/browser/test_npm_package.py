@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Route
 
 from .. import processes
-from ..npm.packed import ROOT, install, pack, run, tool
+from ..npm.packed import ROOT, install, packed, run, tool
 from ..server_process import ServerProcess
 from .fleet import aircraft
 from .map_page import WatchedPage
@@ -38,7 +38,7 @@ client.close();
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has the package, and what Vite makes of it in `dist`."""
     folder = tmp_path_factory.mktemp("app")
-    tarball = pack(tmp_path_factory.mktemp("packed"))
+    tarball = packed(tmp_path_factory)
     shutil.copytree(APP, folder, dirs_exist_ok=True)
     install(folder, tarball)
     said = run(tool("node"), ROOT / "node_modules" / ".bin" / "vite", "build", "--base", "/app/", folder=folder)

@@ -17,8 +17,7 @@ from websockets.sync.client import connect
 from ..core.restarting import RestartingRedis
 from ..server_process import ServerProcess
 from .fleet import fleet
-from .map_page import WatchedPage
-from .test_looks import PHONE
+from .map_page import PHONE, WatchedPage
 from .test_pages import log_in
 
 Open = Callable[..., WatchedPage]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import StorageState, expect
 
 from ..server_process import ServerProcess
-from .map_page import MapPage, WatchedPage
+from .map_page import WatchedPage
 
 
 def log_in(admin: WatchedPage) -> None:
-    admin.page.get_by_label("Username").fill("admin")
-    admin.page.get_by_label("Password").fill("admin")
-    admin.page.get_by_role("button", name="Log in").click()
-    expect(admin.page.get_by_role("button", name="Log out")).to_be_visible()
+    admin.log_in()
 
 
 def test_the_documentation_of_the_api_comes_from_this_server(
@@ -28,11 +25,10 @@ def test_the_documentation_of_the_api_comes_from_this_server(
 
 
 def test_the_admin_lists_this_browsers_connection(
-    flights: ServerProcess, open_map: Callable[..., MapPage], open_page: Callable[..., WatchedPage], screenshot: Callable[..., None]
+    flights: ServerProcess, open_page: Callable[..., WatchedPage], logged_in: StorageState, screenshot: Callable[..., None]
 ) -> None:
-    open_map(flights)
-    admin = open_page(f"{flights.url}/admin/")
-    log_in(admin)
+    open_page(flights.url)
+    admin = open_page("about:blank", storage_state=logged_in)
 
     def listed() -> bool:
         admin.page.goto(f"{flights.url}/admin/streaming/connection/")

@@ -11,8 +11,8 @@ from playwright.sync_api import BrowserContext, expect
 from streaming.tiles.mvt import TileFeature, encode_layer
 
 from ..server_process import ServerProcess
-from .map_page import MapPage
-from .test_looks import PHONE
+from .conftest import MAP
+from .map_page import PHONE, MapPage
 from .test_tiles import RELIEF, add
 
 ALPS = "map=6/46.8/8.0&layers="
@@ -75,7 +75,7 @@ def places(site: ServerProcess) -> ServerProcess:
 @pytest.fixture
 def open_vectors(new_context: Callable[..., BrowserContext]) -> Callable[..., VectorMap]:
     def open_(server: ServerProcess, address: str = SHOWN, **options: Any) -> VectorMap:
-        live = VectorMap(new_context(**options).new_page())
+        live = VectorMap(new_context(**{"viewport": MAP, **options}).new_page())
         live.watch()
         live.open(f"{server.url}/#{address}")
         return live
@@ -148,7 +148,7 @@ def test_between_the_zooms_and_beyond_the_last_one_features_are_where_they_are(
     live.wait_for_point(7.0, 46.5)
     live.wait_until_shown()
     screenshot(live, f"vector-tiles-at-{zoom}")
-    west, east = live.page.evaluate("[-60, 60].map((x) => geostream.map.containerPointToLatLng([640 + x, 400]).lng)")
+    west, east = live.page.evaluate("[-60, 60].map((x) => geostream.map.containerPointToLatLng([512 + x, 320]).lng)")
     assert live.opacity(west, 46.5) == live.opacity(east, 46.5) == 0
     widths = live.page.evaluate("[...new Set([...document.querySelectorAll('.live-tile')].map(({width}) => width))]")
     assert 512 in widths

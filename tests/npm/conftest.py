@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .packed import install, pack
+from .packed import install, packed
 
 HERE = Path(__file__).parent
 
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack(tmp_path_factory.mktemp("packed"))
+    return packed(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

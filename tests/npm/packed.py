@@ -6,8 +6,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests import processes
 from tests.conftest import missing
+from tests.made_once import made_once
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "streaming" / "static" / "streaming"
@@ -37,6 +40,12 @@ def pack(folder: Path) -> Path:
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
     run(tool("npm"), "pack", "--pack-destination", folder, folder=copy)
     (tarball,) = folder.glob("*.tgz")
+    return tarball
+
+
+def packed(factory: pytest.TempPathFactory) -> Path:
+    """The tarball, which one worker of a test run makes for all."""
+    (tarball,) = made_once(factory, "npm-package", pack).glob("*.tgz")
     return tarball
 
 
