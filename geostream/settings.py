@@ -90,7 +90,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "streaming.engine.compression.StaticCompression",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "geostream.static_files.StaticFiles",
     "streaming.engine.content_security_policy.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

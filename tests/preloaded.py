@@ -1,8 +1,9 @@
-"""A fork server for `manage.py`: processes of Python that begin with the libraries imported, which is most of what their start costs.
+"""A fork server for `manage.py` and other programs: processes of Python that begin with the libraries imported, which is most of what
+their start costs.
 
 What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
-as any interpreter does. Of this project it has nothing imported, for that reads settings. It is a child of the fork server, which reports
-how it ended through a pipe. One fork server belongs to one process of tests, and ends with it.
+as any interpreter does. Of this project it has only those modules imported that need no settings, which each process reads for itself. It
+is a child of the fork server, which reports how it ended through a pipe. One fork server belongs to one process of tests, and ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import selectors
 import signal
@@ -20,8 +22,11 @@ import socket
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
 
 LIBRARIES = (
     *("asyncio", "concurrent.futures", "ctypes", "logging.config", "sqlite3", "ssl", "unittest.mock", "xml.etree.ElementTree"),
@@ -37,9 +42,13 @@ LIBRARIES = (
     *("channels.layers", "channels.consumer", "channels_redis.core", "redis.asyncio", "rest_framework.fields", "jwt", "cryptography.x509"),
     *("uvicorn.main", "uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.uvloop", "websockets"),
     *("msgpack", "msgspec", "numpy", "PIL.Image", "prometheus_client", "psycopg", "pyproj", "shapely", "watchfiles", "zstandard"),
+    *("django.core.asgi", "django.db.migrations.autodetector", "servestatic.middleware"),
     *("httpx", "jsonschema_rs", "pathspec", "pygments", "requests", "tqdm", "yaml"),
 )
 """Those that are not installed are left out, as in a project without them."""
+PROJECT = ("streaming", "processes")
+LEFT_OUT = ("__main__", "builtin", "management", "migrations", "rasters", "sources", "worker")
+"""What hardly a server imports, and what loads GDAL, which opens files."""
 
 
 class ForkServer:
@@ -67,7 +76,7 @@ class ForkServer:
     def fork(
         self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int]
     ) -> tuple[int, int]:
-        """Start `manage.py`; returns the process' id and a pipe from which the status can be read with which it has ended."""
+        """Start Python with these arguments; returns the process' id and a pipe from which the status can be read with which it ended."""
         ended, ending = os.pipe()
         request = json.dumps([arguments, str(folder or os.getcwd()), dict(os.environ) if environment is None else environment]).encode()
         with self._asking:
@@ -156,17 +165,44 @@ def _become(folder: str, environment: dict[str, str], descriptors: list[int]) ->
     os.chdir(folder)
 
 
+def _import_project(name: str) -> None:
+    """Import a package or module, and all that is in it, as far as that needs no settings."""
+    try:
+        module = importlib.import_module(name)
+    except (ImportError, ImproperlyConfigured):
+        return
+    for inner in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        if inner.name not in LEFT_OUT:
+            _import_project(f"{name}.{inner.name}")
+
+
+def _run(arguments: list[str]) -> None:
+    """What `python` does with these arguments: `FILE …`, `-m MODULE …` or `-c PROGRAM …`."""
+    sys.orig_argv = [sys.executable, *arguments]  # with which `serve` executes itself again
+    option, what = (arguments[0], arguments[1]) if arguments[0] in ("-m", "-c") else ("", arguments[0])
+    sys.argv = arguments if not option else ["-c", *arguments[2:]] if option == "-c" else arguments[1:]
+    sys.path[0] = os.getcwd() if option == "-m" else "" if option == "-c" else str(Path(what).parent.resolve())
+    if option == "-m":
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    elif option == "-c":
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(what, "<string>", "exec"), vars(sys.modules["__main__"]))
+    else:
+        runpy.run_path(what, run_name="__main__")
+
+
 def main() -> None:
-    """The fork server; and, in each of its children, `manage.py`."""
+    """The fork server; and, in each of its children, what is to be run there."""
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    for name in PROJECT:
+        _import_project(name)
     gc.collect()
     gc.freeze()
-    sys.argv = _serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.orig_argv = [sys.executable, *sys.argv]  # with which `serve` executes itself again
-    sys.path.insert(0, str(Path(sys.argv[0]).parent.resolve()))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -33,19 +33,20 @@ Start = Callable[..., "Process"]
 class Process(subprocess.Popen[str]):
     """A process in a session of its own. In a `with` statement, it ends with its whole group, whatever happened.
 
-    `manage.py` is forked from a process that has the libraries imported (`preloaded.py`). `subprocess` has no public place for that, so
-    what it starts and waits with is replaced.
+    `manage.py`, and any other program in Python if it is to be `preloaded`, is forked from a process that has the libraries imported
+    (`preloaded.py`). `subprocess` has no public place for that, so what it starts and waits with is replaced.
     """
 
     _ended: int | None = None  # the pipe that says how a forked process has ended
 
-    def __init__(self, *command: object, stdin: Any = DEVNULL, **options: Any) -> None:
+    def __init__(self, *command: object, stdin: Any = DEVNULL, preloaded: bool = False, **options: Any) -> None:
+        self._preloaded = preloaded or command[:2] == MANAGE
         super().__init__([str(word) for word in command], stdin=stdin, text=True, start_new_session=True, **options)
         _reaper().note("+", self.pid)
 
     def _execute_child(self, args: list[str], *rest: Any) -> None:
         _, _, _, _, folder, environment, _, _, _, *streams = rest[:15]
-        if tuple(args[:2]) != MANAGE or not FORKING or not _fork_server().suits(environment):
+        if not self._preloaded or not FORKING or not _fork_server().suits(environment):
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return
         theirs = [number if stream == -1 else stream for number, stream in enumerate((streams[0], streams[3], streams[5]))]

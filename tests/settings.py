@@ -17,7 +17,7 @@ from geostream.settings import *  # noqa: E402, F403
 from geostream.settings import DATABASES, MIDDLEWARE  # noqa: E402
 from tests import databases  # noqa: E402
 
-STATIC_FILES = "servestatic.middleware.ServeStaticMiddleware"
+STATIC_FILES = "geostream.static_files.StaticFiles"
 """It reads the names of all static files for each test client, which takes longer than most tests. Those of static files have it."""
 MIDDLEWARE_WITH_STATIC_FILES = MIDDLEWARE
 MIDDLEWARE = [name for name in MIDDLEWARE if name != STATIC_FILES]
