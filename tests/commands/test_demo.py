@@ -44,7 +44,7 @@ class Demo:
         self.data_dir = data_dir
         self.port = free_port()
         command = (sys.executable, "-c", PROGRAM, free_port(), "--port", self.port, *(["--alone"] if alone else []), *arguments)
-        self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT)
+        self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT, preloaded=True)
 
     def wait_until_ready(self) -> str:
         """What it printed up to the last line of the banner."""
