@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sqlite3
 import time
@@ -310,23 +309,3 @@ def test_serving_is_refused_on_a_database_that_is_behind(tmp_path: Path, module_
     done = manage("serve", "--port", free_port(), env=site_environment(tmp_path, module_redis.url), check=False)
     assert done.returncode == 1
     assert "python manage.py migrate" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_several_workers_share_the_port(tmp_path: Path, migrated_database: Path, module_redis: RedisService) -> None:
-    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
-    with WorkersProcess(tmp_path, module_redis.url, {}) as server:
-        server.publish("w", point("a", 1, 2))
-        peers = [GeoSocket(server.ws_url) for _ in range(6)]
-        for peer in peers:
-            peer.subscribe("w", snapshot=False)
-        server.publish("w", point("a", 1, 3))
-        assert [peer.next_change() for peer in peers] == [("updated", "a")] * 6
-        assert server.process is not None
-        server.process.send_signal(signal.SIGTERM)
-        assert {peer.closed() for peer in peers} == {1012}
-
-
-class WorkersProcess(ServerProcess):
-    """`manage.py serve --workers 2`."""
-
-    options = ("--workers", "2")
