@@ -2,8 +2,9 @@
 their start costs.
 
 What is forked runs as if it had been started: in a session of its own, with its own environment, folder and standard streams, and it ends
-as any interpreter does. Of this project it has only those modules imported that need no settings, which each process reads for itself. It
-is a child of the fork server, which reports how it ended through a pipe. One fork server belongs to one process of tests, and ends with it.
+as any interpreter does (unless it may do so abruptly). Of this project it has only those modules imported that need no settings, which
+each process reads for itself. It is a child of the fork server, which reports how it ended through a pipe. One fork server belongs to one
+process of tests, and ends with it.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ class ForkServer:
         return _interpreter_settings(os.environ if environment is None else environment) == self._python
 
     def fork(
-        self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int]
+        self, arguments: list[str], folder: str | Path | None, environment: dict[str, str] | None, streams: list[int], abrupt: bool
     ) -> tuple[int, int]:
         """Start Python with these arguments; returns the process' id and a pipe from which the status can be read with which it ended."""
         ended, ending = os.pipe()
-        request = json.dumps([arguments, str(folder or os.getcwd()), dict(os.environ) if environment is None else environment]).encode()
+        environment = dict(os.environ) if environment is None else environment
+        request = json.dumps([arguments, str(folder or os.getcwd()), environment, abrupt]).encode()
         with self._asking:
             socket.send_fds(self._socket, [len(request).to_bytes(4, "big")], [*streams, ending])
             self._socket.sendall(request)
@@ -101,8 +103,8 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return data
 
 
-def _serve(connection: socket.socket) -> list[str]:
-    """Fork what is asked for. Returns, in each child, what is to be run there."""
+def _serve(connection: socket.socket) -> tuple[list[str], bool]:
+    """Fork what is asked for. Returns, in each child, what is to be run there, and whether it may end abruptly."""
     running: dict[int, int] = {}
     wakeup, woken = socket.socketpair()
     for end in (wakeup, woken):
@@ -122,7 +124,7 @@ def _serve(connection: socket.socket) -> list[str]:
             continue
         try:
             size, descriptors, _, _ = socket.recv_fds(connection, 4, 4)
-            arguments, folder, environment = json.loads(_exactly(connection, int.from_bytes(size, "big")))
+            arguments, folder, environment, abrupt = json.loads(_exactly(connection, int.from_bytes(size, "big")))
         except (EOFError, ValueError):
             os._exit(0)
         pid = os.fork()
@@ -135,7 +137,7 @@ def _serve(connection: socket.socket) -> list[str]:
             _become(folder, environment, descriptors)
             connection.sendall(os.getpid().to_bytes(4, "big"))
             connection.close()
-            return list(arguments)
+            return list(arguments), bool(abrupt)
         running[pid] = descriptors[3]
         for descriptor in descriptors[:3]:
             os.close(descriptor)
@@ -191,6 +193,16 @@ def _run(arguments: list[str]) -> None:
         runpy.run_path(what, run_name="__main__")
 
 
+def _end(code: int) -> None:
+    """End as the interpreter does, but for taking apart all that was imported: that takes longer than many a command."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):  # let the interpreter say so
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
 def main() -> None:
     """The fork server; and, in each of its children, what is to be run there."""
     for name in LIBRARIES:
@@ -202,7 +214,15 @@ def main() -> None:
         _import_project(name)
     gc.collect()
     gc.freeze()
-    _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
+    arguments, abrupt = _serve(socket.socket(fileno=int(sys.argv[1])))
+    code: object = None
+    try:
+        _run(arguments)
+    except SystemExit as end:
+        code = end.code
+    if abrupt and (code is None or isinstance(code, int)):
+        _end(code or 0)
+    sys.exit(code)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
