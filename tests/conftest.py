@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -143,12 +144,34 @@ async def geo(runtime: Runtime) -> AsyncIterator[Callable[..., GeoPeer]]:
 
 
 @pytest.fixture(scope="session")
-def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database of SQLite. One worker makes it for all: that takes seconds."""
+
+    def make(folder: Path) -> None:
+        processes.manage("migrate", "-v", "0", env=processes.site_environment(folder))
+
+    return made_once(tmp_path_factory, "empty", make) / databases.FILE
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(request: pytest.FixtureRequest, django_db_modify_db_settings: None) -> bool:
+    """Whether the database of the tests in this process is there already: workers of a run begin with a copy."""
+    if databases.ON_POSTGRES or "PYTEST_XDIST_WORKER" not in os.environ:
+        return False
+    shutil.copy(request.getfixturevalue("empty_database"), connection.settings_dict["TEST"]["NAME"])
+    return True
+
+
+@pytest.fixture(scope="session")
+def migrated_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database with a superuser admin/admin, to be copied (`databases.copied`). One worker makes it for all."""
 
     def make(folder: Path) -> None:
         environment = processes.site_environment(folder, DJANGO_SUPERUSER_PASSWORD="admin", **databases.migrated(folder))
-        processes.manage("migrate", "-v", "0", env=environment)
+        if databases.ON_POSTGRES:
+            processes.manage("migrate", "-v", "0", env=environment)
+        else:
+            shutil.copy(request.getfixturevalue("empty_database"), folder / databases.FILE)
         processes.manage("createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org", env=environment)
 
     return made_once(tmp_path_factory, "migrated", make) / databases.FILE

@@ -33,25 +33,28 @@ Start = Callable[..., "Process"]
 class Process(subprocess.Popen[str]):
     """A process in a session of its own. In a `with` statement, it ends with its whole group, whatever happened.
 
-    `manage.py` is forked from a process that has the libraries imported (`preloaded.py`). `subprocess` has no public place for that, so
-    what it starts and waits with is replaced.
+    `manage.py`, and any other program in Python if it is to be `preloaded`, is forked from a process that has the libraries imported
+    (`preloaded.py`), and if it is `abrupt`, takes nothing apart when it ends. `subprocess` has no public place for that, so what it starts
+    and waits with is replaced.
     """
 
     _ended: int | None = None  # the pipe that says how a forked process has ended
 
-    def __init__(self, *command: object, stdin: Any = DEVNULL, **options: Any) -> None:
+    def __init__(self, *command: object, stdin: Any = DEVNULL, preloaded: bool = False, abrupt: bool = False, **options: Any) -> None:
+        self._preloaded = preloaded or command[1:2] == MANAGE[1:]
+        self._abrupt = abrupt
         super().__init__([str(word) for word in command], stdin=stdin, text=True, start_new_session=True, **options)
         _reaper().note("+", self.pid)
 
     def _execute_child(self, args: list[str], *rest: Any) -> None:
         _, _, _, _, folder, given, _, _, _, *streams = rest[:15]
         environment = dict(os.environ) if given is None else given
-        server = _fork_server(args[0], environment) if args[1:2] == ["manage.py"] and FORKING else None
+        server = _fork_server(args[0], environment) if self._preloaded and FORKING else None
         if server is None or not server.suits(environment):
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return
         theirs = [number if stream == -1 else stream for number, stream in enumerate((streams[0], streams[3], streams[5]))]
-        self.pid, self._ended = server.fork(args[1:], folder, environment, theirs)
+        self.pid, self._ended = server.fork(args[1:], folder, environment, theirs, self._abrupt)
         self._child_created = True
         self._close_pipe_fds(*streams)  # type: ignore[attr-defined]
 
@@ -104,7 +107,7 @@ def run(
     *command: object, input: str | None = None, timeout: float = WAIT_SECONDS, check: bool = True, **options: Any
 ) -> CompletedProcess[str]:
     """Run a program to its end, as `subprocess.run` does with text and captured output; a failure shows what it printed."""
-    with Process(*command, stdin=DEVNULL if input is None else PIPE, stdout=PIPE, stderr=PIPE, **options) as process:
+    with Process(*command, stdin=DEVNULL if input is None else PIPE, stdout=PIPE, stderr=PIPE, abrupt=True, **options) as process:
         output, errors = process.communicate(input, timeout)
     assert not check or process.returncode == 0, f"{command} ended with {process.returncode}\n{output}{errors}"
     return CompletedProcess(command, process.returncode, output, errors)

@@ -8,8 +8,12 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import uuid
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
+
+import jwt
 
 from .processes import MANAGE, Process, TimeoutExpired, site_environment
 
@@ -125,12 +129,26 @@ class ServerProcess:
 
     @property
     def token(self) -> str:
-        """An access token of the superuser `admin` (password `admin`)."""
+        """An access token of the superuser `admin`, who is the first user. It is signed here: a log-in hashes for a quarter of a second."""
         if not self._token:
-            status, answer = self.request("POST", "/api/token/", {"username": "admin", "password": "admin"}, token="")
-            assert status == 200, answer
-            self._token = answer["access"]
+            now = int(time.time())
+            claims = {"token_type": "access", "user_id": "1", "jti": uuid.uuid4().hex, "iat": now, "exp": now + 1800}
+            self._token = jwt.encode(claims, self.signing_key, algorithm="HS256")
         return self._token
+
+    @property
+    def signing_key(self) -> str:
+        """The key of the server's tokens, as `geostream/settings.py` has it."""
+        if key := self.environment.get("GEOSTREAM_JWT_SECRET"):
+            return key
+        secret = self.environment.get("GEOSTREAM_SECRET_KEY") or (self.data_dir / "secret-key").read_text()
+        return sha256(f"geostream.jwt:{secret}".encode()).hexdigest()
+
+    def log_in(self) -> str:
+        """An access token for the name and the password of the superuser `admin`."""
+        status, answer = self.request("POST", "/api/token/", {"username": "admin", "password": "admin"}, token="")
+        assert status == 200, answer
+        return str(answer["access"])
 
 
 def _decoded(body: bytes) -> Any:

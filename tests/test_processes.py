@@ -9,12 +9,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .processes import MANAGE, PIPE, Process, TimeoutExpired, default_signals, run, site_environment, starting
 
 HERE = Path(__file__).parent
+PYTHON = sys.executable
 FAMILY = """
 import os, sys, time
 if os.fork():
@@ -98,14 +100,23 @@ def test_a_failure_shows_what_was_printed() -> None:
 SHELL = (*MANAGE, "shell", "--no-imports", "-c")
 
 
-def test_a_forked_command_is_as_if_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "files"),
+    [((*SHELL, "PROGRAM"), "os.listdir('/proc/self/fd')"), ((PYTHON, "-c", "PROGRAM", "x"), ""), ((PYTHON, "-m", "program", "x"), "")],
+    ids=["manage.py", "-c", "-m"],
+)
+def test_what_is_forked_is_as_if_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], files: str) -> None:
     place = "os.getcwd(), dict(os.environ), sys.argv, sys.path, os.getsid(0) == os.getpid()"
-    streams = "sys.stdin.read(), os.listdir('/proc/self/fd'), [signal.getsignal(each) for each in (2, 13, 15, 17)]"
+    streams = f"sys.stdin.read(), [signal.getsignal(each) for each in (2, 13, 15, 17)], {files}"
     program = f"import os, signal, sys; print({place}, {streams}); print('oh', file=sys.stderr)"
+    (tmp_path / "program.py").write_text(program)
+    options: dict[str, Any] = {"env": site_environment(tmp_path, COLOUR="blue"), "input": "in", "preloaded": True}
+    if "-m" in command:
+        options["cwd"] = tmp_path
     results = []
     for forking in (True, False):
         monkeypatch.setattr("tests.processes.FORKING", forking)
-        results.append(run(*SHELL, program, env=site_environment(tmp_path, COLOUR="blue"), input="in"))
+        results.append(run(*(program if word == "PROGRAM" else word for word in command), **options))
     forked, started = results
     assert "'COLOUR': 'blue'" in started.stdout
     assert (forked.stdout, forked.stderr) == (started.stdout, started.stderr)

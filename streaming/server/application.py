@@ -32,5 +32,10 @@ def load_application() -> Any:
 def _needs_static_files() -> bool:
     if not (settings.DEBUG and apps.is_installed("django.contrib.staticfiles")):
         return False
-    bases = (base for name in settings.MIDDLEWARE for base in getattr(import_string(name), "__mro__", ()))
-    return not any(base.__module__.startswith(STATIC_MIDDLEWARE) for base in bases)
+    return not any(_serves_static_files(name) for name in settings.MIDDLEWARE)
+
+
+def _serves_static_files(middleware: str) -> bool:
+    """Whether it is one of those, or a class that is made from one."""
+    classes = getattr(import_string(middleware), "__mro__", ())
+    return any(each.__module__.startswith(STATIC_MIDDLEWARE) for each in classes)

@@ -24,8 +24,18 @@ SPECIFICATION = [f"tests/api/test_{name}.py" for name in ("access", "errors", "e
 def test_the_rest_framework_settings_of_the_project_change_nothing() -> None:
     """They are read when views are imported, so this takes a process of its own."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
-    pytest_there = (sys.executable, "-m", "pytest", "--ds=tests.other_project.settings", "-p", "no:cacheprovider")
-    run(*pytest_there, *SPECIFICATION, env=environment, timeout=290)
+    forked = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of libraries that it begins with
+    pytest_there = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "--ds=tests.other_project.settings",
+        "-p",
+        "no:cacheprovider",
+        "--nomigrations",
+        *forked,
+    )
+    run(*pytest_there, *SPECIFICATION, env=environment, timeout=290, preloaded=True)
 
 
 @pytest.fixture

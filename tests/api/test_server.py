@@ -16,8 +16,8 @@ from tests.conftest import Serve
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 
-LINES = 50_000
-TEXT = "x" * 800
+LINES = 10_000
+TEXT = "x" * 4000
 """Together 40 MB, which would not go into the memory that is allowed."""
 MEBIBYTE = 1024 * 1024
 
@@ -30,8 +30,8 @@ def resident(server: ServerProcess) -> int:
 
 
 def lines(count: int) -> Iterator[bytes]:
-    for start in range(0, count, 1000):
-        yield b"".join(json.dumps(point(i % 5000, i % 180, i % 90, n=i, text=TEXT)).encode() + b"\n" for i in range(start, start + 1000))
+    for start in range(0, count, 200):
+        yield b"".join(json.dumps(point(i % 1000, i % 180, i % 90, n=i, text=TEXT)).encode() + b"\n" for i in range(start, start + 200))
 
 
 def streamed(server: ServerProcess, body: Iterator[bytes], **headers: str) -> Any:

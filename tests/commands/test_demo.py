@@ -44,7 +44,7 @@ class Demo:
         self.data_dir = data_dir
         self.port = free_port()
         command = (sys.executable, "-c", PROGRAM, free_port(), "--port", self.port, *(["--alone"] if alone else []), *arguments)
-        self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT)
+        self.process = start(*command, env=site_environment(data_dir, redis_url), stdout=PIPE, stderr=STDOUT, preloaded=True)
 
     def wait_until_ready(self) -> str:
         """What it printed up to the last line of the banner."""
@@ -64,6 +64,9 @@ class Demo:
         return GeoStreamClient(f"ws://127.0.0.1:{self.port}/ws")
 
 
+StartDemo = Callable[..., Demo]
+
+
 @pytest.fixture
 def start_demo(start_process: Start, tmp_path: Path, migrated_database: Path) -> Callable[..., Demo]:
     numbers = count()
@@ -78,14 +81,34 @@ def start_demo(start_process: Start, tmp_path: Path, migrated_database: Path) ->
 
 
 @pytest.fixture(scope="module")
-def grounded(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[Demo]:
-    """A demo without flights, which is ready."""
-    folder = tmp_path_factory.mktemp("grounded")
-    shutil.copy(migrated_database, folder / "geostream.sqlite3")
+def start_shared(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path, module_redis: RedisService) -> Iterator[StartDemo]:
+    """Starts demos that the module's tests share, all with its Redis."""
     with starting() as start:
-        demo = Demo(start, folder, module_redis.url, "--no-replay")
-        demo.wait_until_ready()
-        yield demo
+
+        def start_one(*arguments: str) -> Demo:
+            folder = tmp_path_factory.mktemp("shared")
+            shutil.copy(migrated_database, folder / "geostream.sqlite3")
+            return Demo(start, folder, module_redis.url, *arguments)
+
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def flying(start_shared: StartDemo) -> tuple[Demo, str]:
+    """A demo that is ready, and what it printed."""
+    demo = start_shared("--speed", "200")
+    return demo, demo.wait_until_ready()
+
+
+@pytest.fixture(scope="module")
+def grounded(flying: tuple[Demo, str], start_shared: StartDemo, module_redis: RedisService) -> Demo:
+    """A demo without flights, which is ready, after one that was killed with flights in the air."""
+    with redis.Redis.from_url(module_redis.url) as client:
+        wait_until(lambda: client.hlen("geostream:{layer:flights}:state"))
+    flying[0].process.kill()
+    demo = start_shared("--no-replay")
+    demo.wait_until_ready()
+    return demo
 
 
 def gone(url: str) -> bool:
@@ -104,9 +127,8 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-async def test_flights_fly_earthquakes_are_there_and_events_happen(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
-    demo = start_demo("--speed", "200", redis_url=own_redis.url)
-    banner = demo.wait_until_ready()
+async def test_flights_fly_earthquakes_are_there_and_events_happen(flying: tuple[Demo, str]) -> None:
+    demo, banner = flying
     assert f"http://127.0.0.1:{demo.port}/" in banner and "createsuperuser" in banner
     async with demo.client() as client:
         quakes = await client.subscribe_features("earthquakes", filter="mag >= 6")
@@ -141,12 +163,14 @@ def test_a_signal_to_the_group_ends_everything(start_demo: Callable[..., Demo], 
     assert "Traceback" not in output
 
 
-def test_being_killed_ends_everything_too(start_demo: Callable[..., Demo]) -> None:
-    demo = start_demo()
+def test_being_killed_ends_everything_too_and_the_worker_of_processes(start_demo: Callable[..., Demo]) -> None:
+    demo = start_demo(alone=False)
     demo.wait_until_ready()
     url = demo.redis_url
+    workers = [each for each in children(demo.process.pid) if b"process_worker" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    assert len(workers) == 1
     demo.process.kill()
-    wait_until(lambda: gone(url))
+    wait_until(lambda: gone(url) and not Path(f"/proc/{workers[0]}").exists(), 30)
 
 
 def test_a_port_that_is_taken_is_told_before_anything_starts(start_demo: Callable[..., Demo]) -> None:
@@ -158,21 +182,11 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(start_demo: Callabl
     assert not (demo.data_dir / "redis").exists()
 
 
-def test_without_the_replay_there_are_no_flights(grounded: Demo, module_redis: RedisService) -> None:
+def test_without_the_replay_there_are_no_flights_not_even_of_an_earlier_demo(grounded: Demo, module_redis: RedisService) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{grounded.port}/readyz", timeout=5) as answer:
         assert answer.status == 200
     with redis.Redis.from_url(module_redis.url) as client:
         assert client.hlen("geostream:{layer:earthquakes}:state") > 1000
-        assert client.hlen("geostream:{layer:flights}:state") == 0
-
-
-def test_flights_of_an_earlier_demo_do_not_hang_in_the_air(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
-    with redis.Redis.from_url(own_redis.url) as client:
-        first = start_demo("--speed", "1", redis_url=own_redis.url)
-        first.wait_until_ready()
-        wait_until(lambda: client.hlen("geostream:{layer:flights}:state"))
-        first.process.kill()
-        start_demo("--no-replay", redis_url=own_redis.url).wait_until_ready()
         assert client.hlen("geostream:{layer:flights}:state") == 0
 
 
@@ -193,14 +207,6 @@ def test_processes_are_offered_and_the_end_of_their_worker_is_said(start_demo: C
     assert any("process_worker was ended by signal 9" in line for line in demo.process.stdout)
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait() == 0
-
-
-def test_the_worker_of_processes_ends_with_a_demo_that_is_killed(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
-    demo = start_demo("--no-replay", "--no-imagery", redis_url=own_redis.url, alone=False)
-    demo.wait_until_ready()
-    (worker,) = children(demo.process.pid)
-    demo.process.kill()
-    wait_until(lambda: not Path(f"/proc/{worker}").exists(), 30)
 
 
 def children(process: int) -> list[int]:

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from django.core.management.base import CommandError
 
 from streaming.server.embedded_redis import RedisService, start_redis
 from tests.conftest import missing
+from tests.e2e.sockets import GeoSocket
+from tests.geo_peer import point
 from tests.processes import manage, run, site_environment
 from tests.server_process import ServerProcess
 
@@ -127,21 +130,33 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_several_workers_share_the_port(server: ServerProcess) -> None:
+    token = server.log_in()
+
+    def publish(latitude: float) -> None:
+        assert server.post("/api/layers/w/features", point("a", 1, latitude), token=token)[0] == 200
+
+    publish(2)
+    with ExitStack() as stack:
+        peers = [stack.enter_context(GeoSocket(server.ws_url)) for _ in range(6)]
+        for peer in peers:
+            peer.subscribe("w", snapshot=False)
+        publish(3)
+        assert [peer.next_change() for peer in peers] == [("updated", "a")] * 6
+
+
 def test_a_worker_that_is_killed_is_started_again(server: ServerProcess) -> None:
     before = worker_pids(server)
     os.kill(int(before[0]), signal.SIGKILL)
     until(lambda: len(now := worker_pids(server)) == 2 and before[0] not in now and before[1] in now)
 
 
-def test_workers_end_with_a_supervisor_that_is_killed(tmp_path: Path, migrated_database: Path, own_redis: RedisService) -> None:
-    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
-    serving = ServerProcess(tmp_path, own_redis.url, {})
-    serving.options = ("--workers", "2")
-    serving.start()
-    pids = worker_pids(serving)
-    os.kill(serving.pid, signal.SIGKILL)
+def test_workers_end_with_a_supervisor_that_is_killed(server: ServerProcess) -> None:
+    """The last one with this server."""
+    pids = worker_pids(server)
+    assert len(pids) == 2
+    os.kill(server.pid, signal.SIGKILL)
     until(lambda: not any(_serves(pid) for pid in pids))
-    serving.kill()
 
 
 @pytest.mark.parametrize(

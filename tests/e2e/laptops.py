@@ -38,13 +38,13 @@ class Laptop:
         return (*SYNC, "--server", self._url, "--local-path", str(self.folder), "--state-dir", str(self.state), *options)
 
     def sync(self, *options: str, seconds: float = 30.0) -> int:
-        ended = run(*self.command(*options), check=False, timeout=seconds)
+        ended = run(*self.command(*options), check=False, timeout=seconds, preloaded=True)
         print(ended.stdout, ended.stderr)
         return ended.returncode
 
     def start(self, *options: str) -> None:
         with (self._home / "log").open("a") as log:
-            self.process = Process(*self.command(*(options or ("--realtime",))), stdout=log, stderr=log)
+            self.process = Process(*self.command(*(options or ("--realtime",))), stdout=log, stderr=log, preloaded=True)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self.process is not None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sqlite3
 import time
 import urllib.parse
 import urllib.request
-from hashlib import sha256
 from http.cookiejar import CookieJar
 from pathlib import Path
 from socket import create_connection
@@ -60,10 +58,8 @@ def may_read_secret(socket: GeoSocket) -> bool:
 
 def expired_token(server: ServerProcess, seconds: float = -10) -> str:
     """The server's own token with another end."""
-    secret_key = (server.data_dir / "secret-key").read_text()
-    key = sha256(f"geostream.jwt:{secret_key}".encode()).hexdigest()
-    claims = jwt.decode(server.token, key, algorithms=["HS256"])
-    return jwt.encode({**claims, "exp": int(time.time() + seconds)}, key, algorithm="HS256")
+    claims = jwt.decode(server.token, server.signing_key, algorithms=["HS256"])
+    return jwt.encode({**claims, "exp": int(time.time() + seconds)}, server.signing_key, algorithm="HS256")
 
 
 def test_nobody_may_read_public_layers_only(server: ServerProcess) -> None:
@@ -74,7 +70,7 @@ def test_nobody_may_read_public_layers_only(server: ServerProcess) -> None:
 
 
 def test_a_bearer_token_is_believed(server: ServerProcess) -> None:
-    with GeoSocket(server.ws_url, headers={"Authorization": f"Bearer {server.token}"}) as socket:
+    with GeoSocket(server.ws_url, headers={"Authorization": f"Bearer {server.log_in()}"}) as socket:
         assert may_read_secret(socket)
 
 
@@ -133,7 +129,9 @@ def test_a_ticket_works_once(server: ServerProcess) -> None:
         assert socket.closed() == 4401
 
 
-def session_cookie(server: ServerProcess) -> str:
+@pytest.fixture(scope="module")
+def cookie(server: ServerProcess) -> str:
+    """Of the session of a superuser."""
     jar = CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
     browser.open(f"{server.url}/admin/login/").close()
@@ -143,21 +141,20 @@ def session_cookie(server: ServerProcess) -> str:
     return next(f"sessionid={cookie.value}" for cookie in jar if cookie.name == "sessionid")
 
 
-def test_a_page_of_this_site_has_the_rights_of_its_session(server: ServerProcess) -> None:
-    with GeoSocket(server.ws_url, origin=server.url, headers={"Cookie": session_cookie(server)}) as socket:
+def test_a_page_of_this_site_has_the_rights_of_its_session(server: ServerProcess, cookie: str) -> None:
+    with GeoSocket(server.ws_url, origin=server.url, headers={"Cookie": cookie}) as socket:
         assert may_read_secret(socket)
 
 
-def test_a_page_of_another_site_is_refused_whatever_its_cookies(server: ServerProcess) -> None:
-    cookie = session_cookie(server)
+def test_a_page_of_another_site_is_refused_whatever_its_cookies(server: ServerProcess, cookie: str) -> None:
     for origin in ("http://evil.example", f"{server.url}.evil.example", "null"):
         with GeoSocket(server.ws_url, origin=origin, headers={"Cookie": cookie}) as socket:
             assert socket.closed() == 4403
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://", "", "nonsense"])
-def test_an_origin_that_is_none_is_refused(server: ServerProcess, origin: str) -> None:
-    with GeoSocket(server.ws_url, origin=origin, headers={"Cookie": session_cookie(server)}) as socket:
+def test_an_origin_that_is_none_is_refused(server: ServerProcess, cookie: str, origin: str) -> None:
+    with GeoSocket(server.ws_url, origin=origin, headers={"Cookie": cookie}) as socket:
         assert not origin or socket.closed() == 4403
         assert origin or not may_read_secret(socket)
 
@@ -173,8 +170,8 @@ def test_a_page_whose_name_was_pointed_at_this_server_is_refused(server: ServerP
             answer += more
 
 
-def test_a_cookie_without_an_origin_is_not_looked_at(server: ServerProcess) -> None:
-    with GeoSocket(server.ws_url, headers={"Cookie": session_cookie(server)}) as socket:
+def test_a_cookie_without_an_origin_is_not_looked_at(server: ServerProcess, cookie: str) -> None:
+    with GeoSocket(server.ws_url, headers={"Cookie": cookie}) as socket:
         assert not may_read_secret(socket)
 
 
@@ -312,23 +309,3 @@ def test_serving_is_refused_on_a_database_that_is_behind(tmp_path: Path, module_
     done = manage("serve", "--port", free_port(), env=site_environment(tmp_path, module_redis.url), check=False)
     assert done.returncode == 1
     assert "python manage.py migrate" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_several_workers_share_the_port(tmp_path: Path, migrated_database: Path, module_redis: RedisService) -> None:
-    shutil.copy(migrated_database, tmp_path / "geostream.sqlite3")
-    with WorkersProcess(tmp_path, module_redis.url, {}) as server:
-        server.publish("w", point("a", 1, 2))
-        peers = [GeoSocket(server.ws_url) for _ in range(6)]
-        for peer in peers:
-            peer.subscribe("w", snapshot=False)
-        server.publish("w", point("a", 1, 3))
-        assert [peer.next_change() for peer in peers] == [("updated", "a")] * 6
-        assert server.process is not None
-        server.process.send_signal(signal.SIGTERM)
-        assert {peer.closed() for peer in peers} == {1012}
-
-
-class WorkersProcess(ServerProcess):
-    """`manage.py serve --workers 2`."""
-
-    options = ("--workers", "2")

@@ -1,7 +1,7 @@
 """A subscriber that does not read costs bounded memory, is not in anybody's way, and sees the latest state when it reads again.
 
 The long form does it under the usual settings. Every run stalls for a fifth of the time, with a fifth of the time for all that the server
-does about clients that do not answer, and has a third of the large layer, with a third of the bounds for what may wait.
+does about clients that do not answer; and it has fewer features that are larger, with a third of the bounds for what may wait.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from .conftest import Serve
 from .sockets import BareSocket, GeoSocket
 
 SECONDS = 60.0 if LONG else 12.0
-TIMES = {} if LONG else {"SLOW_SECONDS": "6", "PING_SECONDS": "4", "PING_TIMEOUT_SECONDS": "18", "STALLED_SECONDS": "24"}
-FEATURES = 1000
+FEATURES = 1000 if LONG else 300
+NOTE = "x" * (100 if LONG else 1000)
+"""A socket takes megabytes before the server notices: what does not go into them is to be more than that."""
 ROUNDS = 100 if LONG else 60
 """Each server has half of them, which is more than may wait."""
-LARGE = 90_000 if LONG else 30_000
-BOUNDS = {} if LONG else {"OUTBOX_MESSAGES": "6666", "OUTBOX_BYTES": str(16 * 1024 * 1024 // 3)}
-MORE_MEGABYTES = 30
+LARGE = 90_000 if LONG else 10_000
+TIMES = {"SLOW_SECONDS": "6", "PING_SECONDS": "4", "PING_TIMEOUT_SECONDS": "18", "STALLED_SECONDS": "24"}
+BOUNDS = {"OUTBOX_MESSAGES": "6666", "OUTBOX_BYTES": str(16 * 1024 * 1024 // 3)}
+SETTINGS = {} if LONG else {f"GEOSTREAM_{name}": value for name, value in {**TIMES, **BOUNDS}.items()}
+MORE_MEGABYTES = 30 if LONG else 15
 
 
 def megabytes(server: ServerProcess) -> float:
@@ -35,19 +38,21 @@ def megabytes(server: ServerProcess) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def settings(of: dict[str, str]) -> dict[str, str]:
-    return {f"GEOSTREAM_{name}": value for name, value in of.items()}
+@pytest.fixture(scope="module")
+def servers(serve: Serve) -> tuple[ServerProcess, ServerProcess]:
+    """Of the same data."""
+    return serve(**SETTINGS), serve(**SETTINGS)
 
 
 def publish_round(server: ServerProcess, number: int) -> None:
-    server.publish("busy", *(point(key, key / 100, number / 100, n=number, note="x" * 100) for key in range(FEATURES)))
+    server.publish("busy", *(point(key, key / 100, number / 100, n=number, note=NOTE) for key in range(FEATURES)))
 
 
 @pytest.mark.slow
 @pytest.mark.long_form
 @pytest.mark.timeout(SECONDS + 60)  # it waits as long as that
-def test_a_subscriber_that_reads_nothing_for_long(serve: Serve) -> None:
-    with_slow, without = (serve(**settings(TIMES)) for _ in range(2))
+def test_a_subscriber_that_reads_nothing_for_long(servers: tuple[ServerProcess, ServerProcess]) -> None:
+    with_slow, without = servers
     publish_round(without, 0)
     with GeoSocket(with_slow.ws_url) as fast, GeoSocket(without.ws_url) as other:
         for socket in (fast, other):
@@ -81,10 +86,10 @@ def test_a_subscriber_that_reads_nothing_for_long(serve: Serve) -> None:
 @pytest.mark.slow
 @pytest.mark.long_form
 @pytest.mark.timeout(120)  # tens of thousands of features, through a buffer of 4 KiB
-def test_a_large_layer_reaches_a_reader_that_takes_its_time(serve: Serve) -> None:
-    server = serve(data="large", **settings(BOUNDS))
-    for start in range(0, LARGE, 10_000):
-        server.publish("large", *(point(key, key / 1000, 1, note="x" * 100) for key in range(start, start + 10_000)))
+def test_a_large_layer_reaches_a_reader_that_takes_its_time(servers: tuple[ServerProcess, ServerProcess]) -> None:
+    server, _ = servers
+    for start in range(0, LARGE, 5_000):
+        server.publish("large", *(point(key, key / 1000, 1, note=NOTE) for key in range(start, start + 5_000)))
     slow = BareSocket(server.port, receive_buffer=4096)
     with slow.tcp:
         slow.send(b'{"type":"subscribe_features","subscription_id":"s","layer":"large"}')

@@ -38,7 +38,8 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pair(serve: Serve, roots: Path) -> tuple[ServerProcess, ServerProcess]:
-    return tuple(serve(data="tiles", GEOSTREAM_TILE_ROOTS=str(roots)) for _ in range(2))  # type: ignore[return-value]
+    settings = {"GEOSTREAM_TILE_ROOTS": str(roots), "GEOSTREAM_DEFAULT_TILESET": "whole"}
+    return serve(**settings), serve(**settings)
 
 
 def png(*colour: int, size: int = 256, noise: int = 0) -> bytes:
@@ -155,10 +156,9 @@ async def test_a_replaced_file_is_seen_within_a_second(pair: tuple[ServerProcess
 
 
 async def test_what_changed_while_a_client_was_away_is_right_after_it_resumed(
-    pair: tuple[ServerProcess, ServerProcess], serve: Serve, roots: Path
+    pair: tuple[ServerProcess, ServerProcess],
 ) -> None:
-    here, _ = pair
-    lost = serve(data="tiles", GEOSTREAM_TILE_ROOTS=str(roots))
+    here, lost = pair
     create(here, "away", kind="pushed")
     for x in range(4):
         push(here, "away", f"2/{x}/1", png(x, 0, 0))
@@ -200,15 +200,15 @@ def test_tiles_come_in_every_encoding(
 
 
 @pytest.fixture(scope="module")
-def served(serve: Serve) -> dict[str, ServerProcess]:
-    servers = {command: serve(command, data="encodings", GEOSTREAM_DEFAULT_TILESET="whole") for command in ("serve", "runserver")}
+def served(serve: Serve, pair: tuple[ServerProcess, ServerProcess]) -> dict[str, ServerProcess]:
+    servers = {"serve": pair[0], "runserver": serve("runserver", GEOSTREAM_DEFAULT_TILESET="whole")}
     create(servers["serve"], "whole", kind="pushed")
     push(servers["serve"], "whole", "0/0/0", png(5, 6, 7))
     return servers
 
 
-ROUNDS = 100 if LONG else 30
-MORE_MEGABYTES = 30
+ROUNDS = 100 if LONG else 18
+MORE_MEGABYTES = 30 if LONG else 15
 """Of the 1.6 of each round."""
 
 
@@ -247,4 +247,5 @@ def test_a_viewer_that_does_not_read_costs_little_and_sees_the_last_version(serv
             tile = json.loads(slow.frame()[1])
             held[tile["tile"][0]] = tile["version"]
             messages += 1
+    print(f"messages: {messages}")
     assert messages < 8 * ROUNDS / 4

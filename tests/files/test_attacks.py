@@ -121,7 +121,7 @@ async def test_directories_that_are_swapped_again_and_again(root: Path, http: Ht
 
     swapping = asyncio.create_task(asyncio.to_thread(swap))
     try:
-        for number in range(40):
+        for number in range(20):
             await http.put(f"dir/{number}.txt", b"x" * number)
             await http.get(f"/api/download?path=dir/{number}.txt")
             await http.request("DELETE", f"/api/delete?path=dir/{number}.txt")

@@ -77,10 +77,10 @@ async def test_a_world_file_that_comes_later_places_the_image(drop: Drop, tmp_pa
 async def test_a_large_geotiff_without_overviews_is_given_some(drop: Drop, tmp_path: Path) -> None:
     image = tmp_path / "large.tif"
     with rasterio.open(
-        image, "w", driver="GTiff", width=8192, height=8192, count=1, dtype="uint8", crs="EPSG:4326", compress="deflate", tiled=True,
-        transform=rasterio.transform.from_bounds(*EUROPE, 8192, 8192),
+        image, "w", driver="GTiff", width=6144, height=6144, count=1, dtype="uint8", crs="EPSG:4326", compress="deflate", tiled=True,
+        transform=rasterio.transform.from_bounds(*EUROPE, 6144, 6144),
     ) as dataset:  # fmt: skip
-        dataset.write(np.full((8192, 8192), 7, np.uint8), 1)
+        dataset.write(np.full((6144, 6144), 7, np.uint8), 1)
     row = await drop("large.tif", image)
     assert row.status == "ready", row.message
     with rasterio.open(tmp_path / "ingested" / "large" / "large.tif") as dataset:

@@ -56,6 +56,12 @@ class HostServer(ServerProcess):
         self.program = (str(project.environment.python), "manage.py")
         self.folder = project.folder
 
+    @property
+    def token(self) -> str:
+        """The project has a key of its own."""
+        self._token = self._token or self.log_in()
+        return self._token
+
 
 def start_project(folder: Path, environment: Environment, redis_url: str = "") -> Project:
     """What `django-admin startproject mysite` makes."""
