@@ -32,6 +32,7 @@ class StreamingConfig(EngineApp):
         "streaming.engine.diagnoses.machine.look_at_disk",
         "streaming.engine.diagnoses.redis_server.look_at_redis",
         "streaming.engine.diagnoses.redis_server.look_at_latency",
+        "streaming.engine.diagnoses.redis_group.look_at_group",
         "streaming.engine.diagnoses.processes.look_at_database",
         "streaming.engine.diagnoses.processes.look_at_nodes",
         "streaming.engine.diagnoses.processes.look_at_addresses",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import redis.asyncio as aioredis
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
+from channels_redis.utils import create_pool
 from redis.asyncio.client import PubSub
 
 from .core.redis import redis_url
+from .core.redis_pools import async_blocking_pool
 
 WAIT_SECONDS = 10.0
 """How long a message is waited for before it is looked whether the connection needs a sign of life."""
@@ -39,10 +42,14 @@ class ChannelLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # untyped up
 class _Shard(RedisSingleShardConnection):  # type: ignore[misc]
     """The connections to one Redis, of which the subscribing one waits patiently."""
 
+    _redis: aioredis.Redis | None
+
     def _ensure_redis(self) -> None:
         if self._redis is None:
-            super()._ensure_redis()
-            self._pubsub = _PatientPubSub(self._redis.connection_pool)  # type: ignore[attr-defined]
+            host = dict(self.host)
+            pool = async_blocking_pool(host.pop("address"), **host) if "address" in host else create_pool(host)
+            self._redis = aioredis.Redis(connection_pool=pool)
+            self._pubsub = _PatientPubSub(pool)
 
 
 class _PatientPubSub(PubSub):

@@ -81,6 +81,13 @@ class GeoPeer:
         self._sent += 1
         return (await self.ask(type="ping", id=self._sent)) == {"type": "pong", "id": self._sent} and not self._early
 
+    async def rest(self) -> list[dict[str, Any]]:
+        """What has been sent until now."""
+        self._sent += 1
+        assert await self.ask(type="ping", id=self._sent) == {"type": "pong", "id": self._sent}
+        early, self._early = self._early, []
+        return early
+
     async def closed(self) -> tuple[int, str]:
         """The code and reason of the close that comes next (messages before it are skipped)."""
         if not self._connected:

@@ -26,6 +26,7 @@ from .bus_reader import MOST_WAITING_BYTES, BusReader, Hole, Message
 from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
 from .redis import async_redis, redis_url
+from .redis_pools import async_blocking_pool
 from .runs import PIECE_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -195,7 +196,8 @@ class Bus:
         if self._url is None:
             return async_redis()
         if self._publisher is None:
-            self._publisher = aioredis.Redis.from_url(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
+            pool = async_blocking_pool(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
+            self._publisher = aioredis.Redis.from_pool(pool)
         return self._publisher
 
     @staticmethod

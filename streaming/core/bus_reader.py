@@ -20,7 +20,6 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import hiredis
-import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -29,6 +28,7 @@ from redis.retry import Retry
 from .errors import StreamError
 from .loop_watch import loop_watch
 from .redis import QUIET_OPTIONS
+from .redis_pools import blocking_pool
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ class BusReader:
 
     def _serve(self, number: int) -> None:
         """Connect, read and write until the connection is lost, or is to end."""
-        pool = redis.ConnectionPool.from_url(
+        pool: Any = blocking_pool(
             self._url(),
             protocol=2,
             socket_connect_timeout=3,
@@ -214,7 +214,7 @@ class BusReader:
             retry=Retry(NoBackoff(), 0),  # what is missed meanwhile has to be known
             **QUIET_OPTIONS,
         )
-        connection: Any = pool.make_connection()
+        connection = pool.make_connection()
         try:
             connection.connect()
             self._report(partial(self._opened, number))

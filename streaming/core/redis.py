@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from .errors import StreamError
+from .redis_pools import async_blocking_pool, blocking_pool
 
 REDIS_ERRORS = (RedisConnectionError, RedisTimeoutError)
 
@@ -78,9 +79,7 @@ def sync_redis() -> redis.Redis:
 
 @cache
 def _sync_client(_pid: int) -> redis.Redis:
-    pool = redis.BlockingConnectionPool.from_url(
-        redis_url(), max_connections=16, timeout=10, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3), **_OPTIONS
-    )
+    pool = blocking_pool(redis_url(), max_connections=16, timeout=10, retry=Retry(ExponentialBackoff(cap=0.5, base=0.02), 3), **_OPTIONS)
     return redis.Redis(connection_pool=pool)
 
 
@@ -89,7 +88,7 @@ def async_redis() -> aioredis.Redis:
     loop = asyncio.get_running_loop()
     client = _loop_clients.get(loop)
     if client is None:
-        pool = aioredis.BlockingConnectionPool.from_url(redis_url(), max_connections=16, timeout=10, **_OPTIONS)
+        pool = async_blocking_pool(redis_url(), max_connections=16, timeout=10, **_OPTIONS)
         client = _loop_clients[loop] = aioredis.Redis(connection_pool=pool)
     return client
 

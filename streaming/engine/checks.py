@@ -19,6 +19,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework_simplejwt import settings as simplejwt
 
+from streaming.core.redis_address import parse_address
+from streaming.core.redis_pools import blocking_pool
+
 from .conf import conf
 from .origins import allowed_origins
 from .redis import configured_url, redis_is_configured
@@ -113,9 +116,13 @@ def check_channel_layer(**kwargs: Any) -> list[CheckMessage]:
 @register()
 def check_redis(**kwargs: Any) -> list[CheckMessage]:
     """Without Redis nothing can be published or received."""
-    if redis_is_configured():
-        return []
-    return [Error("Redis is not configured.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
+    if not redis_is_configured():
+        return [Error("Redis is not configured.", hint='Set REDIS_URL, such as "redis://localhost:6379".', id="streaming.E007")]
+    try:
+        parse_address(configured_url() or "redis://")
+    except ValueError as error:
+        return [Error(f"REDIS_URL cannot be read: {error}.", id="streaming.E017")]
+    return []
 
 
 @register()
@@ -152,7 +159,8 @@ def _pubsub_limit(url: str) -> int | None:
     if not url:
         return None  # a Redis that is started here is configured here
     try:
-        with closing(redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))) as client:
+        pool = blocking_pool(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+        with closing(redis.Redis.from_pool(pool)) as client:
             answer: Any = client.config_get("client-output-buffer-limit")
         words = next(iter(answer.values())).split()
         return int(words[words.index("pubsub") + 1])

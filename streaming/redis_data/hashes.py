@@ -16,6 +16,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import QUIET_OPTIONS, redis_url
+from streaming.core.redis_pools import async_blocking_pool
 from streaming.engine.conf import conf
 
 logger = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class HashReader:
 
     def _redis(self) -> aioredis.Redis:
         if self._opened is None:
-            pool = aioredis.BlockingConnectionPool.from_url(self._url or commands_url(), retry=Retry(ConstantBackoff(0.05), 1), **_OPTIONS)
+            pool = async_blocking_pool(self._url or commands_url(), retry=Retry(ConstantBackoff(0.05), 1), **_OPTIONS)
             self._opened = aioredis.Redis(connection_pool=pool)
         return self._opened
 

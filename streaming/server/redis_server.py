@@ -30,6 +30,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from streaming.core.errors import StreamError
+from streaming.core.redis_pools import blocking_pool
 
 OLDEST_VERSION = (6, 2)
 START_SECONDS = 30.0  # it may have a long append-only file to read
@@ -125,9 +126,10 @@ def connect(url: str) -> redis.Redis:
 
     It uses RESP2, which every version answers or refuses with a plain error.
     """
-    return redis.Redis.from_url(
+    pool = blocking_pool(
         url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True
     )
+    return redis.Redis.from_pool(pool)
 
 
 def process_id(url: str) -> int | None:

@@ -14,7 +14,7 @@ from django.core.management.base import SystemCheckError
 from redis import Redis
 
 from streaming.dialects.redis_commands.checks import check_redis_commands
-from streaming.engine.checks import check_pubsub_buffer, is_well_known
+from streaming.engine.checks import check_pubsub_buffer, check_redis, is_well_known
 from streaming.server.embedded_redis import RedisService
 
 GOOD = "q7vJ0cQ4wKX3f8mB2nS9tYeU5rHdPzLa"
@@ -132,6 +132,13 @@ def test_a_redis_that_ends_the_connection_in_a_burst(own_redis: RedisService, se
     with Redis.from_url(own_redis.url) as client:
         client.config_set("client-output-buffer-limit", f"pubsub {limit}")
     assert [message.id for message in check_pubsub_buffer()] == warnings
+
+
+def test_a_redis_url_that_cannot_be_read(settings: Any) -> None:
+    settings.REDIS_URL = "redis+sentinel://one,two"
+    assert [message.id for message in check_redis()] == ["streaming.E017"]
+    settings.REDIS_URL = "redis+sentinel://one,two/maps"
+    assert check_redis() == []
 
 
 def test_a_redis_that_does_not_answer_is_not_asked_about_bursts(settings: Any) -> None:
