@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio as aioredis
 from channels_redis.pubsub import RedisPubSubChannelLayer, RedisSingleShardConnection
 from channels_redis.utils import create_pool
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
 from .core.redis import redis_url
-from .core.redis_pools import async_blocking_pool
+from .core.redis_pools import AsyncPrimaryPool, async_blocking_pool
 
 WAIT_SECONDS = 10.0
 """How long a message is waited for before it is looked whether the connection needs a sign of life."""
@@ -57,4 +59,15 @@ class _PatientPubSub(PubSub):
 
     async def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Any:
         """The next message; None after a while without one."""
-        return await super().get_message(ignore_subscribe_messages, WAIT_SECONDS)
+        message = await super().get_message(ignore_subscribe_messages, WAIT_SECONDS)
+        if message is None and isinstance(self.connection_pool, AsyncPrimaryPool):
+            await self._follow_primary()
+        return message
+
+    async def _follow_primary(self) -> None:
+        """Be on the server that is the primary now, also if the old one hangs."""
+        connection: Any = self.connection
+        pool: Any = self.connection_pool
+        with suppress(RedisError, OSError):
+            if connection is not None and await pool.get_master_address() != (connection.host, connection.port):
+                await connection.disconnect()  # it is opened again, with what is subscribed to

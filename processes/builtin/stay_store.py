@@ -16,7 +16,7 @@ import msgspec
 from processes.worker import JobFailed
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
-from streaming.core.redis import async_redis, refusing
+from streaming.core.redis import async_feed_redis, refusing
 from streaming.features.event_audience import Audience
 from streaming.features.events import apublish_event
 
@@ -107,7 +107,7 @@ class StayStore:
     async def _keep(self) -> None:
         with refusing():
             for key in self._feed.keys:
-                await async_redis().expire(key, KEPT_SECONDS)
+                await async_feed_redis().expire(key, KEPT_SECONDS)
 
 
 def _key(stay: Stay) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from rest_framework.exceptions import Throttled
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import refusing, sync_redis
 from streaming.engine.addresses import network
 from streaming.engine.conf import conf
@@ -21,7 +22,7 @@ from streaming.engine.conf import conf
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 60
-KEY = "geostream:throttle:"
+KEY = COMMON + "throttle:"
 
 # KEYS: the counters. ARGV: seconds, then the limit of each counter (0: none). Counts once more, and returns for how many milliseconds more
 # one of them is beyond its limit.

@@ -26,13 +26,15 @@ from .bus_reader import MOST_WAITING_BYTES, BusReader, Hole, Message
 from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
 from .redis import async_redis, redis_url
-from .redis_pools import async_blocking_pool
+from .redis_pools import AsyncPrimaryPool, async_blocking_pool
 from .runs import PIECE_SECONDS
 
 logger = logging.getLogger(__name__)
 
 BATCH, BATCH_BYTES = 250, 1024 * 1024
 """Messages published in one round trip, and their bytes, roughly."""
+FOLLOW_SECONDS = 1.0
+"""How often it is asked which of several servers is the primary."""
 MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 """Messages that may wait to be published, and their bytes."""
 
@@ -113,7 +115,7 @@ class Bus:
         """Subscribe. What is published from now on arrives; where Redis does not answer, once it does."""
         self._reader = BusReader(lambda: self._url or redis_url(), self, self._most_waiting_bytes, self._clock)
         self._reader.start()
-        self._tasks = [asyncio.create_task(self._publish_for_ever())]
+        self._tasks = [asyncio.create_task(self._publish_for_ever()), asyncio.create_task(self._follow_primary())]
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 await self._subscribed.wait()
@@ -199,6 +201,19 @@ class Bus:
             pool = async_blocking_pool(self._url, socket_connect_timeout=3, socket_timeout=10, socket_keepalive=True)
             self._publisher = aioredis.Redis.from_pool(pool)
         return self._publisher
+
+    async def _follow_primary(self) -> None:
+        """Read from whichever server is the primary, also if the old one hangs, or lives on as a replica or as a node without our keys."""
+        pool: Any = self._redis().connection_pool
+        if not isinstance(pool, AsyncPrimaryPool):
+            return
+        locate: Any = pool.get_master_address
+        while True:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            with suppress(RedisError, OSError):
+                primary = await locate()
+                if self._open and self._reader is not None and self._reader.host != primary:
+                    self._reader.reconnect()
 
     @staticmethod
     def _fail(batch: Iterable[PendingPublish], error: StreamError) -> None:

@@ -86,6 +86,8 @@ class BusReader:
     def __init__(self, url: Callable[[], str], owner: Owner, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.dropped = 0
         """Messages for which there was no room."""
+        self.host = ("", 0)
+        """Whom the connection that was opened last is to."""
         self._url = url
         self._owner = owner
         self._most_bytes = most_bytes
@@ -95,7 +97,7 @@ class BusReader:
         self._finished = asyncio.Event()
         self._ended = False
         self._inbox: deque[Any] = deque()  # of the thread: what Redis sent, and calls
-        self._outbox: deque[tuple[int, bytes]] = deque()  # of the loop: numbers of connections, and commands for them
+        self._outbox: deque[tuple[int, bytes]] = deque()  # of the loop: numbers of connections, and commands for them; none: it ends
         self._number = 0
         self._scheduled = False
         self._taking: Iterator[None] | None = None  # what was begun of the work with what has arrived
@@ -119,6 +121,10 @@ class BusReader:
         with suppress(TimeoutError):  # it may be connecting, which ends by itself
             async with asyncio.timeout(STOP_SECONDS):
                 await self._finished.wait()
+
+    def reconnect(self) -> None:
+        """End the connection that was opened last, for another server is to be read."""
+        self.send(b"")
 
     def send(self, commands: bytes) -> None:
         """Send commands on the connection that was opened last, if it is still there."""
@@ -177,8 +183,8 @@ class BusReader:
         if replies and not self._ended:
             yield from self._owner.received(replies)
 
-    def _opened(self, number: int) -> None:
-        self._number = number
+    def _opened(self, number: int, host: tuple[str, int]) -> None:
+        self._number, self.host = number, host
         if not self._ended:
             self._owner.opened()
 
@@ -217,11 +223,11 @@ class BusReader:
         connection = pool.make_connection()
         try:
             connection.connect()
-            self._report(partial(self._opened, number))
+            self._report(partial(self._opened, number, (getattr(connection, "host", ""), getattr(connection, "port", 0))))
             self._exchange(number, connection._sock)  # the client library reads one reply a call, which is too slow for bursts
         finally:
             with suppress(RedisError, OSError):
-                connection.disconnect()
+                pool.disconnect()
 
     def _exchange(self, number: int, sock: socket.socket) -> None:
         reader, buffer = hiredis.Reader(notEnoughData=self), bytearray(READ_BYTES)
@@ -249,6 +255,8 @@ class BusReader:
         while self._outbox:
             meant, commands = self._outbox.popleft()
             if meant == number:
+                if not commands:
+                    raise RedisConnectionError("another server is the primary now")
                 sock.sendall(commands)
                 sent = True
         return sent

@@ -69,7 +69,7 @@ _KINDS = (
     ErrorKind("invalid_tile", 422, False, "the tile is not a whole one of the tileset's format and size"),
     ErrorKind("invalid_image", 422, False, "the image cannot be painted: it is no whole GeoTIFF, has no place on the map, or is too large"),
     ErrorKind("too_many_tiles", 422, False, "the box holds more tiles than may be asked for at once"),
-    ErrorKind("busy", 423, True, "somebody else is changing this path"),
+    ErrorKind("busy", 423, True, "somebody else is changing this path; or too much is published to the layer for it to be renamed"),
     ErrorKind("too_many_subscriptions", 429, False, "the connection has as many subscriptions as it may"),
     ErrorKind("too_many_filters", 429, True, "the process or the connection has as many costly filters (CQL2, geometries) as it may"),
     ErrorKind("too_many_connections", 429, True, "the server, the address or the user has as many connections as it may"),

@@ -21,8 +21,9 @@ from . import scripts
 from .doorbell import ring
 from .errors import StreamError
 from .items import Change, Item
+from .keys import feed_prefix
 from .publish_trace import publishing, storing
-from .redis import async_redis, refusing, sync_redis
+from .redis import async_feed_redis, async_redis, refusing, sync_feed_redis
 
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
@@ -134,7 +135,7 @@ class _Script:
         self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     def run_sync(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        client = sync_redis()
+        client = sync_feed_redis()
         with refusing(), storing():
             try:
                 return client.evalsha(self.sha, len(keys), *keys, *args)
@@ -142,7 +143,7 @@ class _Script:
                 return client.eval(self.source, len(keys), *keys, *args)
 
     async def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        client = async_redis()
+        client = async_feed_redis()
         with refusing(), storing():
             try:
                 return await client.evalsha(self.sha, len(keys), *keys, *args)
@@ -170,8 +171,8 @@ class Feed:
     def __init__(self, name: str, options: FeedOptions | None = None) -> None:
         self.name = name
         self.options = options or FeedOptions()
-        tag = f"geostream:{{{name}}}"
-        self.keys = (f"{tag}:state", f"{tag}:log", f"{tag}:meta", f"{tag}:touched")
+        self._prefix = feed_prefix(name)
+        self.keys = (f"{self._prefix}:state", f"{self._prefix}:log", f"{self._prefix}:meta", f"{self._prefix}:touched")
 
     @property
     def log_key(self) -> str:
@@ -241,11 +242,11 @@ class Feed:
     async def longest_silence(self) -> float:
         """Seconds for which the item has been silent that was so for the longest; 0 if there is none, or the feed's items do not expire."""
         with refusing():
-            async with async_redis().pipeline(transaction=False) as pipe:
-                pipe.zrange(self.keys[3], 0, 0, withscores=True)
-                pipe.time()
-                oldest, (seconds, micros) = await pipe.execute()
-        return max(seconds + micros / 1e6 - oldest[0][1] / 1000, 0.0) if oldest else 0.0
+            oldest: Any = await async_feed_redis().zrange(self.keys[3], 0, 0, withscores=True)
+            if not oldest:
+                return 0.0
+            seconds, micros = await async_redis().time()
+        return max(float(seconds + micros / 1e6 - oldest[0][1] / 1000), 0.0)
 
     async def read(self) -> FeedState:
         """The whole state, creating the feed if it is not there yet."""
@@ -262,42 +263,42 @@ class Feed:
     async def get(self, key: str) -> bytes | None:
         """The value of one key, or None."""
         with refusing():
-            stored: Any = await async_redis().hget(self.keys[0], key)
+            stored: Any = await async_feed_redis().hget(self.keys[0], key)
         return stored[13:] if stored else None
 
     def get_sync(self, key: str) -> bytes | None:
         """The same from a thread or a command."""
         with refusing():
-            stored: Any = sync_redis().hget(self.keys[0], key)
+            stored: Any = sync_feed_redis().hget(self.keys[0], key)
         return stored[13:] if stored else None
 
     def stored_keys_sync(self) -> set[str]:
         """The keys of all items."""
         with refusing():
-            found: Any = sync_redis().hkeys(self.keys[0])
+            found: Any = sync_feed_redis().hkeys(self.keys[0])
         return {key.decode() for key in found}
 
     def keys_sync(self) -> list[str]:
         """The keys of all items."""
         with refusing():
-            keys: Any = sync_redis().hkeys(self.keys[0])
+            keys: Any = sync_feed_redis().hkeys(self.keys[0])
         return [key.decode() for key in keys]
 
     def count_sync(self) -> int:
         """How many items the feed holds."""
         with refusing():
-            count: Any = sync_redis().hlen(self.keys[0])
+            count: Any = sync_feed_redis().hlen(self.keys[0])
         return int(count)
 
     def forget_silence_sync(self) -> None:
         """The feed has no lifetime any more; should it get one again, items count from their last change."""
         with refusing():
-            sync_redis().delete(self.keys[3])
+            sync_feed_redis().delete(self.keys[3])
 
     def drop_sync(self) -> None:
         """Remove the feed; processes that follow it see every item deleted."""
         with refusing():
-            sync_redis().delete(*self.keys)
+            sync_feed_redis().delete(*self.keys)
         ring(self.name, 0)
 
     def _put_args(self, batch: list[Put]) -> list[Any]:
@@ -310,7 +311,7 @@ class Feed:
         return args
 
     def _once_args(self, value: bytes, name: str, made_of: str, seconds: int) -> tuple[Sequence[str], Sequence[Any]]:
-        key = f"geostream:{{{self.name}}}:once:{name}"
+        key = f"{self._prefix}:once:{name}"
         return (*self.keys, key), [_epoch(), self.options.log_length, seconds, made_of, value]
 
     def _once(self, reply: Any) -> tuple[Cursor, str]:

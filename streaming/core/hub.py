@@ -20,7 +20,8 @@ from .errors import StreamError
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
 from .follower import Follower
 from .loop_watch import loop_watch
-from .redis import async_redis, close_async_redis, refusing
+from .pulling import NotAnsweredYet, Puller
+from .redis import async_feed_redis, close_async_redis, refusing
 from .replica import Replica
 from .runs import PIECE_SECONDS
 from .tail import Tail
@@ -33,6 +34,8 @@ POLL_SECONDS = 1.0
 POLL_COUNT = 500
 """Feeds looked at without a doorbell in one turn (a presence feed a topic: there may be very many)."""
 PULL_COUNT = 2000
+REFRESH_TRIES = 10
+"""How often one feed is pulled whose node of a cluster has not answered yet; about as many seconds."""
 PULL_FEEDS = 100
 """Feeds pulled in one round trip: what others wait for while it is put together."""
 SLICE = 100
@@ -83,6 +86,7 @@ class Hub:
         self.turns = Turns()
         self.releases = Releases(self.turns)
         self._pulling = asyncio.Lock()
+        self._puller = Puller()
         self._tasks: list[asyncio.Task[None]] = []
         self._began = 0.0
         self._handlers: dict[str, Handler] = {}
@@ -113,6 +117,7 @@ class Hub:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=0.2)
             self._tasks = [task for task in self._tasks if not task.done()]
+        self._puller.stop()
         self.followers.clear()
         await self._get_layer().flush()
         await close_async_redis()
@@ -148,8 +153,14 @@ class Hub:
     async def refresh(self, follower: Follower) -> None:
         """Pull one feed now, so that it shows everything stored before this call."""
         with refusing():
-            while await self._pull([follower]):
-                pass
+            for tries_left in reversed(range(REFRESH_TRIES)):
+                try:
+                    while await self._pull([follower]):
+                        pass
+                    return
+                except NotAnsweredYet:
+                    if not tries_left:
+                        raise
 
     async def reach(self, follower: Follower, since: Cursor) -> bool:
         """Make every change after `since` available for a resume, if the log still has them."""
@@ -210,7 +221,7 @@ class Hub:
 
     async def _read_log(self, follower: Follower, since: Cursor) -> list[LogEntry]:
         with refusing():
-            reply: Any = await async_redis().xrange(follower.feed.log_key, f"{since.seq + 1}-0", f"{follower.seq}-0")
+            reply: Any = await async_feed_redis().xrange(follower.feed.log_key, f"{since.seq + 1}-0", f"{follower.seq}-0")
         return parse_entries(reply)
 
     # -- pulling ----------------------------------------------------------
@@ -286,18 +297,16 @@ class Hub:
     async def _pull(self, followers: list[Follower]) -> set[str]:
         """One round trip for all of them; returns the names of those that have more waiting."""
         async with self._pulling:
-            pipe = async_redis().pipeline(transaction=True)
-            for follower in followers:
-                pipe.hmget(follower.feed.meta_key, "epoch", "seq")
-                pipe.xrange(follower.feed.log_key, f"{follower.seq}-0", "+", count=PULL_COUNT + 1)
             began = time.time()
-            replies = await pipe.execute()
+            replies = await self._puller.pull([(follower.feed, follower.seq) for follower in followers], PULL_COUNT + 1)
             traces = [follower.trace for follower in followers if follower.trace is not None]
             for trace in traces:
                 trace.pulled(began)
             more, until = set(), perf_counter() + PIECE_SECONDS
-            for follower, meta, entries in zip(followers, replies[::2], replies[1::2], strict=True):
-                if await self._take(follower, meta, parse_entries(entries)):
+            for follower, pulled in zip(followers, replies, strict=True):
+                if pulled is None:
+                    continue  # it is looked at again in a second
+                if await self._take(follower, pulled.meta, parse_entries(pulled.lines)) or pulled.late:
                     more.add(follower.feed.name)
                 if follower.trace is not None:
                     follower.trace.done(follower.seq)

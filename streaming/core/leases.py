@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from .errors import StreamError
+from .keys import COMMON
 from .redis import async_redis, refusing
 
 logger = logging.getLogger(__name__)
 
-NODES = "geostream:nodes"
-NODE_KEY = "geostream:node:"
-ENDED_KEY = "geostream:ended:"
+NODES = COMMON + "nodes"
+NODE_KEY = COMMON + "node:"
+ENDED_KEY = COMMON + "ended:"
 """Says of a node that it ended by itself, while others may still have to sweep what it left."""
 ENDED_SECONDS = 60
 SWEEP_SECONDS = 2.5

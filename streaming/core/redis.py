@@ -2,6 +2,9 @@
 
 One pool for threads and commands, one per event loop for the server. Both wait for a free connection instead of failing, and never
 block for ever: a Redis that does not answer becomes `StreamError("redis_unavailable")` where a caller can act on it.
+
+Of a cluster, these are connections to the node with the keys that begin with `keys.COMMON`. What is read or written of feeds, and what else
+has other keys, goes through `sync_feed_redis` and `async_feed_redis`, which find the node of each key; with one server they are the same.
 """
 
 from __future__ import annotations
@@ -13,20 +16,22 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import redis
 import redis.asyncio as aioredis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisClusterException, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from .errors import StreamError
+from .redis_address import ClusterAddress, parse_address
+from .redis_cluster import async_cluster_client, cluster_client
 from .redis_pools import async_blocking_pool, blocking_pool
 
-REDIS_ERRORS = (RedisConnectionError, RedisTimeoutError)
+REDIS_ERRORS = (RedisConnectionError, RedisTimeoutError, RedisClusterException)
 
 _OPTIONS: dict[str, Any] = {
     "socket_timeout": 10,
@@ -34,8 +39,10 @@ _OPTIONS: dict[str, Any] = {
     "socket_keepalive": True,
     "health_check_interval": 30,
 }
+_CLUSTER_OPTIONS = {**_OPTIONS, "socket_timeout": 2.5}  # then it is asked who else may have the keys
 _resolve: list[Callable[[], str]] = []
 _loop_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = weakref.WeakKeyDictionary()
+_loop_clusters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.RedisCluster] = weakref.WeakKeyDictionary()
 
 
 def _quiet_options() -> dict[str, Any]:
@@ -55,9 +62,10 @@ QUIET_OPTIONS = _quiet_options()
 def configure(resolve: Callable[[], str]) -> None:
     """Set the function that returns the URL of Redis. It is called when the first connection is made, and may start a server."""
     _resolve[:] = [resolve]
-    redis_url.cache_clear()
-    _sync_client.cache_clear()
+    for cached in (redis_url, cluster_address, _sync_client, _sync_cluster):
+        cached.cache_clear()
     _loop_clients.clear()
+    _loop_clusters.clear()
 
 
 @cache
@@ -70,6 +78,13 @@ async def find_redis() -> None:
     """Find out where Redis is, in a thread, for that may take seconds. Whoever connects first would hold up the event loop with it."""
     if not redis_url.cache_info().currsize:
         await asyncio.to_thread(redis_url)
+
+
+@cache
+def cluster_address() -> ClusterAddress | None:
+    """The cluster in use; None if it is one server, or a primary with replicas."""
+    address = parse_address(redis_url())
+    return address if isinstance(address, ClusterAddress) else None
 
 
 def sync_redis() -> redis.Redis:
@@ -93,8 +108,59 @@ def async_redis() -> aioredis.Redis:
     return client
 
 
+def sync_feed_redis() -> redis.Redis:
+    """The client of this process for threads and commands that finds the node of each key: on a cluster a `RedisCluster`.
+
+    That has nearly the same methods. A pipeline of it is none of one step, unless all keys have the same tag.
+    """
+    address = cluster_address()
+    return sync_redis() if address is None else _sync_cluster(os.getpid())
+
+
+@cache
+def _sync_cluster(_pid: int) -> Any:
+    address = cluster_address()
+    assert address is not None
+    return cluster_client(address, **_CLUSTER_OPTIONS)
+
+
+def scan_pages(pattern: str, count: int) -> Iterator[list[bytes]]:
+    """The keys like a pattern, page by page, of all nodes; for each page Redis looks at about so many keys. For threads."""
+    client: Any = sync_feed_redis()
+    nodes = [{}] if cluster_address() is None else [{"target_nodes": node} for node in client.get_primaries()]
+    for node in nodes:
+        cursor: Any = None
+        while cursor != 0:
+            cursor, keys = client.scan(cursor or 0, match=pattern, count=count, **node)
+            if isinstance(cursor, dict):  # by the name of the node
+                (cursor,) = cursor.values()
+            yield keys
+
+
+def async_feed_redis() -> aioredis.Redis:
+    """The same for the running event loop."""
+    address = cluster_address()
+    if address is None:
+        return async_redis()
+    loop = asyncio.get_running_loop()
+    client = _loop_clusters.get(loop)
+    if client is None:
+        client = _loop_clusters[loop] = async_cluster_client(address, **_CLUSTER_OPTIONS)
+    return cast(aioredis.Redis, client)
+
+
+def close_sync_redis() -> None:
+    """Close the connections of threads and commands (at the end of a test)."""
+    if cluster_address() is not None:
+        sync_feed_redis().close()
+    sync_redis().connection_pool.disconnect()
+
+
 async def close_async_redis() -> None:
     """Close the running loop's connections (at the end of a server or a test)."""
+    cluster = _loop_clusters.pop(asyncio.get_running_loop(), None)
+    if cluster is not None:
+        await cluster.aclose()
     client = _loop_clients.pop(asyncio.get_running_loop(), None)
     if client is not None:
         await client.aclose()

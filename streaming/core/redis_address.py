@@ -60,9 +60,8 @@ Address = SingleAddress | SentinelAddress | ClusterAddress
 
 
 def parse_address(url: str) -> Address:
-    """Read a URL; `ValueError` with what is wrong if it is none (its message has no password)."""
+    """Read a URL; `ValueError` with what is wrong (but no password) if it names several servers and cannot be read."""
     if "+" not in url.partition("://")[0]:
-        _parse_url(url)
         return SingleAddress(url)
     found = _URL.fullmatch(url)
     if found is None:

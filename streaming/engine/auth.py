@@ -26,6 +26,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .conf import conf
@@ -33,7 +34,7 @@ from .logins import Login, is_user_id, login_of
 from .origins import allowed_origins
 from .token_times import InvalidClaim, check_times, refusal
 
-TICKET_KEY = "geostream:ticket:"
+TICKET_KEY = COMMON + "ticket:"
 LIMITS = "limits"
 """The claim of a token that opens certain parts only: to what extent, by part."""
 FindUser = Callable[[Any], Awaitable[Any]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing, sync_redis
 
 from .access import announce
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-ENDS_KEY, BANS_KEY = "geostream:{bans}:ends", "geostream:{bans}:bans"
+ENDS_KEY, BANS_KEY = COMMON + "bans:ends", COMMON + "bans:bans"
 """When each ends (a sorted set), and what it is (a hash), by its name."""
 BANS_CHANGED = "bans.changed"
 """The control message on which every process reads them anew."""

@@ -20,12 +20,13 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
 
 logger = logging.getLogger(__name__)
 
-METRICS_KEY = "geostream:metrics:"
+METRICS_KEY = COMMON + "metrics:"
 SHARE_SECONDS = 5.0
 KEPT_SECONDS = 15
 REDIS_SECONDS = 2.0

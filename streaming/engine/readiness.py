@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import async_redis, find_redis, refusing
+from streaming.core.redis import async_redis, cluster_address, find_redis, refusing
 
 from .lifespan import running
 
@@ -32,9 +33,15 @@ async def _redis_answers() -> bool:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await find_redis()
                 await async_redis().ping()
+                return cluster_address() is None or await _cluster_is_whole()
     except (StreamError, ImproperlyConfigured, TimeoutError):
         return False
-    return True
+
+
+async def _cluster_is_whole() -> bool:
+    """Whether the nodes serve all keys, as one of them sees it."""
+    info: Any = await async_redis().cluster("INFO")
+    return bool(info["cluster_state"] == "ok")
 
 
 @database_sync_to_async

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from redis.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from streaming.core.errors import StreamError
-from streaming.core.redis import async_redis, refusing
+from streaming.core.redis import async_feed_redis, cluster_address, refusing
 
 from .measures import Sample
 
 MOST_SECONDS = 2.0
+_NAMES = ("used_memory", "maxmemory", "connected_clients")
 
 
 class RedisState:
@@ -34,15 +36,24 @@ class RedisState:
         with suppress(StreamError, TimeoutError), refusing():
             async with asyncio.timeout(MOST_SECONDS):
                 try:
-                    pipe = async_redis().pipeline(transaction=False)
-                    for section in ("memory", "clients"):
-                        pipe.info(section)
-                    memory, clients = await pipe.execute()
-                    self._info = {**memory, **clients}
+                    self._info = await self._ask()
                 except ResponseError:  # its user may not
                     self._refused = True
             took = time.perf_counter() - began
         self._seconds = took
+
+    @staticmethod
+    async def _ask() -> Mapping[str, Any]:
+        """`INFO`; of a cluster the sums of all primaries."""
+        client: Any = async_feed_redis()
+        if cluster_address() is None:
+            pipe = client.pipeline(transaction=False)
+            for section in ("memory", "clients"):
+                pipe.info(section)
+            memory, clients = await pipe.execute()
+            return {**memory, **clients}
+        found = [await client.info(section, target_nodes=RedisCluster.PRIMARIES) for section in ("memory", "clients")]
+        return {name: sum(int(each.get(name, 0)) for part in found for each in part.values()) for name in _NAMES}
 
     def samples(self) -> Iterator[Sample]:
         """What it was the last time."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 
 from streaming.core.feed import MAX_BATCH
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 
 from .layers import LayerSettings, catalogue, layer_feed
 
-LOCK_KEY = "geostream:expiry"
+LOCK_KEY = COMMON + "expiry"
 LOCK_MS = 900
 SETTINGS_MAX_AGE = 30.0
 """Seconds that the layers' settings are used before they are read again, in case a notice of a change was lost."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.redis import refusing, sync_feed_redis
 from streaming.engine.catalogue import Catalogue
 from streaming.models import Layer
 
@@ -89,7 +89,7 @@ def feature_counts(names: Sequence[str]) -> dict[str, int]:
     """How many features each of the layers holds, in one round trip; empty while Redis does not answer."""
     try:
         with refusing():
-            pipe = sync_redis().pipeline(transaction=False)
+            pipe = sync_feed_redis().pipeline(transaction=False)
             for name in names:
                 pipe.hlen(Feed(f"layer:{name}").keys[0])
             return dict(zip(names, pipe.execute(), strict=True))

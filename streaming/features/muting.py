@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing, sync_redis
 from streaming.engine.access import announce
 
-KEY = "geostream:muted"
+KEY = COMMON + "muted"
 CHANGED = "publishers.changed"
 """The control message on which every process reads them anew."""
 READ_SECONDS = 5.0

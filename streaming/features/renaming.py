@@ -6,17 +6,22 @@ the new name by themselves. Publishers to the old name are refused from then on,
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.redis import cluster_address, refusing, sync_feed_redis, sync_redis
 from streaming.models import Layer
 
 from .server_events import layer_event, readers
 from .signals import layer_permissions
+
+TRIES = 20
+"""How often a layer is copied to another node of a cluster until nothing was published meanwhile."""
 
 # KEYS: those of the old feed, then as many of the new one. In one step, so that nobody sees half of a layer.
 _MOVE = """
@@ -27,12 +32,35 @@ for i = 1, half do
 end
 """
 
+# The same on a cluster, where the two may be on different nodes. KEYS: those of the old feed. Returns epoch and seq, and the values.
+_DUMP = """
+local found = {redis.call('HMGET', KEYS[3], 'epoch', 'seq')}
+for i, key in ipairs(KEYS) do found[i + 1] = redis.call('DUMP', key) end
+return found
+"""
+
+# KEYS: those of the new feed. ARGV: their values ('': none).
+_RESTORE = """
+for i, key in ipairs(KEYS) do
+  redis.call('DEL', key)
+  if ARGV[i] ~= '' then redis.call('RESTORE', key, 0, ARGV[i]) end
+end
+"""
+
+# KEYS: those of the old feed. ARGV: epoch and seq. Returns whether they were still these, and the feed is gone.
+_DROP = """
+local place = redis.call('HMGET', KEYS[3], 'epoch', 'seq')
+if (place[1] or '') ~= ARGV[1] or (place[2] or '') ~= ARGV[2] then return 0 end
+redis.call('DEL', unpack(KEYS))
+return 1
+"""
+
 
 def rename_layer(layer: Layer, name: str) -> None:
     """Rename a layer.
 
-    `StreamError`: exists, bad_request, unknown_layer (somebody else has just renamed or deleted it), redis_unavailable (on Redis Cluster
-    always: its keys are of one slot).
+    `StreamError`: exists, bad_request, unknown_layer (somebody else has just renamed or deleted it), redis_unavailable; on a cluster of
+    Redis also busy, if too much is published meanwhile.
     """
     before = layer.name
     if Layer.objects.filter(name=name).exists():
@@ -71,6 +99,21 @@ def _check_name(layer: Layer, name: str) -> None:
 def _move(before: str, name: str) -> None:
     old, new = Feed(f"layer:{before}"), Feed(f"layer:{name}")
     with refusing():
-        sync_redis().eval(_MOVE, len(old.keys) * 2, *old.keys, *new.keys)
+        if cluster_address() is None:
+            sync_redis().eval(_MOVE, len(old.keys) * 2, *old.keys, *new.keys)
+        else:
+            _move_between_nodes(old, new)
     ring(old.name, 0)
     ring(new.name, 0)
+
+
+def _move_between_nodes(old: Feed, new: Feed) -> None:
+    """Copy, and then remove what was copied, if it still is what is there."""
+    redis: Any = sync_feed_redis()
+    for _ in range(TRIES):
+        place, *dumps = redis.eval(_DUMP, len(old.keys), *old.keys)
+        redis.eval(_RESTORE, len(new.keys), *new.keys, *(dump or b"" for dump in dumps))
+        if redis.eval(_DROP, len(old.keys), *old.keys, *(part or b"" for part in place)):
+            return
+    redis.delete(*new.keys)
+    raise StreamError("busy", "too much is published to the layer for it to be moved: stop that for a moment")

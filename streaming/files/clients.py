@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 
 CLIENT_ID = re.compile(r"[!-~]{1,128}")
 """Visible ASCII."""
-KEY = "geostream:files:client:"
-NUMBERS = "geostream:files:subscriptions"
+KEY = COMMON + "files:client:"
+NUMBERS = COMMON + "files:subscriptions"
 LEASE_SECONDS = 180
 RENEW_SECONDS = 60.0
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from streaming.core import scripts
 from streaming.core.doorbell import ring
 from streaming.core.feed import Cursor, Feed, FeedOptions
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 from streaming.engine.conf import conf
 
@@ -17,10 +18,10 @@ from .metadata import NO_NOTE, ChangeNote, FileRecord, decode_record, encode
 from .path_locks import Held
 
 NAME = "files"
-LOCKS = f"geostream:{{{NAME}}}:locks"
+LOCKS = COMMON + "files:locks"
 BATCH = 200
 """Changes that are written at once: to encode them and to send them takes two or three milliseconds."""
-MARKS = f"geostream:{{{NAME}}}:marks"
+MARKS = COMMON + "files:marks"
 """Numbers of the log by the time (seconds) at which they were reached, so that it can be cut by age."""
 
 

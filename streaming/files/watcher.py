@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from streaming.core.errors import StreamError
 from streaming.core.items import Item
+from streaming.core.keys import COMMON
 from streaming.core.leader import Leader
 from streaming.core.tasks import cancel
 from streaming.engine.conf import conf
@@ -30,7 +31,7 @@ from .watch_events import Operation, fold
 
 logger = logging.getLogger(__name__)
 
-KEY = "geostream:files:watcher"
+KEY = COMMON + "files:watcher"
 """The key with the node that watches."""
 AT_ONCE = 100
 """Files that are announced together."""

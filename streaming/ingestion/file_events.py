@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from streaming.core.keys import COMMON
 from streaming.features.event_audience import EVERYBODY, Audience
 from streaming.features.server_events import ServerEvents
 from streaming.files.metadata import FileRecord, format_time
@@ -16,7 +17,7 @@ from streaming.models import FileIngest
 
 SOURCE = "files"
 """The `source` of all of them."""
-AGAIN = "geostream:{files}:ingest-again"
+AGAIN = COMMON + "files:ingest-again"
 """The key of Redis with the paths that somebody wants to be ingested again."""
 LIST_FILES = "streaming.list_files"
 _CHANGE_TYPES = {"create": "created", "delete": "deleted"}

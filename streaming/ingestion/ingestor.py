@@ -23,6 +23,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
+from streaming.core.keys import COMMON
 from streaming.core.leader import Leader
 from streaming.core.redis import async_redis, refusing
 from streaming.core.tasks import cancel
@@ -49,9 +50,9 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LEADER = "geostream:files:ingestor"
+LEADER = COMMON + "files:ingestor"
 """The key with the node that ingests."""
-ANNOUNCED = "geostream:{files}:announced"
+ANNOUNCED = COMMON + "files:announced"
 """The key with the place in the log up to which changes became events."""
 RETRY_SECONDS = 2.0
 AT_ONCE = 25

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 from streaming.core.replica import Replica
 from streaming.core.selection import find
@@ -57,7 +58,7 @@ class PictureRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 async def ask_for_picture(hub: Hub, request: PictureRequest) -> dict[str, Any]:
     """The picture, from whichever process. `StreamError`: unknown_subscription, redis_unavailable."""
-    key = f"geostream:picture:{secrets.token_urlsafe(12)}"
+    key = f"{COMMON}picture:{secrets.token_urlsafe(12)}"
     with refusing():
         await hub.control(PICTURE, reply=key, **msgspec.to_builtins(request))
         found: Any = await async_redis().blpop([key], timeout=ANSWER_SECONDS)

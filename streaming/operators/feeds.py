@@ -15,7 +15,9 @@ from django.db.models import Count
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor, Feed, LogEntry, parse_entries
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.keys import ALL_META, feed_of_meta
+from streaming.core.pulling import pull_sync
+from streaming.core.redis import refusing, scan_pages, sync_feed_redis
 from streaming.models import Subscription
 
 MOST_FEEDS = 5000
@@ -24,7 +26,6 @@ SCAN_COUNT, MOST_SCANS = 5000, 40
 MEMORY_SAMPLES = 5
 MAX_VALUE_BYTES = 16 * 1024
 """Of a value; the rest is left out."""
-_START, _END = "geostream:{", "}:meta"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +70,21 @@ class LogLine:
 
 def find_feeds(search: str = "") -> tuple[list[str], bool]:
     """The names of feeds that contain a text, sorted, and whether these are all. `StreamError` if Redis does not answer."""
-    found, cursor = set[str](), 0
-    redis: Any = sync_redis()
-    for _ in range(MOST_SCANS):
-        with refusing():
-            cursor, keys = redis.scan(cursor, match=f"{_START}*{_END}", count=SCAN_COUNT)
-        names = (key.decode(errors="replace")[len(_START) : -len(_END)] for key in keys)
-        found.update(name for name in names if search.lower() in name.lower())
-        if cursor == 0 or len(found) > MOST_FEEDS:
-            break
-    return sorted(found)[:MOST_FEEDS], cursor == 0
+    found, scans = set[str](), 0
+    with refusing():
+        for keys in scan_pages(ALL_META, SCAN_COUNT):
+            if scans == MOST_SCANS or len(found) > MOST_FEEDS:
+                return sorted(found)[:MOST_FEEDS], False
+            scans += 1
+            names = (feed_of_meta(key.decode(errors="replace")) for key in keys)
+            found.update(name for name in names if search.lower() in name.lower())
+    return sorted(found)[:MOST_FEEDS], len(found) <= MOST_FEEDS
 
 
 def feed_rows(names: Sequence[str]) -> list[FeedRow]:
     """What there is to say of each, in one round trip. `StreamError` if Redis does not answer."""
     feeds = [Feed(name) for name in names]
-    pipe: Any = sync_redis().pipeline(transaction=False)
+    pipe: Any = sync_feed_redis().pipeline(transaction=False)
     for feed in feeds:
         pipe.hmget(feed.meta_key, "epoch", "seq")
         pipe.xlen(feed.log_key)
@@ -107,7 +107,7 @@ def newest_lines(name: str, before: int | None, limit: int) -> list[LogLine]:
     """The last lines of a log before a number, newest first. `StreamError` if Redis does not answer."""
     end = "+" if before is None else f"({before}-0"
     with refusing():
-        reply: Any = sync_redis().xrevrange(Feed(name).log_key, end, "-", count=limit)
+        reply: Any = sync_feed_redis().xrevrange(Feed(name).log_key, end, "-", count=limit)
     return [_line(entry) for entry in parse_entries(reply)]
 
 
@@ -116,16 +116,12 @@ def lines_after(name: str, cursor: Cursor, limit: int) -> list[LogLine]:
 
     `StreamError`: invalid_cursor if the feed was created anew since, or does not reach back so far; redis_unavailable.
     """
-    feed = Feed(name)
-    pipe: Any = sync_redis().pipeline(transaction=True)
-    pipe.hmget(feed.meta_key, "epoch", "seq")
-    pipe.xrange(feed.log_key, f"({cursor.seq}-0", "+", count=limit)
-    with refusing():
-        (epoch, seq), reply = pipe.execute()
-    entries = parse_entries(reply)
-    if epoch is None or epoch.decode() != cursor.epoch or cursor.seq > int(seq):
+    pulled = pull_sync(Feed(name), cursor.seq + 1, limit)
+    epoch, seq = pulled.meta
+    entries = parse_entries(pulled.lines)
+    if epoch is None or epoch.decode() != cursor.epoch or cursor.seq > int(seq or 0):
         raise StreamError("invalid_cursor", "the feed was created anew since this cursor")
-    if cursor.seq < int(seq) and (not entries or entries[0].seq != cursor.seq + 1):
+    if cursor.seq < int(seq or 0) and (not entries or entries[0].seq != cursor.seq + 1):
         first = "nothing" if not entries else f"what is behind {epoch.decode()}:{entries[0].seq - 1}"
         raise StreamError("invalid_cursor", f"the log does not reach back so far; it has {first}")
     return [_line(entry) for entry in entries]

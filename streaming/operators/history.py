@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 
 from .charts import Charted, Values
 
-KEY = "geostream:monitor:frames:"
+KEY = COMMON + "monitor:frames:"
 MOST_PROCESSES = 16
 """Processes that a frame tells apart, those that work the most; the totals are of all."""
 LOAD = "process_cpu_seconds_total"

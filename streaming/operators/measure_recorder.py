@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
 from streaming.engine.exposition import REDIS_SECONDS, SHARE_SECONDS, Families
@@ -36,10 +37,10 @@ logger = logging.getLogger(__name__)
 
 MONITOR = "monitor"
 """The topic of operators' pages."""
-REPORT_KEY = "geostream:monitor:report:"
-CLAIM_KEY = "geostream:monitor:claim:"
-LATEST_KEY = "geostream:monitor:latest"
-SEEN_KEY = "geostream:monitor:seen"
+REPORT_KEY = COMMON + "monitor:report:"
+CLAIM_KEY = COMMON + "monitor:claim:"
+LATEST_KEY = COMMON + "monitor:latest"
+SEEN_KEY = COMMON + "monitor:seen"
 """When each process was heard last."""
 FRESH_SECONDS = 3 * SHARE_SECONDS
 MOST_READ = 256

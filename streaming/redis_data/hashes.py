@@ -16,6 +16,8 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import QUIET_OPTIONS, redis_url
+from streaming.core.redis_address import ClusterAddress, parse_address
+from streaming.core.redis_cluster import async_cluster_client
 from streaming.core.redis_pools import async_blocking_pool
 from streaming.engine.conf import conf
 
@@ -23,9 +25,8 @@ logger = logging.getLogger(__name__)
 
 PAGE, FIRST_PAGE, PAGE_BYTES = 500, 8, 256 * 1024
 """Fields that Redis looks at in one command, a millisecond or less; in the first; and the bytes that these should have about."""
-_OPTIONS: dict[str, Any] = {
-    "max_connections": 16,
-    "timeout": 5,
+_POOL_OPTIONS: dict[str, Any] = {"max_connections": 16, "timeout": 5}
+_CONNECTION_OPTIONS: dict[str, Any] = {
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
@@ -43,7 +44,7 @@ class HashReader:
 
     def __init__(self, url: str | None = None) -> None:
         self._url = url
-        self._opened: aioredis.Redis | None = None
+        self._opened: aioredis.Redis | aioredis.RedisCluster | None = None
         self.truncated = 0
         """How often a hash had more values than are read."""
 
@@ -52,7 +53,6 @@ class HashReader:
         client, self._opened = self._opened, None
         if client is not None:
             await client.aclose()
-            await client.connection_pool.disconnect()
 
     async def field(self, key: str, field: str) -> bytes | None:
         """One value of a hash, if it is there."""
@@ -78,14 +78,20 @@ class HashReader:
 
     async def names(self, pattern: str) -> AsyncIterator[list[str]]:
         """The names of hashes that an operator's pattern matches, page by page. It needs SCAN; without the right to it there are none."""
-        cursor = 0
-        while True:
-            answer = await self._ask(self._redis().scan(cursor, match=pattern, count=PAGE, _type="hash"))
-            cursor, names = answer or (0, [])
-            if names:
-                yield [name.decode(errors="replace") for name in names]
-            if not cursor:
-                return
+        client: Any = self._redis()
+        nodes: list[dict[str, Any]] = [{}]
+        if isinstance(client, aioredis.RedisCluster):
+            await self._ask(client.initialize())
+            nodes = [{"target_nodes": node} for node in client.get_primaries()]
+        for node in nodes:
+            cursor: Any = None
+            while cursor != 0:
+                answer = await self._ask(client.scan(cursor or 0, match=pattern, count=PAGE, _type="hash", **node))
+                cursor, names = answer or (0, [])
+                if isinstance(cursor, dict):  # by the name of the node
+                    (cursor,) = cursor.values()
+                if names:
+                    yield [name.decode(errors="replace") for name in names]
 
     async def _page(self, key: str, cursor: int, count: int) -> tuple[int, dict[bytes, bytes]]:
         answer = await self._ask(self._redis().hscan(key, cursor, count=count))
@@ -106,10 +112,15 @@ class HashReader:
         except (RedisError, OSError) as error:
             raise StreamError("redis_unavailable", "Redis does not answer") from error
 
-    def _redis(self) -> aioredis.Redis:
+    def _redis(self) -> Any:
         if self._opened is None:
-            pool = async_blocking_pool(self._url or commands_url(), retry=Retry(ConstantBackoff(0.05), 1), **_OPTIONS)
-            self._opened = aioredis.Redis(connection_pool=pool)
+            url = self._url or commands_url()
+            address = parse_address(url)
+            if isinstance(address, ClusterAddress):
+                self._opened = async_cluster_client(address, **_CONNECTION_OPTIONS)
+            else:
+                pool = async_blocking_pool(url, retry=Retry(ConstantBackoff(0.05), 1), **_POOL_OPTIONS, **_CONNECTION_OPTIONS)
+                self._opened = aioredis.Redis.from_pool(pool)
         return self._opened
 
 

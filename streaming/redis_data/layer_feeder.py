@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 
 from streaming.core.bus import Arrival, Bus
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.leader import LEASE_SECONDS, RENEW_SECONDS, Leader
 from streaming.core.worker import Worker
 from streaming.engine.conf import conf
@@ -26,7 +27,7 @@ from .sources import LayerSources
 
 logger = logging.getLogger(__name__)
 
-FEEDER = "geostream:redis:feeder"
+FEEDER = COMMON + "redis:feeder"
 """The key with the node that feeds."""
 HOLD_SECONDS = LEASE_SECONDS + RENEW_SECONDS
 """What is older was stored by a leader that is alive."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from streaming.core import scripts
 from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.redis import refusing, sync_feed_redis
 from streaming.engine.conf import conf
 
 from . import images
@@ -82,7 +82,7 @@ def remove_sync(tileset: TilesetSettings, tile: Tile) -> None:
 def drop_pushed_sync(tileset: str) -> None:
     """Remove all pushed tiles of a tileset that is deleted; nothing is announced."""
     with refusing():
-        sync_redis().delete(*pushed_keys(tileset))
+        sync_feed_redis().delete(*pushed_keys(tileset))
 
 
 def _format_at(tileset: TilesetSettings, tile: Tile) -> str:
@@ -140,7 +140,7 @@ def _store(tileset: str, tile: Tile, value: bytes) -> Outcome:
         secrets.token_hex(8),
     )
     with refusing():
-        push = sync_redis().register_script(_PUSH)
+        push = sync_feed_redis().register_script(_PUSH)
         _, seq, letter = cast(Any, push(keys=[*feed.keys, *pushed_keys(tileset)], args=arguments))
     if letter == b"x":
         raise StreamError("tileset_full", f"tileset {tileset!r} holds {conf.MAX_PUSHED_TILES:,} tiles, as many as it may")

@@ -16,6 +16,7 @@ import msgspec
 from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing, sync_redis
 from streaming.engine.conf import conf
 
@@ -23,7 +24,7 @@ from .messages import TopicMessage
 from .names import check_topic, matches_any
 from .routes import resolve
 
-WRITER = "geostream:history:keeper"
+WRITER = COMMON + "history:keeper"
 """The key that holds the node that is the writer; also the channel on which a new one is announced."""
 WRITTEN = "geostream:history:kept"
 """The channel on which the number of stored messages of backends is published."""

@@ -13,13 +13,14 @@ from typing import Any
 
 from streaming.core import scripts
 from streaming.core.feed import Feed, FeedOptions
+from streaming.core.keys import COMMON
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
 
 from .presence_entry import ENDING, Entry, parse_entry
 
-TOPICS = "geostream:topics"
-OWNED = "geostream:presence:"
+TOPICS = COMMON + "topics"
+OWNED = COMMON + "owned:"
 """Before a node: the key that lists the topics on which it has members."""
 
 MOST_IDS = 100

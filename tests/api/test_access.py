@@ -17,6 +17,7 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from streaming.api.authentication import user_cache
 from streaming.core.redis import sync_redis
+from streaming.engine.auth import TICKET_KEY
 from tests.geo_peer import point
 
 FEATURES = "/api/layers/l/features"
@@ -151,7 +152,7 @@ def test_a_ticket(user_with: Callable[..., APIClient], path: str) -> None:
     answer = user_with().post(path).json()
     assert answer["expires_in"] == 30
     assert answer["url"] == f"ws://testserver/ws?ticket={answer['ticket']}"
-    assert sync_redis().exists(f"geostream:ticket:{answer['ticket']}")
+    assert sync_redis().exists(TICKET_KEY + answer["ticket"])
 
 
 def test_a_ticket_is_for_somebody(nobody: APIClient) -> None:

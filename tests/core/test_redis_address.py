@@ -44,7 +44,6 @@ def test_a_cluster_has_nodes_and_one_database() -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://host", "schemes"),
         ("redis+other://host", "neither"),
         ("redis+sentinel:///maps", "neither"),
         ("redis+sentinel://host", "name of the service"),

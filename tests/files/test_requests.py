@@ -17,6 +17,7 @@ import pytest
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
 from streaming.files.folder import Folder
+from streaming.files.folder_feed import LOCKS
 from streaming.files.path_locks import PathLocks
 from streaming.files.service import FilesService
 from streaming.models import FileChange, TrashedFile
@@ -261,7 +262,7 @@ async def test_uploads_of_one_path_come_one_after_the_other(http: HttpPeer, fold
 
 
 async def test_a_lock_waits_for_paths_above_and_below(folder: Folder) -> None:
-    key = "geostream:{files}:locks"
+    key = LOCKS
     hasty = PathLocks(key, folder.feed.keys[0], patience=0.05)
     async with folder.locks.hold("a/b"):
         for path in ("a", "a/b", "A/B/c"):
@@ -276,7 +277,7 @@ async def test_a_lock_waits_for_paths_above_and_below(folder: Folder) -> None:
 
 
 async def test_a_lock_of_a_process_that_died_ends(folder: Folder) -> None:
-    await async_redis().hset("geostream:{files}:locks", "a", "1000 dead")  # type: ignore[misc]
+    await async_redis().hset(LOCKS, "a", "1000 dead")  # type: ignore[misc]
     async with folder.locks.hold("a"):
         pass
 
@@ -418,4 +419,4 @@ async def test_no_lock_outlives_what_it_was_held_for(http: HttpPeer) -> None:
     await http.post("/api/rename", {"from": "a/b.txt", "to": "c.txt"})
     await http.put("c.txt", b"z", if_match=f'"{"0" * 64}"')
     await http.request("DELETE", "/api/delete?path=c.txt")
-    assert await async_redis().hlen("geostream:{files}:locks") == 0  # type: ignore[misc]
+    assert await async_redis().hlen(LOCKS) == 0  # type: ignore[misc]

@@ -46,7 +46,7 @@ def recorder(runtime: Runtime) -> Iterator[MeasureRecorder]:
     """That of this process, with measures of its own."""
     recorder = runtime.service(Operators).recorder
     recorder.charted = CHARTED
-    sync_redis().delete(*(f"geostream:monitor:frames:{ring.name}" for ring in RINGS))
+    sync_redis().delete(*(history.KEY + ring.name for ring in RINGS))
     yield recorder
 
 

@@ -59,9 +59,9 @@ class Audience:
         contents = [frame["content"] for frame in await self._redis.ask() if frame["source"] == CHANNEL]
         self.on_channel += [content["properties"]["n"] for content in contents if "properties" in content]
 
-    async def told(self, added: Iterable[str], numbers: list[int]) -> None:
+    async def told(self, added: Iterable[str], numbers: list[int], seconds: float = SECONDS) -> None:
         """Everybody is told in time: of these features, and of these numbers last, in this order."""
-        wanted, deadline = {("added", id) for id in added}, time.monotonic() + SECONDS
+        wanted, deadline = {("added", id) for id in added}, time.monotonic() + seconds
         while True:
             await self.listen()
             missing = wanted - set(self.changes)

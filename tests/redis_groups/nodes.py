@@ -29,7 +29,8 @@ class RedisNode:
         folder.mkdir(exist_ok=True)
         file = folder / f"{self.port}.conf"
         file.write_text(f'bind 127.0.0.1\nport {self.port}\ndir "{folder}"\n{config}')
-        log = stack.enter_context((folder / f"{self.port}.log").open("ab"))
+        self._log = folder / f"{self.port}.log"
+        log = stack.enter_context(self._log.open("ab"))
         self._process = stack.enter_context(Process(find_server(), file, *options, stdout=log, stderr=log))
         self.client = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True)
         stack.callback(self.client.close)
@@ -40,9 +41,8 @@ class RedisNode:
         return f"127.0.0.1:{self.port}"
 
     def _answers(self) -> bool:
-        with suppress(RedisError):
-            return bool(self.client.ping())
-        return False
+        assert self._process.poll() is None, self._log.read_text()
+        return bool(self.client.ping())
 
     def ask(self, *words: Any) -> Any:
         """The answer to a command, as Redis gives it."""
@@ -60,7 +60,14 @@ class RedisNode:
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Ask until it is so. An error of Redis is no answer: a failover ends the connections of all clients."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not _holds(condition):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.01)
+
+
+def _holds(condition: Callable[[], bool]) -> bool:
+    with suppress(RedisError):
+        return condition()
+    return False

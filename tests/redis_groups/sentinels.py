@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from redis.exceptions import RedisError
-
 from .nodes import RedisNode, wait_for
 
 SERVICE = "maps"
@@ -33,9 +31,9 @@ class SentinelGroup:
     def url(self) -> str:
         return f"redis+sentinel://{','.join(sentinel.address for sentinel in self.sentinels)}/{SERVICE}"
 
-    def fail_over(self) -> None:
-        """Kill the primary; done when the replica is the primary."""
-        self.primary.kill()
+    def fail_over(self, frozen: bool = False) -> None:
+        """Kill (or freeze) the primary; done when the replica is the primary."""
+        (self.primary.freeze if frozen else self.primary.kill)()
         self.primary = self.replica
         wait_for(self._is_promoted, "a new primary")
 
@@ -43,8 +41,5 @@ class SentinelGroup:
         return self.primary.ask("ROLE")[0] == "master"
 
     def _know_each_other(self) -> bool:
-        try:
-            states = [sentinel.client.sentinel_master(SERVICE) for sentinel in self.sentinels]
-        except RedisError:
-            return False
+        states = [sentinel.client.sentinel_master(SERVICE) for sentinel in self.sentinels]
         return all((state["num-other-sentinels"], state["num-slaves"]) == (2, 1) for state in states)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +26,13 @@ from streaming.server.embedded_redis import RedisUnavailable, require_answer
 from tests.geo_peer import point
 
 from .audience import Audience, Publisher
-from .conftest import Use
+from .conftest import StartEngine, Use
 from .nodes import RedisNode
 from .sentinels import SERVICE, SentinelGroup
 
 LAYERS = ("a", "b", "c")
+HANG_SECONDS = 15.0
+"""How long the connections of a server that hangs are trusted, at most (docs/deploy.md)."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,25 @@ async def test_a_failover_loses_nothing_that_the_replica_had_and_doubles_nothing
     assert audience.on_topic == audience.on_channel == [1, 2, 3, 4, 5, 6]
     assert {audience.changes["added", id] for id in (*before, *after)} == {1}
     assert not [id for kind, id in audience.changes if kind != "added" and id in (*before, *after)]
+
+
+@pytest.mark.long_form(only=True)
+async def test_a_primary_that_hangs_is_left(tmp_path: Path, start_engine: StartEngine) -> None:
+    publisher = Publisher(*LAYERS)
+    with ExitStack() as stack:
+        group = SentinelGroup(tmp_path, stack)
+        await start_engine(group.url)
+        for layer in LAYERS:
+            await apublish(layer, point(layer, 1, 1))
+        async with Audience(*LAYERS) as audience:
+            await publisher.say(1, 2, 3)
+            await audience.told([await publisher.publish()], [1, 2, 3])
+            await asyncio.to_thread(group.fail_over, frozen=True)
+            until = time.monotonic() + HANG_SECONDS
+            after = [await publisher.publish() for _ in range(30)]
+            await publisher.say(4, 5, 6)
+            await audience.told(after, [4, 5, 6], until - time.monotonic())
+    assert audience.on_topic == audience.on_channel == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_server_that_is_a_replica_is_not_taken_for_the_primary(group: SentinelGroup) -> None:
@@ -96,7 +119,8 @@ def test_what_cannot_fail_over_is_named(said: list[dict[str, Any]], silent: int,
 
 
 def test_the_doctor_asks_the_sentinels(group: SentinelGroup, redis: None) -> None:
-    assert f"is the primary of {SERVICE}; replicas: 1, Sentinels: 3, of which 2 decide" in next(iter(look_at_group())).message
+    (finding,) = look_at_group()
+    assert f"is the primary of {SERVICE}; replicas: " in finding.message and "Sentinels: 3, of which 2 decide" in finding.message
 
 
 def test_servers_do_not_start_without_a_primary(group: SentinelGroup, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from asgiref.sync import sync_to_async
 from redis.asyncio import Redis
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis
 from streaming.engine.runtime import Runtime
 from streaming.topics import abroadcast, broadcast, history_store
@@ -307,13 +308,13 @@ async def test_other_topics_have_no_history(phoenix: Connect) -> None:
     await publish("ev", topic="office")
     assert await reader.peer.receive() == [None, None, "office", "ev", {}]
     await reader.peer.receive_nothing()
-    assert await async_redis().keys("geostream:{topic:*") == []
+    assert await async_redis().keys(f"{COMMON}topic:*") == []
 
 
 async def test_topics_that_are_not_open_have_none(settings: Any, phoenix: Connect) -> None:
     settings.GEOSTREAM_TOPIC_HISTORY = "*"
     assert await abroadcast("layer:flights", "ev", {}) == 1  # this process heard it
-    assert await async_redis().keys("geostream:{topic:*") == []
+    assert await async_redis().keys(f"{COMMON}topic:*") == []
 
 
 # -- Redis ---------------------------------------------------------------------

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from streaming.core.leases import NODE_KEY
 from streaming.core.redis import close_async_redis, sync_redis
+from streaming.topics.presence_store import presence_feed
 from tests.profiles import examples
 
 from .presence_scene import TOPIC, Client, Process, settled, written
@@ -112,7 +113,7 @@ class World:
     async def check(self) -> None:
         present = await self.processes[0].presence.members(TOPIC)
         wanted = {tracked.value for process in self.processes for tracked in process.presence.tracked.values()}
-        stored = sync_redis().hvals(f"geostream:{{presence:{TOPIC}}}:state")
+        stored = sync_redis().hvals(presence_feed(TOPIC).keys[0])
         assert {value[13:] for value in stored} == wanted  # type: ignore[union-attr]
         for client in self.clients:
             assert told_by(client) == by_key(present), client.told

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from streaming.core.redis import sync_redis
+from streaming.core.redis import cluster_address, sync_feed_redis, sync_redis
 
 from ..diagnosis import Finding, error, ok, warning
 from ..redis import configured_url
@@ -26,7 +27,21 @@ def look_at_redis() -> Iterator[Finding]:
     """Redis: version, memory, persistence."""
     if not configured_url():
         yield warning("Redis", "REDIS_URL is not set: a Redis of this project's own is used.", "In production, run one and set REDIS_URL.")
-    info: dict[str, Any] = sync_redis().info()
+    for node, info in _infos():
+        for finding in server(info):
+            yield replace(finding, message=f"{node}: {finding.message}") if node else finding
+
+
+def _infos() -> list[tuple[str, dict[str, Any]]]:
+    """What each server says of itself, with its address where there are several."""
+    client: Any = sync_feed_redis()
+    if cluster_address() is None:
+        return [("", client.info())]
+    return sorted(client.info(target_nodes=client.PRIMARIES).items())
+
+
+def server(info: dict[str, Any]) -> Iterator[Finding]:
+    """One server, by its `INFO`."""
     version = str(info["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < OLDEST:
         yield error("Redis", f"Redis {version} is too old.", "Use Redis 6.2 or newer, or Valkey.")

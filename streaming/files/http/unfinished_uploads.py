@@ -12,6 +12,7 @@ from contextlib import suppress
 import msgspec
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 from streaming.engine.conf import conf
 
@@ -86,7 +87,7 @@ async def release(id: str, note: UploadNote) -> None:
 
 
 def _key(note: UploadNote) -> str:
-    return f"geostream:files:unfinished:{note.caller}"
+    return f"{COMMON}files:unfinished:{note.caller}"
 
 
 def begin(folder: Folder, id: str, note: UploadNote) -> None:

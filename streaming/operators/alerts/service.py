@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
+from streaming.core.keys import COMMON
 from streaming.core.leader import Leader
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEADER_KEY = "geostream:alerts:leader"
+LEADER_KEY = COMMON + "alerts:leader"
 PRUNE_SECONDS = 3600.0
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.redis import refusing, sync_feed_redis
 
 from .base import TileSource
 from .kind import SourceKind
@@ -43,7 +43,7 @@ class LayerKind(SourceKind):
     def version(self, tileset: TilesetSettings) -> Hashable:
         """Where the layer's feed is."""
         with refusing():
-            found: Hashable = tuple(sync_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq"))
+            found: Hashable = tuple(sync_feed_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq"))
             return found
 
     def matches(self, sources: Sequence[str]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 from streaming.core.feed import Feed
-from streaming.core.redis import refusing, sync_redis
+from streaming.core.redis import refusing, sync_feed_redis
 from streaming.tiles.grid import WORLD
 
 from .base import TileMetadata, TileSource
@@ -37,7 +37,7 @@ class PushedKind(SourceKind):
     def version(self, tileset: TilesetSettings) -> Hashable:
         """A token that every push replaces."""
         with refusing():
-            return bytes(sync_redis().get(pushed_keys(tileset.name)[1]) or b"")  # type: ignore[arg-type]  # of both clients in the stubs
+            return bytes(sync_feed_redis().get(pushed_keys(tileset.name)[1]) or b"")  # type: ignore[arg-type]  # of both clients in the stubs
 
 
 class PushedSource:
@@ -60,7 +60,7 @@ class PushedSource:
     def render(self, z: int, x: int, y: int) -> bytes | None:
         """The tile as it was pushed. `StreamError("redis_unavailable")`."""
         with refusing():
-            stored: Any = sync_redis().hget(self._key, f"{z}/{x}/{y}")
+            stored: Any = sync_feed_redis().hget(self._key, f"{z}/{x}/{y}")
         format, _, data = (stored or b"").partition(b"\n")
         return data if format.decode() == self._metadata.format else None
 
