@@ -46,7 +46,7 @@ def fill(count: int) -> None:
     for start in range(0, count, 100):
         new = [queue.NewJob(process, INPUTS) for _ in range(min(100, count - start))]
         with transaction.atomic():
-            queued[:] = [each for each in queue.submit_all(new, LIMITS, QueueSizes()) if isinstance(each, JobChange)]
+            queued[:] = [each.change for each in queue.submit_all(new, LIMITS, QueueSizes()) if isinstance(each, queue.Submitted)]
 
 
 def drain() -> float:

@@ -8,8 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from processes.jobs import queue_sizes
-from processes.jobs.changes import JobChange
-from processes.jobs.queue import NewJob, Slots, claim, submit, submit_all
+from processes.jobs.queue import NewJob, Slots, Submitted, claim, submit, submit_all
 from processes.jobs.queue_sizes import Limits, QueueSizes
 from processes.models import Attempt, Job
 from streaming.core.errors import StreamError
@@ -115,7 +114,11 @@ def test_a_queue_is_not_counted_for_each_job(django_assert_max_num_queries: Any)
 def test_jobs_that_are_submitted_together_have_turns_in_order_and_only_those_refused_are_missing() -> None:
     process = make_process()
     found = submit_all([NewJob(process.pk, {}) for _ in range(3)], Limits(2, 9), QueueSizes())
-    assert [getattr(each, "status", None) or getattr(each, "code", "") for each in found] == ["accepted", "accepted", "queue_full"]
+    assert [each.change.status if isinstance(each, Submitted) else getattr(each, "code", "") for each in found] == [
+        "accepted",
+        "accepted",
+        "queue_full",
+    ]
     assert sorted(Job.objects.values_list("turn", flat=True)) == [1, 2]
 
 
@@ -125,4 +128,4 @@ def test_a_full_queue_is_counted_again_when_it_may_have_emptied(monkeypatch: pyt
     submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
     claimed(process, make_worker("w", process))
     (found,) = submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
-    assert isinstance(found, JobChange)
+    assert isinstance(found, Submitted)
