@@ -54,6 +54,8 @@ LEADER = "geostream:files:ingestor"
 ANNOUNCED = "geostream:{files}:announced"
 """The key with the place in the log up to which changes became events."""
 RETRY_SECONDS = 2.0
+GATHER_SECONDS = 0.05
+"""How long changes are gathered before it is looked what becomes of them: whoever follows the folder is told of each at once, and first."""
 AT_ONCE = 25
 """Changes looked at before others have a turn."""
 LEFT_OVER_SECONDS = 3600.0
@@ -75,7 +77,7 @@ class Ingestor:
         self._wanted = PathFilter(None, wanted_patterns())
         self._leader = Leader(LEADER, node, "ingests files", able=lambda: True, on_lead=self._lead, on_follow=lambda _: self._end())
         self._changes: deque[Change] = deque()
-        self._noting = Worker(self._note_some, lambda: self._changes, "what becomes of files")
+        self._noting = Worker(self._note_some, lambda: self._changes, "what becomes of files", GATHER_SECONDS)
         self._queue = IngestQueue(self._ingest, self._may_go_on)
         self._beginning: asyncio.Task[None] | None = None
         self._observing = self._stopped = False
