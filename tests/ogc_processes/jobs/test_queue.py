@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 
 from processes.jobs import queue_sizes
-from processes.jobs.queue import NewJob, Slots, Submitted, claim, submit, submit_all
+from processes.jobs.queue import NewJob, Reservation, Slots, Submitted, claim, submit, submit_all
 from processes.jobs.queue_sizes import Limits, QueueSizes
 from processes.models import Attempt, Job
 from streaming.core.errors import StreamError
@@ -129,3 +130,24 @@ def test_a_full_queue_is_counted_again_when_it_may_have_emptied(monkeypatch: pyt
     claimed(process, make_worker("w", process))
     (found,) = submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
     assert isinstance(found, Submitted)
+
+
+def test_a_job_with_a_reservation_is_claimed_as_it_is_submitted() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    lease = uuid.uuid4()
+    new = NewJob(process.pk, {"name": [{"value": "you"}]}, reservation=Reservation(worker.pk, lease, 60.0))
+    (found,) = submit_all([new], Limits(0, 0), QueueSizes())  # it does not wait
+    assert isinstance(found, Submitted) and found.claim is not None and found.change.queued is None
+    assert (found.claim.job, found.claim.attempt, found.claim.lease, found.claim.worker) == (new.id, 1, lease, worker.pk)
+    assert found.claim.inputs == new.inputs and not claimed(process, worker)
+    attempt = Attempt.objects.get(job=new.id)
+    assert (attempt.number, attempt.lease, attempt.worker) == (1, lease, worker)
+
+
+def test_the_same_reservation_again_is_the_same_claim() -> None:
+    process = make_process()
+    new = NewJob(process.pk, {}, reservation=Reservation(make_worker("w", process).pk, uuid.uuid4(), 60.0))
+    first, again = (submit_all([new], LIMITS, QueueSizes())[0] for _ in range(2))
+    assert isinstance(first, Submitted) and isinstance(again, Submitted) and first.claim and again.claim
+    assert first.claim.lease == again.claim.lease == Job.objects.get().lease and Attempt.objects.count() == 1
