@@ -87,8 +87,8 @@ async def test_a_job_is_given_back_whose_worker_was_lost_while_it_was_stored(sit
         await asyncio.sleep(0)
     (held,) = workers.held
     workers.held.remove(held)  # as a connection that ends does
-    submitted = await submitting
-    assert (await worker.job())["jobID"] == submitted and (await site.row(submitted)).attempt == 1
+    submitted, job = await submitting, await worker.job()
+    assert (job["jobID"], job["attempt"]) == (submitted, 1) and job["leaseID"] != str(held.lease.lease)
 
 
 async def test_what_ends_at_once_has_a_time_at_which_it_began(site: Site) -> None:
