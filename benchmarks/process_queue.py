@@ -93,7 +93,7 @@ def finished(count: int) -> None:
 def _copy(cursor: Any, model: type[Model], job: uuid.UUID, **changed: str) -> None:
     """The row of a job, once for each copy, with other expressions for some columns."""
     options = model._meta
-    columns = [field.column for field in options.concrete_fields if not isinstance(field, AutoField)]
+    columns = [str(field.column) for field in options.concrete_fields if not isinstance(field, AutoField)]
     values = [changed.get(column, f"source.{column}") for column in columns]
     key = "id" if model is Job else "job_id"
     cursor.execute(

@@ -11,7 +11,6 @@ import pytest
 from django.utils import timezone
 
 from processes.jobs import outcomes
-from processes.jobs.changes import JobChange
 from processes.jobs.outcomes import LeaseError, OutputPart
 from processes.jobs.queue import Claim
 from processes.models import Attempt, Callback, Job, JobLog, JobOutput
