@@ -110,7 +110,7 @@ class ExecutionView(OfferView):
         try:
             async with self.jobs.doorbell(new.id, end=True) as bell, watching_client(request, bell) as left:
                 change = await self._submit(new, blobs)
-                stored = await waiting.until_ended(new.id, bell, mode.wait, left)
+                stored = await waiting.until_ended(new, bell, mode.wait, left)
         except (asyncio.CancelledError, RequestAborted):  # the client has left
             if new.hidden:
                 self.runtime.spawn(self.jobs.change(partial(_dismiss_if_there, new)))

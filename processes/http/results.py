@@ -14,6 +14,8 @@ import msgspec
 from processes.catalogue import Offer
 from processes.descriptions import DescriptionError, ProcessDescription, Schema
 from processes.descriptions.media_types import GEOJSON, JSON, TEXT, essence, is_json, is_media_type
+from processes.jobs.outcomes import Succeeded
+from processes.jobs.queue import NewJob
 from processes.models import Blob, Job, JobOutput
 
 from .blobs import chunks, content
@@ -107,6 +109,18 @@ def load_all(identifiers: Sequence[UUID], described: bool = False) -> list[Store
         StoredJob(job, job.request.outputs, job.request.response, outputs.get(job.pk, ())) if (job := jobs.get(each)) is not None else None
         for each in identifiers
     ]
+
+
+def stored_just_now(new: NewJob, outcome: Any) -> StoredJob | None:
+    """What `load` would read of a job whose end this process has stored. None: that is not known, or files are among its outputs."""
+    if not isinstance(outcome, Succeeded) or outcome.outputs is None or any(each.blob for each in outcome.outputs):
+        return None
+    job = Job(id=new.id, process_id=new.process, owner_id=new.owner, hidden=new.hidden, status=Job.Status.SUCCESSFUL)
+    rows = [
+        JobOutput(job=job, output=each.output, seq=each.seq, value=each.value, href=each.href, media_type=each.media_type)
+        for each in sorted(outcome.outputs, key=lambda part: part.output)
+    ]
+    return StoredJob(job, new.outputs, new.response, rows)
 
 
 def description_of(job: Job, offer: Offer | None) -> ProcessDescription | None:

@@ -7,20 +7,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.core.exceptions import RequestAborted
 from django.http import HttpRequest
 
 from processes.catalogue import Offer, ProcessCatalogue
 from processes.jobs.changes import FINAL
-from processes.jobs.service import Jobs
+from processes.jobs.queue import NewJob
+from processes.jobs.service import Bell, Jobs
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
 from .exceptions import OgcError
-from .results import StoredJob, load_all
+from .results import StoredJob, load_all, stored_just_now
 
 if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
@@ -49,8 +49,9 @@ class WaitingRequests(Service):
         for bell in self._bells:
             bell.set()
 
-    async def until_ended(self, job: UUID, bell: asyncio.Event, seconds: float, left: Callable[[], bool]) -> StoredJob | None:
-        """The job when it has ended; None: it has not in time. `bell`, older than the job, rings at its end; the database is the truth.
+    async def until_ended(self, job: NewJob, bell: Bell, seconds: float, left: Callable[[], bool]) -> StoredJob | None:
+        """The job when it has ended; None: it has not in time. `bell`, older than the job, rings at its end; the database is the truth,
+        and is asked where the bell does not bring along what was stored there.
 
         `RequestAborted` once the bell rings because the client has `left`.
         """
@@ -66,7 +67,7 @@ class WaitingRequests(Service):
                 if left():
                     raise RequestAborted
                 bell.clear()
-                stored = await self._jobs.read_together(load_all, job)
+                stored = stored_just_now(job, bell.outcome) or await self._jobs.read_together(load_all, job.id)
                 if stored is None or stored.job.status in FINAL:
                     return stored
                 if remaining <= POLL_SECONDS or self._ending:

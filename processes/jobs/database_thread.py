@@ -1,8 +1,9 @@
 """The thread that does all of a server process's work on the tables of jobs.
 
-What waits for it is done in one transaction, so that many jobs share a commit, and what is the same for many is one call for all of them.
-Where one operation fails, they are done again one at a time, and that one alone fails. A database that does not answer is asked again for
-a while: nothing is acknowledged before it is stored.
+What waits for it is done in one transaction, so that many jobs share a commit, and what is the same for many is one call for all of them;
+what only reads has none where nothing else waits, which spares two ways to the database. Where one operation fails, they are done again
+one at a time, and that one alone fails. A database that does not answer is asked again for a while: nothing is acknowledged before it is
+stored.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +34,7 @@ class _Call:
     result: asyncio.Future[Any]
     item: Any = None
     together: bool = False
+    reads: bool = False
 
 
 Calls = list[_Call]
@@ -49,19 +52,22 @@ class DatabaseThread:
         self._turn: asyncio.Task[None] | None = None
         self._ended = False
 
-    async def run(self, operation: Callable[[], T]) -> T:
-        """What the operation returns or raises, after it was committed or rolled back. It may be called more than once."""
+    async def run(self, operation: Callable[[], T], reads: bool = False) -> T:
+        """What the operation returns or raises, after it was committed or rolled back. It may be called more than once.
+
+        One that only `reads` may be done without a transaction.
+        """
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Call(operation, result))
+        self._enqueue(_Call(operation, result, reads=reads))
         return await result
 
-    async def run_together(self, operation: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item) -> T:
+    async def run_together(self, operation: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item, reads: bool = False) -> T:
         """What the operation returns for an item, among others for which the same operation waits: they are done by one call, when the last
         of them would be. An exception that it returns for an item is raised here and spoils nothing; one that it raises has it called again
         for each item alone.
         """
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Call(operation, result, item, together=True))
+        self._enqueue(_Call(operation, result, item, together=True, reads=reads))
         return await result
 
     def _enqueue(self, call: _Call) -> None:
@@ -98,7 +104,7 @@ class DatabaseThread:
             self._turn = None
 
     def _do(self, pieces: Sequence[Calls]) -> list[Outcome]:
-        if len(pieces) > 1:
+        if len(pieces) > 1 and not all(piece[0].reads for piece in pieces):
             try:
                 with transaction.atomic():
                     return [outcome for piece in pieces for outcome in _outcomes(piece)]
@@ -110,7 +116,7 @@ class DatabaseThread:
         began = time.monotonic()
         while True:
             try:
-                with transaction.atomic():
+                with _transaction(piece):
                     return _outcomes(piece)
             except (OperationalError, InterfaceError) as error:
                 _forget_broken_connection(error)
@@ -131,6 +137,10 @@ def _pieces(calls: Calls) -> list[Calls]:
         key: Hashable = call.operation if call.together else number
         pieces[key] = [*pieces.pop(key, []), call]
     return list(pieces.values())
+
+
+def _transaction(piece: Calls) -> AbstractContextManager[Any]:
+    return nullcontext() if piece[0].reads else transaction.atomic()
 
 
 def _outcomes(piece: Calls) -> list[Outcome]:

@@ -58,6 +58,20 @@ class Success:
     warning: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """A result that was stored."""
+
+    change: JobChange
+    outputs: Sequence[OutputPart] | None
+    """All that the job has; None: parts of outputs may have come before."""
+
+    @property
+    def changes(self) -> Sequence[JobChange]:
+        """What others are notified of."""
+        return (self.change,)
+
+
 class LeaseError(Exception):
     """The lease does not hold: `unknown` (no such job), `lost` (it was given to somebody else), `ended` (the job is over)."""
 
@@ -119,15 +133,15 @@ def succeed(lease: Lease, outputs: Sequence[OutputPart], warning: str = "") -> J
     (found,) = succeed_all([Success(lease, outputs, warning)])
     if isinstance(found, Exception):
         raise found
-    return found
+    return found.change if found else None
 
 
-def succeed_all(results: Sequence[Success]) -> list[JobChange | Exception | None]:
+def succeed_all(results: Sequence[Success]) -> list[Succeeded | Exception | None]:
     """Results of several jobs, as `succeed` takes one. In place of one whose lease does not hold is its `LeaseError`."""
     locked = Job.objects.select_for_update().filter(pk__in={each.lease.job for each in results})
     jobs = {job.pk: job for job in locked.order_by("pk")}
     now = timezone.now()
-    outcomes: list[JobChange | Exception | None] = []
+    outcomes: list[Succeeded | Exception | None] = []
     ended: dict[uuid.UUID, Success] = {}
     running = []
     for each in results:
@@ -139,13 +153,14 @@ def succeed_all(results: Sequence[Success]) -> list[JobChange | Exception | None
         if job.status == Job.Status.SUCCESSFUL:
             outcomes.append(None)
             continue
-        if job.status == Job.Status.RUNNING:
+        outputs = each.outputs if job.status == Job.Status.ACCEPTED else None
+        if outputs is None:
             running.append(job.pk)
         ended[job.pk] = each
         job.status, job.progress, job.message = Job.Status.SUCCESSFUL, 100, ""
         job.started, job.finished, job.updated = job.started or now, now, now  # what takes no time was not stored as running before
         job.revision += 1
-        outcomes.append(change_of(job))
+        outcomes.append(Succeeded(change_of(job), outputs))
     if ended:
         _store_results(ended, running)
         Attempt.objects.filter(lease__in=[each.lease.lease for each in ended.values()]).update(ended=now, outcome="successful")

@@ -24,6 +24,19 @@ from .queue_sizes import Limits, QueueSizes
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """A slot of a worker that is kept for a job: where nobody waits, a job is claimed as it is submitted.
+
+    The lease is decided before it is stored, so that a submission that is done twice gives it once.
+    """
+
+    worker: int
+    lease: uuid.UUID
+    seconds: float
+    """How long the lease holds at first."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
     """A job that is to be done; everything in it has been checked."""
 
@@ -40,6 +53,7 @@ class NewJob:
     blobs: Sequence[uuid.UUID] = ()
     """The inputs that were too large for a message."""
     id: uuid.UUID = field(default_factory=uuid.uuid4)
+    reservation: Reservation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +84,57 @@ class Claim:
     checkpoint: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that was stored, and its claim if a slot was reserved for it."""
+
+    change: JobChange
+    claim: Claim | None = None
+
+    @property
+    def changes(self) -> Sequence[JobChange]:
+        """What others are notified of."""
+        return (self.change,)
+
+
 def submit(new: NewJob, limits: Limits) -> JobChange:
     """Put a job into the queue. `StreamError` queue_full. Of a job that is there already, stored by a call before, nothing changes."""
     (found,) = submit_all([new], limits, QueueSizes())
     if isinstance(found, Exception):
         raise found
-    return found
+    return found.change
 
 
-def submit_all(jobs: Sequence[NewJob], limits: Limits, sizes: QueueSizes) -> list[JobChange | Exception]:
-    """Put jobs into their queues, as `submit` does; in place of one that is refused is its exception."""
+def submit_all(jobs: Sequence[NewJob], limits: Limits, sizes: QueueSizes) -> list[Submitted | Exception]:
+    """Put jobs into their queues, as `submit` does, and claim those with a reservation; in place of a refused one is its exception."""
     processes = Process.objects.defer("description").in_bulk({each.process for each in jobs})
     turns: dict[tuple[int, int | None], int] = {}
-    outcomes: list[JobChange | Exception] = []
+    outcomes: list[Submitted | Exception] = []
     rows, requests = [], []
     for new in jobs:
         try:
             process = processes[new.process]
-            sizes.add(process, new.owner, limits)
+            if new.reservation is None:
+                sizes.add(process, new.owner, limits)
         except KeyError:
             outcomes.append(Process.DoesNotExist("the process was deleted"))
         except StreamError as refusal:
             outcomes.append(refusal)
         else:
-            turn = turns[process.pk, new.owner] = (
-                max(process.turn, turns.get((process.pk, new.owner)) or _last_turn(process, new.owner)) + 1
-            )
-            rows.append(_row(new, process, turn))
-            requests.append(JobRequest(job_id=new.id, inputs=new.inputs, outputs=new.outputs, response=new.response))
-            outcomes.append(change_of(rows[-1]))
+            before = turns.get((process.pk, new.owner), 0)
+            if not before and new.reservation is None:
+                before = _last_turn(process, new.owner)
+            turn = turns[process.pk, new.owner] = max(process.turn, before) + 1
+            job = _row(new, process, turn)
+            rows.append(job)
+            requests.append(JobRequest(job=job, inputs=new.inputs, outputs=new.outputs, response=new.response))
+            claim = None if new.reservation is None else _claim_of(job)
+            outcomes.append(Submitted(change_of(job), claim))
     Job.objects.bulk_create(rows, ignore_conflicts=True)
     JobRequest.objects.bulk_create(requests, ignore_conflicts=True)
+    _store_attempts([each.claim for each in outcomes if isinstance(each, Submitted) and each.claim], ignore_conflicts=True)
     for new, outcome in zip(jobs, outcomes, strict=True):
-        if new.blobs and isinstance(outcome, JobChange):
+        if new.blobs and isinstance(outcome, Submitted):
             Blob.objects.filter(pk__in=new.blobs).update(job=new.id)
     return outcomes
 
@@ -115,7 +147,7 @@ def _last_turn(process: Process, owner: int | None) -> int:
 
 def _row(new: NewJob, process: Process, turn: int) -> Job:
     now = timezone.now()
-    return Job(
+    job = Job(
         id=new.id,
         process=process,
         process_identifier=process.identifier,
@@ -128,6 +160,10 @@ def _row(new: NewJob, process: Process, turn: int) -> Job:
         updated=now,
         queue_deadline=now + timedelta(seconds=new.queue_seconds) if new.queue_seconds else None,
     )
+    if new.reservation is not None:
+        expires = now + timedelta(seconds=new.reservation.seconds)
+        job.attempt, job.lease, job.lease_expires, job.worker_id = 1, new.reservation.lease, expires, new.reservation.worker
+    return job
 
 
 def claim(slots: Sequence[Slots], lease_seconds: float) -> list[Claim]:
@@ -141,10 +177,16 @@ def claim(slots: Sequence[Slots], lease_seconds: float) -> list[Claim]:
         by_process.setdefault(each.process, []).extend([each.worker] * each.count)
     for process, workers in by_process.items():
         claims += _claim(process, workers, lease_seconds)
-    Attempt.objects.bulk_create(
-        Attempt(job_id=each.job, number=each.attempt, lease=each.lease, worker_id=each.worker, claimed=timezone.now()) for each in claims
-    )
+    _store_attempts(claims)
     return claims
+
+
+def _store_attempts(claims: Sequence[Claim], ignore_conflicts: bool = False) -> None:
+    now = timezone.now()
+    Attempt.objects.bulk_create(
+        (Attempt(job_id=each.job, number=each.attempt, lease=each.lease, worker_id=each.worker, claimed=now) for each in claims),
+        ignore_conflicts=ignore_conflicts,
+    )
 
 
 def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[Claim]:
@@ -158,32 +200,35 @@ def _claim(process: int, workers: Sequence[int], lease_seconds: float) -> list[C
     )
     claims = []
     for job, worker in zip(jobs, workers, strict=False):
-        assert job.process is not None
         job.attempt += 1
         job.lease, job.lease_expires, job.worker_id = uuid.uuid4(), expires, worker
-        claims.append(
-            Claim(
-                job=job.id,
-                attempt=job.attempt,
-                lease=job.lease,
-                expires=expires,
-                worker=worker,
-                process=process,
-                identifier=job.process.identifier,
-                version=job.process.version,
-                inputs=job.request.inputs,
-                outputs=job.request.outputs,
-                owner=job.owner_id,
-                continuous=job.process.continuous,
-                checkpoint=job.request.checkpoint,
-            )
-        )
+        claims.append(_claim_of(job))
     if jobs:
         _lease(jobs, expires)
         turn = max(job.turn for job in jobs)
         if jobs[0].process is not None and jobs[0].process.turn < turn:
             Process.objects.filter(pk=process, turn__lt=turn).update(turn=turn)
     return claims
+
+
+def _claim_of(job: Job) -> Claim:
+    """Of a job that has a lease, with its request and its process."""
+    assert job.process is not None and job.lease is not None and job.lease_expires is not None and job.worker_id is not None
+    return Claim(
+        job=job.id,
+        attempt=job.attempt,
+        lease=job.lease,
+        expires=job.lease_expires,
+        worker=job.worker_id,
+        process=job.process.pk,
+        identifier=job.process.identifier,
+        version=job.process.version,
+        inputs=job.request.inputs,
+        outputs=job.request.outputs,
+        owner=job.owner_id,
+        continuous=job.process.continuous,
+        checkpoint=job.request.checkpoint,
+    )
 
 
 def _lease(jobs: Sequence[Job], expires: datetime) -> None:

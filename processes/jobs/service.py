@@ -11,12 +11,14 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError
 
 from streaming.core.errors import StreamError
+from streaming.core.tasks import TaskSet
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
@@ -24,7 +26,7 @@ from streaming.engine.service import Service
 from .changes import JobChange, changes_in
 from .database_thread import DatabaseThread
 from .outcomes import expire
-from .queue import NewJob, submit_all
+from .queue import Claim, NewJob, Reservation, Submitted, submit_all
 from .queue_sizes import Limits, QueueSizes
 
 if TYPE_CHECKING:
@@ -41,6 +43,30 @@ Item = TypeVar("Item")
 Observer = Callable[[JobChange], None]
 
 
+class Bell(asyncio.Event):
+    """Rings at changes of one job, or only at its end. It may miss one: look into the database now and then."""
+
+    def __init__(self, end: bool) -> None:
+        super().__init__()
+        self.end = end
+        self.outcome: Any = None
+        """What the operation has returned that has changed the job, if it was one of this process."""
+
+
+class Slot(Protocol):
+    """A slot of a worker that is kept for one job until that is stored."""
+
+    @property
+    def reservation(self) -> Reservation:
+        """What is stored with the job."""
+
+    def fill(self, claim: Claim) -> None:
+        """It is stored: give it to the worker."""
+
+    def release(self) -> None:
+        """It was not."""
+
+
 class Jobs(Service):
     """The queue, its deadlines, and its doorbell."""
 
@@ -52,7 +78,9 @@ class Jobs(Service):
         self._sizes = QueueSizes()
         self._observers: list[Observer] = []
         self._own_observers: list[Observer] = []
-        self._bells: dict[str, dict[asyncio.Event, bool]] = {}
+        self._slot_for: Callable[[NewJob], Slot | None] = lambda new: None
+        self._submitting = TaskSet()
+        self._bells: dict[str, set[Bell]] = {}
         self._to_announce: list[JobChange] = []
         self._swept_at = self._spare_leases_until = -math.inf
         self._stopped = False
@@ -76,13 +104,12 @@ class Jobs(Service):
 
     async def read(self, query: Callable[[], T]) -> T:
         """What a query finds; it runs in the thread of the database."""
-        return await self._database.run(query)
+        return await self._database.run(query, reads=True)
 
     async def change(self, operation: Callable[[], T]) -> T:
         """Do an operation of `queue` or `outcomes`, and notify everybody of the changes that it returns."""
         result = await self._database.run(operation)
-        for each in changes_in(result):
-            self._announce(each)
+        self._announce(result)
         return result
 
     def every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> None:
@@ -101,22 +128,43 @@ class Jobs(Service):
 
     async def read_together(self, query: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item) -> T:
         """What a query finds for an item; one that finds it for many is asked once for all that wait."""
-        return await self._database.run_together(query, item)
+        return await self._database.run_together(query, item, reads=True)
 
     async def change_together(self, operation: Callable[[Sequence[Item]], Sequence[T | Exception]], item: Item) -> T:
         """Do an operation on one item, with all others for which it waits, and notify everybody of the change that it returns."""
         result = await self._database.run_together(operation, item)
-        for each in changes_in(result):
-            self._announce(each)
+        self._announce(result)
         return result
 
     async def submit(self, new: NewJob) -> JobChange:
-        """Put a job into the queue; it is stored when this returns. `StreamError` queue_full."""
-        change = await self.change_together(self._submit_all, new)
+        """Put a job into the queue, or give it to a worker that has room; it is stored when this returns. `StreamError` queue_full."""
+        slot = self._slot_for(new)
+        if slot is None:
+            submitted = await self.change_together(self._submit_all, new)
+        else:  # uninterrupted: what is claimed is given out
+            submitted = await asyncio.shield(self._submitting.spawn(self._submit_to(slot, new)))
         self.counts["submitted"] += 1
-        return change
+        return submitted.change
 
-    def _submit_all(self, jobs: Sequence[NewJob]) -> list[JobChange | Exception]:
+    async def _submit_to(self, slot: Slot, new: NewJob) -> Submitted:
+        try:
+            submitted = await self._database.run_together(self._submit_all, replace(new, reservation=slot.reservation))
+        except IntegrityError:  # somebody has deleted the worker
+            slot.release()
+            return await self.change_together(self._submit_all, new)
+        except BaseException:
+            slot.release()
+            raise
+        assert submitted.claim is not None
+        slot.fill(submitted.claim)
+        self._announce(submitted)
+        return submitted
+
+    def fill_slots(self, slot_for: Callable[[NewJob], Slot | None]) -> None:
+        """Ask `slot_for` for a slot for each job that is submitted."""
+        self._slot_for = slot_for
+
+    def _submit_all(self, jobs: Sequence[NewJob]) -> list[Submitted | Exception]:
         return submit_all(jobs, Limits(conf.PROCESS_QUEUE, conf.PROCESS_QUEUE_OF_USER), self._sizes)
 
     async def sweep(self) -> None:
@@ -140,26 +188,27 @@ class Jobs(Service):
         (self._own_observers if own else self._observers).append(observer)
 
     @asynccontextmanager
-    async def doorbell(self, job: Any, end: bool = False) -> AsyncIterator[asyncio.Event]:
-        """An event that is set at each change of one job, or only at its `end`. It may miss one: look into the database now and then."""
-        bell = asyncio.Event()
-        bells = self._bells.setdefault(str(job), {})
-        bells[bell] = end
+    async def doorbell(self, job: Any, end: bool = False) -> AsyncIterator[Bell]:
+        """Rings at each change of one job, or only at its `end`."""
+        bell = Bell(end)
+        bells = self._bells.setdefault(str(job), set())
+        bells.add(bell)
         try:
             yield bell
         finally:
-            del bells[bell]
+            bells.remove(bell)
             if not bells:
                 self._bells.pop(str(job), None)
 
-    def _announce(self, change: JobChange) -> None:
-        if change.final and change.status in self.counts:
-            self.counts[change.status] += 1
-        self._pass_on(change, self._own_observers)
-        self._notify(change)
-        self._to_announce.append(change)
-        if len(self._to_announce) == 1:
-            self.runtime.spawn(self._ring())
+    def _announce(self, outcome: Any) -> None:
+        for change in changes_in(outcome):
+            if change.final and change.status in self.counts:
+                self.counts[change.status] += 1
+            self._pass_on(change, self._own_observers)
+            self._notify(change, outcome)
+            self._to_announce.append(change)
+            if len(self._to_announce) == 1:
+                self.runtime.spawn(self._ring())
 
     async def _ring(self) -> None:
         changes, self._to_announce = self._to_announce, []
@@ -173,10 +222,11 @@ class Jobs(Service):
             for each in message["changes"]:
                 self._notify(JobChange(**each))
 
-    def _notify(self, change: JobChange) -> None:
+    def _notify(self, change: JobChange, outcome: Any = None) -> None:
         self._pass_on(change, self._observers)
-        for bell, end in self._bells.get(change.job, {}).items():
-            if change.final or not end:
+        for bell in self._bells.get(change.job, ()):
+            if change.final or not bell.end:
+                bell.outcome = outcome
                 bell.set()
 
     @staticmethod

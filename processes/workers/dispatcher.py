@@ -1,12 +1,14 @@
 """Gives queued jobs to workers that have room: at the doorbell, when a slot becomes free, and every few seconds in case one was missed.
 
 A worker with more free slots comes first, of several the one that is idle for longest. Nothing is claimed beyond what can begin at once.
+A job that is submitted while no other waits is claimed with that: it has its slot before it is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +16,13 @@ from typing import TYPE_CHECKING
 
 from django.db import DatabaseError
 
-from processes.jobs.queue import Claim, Slots, claim
+from processes.jobs.outcomes import Lease
+from processes.jobs.queue import Claim, NewJob, Reservation, Slots, claim
 from processes.models import Job
 from streaming.core.tasks import cancel
 from streaming.engine.conf import conf
+
+from .held_jobs import HeldJob
 
 if TYPE_CHECKING:
     from .service import Workers
@@ -45,6 +50,23 @@ class Plan:
     processes: Mapping[int, Mapping[int, int]]
 
 
+class ReservedSlot:
+    """A slot of a worker, taken by a job that is being stored."""
+
+    def __init__(self, workers: Workers, held: HeldJob) -> None:
+        self._workers = workers
+        self._held = held
+        self.reservation = Reservation(held.session.worker, held.lease.lease, conf.PROCESS_LEASE_SECONDS)
+
+    def fill(self, claim: Claim) -> None:
+        """It is stored: give it to the worker."""
+        self._workers.fill(self._held, claim)
+
+    def release(self) -> None:
+        """It was not."""
+        self._workers.held.remove(self._held)
+
+
 class Dispatcher:
     """One in each server process. Several claim from the same queue without getting the same job."""
 
@@ -52,6 +74,7 @@ class Dispatcher:
         self._workers = workers
         self._queued: dict[int, None] = {}
         """Processes whose queue may have jobs, in the order in which they get their turn."""
+        self._claiming = False
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,12 +96,22 @@ class Dispatcher:
         if not self._queued.keys().isdisjoint(session.offers):
             self._wake.set()
 
+    def slot_for(self, new: NewJob) -> ReservedSlot | None:
+        """A slot for a job that nobody waits before; it is taken from now on."""
+        if self._claiming or new.process in self._queued or (plan := self._plan([new.process])) is None:
+            return None
+        session = self._workers.sessions[spread(plan.rooms, plan.processes[new.process])[0]]
+        held = HeldJob(Lease(new.id, 1, uuid.uuid4()), session.offers[new.process], session)
+        self._workers.held.add(held)
+        return ReservedSlot(self._workers, held)
+
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                while (plan := self._plan()) is not None:
+                while (plan := self._plan(self._queued)) is not None:
+                    self._claiming = True
                     await self._claim(plan)
             except DatabaseError as error:
                 logger.warning("no jobs can be given out now: %s", error)
@@ -88,6 +121,8 @@ class Dispatcher:
                 logger.exception("jobs could not be given out")
                 await asyncio.sleep(PAUSE_SECONDS)
                 self._wake.set()
+            finally:
+                self._claiming = False
 
     async def _claim(self, plan: Plan) -> None:
         # Uninterrupted: what is claimed is given out, or given back.
@@ -98,13 +133,13 @@ class Dispatcher:
             if process not in empty:
                 self._queued[process] = None  # now last in turn
         if claims:
-            await self._workers.execute(claims)
+            self._workers.execute(claims)
 
-    def _plan(self) -> Plan | None:
+    def _plan(self, queued: Iterable[int]) -> Plan | None:
         sessions = self._workers.sessions
         rooms = {pk: Room(session.free, session.idle_since) for pk, session in sessions.items() if session.free}
         processes = {}
-        for process in self._queued:
+        for process in queued:
             most = {pk: sessions[pk].free_for(process) for pk in rooms if process in sessions[pk].offers}
             most = {pk: count for pk, count in most.items() if count}
             if most:

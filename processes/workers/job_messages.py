@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from processes.jobs import outcomes
 from processes.jobs.changes import JobChange
-from processes.jobs.outcomes import Lease, LeaseError, OutputPart, Success, problem
+from processes.jobs.outcomes import Lease, LeaseError, OutputPart, Succeeded, Success, problem
 from processes.json_rpc import Code, RpcError
 from processes.models import Blob, Job
 from streaming.engine.conf import conf
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 0.05
 """What ends sooner after it was begun is not stored as running in between."""
+Stored = TypeVar("Stored")
 CHECKED_AT_ONCE = 16 * 1024
 """Bytes of a result that are checked against its schema on the event loop; of a larger one in a thread."""
 
@@ -198,7 +199,7 @@ def _store_part(lease: Lease, part: OutputPart, token: int) -> JobChange:
     return outcomes.store_part(lease, part)
 
 
-def _succeed_all(results: Sequence[tuple[Success, int]]) -> list[JobChange | Exception | None]:
+def _succeed_all(results: Sequence[tuple[Success, int]]) -> list[Succeeded | Exception | None]:
     """Results, each with the key of the token of its worker."""
     refused: dict[int, Exception] = {}
     for number, (success, token) in enumerate(results):
@@ -226,19 +227,19 @@ def _settle(held: HeldJob | None) -> None:
         held.forget("progress")
 
 
-async def _end(session: WorkerSession, message: JobMessage, storing: Coroutine[Any, Any, JobChange | None]) -> JobChange | None:
+async def _end(session: WorkerSession, message: JobMessage, storing: Coroutine[Any, Any, Stored]) -> Stored:
     """Store the end of a job. Its slot is free also where that came too late."""
     workers = session.workers
     held = workers.held.get(message.lease_id)
     try:
-        change = await storing
+        stored = await storing
     except LeaseError:
         if held is not None and held.session is session:
             workers.held.remove(held)
         raise
     if held is not None and held.session is session:
         workers.held.remove(held)
-    return change
+    return stored
 
 
 METHODS: dict[str, Method] = {

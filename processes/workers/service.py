@@ -73,6 +73,7 @@ class Workers(Service):
         self.dispatcher = Dispatcher(self)
         self._tasks = TaskSet()
         self.jobs.observe(self._job_changed)
+        self.jobs.fill_slots(self.dispatcher.slot_for)
         runtime.hub.on(CONNECTED, self._connected_elsewhere)
         runtime.hub.on(TOKENS_CHANGED, lambda message: self.spawn(self._review_tokens()))
         runtime.hub.on(DRAIN, self._asked_to_drain)
@@ -201,23 +202,33 @@ class Workers(Service):
 
     # -- giving out jobs -----------------------------------------------------
 
-    async def execute(self, claims: list[Claim]) -> None:
+    def execute(self, claims: list[Claim]) -> None:
         """Give claimed jobs to their workers."""
-        self.counts["claimed"] += len(claims)
         undeliverable = []
         for claim in claims:
+            lease = Lease(claim.job, claim.attempt, claim.lease)
             session = self.sessions.get(claim.worker)
             offer = session.offers.get(claim.process) if session else None
-            if session is None or offer is None or session.closed or session.connection.closing:
-                undeliverable.append(Lease(claim.job, claim.attempt, claim.lease))
+            if session is None or offer is None:
+                undeliverable.append(lease)
                 continue
-            held = HeldJob(Lease(claim.job, claim.attempt, claim.lease), offer, session)
+            held = HeldJob(lease, offer, session)
             self.held.add(held)
-            size = session.request("job.execute", execute_message(claim, offer), partial(self._accepted, held))
-            session.allowance.grant(MESSAGES_OF_JOB, size + conf.PROCESS_FRAME_BYTES)
-            held.later("ack", conf.PROCESS_ACK_SECONDS, partial(self._ack_due, held))
+            self.fill(held, claim)
         if undeliverable:
-            await self.jobs.change(partial(give_back_all, undeliverable))
+            self.spawn(self.jobs.change(partial(give_back_all, undeliverable)))
+
+    def fill(self, held: HeldJob, claim: Claim) -> None:
+        """Give a claimed job to the worker that has a slot for it."""
+        self.counts["claimed"] += 1
+        session = held.session
+        if held.cancelling or session.closed or session.connection.closing or self.held.get(claim.lease) is not held:
+            self.held.remove(held)
+            self.spawn(self.jobs.change(partial(give_back_all, [held.lease])))
+            return
+        size = session.request("job.execute", execute_message(claim, held.offer), partial(self._accepted, held))
+        session.allowance.grant(MESSAGES_OF_JOB, size + conf.PROCESS_FRAME_BYTES)
+        held.later("ack", conf.PROCESS_ACK_SECONDS, partial(self._ack_due, held))
 
     def _accepted(self, held: HeldJob, result: msgspec.Raw, error: RpcError | None) -> None:
         """The worker has answered to a job that it was given."""

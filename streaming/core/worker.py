@@ -14,10 +14,20 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.02, 0.5
 
 
 class Worker:
-    """Calls `step` while something is in `waiting()`. Begins when it is first woken, on that event loop."""
+    """Calls `step` while something is in `waiting()`. Begins when it is first woken, on that event loop.
 
-    def __init__(self, step: Callable[[], Awaitable[None]], waiting: Callable[[], Collection[object]], what: str = "presence") -> None:
+    What can wait for `gather_seconds` is done together, and after what was to be done at once.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[], Awaitable[None]],
+        waiting: Callable[[], Collection[object]],
+        what: str = "presence",
+        gather_seconds: float = 0.0,
+    ) -> None:
         self._step = step
+        self._gather_seconds = gather_seconds
         self._waiting = waiting
         self._what = what
         self._wake = asyncio.Event()
@@ -42,6 +52,8 @@ class Worker:
         backoff = 0.0
         while True:
             await self._wake.wait()
+            if self._gather_seconds:
+                await asyncio.sleep(self._gather_seconds)
             self._wake.clear()
             try:
                 while self._waiting():

@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
@@ -55,6 +56,12 @@ LEADER = COMMON + "files:ingestor"
 ANNOUNCED = COMMON + "files:announced"
 """The key with the place in the log up to which changes became events."""
 RETRY_SECONDS = 2.0
+GATHER_SECONDS = 0.05
+"""How long changes are gathered before it is looked what becomes of them: whoever follows the folder is told of each at once, and first."""
+NOTE_SECONDS = 0.002
+"""How long changes are looked at in one go, and …"""
+REST_SECONDS = 0.006
+"""… how long others have their turn before the next: after a burst there are thousands."""
 AT_ONCE = 25
 """Changes looked at before others have a turn."""
 LEFT_OVER_SECONDS = 3600.0
@@ -76,7 +83,7 @@ class Ingestor:
         self._wanted = PathFilter(None, wanted_patterns())
         self._leader = Leader(LEADER, node, "ingests files", able=lambda: True, on_lead=self._lead, on_follow=lambda _: self._end())
         self._changes: deque[Change] = deque()
-        self._noting = Worker(self._note_some, lambda: self._changes, "what becomes of files")
+        self._noting = Worker(self._note_some, lambda: self._changes, "what becomes of files", GATHER_SECONDS)
         self._queue = IngestQueue(self._ingest, self._may_go_on)
         self._beginning: asyncio.Task[None] | None = None
         self._observing = self._stopped = False
@@ -205,12 +212,14 @@ class Ingestor:
         self._task(self._compare())
 
     async def _note_some(self) -> None:
-        last = None
-        for _ in range(min(AT_ONCE, len(self._changes))):
+        last, until = None, perf_counter() + NOTE_SECONDS
+        while self._changes and perf_counter() < until:
             last = self._changes.popleft()
             self._note(last)
         if last is not None and last.seq:
             await self._remember(Cursor(self._replica.epoch, last.seq))
+        if self._changes:
+            await asyncio.sleep(REST_SECONDS)
 
     def _note(self, change: Change) -> None:
         old, new = (None if item is None else record_of(item) for item in (change.old, change.new))

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
-from processes.jobs.outcomes import OutputPart
+from processes.descriptions import ProcessDescription
+from processes.http.results import load, results_of, stored_just_now
+from processes.jobs.outcomes import OutputPart, Success, store_part, succeed_all
+from processes.jobs.queue import NewJob, submit
 from processes.jobs.service import Jobs
 from processes.models import Blob, Job
 from streaming.engine.runtime import Runtime
 from tests.ogc_processes.descriptions.examples import BBOX, TIFF
 from tests.ogc_processes.played_worker import Inputs, PlayedWorker, Work
+from tests.ogc_processes.rows import LIMITS, claimed, lease_of, make_process, make_worker
 from tests.ogc_processes.schemas import check
 
 from .conftest import SITE, Api, offer
@@ -261,3 +265,30 @@ async def test_values_are_as_they_were_given_and_in_their_order(api: Api, echoin
         assert (await api.execute("echo", {"inputs": {"text": text}, "response": "document"})).json() == {"text": text}
     body = '{"inputs": {"numbers": [3, 1, 2], "text": "a"}, "outputs": {"numbers": {}, "text": {}}, "response": "document"}'
     assert (await api.execute("echo", body.encode())).content == b'{"numbers":[3,1,2],"text":"a"}'
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("requested", [{}, {"text": {"transmissionMode": "reference"}, "list": {}}])
+def test_a_result_that_was_stored_just_now_is_as_it_would_be_read(requested: dict[str, Any]) -> None:
+    process = make_process(description=DESCRIPTION)
+    new = NewJob(process.pk, {}, outputs=requested)
+    submit(new, LIMITS)
+    (given,) = claimed(process, make_worker("w", process))
+    parts = [OutputPart(name, value) for name, value in VALUES.items()]
+    (outcome,) = succeed_all([Success(lease_of(given), parts)])
+    stored, read = stored_just_now(new, outcome), load(new.id)
+    assert stored is not None and read is not None
+    description = ProcessDescription.parse(process.description)
+    assert results_of(stored, description) == results_of(read, description)
+    assert (stored.job.id, stored.job.status, stored.response) == (read.job.id, read.job.status, read.response)
+
+
+@pytest.mark.django_db
+def test_a_job_that_had_begun_is_read_for_parts_may_have_come_before() -> None:
+    process = make_process()
+    new = NewJob(process.pk, {})
+    submit(new, LIMITS)
+    (given,) = claimed(process, make_worker("w", process))
+    store_part(lease_of(given), OutputPart("greeting", "a"))
+    (outcome,) = succeed_all([Success(lease_of(given), [])])
+    assert stored_just_now(new, outcome) is None

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from processes.jobs.database_thread import DatabaseThread
 
@@ -74,4 +74,17 @@ async def test_one_that_spoils_a_call_for_many_fails_alone() -> None:
 
     found = await asyncio.gather(*(thread.run_together(double, number) for number in (1, 2, 3)), return_exceptions=True)
     assert [found[0], str(found[1]), found[2]] == [2, "no twos", 6]
+    await thread.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_only_reads_has_a_transaction_only_beside_what_writes() -> None:
+    thread = DatabaseThread(0.0)
+
+    def in_transaction() -> bool:
+        return connection.in_atomic_block
+
+    alone = await asyncio.gather(*(thread.run(in_transaction, reads=True) for _ in range(2)))
+    beside = await asyncio.gather(thread.run(in_transaction, reads=True), thread.run(in_transaction))
+    assert (alone, beside) == ([False, False], [True, True])
     await thread.stop()

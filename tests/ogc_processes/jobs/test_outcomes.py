@@ -11,7 +11,6 @@ import pytest
 from django.utils import timezone
 
 from processes.jobs import outcomes
-from processes.jobs.changes import JobChange
 from processes.jobs.outcomes import LeaseError, OutputPart
 from processes.jobs.queue import Claim
 from processes.models import Attempt, Callback, Job, JobLog, JobOutput
@@ -255,8 +254,9 @@ def test_results_that_are_stored_together_are_each_as_if_alone() -> None:
     found = outcomes.succeed_all(results)
     assert isinstance(found[1], LeaseError) and found[2:] == [None, None]
     job = Job.objects.get(pk=first.job)
-    change = found[0]
-    assert isinstance(change, JobChange) and (change.revision, change.finished) == (job.revision, job.finished and job.finished.timestamp())
+    assert isinstance(found[0], outcomes.Succeeded)
+    change = found[0].change
+    assert (change.revision, change.finished) == (job.revision, job.finished and job.finished.timestamp())
     assert (job.status, job.progress, job.message) == ("successful", 100, "")
     assert list(job.outputs.values_list("seq", "value")) == [(0, "hello")]
     assert JobLog.objects.get().job == job and Job.objects.get(pk=lost.job).status == "accepted"

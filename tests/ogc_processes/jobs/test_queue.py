@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 
 from processes.jobs import queue_sizes
-from processes.jobs.changes import JobChange
-from processes.jobs.queue import NewJob, Slots, claim, submit, submit_all
+from processes.jobs.queue import NewJob, Reservation, Slots, Submitted, claim, submit, submit_all
 from processes.jobs.queue_sizes import Limits, QueueSizes
 from processes.models import Attempt, Job
 from streaming.core.errors import StreamError
@@ -115,7 +115,11 @@ def test_a_queue_is_not_counted_for_each_job(django_assert_max_num_queries: Any)
 def test_jobs_that_are_submitted_together_have_turns_in_order_and_only_those_refused_are_missing() -> None:
     process = make_process()
     found = submit_all([NewJob(process.pk, {}) for _ in range(3)], Limits(2, 9), QueueSizes())
-    assert [getattr(each, "status", None) or getattr(each, "code", "") for each in found] == ["accepted", "accepted", "queue_full"]
+    assert [each.change.status if isinstance(each, Submitted) else getattr(each, "code", "") for each in found] == [
+        "accepted",
+        "accepted",
+        "queue_full",
+    ]
     assert sorted(Job.objects.values_list("turn", flat=True)) == [1, 2]
 
 
@@ -125,4 +129,25 @@ def test_a_full_queue_is_counted_again_when_it_may_have_emptied(monkeypatch: pyt
     submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
     claimed(process, make_worker("w", process))
     (found,) = submit_all([NewJob(process.pk, {})], Limits(1, 9), sizes)
-    assert isinstance(found, JobChange)
+    assert isinstance(found, Submitted)
+
+
+def test_a_job_with_a_reservation_is_claimed_as_it_is_submitted() -> None:
+    process = make_process()
+    worker = make_worker("w", process)
+    lease = uuid.uuid4()
+    new = NewJob(process.pk, {"name": [{"value": "you"}]}, reservation=Reservation(worker.pk, lease, 60.0))
+    (found,) = submit_all([new], Limits(0, 0), QueueSizes())  # it does not wait
+    assert isinstance(found, Submitted) and found.claim is not None and found.change.queued is None
+    assert (found.claim.job, found.claim.attempt, found.claim.lease, found.claim.worker) == (new.id, 1, lease, worker.pk)
+    assert found.claim.inputs == new.inputs and not claimed(process, worker)
+    attempt = Attempt.objects.get(job=new.id)
+    assert (attempt.number, attempt.lease, attempt.worker) == (1, lease, worker)
+
+
+def test_the_same_reservation_again_is_the_same_claim() -> None:
+    process = make_process()
+    new = NewJob(process.pk, {}, reservation=Reservation(make_worker("w", process).pk, uuid.uuid4(), 60.0))
+    first, again = (submit_all([new], LIMITS, QueueSizes())[0] for _ in range(2))
+    assert isinstance(first, Submitted) and isinstance(again, Submitted) and first.claim and again.claim
+    assert first.claim.lease == again.claim.lease == Job.objects.get().lease and Attempt.objects.count() == 1

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from processes.jobs.outcomes import Lease, dismiss, lose
 from processes.models import Attempt, Job, JobLog, JobOutput, JobRequest, Worker
+from processes.workers.service import Workers
 
 from .conftest import Site
 from .peer import Refused, WorkerPeer, lease_in, unknown_lease
@@ -33,6 +34,61 @@ async def test_a_job_is_done(site: Site) -> None:
     row = await site.row(submitted)
     assert (row.status, row.progress) == ("successful", 100)
     assert (await JobOutput.objects.aget()).value == "hello"
+
+
+async def with_an_empty_queue(site: Site, **hello: Any) -> WorkerPeer:
+    """A worker that has done a job: nothing is being looked for any more."""
+    worker = await site.worker("w", "greet", **hello)
+    await site.submit()
+    await worker.call("job.result", {**lease_in(await worker.job()), "outputs": GREETING})
+    return worker
+
+
+async def test_a_job_that_no_other_waits_before_never_waits_in_the_queue(site: Site) -> None:
+    worker = await with_an_empty_queue(site, concurrency=2)
+    queued = list[bool]()
+    site.jobs.observe(lambda change: queued.append(change.queued is not None))
+    for _ in range(2):
+        assert await site.submit() == (await worker.job())["jobID"]
+    await site.submit()
+    assert queued == [False, False, True], "there is no room for the third"
+    assert await Attempt.objects.filter(ended=None).acount() == 2
+
+
+async def test_jobs_that_are_submitted_together_take_no_more_slots_than_there_are(site: Site) -> None:
+    worker = await with_an_empty_queue(site, concurrency=2)
+    await asyncio.gather(*(site.submit() for _ in range(5)))
+    assert len({(await worker.job())["jobID"] for _ in range(2)}) == 2
+    await worker.quiet()
+    assert await Job.objects.filter(lease=None).acount() == 3
+
+
+async def test_a_job_whose_client_left_while_it_was_stored_reaches_its_worker(site: Site) -> None:
+    worker = await with_an_empty_queue(site)
+    submitting = asyncio.create_task(site.submit())
+    while not site.runtime.service(Workers).held:
+        await asyncio.sleep(0)
+    submitting.cancel()
+    assert (await worker.job())["attempt"] == 1
+
+
+async def test_a_job_waits_where_the_row_of_its_worker_was_deleted(site: Site) -> None:
+    worker = await with_an_empty_queue(site)
+    await Worker.objects.all().adelete()
+    submitted = await site.submit()
+    await worker.quiet()
+    assert (await site.row(submitted)).lease is None
+
+
+async def test_a_job_is_given_back_whose_worker_was_lost_while_it_was_stored(site: Site) -> None:
+    worker = await with_an_empty_queue(site)
+    submitting, workers = asyncio.create_task(site.submit()), site.runtime.service(Workers)
+    while not workers.held:
+        await asyncio.sleep(0)
+    (held,) = workers.held
+    workers.held.remove(held)  # as a connection that ends does
+    submitted, job = await submitting, await worker.job()
+    assert (job["jobID"], job["attempt"]) == (submitted, 1) and job["leaseID"] != str(held.lease.lease)
 
 
 async def test_what_ends_at_once_has_a_time_at_which_it_began(site: Site) -> None:
@@ -326,7 +382,6 @@ async def test_a_heartbeat_renews_leases_and_names_those_that_are_lost(site: Sit
 
 
 async def test_messages_of_a_job_renew_its_lease_too(site: Site) -> None:
-    from processes.workers.service import Workers
 
     worker = await site.worker("w", "greet")
     submitted = await site.submit()
