@@ -24,7 +24,7 @@ from streaming.engine.exposition import REDIS_SECONDS, SHARE_SECONDS, Families
 from streaming.engine.metrics import MetricsService
 from streaming.topics.messages import TopicMessage
 
-from . import history
+from . import history, live_diagnoses
 from .charts import Charted, rounded
 from .health import REDIS_AWAY, SILENT_SECONDS, Ended, Problem, problems
 from .history import RINGS, Frame, Report, Ring
@@ -136,7 +136,9 @@ class MeasureRecorder:
         await history.append(RINGS[0], frame)
         for finer, coarser in pairwise(RINGS):
             await self._summarize(finer, coarser, own.at)
-        event = FrameEvent(frame, ended, problems(reports, ended, self.charted, own.at))
+        found = [*problems(reports, ended, self.charted, own.at), *await live_diagnoses.known()]
+        event = FrameEvent(frame, ended, sorted(found, key=lambda problem: problem.level))
+        self._topics.spawn(live_diagnoses.look(self._node))
         with refusing():
             await async_redis().set(LATEST_KEY, msgspec.json.encode(event), ex=int(FRESH_SECONDS))
         self._topics.bridge.announce(MONITOR, "frame", event)
