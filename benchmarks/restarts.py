@@ -220,9 +220,11 @@ async def _follow(crowd: Account, count: int, pipe: Connection) -> None:
     while True:
         match await asyncio.to_thread(pipe.recv):
             case "connected":
-                pipe.send(await crowd.connect(count))
+                await crowd.connect(count)
+                pipe.send(None)
             case "all back":
-                pipe.send(await crowd.all_back())
+                await crowd.all_back()
+                pipe.send(None)
             case _:
                 pipe.send(_result(crowd))
                 return

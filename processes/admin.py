@@ -84,7 +84,8 @@ class ProcessAdmin(RowsOfWorkers):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Rows with the number of their workers."""
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(offered=Count("registrations", filter=~Q(registrations__worker__node="")))
+        rows = rows.annotate(offered=Count("registrations", filter=~Q(registrations__worker__node="")))
+        return rows
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """The list with the jobs that have not ended."""

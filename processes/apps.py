@@ -52,7 +52,9 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_QUEUE_SECONDS", 3600.0, "how long a job may wait for a worker, where its process does not say", least=1),
         Setting("PROCESS_RUN_SECONDS", 3600.0, "how long a job may run, where its process does not say", least=1),
         Setting(
-            "PROCESS_WORKERLESS_SECONDS", 30.0, "how long a job waits for a process that no worker offers before the dashboard speaks of it"
+            "PROCESS_WORKERLESS_SECONDS",
+            30.0,
+            "how long a job waits for a process that no worker offers before the dashboard and `doctor` speak of it",
         ),
         Setting("PROCESS_OFFLINE_SECONDS", 3600.0, "how long a process without workers stays listed"),
         Setting("PROCESS_JOBS_KEEP_SECONDS", 30 * _DAY, "how long jobs that have ended are kept, with their results (0: for ever)"),

@@ -48,7 +48,7 @@ class ConnectionRegistry:
 
     def admit(self, address: str, principal: Principal | None = None) -> None:
         """`StreamError`: too_many_connections if there is no room for one more; banned."""
-        self.refuse_banned(address, principal and principal.user_id)
+        self.refuse_banned(address, None if principal is None else principal.user_id)
         if len(self.open) >= conf.MAX_CONNECTIONS:
             raise self._full("process", "this server has as many connections as it may")
         if self._per_address[network(address)] >= conf.MAX_CONNECTIONS_PER_ADDRESS:

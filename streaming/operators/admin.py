@@ -71,7 +71,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         subscriptions = Subscription.objects.filter(connection=OuterRef("pk")).order_by().values("connection")
         count = Subquery(subscriptions.annotate(number=Count("pk")).values("number"))  # of the rows that are shown; a join counts all
-        return rows.annotate(subscribed=Coalesce(count, 0))
+        rows = rows.annotate(subscribed=Coalesce(count, 0))
+        return rows
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """The columns, with the button for those who may use it."""

@@ -13,8 +13,6 @@ from .history import Report
 
 LOST = "geostream_nodes_lost_total"
 """What counts processes that stop without a word."""
-SILENT_SECONDS = 600.0
-"""For how long a process that has stopped is spoken of."""
 
 
 class Ended(msgspec.Struct):

@@ -27,7 +27,9 @@ _problems = msgspec.json.Decoder(list[Problem]).decode
 def diagnosed() -> list[Problem]:
     """What is not well, the worst first. For threads."""
     found = sorted((each for each in findings(all_live_diagnoses()) if each.level), key=lambda each: -each.level)
-    return [Problem("bad" if each.level is Level.ERROR else "note", f"{each.subject}: {each.message} {each.hint}".strip()) for each in found]
+    return [
+        Problem("bad" if each.level is Level.ERROR else "note", f"{each.subject}: {each.message} {each.hint}".strip()) for each in found
+    ]
 
 
 async def known() -> list[Problem]:

@@ -20,13 +20,14 @@ import msgspec
 from streaming.core.errors import StreamError
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
+from streaming.engine.conf import conf
 from streaming.engine.exposition import REDIS_SECONDS, SHARE_SECONDS, Families
 from streaming.engine.metrics import MetricsService
 from streaming.topics.messages import TopicMessage
 
 from . import history, live_diagnoses
 from .charts import Charted, rounded
-from .health import REDIS_AWAY, SILENT_SECONDS, Ended, Problem, problems
+from .health import REDIS_AWAY, Ended, Problem, problems
 from .history import RINGS, Frame, Report, Ring
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class MeasureRecorder:
             redis = async_redis()
             seen: Any = await redis.hgetall(SEEN_KEY)
         ended = {node.decode(): _ended(data) for node, data in seen.items() if node.decode() not in reports}
-        old = [node for node, each in ended.items() if now - each.at > SILENT_SECONDS]
+        old = [node for node, each in ended.items() if now - each.at > conf.STOPPED_SECONDS]
         for node in old:
             del ended[node]
         heard = {node: Ended(report.name, report.started, report.at, orderly=False) for node, report in reports.items()}
