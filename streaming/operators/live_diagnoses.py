@@ -1,4 +1,4 @@
-"""The diagnoses that the dashboard shows: made by one process at a time, now and then and in a thread, and told by whichever writes the frame."""
+"""The diagnoses that the dashboard shows: made by one process at a time, in a thread, and told by whichever writes the frame."""
 
 from __future__ import annotations
 

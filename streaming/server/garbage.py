@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = 5_000, 1, 4_000
-"""Objects made before the youngest are looked through; how often that is done before those that were left are, too; and that, before all are.
+"""Objects made before the youngest are looked through; how often that is done before those it left are, too; and that, before all are.
 
 5,000 objects take about 3 ms, the 10,000 or 15,000 of the second kind less than 10.
 """
