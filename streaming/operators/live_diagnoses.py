@@ -18,7 +18,7 @@ from .health import Problem
 logger = logging.getLogger(__name__)
 
 SECONDS = 15
-"""How often they are made; one that takes longer is made again when it has ended."""
+"""How often they are made."""
 CLAIM_KEY = "geostream:monitor:diagnosing"
 FOUND_KEY = "geostream:monitor:diagnosed"
 _problems = msgspec.json.Decoder(list[Problem]).decode
