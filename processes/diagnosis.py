@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Min
 from django.utils import timezone
 from django.utils.timesince import timesince
 
@@ -20,9 +20,9 @@ SHOWN = 10
 
 def look_at_queues() -> Iterator[Finding]:
     """Jobs: whether somebody does them."""
-    offered = Registration.objects.filter(process=OuterRef("process"), worker__draining=False).exclude(worker__node="")
+    offered = Registration.objects.filter(worker__draining=False).exclude(worker__node="").values("process")
     before = timezone.now() - timedelta(seconds=conf.PROCESS_WORKERLESS_SECONDS)
-    queued = Job.objects.queued().filter(~Exists(offered), process__isnull=False, created__lt=before)
+    queued = Job.objects.queued().filter(process__isnull=False, created__lt=before).exclude(process__in=offered)
     groups = queued.values_list("process__identifier", "process__version").annotate(jobs=Count("pk"), oldest=Min("created"))
     found = list(groups.order_by("oldest")[: SHOWN + 1])
     for identifier, version, jobs, oldest in found[:SHOWN]:
