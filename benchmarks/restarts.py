@@ -72,7 +72,7 @@ class Account:
 
     async def all_back(self) -> None:
         """Return when nobody is away."""
-        await _until(lambda: not self.tasks and all(client.is_back for client in self.clients))
+        await _until(lambda: not self.tasks and all(client.is_back for client in self.clients), 180)
 
     def end(self) -> int:
         """Hang up; returns how many changes were lost."""
