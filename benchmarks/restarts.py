@@ -2,8 +2,8 @@
 A client that is sent away comes back after a random moment of up to a second, as ours do, and resumes.
 
 "away": from a client's close frame until it has all that was published; "all back": from the first close until nobody is away any more.
-"lost": changes that a client never got, by its own account. "p99": from the POST to the sockets of those that were connected when it began.
-Clients and publisher are one process, beside the servers.
+"lost": changes that a client never got, by its own account. The clients are a process of their own, which gives way to all others.
+"p99": from the POST to the sockets of 200 others, of those that were connected when it began. They and the publisher are a process too.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import random
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -27,6 +30,7 @@ from .stack import Server, stack
 from .swarm import ACK, masked
 
 CLIENTS = 5_000
+OTHERS = 200
 RATE = 4.0
 """Changes a second; each reaches every client."""
 DRAIN_SECONDS = 10.0
@@ -34,15 +38,16 @@ LAYER = "restarts"
 _NUMBER = re.compile(rb'number\\":(\d+)')
 _CURSOR = re.compile(rb'"cursor":"([^"]+)"')
 _CARRIED = 1024
+_SPAWN = get_context("spawn")
 
 
 class Account:
-    """What all clients have in common: what was published and when, and what they measure."""
+    """What all clients of a process have in common: what was published and, if they measure that, when."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, answered: Any) -> None:
         self.port = port
         self.started: dict[int, float] = {}
-        self.answered = 0
+        self.shared_answered = answered
         self.latencies: list[float] = []
         self.away: list[float] = []
         self.closed_at: list[float] = []
@@ -51,6 +56,31 @@ class Account:
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending = False
         self.clients: list[Client] = []
+
+    @property
+    def answered(self) -> int:
+        """The last change whose POST was answered."""
+        return int(self.shared_answered.value)
+
+    async def connect(self, count: int) -> None:
+        """Connect so many clients, a hundred at a time."""
+        loop = asyncio.get_running_loop()
+        for start in range(0, count, 100):
+            made = [loop.create_connection(lambda: Client(self), "127.0.0.1", self.port) for _ in range(min(100, count - start))]
+            self.clients.extend(client for _, client in await asyncio.gather(*made))
+            await _until(lambda: all(client.ready_at is not None for client in self.clients))
+
+    async def all_back(self) -> None:
+        """Return when nobody is away."""
+        await _until(lambda: not self.tasks and all(client.is_back for client in self.clients), 180)
+
+    def end(self) -> int:
+        """Hang up; returns how many changes were lost."""
+        self.ending = True
+        published = (1 << self.answered + 1) - 2
+        for client in self.clients:
+            client.transport.abort()
+        return sum((published & ~client.seen).bit_count() for client in self.clients)
 
 
 class Client(asyncio.Protocol):
@@ -97,8 +127,9 @@ class Client(asyncio.Protocol):
             bit = 1 << number
             if not self.seen & bit:
                 self.seen |= bit
-                if self.ready_at is not None and self.ready_at < self._account.started[number]:
-                    self._account.latencies.append(now - self._account.started[number])
+                started = self._account.started.get(number)
+                if started is not None and self.ready_at is not None and self.ready_at < started:
+                    self._account.latencies.append(now - started)
         if cursors := _CURSOR.findall(data):
             self.cursor = cursors[-1].decode()
         if self._target is not None and self.seen & self._target == self._target:
@@ -128,45 +159,86 @@ class Client(asyncio.Protocol):
 
 async def measure(server: Server, count: int) -> dict[str, Any]:
     """One row."""
-    account = Account(server.port)
-    clients = account.clients
+    answered = _SPAWN.Value("q", 0, lock=False)
+    others = Account(server.port, answered)
     poster_of = partial(Poster, server.port, f"/api/layers/{LAYER}/features", server.token())
-    await _post(poster_of, account, 1)
-    loop = asyncio.get_running_loop()
-    for start in range(0, count, 100):
-        made = [loop.create_connection(lambda: Client(account), "127.0.0.1", server.port) for _ in range(min(100, count - start))]
-        clients.extend(client for _, client in await asyncio.gather(*made))
-        await _until(lambda: all(client.ready_at is not None for client in clients))
-    publishing = loop.create_task(_publish(poster_of, account))
-    await asyncio.sleep(3)
-    quiet, account.latencies = account.latencies, []
-    before = _workers(server)
-    os.kill(server.pid, signal.SIGHUP)
-    await _until(lambda: len(_workers(server)) == 2 and not _workers(server) & before, 120)
-    await _until(lambda: not account.tasks and all(client.is_back for client in clients))
-    disturbed = account.latencies
-    await asyncio.sleep(1)
-    publishing.cancel()
-    await asyncio.sleep(1)
-    account.ending = True
-    published = (1 << account.answered + 1) - 2
-    lost = sum((published & ~client.seen).bit_count() for client in clients)
-    for client in clients:
-        client.transport.abort()
-    clients.clear()
+    await _post(poster_of, others, 1)
+    with _crowd(server.port, count, answered) as ask:
+        await asyncio.to_thread(ask, "connected")
+        await others.connect(OTHERS)
+        publishing = asyncio.create_task(_publish(poster_of, others))
+        await asyncio.sleep(3)
+        quiet, others.latencies = others.latencies, []
+        before = _workers(server)
+        os.kill(server.pid, signal.SIGHUP)
+        await _until(lambda: len(_workers(server)) == 2 and not _workers(server) & before, 120)
+        await asyncio.to_thread(ask, "all back")
+        await others.all_back()
+        disturbed = others.latencies
+        await asyncio.sleep(1)
+        publishing.cancel()
+        await asyncio.sleep(1)
+        lost = others.end()
+        row = await asyncio.to_thread(ask, "result")
     return {
         "clients": count,
-        "sent away": len(account.closed_at),
-        "away p50 s": round(_centile(account.away, 50), 2),
-        "away p99 s": round(_centile(account.away, 99), 2),
-        "away max s": round(max(account.away), 2),
-        "all back s": round(max(account.back_at) - min(account.closed_at), 1),
-        "not recovered": account.not_recovered,
-        "lost": lost,
+        **row,
+        "lost": row["lost"] + lost,
         "p50 before ms": round(_centile(quiet, 50) * 1000, 1),
         "p99 before ms": round(_centile(quiet, 99) * 1000, 1),
         "p50 meanwhile ms": round(_centile(disturbed, 50) * 1000, 1),
         "p99 meanwhile ms": round(_centile(disturbed, 99) * 1000, 1),
+        "max meanwhile ms": round(max(disturbed) * 1000, 1),
+    }
+
+
+@contextmanager
+def _crowd(port: int, count: int, answered: Any) -> Iterator[Callable[[str], Any]]:
+    """The clients' process; what is returned asks it how far they are, and waits."""
+    here, there = _SPAWN.Pipe()
+    process = _SPAWN.Process(target=_run_crowd, args=(port, count, answered, there), daemon=True)
+    process.start()
+    there.close()
+
+    def ask(what: str) -> Any:
+        here.send(what)
+        return here.recv()
+
+    try:
+        yield ask
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _run_crowd(port: int, count: int, answered: Any, pipe: Connection) -> None:
+    os.nice(5)
+    asyncio.run(_follow(Account(port, answered), count, pipe))
+
+
+async def _follow(crowd: Account, count: int, pipe: Connection) -> None:
+    while True:
+        match await asyncio.to_thread(pipe.recv):
+            case "connected":
+                await crowd.connect(count)
+                pipe.send(None)
+            case "all back":
+                await crowd.all_back()
+                pipe.send(None)
+            case _:
+                pipe.send(_result(crowd))
+                return
+
+
+def _result(crowd: Account) -> dict[str, Any]:
+    return {
+        "sent away": len(crowd.closed_at),
+        "away p50 s": round(_centile(crowd.away, 50), 2),
+        "away p99 s": round(_centile(crowd.away, 99), 2),
+        "away max s": round(max(crowd.away), 2),
+        "all back s": round(max(crowd.back_at) - min(crowd.closed_at), 1),
+        "not recovered": crowd.not_recovered,
+        "lost": crowd.end(),
     }
 
 
@@ -181,7 +253,7 @@ async def _post(poster_of: Any, account: Account, number: int) -> None:
     poster = await poster_of().open()  # a connection each: those to a process that ends are closed
     account.started[number] = time.perf_counter()
     await poster.post(json.dumps(feature).encode())
-    account.answered = number
+    account.shared_answered.value = number
     await poster.close()
 
 

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from streaming.server.embedded_redis import start_redis
 from streaming.server.redis_server import free_port
@@ -30,6 +30,14 @@ def processor_seconds(*pids: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(each) for each in fields[11:15])
     return total / TICK
+
+
+class Site(NamedTuple):
+    """Where a benchmark's things are, and the environment in which a program uses them."""
+
+    folder: Path
+    redis_url: str
+    environment: dict[str, str]
 
 
 class Server:
@@ -64,11 +72,8 @@ class Server:
 
 
 @contextmanager
-def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
-    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server.
-
-    With several workers, the process is their supervisor.
-    """
+def site(**settings: str) -> Iterator[Site]:
+    """A Redis and a migrated database with a superuser admin/admin, that the benchmark's own process uses; no server."""
     with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder) / "redis") as redis:
         environment = {
             **os.environ,
@@ -89,13 +94,23 @@ def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
         }
         for command in (["migrate", "-v", "0"], ["createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org"]):
             subprocess.run([sys.executable, "manage.py", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+        _configure(redis.url, folder)
+        yield Site(Path(folder), redis.url, environment)
+
+
+@contextmanager
+def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
+    """A running server with a superuser admin/admin; the benchmark's own process uses the same Redis. `settings` are for the server.
+
+    With several workers, the process is their supervisor.
+    """
+    with site(**settings) as made:
         port = free_port()
         command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=made.environment, stdout=subprocess.DEVNULL)
         try:
             _wait(port, process)
-            _configure(redis.url, folder)
-            yield Server(process.pid, port, redis.url, Path(folder))
+            yield Server(process.pid, port, made.redis_url, made.folder)
         finally:
             process.terminate()
             process.wait(40)

@@ -36,6 +36,7 @@ class ProcessesConfig(EngineApp):
     topics = "processes.topics"
     largest_message = "PROCESS_FRAME_BYTES"
     page_addresses = ("PROCESS_URL",)
+    live_diagnoses = ("processes.diagnosis.look_at_queues",)
     map = MapPart("processes/map/extend.js", stylesheet="processes/map.css", config="processes.http.map_page.config")
     demo = DemoPart(
         environment={"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "demo-*"},
@@ -50,6 +51,11 @@ class ProcessesConfig(EngineApp):
         Setting("PROCESS_QUEUE_OF_USER", 1000, "jobs of one user that may wait for one process (anonymous clients count as one)", least=1),
         Setting("PROCESS_QUEUE_SECONDS", 3600.0, "how long a job may wait for a worker, where its process does not say", least=1),
         Setting("PROCESS_RUN_SECONDS", 3600.0, "how long a job may run, where its process does not say", least=1),
+        Setting(
+            "PROCESS_WORKERLESS_SECONDS",
+            30.0,
+            "how long a job waits for a process that no worker offers before the dashboard and `doctor` speak of it",
+        ),
         Setting("PROCESS_OFFLINE_SECONDS", 3600.0, "how long a process without workers stays listed"),
         Setting("PROCESS_JOBS_KEEP_SECONDS", 30 * _DAY, "how long jobs that have ended are kept, with their results (0: for ever)"),
         Setting(

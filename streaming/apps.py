@@ -26,6 +26,7 @@ class StreamingConfig(EngineApp):
     settings = SETTINGS
     measures = MEASURES
     urlconf = "streaming.engine.urls"
+    live_diagnoses = ("streaming.engine.diagnoses.redis_server.look_at_memory",)
     diagnoses = (
         "streaming.engine.diagnoses.machine.look_at_versions",
         "streaming.engine.diagnoses.machine.look_at_files",

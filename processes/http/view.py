@@ -16,6 +16,7 @@ from processes.jobs.service import Jobs
 from streaming.core.errors import StreamError
 from streaming.engine.auth import ANONYMOUS, Principal
 from streaming.engine.cors import PREFLIGHT, allow_origin, is_preflight
+from streaming.engine.http_bans import refuse_banned
 from streaming.engine.lifespan import get_runtime
 from streaming.engine.runtime import Runtime
 
@@ -111,6 +112,7 @@ class OgcView(View):
         self.renderer = self._choose_renderer(request)
         self.runtime = await get_runtime()
         self.principal = await principal_of(request, self.jobs)
+        refuse_banned(request.META.get("REMOTE_ADDR", ""), self.principal.user_id)
         answer: Page | HttpResponseBase = await handler(request, *args, **kwargs)
         return answer
 

@@ -96,7 +96,10 @@ class Job(models.Model):
             models.Index(fields=("run_deadline",), condition=models.Q(status="running"), name="running_jobs"),
             models.Index(fields=("queue_deadline",), condition=models.Q(status="accepted"), name="waiting_jobs"),
             models.Index(fields=("owner", "-created", "-id"), name="jobs_of_owner"),
-            models.Index(fields=("process_identifier", "-created"), name="jobs_of_process"),
+            models.Index(fields=("process_identifier", "-created", "-id"), name="newest_of_process"),
+            models.Index(fields=("process_identifier", "status", "-created", "-id"), name="status_of_process"),
+            models.Index(fields=("status", "-created", "-id"), name="newest_of_status"),
+            models.Index(fields=("-created", "-id"), condition=models.Q(hidden=True), name="newest_hidden"),
             models.Index(fields=("-created", "-id"), name="newest_jobs"),
             models.Index(fields=("finished",), name="finished_jobs"),
         )

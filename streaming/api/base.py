@@ -25,6 +25,7 @@ from rest_framework.views import APIView
 
 from streaming.engine.auth import bearer_token
 from streaming.engine.cors import PREFLIGHT, allow_origin, is_preflight
+from streaming.engine.http_bans import refuse_banned
 
 from .authentication import BearerAuthentication, PageSessionAuthentication, user_cache
 from .compression import acompress, compress
@@ -90,6 +91,11 @@ class ApiView(APIView):
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+
+    def check_permissions(self, request: Request) -> None:
+        """The framework's. `StreamError("banned")` for those who are."""
+        refuse_banned(request.META.get("REMOTE_ADDR", ""), request.user.pk)
+        super().check_permissions(request)
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Answer a CORS preflight, or say what there is here."""

@@ -18,7 +18,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import Resolver404, resolve, set_script_prefix
+from django.urls import Resolver404, get_resolver, resolve, set_script_prefix
 
 from streaming.engine.conf import conf
 from streaming.engine.raw_http import find_raw
@@ -84,6 +84,7 @@ class HttpApplication:
     """
 
     def __init__(self, django: Any) -> None:
+        get_resolver().url_patterns  # noqa: B018 (imports all views: with the first request that would hold up who is connected)
         self._django = django
         self._direct = DirectHandler()
 

@@ -1,4 +1,4 @@
-"""Bans: users and network addresses that may not connect for a time.
+"""Bans: users and network addresses that may neither connect nor send requests for a time.
 
 They are in Redis, each with the time at which it ends, and in the memory of every process: connecting asks nobody, and a Redis that is away
 lets nobody in again. A process notices a new one by a notice at once or, if that is lost, within half a minute.
@@ -9,16 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 
 from streaming.core.errors import StreamError
 
 from .addresses import network
-
-if TYPE_CHECKING:
-    from .auth import Principal
 
 
 class Ban(msgspec.Struct, frozen=True):
@@ -53,13 +50,13 @@ class BanList:
         """These are in force now."""
         self._bans = {ban.name: ban for ban in bans}
 
-    def of(self, address: str, principal: Principal | None) -> Ban | None:
-        """The ban that an address, or who comes from there, is under."""
+    def of(self, address: str, user_id: int | None) -> Ban | None:
+        """The ban that an address, or the user who comes from there, is under."""
         if not self._bans:
             return None
         names = [f"address:{network(address)}"]
-        if principal is not None and principal.user_id is not None:
-            names.append(f"user:{principal.user_id}")
+        if user_id is not None:
+            names.append(f"user:{user_id}")
         now = time.time()
         return next((ban for name in names if (ban := self._bans.get(name)) is not None and ban.until > now), None)
 

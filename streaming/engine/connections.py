@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .client_connection import ClientConnection
 
 LIMITS = ("process", "address", "user", "ban", "handshake")
-"""Why connections are refused: whose number of them is limited, who is banned, and who took too long."""
+"""Why connections, and requests of who is banned, are refused: whose number of them is limited, who is banned, and who took too long."""
 CLOSED_BY_CLIENT = "client"
 """What is counted instead of the name of a close code where the client left."""
 TICK_SLICE = 500
@@ -48,7 +48,7 @@ class ConnectionRegistry:
 
     def admit(self, address: str, principal: Principal | None = None) -> None:
         """`StreamError`: too_many_connections if there is no room for one more; banned."""
-        self._admit_unbanned(address, principal)
+        self.refuse_banned(address, None if principal is None else principal.user_id)
         if len(self.open) >= conf.MAX_CONNECTIONS:
             raise self._full("process", "this server has as many connections as it may")
         if self._per_address[network(address)] >= conf.MAX_CONNECTIONS_PER_ADDRESS:
@@ -56,9 +56,16 @@ class ConnectionRegistry:
         if principal is not None:
             self._admit_user(principal)
 
+    def refuse_banned(self, address: str, user_id: int | None) -> None:
+        """`StreamError("banned")` for a user, or whoever is at an address, that is banned."""
+        ban = self.bans.of(address, user_id)
+        if ban is not None:
+            self.refused["ban"] += 1
+            raise refusal(ban)
+
     def reassign(self, connection: ClientConnection, principal: Principal) -> None:
         """An open connection acts for somebody else from now on. `StreamError`: too_many_connections, banned."""
-        self._admit_unbanned(connection.address, principal)
+        self.refuse_banned(connection.address, principal.user_id)
         before, now = connection.principal.user_id, principal.user_id
         if before != now:
             self._admit_user(principal)
@@ -102,7 +109,7 @@ class ConnectionRegistry:
         if not len(self.bans):
             return
         for connection in list(self.open.values()):
-            ban = self.bans.of(connection.address, connection.principal)
+            ban = self.bans.of(connection.address, connection.principal.user_id)
             if ban is not None and not connection.closing:
                 reason = refusal(ban)
                 connection.session.expire(reason)
@@ -120,12 +127,6 @@ class ConnectionRegistry:
             if count % TICK_SLICE == TICK_SLICE - 1:
                 await asyncio.sleep(0)
             connection.tick(time.monotonic(), loop.time())
-
-    def _admit_unbanned(self, address: str, principal: Principal | None) -> None:
-        ban = self.bans.of(address, principal)
-        if ban is not None:
-            self.refused["ban"] += 1
-            raise refusal(ban)
 
     def _admit_user(self, principal: Principal) -> None:
         if principal.user_id is not None and self._per_user[principal.user_id] >= conf.MAX_CONNECTIONS_PER_USER:

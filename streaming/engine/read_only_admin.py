@@ -11,6 +11,8 @@ from django.http import HttpRequest
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
     """Rows that the server processes write."""
 
+    list_per_page = 50
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never."""
         return False

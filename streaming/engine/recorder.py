@@ -44,6 +44,9 @@ SEEN_SECONDS = 5.0
 UPDATES = 200
 """Known connections whose counters are written anew each time, in turn: with more of them, each is written less often."""
 
+ADDED = 100
+"""Connections that are new, or look at something else, whose rows are made at once: after a restart thousands come within a second."""
+
 NEVER = -1
 """The revision of a connection that has to be written as a whole."""
 
@@ -66,6 +69,8 @@ class _Batch:
     gone_subscriptions: list[str] = field(default_factory=list)
     writers: list[TableWriter] = field(default_factory=list)
     writers_changed: bool = False
+    is_last: bool = True
+    """Whether nothing else is to be written now."""
 
     @property
     def has_changes(self) -> bool:
@@ -101,13 +106,13 @@ class Recorder(Service):
                 return
             batch = self._batch()
             if batch.has_changes or (self._is_due and await self._update_seen()):
-                await self._write(batch)
+                await self._write_all(batch)
 
     async def write(self) -> None:
         """Write what has changed since the last time, sweep the dead."""
         async with self._writing:
             if not self._ended:
-                await self._write(self._batch())
+                await self._write_all(self._batch())
 
     async def stop(self) -> None:
         """Delete the rows of this process."""
@@ -125,6 +130,12 @@ class Recorder(Service):
         others = await _update_seen(self._node)
         return others is None or bool(await self.runtime.leases.silent(others))
 
+    async def _write_all(self, batch: _Batch) -> None:
+        await self._write(batch)
+        while not batch.is_last:
+            batch = self._batch(updates=0)
+            await self._write(batch)
+
     async def _write(self, batch: _Batch) -> None:
         self._seen_at = time.monotonic()
         try:
@@ -141,7 +152,8 @@ class Recorder(Service):
             self._counted.clear()
         self._gone = _Batch()
 
-    def _batch(self) -> _Batch:
+    def _batch(self, updates: int | None = None) -> _Batch:
+        """What there is to write, or the first of it; the counters of so many known connections."""
         present = self.runtime.connections.open
         gone = [key for key in self._known if key not in present]
         for key in gone:
@@ -150,8 +162,10 @@ class Recorder(Service):
         self._gone.gone_connections += gone
         batch = _Batch(gone_connections=self._gone.gone_connections, gone_subscriptions=self._gone.gone_subscriptions)
         stale = {key: None for key, (revision, _) in self._known.items() if present[key].session.revision != revision}
-        in_turn = [key for key in islice(self._known, UPDATES) if key not in stale]
-        for key in {**dict.fromkeys(present.keys() - self._known.keys()), **stale}:
+        in_turn = [key for key in islice(self._known, UPDATES if updates is None else updates) if key not in stale]
+        to_add = {**dict.fromkeys(present.keys() - self._known.keys()), **stale}
+        batch.is_last = len(to_add) <= ADDED
+        for key in islice(to_add, ADDED):
             self._add(batch, present[key])
         lagging = any(map(self.runtime.hub.lag, self.runtime.hub.followers))
         for key in in_turn:

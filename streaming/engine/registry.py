@@ -84,6 +84,8 @@ class EngineApp(AppConfig):
     map: ClassVar[MapPart | None] = None
     diagnoses: ClassVar[Sequence[str]] = ()
     """Dotted paths of functions that look at something for `manage.py doctor` (`diagnosis.py`)."""
+    live_diagnoses: ClassVar[Sequence[str]] = ()
+    """Those that the dashboard of the admin shows as well, each a few times a minute: they take milliseconds, and yield what may change."""
     demo: ClassVar[DemoPart] = DemoPart()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -149,7 +151,12 @@ def all_services() -> list[type[Service]]:
 
 def all_diagnoses() -> list[Diagnosis]:
     """What all installed parts look at for `manage.py doctor`."""
-    return [import_string(path) for app in engine_apps() for path in app.diagnoses]
+    return [import_string(path) for app in engine_apps() for path in (*app.diagnoses, *app.live_diagnoses)]
+
+
+def all_live_diagnoses() -> list[Diagnosis]:
+    """Those that the dashboard shows."""
+    return [import_string(path) for app in engine_apps() for path in app.live_diagnoses]
 
 
 def all_sockets() -> list[SocketDescription]:

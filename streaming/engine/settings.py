@@ -93,6 +93,7 @@ SETTINGS = (
         "over how long a server process that ends spreads closing its WebSockets; each 100 of them take a second at the most",
     ),
     Setting("WORKER_SILENT_SECONDS", 60.0, "time without a sign of life after which `serve` kills and replaces a worker (0: never)"),
+    Setting("REDIS_FULL", 0.85, "of Redis' `maxmemory`; beyond it the dashboard and `doctor` warn", least=0.01),
     Setting("NODE_TTL_SECONDS", 10, "silence after which a server process counts as dead and its rows are swept", least=1),
 )
 """The engine's own settings."""

@@ -15,7 +15,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
@@ -67,7 +68,10 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Rows with their number of subscriptions."""
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(subscribed=Count("subscriptions"))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        subscriptions = Subscription.objects.filter(connection=OuterRef("pk")).order_by().values("connection")
+        count = Subquery(subscriptions.annotate(number=Count("pk")).values("number"))  # of the rows that are shown; a join counts all
+        rows = rows.annotate(subscribed=Coalesce(count, 0))
         return rows
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

@@ -17,6 +17,7 @@ class OperatorsConfig(EngineApp):
     requires = ("streaming.topics", "django.contrib.admin", "django.contrib.staticfiles")
     services = ("streaming.operators.service.Operators", "streaming.operators.alerts.service.Alerts")
     settings = (
+        Setting("STOPPED_SECONDS", 600.0, "how long the dashboard speaks of a server process that has stopped", least=1),
         Setting("ALERT_SECONDS", 5.0, "how often alert rules are judged (0: never, and webhooks are sent nothing)"),
         Setting("ALERT_HISTORY_DAYS", 30.0, "how long alerts that were resolved, and what webhooks were sent, are kept", least=0.01),
         Setting("ALERT_WEBHOOK_SECONDS", 10.0, "how long the server of a webhook may take to answer", least=0.1),

@@ -71,12 +71,12 @@ class Charted:
             made["lines"].append({"measure": measure.name, "label": chart.line, "split": chart.split, "help": measure.documentation})
         return list(charts.values())
 
-    def beyond(self, values: Values) -> Iterator[tuple[Chart, float]]:
+    def beyond(self, values: Values) -> Iterator[tuple[str, Chart, float]]:
         """The lines of one process that are beyond their bounds."""
         for line, value in values.items():
             chart = self.chart(line)
             if chart is not None and chart.bound is not None and value > chart.bound.above:
-                yield chart, value
+                yield line, chart, value
 
 
 def rounded(value: float) -> float:

@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import msgspec
 from channels.db import database_sync_to_async
-from django.contrib.auth import get_user_model
 from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
@@ -26,7 +25,7 @@ from streaming.topics.rooms import SlowPolicy
 from .ban_commands import Impose, Lift, Operator
 from .client_picture import PictureRequest, ask_for_picture
 from .commands import PERMISSION, may_operate, operate, record
-from .connection_list import Wanted, listed
+from .connection_list import Wanted, listed, may_look
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class ConnectionsChannel(Channel):
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any]:
         """Staff who may see connections. `operate`: whether they may act."""
-        if not await _in_thread(_may_look)(self.user):
+        if not await _in_thread(may_look)(self.user):
             raise Refused(detail=f"this needs the permission {VIEW}")
         self._wanted = Wanted()
         self._look = asyncio.Event()
@@ -134,10 +133,5 @@ class ConnectionsChannel(Channel):
             self.push("bans", msgspec.Raw(found))
 
     async def _review(self) -> None:
-        if not await _in_thread(_may_look)(self.user):
+        if not await _in_thread(may_look)(self.user):
             await self.connection.session.end(self.member, "phx_error", {"reason": "unauthorized"})  # type: ignore[attr-defined]
-
-
-def _may_look(user: Any) -> bool:
-    fresh = None if user.pk is None else get_user_model()._default_manager.filter(pk=user.pk, is_staff=True, is_active=True).first()
-    return fresh is not None and any(fresh.has_perm(f"streaming.{verb}_connection") for verb in ("view", "change", "delete"))

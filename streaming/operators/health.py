@@ -11,8 +11,8 @@ from django.template.defaultfilters import filesizeformat
 from .charts import Charted
 from .history import Report
 
-SILENT_SECONDS = 600.0
-"""For how long a process that has stopped is spoken of."""
+LOST = "geostream_nodes_lost_total"
+"""What counts processes that stop without a word."""
 
 
 class Ended(msgspec.Struct):
@@ -33,6 +33,9 @@ class Problem(msgspec.Struct, frozen=True):
     text: str
     chart: str = ""
     """The chart that shows it."""
+    measure: str = ""
+    process: str = ""
+    """What it is about: an alert about the same is not a second problem."""
 
 
 REDIS_AWAY = Problem(
@@ -55,16 +58,16 @@ def _stopped(reports: Mapping[str, Report], ended: Mapping[str, Ended], now: flo
         else:
             again = " Another one has been started since." if newest > each.at else ""
             level: Literal["bad", "note"] = "note" if again else "bad"
-            yield Problem(
-                level, f"{each.name} stopped without a word {_ago(age)} ago: it was killed, it crashed, or its machine is away.{again}"
-            )
+            text = f"{each.name} stopped without a word {_ago(age)} ago: it was killed, it crashed, or its machine is away.{again}"
+            yield Problem(level, text, measure=LOST, process=each.name)
 
 
 def _beyond(reports: Mapping[str, Report], charted: Charted) -> Iterator[Problem]:
     for report in reports.values():
-        for chart, value in charted.beyond(report.values):
+        for line, chart, value in charted.beyond(report.values):
             assert chart.bound is not None
-            yield Problem("bad", chart.bound.sentence.format(process=report.name, value=_shown(value, chart.unit)) + ".", chart.title)
+            text = chart.bound.sentence.format(process=report.name, value=_shown(value, chart.unit)) + "."
+            yield Problem("bad", text, chart.title, line.partition("|")[0], report.name)
 
 
 def _shown(value: float, unit: str) -> str:

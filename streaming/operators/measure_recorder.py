@@ -21,13 +21,14 @@ from streaming.core.errors import StreamError
 from streaming.core.keys import COMMON
 from streaming.core.leases import NODE_KEY, NODES
 from streaming.core.redis import async_redis, refusing
+from streaming.engine.conf import conf
 from streaming.engine.exposition import REDIS_SECONDS, SHARE_SECONDS, Families
 from streaming.engine.metrics import MetricsService
 from streaming.topics.messages import TopicMessage
 
-from . import history
+from . import history, live_diagnoses
 from .charts import Charted, rounded
-from .health import REDIS_AWAY, SILENT_SECONDS, Ended, Problem, problems
+from .health import REDIS_AWAY, Ended, Problem, problems
 from .history import RINGS, Frame, Report, Ring
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class MeasureRecorder:
         await history.append(RINGS[0], frame)
         for finer, coarser in pairwise(RINGS):
             await self._summarize(finer, coarser, own.at)
-        event = FrameEvent(frame, ended, problems(reports, ended, self.charted, own.at))
+        found = [*problems(reports, ended, self.charted, own.at), *await live_diagnoses.known()]
+        event = FrameEvent(frame, ended, sorted(found, key=lambda problem: problem.level))
+        self._topics.spawn(live_diagnoses.look(self._node))
         with refusing():
             await async_redis().set(LATEST_KEY, msgspec.json.encode(event), ex=int(FRESH_SECONDS))
         self._topics.bridge.announce(MONITOR, "frame", event)
@@ -166,7 +169,7 @@ class MeasureRecorder:
             redis = async_redis()
             seen: Any = await redis.hgetall(SEEN_KEY)
         ended = {node.decode(): _ended(data) for node, data in seen.items() if node.decode() not in reports}
-        old = [node for node, each in ended.items() if now - each.at > SILENT_SECONDS]
+        old = [node for node, each in ended.items() if now - each.at > conf.STOPPED_SECONDS]
         for node in old:
             del ended[node]
         heard = {node: Ended(report.name, report.started, report.at, orderly=False) for node, report in reports.items()}

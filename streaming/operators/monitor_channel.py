@@ -1,10 +1,16 @@
-"""The topic `monitor`: what operators' pages show is told here as it happens. Staff only; what is pushed here are questions."""
+"""The topic `monitor`: what operators' pages show is told here as it happens. Staff only; what is pushed here are questions.
+
+Who is connected, in short, is read from the tables every few seconds for each page whose operator may see that, and sent if it has changed.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from functools import partial
 from typing import Any, ClassVar
 
+from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
 from streaming.core.errors import StreamError
@@ -13,17 +19,23 @@ from streaming.topics.rooms import SlowPolicy
 
 from . import history
 from .alerts.pushing import push_firing
+from .connection_list import may_look
 from .history import RINGS
+from .overview import connected
 
 logger = logging.getLogger(__name__)
 
 PERIODS = [ring.name for ring in RINGS]
+SECONDS = 5.0
+"""How often it is read who is connected."""
+_in_thread = partial(database_sync_to_async, thread_sensitive=False)
 
 
 class MonitorChannel(Channel):
     """One page of one operator."""
 
-    slow: ClassVar[dict[str, SlowPolicy]] = {"frame": "latest", "node.stats": "drop"}
+    slow: ClassVar[dict[str, SlowPolicy]] = {"frame": "latest", "node.stats": "drop", "connected": "latest"}
+    _reading: asyncio.Task[None] | None = None
 
     async def join(self, params: dict[str, Any]) -> dict[str, Any] | None:
         """Staff, with their login. The charts are declared in the answer."""
@@ -35,8 +47,26 @@ class MonitorChannel(Channel):
         return {"charts": recorder.charted.described(), "steps": steps, "latest": await recorder.latest()}
 
     async def joined(self) -> None:
-        """Send the alerts that fire."""
+        """Send the alerts that fire; and who is connected, again and again."""
         self.topics.spawn(self._send_alerts())
+        self._reading = asyncio.create_task(self._keep_reading())
+
+    async def leave(self) -> None:
+        """Nobody looks any more."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def _keep_reading(self) -> None:
+        sent: Any = None
+        while True:
+            try:
+                found = await _in_thread(_connected_for)(self.user)
+                if found != sent and self.member.room is not None:
+                    self.push("connected", {"lists": found})
+                    sent = found
+            except DatabaseError as error:
+                logger.warning("an operator was not told who is connected: %s", error)
+            await asyncio.sleep(SECONDS)
 
     async def _send_alerts(self) -> None:
         try:
@@ -65,3 +95,8 @@ class MonitorChannel(Channel):
         from .service import Operators  # which is made with the topics that it needs
 
         return self.topics.runtime.service(Operators).recorder
+
+
+def _connected_for(user: Any) -> list[Any]:
+    """Lists of who is connected, each with its heading; none for who may not see them."""
+    return [{"heading": heading, "rows": [row._asdict() for row in rows]} for heading, rows in (connected() if may_look(user) else ())]

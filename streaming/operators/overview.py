@@ -1,4 +1,4 @@
-"""What the dashboard on the admin's first page shows of who is connected. All else is told over the WebSocket."""
+"""What the dashboard on the admin's first page shows of who is connected: to begin with in the page, and then over its WebSocket."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 
 from streaming.models import Connection
+
+from .connection_list import may_look
 
 TOP = 6
 WORDS = {
@@ -31,10 +33,10 @@ class Row(NamedTuple):
 
 def overview(request: HttpRequest) -> dict[str, Any]:
     """What `streaming/overview.html` needs from the database. Redis is not asked: whether it answers is told on the WebSocket."""
-    return {"connected": _connected() if request.user.has_perm("streaming.view_connection") else ()}
+    return {"connected": connected() if may_look(request.user) else ()}
 
 
-def _connected() -> list[tuple[str, list[Row]]]:
+def connected() -> list[tuple[str, list[Row]]]:
     """Who is connected, those first who have the most: by user, by address, and the clients for whom the most waits."""
     every = Connection.objects.all()
     waiting = every.filter(queue_messages__gt=0).order_by("-queue_bytes")[:TOP]

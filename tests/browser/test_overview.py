@@ -71,6 +71,8 @@ def test_charts_move_with_clients_of_both_processes(
         rows = chart(page, "Connections").locator("tbody tr")
         expect(rows.filter(has_text="geo").locator("td").first).to_have_text("2", timeout=STEP_SECONDS * 1000)
         expect(rows.filter(has_text="redis").locator("td").first).to_have_text("1", timeout=STEP_SECONDS * 1000)
+        users = page.page.get_by_role("region", name="Connections by user")
+        expect(users.locator("tr").filter(has_text="anonymous").locator("td")).to_have_text("3", timeout=STEP_SECONDS * 1000)
         pair.first.publish("flights", *fleet())
         expect(page.by_id("health-word")).to_have_text("All is well.")
         documented(page, "overview")

@@ -95,6 +95,27 @@ async def test_counters_of_many_connections_are_written_in_turn(geo: Connect, ru
     assert written == [1, 2, 3]
 
 
+async def test_a_crowd_is_written_a_few_at_a_time(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "ADDED", 2)
+    service, made = runtime.service(Recorder), list[int]()
+    make = service._batch
+
+    def counting(*args: Any, **more: Any) -> Any:
+        batch = make(*args, **more)
+        made.append(len(batch.connections))
+        return batch
+
+    monkeypatch.setattr(service, "_batch", counting)
+    await aensure_layer("l")
+    async with service._writing:  # nothing is written until all are there
+        for number in range(5):
+            await geo().subscribe(id=str(number))
+        made.clear()
+    await service.write()
+    assert max(made) == 2
+    assert await rows(Subscription, "subscription_id") == ["0", "1", "2", "3", "4"]
+
+
 async def test_what_could_not_be_removed_is_removed_later(geo: Connect, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     async def locked(*_: Any) -> None:
         raise OperationalError("database is locked")

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import os
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -16,6 +17,8 @@ import pytest
 
 from streaming.core.errors import StreamError
 from streaming.core.redis import async_redis
+from streaming.engine.bans import Ban
+from streaming.engine.runtime import Runtime
 from streaming.files.folder import Folder
 from streaming.files.folder_feed import LOCKS
 from streaming.files.path_locks import PathLocks
@@ -420,3 +423,13 @@ async def test_no_lock_outlives_what_it_was_held_for(http: HttpPeer) -> None:
     await http.put("c.txt", b"z", if_match=f'"{"0" * 64}"')
     await http.request("DELETE", "/api/delete?path=c.txt")
     assert await async_redis().hlen(LOCKS) == 0  # type: ignore[misc]
+
+
+# -- bans ------------------------------------------------------------------
+
+
+async def test_who_is_banned_is_refused(http: HttpPeer, runtime: Runtime) -> None:
+    now = time.time()
+    runtime.connections.bans.replace([Ban("address", http.address, http.address, now + 60, now, "admin")])
+    answer = await http.get("/api/list")
+    assert (answer.status, answer.code) == (403, "banned")

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ago, bytes, rate } from "../../streaming/static/streaming/operators/figures.js";
+import { problemsWith } from "../../streaming/static/streaming/operators/problems.js";
 import { Model, SILENT_AFTER } from "../../streaming/static/streaming/operators/model.js";
 
 const report = (node, fields = {}) => ({
@@ -125,4 +126,24 @@ test("figures are for people", () => {
   assert.deepEqual([rate(0), rate(2.34), rate(12_345.6)], ["0", "2.3", "12,346"]);
   assert.deepEqual([bytes(0), bytes(1023), bytes(1536), bytes(5 * 1024 ** 4)], ["0 B", "1023 B", "1.5 KB", "5120.0 GB"]);
   assert.deepEqual([ago(-1), ago(61), ago(7200), ago(200_000)], ["0 s", "1 min", "2 h", "2 d"]);
+});
+
+test("an alert about what the processes found is in the same line", () => {
+  const found = [
+    { level: "note", text: "h:1 stopped.", chart: "", measure: "lost", process: "h:1" },
+    { level: "note", text: "h:2 was stopped.", chart: "", measure: "", process: "" },
+  ];
+  const silent = { rule: "Process silent", message: "Process silent (all processes): 1, above 0", severity: "critical", measure: "lost", where: "" };
+  assert.deepEqual(problemsWith(found, [silent]).map(({ level, text }) => [level, text]), [
+    ["bad", "h:1 stopped. (alert: Process silent)"],
+    ["note", "h:2 was stopped."],
+  ]);
+  assert.equal(found[0].level, "note");
+});
+
+test("an alert about another process, or another measure, has its own line", () => {
+  const found = [{ level: "bad", text: "h:1 is late.", chart: "Event loop", measure: "late", process: "h:1" }];
+  const elsewhere = { rule: "Late", message: "Late (h:2): 1", severity: "warning", measure: "late", where: "h:2" };
+  const other = { rule: "Backlog", message: "Backlog (all): 9", severity: "info", measure: "backlog", where: "" };
+  assert.deepEqual(problemsWith(found, [elsewhere, other]).map(({ text }) => text), ["h:1 is late.", "Alert: Late (h:2): 1", "Alert: Backlog (all): 9"]);
 });

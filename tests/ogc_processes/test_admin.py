@@ -35,7 +35,24 @@ def test_processes_are_listed_with_their_workers_and_jobs(admin_client: Client) 
     make_worker("w", process)
     submitted(process, 2)
     text = page(admin_client, "process")
-    assert "Greet" in text and "status__exact=accepted" in text
+    assert "Greet" in text and 'status__exact=accepted">2</a>' in text and 'status__exact=running">0</a>' in text
+
+
+def test_a_worker_is_listed_with_the_jobs_that_it_has_now(admin_client: Client) -> None:
+    process, other = make_process(), make_process("other")
+    worker = make_worker("w", process, other)
+    submitted(process, 3)
+    first, *_ = claimed(process, worker, 2)
+    outcomes.succeed(lease_of(first), [])
+    assert '<td class="field-jobs_now">1</td>' in page(admin_client, "worker")
+    where = reverse("admin:processes_worker_change", args=[worker.pk])
+    assert '<div class="readonly">1</div>' in admin_client.get(where).content.decode()
+
+
+def test_jobs_are_sorted_only_by_what_there_is_an_index_for(admin_client: Client) -> None:
+    submitted(make_process())
+    sortable = re.findall(r'class="sortable column-(\w+)', page(admin_client, "job"))
+    assert sortable == ["submitted"]
 
 
 def test_a_job_is_shown_with_its_inputs_outputs_and_log(admin_client: Client) -> None:

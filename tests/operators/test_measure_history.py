@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -130,6 +131,12 @@ async def test_a_process_that_says_so_was_stopped_and_another_one_is_silent(reco
     assert told == [("bad", "host:2 stopped without a word 5 s"), ("note", "host:2 was stopped 5 s")]
 
 
+def test_a_silent_process_is_what_the_alert_is_about() -> None:
+    (problem,) = problems({}, {"n": Ended("host:2", 1.0, 2.0, orderly=False)}, CHARTED, 3.0)
+    (rule,) = (rule for rule in import_module("streaming.migrations.0013_first_alert_rules").RULES if rule["name"] == "Process silent")
+    assert (problem.measure, problem.process) == (rule["measure"], "host:2")
+
+
 async def test_who_has_been_gone_for_long_is_forgotten(recorder: MeasureRecorder) -> None:
     await recorder._see({"old": Ended("host:2", 1.0, time.time() - 3600, orderly=True)})
     assert "old" not in await recorder._stopped({"n": report(time.time())}, time.time())
@@ -138,6 +145,7 @@ async def test_who_has_been_gone_for_long_is_forgotten(recorder: MeasureRecorder
 
 def test_a_value_beyond_its_bound_is_a_problem_with_its_chart() -> None:
     (problem,) = problems({"n": report(late=1.25)}, {}, CHARTED, 0)
+    assert (problem.measure, problem.process) == ("late", "host:1")
     assert (problem.level, problem.text, problem.chart) == ("bad", "host:1 is 1.2 s late.", "Late")
 
 

@@ -6,12 +6,13 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.core.redis import sync_redis
+from streaming.engine.recorder import Recorder
 from streaming.engine.runtime import Runtime
-from streaming.operators import history
+from streaming.operators import history, monitor_channel
 from streaming.operators.history import Frame, Report
 from streaming.operators.measure_recorder import CLAIM_KEY
 from streaming.operators.service import Operators
@@ -19,8 +20,11 @@ from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import PhoenixPeer
 
 
-async def connected(name: str, staff: bool) -> PhoenixPeer:
-    token = AccessToken.for_user(await User.objects.acreate_user(name, is_staff=staff))
+async def connected(name: str, staff: bool, sees: bool = False) -> PhoenixPeer:
+    user = await User.objects.acreate_user(name, is_staff=staff)
+    if sees:
+        await user.user_permissions.aadd(await Permission.objects.aget(codename="view_connection"))
+    token = AccessToken.for_user(user)
     return await PhoenixPeer(headers=[(b"authorization", f"Bearer {token}".encode())]).connect()
 
 
@@ -69,3 +73,19 @@ async def test_another_period_is_refused(operator: PhoenixPeer) -> None:
     await operator.join("monitor")
     status, answer = await operator.ask("1", "2", "monitor", "history", {"period": "1y"})
     assert (status, answer["reason"]) == ("error", "bad_request")
+
+
+async def test_who_is_connected_is_told_as_it_changes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor_channel, "SECONDS", 0.1)
+    peer = await connected("olga", staff=True, sees=True)
+    await peer.join("monitor")
+    assert (await peer.receive_event("connected"))[4]["lists"][0] == {"heading": "Connections by user", "rows": []}
+    await runtime.service(Recorder).write()
+    told = (await peer.receive_event("connected"))[4]["lists"][0]
+    assert told["rows"] == [{"name": "olga", "value": "1", "address": "/admin/streaming/connection/?q=olga"}]
+    await peer.close()
+
+
+async def test_who_may_not_see_connections_is_told_of_none(operator: PhoenixPeer) -> None:
+    await operator.join("monitor")
+    assert (await operator.receive_event("connected"))[4] == {"lists": []}

@@ -10,21 +10,21 @@ from typing import Any
 
 from streaming.core.redis import cluster_address, sync_feed_redis, sync_redis
 
+from ..conf import conf
 from ..diagnosis import Finding, error, ok, warning
 from ..redis import configured_url
 
 OLDEST = (6, 2)
 PINGS = 20
 SLOW_SECONDS, TOO_SLOW_SECONDS = 0.005, 0.05
-FULL = 0.85
-"""Of `maxmemory`."""
 SKEW_SECONDS, MOST_SKEW_SECONDS = 1.0, 5.0
 """By how much clocks may differ."""
 MIB = 1024**2
+_ROOM = "Raise maxmemory, or let features expire sooner; the page Feeds says what is large."
 
 
 def look_at_redis() -> Iterator[Finding]:
-    """Redis: version, memory, persistence."""
+    """Redis: version, persistence."""
     if not configured_url():
         yield warning("Redis", "REDIS_URL is not set: a Redis of this project's own is used.", "In production, run one and set REDIS_URL.")
     for node, info in _infos():
@@ -47,12 +47,16 @@ def server(info: dict[str, Any]) -> Iterator[Finding]:
         yield error("Redis", f"Redis {version} is too old.", "Use Redis 6.2 or newer, or Valkey.")
     else:
         yield ok("Redis", f"{info.get('server_name', 'redis')} {version}, up for {info['uptime_in_seconds'] / 3600:.1f} hours")
-    yield from memory(info)
     yield from persistence(info)
     if info.get("rejected_connections"):
         yield warning(
             "Redis", f"It has refused {info['rejected_connections']} connections.", "Raise `maxclients`, or find out who has so many."
         )
+
+
+def look_at_memory() -> Iterator[Finding]:
+    """Redis memory: whether it has room, and throws nothing away."""
+    yield from memory(sync_redis().info())
 
 
 def memory(info: dict[str, Any]) -> Iterator[Finding]:
@@ -64,8 +68,8 @@ def memory(info: dict[str, Any]) -> Iterator[Finding]:
     if policy != "noeviction":
         hint = "In redis.conf: maxmemory-policy noeviction. Publishing is then refused when memory is full, and nothing is lost."
         yield (error if most else warning)("Redis memory", f"Its maxmemory-policy is {policy}: it may throw away features.", hint)
-    elif most and used > FULL * most:
-        yield warning("Redis memory", f"{used / most:.0%} of its maxmemory are used.", "Raise maxmemory, or let features expire sooner.")
+    elif most and used > conf.REDIS_FULL * most:
+        yield warning("Redis memory", f"{used / most:.0%} of its maxmemory are used: when it is full, nothing is published.", _ROOM)
     else:
         yield ok(
             "Redis memory",

@@ -16,6 +16,7 @@ from streaming.core.errors import StreamError
 from streaming.core.lru import LRU
 from streaming.engine.auth import ANONYMOUS, Principal, from_session, from_token
 from streaming.engine.conf import conf
+from streaming.engine.http_bans import refuse_banned
 
 from ..changes import Actor
 from ..clients import CLIENT_ID, check
@@ -39,9 +40,10 @@ class Access:
         self._tokens.clear()
 
     async def admit(self, request: Request) -> None:
-        """Find out who it is, and what they may do. `StreamError`: token_invalid, forbidden, rate_limited."""
+        """Find out who it is, and what they may do. `StreamError`: token_invalid, forbidden, banned, rate_limited."""
         _check_host(request)
         principal, rights = await self._principal(request)
+        refuse_banned(request.address, principal.user_id)
         client = request.headers.get("x-client-id")
         request.rights = rights
         request.user_id = str(principal.user_id or "")

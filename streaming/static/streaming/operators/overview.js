@@ -1,7 +1,9 @@
 /** The admin's first page: whether the site is well, its measures over time, and its processes, as the topic `monitor` tells them. */
 import { byTestId, element, setText } from "../map/dom.js";
 import { anchor, ChartCard } from "./chart-card.js";
+import { connectedLists } from "./connected.js";
 import { ago, bytes, count, figure, rate } from "./figures.js";
+import { problemsWith } from "./problems.js";
 import { Rows } from "./rows.js";
 import { Series } from "./series.js";
 import { connect, socket } from "./socket.js";
@@ -18,7 +20,7 @@ let series = new Series("5m", 5);
 let latest = null;
 let heardAt = 0;
 let refusal = "";
-/** What fires, by id. @type {Map<string, {message: string, severity: string}>} */
+/** What fires, by id. @type {Map<string, import("./problems.js").Alert>} */
 const alerts = new Map();
 
 const byProcess = () => part("by-process").checked;
@@ -64,8 +66,7 @@ function paint() {
 
 function showHealth() {
   const late = Date.now() - heardAt > SILENT_AFTER;
-  const fired = [...alerts.values()].map(({ message, severity }) => ({ level: severity === "info" ? "note" : "bad", text: `Alert: ${message}` }));
-  const problems = [...(latest?.problems ?? []), ...fired];
+  const problems = problemsWith(latest?.problems ?? [], alerts.values());
   if (refusal) problems.unshift({ level: "bad", text: refusal });
   else if (latest && late) {
     const when = new Date(latest.frame.at * 1000).toLocaleTimeString("en-GB");
@@ -142,7 +143,12 @@ function recolour() {
   paint();
 }
 
+let showConnected;
 channel.on("frame", hear);
+channel.on("connected", ({ lists }) => {
+  showConnected ??= connectedLists(document.querySelectorAll(".connected tbody"));
+  showConnected(lists);
+});
 channel.on("alert", (alert) => {
   if (alert.state === "firing") alerts.set(alert.id, alert);
   else alerts.delete(alert.id);
