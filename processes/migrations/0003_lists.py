@@ -26,7 +26,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='job',
-            index=models.Index(fields=['status', '-created', '-id'], name='newest_of_status'),
+            index=models.Index(condition=models.Q(('status', 'successful'), ('status', 'failed'), ('status', 'dismissed'), _connector='OR'), fields=['status', '-created', '-id'], name='newest_of_status'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('status', 'accepted'), ('status', 'running'), _connector='OR'), fields=['-created', '-id'], name='newest_active'),
         ),
         migrations.AddIndex(
             model_name='job',
