@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 import pytest
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from processes import json_rpc
 from processes.workers import job_messages, worker_messages
@@ -21,6 +21,7 @@ from streaming.dialects.phoenix.frames import decode_v2
 from streaming.dialects.redis_commands.grammar import COMMANDS, parse
 from streaming.engine.message_types import MessageType, Sender, SocketDescription
 from streaming.engine.registry import all_dialects, all_sockets, all_websocket_urlpatterns
+from streaming.engine.runtime import Runtime
 from tests.dialects.geo.vectors import MESSAGES, read
 from tests.dialects.phoenix.vectors import CODEC, SESSIONS
 from tests.dialects.redis_commands.vectors import CASES, GREETING, expected
@@ -166,8 +167,8 @@ def test_the_page_shows_every_message_without_scripts_of_others() -> None:
     assert "http://" not in page.replace("http://localhost", "").replace("http://testserver", "") and "https://" not in page
 
 
-@pytest.mark.django_db
-def test_it_is_linked_from_the_landing_page_and_from_the_api() -> None:
-    landing = Client().get("/ogc/", headers={"accept": "application/json"}).json()
+async def test_it_is_linked_from_the_landing_page_and_from_the_api(runtime: Runtime) -> None:
+    client = AsyncClient()
+    landing = (await client.get("/ogc/", headers={"accept": "application/json"})).json()
     assert [each["href"] for each in landing["links"] if "asyncapi" in each.get("type", "")] == ["http://testserver/api/asyncapi.json"]
-    assert "../asyncapi/" in Client().get("/api/schema/").content.decode()
+    assert "../asyncapi/" in (await client.get("/api/schema/")).content.decode()
