@@ -17,13 +17,13 @@ COMPILED = PYTHONDONTWRITEBYTECODE=
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test test-long screenshots install lint bench fuzz soak clean install-locked
+.PHONY: help run test test-long soak-cluster screenshots install lint bench fuzz soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo 'HOST= and PORT= for run (127.0.0.1, 8000); ARGS= for run, test and bench; PYTHON= to choose the interpreter.'
 
 run: $(VENV)/.installed ## the server with a live demo at http://127.0.0.1:8000, until Ctrl-C
@@ -36,6 +36,9 @@ test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests
 
 test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at length: thousands of examples, a minute of stalling
 	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
+
+soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: slots that move, primaries that are killed or stand still
+	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest tests/redis_groups --timeout 600 $(ARGS)
 
 screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests
 	@GEOSTREAM_SCREENSHOTS=docs/operating exec $(PY) -m pytest -q $$(grep -l documented tests/browser/test_*.py)

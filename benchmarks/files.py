@@ -124,6 +124,7 @@ async def _announcements(server: Server, share: float) -> list[dict[str, Any]]:
     rows, url = [], f"ws://127.0.0.1:{server.port}/ws/files"
     feed, number = FolderFeed(), 0
     rows.append(await _burst(server, feed, max(int(ANNOUNCEMENTS * share), 5000)))
+    await _idle(server)
     async with connect(url, compression=None, max_queue=None) as peer:
         await _subscribe(peer, "bench")
         delays = []
@@ -158,6 +159,15 @@ async def _burst(server: Server, feed: FolderFeed, count: int) -> dict[str, Any]
     await writing
     writer.close()
     return row
+
+
+async def _idle(server: Server) -> None:
+    """What becomes of the files of a burst is looked at after it, for longer than the burst takes."""
+    busy = True
+    while busy:
+        cpu = server.cpu
+        await asyncio.sleep(1)
+        busy = server.cpu - cpu > 0.05
 
 
 async def _write(feed: FolderFeed, count: int) -> None:
