@@ -10,10 +10,9 @@ from django.db import models
 
 from .json_field import OrderedJSONField
 
-
 _ENDED = models.Q(status="successful") | models.Q(status="failed") | models.Q(status="dismissed")
 _ACTIVE = models.Q(status="accepted") | models.Q(status="running")
-"""Of the indexes of lists: two, for one of all states would be taken for what the queue asks. SQLite knows alternatives in them, not an IN."""
+"""Of the indexes of lists: two, for one of all states would be taken for what the queue asks. SQLite knows alternatives, no IN."""
 
 
 class JobQuerySet(models.QuerySet["Job"]):
