@@ -55,10 +55,12 @@ class Doorbell:
         with self._lock:
             self._loop, self._local, self._sending = loop, local, False
 
-    def detach(self) -> None:
-        """The hub stopped."""
+    def detach(self) -> Future[None] | None:
+        """The hub stops. What is being sent on its loop is returned, to be waited for: it would open connections that nobody closes."""
         with self._lock:
+            sending = self._last if self._sending else None
             self._loop, self._local, self._sending = None, None, False
+        return sending
 
     def ring(self, feed: str, seq: int) -> None:
         """Announce that a feed has reached a number. From any thread."""

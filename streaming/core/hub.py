@@ -12,6 +12,7 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
@@ -41,6 +42,8 @@ PULL_FEEDS = 100
 SLICE = 100
 """Changes judged before they are delivered, and sent in one write to each client."""
 LINGER_SECONDS = 60.0
+LAST_RING_SECONDS = 1.0
+"""How long a hub that stops waits for what is being announced."""
 CONTROL_GROUP = "geostream.control"
 
 F = TypeVar("F", bound=Follower)
@@ -109,7 +112,9 @@ class Hub:
 
     async def stop(self) -> None:
         """End all tasks and connections."""
-        doorbell.detach()
+        if (ringing := doorbell.detach()) is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(ringing), LAST_RING_SECONDS)
         self.releases.stop()
         while self._tasks:
             # Again and again: a cancellation that meets a reply of Redis can get lost in its client.

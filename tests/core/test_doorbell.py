@@ -127,6 +127,26 @@ async def test_a_hub_is_told_first_and_on_its_own_loop(bell: Doorbell, layer: La
     bell.detach()
 
 
+async def test_what_is_being_sent_can_be_waited_for(bell: Doorbell, layer: Layer) -> None:
+    bell.attach(asyncio.get_running_loop(), lambda feed, seq: None)
+    layer.open.clear()
+    bell.ring("f", 1)
+    sending = bell.detach()
+    assert sending is not None and not sending.done()
+    layer.open.set()
+    await asyncio.wrap_future(sending)
+    assert layer.sent == [("f", 1)]
+
+
+async def test_nothing_is_waited_for_when_all_was_sent(bell: Doorbell, layer: Layer) -> None:
+    bell.attach(asyncio.get_running_loop(), lambda feed, seq: None)
+    bell.ring("f", 1)
+    while not layer.sent:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert bell.detach() is None
+
+
 def test_after_a_hub_stopped_the_process_still_rings(bell: Doorbell, layer: Layer) -> None:
     async def attached() -> None:
         bell.attach(asyncio.get_running_loop(), lambda feed, seq: None)
