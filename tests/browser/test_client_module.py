@@ -65,6 +65,7 @@ def connect(page: WatchedPage, options: dict[str, Any]) -> None:
     if options != PLAIN and not (ROOT / "node_modules").is_dir():
         missing("Node.js and its packages (npm ci)")
     page.page.evaluate(CONNECT, options)
+    page.wait("() => flights.features.size === 3")  # the layer was made just now: its features may come after an empty snapshot
 
 
 @encodings
