@@ -24,6 +24,7 @@ from . import databases, processes, profiles, time_limits
 from .geo_peer import GeoPeer
 from .made_once import made_once
 from .quick_flush import quick_flush
+from .redis_elsewhere import no_redis, restarting_redis
 from .server_process import ServerProcess
 from .time_limits import pytest_runtest_protocol, pytest_runtest_teardown
 
@@ -240,4 +241,4 @@ def own_redis(tmp_path: Path) -> Iterator[RedisService]:
         yield service
 
 
-__all__ = ["missing", "pytest_configure", "pytest_runtest_protocol", "pytest_runtest_teardown"]
+__all__ = ["missing", "no_redis", "pytest_configure", "pytest_runtest_protocol", "pytest_runtest_teardown", "restarting_redis"]

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -276,10 +275,10 @@ async def test_a_bus_without_anything_to_hear_is_connected(redis: None) -> None:
     await bus.stop()
 
 
-async def test_whoever_waits_to_hear_is_let_go_at_the_end(away: RestartingRedis) -> None:
+async def test_whoever_waits_to_hear_is_let_go_at_the_end(restarting_redis: RestartingRedis) -> None:
     bus = Bus()
     await bus.start()
-    away.stop()
+    restarting_redis.stop()
     await until(lambda: not bus.connected)
     heard = bus.subscribe("later", Listener())
     await bus.stop()
@@ -330,26 +329,17 @@ async def test_what_redis_refuses_takes_nothing_else_with_it(limited_url: str) -
 # -- Redis away ----------------------------------------------------------------
 
 
-@pytest.fixture
-async def away(redis_service: RedisService, tmp_path: Path) -> AsyncIterator[RestartingRedis]:
-    """A Redis that the test may stop and start."""
-    server = RestartingRedis(tmp_path)
-    connections.configure(lambda: server.url)
-    yield server
-    await connections.close_async_redis()
-    connections.configure(lambda: redis_service.url)
-    server.stop()
-
-
-async def test_a_redis_that_was_away_is_heard_again(away: RestartingRedis, listener: Listener, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_redis_that_was_away_is_heard_again(
+    restarting_redis: RestartingRedis, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING)
     bus = Bus()
     bus.on_pattern("to:*", listener)
     await bus.start()
-    away.stop()
+    restarting_redis.stop()
     await until(lambda: not bus.connected)
     assert bus.gaps == 1
-    away.start()
+    restarting_redis.start()
     await until(lambda: bus.connected)
     await until_published(bus)
     await until(lambda: listener.heard)
@@ -370,12 +360,12 @@ class Clock:
         return self.now
 
 
-async def test_a_redis_that_is_silent_for_too_long_is_given_up(away: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redis_that_is_silent_for_too_long_is_given_up(restarting_redis: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus_reader, "PING_SECONDS", 0.01)
     clock = Clock()
     bus = Bus(clock=clock)
     await bus.start()
-    with away.silent():
+    with restarting_redis.silent():
         async with asyncio.timeout(5):
             while bus.connected:  # what Redis had said before may still be on its way, and is heard now
                 clock.now += bus_reader.SILENCE_SECONDS + 1
@@ -401,15 +391,15 @@ async def test_a_redis_that_answers_is_not_given_up_however_little_is_published(
     await bus.stop()
 
 
-async def test_what_was_listened_to_while_redis_was_away_is_heard_once_it_is_back(away: RestartingRedis) -> None:
+async def test_what_was_listened_to_while_redis_was_away_is_heard_once_it_is_back(restarting_redis: RestartingRedis) -> None:
     bus, kept, left, later = Bus(), Listener(), Listener(), Listener()
     await bus.start()
     await asyncio.gather(bus.subscribe("kept", kept), bus.subscribe("left", left))
-    away.stop()
+    restarting_redis.stop()
     await until(lambda: not bus.connected)
     heard = bus.psubscribe("later:*", later)
     bus.unsubscribe("left", left)
-    away.start()
+    restarting_redis.start()
     assert await heard
     for channel in ("kept", "left", "later:a"):
         await bus.publish(channel, b"1")
@@ -429,33 +419,33 @@ async def until_published(bus: Bus) -> None:
                 return
 
 
-async def test_what_redis_does_not_take_is_refused(away: RestartingRedis) -> None:
+async def test_what_redis_does_not_take_is_refused(restarting_redis: RestartingRedis) -> None:
     bus = Bus()
     await bus.start()
-    away.stop()
+    restarting_redis.stop()
     with pytest.raises(StreamError) as refused:
         await bus.publish("to:a", b"")
     assert refused.value.code == "redis_unavailable"
     await bus.stop()
 
 
-async def test_it_starts_without_redis_and_hears_once_it_is_there(away: RestartingRedis, listener: Listener) -> None:
-    away.stop()
+async def test_it_starts_without_redis_and_hears_once_it_is_there(restarting_redis: RestartingRedis, listener: Listener) -> None:
+    restarting_redis.stop()
     bus = Bus()
     bus.on_pattern("to:*", listener)
     await bus.start()
     assert not bus.connected
-    away.start()
+    restarting_redis.start()
     await until(lambda: bus.connected)
     await until_published(bus)
     await until(lambda: listener.heard)
     await bus.stop()
 
 
-async def test_nobody_has_to_look_at_the_outcome(away: RestartingRedis) -> None:
+async def test_nobody_has_to_look_at_the_outcome(restarting_redis: RestartingRedis) -> None:
     bus = Bus()
     await bus.start()
-    away.stop()
+    restarting_redis.stop()
     for _ in range(3):
         bus.publish("to:a", b"")
     await bus.stop()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from streaming.core import redis as connections
 from streaming.core.errors import StreamError
 from streaming.core.feed import MAX_BATCH, Cursor, Feed, FeedOptions, LogEntry, parse_entries
 from streaming.core.redis import async_redis, close_async_redis, sync_redis
@@ -261,24 +259,15 @@ def test_operations_come_in_pairs_with_equal_parameters() -> None:
         assert inspect.signature(getattr(Feed, name)).parameters == inspect.signature(getattr(Feed, f"{name}_sync")).parameters
 
 
-@pytest.fixture
-def redis_away(redis: None) -> Iterator[None]:
-    """A Redis address where nobody answers."""
-    url = connections.redis_url()
-    connections.configure(lambda: "redis://127.0.0.1:1/0")
-    yield
-    connections.configure(lambda: url)
-
-
 @pytest.mark.parametrize(("operation", "arguments"), [("put", [[("a", b"1")]]), ("delete", [["a"]]), ("append", [[b"1"]]), ("read", [])])
-async def test_without_redis_every_operation_is_refused(call: Calls, redis_away: None, operation: str, arguments: list[Any]) -> None:
+async def test_without_redis_every_operation_is_refused(call: Calls, no_redis: None, operation: str, arguments: list[Any]) -> None:
     with pytest.raises(StreamError) as caught:
         await call(Feed("f"), operation, *arguments)
     assert caught.value.code == "redis_unavailable" and caught.value.kind.retry
 
 
 @pytest.mark.parametrize("operation", [lambda feed: feed.get_sync("a"), lambda feed: feed.count_sync(), lambda feed: feed.drop_sync()])
-def test_without_redis_the_rest_is_refused_too(redis_away: None, operation: Any) -> None:
+def test_without_redis_the_rest_is_refused_too(no_redis: None, operation: Any) -> None:
     with pytest.raises(StreamError, match="nothing was stored"):
         operation(Feed("f"))
 

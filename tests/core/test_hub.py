@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,7 +13,6 @@ import pytest
 
 from streaming.core import feed as feed_module
 from streaming.core import hub as hub_module
-from streaming.core import redis as connections
 from streaming.core.deliveries import LogQueue
 from streaming.core.feed import Cursor, Feed, FeedOptions
 from streaming.core.filters import Filter, FilterSpec, compile_filter
@@ -379,17 +377,7 @@ async def test_a_tail_counts_the_lines_that_were_trimmed(hub: Hub, deaf: None) -
     assert sender.told[-1] == Told("event", "11", f"{tail.epoch}:11")
 
 
-@pytest.fixture
-async def restartable(redis: None, tmp_path: Path) -> AsyncIterator[RestartingRedis]:
-    usual = connections.redis_url()
-    own = RestartingRedis(tmp_path / "own")
-    connections.configure(lambda: own.url)
-    yield own
-    own.stop()
-    connections.configure(lambda: usual)
-
-
-async def test_a_restarted_redis_is_caught_up_with(restartable: RestartingRedis, layer: OneProcessLayer, feed: Feed) -> None:
+async def test_a_restarted_redis_is_caught_up_with(restarting_redis: RestartingRedis, layer: OneProcessLayer, feed: Feed) -> None:
     hub = Hub(lambda: layer)
     await hub.start()
     try:
@@ -397,9 +385,9 @@ async def test_a_restarted_redis_is_caught_up_with(restartable: RestartingRedis,
         sender = watch(replica)
         await feed.put([item("a")])
         await until(lambda: sender.told)
-        await asyncio.to_thread(restartable.stop)
+        await asyncio.to_thread(restarting_redis.stop)
         await until(lambda: hub._redis_down)
-        await asyncio.to_thread(restartable.start)
+        await asyncio.to_thread(restarting_redis.start)
         await asyncio.to_thread(feed.put_sync, [item("b")])
         await until(lambda: len(sender.told) == 2)
         assert [told.key for told in sender.told] == ["a", "b"]
@@ -408,11 +396,11 @@ async def test_a_restarted_redis_is_caught_up_with(restartable: RestartingRedis,
         await hub.stop()
 
 
-async def test_a_hub_can_be_stopped_while_redis_is_away(restartable: RestartingRedis, layer: OneProcessLayer, feed: Feed) -> None:
+async def test_a_hub_can_be_stopped_while_redis_is_away(restarting_redis: RestartingRedis, layer: OneProcessLayer, feed: Feed) -> None:
     hub = Hub(lambda: layer)
     await hub.start()
     watch(await hub.replica(feed))
-    await asyncio.to_thread(restartable.stop)
+    await asyncio.to_thread(restarting_redis.stop)
     await until(lambda: hub._redis_down)
     await hub.stop()
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from streaming.core import feed as feed_module
-from streaming.core import redis as connections
 from streaming.core.feed import Feed
 from streaming.dialects.geo.messages import FeatureData
 from streaming.features.geojson import parse_feature
 from tests.core.restarting import RestartingRedis
 from tests.geo_peer import point
+from tests.redis_elsewhere import redis_at
 from tests.server_process import ServerProcess
 
 from .conftest import Serve
@@ -97,11 +97,9 @@ def test_a_subscriber_resumes_at_the_other_process(pair: tuple[ServerProcess, Se
 @pytest.fixture
 def quietly(own_redis: RestartingRedis, redis_service: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], None]]:
     """Publishes from this process without ringing."""
-    usual = connections.redis_url()
-    connections.configure(lambda: own_redis.url)
     monkeypatch.setattr(feed_module, "ring", lambda feed, seq: None)
-    yield lambda layer, number: Feed(f"layer:{layer}").put_sync([parse_feature(step(number))]) and None
-    connections.configure(lambda: usual)
+    with redis_at(own_redis.url):
+        yield lambda layer, number: Feed(f"layer:{layer}").put_sync([parse_feature(step(number))]) and None
 
 
 def test_a_change_takes_a_moment_and_no_look_at_the_log(

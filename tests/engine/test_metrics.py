@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from streaming import apublish
-from streaming.core import redis as redis_connections
 from streaming.core.errors import CloseCode
 from streaming.core.leases import NODE_KEY, Leases
-from streaming.core.redis import async_redis, close_async_redis
+from streaming.core.redis import async_redis
 from streaming.engine import metrics
 from streaming.engine.exposition import METRICS_KEY, Exposition
 from streaming.engine.metrics import LOOK_SECONDS, REST_LOOK_SECONDS, WORK_SECONDS, LoopLag, MetricsService
@@ -27,14 +26,12 @@ from streaming.engine.registry import all_dialects, all_measures
 from streaming.engine.runtime import Runtime
 from streaming.engine.views import from_this_machine
 from streaming.routing import websocket_urlpatterns
-from streaming.server.embedded_redis import RedisService
 from streaming.topics.messages import TopicMessage
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.dialects.phoenix.peer import PhoenixPeer
 from tests.dialects.redis_commands.peer import RedisPeer
 from tests.geo_peer import GeoPeer, point
-from tests.server_process import free_port
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.7"}
@@ -423,23 +420,8 @@ async def test_what_another_version_left_is_left_out(runtime: Runtime, other: Ot
     assert "another version" in caplog.text
 
 
-@pytest.fixture
-def without_redis(redis_service: RedisService) -> Iterator[Callable[[], Awaitable[None]]]:
-    """Takes Redis away."""
-
-    async def take_away() -> None:
-        await close_async_redis()
-        port = free_port()
-        redis_connections.configure(lambda: f"redis://127.0.0.1:{port}")
-
-    yield take_away
-    redis_connections.configure(lambda: redis_service.url)
-
-
-async def test_without_redis_a_process_answers_for_itself(redis: None, without_redis: Callable[[], Awaitable[None]]) -> None:
+async def test_without_redis_a_process_answers_for_itself(no_redis: None) -> None:
     alone = Other("a" * 32, 3)
-    await without_redis()
     await alone.exposition.share()
     told = await alone.answer()
     assert sent(told, alone.node) == 3
-    await close_async_redis()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from streaming.core import redis as connections
 from streaming.core.leases import NODE_KEY, NODES
-from streaming.core.redis import close_async_redis, sync_redis
+from streaming.core.redis import sync_redis
 from streaming.topics import presence as presence_module
 from streaming.topics import presence_store
 from tests.core.doubles import OneProcessLayer
@@ -181,16 +179,10 @@ def ids(*clients: Client) -> set[bytes]:
 
 
 @pytest.fixture
-async def restarting(redis: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RestartingRedis]:
+def restarting(restarting_redis: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> RestartingRedis:
     """A Redis that may be stopped and started again, with nobody else to ring for."""
     monkeypatch.setattr(presence_module, "ring", lambda feed, seq: None)
-    before = connections.redis_url()
-    server = RestartingRedis(tmp_path)
-    connections.configure(lambda: server.url)
-    yield server
-    await close_async_redis()
-    connections.configure(lambda: before)
-    server.stop()
+    return restarting_redis
 
 
 async def test_who_comes_and_goes_while_redis_is_away_is_made_up_for(

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streaming.core import redis as connections
 from streaming.engine.runtime import Runtime
-from streaming.server.embedded_redis import RedisService
 from tests.conftest import Serve
-from tests.core.restarting import RestartingRedis
 from tests.server_process import ServerProcess
 
 from .backend import Backend
@@ -56,16 +52,6 @@ def own_topics(settings: Any) -> None:
     """The project has channels of its own, and no other topics."""
     settings.GEOSTREAM_TOPICS = "tests.dialects.phoenix.topics"
     settings.GEOSTREAM_OPEN_TOPICS = False
-
-
-@pytest.fixture
-async def restarting(redis_service: RedisService, tmp_path: Path) -> AsyncIterator[RestartingRedis]:
-    """A Redis that the test may stop and start."""
-    server = RestartingRedis(tmp_path)
-    connections.configure(lambda: server.url)
-    yield server
-    connections.configure(lambda: redis_service.url)
-    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -308,10 +308,10 @@ async def test_what_is_no_broadcast_of_a_process_is_ignored(
     assert "not a broadcast" in caplog.text
 
 
-async def test_a_push_that_redis_does_not_take_is_refused(restarting: RestartingRedis, member: PhoenixPeer) -> None:
-    restarting.stop()
+async def test_a_push_that_redis_does_not_take_is_refused(restarting_redis: RestartingRedis, member: PhoenixPeer) -> None:
+    restarting_redis.stop()
     assert await member.ask("1", "2", "room:1", "ev", {}) == ("error", {"reason": "redis_unavailable"})
-    restarting.start()
+    restarting_redis.start()
     deadline = time.monotonic() + 10
     while (await member.ask("1", "3", "room:1", "ev", {}))[0] != "ok":
         assert time.monotonic() < deadline

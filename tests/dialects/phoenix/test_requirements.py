@@ -270,10 +270,10 @@ async def test_requirement_paths(phoenix: Connect, path: str) -> None:
     await (await phoenix(path=path)).receive_nothing()
 
 
-async def test_requirement_redis_restart(restarting: RestartingRedis, peer: PhoenixPeer) -> None:
+async def test_requirement_redis_restart(restarting_redis: RestartingRedis, peer: PhoenixPeer) -> None:
     await peer.join("system", token=token(channel="system"))
-    restarting.stop()
-    restarting.start()
+    restarting_redis.stop()
+    restarting_redis.start()
     deadline = time.monotonic() + 10
     while not (found := [frame for frame in await peer.rest() if frame[3] == "update"]):
         assert time.monotonic() < deadline

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,7 @@ from channels.db import database_sync_to_async
 from processes.builtin.geofence import geofence
 from processes.builtin.hotspots import hotspots
 from processes.worker import Job, JobFailed
-from streaming.core import redis as redis_connections
-from streaming.features.layers import catalogue
 from streaming.features.publishing import publish
-from streaming.server.embedded_redis import RedisService
 from tests.core.restarting import RestartingRedis
 from tests.geo_peer import point
 
@@ -27,15 +22,9 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
-def restarting(tmp_path: Path, redis_service: RedisService, settings: Any) -> Iterator[RestartingRedis]:
+def restarting(restarting_redis: RestartingRedis, settings: Any) -> RestartingRedis:
     settings.GEOSTREAM_PROCESS_OPEN_NAMES = "cells, inside"
-    redis = RestartingRedis(tmp_path / "redis")
-    redis_connections.configure(lambda: redis.url)
-    catalogue.clear()
-    yield redis
-    redis.stop()
-    redis_connections.configure(lambda: redis_service.url)
-    catalogue.clear()
+    return restarting_redis
 
 
 async def test_what_happens_after_a_restart_is_noticed(restarting: RestartingRedis) -> None:
@@ -52,7 +41,6 @@ async def test_what_happens_after_a_restart_is_noticed(restarting: RestartingRed
     await until(lambda: len(held("cells")) == 2 and not held("inside") and len(payloads()) == 2, jobs[0], 20)
     for job in jobs:
         await job.kill()
-    await redis_connections.close_async_redis()
 
 
 async def test_a_job_that_begins_while_redis_is_away_is_tried_again(restarting: RestartingRedis) -> None:
@@ -61,4 +49,3 @@ async def test_a_job_that_begins_while_redis_is_away_is_tried_again(restarting: 
     with pytest.raises(JobFailed) as error:
         await hotspots("l", "cells", job=Job(JOB))
     assert error.value.retryable and error.value.status == 503
-    await redis_connections.close_async_redis()
