@@ -25,6 +25,7 @@ from . import (
     ingest,
     latency,
     machine,
+    peers,
     phoenix,
     phoenix_bursts,
     processes,
@@ -40,6 +41,7 @@ USUAL = (
     "idle",
     "fanout",
     "latency",
+    "peers",
     "ingest",
     "deltas",
     "rendering",
@@ -80,6 +82,8 @@ def main() -> None:
             _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
         elif what == "latency":
             _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))
+        elif what == "peers":
+            _print(peers.run(share))
         elif what == "ingest":
             _print(ingest.run(share))
         elif what == "rendering":

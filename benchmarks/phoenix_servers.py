@@ -6,11 +6,9 @@ hear what is published to the other.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +16,11 @@ from pathlib import Path
 from streaming.server.embedded_redis import start_redis
 from streaming.server.redis_server import free_port
 
-from .stack import Server, stack
+from .stack import Server, stack, wait_for_port
 
 SECRET = "a secret of this benchmark only, of 32 bytes or more"
 """Of the tokens that both are shown."""
 GEOSTREAM, TANGRAM = "GeoStream", "Tangram"
-START_SECONDS = 20.0
 _SERVE = """
 import asyncio, sys
 from tangram_core._core import ChannelConfig, run
@@ -60,19 +57,8 @@ def _tangram(python: str) -> Iterator[Server]:
         arguments = [python, "-c", _SERVE, "127.0.0.1", str(port), redis.url, SECRET]
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
         try:
-            _wait(port, process)
+            wait_for_port(port, process, "Tangram")
             yield Server(process.pid, port, redis.url, Path(folder))
         finally:
             process.kill()  # on SIGTERM it waits for its clients
             process.wait(20)
-
-
-def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    patience = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < patience:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise SystemExit("Tangram did not start")

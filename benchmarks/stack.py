@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from streaming.server.redis_server import free_port
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 20.0
 
 
 def processor_seconds(*pids: int) -> float:
@@ -148,3 +150,15 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
     raise SystemExit("the server did not become ready")
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], name: str) -> None:
+    """Until a program listens there; `SystemExit` if it ends or takes longer than 20 seconds."""
+    patience = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < patience:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"{name} did not start")
