@@ -24,7 +24,7 @@ from . import databases, processes, profiles, time_limits
 from .geo_peer import GeoPeer
 from .made_once import made_once
 from .quick_flush import quick_flush
-from .redis_elsewhere import no_redis, restarting_redis
+from .redis_elsewhere import closing_redis, no_redis, restarting_redis
 from .server_process import ServerProcess
 from .time_limits import pytest_runtest_protocol, pytest_runtest_teardown
 
@@ -64,8 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.long_form)
-        mark = item.get_closest_marker("long_form")
-        if mark is not None and mark.kwargs.get("only") and not profiles.LONG:
+        if not profiles.LONG and any(mark.kwargs.get("only") for mark in item.iter_markers("long_form")):
             item.add_marker(pytest.mark.skip(reason="only in the long form (make test-long)"))
     yield
     ranks: dict[Path, int] = {}
@@ -241,4 +240,12 @@ def own_redis(tmp_path: Path) -> Iterator[RedisService]:
         yield service
 
 
-__all__ = ["missing", "no_redis", "pytest_configure", "pytest_runtest_protocol", "pytest_runtest_teardown", "restarting_redis"]
+__all__ = [
+    "closing_redis",
+    "missing",
+    "no_redis",
+    "pytest_configure",
+    "pytest_runtest_protocol",
+    "pytest_runtest_teardown",
+    "restarting_redis",
+]

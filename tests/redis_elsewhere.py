@@ -1,4 +1,4 @@
-"""Another Redis, or none, for this process: for as long as a test takes, whatever it does."""
+"""The connections to Redis of this process: closed when a test ends, and elsewhere for as long as it takes, whatever it does."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ async def restarting_redis(redis: None, tmp_path: Path) -> AsyncIterator[Restart
         yield server
         await close_async_redis()
     server.stop()
+
+
+@pytest.fixture
+async def closing_redis(redis: None) -> AsyncIterator[None]:
+    """For a test that uses Redis in its event loop without the engine, which closes its connections: this does."""
+    yield
+    await close_async_redis()
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from tests.profiles import LONG
 
 from .fuzzing import fuzz, is_installed
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SECONDS, EXAMPLES = (60, 20) if LONG else (4, 5)
 
 

@@ -16,6 +16,8 @@ from streaming.models import Tileset
 from tests.geo_peer import point
 from tests.processes import run
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SPECIFICATION = [f"tests/api/test_{name}.py" for name in ("access", "errors", "events", "layers", "schema")]
 
 

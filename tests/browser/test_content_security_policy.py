@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import StorageState, expect
 
 from ..server_process import ServerProcess
 from .fleet import fleet
 from .map_page import MapPage, WatchedPage
+
+pytestmark = pytest.mark.long_form(only=True)
 
 PAGES = ("", "files/", "channels/test/", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html", "ogc/api?f=html")
 ADMIN = (

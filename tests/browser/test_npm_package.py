@@ -19,7 +19,7 @@ from ..server_process import ServerProcess
 from .fleet import aircraft
 from .map_page import WatchedPage
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.node, pytest.mark.long_form(only=True)]
 APP = Path(__file__).parent.parent / "npm" / "app"
 PACKED = {"format": "MessagePack", "compression": "Zstd"}
 IN_NODE = """

@@ -37,6 +37,8 @@ from tests.server_process import free_port
 from .image import CONTEXT, Image, build, health_check, last
 from .programs import DEPLOY, DOCUMENT, Program, finished, only, running
 
+pytestmark = pytest.mark.long_form(only=True)
+
 HOST = "maps.example.org"
 VARIABLES = {"GEOSTREAM_ALLOWED_HOSTS": HOST, "GEOSTREAM_SECRET_KEY": "wX3f8mB2nS9tYeU5rHdPzLaq7vJ0cQ4K", "POSTGRES_PASSWORD": "b2nS9tYe"}
 NEEDS_POSTGRES = pytest.mark.postgres

@@ -27,6 +27,8 @@ from tests.server_process import ServerProcess
 from .programs import DEPLOY
 from .proxy import DEFAULT_SECONDS, HOST, Proxy, proxy, read
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SILENCE = 3 * DEFAULT_SECONDS
 LARGE = 12
 """Features of 0.9 MB: more together than the buffers of nginx and the system take, less than GEOSTREAM_OUTBOX_BYTES."""

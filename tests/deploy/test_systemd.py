@@ -24,6 +24,8 @@ from tests.server_process import free_port
 
 from .programs import DEPLOY, DOCUMENT, Program, finished, running
 
+pytestmark = pytest.mark.long_form(only=True)
+
 PLACE = "/opt/geostream"
 """Where the unit expects a checkout."""
 EXPOSURE = 20

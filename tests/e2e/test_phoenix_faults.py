@@ -25,6 +25,8 @@ from .conftest import ChannelServe
 from .phoenix_swarm import Swarm, masked
 from .sockets import BareSocket
 
+pytestmark = pytest.mark.long_form(only=True)
+
 NODE_TTL_SECONDS = 3
 SWEEP_SECONDS = 2
 JOINS = 10_000

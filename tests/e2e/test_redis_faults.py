@@ -28,6 +28,8 @@ from tests.server_process import ServerProcess
 from .conftest import Serve
 from .sockets import TIMEOUT, BareSocket
 
+pytestmark = pytest.mark.long_form(only=True)
+
 MORE_SECONDS = 0.025
 TIMES_MORE = 4
 """How much longer 99 of 100 answers may take where somebody makes trouble than at a server beside it where nobody does, at the same time:

@@ -27,6 +27,8 @@ from tests.topics.phoenix_presence import PhoenixPresence
 
 from .channel_tokens import SECRET, token
 
+pytestmark = pytest.mark.long_form(only=True)
+
 TOPIC = "news"
 PRESENCE_SECONDS = 15.0
 MEMBERS = [f"member-{number}" for number in range(4)]

@@ -19,6 +19,8 @@ from tests.server_process import ServerProcess
 from .conftest import Serve
 from .sockets import BareSocket, GeoSocket
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SECONDS = 60.0 if LONG else 12.0
 FEATURES = 1000 if LONG else 300
 NOTE = "x" * (100 if LONG else 1000)

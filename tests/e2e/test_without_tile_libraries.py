@@ -20,6 +20,8 @@ from tests.tiles.test_pushed_tiles import picture, vector
 
 from .conftest import Serve
 
+pytestmark = pytest.mark.long_form(only=True)
+
 INSTALL = "pip install 'django-geostream[tiles]'"
 WORLD = (-180.0, -85.0, 180.0, 85.0)
 

@@ -11,6 +11,8 @@ from streaming.core.redis import async_redis, sync_redis
 from streaming.engine import redis_state
 from streaming.engine.redis_state import RedisState
 
+pytestmark = pytest.mark.usefixtures("closing_redis")
+
 
 async def looked() -> dict[str, float]:
     state = RedisState()

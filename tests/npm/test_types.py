@@ -14,6 +14,8 @@ from tests.processes import CompletedProcess, run
 
 from .packed import ROOT, SOURCE, tool
 
+pytestmark = pytest.mark.long_form(only=True)
+
 TYPES = Path(__file__).parent / "types"
 RESOLUTIONS = {"node": ("--module", "nodenext"), "bundler": ("--module", "preserve", "--moduleResolution", "bundler")}
 INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation")

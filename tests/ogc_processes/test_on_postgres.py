@@ -18,6 +18,8 @@ from tests.conftest import missing
 from tests.databases import ON_POSTGRES
 from tests.processes import run
 
+pytestmark = pytest.mark.long_form(only=True)
+
 HERE = Path(__file__).parent
 CHOSEN = {
     "jobs": (),

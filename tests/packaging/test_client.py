@@ -23,6 +23,8 @@ from tests.server_process import ServerProcess
 
 from .environment import ROOT, Environment, build_wheel, distribution_of, make_environment, needed
 
+pytestmark = pytest.mark.long_form(only=True)
+
 STREAMING = Path(streaming.__path__[0])
 PLAIN = {"msgpack", "msgspec", "websockets", "zstandard"}
 RECEIVE = """

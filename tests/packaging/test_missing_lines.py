@@ -11,6 +11,8 @@ from . import tutorial
 from .environment import Environment
 from .project import Project, start_project
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SETTINGS, ASGI, URLS = "mysite/settings.py", "mysite/asgi.py", "mysite/urls.py"
 NOWHERE = "redis://127.0.0.1:1"
 

@@ -21,6 +21,8 @@ from .environment import Environment
 from .project import HostServer, Project, start_project
 from .test_tutorial import SUPERUSER
 
+pytestmark = pytest.mark.long_form(only=True)
+
 DATABASE = 3
 SETTINGS = """
 INSTALLED_APPS = [

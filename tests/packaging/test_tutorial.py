@@ -25,6 +25,8 @@ from .environment import ROOT, Environment, distribution_of
 from .project import HostServer, Project
 from .tutorial import SHELL, Block
 
+pytestmark = pytest.mark.long_form(only=True)
+
 RELIEF = ROOT / "streaming" / "demo" / "relief.tif"
 TUTORIAL_PORT = "127.0.0.1:8000"
 DONE_OTHERWISE = ("python3 -m venv venv", ". venv/bin/activate", "pip install /path/to/the/clone")

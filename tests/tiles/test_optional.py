@@ -15,6 +15,8 @@ from streaming.tiles.optional import MissingLibrary, optional_libraries
 from tests.hidden_modules import TILE_LIBRARIES, hiding
 from tests.processes import manage, run, site_environment
 
+pytestmark = pytest.mark.long_form(only=True)
+
 INSTALL = "pip install 'django-geostream[tiles]'"
 
 

@@ -14,6 +14,8 @@ from streaming.client.sync.errors import Changed
 from streaming.client.sync.folder import LocalFolder
 from streaming.client.sync.state import State
 
+pytestmark = pytest.mark.long_form(only=True)
+
 CHANGING = ("open", "write", "fsync", "rename", "link", "unlink", "mkdir", "utime", "fchmod", "ftruncate", "rmdir", "close")
 """The calls before and after which it is killed."""
 KILLED = 77

@@ -25,7 +25,7 @@ from tests.profiles import examples
 
 from .running import JOB, Running, events, held, payloads, running, until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closing_redis")]
 INPUTS = {"layer": "l", "areas": "areas", "publish_to": "inside", "update_seconds": 0.05}
 
 

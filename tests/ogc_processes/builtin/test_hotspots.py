@@ -25,7 +25,7 @@ from tests.geo_peer import point
 
 from .running import JOB, Running, held, running, until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("closing_redis")]
 INPUTS = {"layer": "l", "publish_to": "cells", "resolution": 4, "update_seconds": 0.05}
 
 

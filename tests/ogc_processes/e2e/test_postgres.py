@@ -20,7 +20,7 @@ from tests.profiles import LONG
 
 from .site import QUICK, Site, lines, until
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.long_form(only=True)]
 NAME = f"geostream_workers_{uuid4().hex[:8]}"
 COUNT = 200 if LONG else 75
 """Of jobs that run at most once, and as many that may be begun again."""

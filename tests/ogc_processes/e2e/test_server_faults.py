@@ -15,6 +15,8 @@ from tests.profiles import LONG
 
 from .site import QUICK, Site, lines, until
 
+pytestmark = pytest.mark.long_form(only=True)
+
 COUNT = 500 if LONG else 150
 """Of jobs that run at most once, and as many that may be begun again."""
 

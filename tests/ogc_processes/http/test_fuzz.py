@@ -21,6 +21,8 @@ from tests.profiles import LONG
 
 from .conftest import offer
 
+pytestmark = pytest.mark.long_form(only=True)
+
 SECONDS, EXAMPLES = (60, 200) if LONG else (4, 6)
 
 

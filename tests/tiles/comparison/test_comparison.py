@@ -9,7 +9,7 @@ import pytest
 from .compare import compare
 from .samples import SAMPLES
 
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"), pytest.mark.long_form(only=True)]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
