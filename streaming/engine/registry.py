@@ -110,13 +110,25 @@ class EngineApp(AppConfig):
 
     def missing(self) -> list[str]:
         """The required apps that are not installed, or that lack one themselves."""
-        parts = {config.name: config for config in apps.get_app_configs() if isinstance(config, EngineApp)}
-        return [name for name in self.requires if not apps.is_installed(name) or (name in parts and parts[name].missing())]
+        return _missing(self, _installed())
+
+
+def _installed() -> dict[str, AppConfig]:
+    return {config.name: config for config in apps.get_app_configs()}
+
+
+def _missing(app: EngineApp, installed: dict[str, AppConfig]) -> list[str]:
+    return [name for name in app.requires if name not in installed or not _is_complete(installed[name], installed)]
+
+
+def _is_complete(config: AppConfig, installed: dict[str, AppConfig]) -> bool:
+    return not (isinstance(config, EngineApp) and _missing(config, installed))
 
 
 def complete_apps() -> Iterator[AppConfig]:
     """The installed apps, in the order of INSTALLED_APPS, but for parts that lack a required app."""
-    return (config for config in apps.get_app_configs() if not (isinstance(config, EngineApp) and config.missing()))
+    installed = _installed()
+    return (config for config in installed.values() if _is_complete(config, installed))
 
 
 def engine_apps() -> Iterator[EngineApp]:
