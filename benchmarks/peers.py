@@ -1,4 +1,4 @@
-"""One message at a time to many WebSockets, beside other servers where they are installed: the same JSON of 300 bytes, the same raw sockets,
+"""One message at a time to many WebSockets, beside other servers where installed: the same JSON of 300 bytes, the same raw sockets,
 publishers of this process that wait for an acknowledgement as each server gives one (nchan, Centrifugo, Socket.IO, Channels and GeoStream
 answer a POST; Mosquitto has an MQTT socket and acknowledges nothing of QoS 0). GeoStream takes a GeoJSON feature, checks and stores it, and
 tells those whose filter it meets; the others pass on what they are given.
