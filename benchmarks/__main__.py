@@ -62,7 +62,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "admin": lambda options, share: admin.run(share),
     "restarts": lambda options, share: restarts.run(share),
     "soak": lambda options, share: soak.run(options.minutes),
-    "capacity": lambda options, share: capacity.run(capacity.Load(*(getattr(options, name) for name in capacity.Load._fields))),
+    "capacity": lambda options, share: capacity.run(capacity.chosen(options), Figures(options.against)),
 }
 UNUSUAL = ("soak", "capacity")
 """Run only when named."""

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from .figures import Figures, Row
 
+MEASURED = ("costs", "fanout", "latency")
+"""What the plan follows from."""
 PROCESS_MB = 150
 UTILIZATION = 0.6
 """Of a core, beyond which waiting times grow: what a process and Redis are planned for."""
@@ -44,6 +46,11 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--features", type=int, default=10_000, help="in each layer (default: %(default)s)")
     group.add_argument("--message-bytes", type=int, default=400, help="of one change on the wire (default: %(default)s)")
     group.add_argument("--cores", type=int, default=4, help="of a machine (default: %(default)s)")
+
+
+def chosen(options: argparse.Namespace) -> Load:
+    """What the command line says."""
+    return Load(*(getattr(options, name) for name in Load._fields))
 
 
 class Costs(NamedTuple):
@@ -86,9 +93,13 @@ def costs(load: Load, figures: Figures) -> Costs:
     )
 
 
-def run(load: Load, figures: Figures | None = None) -> Iterator[Row]:
+def run(load: Load, figures: Figures) -> Iterator[Row]:
     """The plan, line by line."""
-    cost = costs(load, figures or Figures())
+    if missing := [what for what in MEASURED if not figures.rows(what)]:
+        raise SystemExit(
+            f"nothing is known of {', '.join(missing)}: python -m benchmarks {' '.join(MEASURED)} --json FILE, then --against FILE"
+        )
+    cost = costs(load, figures)
     deliveries = load.changes / load.layers * load.clients * load.visible
     distributing = deliveries * cost.delivery_us / 1e6
     following = load.changes * cost.change_us / 1e6  # by each process, if clients of every layer are with it
