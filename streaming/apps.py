@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .core.doorbell import doorbell
 from .core.redis import configure
 from .engine.measures import MEASURES
 from .engine.registry import EngineApp
@@ -40,13 +39,10 @@ class StreamingConfig(EngineApp):
     )
 
     def ready(self) -> None:
-        """Configure how the core finds Redis and the channel layer, which it does when it first needs them."""
-        from channels.layers import get_channel_layer
-
+        """Configure how the core finds Redis, which it does when it first needs it."""
         from .engine import checks, signals  # noqa: F401 (registers the checks)
         from .engine.redis import find_redis
 
         signals.connect()
         configure(find_redis)
-        doorbell.configure(get_channel_layer)
         super().ready()

@@ -1,112 +1,90 @@
-"""Doorbells: "feed X is at number N", sent to every process over the Channels layer.
-They carry no data and may be lost: hubs look once a second anyway. Ringing never blocks and never fails for the caller: rings are
-coalesced (only the highest number of each feed waits) and sent by one task, on the hub's event loop or, in processes without a
-hub, on a loop in a thread of its own.
+"""Doorbells: "feed X has come to number N", heard by every process that follows the feed, with what was logged if that is little.
+
+Whoever changes a feed rings in the same step of Redis (`scripts.RING`), on a channel of the feed's own. A ring may be lost: hubs look once
+a second anyway. What it brings may be taken instead of reading the log if it begins at exactly the place where a follower is: the same
+epoch, the same number and the same stamp, which is a random text of the write that came there. Two histories that have come to the same
+number, after a Redis lost the end of its log, have different ones. Whatever does not fit is read from the log, which is the truth.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
-import logging
-import threading
-from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError
-from hashlib import sha1
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
-logger = logging.getLogger(__name__)
+import msgpack
 
+from .bus import Bus
+from .bus_subscriptions import Arrival
+from .feed import Feed, LogEntry
 
-class Layer(Protocol):
-    """What is needed of a Channels layer."""
-
-    async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Send a message to a group."""
+MOST_WAITING_BYTES = 16 * 1024 * 1024
+"""Of rings that have arrived while the event loop was busy. Others are lost."""
+SUBSCRIBE_SECONDS = 1.0
+"""How long whoever begins to follow a feed waits for its doorbell. After that it is followed, and looked at once a second."""
 
 
-def feed_group(feed: str) -> str:
-    """The channel-layer group of a feed (group names allow only ASCII letters, digits, hyphens, underscores and periods)."""
-    name = "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in feed)
-    if len(name) > 70:
-        name = f"{name[:50]}.{sha1(feed.encode(), usedforsecurity=False).hexdigest()[:19]}"
-    return "geostream.feed." + name
+class Ring(NamedTuple):
+    """What was heard: a feed has gone from one number and stamp to another. `lines` is what was logged, empty if it has to be read."""
+
+    epoch: str
+    first: int
+    before: bytes
+    seq: int
+    stamp: bytes
+    lines: list[list[bytes]]
+
+    def entries(self) -> Iterator[LogEntry]:
+        """The lines of the log."""
+        for seq, (key, new, old, reason) in enumerate(self.lines, self.first + 1):
+            yield LogEntry(seq, key.decode(), old or None, new or None, reason.decode() or None)
 
 
-class Doorbell:
-    """Coalesces and sends rings. `local` is called at once, without the detour over Redis."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[str, int] = {}
-        self._sending = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._own_loop: asyncio.AbstractEventLoop | None = None
-        self._last: Future[None] | None = None
-        self._get_layer: Callable[[], Layer] | None = None
-        self._local: Callable[[str, int], None] | None = None
-
-    def configure(self, get_layer: Callable[[], Layer]) -> None:
-        """Set the function that returns the channel layer; it is called on the sending loop."""
-        self._get_layer = get_layer
-
-    def attach(self, loop: asyncio.AbstractEventLoop, local: Callable[[str, int], None]) -> None:
-        """A hub runs in this process: send from its loop, and notify it first."""
-        with self._lock:
-            self._loop, self._local, self._sending = loop, local, False
-
-    def detach(self) -> Future[None] | None:
-        """The hub stops. What is being sent on its loop is returned, to be waited for: it would open connections that nobody closes."""
-        with self._lock:
-            sending = self._last if self._sending else None
-            self._loop, self._local, self._sending = None, None, False
-        return sending
-
-    def ring(self, feed: str, seq: int) -> None:
-        """Announce that a feed has reached a number. From any thread."""
-        with self._lock:
-            self._waiting[feed] = max(seq, self._waiting.get(feed, 0))
-            if self._sending:
-                return
-            self._sending = True
-            loop = self._loop or self._background_loop()
-            self._last = asyncio.run_coroutine_threadsafe(self._send(), loop)
-
-    def flush(self, timeout: float = 2.0) -> None:
-        """Wait until what was rung has left (at the end of a command)."""
-        if self._last is not None and self._loop is None:
-            try:
-                self._last.result(timeout)
-            except TimeoutError:
-                logger.warning("the last doorbell could not be sent; subscribers notice within a second")
-
-    def _background_loop(self) -> asyncio.AbstractEventLoop:
-        if self._own_loop is None:
-            self._own_loop = asyncio.new_event_loop()
-            threading.Thread(target=self._own_loop.run_forever, name="geostream-doorbell", daemon=True).start()
-            atexit.register(self.flush)
-        return self._own_loop
-
-    async def _send(self) -> None:
-        while True:
-            with self._lock:
-                rings, self._waiting = self._waiting, {}
-                if not rings:
-                    self._sending = False
-                    return
-            for feed, seq in rings.items():
-                if self._local is not None:
-                    self._local(feed, seq)
-                await self._send_one(feed, seq)
-
-    async def _send_one(self, feed: str, seq: int) -> None:
-        if self._get_layer is None:
-            return
-        try:
-            await self._get_layer().group_send(feed_group(feed), {"type": "feed.changed", "feed": feed, "seq": seq})
-        except Exception as error:  # noqa: BLE001 (a lost doorbell costs a second, whatever the layer raised)
-            logger.debug("doorbell of %s lost: %s", feed, error)
+UNKNOWN = Ring("", 0, b"", 0, b"", [])
+"""Anything may have happened."""
+Heard = Callable[[str, Ring], None]
 
 
-doorbell = Doorbell()
-ring = doorbell.ring
+class Doorbells:
+    """Hears the doorbells of the feeds that a hub follows, on a connection of its own."""
+
+    def __init__(self, heard: Heard) -> None:
+        """`heard` is called with the name of the feed."""
+        self._heard = heard
+        self._bus = Bus(most_waiting_bytes=MOST_WAITING_BYTES)
+        self._feeds: dict[bytes, str] = {}
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._bus.start()
+
+    async def stop(self) -> None:
+        """End the connection."""
+        await self._bus.stop()
+
+    async def listen(self, feed: Feed) -> None:
+        """From now on the feed is heard; where Redis does not answer, once it does."""
+        self._feeds[feed.meta_key.encode()] = feed.name
+        subscribed = self._bus.subscribe(feed.meta_key, self._arrived)
+        if self._bus.connected:
+            await asyncio.wait([subscribed], timeout=SUBSCRIBE_SECONDS)
+
+    def ignore(self, feed: Feed) -> None:
+        """The feed is not heard any more."""
+        del self._feeds[feed.meta_key.encode()]
+        self._bus.unsubscribe(feed.meta_key, self._arrived)
+
+    def _arrived(self, arrivals: list[Arrival]) -> None:
+        for channel, payload in arrivals:
+            feed = self._feeds.get(channel)
+            if feed is not None:
+                self._heard(feed, parse_ring(payload))
+
+
+def parse_ring(payload: bytes) -> Ring:
+    """What a script has published."""
+    if not payload:
+        return UNKNOWN
+    epoch, *rest, lines = msgpack.unpackb(payload, raw=True)
+    fields: Any = (epoch.decode(), *rest, lines or [])
+    return Ring(*fields)

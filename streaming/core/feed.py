@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -18,12 +17,11 @@ from typing import Any, TypeVar
 from redis.exceptions import NoScriptError
 
 from . import scripts
-from .doorbell import ring
 from .errors import StreamError
 from .items import Change, Item
 from .keys import feed_prefix
 from .publish_trace import publishing, storing
-from .redis import async_feed_redis, async_redis, refusing, sync_feed_redis
+from .redis import async_feed_redis, async_redis, refusing, sync_feed_redis, sync_redis
 
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
@@ -42,7 +40,6 @@ MUST_BE_NEW = "!*"
 
 _OUTCOMES = {"a": "added", "u": "updated", "=": "unchanged", "x": "refused", "!": "conflict", "d": "deleted", "-": "missing"}
 _CHANGES = frozenset({"added", "updated", "deleted"})
-_EPOCH_ALPHABET = string.ascii_lowercase + string.digits
 T = TypeVar("T")
 Put = tuple[str, bytes] | tuple[str, bytes, str]
 """A key, its value and, if there is one, the condition on the version that is stored (see `scripts.py`)."""
@@ -104,10 +101,11 @@ class PutResult:
 
 @dataclass(slots=True)
 class FeedState:
-    """The whole of a feed at one moment: `stored` maps key to stored bytes (arrival time and value)."""
+    """The whole of a feed at one moment: `stored` maps key to stored bytes (arrival time and value). `stamp`: see `doorbell.py`."""
 
     cursor: Cursor
     stored: dict[bytes, bytes]
+    stamp: bytes | None = None
     _items: dict[str, Item] = field(default_factory=dict)
 
     @property
@@ -234,9 +232,6 @@ class Feed:
     async def expire(self) -> int:
         """Delete what was silent for longer than the feed's lifetime; returns how many, at most `MAX_BATCH`."""
         reply = await _expire.run(self.keys, [_epoch(), self.options.log_length, self.options.lifetime_ms, MAX_BATCH])
-        cursor = _cursor(reply)
-        if reply[2]:
-            ring(self.name, cursor.seq)
         return int(reply[2])
 
     async def longest_silence(self) -> float:
@@ -299,7 +294,12 @@ class Feed:
         """Remove the feed; processes that follow it see every item deleted."""
         with refusing():
             sync_feed_redis().delete(*self.keys)
-        ring(self.name, 0)
+        self.ring_sync()
+
+    def ring_sync(self) -> None:
+        """Have processes that follow the feed look at it anew. What changes it by a script of its own rings by itself."""
+        with refusing():
+            sync_redis().publish(self.meta_key, b"")
 
     def _put_args(self, batch: list[Put]) -> list[Any]:
         args: list[Any] = [_epoch(), self.options.log_length, self.options.max_items, self.options.lifetime_ms, 2]
@@ -335,7 +335,6 @@ class Feed:
         trace = publishing.get()
         if trace is not None:
             trace.changed(self.name, cursor.epoch, cursor.seq, changes)
-        ring(self.name, cursor.seq)
 
 
 @dataclass(slots=True)
@@ -388,7 +387,7 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _epoch() -> str:
-    return "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(8))
+    return secrets.token_hex(4)
 
 
 def _cursor(reply: Any) -> Cursor:
@@ -397,4 +396,4 @@ def _cursor(reply: Any) -> Cursor:
 
 def _state(reply: Any) -> FeedState:
     flat = reply[2]
-    return FeedState(_cursor(reply), dict(zip(flat[::2], flat[1::2], strict=True)))
+    return FeedState(_cursor(reply), dict(zip(flat[::2], flat[1::2], strict=True)), reply[3])

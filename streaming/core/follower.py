@@ -61,6 +61,8 @@ class Follower(ABC):
         self.idle_since: float | None = None
         self.last: LogEntry | None = None
         """The line of the log that this copy is at, where that is known."""
+        self.stamp = state.stamp
+        """The stamp of the place that this copy is at (see `doorbell.py`), where that is known."""
         self.past_epochs: set[str] = set()
         self.costly_filters = 0
         """How many different ones the audiences have."""

@@ -1,6 +1,7 @@
 """The hub: one per process, on its event loop.
-It follows the feeds somebody here looks at. On a doorbell, or after a second without one, it pulls their logs from where it is:
-under load many changes come in one pull, and a lost doorbell, a lost connection or a restarted Redis is repaired by the next one.
+It follows the feeds somebody here looks at. A doorbell brings what was logged, if that is little and follows on where it is. Else, and
+after a second without one, it pulls their logs from where it is: many changes come in one pull, and a lost doorbell, a lost connection or
+a restarted Redis is repaired by the next one.
 It never gives up; while Redis is away, views simply receive nothing.
 """
 
@@ -12,11 +13,10 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
 
-from .doorbell import doorbell, feed_group
+from .doorbell import UNKNOWN, Doorbells, Ring
 from .errors import StreamError
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_entries
 from .follower import Follower
@@ -42,8 +42,8 @@ PULL_FEEDS = 100
 SLICE = 100
 """Changes judged before they are delivered, and sent in one write to each client."""
 LINGER_SECONDS = 60.0
-LAST_RING_SECONDS = 1.0
-"""How long a hub that stops waits for what is being announced."""
+MOST_RINGS = 100
+"""Of one feed, that wait while the hub is busy and bring what was logged. What others have logged is read."""
 CONTROL_GROUP = "geostream.control"
 
 F = TypeVar("F", bound=Follower)
@@ -82,7 +82,8 @@ class Hub:
         self._get_layer = get_layer
         self._channel = ""
         self._loading: dict[str, asyncio.Task[Follower]] = {}
-        self._rung: set[str] = set()
+        self._rung: dict[str, list[Ring]] = {}
+        self._doorbells = Doorbells(self._hear)
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
@@ -105,16 +106,13 @@ class Hub:
         with refusing():
             self._channel = await layer.new_channel()
             await layer.group_add(CONTROL_GROUP, self._channel)
-        doorbell.attach(self.loop, self.announced)
+        await self._doorbells.start()
         for body in (self._listen, self._pull_for_ever):
             self._tasks.append(asyncio.create_task(body()))
         self.every(LINGER_SECONDS / 4, self._drop_idle)
 
     async def stop(self) -> None:
         """End all tasks and connections."""
-        if (ringing := doorbell.detach()) is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.wrap_future(ringing), LAST_RING_SECONDS)
         self.releases.stop()
         while self._tasks:
             # Again and again: a cancellation that meets a reply of Redis can get lost in its client.
@@ -123,6 +121,7 @@ class Hub:
             await asyncio.wait(self._tasks, timeout=0.2)
             self._tasks = [task for task in self._tasks if not task.done()]
         self._puller.stop()
+        await self._doorbells.stop()
         self.followers.clear()
         await self._get_layer().flush()
         await close_async_redis()
@@ -204,8 +203,7 @@ class Hub:
 
     async def _load(self, feed: Feed, kind: type[Follower]) -> Follower:
         try:
-            with refusing():
-                await self._get_layer().group_add(feed_group(feed.name), self._channel)
+            await self._doorbells.listen(feed)
             follower = kind(feed, await _read(feed))
             follower.idle_since = time.monotonic()
             follower.on_held = self.releases.hold
@@ -214,6 +212,10 @@ class Hub:
             self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
             return follower
+        except BaseException:
+            self.followers.pop(feed.name, None)
+            self._doorbells.ignore(feed)
+            raise
         finally:
             del self._loading[feed.name]
 
@@ -231,21 +233,23 @@ class Hub:
 
     # -- pulling ----------------------------------------------------------
 
-    def announced(self, feed: str, seq: int) -> None:
-        """A feed has reached a number: pull it now if somebody here follows it."""
+    def _hear(self, feed: str, ring: Ring) -> None:
         follower = self.followers.get(feed)
-        if follower is not None and (seq > follower.seq or seq == 0):
-            self._announced[feed] = seq
-            self._rung.add(feed)
-            self._bell.set()
+        if follower is None or (ring.epoch == follower.epoch and ring.seq <= follower.seq):
+            return
+        self._announced[feed] = ring.seq
+        rings = self._rung.setdefault(feed, [])
+        if len(rings) < MOST_RINGS:
+            rings.append(ring)
+        else:
+            rings[-1] = ring._replace(lines=[])
+        self._bell.set()
 
     async def _listen(self) -> None:
         layer = self._get_layer()
         while True:
             message = await layer.receive(self._channel)
-            if message["type"] == "feed.changed":
-                self.announced(message["feed"], message["seq"])
-            elif handler := self._handlers.get(message["type"]):
+            if handler := self._handlers.get(message["type"]):
                 try:
                     handler(message)
                 except Exception:
@@ -260,12 +264,13 @@ class Hub:
             except TimeoutError:
                 pass
             self._bell.clear()
-            rung, self._rung = self._rung, set()
-            if time.monotonic() - polled >= POLL_SECONDS:
-                polled = time.monotonic()
-                rung |= self._in_turn()
+            rung, self._rung = self._rung, {}
             try:
-                await self._pull_named(rung)
+                unread = await self._take_rings(rung)
+                if time.monotonic() - polled >= POLL_SECONDS:
+                    polled = time.monotonic()
+                    unread |= self._in_turn()
+                await self._pull_named(unread)
             except Exception:
                 logger.exception("a pull failed and will be tried again")
 
@@ -295,9 +300,46 @@ class Hub:
         if self._redis_down:
             logger.warning("Redis answers again")
             self._redis_down = False
-        if more:
-            self._rung |= more
+        for name in more:
+            self._rung.setdefault(name, []).append(UNKNOWN)
             self._bell.set()
+
+    async def _take_rings(self, rung: dict[str, list[Ring]]) -> set[str]:
+        """Take what doorbells brought; returns the feeds whose logs have to be read."""
+        async with self._pulling:
+            unread, until = set(), perf_counter() + PIECE_SECONDS
+            for name, rings in rung.items():
+                follower = self.followers.get(name)
+                if follower is None:
+                    continue
+                if not await self._take_some(follower, rings):
+                    unread.add(name)
+                if perf_counter() > until:
+                    await asyncio.sleep(0)
+                    until = perf_counter() + PIECE_SECONDS
+            return unread
+
+    async def _take_some(self, follower: Follower, rings: list[Ring]) -> bool:
+        """Take what follows on, without a hole; returns whether that was all."""
+        epoch, seq, stamp = follower.epoch, follower.seq, follower.stamp
+        entries = list[LogEntry]()
+        whole = True
+        for ring in rings:
+            if ring.epoch == epoch and ring.seq <= seq:
+                continue  # a pull has brought it meanwhile
+            whole = bool(ring.lines) and (ring.epoch, ring.first, ring.before) == (epoch, seq, stamp)
+            if not whole:
+                break
+            entries += ring.entries()
+            seq, stamp = ring.seq, ring.stamp
+        if entries:
+            if follower.trace is not None:
+                follower.trace.pulled(time.time())
+            await self._apply(follower, entries)
+            follower.stamp = stamp
+            if follower.trace is not None:
+                follower.trace.done(follower.seq)
+        return whole
 
     async def _pull(self, followers: list[Follower]) -> set[str]:
         """One round trip for all of them; returns the names of those that have more waiting."""
@@ -335,11 +377,13 @@ class Hub:
             follower.past_epochs.add(follower.epoch)
             state = await _read(follower.feed)
             await self._do(follower, follower.replacing(state, await follower.compare(state)))
+            follower.stamp = state.stamp
             follower.past_epochs.discard(follower.epoch)
             await self._remember(follower)
             return False
         follower.last = here or follower.last
         await self._apply(follower, entries)
+        follower.stamp = (meta[2] or b"") if follower.seq == seq else None
         return len(entries) >= PULL_COUNT
 
     async def _apply(self, follower: Follower, entries: list[LogEntry]) -> None:
@@ -367,7 +411,7 @@ class Hub:
             elif time.monotonic() - follower.idle_since > LINGER_SECONDS:
                 del self.followers[name]
                 self._announced.pop(name, None)
-                await self._get_layer().group_discard(feed_group(name), self._channel)
+                self._doorbells.ignore(follower.feed)
 
     async def _repeat(self, seconds: float | Callable[[], float], job: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -17,12 +17,12 @@ LATE_SECONDS = 1.0
 """How long the logs of other nodes of a cluster wait for those of a node that does not answer."""
 
 # KEYS: the log and the meta of a feed. ARGV: from where on, how many lines.
-_PULL = "return {redis.call('HMGET', KEYS[2], 'epoch', 'seq'), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}"
+_PULL = "return {redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'stamp'), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}"
 _PULL_SHA = sha1(_PULL.encode(), usedforsecurity=False).hexdigest()
 
 
 class Pulled(NamedTuple):
-    """Epoch and number of a feed, and the lines of its log from a number on, as redis-py reads `XRANGE`."""
+    """Epoch, number and stamp of a feed, and the lines of its log from a number on, as redis-py reads `XRANGE`."""
 
     meta: list[bytes | None]
     lines: list[tuple[bytes, dict[bytes, bytes]]]
@@ -53,7 +53,7 @@ class Puller:
         with refusing():
             pipe = async_redis().pipeline(transaction=True)
             for feed, seq in places:
-                pipe.hmget(feed.meta_key, "epoch", "seq")
+                pipe.hmget(feed.meta_key, "epoch", "seq", "stamp")
                 pipe.xrange(feed.log_key, f"{seq}-0", "+", count=count)
             replies = await pipe.execute()
         return [Pulled(meta, lines) for meta, lines in zip(replies[::2], replies[1::2], strict=True)]

@@ -1,13 +1,35 @@
 """The Lua scripts that make each operation on a feed one atomic step.
 KEYS are always state (hash: key -> arrival time in 13 digits of milliseconds + value), log (stream, ids `<seq>-0`), meta (hash:
-epoch, seq) and touched (sorted set: key -> time of the last put, only of feeds whose items expire). Effects are replicated, so
-the time may be Redis's own.
+epoch, seq, stamp) and touched (sorted set: key -> time of the last put, only of feeds whose items expire). ARGV begin with a random
+text and, where something is logged, the length of the log. Effects are replicated, so the time may be Redis's own.
+
+The random text is the epoch of a feed that is new, and the stamp of what is written: it tells two histories apart that have come to the
+same number. Whoever changes a feed rings its doorbell in the same step (`doorbell.py` reads what is published).
 """
 
-OPEN = """
+from __future__ import annotations
+
+PUSHED_BYTES = 16 * 1024
+"""A doorbell brings what was logged with it, up to about so much; of more it says only that it is there."""
+
+# Stores the place that a feed has come to, and publishes it on the channel that is called like its meta. Each of `lines` is key, new
+# and old version and reason, '' for none. A user of Redis who must not publish stores nevertheless.
+RING = (
+    f"local most_pushed = {PUSHED_BYTES}"
+    + """
+local function ring(meta, epoch, first, before, seq, stamp, lines)
+  redis.call('HSET', meta, 'seq', seq, 'stamp', stamp)
+  redis.pcall('PUBLISH', meta, cmsgpack.pack({epoch, first, before, seq, stamp, lines}))
+end
+"""
+)
+
+OPEN = (
+    RING
+    + """
 local state, log, meta, touched = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local found = redis.call('HMGET', meta, 'epoch', 'seq')
-local epoch, seq = found[1], tonumber(found[2])
+local found = redis.call('HMGET', meta, 'epoch', 'seq', 'stamp')
+local epoch, seq, before = found[1], tonumber(found[2]), found[3] or ''
 if not epoch then
   epoch, seq = ARGV[1], 0
   redis.call('DEL', state, log, touched)
@@ -15,10 +37,23 @@ if not epoch then
 end
 local time = redis.call('TIME')
 local now = string.format('%013d', time[1] * 1000 + math.floor(time[2] / 1000))
+local first, lines, room = seq, {}, most_pushed
+local function append(key, new, old, reason)
+  seq = seq + 1
+  local line = {'XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq)}
+  if key ~= '' then line[#line + 1] = 'k' line[#line + 1] = key end
+  if new ~= '' then line[#line + 1] = 'n' line[#line + 1] = new end
+  if old ~= '' then line[#line + 1] = 'o' line[#line + 1] = old end
+  if reason ~= '' then line[#line + 1] = 'r' line[#line + 1] = reason end
+  redis.call(unpack(line))
+  room = room - #key - #new - #old - #reason
+  if room >= 0 then lines[#lines + 1] = {key, new, old, reason} end
+end
 """
+)
 
 CLOSE = """
-redis.call('HSET', meta, 'seq', seq)
+if seq > first then ring(meta, epoch, first, before, seq, ARGV[1], room < 0 and {} or lines) end
 """
 
 # A condition on the version that is stored: '*' (there is one), versions separated by blanks (it is one of them), '!' and either of the
@@ -46,7 +81,7 @@ PUT = (
     OPEN
     + CONDITIONS
     + """
-local length, most, lifetime, size = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local most, lifetime, size = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local keys = {}
 for i = 6, #ARGV, size do keys[#keys + 1] = ARGV[i] end
 local stored = redis.call('HMGET', state, unpack(keys))
@@ -69,16 +104,9 @@ for i, key in ipairs(keys) do
     outcome = 'x'
   else
     local new = now .. value
-    seq = seq + 1
-    local id = string.format('%d-0', seq)
-    if old then
-      redis.call('XADD', log, 'MAXLEN', '~', length, id, 'k', key, 'n', new, 'o', old)
-      outcome = 'u'
-    else
-      redis.call('XADD', log, 'MAXLEN', '~', length, id, 'k', key, 'n', new)
-      count = count + 1
-      outcome = 'a'
-    end
+    append(key, new, old or '', '')
+    outcome = old and 'u' or 'a'
+    if not old then count = count + 1 end
     current[key] = new
     sets[#sets + 1] = key
     sets[#sets + 1] = new
@@ -98,8 +126,7 @@ if #touches > 0 then redis.call('ZADD', touched, unpack(touches)) end
 
 _REMOVE = """
 local function remove(key, old, reason)
-  seq = seq + 1
-  redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'k', key, 'o', old, 'r', reason)
+  append(key, '', old, reason)
   redis.call('HDEL', state, key)
   redis.call('ZREM', touched, key)
 end
@@ -147,10 +174,7 @@ end
 APPEND = (
     OPEN
     + """
-for i = 3, #ARGV do
-  seq = seq + 1
-  redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n', now .. ARGV[i])
-end
+for i = 3, #ARGV do append('', now .. ARGV[i], '', '') end
 """
     + CLOSE
     + "return {epoch, seq, #ARGV - 2}"
@@ -167,16 +191,15 @@ if known then
   local known_epoch, known_seq = string.match(at, '^(.*):(%d+)$')
   return {known_epoch, tonumber(known_seq), made_of}
 end
-seq = seq + 1
-redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n', now .. ARGV[5])
+append('', now .. ARGV[5], '', '')
 redis.call('SET', KEYS[5], string.format('%s:%d %s', epoch, seq, ARGV[4]), 'EX', ARGV[3])
 """
     + CLOSE
     + "return {epoch, seq, ARGV[4]}"
 )
 
-# ARGV: new epoch. Returns epoch, seq and the whole state, as of one moment.
-READ = OPEN + "return {epoch, seq, redis.call('HGETALL', state)}"
+# ARGV: new epoch. Returns epoch, seq, the whole state and the stamp, as of one moment.
+READ = OPEN + "return {epoch, seq, redis.call('HGETALL', state), before}"
 
 # ARGV: new epoch, the epoch it replaces. Declares every cursor given so far void.
 RENEW = OPEN + "if epoch == ARGV[2] then redis.call('HSET', meta, 'epoch', ARGV[1]) end return redis.call('HGET', meta, 'epoch')"

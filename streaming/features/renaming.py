@@ -11,7 +11,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.core.redis import cluster_address, refusing, sync_feed_redis, sync_redis
@@ -103,8 +102,8 @@ def _move(before: str, name: str) -> None:
             sync_redis().eval(_MOVE, len(old.keys) * 2, *old.keys, *new.keys)
         else:
             _move_between_nodes(old, new)
-    ring(old.name, 0)
-    ring(new.name, 0)
+    old.ring_sync()
+    new.ring_sync()
 
 
 def _move_between_nodes(old: Feed, new: Feed) -> None:

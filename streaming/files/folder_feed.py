@@ -8,8 +8,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from streaming.core import scripts
-from streaming.core.doorbell import ring
-from streaming.core.feed import Cursor, Feed, FeedOptions
+from streaming.core.feed import Feed, FeedOptions
 from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
 from streaming.engine.conf import conf
@@ -35,7 +34,7 @@ class Step(NamedTuple):
 
 # KEYS: those of a feed, and the locks of paths. ARGV: new epoch, log length, the token and the number of locks that end with this change,
 # these locks, then path, value ('': it goes) and note of each step. Every step is logged, also one
-# that changes nothing, but for a path that goes and is not there. Returns epoch and seq.
+# that changes nothing, but for a path that goes and is not there.
 _WRITE = (
     scripts.OPEN
     + """
@@ -47,17 +46,13 @@ for i = 5 + ARGV[4], #ARGV, 3 do
   local key, value = ARGV[i], ARGV[i + 1]
   local old = redis.call('HGET', state, key)
   if old or value ~= '' then
-    seq = seq + 1
-    local line = {'XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'k', key, 'r', ARGV[i + 2]}
-    if old then line[#line + 1] = 'o' line[#line + 1] = old end
-    if value ~= '' then line[#line + 1] = 'n' line[#line + 1] = now .. value end
-    redis.call(unpack(line))
-    if value == '' then redis.call('HDEL', state, key) else redis.call('HSET', state, key, now .. value) end
+    local new = value ~= '' and now .. value or ''
+    append(key, new, old or '', ARGV[i + 2])
+    if value == '' then redis.call('HDEL', state, key) else redis.call('HSET', state, key, new) end
   end
 end
 """
     + scripts.CLOSE
-    + "return {epoch, seq}"
 )
 
 # KEYS: the marks, the log, its meta. ARGV: now, the age in seconds. Notes the number of now, and cuts the log behind the last mark of
@@ -105,10 +100,9 @@ class FolderFeed(Feed):
             for step in some:
                 args += step.path, b"" if step.record is None else encode(step.record), encode(step.note)
             with refusing():
-                epoch, seq = await async_redis().register_script(_WRITE)([*self.keys, LOCKS], args)
+                await async_redis().register_script(_WRITE)([*self.keys, LOCKS], args)
             if ending is not None:
                 ending.ended = True
-            ring(self.name, Cursor(epoch.decode(), int(seq)).seq)
 
     async def cut(self, now: float, age: float) -> int:
         """Forget what the log has from before so many seconds."""

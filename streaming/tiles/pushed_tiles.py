@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from streaming.core import scripts
-from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.redis import refusing, sync_feed_redis
 from streaming.engine.conf import conf
@@ -33,21 +32,20 @@ Outcome = Literal["added", "updated", "unchanged", "deleted"]
 _OUTCOMES: dict[bytes, Outcome] = {b"a": "added", b"u": "updated", b"=": "unchanged", b"d": "deleted"}
 
 # KEYS: those of the feed, the tiles, their version. ARGV: new epoch, log length, line of the log, most tiles, field,
-# value ("": none), new version. Returns epoch, seq and a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
+# value ("": none), new version. Returns a(dded), u(pdated), d(eleted), = (as it was) or x (no room).
 _PUSH = (
     scripts.OPEN
     + """
 local tiles, field, value = KEYS[5], ARGV[5], ARGV[6]
 local old = redis.call('HGET', tiles, field) or ''
-if old == value then return {epoch, seq, '='} end
-if old == '' and redis.call('HLEN', tiles) >= tonumber(ARGV[4]) then return {epoch, seq, 'x'} end
+if old == value then return '=' end
+if old == '' and redis.call('HLEN', tiles) >= tonumber(ARGV[4]) then return 'x' end
 if value == '' then redis.call('HDEL', tiles, field) else redis.call('HSET', tiles, field, value) end
 redis.call('SET', KEYS[6], ARGV[7])
-seq = seq + 1
-redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'n', now .. ARGV[3])
+append('', now .. ARGV[3], '', '')
 """
     + scripts.CLOSE
-    + "return {epoch, seq, value == '' and 'd' or old == '' and 'a' or 'u'}"
+    + "return value == '' and 'd' or old == '' and 'a' or 'u'"
 )
 
 
@@ -141,10 +139,7 @@ def _store(tileset: str, tile: Tile, value: bytes) -> Outcome:
     )
     with refusing():
         push = sync_feed_redis().register_script(_PUSH)
-        _, seq, letter = cast(Any, push(keys=[*feed.keys, *pushed_keys(tileset)], args=arguments))
+        letter = cast(Any, push(keys=[*feed.keys, *pushed_keys(tileset)], args=arguments))
     if letter == b"x":
         raise StreamError("tileset_full", f"tileset {tileset!r} holds {conf.MAX_PUSHED_TILES:,} tiles, as many as it may")
-    outcome = _OUTCOMES[letter]
-    if outcome != "unchanged":
-        ring(feed.name, int(seq))
-    return outcome
+    return _OUTCOMES[letter]

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from streaming.core.doorbell import ring
+from streaming.core import scripts
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.keys import COMMON
@@ -42,38 +42,45 @@ _unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
 
 # KEYS: the writer, then log and meta of each topic. ARGV: the node that must be the writer ('': anybody may write), new epoch, log length,
 # life of messages and of the place in seconds, the channel for how many were kept, ms of grace, most messages in it, then number of the
-# topic, value ... Returns the seq of each topic, or false if the node is not the writer. Beside epoch and seq, meta has a time (`at`), the
+# topic, value ... Returns false if the node is not the writer. Beside epoch and seq, meta has a time (`at`), the
 # seq that the topic had then (`mark`), and an older one (`old`): up to there all is older than the grace, and may be removed.
-_KEEP = """
+_KEEP = (
+    scripts.RING
+    + """
 local node, length, life, place = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 if node ~= '' and redis.call('GET', KEYS[1]) ~= node then return false end
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local now, seqs, begins = string.format('%013d', ms), {}, {}
+local now, seqs, begins, lines, room = string.format('%013d', ms), {}, {}, {}, {}
 for topic = 1, (#KEYS - 1) / 2 do
   local log, meta = KEYS[2 * topic], KEYS[2 * topic + 1]
-  seqs[topic] = tonumber(redis.call('HGET', meta, 'seq'))
-  if not seqs[topic] then
-    seqs[topic] = 0
+  local found = redis.call('HMGET', meta, 'epoch', 'seq', 'stamp')
+  if not found[2] then
+    found = {ARGV[2], 0, ''}
     redis.call('DEL', log)
     redis.call('HSET', meta, 'epoch', ARGV[2], 'seq', 0)
   end
-  begins[topic] = seqs[topic]
+  seqs[topic], begins[topic], lines[topic], room[topic] = tonumber(found[2]), found, {}, most_pushed
 end
 for i = 9, #ARGV, 2 do
   local topic = tonumber(ARGV[i])
   seqs[topic] = seqs[topic] + 1
-  redis.call('XADD', KEYS[2 * topic], string.format('%d-0', seqs[topic]), 'n', now .. ARGV[i + 1])
+  local new = now .. ARGV[i + 1]
+  redis.call('XADD', KEYS[2 * topic], string.format('%d-0', seqs[topic]), 'n', new)
+  room[topic] = room[topic] - #new
+  if room[topic] >= 0 then lines[topic][#lines[topic] + 1] = {'', new, '', ''} end
 end
 for topic, seq in ipairs(seqs) do
   local log, meta = KEYS[2 * topic], KEYS[2 * topic + 1]
-  if seq > begins[topic] then
-    redis.call('HSET', meta, 'seq', seq)
+  local epoch, first, before = unpack(begins[topic])
+  first = tonumber(first)
+  if seq > first then
+    ring(meta, epoch, first, before or '', seq, ARGV[2], room[topic] < 0 and {} or lines[topic])
     local marks = redis.call('HMGET', meta, 'at', 'mark', 'old')
     local old = tonumber(marks[3] or 0)
     if ms - tonumber(marks[1] or 0) > tonumber(ARGV[7]) then
       old = tonumber(marks[2] or 0)
-      redis.call('HSET', meta, 'at', now, 'mark', begins[topic], 'old', old)
+      redis.call('HSET', meta, 'at', now, 'mark', first, 'old', old)
     end
     redis.call('XTRIM', log, 'MAXLEN', '~', math.min(math.max(seq - old, length), length + ARGV[8]))
     redis.call('EXPIRE', log, life)
@@ -81,8 +88,9 @@ for topic, seq in ipairs(seqs) do
   redis.call('EXPIRE', meta, place)
 end
 if node ~= '' then redis.call('PUBLISH', ARGV[6], (#ARGV - 8) / 2) end
-return seqs
+return 1
 """
+)
 
 
 def keeps_history(topic: str) -> bool:
@@ -128,16 +136,14 @@ async def keep(messages: Sequence[TopicMessage], node: str = "") -> bool:
     """Store messages in one step; as the writer, if a node is named. False if that is not the writer. Else at least once."""
     keys, arguments = _call(dict.fromkeys(message.topic for message in messages), messages, node)
     with refusing():
-        seqs = await async_redis().register_script(_KEEP)(keys, arguments)
-    return _kept(messages, seqs)
+        return bool(await async_redis().register_script(_KEEP)(keys, arguments))
 
 
 def keep_sync(message: TopicMessage) -> None:
     """The same from a thread or a command, which is never the writer."""
     keys, arguments = _call([message.topic], [message], "")
     with refusing():
-        seqs = sync_redis().register_script(_KEEP)(keys, arguments)
-    _kept([message], seqs)
+        sync_redis().register_script(_KEEP)(keys, arguments)
 
 
 async def prepare(topics: Sequence[str]) -> None:
@@ -160,11 +166,3 @@ def _call(topics: Iterable[str], messages: Sequence[TopicMessage], node: str) ->
     for message in messages:
         arguments += numbers[message.topic], msgspec.msgpack.encode((message.event, message.payload, message.binary, message.without))
     return keys, arguments
-
-
-def _kept(messages: Sequence[TopicMessage], seqs: Any) -> bool:
-    if seqs is None:
-        return False
-    for topic, seq in zip(dict.fromkeys(message.topic for message in messages), seqs, strict=True):
-        ring(PREFIX + topic, int(seq))
-    return True

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from streaming.core.doorbell import ring
 from streaming.core.errors import StreamError
 from streaming.core.hub import Hub
 from streaming.core.leases import Leases
@@ -233,8 +232,6 @@ class Presence:
         return [*tracking.values(), *removing.values()]
 
     def _settle(self, answer: Answer, batch: dict[str, Tracked], values: dict[str, bytes]) -> None:
-        if any(outcome in "aud" for outcome in answer.outcomes.values()):
-            self._announce(answer)
         for key, outcome in answer.outcomes.items():
             if key in values:
                 self._stored(batch[key], answer, outcome)
@@ -249,11 +246,6 @@ class Presence:
         if outcome == "a" or not tracked.announced:
             tracked.announced = True
             _notify(self.on_joined, answer, tracked.member.id, tracked.key)
-
-    def _announce(self, answer: Answer) -> None:
-        feed = presence_feed(answer.topic).name
-        self._hub.announced(feed, answer.seq)
-        ring(feed, answer.seq)
 
     # -- reading -----------------------------------------------------------
 
@@ -279,8 +271,6 @@ class Presence:
         while topics:
             some, topics = topics[:SWEEPING], topics[SWEEPING:]
             for swept in await self._store.sweep(node, some):
-                if swept.entries:
-                    self._announce(swept)
                 for key, entry in swept.entries.items():
                     _notify(self.on_left, swept, key, entry.key)
                 if swept.more:

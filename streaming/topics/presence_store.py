@@ -40,8 +40,7 @@ local ids = count <= tonumber(ARGV[3]) and redis.call('HKEYS', state) or {}
 
 _REMOVE = """
 local function remove(key, old, reason)
-  seq = seq + 1
-  redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), 'k', key, 'o', old, 'r', reason)
+  append(key, '', old, reason)
   redis.call('HDEL', state, key)
 end
 """
@@ -71,10 +70,7 @@ for i = 6, #ARGV, 2 do
     outcomes[#outcomes + 1] = '='
   else
     local new = now .. value
-    local line = {'k', key, 'n', new}
-    if old then line[5], line[6] = 'o', old end
-    seq = seq + 1
-    redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], string.format('%d-0', seq), unpack(line))
+    append(key, new, old or '', '')
     redis.call('HSET', state, key, new)
     outcomes[#outcomes + 1] = old and 'u' or 'a'
   end

@@ -19,7 +19,6 @@ from django.contrib.auth.models import AnonymousUser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streaming.core import feed as feed_module
 from streaming.core import throttle as throttle_module
 from streaming.core import view as view_module
 from streaming.core.feed import FeedOptions
@@ -33,6 +32,7 @@ from streaming.engine.catalogue import Catalogue
 from streaming.engine.senders import ASGI
 from streaming.features.geojson import parse_feature
 from streaming.features.layers import LayerSettings, catalogue, layer_feed
+from tests.core.doubles import OneProcessLayer
 from tests.profiles import examples
 
 OPTIONS = FeedOptions(log_length=1000, ttl_seconds=3600)
@@ -202,20 +202,12 @@ class Client:
             self.held[key] = feature
 
 
-class DeafLayer:
-    """A channel layer that loses everything."""
-
-    async def group_add(self, group: str, channel: str) -> None: ...
-
-    async def group_discard(self, group: str, channel: str) -> None: ...
-
-
 class World:
     """Two hubs, two feeds, two clients, and what can happen to them."""
 
     def __init__(self, clients: list[Client], clock: SimpleNamespace) -> None:
         sync_redis().flushdb()
-        self.hubs = [Hub(DeafLayer) for _ in range(2)]  # type: ignore[arg-type]
+        self.hubs = [Hub(OneProcessLayer) for _ in range(2)]  # which never start, and so hear nothing
         self.feeds = {name: layer_feed(layer) for name, layer in LAYERS.items()}
         self.clients = clients
         self.clock = clock
@@ -231,7 +223,7 @@ class World:
         await self.settle()
         for client in self.clients:
             fresh = Client(client.layer, False, {**client.view, "max_rate": None})
-            fresh.connect(Hub(DeafLayer))  # type: ignore[arg-type]
+            fresh.connect(Hub(OneProcessLayer))
             await fresh.subscribe(resume=False)
             fresh.receive()
             assert client.outstanding == 0 and not client.asked
@@ -383,12 +375,11 @@ def loop() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
-    """The throttles' clock; doorbells are lost, and layers need no database."""
+    """The throttles' clock; layers need no database."""
     clock = SimpleNamespace(now=1000.0)
     clock.monotonic = lambda: clock.now
     for module in (throttle_module, view_module):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(feed_module, "ring", lambda feed, seq: None)
     monkeypatch.setattr(session_module, "START_SECONDS", 60.0)  # a subscription has begun when its request is handled, however busy it is
     monkeypatch.setattr(Catalogue, "_fresh", True)
     monkeypatch.setattr(catalogue, "_rows", LAYERS)

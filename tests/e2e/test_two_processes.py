@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from streaming.core import feed as feed_module
+from streaming.core import scripts
 from streaming.core.feed import Feed
 from streaming.dialects.geo.messages import FeatureData
 from streaming.features.geojson import parse_feature
@@ -97,7 +98,8 @@ def test_a_subscriber_resumes_at_the_other_process(pair: tuple[ServerProcess, Se
 @pytest.fixture
 def quietly(own_redis: RestartingRedis, redis_service: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], None]]:
     """Publishes from this process without ringing."""
-    monkeypatch.setattr(feed_module, "ring", lambda feed, seq: None)
+    silent = scripts.PUT.replace("'PUBLISH', meta", "'PING'")
+    monkeypatch.setattr(feed_module, "_put", feed_module._Script(silent))
     with redis_at(own_redis.url):
         yield lambda layer, number: Feed(f"layer:{layer}").put_sync([parse_feature(step(number))]) and None
 

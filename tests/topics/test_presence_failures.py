@@ -179,9 +179,8 @@ def ids(*clients: Client) -> set[bytes]:
 
 
 @pytest.fixture
-def restarting(restarting_redis: RestartingRedis, monkeypatch: pytest.MonkeyPatch) -> RestartingRedis:
-    """A Redis that may be stopped and started again, with nobody else to ring for."""
-    monkeypatch.setattr(presence_module, "ring", lambda feed, seq: None)
+def restarting(restarting_redis: RestartingRedis) -> RestartingRedis:
+    """A Redis that may be stopped and started again."""
     return restarting_redis
 
 

@@ -11,7 +11,6 @@ from typing import IO, Any, cast
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.clearing import clear
 from streaming.features.layers import LayerSettings, catalogue, feature_counts, layer_feed
@@ -46,7 +45,6 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from error
         server_events.flush()
-        doorbell.flush()
 
     def _list(self, layers: list[LayerSettings], options: dict[str, Any]) -> None:
         shown = layers or list(catalogue.all_sync().values())

@@ -11,7 +11,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.features.event_audience import Audience
 from streaming.features.feature_file import FeatureFile, with_id_from
@@ -72,7 +71,6 @@ class Command(BaseCommand):
         _readers(name)
         report_limits(name, total)
         server_events.flush()
-        doorbell.flush()
         self._report(total, options, time.monotonic() - began, failure)
 
     def _report(self, total: IngestResult, options: dict[str, Any], seconds: float, failure: str) -> None:

@@ -17,7 +17,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from streaming.core.datetimes import parse_interval
-from streaming.core.doorbell import doorbell
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
 from streaming.features.geojson import FeatureRules
@@ -73,7 +72,6 @@ class Command(BaseCommand):
         with _Status(name) as status, stop_on_signals() as stop:
             replay = Replay(stores, replay_options, status, now_property)
             self._play(replay, repeat(recording, sys.maxsize if options["loop"] else 1), stop, options["clear_at_end"])
-        doorbell.flush()
         self._report(replay, recording, name)
 
     def _play(self, replay: Replay, rounds: Iterator[Recording], stop: threading.Event, clear: bool) -> None:
