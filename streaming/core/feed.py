@@ -14,14 +14,13 @@ from hashlib import sha1
 from itertools import islice
 from typing import Any, TypeVar
 
-from redis.exceptions import NoScriptError
-
 from . import scripts
 from .errors import StreamError
 from .items import Change, Item
 from .keys import feed_prefix
-from .publish_trace import publishing, storing
+from .publish_trace import publishing
 from .redis import async_feed_redis, async_redis, refusing, sync_feed_redis, sync_redis
+from .script import Script
 
 MAX_BATCH = 1000
 """Items a single Lua call takes: about 7 ms of Redis's time."""
@@ -125,32 +124,8 @@ class FeedState:
         return self
 
 
-class _Script:
-    """One Lua script, loaded when Redis does not know it yet."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-    def run_sync(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        client = sync_feed_redis()
-        with refusing(), storing():
-            try:
-                return client.evalsha(self.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return client.eval(self.source, len(keys), *keys, *args)
-
-    async def run(self, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        client = async_feed_redis()
-        with refusing(), storing():
-            try:
-                return await client.evalsha(self.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return await client.eval(self.source, len(keys), *keys, *args)
-
-
 _put, _delete, _expire, _append, _append_once, _read, _renew = (
-    _Script(source)
+    Script(source)
     for source in (
         scripts.PUT,
         scripts.DELETE,

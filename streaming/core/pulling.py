@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from hashlib import sha1
-from typing import Any, NamedTuple
-
-from redis.exceptions import NoScriptError
+from typing import NamedTuple
 
 from .errors import StreamError
 from .feed import Feed
-from .redis import async_feed_redis, async_redis, cluster_address, refusing, sync_feed_redis
+from .redis import async_redis, cluster_address, refusing
+from .script import Script
 
 LATE_SECONDS = 1.0
 """How long the logs of other nodes of a cluster wait for those of a node that does not answer."""
 
 # KEYS: the log and the meta of a feed. ARGV: from where on, how many lines.
-_PULL = "return {redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'stamp'), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}"
-_PULL_SHA = sha1(_PULL.encode(), usedforsecurity=False).hexdigest()
+_PULL = Script(
+    "return {redis.call('HMGET', KEYS[2], 'epoch', 'seq', 'stamp'), redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', ARGV[2])}"
+)
 
 
 class Pulled(NamedTuple):
@@ -50,6 +49,8 @@ class Puller:
         """
         if cluster_address() is not None:
             return await self._pull_from_nodes(places, count)
+        if len(places) == 1:
+            return [await _pull_one(*places[0], count)]
         with refusing():
             pipe = async_redis().pipeline(transaction=True)
             for feed, seq in places:
@@ -94,19 +95,12 @@ class Puller:
 
 
 async def _pull_one(feed: Feed, seq: int, count: int) -> Pulled:
-    client, keys, arguments = async_feed_redis(), (feed.log_key, feed.meta_key), (f"{seq}-0", count)
-    with refusing():
-        try:
-            reply: Any = await client.evalsha(_PULL_SHA, 2, *keys, *arguments)
-        except NoScriptError:
-            reply = await client.eval(_PULL, 2, *keys, *arguments)
-    return _pulled(*reply)
+    return _pulled(*await _PULL.run((feed.log_key, feed.meta_key), (f"{seq}-0", count)))
 
 
 def pull_sync(feed: Feed, seq: int, count: int) -> Pulled:
     """The lines of one log from a number on, from a thread or a command."""
-    with refusing():
-        return _pulled(*sync_feed_redis().eval(_PULL, 2, feed.log_key, feed.meta_key, f"{seq}-0", count))
+    return _pulled(*_PULL.run_sync((feed.log_key, feed.meta_key), (f"{seq}-0", count)))
 
 
 def _pulled(meta: list[bytes | None], lines: list[tuple[bytes, list[bytes]]]) -> Pulled:

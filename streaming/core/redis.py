@@ -30,6 +30,7 @@ from .errors import StreamError
 from .redis_address import ClusterAddress, parse_address
 from .redis_cluster import async_cluster_client, cluster_client
 from .redis_pools import async_blocking_pool, blocking_pool
+from .script_connection import ScriptConnection
 
 REDIS_ERRORS = (RedisConnectionError, RedisTimeoutError, RedisClusterException)
 
@@ -43,6 +44,7 @@ _CLUSTER_OPTIONS = {**_OPTIONS, "socket_timeout": 2.5}  # then it is asked who e
 _resolve: list[Callable[[], str]] = []
 _loop_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = weakref.WeakKeyDictionary()
 _loop_clusters: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.RedisCluster] = weakref.WeakKeyDictionary()
+_loop_scripts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, ScriptConnection] = weakref.WeakKeyDictionary()
 
 
 def _quiet_options() -> dict[str, Any]:
@@ -64,8 +66,8 @@ def configure(resolve: Callable[[], str]) -> None:
     _resolve[:] = [resolve]
     for cached in (redis_url, cluster_address, _sync_client, _sync_cluster):
         cached.cache_clear()
-    _loop_clients.clear()
-    _loop_clusters.clear()
+    for clients in (_loop_clients, _loop_clusters, _loop_scripts):
+        clients.clear()
 
 
 @cache
@@ -149,6 +151,17 @@ def async_feed_redis() -> aioredis.Redis:
     return cast(aioredis.Redis, client)
 
 
+def script_connection() -> ScriptConnection | None:
+    """The running loop's connection for scripts; None on a cluster, where each of them has to find its node."""
+    if cluster_address() is not None:
+        return None
+    loop = asyncio.get_running_loop()
+    connection = _loop_scripts.get(loop)
+    if connection is None:
+        connection = _loop_scripts[loop] = ScriptConnection(redis_url, protocol=2, **_OPTIONS, **QUIET_OPTIONS)
+    return connection
+
+
 def close_sync_redis() -> None:
     """Close the connections of threads and commands (at the end of a test)."""
     if cluster_address() is not None:
@@ -158,6 +171,9 @@ def close_sync_redis() -> None:
 
 async def close_async_redis() -> None:
     """Close the running loop's connections (at the end of a server or a test)."""
+    scripts = _loop_scripts.pop(asyncio.get_running_loop(), None)
+    if scripts is not None:
+        await scripts.close()
     cluster = _loop_clusters.pop(asyncio.get_running_loop(), None)
     if cluster is not None:
         await cluster.aclose()

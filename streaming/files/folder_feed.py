@@ -11,6 +11,7 @@ from streaming.core import scripts
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.keys import COMMON
 from streaming.core.redis import async_redis, refusing
+from streaming.core.script import Script
 from streaming.engine.conf import conf
 
 from .metadata import NO_NOTE, ChangeNote, FileRecord, decode_record, encode
@@ -35,7 +36,7 @@ class Step(NamedTuple):
 # KEYS: those of a feed, and the locks of paths. ARGV: new epoch, log length, the token and the number of locks that end with this change,
 # these locks, then path, value ('': it goes) and note of each step. Every step is logged, also one
 # that changes nothing, but for a path that goes and is not there.
-_WRITE = (
+_WRITE = Script(
     scripts.OPEN
     + """
 for i = 5, 4 + ARGV[4] do
@@ -99,8 +100,7 @@ class FolderFeed(Feed):
             args += ("", 0) if ending is None else (ending.token, len(ending.keys), *ending.keys)
             for step in some:
                 args += step.path, b"" if step.record is None else encode(step.record), encode(step.note)
-            with refusing():
-                await async_redis().register_script(_WRITE)([*self.keys, LOCKS], args)
+            await _WRITE.run([*self.keys, LOCKS], args)
             if ending is not None:
                 ending.ended = True
 

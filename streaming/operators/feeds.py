@@ -117,7 +117,7 @@ def lines_after(name: str, cursor: Cursor, limit: int) -> list[LogLine]:
     `StreamError`: invalid_cursor if the feed was created anew since, or does not reach back so far; redis_unavailable.
     """
     pulled = pull_sync(Feed(name), cursor.seq + 1, limit)
-    epoch, seq = pulled.meta
+    epoch, seq, _ = pulled.meta
     entries = parse_entries(pulled.lines)
     if epoch is None or epoch.decode() != cursor.epoch or cursor.seq > int(seq or 0):
         raise StreamError("invalid_cursor", "the feed was created anew since this cursor")

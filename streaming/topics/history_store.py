@@ -17,7 +17,7 @@ from streaming.core import scripts
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed, FeedOptions
 from streaming.core.keys import COMMON
-from streaming.core.redis import async_redis, refusing, sync_redis
+from streaming.core.script import Script
 from streaming.engine.conf import conf
 
 from .messages import TopicMessage
@@ -44,7 +44,7 @@ _unpack = msgspec.msgpack.Decoder(tuple[str, bytes, bool, str | None]).decode
 # life of messages and of the place in seconds, the channel for how many were kept, ms of grace, most messages in it, then number of the
 # topic, value ... Returns false if the node is not the writer. Beside epoch and seq, meta has a time (`at`), the
 # seq that the topic had then (`mark`), and an older one (`old`): up to there all is older than the grace, and may be removed.
-_KEEP = (
+_KEEP = Script(
     scripts.RING
     + """
 local node, length, life, place = ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -135,23 +135,20 @@ def stored_message(topic: str, value: bytes) -> TopicMessage:
 async def keep(messages: Sequence[TopicMessage], node: str = "") -> bool:
     """Store messages in one step; as the writer, if a node is named. False if that is not the writer. Else at least once."""
     keys, arguments = _call(dict.fromkeys(message.topic for message in messages), messages, node)
-    with refusing():
-        return bool(await async_redis().register_script(_KEEP)(keys, arguments))
+    return bool(await _KEEP.run(keys, arguments))
 
 
 def keep_sync(message: TopicMessage) -> None:
     """The same from a thread or a command, which is never the writer."""
     keys, arguments = _call([message.topic], [message], "")
-    with refusing():
-        sync_redis().register_script(_KEEP)(keys, arguments)
+    _KEEP.run_sync(keys, arguments)
 
 
 async def prepare(topics: Sequence[str]) -> None:
     """These topics have a place that a cursor can name, and keep it for a while."""
     if topics:
         keys, arguments = _call(topics, (), "")
-        with refusing():
-            await async_redis().register_script(_KEEP)(keys, arguments)
+        await _KEEP.run(keys, arguments)
 
 
 def _call(topics: Iterable[str], messages: Sequence[TopicMessage], node: str) -> tuple[list[str], list[Any]]:

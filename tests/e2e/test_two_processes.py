@@ -16,6 +16,7 @@ import pytest
 from streaming.core import feed as feed_module
 from streaming.core import scripts
 from streaming.core.feed import Feed
+from streaming.core.script import Script
 from streaming.dialects.geo.messages import FeatureData
 from streaming.features.geojson import parse_feature
 from tests.core.restarting import RestartingRedis
@@ -99,7 +100,7 @@ def test_a_subscriber_resumes_at_the_other_process(pair: tuple[ServerProcess, Se
 def quietly(own_redis: RestartingRedis, redis_service: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], None]]:
     """Publishes from this process without ringing."""
     silent = scripts.PUT.replace("'PUBLISH', meta", "'PING'")
-    monkeypatch.setattr(feed_module, "_put", feed_module._Script(silent))
+    monkeypatch.setattr(feed_module, "_put", Script(silent))
     with redis_at(own_redis.url):
         yield lambda layer, number: Feed(f"layer:{layer}").put_sync([parse_feature(step(number))]) and None
 
