@@ -48,10 +48,11 @@ Heard = Callable[[str, Ring], None]
 class Doorbells:
     """Hears the doorbells of the feeds that a hub follows, on a connection of its own."""
 
-    def __init__(self, heard: Heard) -> None:
-        """`heard` is called with the name of the feed."""
+    def __init__(self, heard: Heard, missed: Callable[[], None]) -> None:
+        """`heard` is called with the name of the feed, `missed` where rings of any feed may be missing."""
         self._heard = heard
         self._bus = Bus(most_waiting_bytes=MOST_WAITING_BYTES)
+        self._bus.on_gap(lambda count: missed())
         self._feeds: dict[bytes, str] = {}
 
     async def start(self) -> None:

@@ -83,7 +83,9 @@ class Hub:
         self._channel = ""
         self._loading: dict[str, asyncio.Task[Follower]] = {}
         self._rung: dict[str, list[Ring]] = {}
-        self._doorbells = Doorbells(self._hear)
+        self._rung_early: set[str] = set()  # while they are loaded
+        self._doorbells = Doorbells(self._hear, self._look)
+        self._looked = -math.inf
         self._announced: dict[str, int] = {}
         self._bell = asyncio.Event()
         self._turn = 0
@@ -209,6 +211,8 @@ class Hub:
             follower.on_held = self.releases.hold
             follower.turns = self.turns
             self.followers[feed.name] = follower
+            if feed.name in self._rung_early:
+                self._rung.setdefault(feed.name, []).append(UNKNOWN)
             self._bell.set()  # from now on it is looked at without doorbells too
             await self._remember(follower)
             return follower
@@ -217,6 +221,7 @@ class Hub:
             self._doorbells.ignore(feed)
             raise
         finally:
+            self._rung_early.discard(feed.name)
             del self._loading[feed.name]
 
     async def _remember(self, follower: Follower) -> None:
@@ -235,7 +240,11 @@ class Hub:
 
     def _hear(self, feed: str, ring: Ring) -> None:
         follower = self.followers.get(feed)
-        if follower is None or (ring.epoch == follower.epoch and ring.seq <= follower.seq):
+        if follower is None:
+            if feed in self._loading:
+                self._rung_early.add(feed)
+            return
+        if ring.epoch == follower.epoch and ring.seq <= follower.seq:
             return
         self._announced[feed] = ring.seq
         rings = self._rung.setdefault(feed, [])
@@ -243,6 +252,11 @@ class Hub:
             rings.append(ring)
         else:
             rings[-1] = ring._replace(lines=[])
+        self._bell.set()
+
+    def _look(self) -> None:
+        """Look at the logs now."""
+        self._looked = -math.inf
         self._bell.set()
 
     async def _listen(self) -> None:
@@ -256,7 +270,7 @@ class Hub:
                     logger.exception("the control message %s could not be handled", message["type"])
 
     async def _pull_for_ever(self) -> None:
-        polled = time.monotonic()
+        self._looked = time.monotonic()
         while True:
             try:
                 async with asyncio.timeout(POLL_SECONDS if self.followers else None):
@@ -267,8 +281,8 @@ class Hub:
             rung, self._rung = self._rung, {}
             try:
                 unread = await self._take_rings(rung)
-                if time.monotonic() - polled >= POLL_SECONDS:
-                    polled = time.monotonic()
+                if time.monotonic() - self._looked >= POLL_SECONDS:
+                    self._looked = time.monotonic()
                     unread |= self._in_turn()
                 await self._pull_named(unread)
             except Exception:

@@ -117,6 +117,7 @@ class _Exchange(asyncio.Protocol):
         """Nobody answers any more."""
         self._end()
         self._streams.connection_lost(exc)
+        self._connection._close()
 
     def abort(self) -> None:
         """End the connection at once."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import redis
 
 from streaming.core import hub as hub_module
 from streaming.core import scripts
@@ -15,7 +16,7 @@ from streaming.core.doorbell import UNKNOWN, Ring
 from streaming.core.feed import Cursor, Feed, FeedOptions, FeedState, parse_entries
 from streaming.core.follower import Follower
 from streaming.core.hub import Hub
-from streaming.core.redis import sync_redis
+from streaming.core.redis import redis_url, sync_redis
 from streaming.core.replica import Replica
 
 from .conftest import Rings
@@ -67,16 +68,13 @@ def test_of_much_a_ring_says_only_that_it_is_there(rings: Rings) -> None:
     assert (ring.seq, ring.lines) == (100, [])
 
 
-def test_who_must_not_publish_stores_nevertheless(redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("redis")
+def test_who_must_not_publish_stores_nevertheless() -> None:
     acl = sync_redis()
-    acl.execute_command("ACL", "SETUSER", "writer", "reset", "resetchannels", "on", "nopass", "~*", "+@all")
-    try:
-        with acl.client() as client:
-            client.execute_command("AUTH", "writer", "")
-            reply = client.eval(scripts.PUT, 4, *FEED.keys, "e", 10, 0, 0, 2, "a", "1")
-            client.execute_command("RESET")
-    finally:
-        acl.execute_command("ACL", "DELUSER", "writer")
+    acl.execute_command("ACL", "SETUSER", "quiet-writer", "reset", "resetchannels", "on", ">secret", "~*", "+@all")
+    with redis.Redis.from_url(redis_url(), username="quiet-writer", password="secret") as client:
+        reply: Any = client.eval(scripts.PUT, 4, *FEED.keys, "e", 10, 0, 0, 2, "a", "1")
+    acl.execute_command("ACL", "DELUSER", "quiet-writer")
     assert (reply[2], FEED.get_sync("a")) == (b"a", b"1")
 
 
@@ -177,6 +175,30 @@ async def test_what_waits_is_bounded_and_the_rest_read(hub: Hub, pulled: list[li
         assert len(hub._rung[FEED.name]) <= 3
     await until(lambda: replica.seq == 10)
     assert len(pulled) == 1
+
+
+async def test_who_begins_to_follow_misses_nothing_that_is_rung_meanwhile(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = hub_module._read
+
+    async def slowly(feed: Feed) -> FeedState:
+        state = await read(feed)
+        await feed.put([("a", b"1")])
+        await until(lambda: hub._rung_early)
+        return state
+
+    monkeypatch.setattr(hub_module, "_read", slowly)
+    replica = await hub.replica(FEED)
+    await until(lambda: replica.seq == 1)
+
+
+async def test_after_a_lost_connection_the_logs_are_read_at_once(hub: Hub, pulled: list[list[str]]) -> None:
+    replica = await hub.replica(FEED)
+    bus = hub._doorbells._bus
+    sync_redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await until(lambda: not bus.connected)
+    await FEED.put([("a", b"1")])
+    await until(lambda: replica.seq == 1)
+    assert pulled
 
 
 async def test_a_feed_that_cannot_be_loaded_is_not_heard(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

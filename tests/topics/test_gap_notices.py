@@ -21,6 +21,7 @@ async def joined(phoenix: Connect, topic: str) -> PhoenixPeer:
     peer = await phoenix()
     await peer.join(topic, token=mint("alice", "*"))
     await peer.receive_event("presence_state")
+    await peer.receive_event("presence_diff")
     return peer
 
 
