@@ -121,23 +121,16 @@ async def test_a_script_is_run_whether_or_not_redis_knows_it(redis: None) -> Non
     await close_async_redis()
 
 
-async def test_a_restarted_redis_is_found_again(redis: None, tmp_path: Path) -> None:
-    usual = redis_url()
-    own = RestartingRedis(tmp_path)
-    connections.configure(lambda: own.url)
+async def test_a_restarted_redis_is_found_again(restarting_redis: RestartingRedis) -> None:
     feed = Feed("layer:test")
-    try:
-        for number in range(3):
-            with suppress(StreamError):  # of a connection that the client library has kept
-                await feed.put([("a", b"%d" % number)])
+    for number in range(3):
+        with suppress(StreamError):  # of a connection that the client library has kept
             await feed.put([("a", b"%d" % number)])
-            connection = connections.script_connection()
-            assert connection is not None
-            await answers(connection)
-            await asyncio.to_thread(own.stop)
-            await asyncio.to_thread(own.start)
-        assert await asyncio.to_thread(feed.get_sync, "a") == b"2"
-    finally:
-        await close_async_redis()
-        connections.configure(lambda: usual)
-        own.stop()
+        await feed.put([("a", b"%d" % number)])
+        connection = connections.script_connection()
+        assert connection is not None
+        await answers(connection)
+        await asyncio.to_thread(restarting_redis.stop)
+        await asyncio.to_thread(restarting_redis.start)
+    assert await asyncio.to_thread(feed.get_sync, "a") == b"2"
+    await close_async_redis()
