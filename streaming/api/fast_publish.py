@@ -18,7 +18,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import Resolver404, get_resolver, resolve, set_script_prefix
+from django.urls import Resolver404, ResolverMatch, get_resolver, resolve, set_script_prefix
 
 from streaming.engine.conf import conf
 from streaming.engine.raw_http import find_raw
@@ -62,6 +62,11 @@ class DirectHandler(ASGIHandler):
             if settings.SECURE_CONTENT_TYPE_NOSNIFF:
                 response.headers.setdefault("X-Content-Type-Options", "nosniff")
             await self.send_response(response, send)
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Where the path leads to. Publishers ask for few, again and again, and Django would try one pattern after the other each time."""
+        match = request.resolver_match = _match(request.path_info, settings.ROOT_URLCONF)
+        return match
 
     async def _respond(self, request: HttpRequest) -> HttpResponseBase:
         request.get_host()  # refuses hosts that are not allowed
@@ -146,6 +151,9 @@ def _methods_without_middleware(path: str, urlconf: str) -> tuple[str, ...]:
     """The methods for which the view that a path leads to needs no middleware."""
     methods: tuple[str, ...] = getattr(_view_class(path, urlconf), "skips_middleware", ())
     return methods
+
+
+_match = lru_cache(1024)(resolve)
 
 
 @lru_cache(1024)

@@ -193,7 +193,7 @@ async def test_a_binary_join_has_no_params(peer: PhoenixPeer) -> None:
 
 async def test_names_that_are_latin_1_are_read_as_old_clients_write_them(peer: PhoenixPeer) -> None:
     await peer.join("café", token=mint("alice", "café"))
-    await peer.rest()
+    await peer.receive_event("presence_diff")
     await peer.send_bytes(b"\0\1\1\4\x02" + b"12" + "café".encode("latin-1") + b"evx")
     assert (await peer.receive())[2:5] == ["café", "phx_reply", {"status": "ok", "response": {}}]
 
