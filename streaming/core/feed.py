@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha1
 from itertools import islice
 from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
 
 from . import scripts
 from .errors import StreamError
@@ -272,8 +275,8 @@ class Feed:
         self.ring_sync()
 
     def ring_sync(self) -> None:
-        """Have processes that follow the feed look at it anew. What changes it by a script of its own rings by itself."""
-        with refusing():
+        """Have processes that follow the feed look at it now rather than within a second. Scripts of feeds ring by themselves."""
+        with suppress(RedisError):
             sync_redis().publish(self.meta_key, b"")
 
     def _put_args(self, batch: list[Put]) -> list[Any]:
