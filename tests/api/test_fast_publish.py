@@ -11,6 +11,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
+from django.urls import URLResolver
 from rest_framework_simplejwt.tokens import AccessToken
 
 from streaming.api.authentication import user_cache
@@ -97,6 +98,14 @@ async def test_the_short_way_is_found_behind_a_script_name(token: str, settings:
 async def test_a_path_too_long_for_the_cache_goes_to_django(token: str) -> None:
     answer = await request("POST", f"/api/layers/{'l' * 500}/features", BODY, authorization=token)
     assert answer.through_middleware
+
+
+async def test_the_view_of_a_path_is_looked_up_once(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/api/layers/looked-up-once/features"
+    await request("POST", path, json.dumps(point("a", 1, 1)).encode(), authorization=token)
+    monkeypatch.setattr(URLResolver, "resolve", lambda self, path: pytest.fail(f"{path} is looked up again"))
+    answer = await request("POST", path, json.dumps(point("a", 2, 2)).encode(), authorization=token)
+    assert (answer.status, answer.through_middleware) == (200, False)
 
 
 async def test_the_token_of_a_cached_user_is_not_verified_again(token: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
