@@ -148,7 +148,6 @@ class Answer:
     """What became of them, and who is on the topic now: how many and, if they are few, their ids."""
 
     topic: str
-    seq: int
     outcomes: dict[str, str]
     count: int
     ids: list[str] | None
@@ -243,13 +242,13 @@ def _beginning(topic: str) -> list[Any]:
 def _answer(operation: Operation, reply: Any) -> Answer:
     letters = reply[2].decode()
     outcomes = dict(zip(operation.tracked or operation.removed, letters, strict=True))
-    return Answer(operation.topic, int(reply[1]), outcomes, *_present(reply))
+    return Answer(operation.topic, outcomes, *_present(reply))
 
 
 def _swept(topic: str, reply: Any) -> Swept:
     removed = reply[2]
     entries = {key.decode(): parse_entry(old[_ARRIVAL:]) for key, old in zip(removed[::2], removed[1::2], strict=True)}
-    return Swept(topic, int(reply[1]), dict.fromkeys(entries, "d"), *_present(reply), entries, bool(reply[5]))
+    return Swept(topic, dict.fromkeys(entries, "d"), *_present(reply), entries, bool(reply[5]))
 
 
 def _present(reply: Any) -> tuple[int, list[str] | None]:

@@ -11,16 +11,22 @@ from typing import Any
 import pytest
 
 from streaming.core.errors import StreamError
+from streaming.core.feed import parse_entries
 from streaming.core.follower import Replacement
 from streaming.core.items import Change
+from streaming.core.redis import close_async_redis, sync_redis
 from streaming.engine.runtime import Runtime
 from streaming.files.changes import OUTSIDE, Actor
 from streaming.files.folder import Folder
+from streaming.files.folder_feed import FolderFeed, Step
 from streaming.files.folder_index import FolderIndex
-from streaming.files.metadata import record_of
+from streaming.files.metadata import FileRecord, record_of
 from streaming.files.operations import PathFilter, operation_of
 from streaming.files.service import FilesService
+from tests.core.conftest import Rings, rings
 from tests.profiles import examples
+
+__all__ = ["rings"]
 
 ME = Actor("anna", "laptop")
 NAMES = ["a", "b", "c.txt", "D"]
@@ -193,10 +199,19 @@ async def test_the_log_is_cut_by_age(folder: Folder) -> None:
 
 async def test_another_process_sees_what_was_uploaded(folder: Folder, service: FilesService) -> None:
     """The index of a process shows what all have stored, once it is refreshed."""
-    from streaming.files.folder_feed import FolderFeed, Step
-    from streaming.files.metadata import FileRecord
-
     await FolderFeed().write([Step("from/elsewhere", FileRecord(1, "0" * 64, 1))])
     await folder.refresh()
     assert folder.index.is_directory("from") and folder.index.record("from/elsewhere") is not None
     assert OUTSIDE.user == ""
+
+
+async def test_what_is_written_is_what_is_rung(rings: Rings) -> None:
+    """Each step is logged, with who made it, and nobody has to read the log for it."""
+    record = FileRecord(1, "0" * 64, 1)
+    await FolderFeed().write([Step("a", record), Step("b", record), Step("none", None)])
+    await FolderFeed().write([Step("a", None), Step("b", record)])
+    logged: Any = sync_redis().xrange(FolderFeed().log_key)
+    entries = parse_entries(logged)
+    assert [entry for _, ring in rings.heard for entry in ring.entries()] == entries
+    assert [entry.key for entry in entries] == ["a", "b", "a", "b"]
+    await close_async_redis()
