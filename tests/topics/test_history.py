@@ -19,7 +19,7 @@ from streaming.topics.messages import TopicMessage
 from streaming.topics.service import Topics
 from streaming.topics.tokens import mint
 from tests.core.restarting import RestartingRedis
-from tests.dialects.phoenix.conftest import Connect, phoenix, restarting
+from tests.dialects.phoenix.conftest import Connect, phoenix
 from tests.dialects.phoenix.peer import Binary, PhoenixPeer
 
 from .history_scene import TOPIC, Reader, history, publish, until
@@ -370,15 +370,17 @@ async def test_when_redis_forgets_clients_learn_their_new_place(reader: Reader, 
     assert response["recovered"] is True and reader.last_id.endswith(":0")
 
 
-async def test_a_restarted_redis_loses_no_place(restarting: RestartingRedis, reader: Reader, phoenix: Connect, runtime: Runtime) -> None:
+async def test_a_restarted_redis_loses_no_place(
+    restarting_redis: RestartingRedis, reader: Reader, phoenix: Connect, runtime: Runtime
+) -> None:
     await publish("before")
     await reader.hears("before")
     place = reader.last_id
-    restarting.stop()
+    restarting_redis.stop()
     await until(lambda: not runtime.service(Topics).bus.connected)
-    restarting.start()
+    restarting_redis.start()
     await until(lambda: runtime.service(Topics).bus.connected)
-    async with Redis.from_url(restarting.url) as backend:
+    async with Redis.from_url(restarting_redis.url) as backend:
         await backend.publish(f"to:{TOPIC}:after", b"{}")
     assert [event for event, _ in await reader.hears("after") if event != "gap"] == ["after"]
     reader.last_id = place
@@ -387,4 +389,4 @@ async def test_a_restarted_redis_loses_no_place(restarting: RestartingRedis, rea
     assert [event for event, _ in await returned.hears("after")] == ["after"]
 
 
-__all__ = ["phoenix", "restarting"]
+__all__ = ["phoenix"]
