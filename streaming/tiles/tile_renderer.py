@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from hashlib import blake2b
 from threading import Lock
 
 from streaming.core.errors import StreamError
@@ -45,6 +46,11 @@ class OpenTileset:
     """
     followed_since: int = 0
     """How often followers had come and gone when it was last checked: whoever follows since receives those announcements."""
+
+    @property
+    def version_name(self) -> str | None:
+        """A name for the version of the source, the same in every process; None where tiles may change and the version does not."""
+        return blake2b(repr(self.version).encode(), digest_size=8).hexdigest() if self.metadata.cacheable else None
 
 
 class TileRenderer:
@@ -84,15 +90,15 @@ class TileRenderer:
         """
         return await self._openings.run(("refresh", tileset, object()), lambda: self._current(tileset, changed))
 
-    async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles) -> OpenTileset:
-        """Show another source from now on, which differs in these tiles.
+    async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles, version: Hashable) -> OpenTileset:
+        """Show another source from now on, which is of this version and differs in these tiles.
 
         It is not checked until the next `replace` or `reopen`.
         """
 
         def swap() -> OpenTileset:
             with self._opening[tileset.key]:
-                return self._swap(tileset, source, None, changed, float("inf"), self._followings[tileset.key])
+                return self._swap(tileset, source, version, changed, float("inf"), self._followings[tileset.key])
 
         return await self._openings.run(("replace", tileset, object()), swap)
 
@@ -113,6 +119,11 @@ class TileRenderer:
             del self._followers[tileset.key]
         self._followings[tileset.key] += 1
         self.reopen(tileset.name)
+
+    def version_name(self, tileset: TilesetSettings) -> str | None:
+        """The name of the version that is open."""
+        opened = self._open.get(tileset.key)
+        return None if opened is None else opened.version_name
 
     def reopen(self, name: str) -> None:
         """Check the source of a tileset before the next tile."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from streaming.tiles.change_tracker import ChangeTracker
     from streaming.tiles.tile_renderer import TileRenderer
     from streaming.tiles.tilesets import TilesetSettings
+
+
+def layer_version(epoch: str, seq: int) -> Hashable:
+    """The version of a layer whose feed is there."""
+    return epoch, seq
 
 
 class LayerKind(SourceKind):
@@ -43,8 +48,9 @@ class LayerKind(SourceKind):
     def version(self, tileset: TilesetSettings) -> Hashable:
         """Where the layer's feed is."""
         with refusing():
-            found: Hashable = tuple(sync_feed_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq"))
-            return found
+            found: Any = sync_feed_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq")
+        epoch, seq = found
+        return layer_version((epoch or b"").decode(), int(seq or 0))
 
     def matches(self, sources: Sequence[str]) -> bool:
         """One name that cannot be a path."""
