@@ -103,6 +103,8 @@ class TileJsonView(PublicTilesetView):
         }
         if metadata.vector_layers:  # where they are not known: MapLibre takes an empty list for the whole truth, and draws nothing
             document["vector_layers"] = [{"id": name, "fields": {}} for name in metadata.vector_layers]
+        if metadata.thinned_below:
+            document["thinned_below"] = metadata.thinned_below
         return _with_cache_headers(answer(document), settings)
 
 

@@ -20,7 +20,7 @@ from streaming.features.layers import catalogue, layer_feed
 from .change_feed import EVERYTHING, ChangedArea, ChangedTiles, parse_change, tiles_feed
 from .changed_boxes import ChangedBoxes
 from .grid import Tile, TileRange
-from .sources.layer_kind import layer_version
+from .sources.layer_kind import layer_version, max_zoom
 from .tile_renderer import TileRenderer
 from .tilesets import TilesetSettings
 
@@ -178,6 +178,7 @@ class LayerChangeTracker:
         else:
             self._source = before
             return None
+        source = source.up_to(max_zoom(tileset))
         await self._renderer.replace(tileset, source, changed, layer_version(position.epoch, position.seq))
         self._source = source
         return changed
@@ -189,7 +190,7 @@ class LayerChangeTracker:
         assert self._replica is not None
         items = list(self._replica.items.values())
         self._position = position = self._replica.cursor
-        return await self._renderer.cache.pool.run(object(), lambda: LayerSource(tileset.sources[0], items)), position
+        return await self._renderer.cache.pool.run(object(), lambda: LayerSource(tileset.sources[0], items, max_zoom(tileset))), position
 
     async def _updated_source(self, source: LayerSource, changes: dict[str, Item | None]) -> tuple[LayerSource, list[Box]]:
         return await self._renderer.cache.pool.run(object(), lambda: source.updated(changes))

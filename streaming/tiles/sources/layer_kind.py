@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from streaming.tiles.tilesets import TilesetSettings
 
 
+DEFAULT_MAX_ZOOM = 14
+
+
 def layer_version(epoch: str, seq: int) -> Hashable:
     """The version of a layer whose feed is there."""
     return epoch, seq
+
+
+def max_zoom(tileset: TilesetSettings) -> int:
+    """The highest zoom of a tileset of a layer."""
+    return DEFAULT_MAX_ZOOM if tileset.max_zoom is None else tileset.max_zoom
 
 
 class LayerKind(SourceKind):
@@ -43,7 +51,7 @@ class LayerKind(SourceKind):
         if len(tileset.sources) != 1:
             raise StreamError("invalid_source", f"vector tiles are cut from one layer, not {len(tileset.sources)}")
         layer = catalogue.get_sync(tileset.sources[0])
-        return LayerSource(layer.name, layer_feed(layer).read_sync().items.values())
+        return LayerSource(layer.name, layer_feed(layer).read_sync().items.values(), max_zoom(tileset))
 
     def version(self, tileset: TilesetSettings) -> Hashable:
         """Where the layer's feed is."""
