@@ -33,6 +33,7 @@ from . import (
     rendering,
     restarts,
     soak,
+    tile_http,
     tile_latency,
     tiles,
 )
@@ -46,6 +47,7 @@ USUAL = (
     "deltas",
     "rendering",
     "tiles",
+    "tile_http",
     "tile_latency",
     "phoenix",
     "phoenix_bursts",
@@ -90,6 +92,8 @@ def main() -> None:
             _print(rendering.run(share))
         elif what == "tiles":
             _print(tiles.run(share))
+        elif what == "tile_http":
+            _print(tile_http.run(share))
         elif what == "tile_latency":
             _print(tile_latency.run(share))
         elif what == "phoenix":

@@ -7,11 +7,13 @@ error; an empty vector tile is 204.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import zlib
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -22,6 +24,7 @@ from rest_framework.request import Request
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
 from streaming.engine.cors import allow_everybody, allow_origin
+from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
@@ -35,6 +38,9 @@ from .compression import acompress
 from .links import tile_template
 from .openapi import extend_schema
 from .tilesets import readable_tileset
+
+MAX_VERSION = 64
+"""Characters of a version that are looked at."""
 
 
 class PublicTilesetView(AsyncApiView):
@@ -69,14 +75,15 @@ class TileView(PublicTilesetView):
     @extend_schema(**tile_schemas.GET_TILE)
     async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
         """The tile as it is now."""
-        settings = _in_format(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
+        settings = in_format(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
+        await _follow(settings, request.META.get("QUERY_STRING", ""))
         metadata = (await tile_renderer().opened(settings)).metadata
         if FORMAT_NAMES[ending] != metadata.format:
             raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {metadata.format}, not {ending}")
         tile = await tile_renderer().tile(settings, Tile(int(z), int(x), int(y)))
         if tile is None and metadata.format == "mvt":
-            return _with_cache_headers(_empty(204), settings)
-        return _with_cache_headers(_tile_response(tile or transparent(metadata.tile_size), request), settings)
+            return with_cache_headers(_empty(204), settings.public)
+        return with_cache_headers(_tile_response(tile or transparent(metadata.tile_size), request), settings.public)
 
 
 class TileJsonView(PublicTilesetView):
@@ -105,7 +112,33 @@ class TileJsonView(PublicTilesetView):
             document["vector_layers"] = [{"id": name, "fields": {}} for name in metadata.vector_layers]
         if metadata.thinned_below:
             document["thinned_below"] = metadata.thinned_below
-        return _with_cache_headers(answer(document), settings)
+        return with_cache_headers(answer(document), settings.public)
+
+
+async def _follow(tileset: TilesetSettings, query: str) -> None:
+    """Follow what has to be followed, and catch up with the version that a request names (`?version=`, of a notice)."""
+    runtime, renderer = running(), tile_renderer()
+    live = None
+    if runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+        from streaming.tiles.live_tilesets import LiveTilesets
+
+        service = runtime.service(LiveTilesets)
+        await service.fetched(tileset)
+        live = service.live.get(tileset.key)
+    version = named_version(query)
+    if not version or renderer.has_shown(tileset, version):
+        return
+    if live is None:
+        renderer.reopen(tileset.name)
+    elif not await live.catch_up():
+        return
+    await renderer.opened(tileset)
+    renderer.note_shown(tileset, version)
+
+
+def named_version(query: str) -> str:
+    """The version of the tileset that a request names, empty if it names none."""
+    return parse_qs(query).get("version", [""])[0][:MAX_VERSION]
 
 
 @lru_cache(4)
@@ -127,7 +160,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
+def in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
     """A raster tileset with another format; other tilesets have only their own."""
     if not tileset.source_kind.any_image or format == "mvt" or format == (tileset.format or "png"):
         return tileset
@@ -135,12 +168,16 @@ def _in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
 
 
 def _tile_response(tile: RenderedTile, request: Request) -> HttpResponse:
-    tag = f'"{tile.etag}"'
-    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)
+    unchanged = is_known(tile, request.META.get("HTTP_IF_NONE_MATCH", ""))
     response = _empty(304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
-    response["ETag"] = tag
+    response["ETag"] = f'"{tile.etag}"'
     return response
+
+
+def is_known(tile: RenderedTile, if_none_match: str) -> bool:
+    """Whether a client that sends this header holds the tile."""
+    known = parse_etags(if_none_match)
+    return "*" in known or f'"{tile.etag}"' in (each.removeprefix("W/") for each in known)
 
 
 def _empty(status: int) -> HttpResponse:
@@ -149,9 +186,9 @@ def _empty(status: int) -> HttpResponse:
     return response
 
 
-def _with_cache_headers(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
+def with_cache_headers(response: HttpResponse, public: bool) -> HttpResponse:
     """The response with the headers for caches."""
-    if tileset.public:
+    if public:
         response["Cache-Control"] = "public, no-cache"
     else:
         response["Cache-Control"] = "private, no-cache"

@@ -26,6 +26,7 @@ class TilesConfig(EngineApp):
         Setting("TILE_HISTORY_BYTES", 128 * 1024 * 1024, "replaced versions of tiles kept by one server process, for deltas"),
         Setting("TILE_CHANGES_LOG", 1000, "changes kept in the log of one tileset", least=1),
         Setting("TILE_REFRESH_SECONDS", 0.25, "least time between two refreshes of one tileset; changes in between come together"),
+        Setting("TILE_FOLLOW_SECONDS", 60.0, "how long a layer is followed after one of its vector tiles was last fetched over HTTP"),
         Setting("TILE_NOTICE_SECONDS", 0.25, "least time between two notices of changed tiles of one tileset to one subscription"),
         Setting("TILE_NOTICE_TILES", 1000, "tiles that one notice lists; of more it says that any in view may have changed", least=1),
         Setting(

@@ -40,6 +40,9 @@ class ChangeTracker(Protocol):
     def add(self, area: ChangedArea) -> None:
         """Collect a change that was noticed in another way."""
 
+    async def catch_up(self) -> bool:
+        """Collect all that was announced until now. Returns whether the source may have changed without that. `StreamError`."""
+
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Have the renderer show what was collected. Returns what may have changed, None if nothing.
 
@@ -109,6 +112,12 @@ class AnnouncedChangeTracker:
         self._areas.append(EVERYTHING)
         self._on_change()
 
+    async def catch_up(self) -> bool:
+        """Read the feed now."""
+        if self._follower is not None:
+            await self._hub.refresh(self._follower)
+        return True
+
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Read the source again."""
         areas, self._areas = self._areas, []
@@ -162,6 +171,12 @@ class LayerChangeTracker:
         """All features may be others."""
         self._all_changed = True
         self._on_change()
+
+    async def catch_up(self) -> bool:
+        """Read the layer's feed now, which has every change."""
+        if self._replica is not None:
+            await self._hub.refresh(self._replica)
+        return False
 
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Make the next source and show it."""

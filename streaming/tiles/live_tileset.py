@@ -13,6 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from streaming.core.errors import StreamError
 from streaming.core.lru import LRU
@@ -32,6 +33,8 @@ from .tilesets import TilesetSettings
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+CATCH_UP_SECONDS = 5.0
+"""How long a request waits for changes to be applied, at most."""
 KEPT_DELTAS = 64
 
 Holder = tuple[str | None, frozenset[str]]
@@ -150,6 +153,16 @@ class LiveTileset:
         """Apply a change of the source that was noticed in this process."""
         self._tracker.add(area)
         self.schedule_refresh()
+
+    async def catch_up(self) -> bool:
+        """Apply all changes until now; returns whether that has been done in time. `StreamError`."""
+        if await self._tracker.catch_up():
+            await self.check_source()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while self._refreshing is not None:
+                    await asyncio.wait((self._refreshing,))
+        return self._refreshing is None
 
     async def check_source(self) -> None:
         """Apply changes of the source that came before its files were watched."""

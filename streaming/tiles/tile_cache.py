@@ -73,6 +73,10 @@ class TileCache:
         except TimeoutError:
             raise StreamError("invalid_source", f"tile {tile.z}/{tile.x}/{tile.y} takes too long to be rendered") from None
 
+    def kept(self, tileset: str, tile: Tile) -> RenderedTile | None:
+        """The tile if it is kept (None: it is empty), else KeyError."""
+        return self._tiles[(tileset, *tile)]
+
     def peek(self, tileset: str, tile: Tile) -> RenderedTile | None:
         """The tile if it is kept and not empty."""
         return self._tiles.get((tileset, *tile))

@@ -40,6 +40,7 @@ class LayerKind(SourceKind):
     has_files = False
     any_zoom = True
     fixed_bounds = False  # features come and go
+    follows = True
     is_vector = True
 
     def open(self, tileset: TilesetSettings) -> TileSource:
