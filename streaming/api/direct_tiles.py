@@ -14,8 +14,10 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.utils.cache import patch_vary_headers
 
 from streaming.core.lru import LRU
+from streaming.engine.compression import accepts_gzip
 from streaming.engine.cors import allow_everybody
 from streaming.engine.lifespan import running
 from streaming.engine.origins import allowed_origins
@@ -25,10 +27,10 @@ from streaming.tiles.tile_cache import RenderedTile
 from streaming.tiles.tile_renderer import OpenTileset, running_tile_renderer
 from streaming.tiles.tilesets import TilesetSettings, tilesets
 
-from .tiles import in_format, is_known, named_version, transparent, with_cache_headers
+from .tiles import entity_tag, in_format, is_known, may_be_gzip, named_version, transparent, with_cache_headers
 
 MOST_CHARACTERS = 300
-"""Of a host or an origin that is remembered."""
+"""Of a host, an origin or a list of codings that is remembered."""
 LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 """Those that Django allows while DEBUG is on and none are named."""
 
@@ -49,21 +51,27 @@ class DirectTiles:
         """
         host, origin = headers.get(b"host", b""), headers.get(b"origin", b"")
         twice = len(headers) < len(scope["headers"])
-        if twice or b"authorization" in headers or max(len(host), len(origin)) > MOST_CHARACTERS or not _is_allowed(host):
+        longest = max(len(host), len(origin), len(headers.get(b"accept-encoding", b"")))
+        if twice or b"authorization" in headers or longest > MOST_CHARACTERS or not _is_allowed(host):
             return False
         tile = Tile(int(found["z"]), int(found["x"]), int(found["y"]))
         try:
             opened, rendered = self._held(found["tileset"], found["ending"], tile, scope["query_string"])
+            packed = rendered is not None and may_be_gzip(rendered, opened.settings)
+            sent = _as_gzip(rendered) if rendered and packed and _accepts_gzip(headers.get(b"accept-encoding", b"")) else rendered
         except KeyError:
             return False
         if rendered is None and opened.metadata.format == "mvt":
             await _respond(send, 204, [*_headers("", origin), (b"Content-Length", b"0")], b"")
             return True
         rendered = rendered or transparent(opened.metadata.tile_size)
+        sent = sent or rendered
         unchanged = b"if-none-match" in headers and is_known(rendered, headers[b"if-none-match"].decode("latin-1"))
-        body = b"" if unchanged else rendered.data
-        more = [(b"ETag", b'"%b"' % rendered.etag.encode()), (b"Content-Length", b"%d" % len(body))]
-        status, of_kind = (304, _headers("", origin)) if unchanged else (200, _headers(rendered.mime, origin))
+        body = b"" if unchanged else sent.data
+        more = [(b"ETag", entity_tag(rendered, sent).encode()), (b"Content-Length", b"%d" % len(body))]
+        if sent is not rendered and not unchanged:
+            more.append((b"Content-Encoding", b"gzip"))
+        status, of_kind = (304, _headers("", origin, packed)) if unchanged else (200, _headers(rendered.mime, origin, packed))
         await _respond(send, status, [*of_kind, *more], b"" if scope["method"] == "HEAD" else body)
         return True
 
@@ -115,20 +123,36 @@ def _is_host_of(host: bytes, allowed: tuple[str, ...]) -> bool:
     return bool(domain) and validate_host(domain, allowed)
 
 
-def _headers(mime: str, origin: bytes) -> Headers:
-    """The headers that all tiles of a kind have in an answer to a page of an origin."""
-    return _headers_of(mime, origin, allowed_origins(), settings.SECURE_CONTENT_TYPE_NOSNIFF)
+def _as_gzip(tile: RenderedTile) -> RenderedTile:
+    """The tile as gzip; KeyError if that is not kept."""
+    renderer = running_tile_renderer()
+    if renderer is None:
+        raise KeyError(tile.etag)
+    return renderer.cache.kept_gzip(tile)
 
 
 @lru_cache(256)
-def _headers_of(mime: str, origin: bytes, allowed: frozenset[str], nosniff: bool) -> Headers:
+def _accepts_gzip(header: bytes) -> bool:
+    return accepts_gzip(header.decode("latin-1"))
+
+
+def _headers(mime: str, origin: bytes, packed: bool = False) -> Headers:
+    """The headers that all tiles of a kind have in an answer to a page of an origin."""
+    return _headers_of(mime, origin, packed, allowed_origins(), settings.SECURE_CONTENT_TYPE_NOSNIFF)
+
+
+@lru_cache(256)
+def _headers_of(mime: str, origin: bytes, packed: bool, allowed: frozenset[str], nosniff: bool) -> Headers:
     """What the view would send. `allowed` is only looked at because the headers depend on it."""
     request, response = HttpRequest(), HttpResponse(content_type=mime or None)
     if origin:
         request.META["HTTP_ORIGIN"] = origin.decode("latin-1")
     if not mime:
         del response["Content-Type"]
-    allow_everybody(request, with_cache_headers(response, public=True))
+    with_cache_headers(response, public=True)
+    if packed:
+        patch_vary_headers(response, ["Accept-Encoding"])
+    allow_everybody(request, response)
     if nosniff:
         response["X-Content-Type-Options"] = "nosniff"
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]

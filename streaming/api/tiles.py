@@ -23,6 +23,7 @@ from rest_framework.request import Request
 
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
+from streaming.engine.compression import LEAST_BYTES, takes_gzip
 from streaming.engine.cors import allow_everybody, allow_origin
 from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, refusal
@@ -83,7 +84,13 @@ class TileView(PublicTilesetView):
         tile = await tile_renderer().tile(settings, Tile(int(z), int(x), int(y)))
         if tile is None and metadata.format == "mvt":
             return with_cache_headers(_empty(204), settings.public)
-        return with_cache_headers(_tile_response(tile or transparent(metadata.tile_size), request), settings.public)
+        tile = tile or transparent(metadata.tile_size)
+        packed = may_be_gzip(tile, settings)
+        sent = await tile_renderer().cache.gzipped(tile) if packed and takes_gzip(request) else tile
+        response = with_cache_headers(_tile_response(tile, sent, request), settings.public)
+        if packed:
+            patch_vary_headers(response, ["Accept-Encoding"])
+        return response
 
 
 class TileJsonView(PublicTilesetView):
@@ -167,10 +174,23 @@ def in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
     return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
 
 
-def _tile_response(tile: RenderedTile, request: Request) -> HttpResponse:
+def may_be_gzip(tile: RenderedTile, tileset: TilesetSettings) -> bool:
+    """Whether a tile is sent as gzip to those who take that: images are compressed already, and of what is private no length is to tell."""
+    return tileset.public and tile.mime == MIME["mvt"] and len(tile.data) >= LEAST_BYTES
+
+
+def entity_tag(tile: RenderedTile, sent: RenderedTile) -> str:
+    """The tag of a tile, weak if it is sent as gzip."""
+    return f'"{tile.etag}"' if sent is tile else f'W/"{tile.etag}"'
+
+
+def _tile_response(tile: RenderedTile, sent: RenderedTile, request: Request) -> HttpResponse:
+    """The answer with a tile; `sent` is the same or its gzip."""
     unchanged = is_known(tile, request.META.get("HTTP_IF_NONE_MATCH", ""))
-    response = _empty(304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
-    response["ETag"] = f'"{tile.etag}"'
+    response = _empty(304) if unchanged else HttpResponse(sent.data, content_type=tile.mime)
+    response["ETag"] = entity_tag(tile, sent)
+    if sent is not tile and not unchanged:
+        response["Content-Encoding"] = "gzip"
     return response
 
 

@@ -126,8 +126,9 @@ class LiveTilesets(Service):
             if self._references[settings.key]:
                 self._live[settings.key] = live
                 self._watch_files()
-                self._checks.add(task := asyncio.create_task(self._check_source(live)))
-                task.add_done_callback(self._checks.discard)
+                if settings.source_kind.has_files:
+                    self._checks.add(task := asyncio.create_task(self._check_source(live)))
+                    task.add_done_callback(self._checks.discard)
             else:  # all callers have been cancelled meanwhile
                 live.stop()
             return live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,21 @@ async def test_an_empty_vector_tile_is_answered_as_the_view_does(no_view: Any, r
     no_view()
     quick = await request("GET", "/tiles/vectors/2/0/0.mvt")
     assert (quick.status, quick.headers) == (slow.status, slow.headers) == (204, slow.headers)
+
+
+@pytest.mark.parametrize("headers", [{}, {"if_none_match": "*"}])
+async def test_a_vector_tile_is_gzip_for_who_takes_that(no_view: Any, runtime: Runtime, headers: dict[str, str]) -> None:
+    await apublish("l", [point(id, 8, 47, name=f"vehicle {id}") for id in range(100)])
+    await Tileset.objects.acreate(name="vectors", kind="layer", source="l")
+    plain_one = await request("GET", "/tiles/vectors/2/2/1.mvt")
+    slow = await request("GET", "/tiles/vectors/2/2/1.mvt", accept_encoding="br, gzip", **headers)
+    no_view()
+    quick = await request("GET", "/tiles/vectors/2/2/1.mvt", accept_encoding="br, gzip", **headers)
+    assert (quick.status, quick.headers, quick.body) == (slow.status, slow.headers, slow.body)
+    assert quick.headers["etag"] == f"W/{plain_one.headers['etag']}"
+    assert "Accept-Encoding" in quick.headers["vary"] and "Accept-Encoding" in plain_one.headers["vary"]
+    assert quick.status == 304 or (quick.headers["content-encoding"], gzip.decompress(quick.body)) == ("gzip", plain_one.body)
+    assert (await request("GET", "/tiles/vectors/2/2/1.mvt", accept_encoding="gzip;q=0")).headers["etag"] == plain_one.headers["etag"]
 
 
 @pytest.mark.parametrize("headers", [{"host": "evil.example.org"}, {"authorization": "Bearer rubbish"}])
