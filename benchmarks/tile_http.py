@@ -1,8 +1,8 @@
 """Tiles a second over HTTP from one server process, over connections that are kept open, and the processor time of each.
 
 *bare*: an ASGI application that answers with as many bytes and nothing else, under the same server: the limit of what the others can reach.
-*held*: a tile that the process has; *304*: the client has it too; *view*: the same tile through Django's request and response (one whose
-answer is not certain: it names a version that is no version). The clients are a process of their own. "of a core/s": requests that one
+*held*: a tile that the process has; *304*: the client has it too; *view*: the same tile through Django's request and response (of a client
+that shows credentials). The clients are a process of their own. "of a core/s": requests that one
 core would answer, by the processor time that the server's process used.
 """
 
@@ -124,7 +124,7 @@ def _bare(size: int, seconds: float) -> dict[str, Any]:
                 continue
         return _measure(f"bare, {size / 1000:.0f} kB", process.pid, port, "/", seconds)
     finally:
-        process.terminate()
+        process.kill()
         process.wait()
 
 

@@ -1,6 +1,6 @@
 """Encoder of Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), from columns of features.
 
-Written by hand because every tile is made here: `mapbox-vector-tile` takes forty times as long for a tile of 10,000
+Written by hand because every tile is made here: `mapbox-vector-tile` takes ten times as long for a tile of 10,000
 points. The tests read with it what is encoded here. All features are encoded at once, as one array of numbers; only
 what are no points are drawn one by one. Equal features are equal bytes, and nearly equal features nearly equal bytes,
 so that deltas are small: see `_slots`.
