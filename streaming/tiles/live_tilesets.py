@@ -80,13 +80,16 @@ class LiveTilesets(Service):
         """
         if not settings.source_kind.follows:
             return
-        if not self.still_fetched(settings):
-            live = await self.acquire(settings)
-            if self.still_fetched(settings):  # another request was faster
-                self.release(live)
-                return
-            self._fetched[settings.key] = time.monotonic()
-            self.runtime.spawn(self._keep(live))
+        if self.still_fetched(settings):
+            if (followed := self._live.get(settings.key)) is not None:
+                followed.change_settings(settings)
+            return
+        live = await self.acquire(settings)
+        if self.still_fetched(settings):  # another request was faster
+            self.release(live)
+            return
+        self._fetched[settings.key] = time.monotonic()
+        self.runtime.spawn(self._keep(live))
 
     def still_fetched(self, settings: TilesetSettings) -> bool:
         """Note that a tile was fetched, if the tileset is followed because of that."""

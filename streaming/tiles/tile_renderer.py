@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from threading import Lock
 
@@ -52,8 +52,11 @@ class OpenTileset:
 
     @property
     def version_name(self) -> str | None:
-        """A name for the version of the source, the same in every process; None where tiles may change and the version does not."""
-        return blake2b(repr(self.version).encode(), digest_size=8).hexdigest() if self.metadata.cacheable else None
+        """A name for what is shown, the same in every process; None where tiles may change and the version does not."""
+        if not self.metadata.cacheable:
+            return None
+        shown = self.version, replace(self.settings, variant="", permissions=())
+        return blake2b(repr(shown).encode(), digest_size=8).hexdigest()
 
 
 class TileRenderer:

@@ -20,6 +20,7 @@ from streaming.core.errors import StreamError
 from streaming.engine.runtime import Runtime
 from streaming.models import Tileset
 from streaming.tiles.live_tilesets import LiveTilesets
+from streaming.tiles.tilesets import tilesets
 from tests.geo_peer import point
 from tests.tiles.conftest import plain, write_raster
 
@@ -107,7 +108,7 @@ def no_view(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[[], None
 
     Ask for it first: the notices of what is saved come late.
     """
-    settings.GEOSTREAM_AUTH_CACHE_SECONDS = 60
+    settings.GEOSTREAM_AUTH_CACHE_SECONDS = settings.GEOSTREAM_TILE_CHECK_SECONDS = 60
     monkeypatch.setattr(Runtime, "access_changed", lambda runtime: None)
 
     def forbid() -> None:
@@ -231,3 +232,15 @@ async def test_a_layer_is_followed_while_its_tiles_are_fetched(vehicles: str, ru
         while live:
             await asyncio.sleep(0.05)
     assert (await request("GET", vehicles)).status == 200
+
+
+async def test_a_layer_that_is_followed_is_shown_with_other_settings(vehicles: str, runtime: Runtime) -> None:
+    await request("GET", vehicles)
+    await Tileset.objects.filter(name="vehicles").aupdate(max_zoom=1)
+    tilesets.clear()
+    assert (await request("GET", vehicles)).status == 404
+    await apublish("l", point("a", 10, 48))
+    (live,) = runtime.service(LiveTilesets).live.values()
+    await live.catch_up()
+    assert live.settings.max_zoom == 1
+    assert (await request("GET", vehicles)).status == 404

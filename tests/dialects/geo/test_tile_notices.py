@@ -170,10 +170,13 @@ async def test_it_is_listed(geo: Callable[..., GeoPeer], vehicles: None) -> None
 async def test_other_settings_make_any_tile_stale(geo: Callable[..., GeoPeer], red: Path) -> None:
     tileset = await add("red", red)
     peer = geo()
-    await listen(peer)
+    before = (await listen(peer))["tilesets"]["red"]["version"]
     tileset.rescale = "0,100"
     await tileset.asave()
     assert (await notice(peer))["tiles"] is None
+    other = geo()
+    assert (await listen(other))["tilesets"]["red"]["version"] != before
+    await other.close()
     await peer.close()
 
 
