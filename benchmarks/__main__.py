@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from . import (
     admin,
+    capacity,
+    costs,
     deltas,
     fairness,
     fanout,
@@ -37,85 +40,64 @@ from . import (
     tile_latency,
     tiles,
 )
+from .figures import LAST, Figures
 
-USUAL = (
-    "idle",
-    "fanout",
-    "latency",
-    "peers",
-    "ingest",
-    "deltas",
-    "rendering",
-    "tiles",
-    "tile_http",
-    "tile_latency",
-    "phoenix",
-    "phoenix_bursts",
-    "redis_commands",
-    "fairness",
-    "processes",
-    "files",
-    "admin",
-    "restarts",
-)
+Rows = Iterable[dict[str, Any]]
+RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
+    "idle": lambda options, share: idle.run(share),
+    "costs": lambda options, share: costs.run(share),
+    "fanout": lambda options, share: fanout.run(_subscribers(options), int(fanout.DELIVERIES * share)),
+    "latency": lambda options, share: latency.run(_subscribers(options), latency.SECONDS * max(share, 0.3)),
+    "peers": lambda options, share: peers.run(share),
+    "ingest": lambda options, share: ingest.run(share),
+    "deltas": lambda options, share: deltas.run(share),
+    "rendering": lambda options, share: rendering.run(share),
+    "tiles": lambda options, share: tiles.run(share),
+    "tile_http": lambda options, share: tile_http.run(share),
+    "tile_latency": lambda options, share: tile_latency.run(share),
+    "phoenix": lambda options, share: phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram),
+    "phoenix_bursts": lambda options, share: phoenix_bursts.run(share, options.tangram),
+    "redis_commands": lambda options, share: redis_commands.run(share, options.original),
+    "fairness": lambda options, share: fairness.run(share, options.only),
+    "processes": lambda options, share: processes.run(share),
+    "files": lambda options, share: files.run(share),
+    "admin": lambda options, share: admin.run(share),
+    "restarts": lambda options, share: restarts.run(share),
+    "soak": lambda options, share: soak.run(options.minutes),
+    "capacity": lambda options, share: capacity.run(capacity.chosen(options), Figures(options.against)),
+}
+UNUSUAL = ("soak", "capacity")
+"""Run only when named."""
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[*USUAL, "soak", []], help="default: all but the soak")
+    parser.add_argument("what", nargs="*", choices=[*RUNS, []], help=f"default: all but {' and '.join(UNUSUAL)}")
     parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000 (of topics: 100, 500 and 5,000)")
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
     parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
     parser.add_argument("--original", metavar="PYTHON", help="measure Redis commands beside the redis_websocket_api that this Python has")
     parser.add_argument("--only", default="", metavar="TEXT", help="of fairness, the situations whose names have this text in them")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--against", type=Path, metavar="FILE", default=LAST, help="figures to compare with (default: %(default)s)")
+    capacity.add_arguments(parser.add_argument_group("capacity", capacity.__doc__))
     options = parser.parse_args()
     _allow_sockets()
     uvloop.install()
     print(f"GeoStream benchmarks, {date.today()}\n{machine.describe()}\n")
     share = 0.1 if options.quick else 1.0
-    subscribers = tuple(options.subscribers or (100, 1_000, 10_000))
-    for what in options.what or USUAL:
+    figures = Figures(options.against)
+    for what in options.what or [each for each in RUNS if each not in UNUSUAL]:
         print(f"{what}: {sys.modules[f'benchmarks.{what}'].__doc__}")
-        if what == "idle":
-            _print(idle.run(share))
-        elif what == "fanout":
-            _print(fanout.run(subscribers, int(fanout.DELIVERIES * share)))
-        elif what == "latency":
-            _print(latency.run(subscribers, latency.SECONDS * max(share, 0.3)))
-        elif what == "peers":
-            _print(peers.run(share))
-        elif what == "ingest":
-            _print(ingest.run(share))
-        elif what == "rendering":
-            _print(rendering.run(share))
-        elif what == "tiles":
-            _print(tiles.run(share))
-        elif what == "tile_http":
-            _print(tile_http.run(share))
-        elif what == "tile_latency":
-            _print(tile_latency.run(share))
-        elif what == "phoenix":
-            _print(phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram))
-        elif what == "phoenix_bursts":
-            _print(phoenix_bursts.run(share, options.tangram))
-        elif what == "redis_commands":
-            _print(redis_commands.run(share, options.original))
-        elif what == "fairness":
-            _print(fairness.run(share, options.only))
-        elif what == "processes":
-            _print(processes.run(share))
-        elif what == "files":
-            _print(files.run(share))
-        elif what == "admin":
-            _print(admin.run(share))
-        elif what == "restarts":
-            _print(restarts.run(share))
-        elif what == "soak":
-            _print(soak.run(options.minutes))
-        else:
-            _print(deltas.run(share))
+        figures.add(what, _print(figures.compared(what, RUNS[what](options, share))))
+        if options.json:
+            figures.save(options.json)
+
+
+def _subscribers(options: argparse.Namespace) -> tuple[int, ...]:
+    return tuple(options.subscribers or (100, 1_000, 10_000))
 
 
 def _allow_sockets() -> None:
@@ -123,14 +105,17 @@ def _allow_sockets() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _print(rows: Iterable[dict[str, Any]]) -> None:
-    """A Markdown table, line by line."""
-    for count, row in enumerate(rows):
-        if not count:
+def _print(rows: Iterable[tuple[dict[str, Any], dict[str, str]]]) -> list[dict[str, Any]]:
+    """A Markdown table, line by line; each figure with its ratio to the last one."""
+    printed: list[dict[str, Any]] = []
+    for row, ratios in rows:
+        if not printed:
             print("| " + " | ".join(row) + " |\n|" + "---|" * len(row))
-        cells = (f"{cell:,}" if isinstance(cell, int | float) else str("" if cell is None else cell) for cell in row.values())
-        print("| " + " | ".join(cells) + " |", flush=True)
+        cells = ((f"{cell:,}" if isinstance(cell, int | float) else str("" if cell is None else cell)) for cell in row.values())
+        print("| " + " | ".join(cell + ratios.get(name, "") for name, cell in zip(row, cells, strict=True)) + " |", flush=True)
+        printed.append(row)
     print()
+    return printed
 
 
 if __name__ == "__main__":

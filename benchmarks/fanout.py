@@ -40,7 +40,7 @@ async def measure(server: Server, subscribers: int, own_views: bool, batch: int,
     rounds = max(3, int(min(deliveries / sum(shares), MAX_CHANGES) / batch))
     cpu, started, sent = server.cpu, time.perf_counter(), 0.0
     for turn in range(rounds):
-        await feed.put(_items(batch, turn))
+        await feed.put(items(batch, turn))
         sent += batch * sum(shares)
         while swarm.count < sent * 0.98 - 20 * batch * sum(shares):
             await asyncio.sleep(0.001)
@@ -70,7 +70,8 @@ async def _settled(swarm: Swarm, expected: float | None) -> float:
     return ended if expected is None else time.perf_counter()
 
 
-def _items(batch: int, turn: int) -> list[tuple[str, bytes]]:
+def items(batch: int, turn: int) -> list[tuple[str, bytes]]:
+    """Vehicles anywhere, as they are put into a feed."""
     from streaming.features.geojson import parse_feature
 
     items = []

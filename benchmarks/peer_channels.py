@@ -1,4 +1,4 @@
-"""A broadcast as the tutorial of Channels makes it: a consumer in a group, a view that sends to the group; the pub/sub layer of channels_redis."""
+"""A broadcast as the tutorial of Channels makes it: a consumer in a group, a view that sends to it; channels_redis' layer for pub/sub."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One message at a time to many WebSockets, side by side with other servers where they are installed: the same JSON of 300 bytes, the same raw
-sockets, publishers of this process that ask for an acknowledgement as each server gives one (nchan, Centrifugo, Socket.IO, Channels and
-GeoStream answer a POST; Mosquitto has an MQTT socket and acknowledges nothing of QoS 0). GeoStream takes a GeoJSON feature, checks and
-stores it, and tells those whose filter it meets; the others pass on what they are given.
+"""One message at a time to many WebSockets, beside other servers where installed: the same JSON of 300 bytes, the same raw sockets,
+publishers of this process that wait for an acknowledgement as each server gives one (nchan, Centrifugo, Socket.IO, Channels and GeoStream
+answer a POST; Mosquitto has an MQTT socket and acknowledges nothing of QoS 0). GeoStream takes a GeoJSON feature, checks and stores it, and
+tells those whose filter it meets; the others pass on what they are given.
 
 *p50* and *p99*: from the publish to each of a hundred sockets, at so many messages a second. *deliveries/s*: published as fast as
 acknowledged. *CPU µs/delivery* is the server's, all its processes, during that flood. "kB/socket": what its memory grew by.

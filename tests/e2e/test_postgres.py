@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -35,16 +36,22 @@ def manage(tmp_path: Path, database_url: str, *command: str) -> None:
     processes.manage(*command, env=environment)
 
 
+@pytest.mark.parametrize("pool", ["0", "6"], ids=["no pool", "a pool"])
 def test_it_migrates_serves_and_records(
-    database_url: str, tmp_path: Path, make_server: Callable[..., ServerProcess], own_redis: RedisService
+    pool: str, database_url: str, tmp_path: Path, make_server: Callable[..., ServerProcess], own_redis: RedisService
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as database:
         database.execute("DROP SCHEMA public CASCADE")
         database.execute("CREATE SCHEMA public")
     manage(tmp_path, database_url, "migrate", "-v", "0")
     manage(tmp_path, database_url, "createsuperuser", "--noinput", "--username", "admin", "--email", "a@example.org")
-    server = make_server(own_redis.url, DATABASE_URL=database_url)
+    server = make_server(own_redis.url, DATABASE_URL=database_url, GEOSTREAM_DATABASE_POOL=pool)
     server.publish("l", point("a", 1, 1))
+    with ThreadPoolExecutor(20) as people:
+        assert set(people.map(lambda _: server.request("GET", "/api/layers/")[0], range(60))) == {200}
+    with psycopg.connect(database_url, autocommit=True) as database:
+        (opened,) = database.execute("SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()").fetchone() or ()
+    assert pool == "0" or 1 <= opened <= int(pool)
     with connect(server.ws_url) as socket, psycopg.connect(database_url, autocommit=True) as database:
         socket.send(json.dumps({"type": "subscribe_features", "subscription_id": "s", "layer": "l"}))
         assert json.loads(socket.recv())["success"]
