@@ -36,6 +36,7 @@ from . import (
     rendering,
     restarts,
     soak,
+    tile_http,
     tile_latency,
     tiles,
 )
@@ -52,6 +53,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "deltas": lambda options, share: deltas.run(share),
     "rendering": lambda options, share: rendering.run(share),
     "tiles": lambda options, share: tiles.run(share),
+    "tile_http": lambda options, share: tile_http.run(share),
     "tile_latency": lambda options, share: tile_latency.run(share),
     "phoenix": lambda options, share: phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram),
     "phoenix_bursts": lambda options, share: phoenix_bursts.run(share, options.tangram),

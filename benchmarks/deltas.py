@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 
 from streaming.tiles import deltas, images, prefix_deltas, tile_updates
 from streaming.tiles.grid import Tile, tile_position, viewport_tiles
-from streaming.tiles.mvt import EXTENT, TileFeature, encode_layer, encode_properties
+from streaming.tiles.mvt import EXTENT, TileFeature, encode_layer
+from streaming.tiles.mvt_values import encode_properties
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.sources.encoding import encode_image
 from streaming.tiles.sources.raster import RasterSource

@@ -24,10 +24,15 @@ from streaming.engine.conf import conf
 from streaming.engine.raw_http import find_raw
 
 from .authentication import is_valid_token
+from .direct_tiles import DirectTiles
 from .request_body import LINES, LimitedReceive, StreamedBody
+from .tiles import TileView
 from .tilesets import is_public_tileset
 
-_TILE = re.compile(r"(?P<tiles>(?:.*/)?tiles/)(?P<tileset>[^/]+)/(?:tilejson\.json|[0-9]+/[0-9]+/[0-9]+\.(?P<ending>[a-z]{3,4}))")
+_TILE = re.compile(
+    r"(?P<tiles>(?:.*/)?tiles/)(?P<tileset>[^/]+)/"
+    r"(?:tilejson\.json|(?P<z>[0-9]+)/(?P<x>[0-9]+)/(?P<y>[0-9]+)\.(?P<ending>[a-z]{3,4}))"
+)
 MAX_PATH = 500
 """Characters of a path that may take the short way, so that the cache of paths stays small."""
 
@@ -92,15 +97,19 @@ class HttpApplication:
         get_resolver().url_patterns  # noqa: B018 (imports all views: with the first request that would hold up who is connected)
         self._django = django
         self._direct = DirectHandler()
+        self._tiles = DirectTiles()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
-        raw = None if _TILE.fullmatch(scope["path"][:MAX_PATH]) else find_raw(scope, settings.ROOT_URLCONF)
-        if raw is not None:
+        tile = _TILE.fullmatch(scope["path"][:MAX_PATH])
+        headers = dict(scope["headers"])
+        if tile is not None:
+            if await self._has_answered(tile, scope, headers, send):
+                return
+        elif (raw := find_raw(scope, settings.ROOT_URLCONF)) is not None:
             application, arguments = raw
             await application(scope, receive, send, **arguments)
             return
-        headers = dict(scope["headers"])
         token = _bearer_token(headers)
         handler = self._direct if await _skips_middleware(scope, headers, token) else self._django
         limited = _own_limit(scope, receive, send)
@@ -113,6 +122,13 @@ class HttpApplication:
             await handler(scope, limited, send)
         else:
             await limited.refuse()
+
+    async def _has_answered(self, tile: re.Match[str], scope: dict[str, Any], headers: dict[bytes, bytes], send: Any) -> bool:
+        """Whether a tile was at hand and has been sent."""
+        if tile["ending"] is None or scope["method"] not in ("GET", "HEAD") or settings.SECURE_SSL_REDIRECT:
+            return False
+        path = _same_for_all_tiles(tile).removeprefix(get_script_prefix(scope))
+        return _view_class(path, settings.ROOT_URLCONF) is TileView and await self._tiles.answer(tile, scope, headers, send)
 
 
 def _own_limit(scope: dict[str, Any], receive: Any, send: Any) -> LimitedReceive | None:

@@ -54,10 +54,16 @@ GET_TILEJSON: dict[str, Any] = {
     "parameters": [_TILESET],
     "responses": {200: OpenApiResponse({"type": "object"}, "TileJSON"), **_REFUSALS},
 }
+_VERSION = OpenApiParameter(
+    "version",
+    str,
+    OpenApiParameter.QUERY,
+    description="That of a notice of changed tiles: the answer is as new, whichever process gives it.",
+)
 GET_TILE: dict[str, Any] = {
     "summary": "One tile",
     "tags": ["tiles"],
-    "parameters": [_TILESET, *_PLACE, _FORMAT],
+    "parameters": [_TILESET, *_PLACE, _FORMAT, _VERSION],
     "responses": {
         **{(200, mime): {"type": "string", "format": "binary"} for mime in sorted(MIME.values())},
         204: OpenApiResponse(None, "an empty vector tile"),

@@ -7,11 +7,13 @@ error; an empty vector tile is 204.
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import zlib
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,7 +23,9 @@ from rest_framework.request import Request
 
 from streaming.core.bbox import Box
 from streaming.core.errors import StreamError
+from streaming.engine.compression import LEAST_BYTES, takes_gzip
 from streaming.engine.cors import allow_everybody, allow_origin
+from streaming.engine.lifespan import running
 from streaming.engine.responses import answer, refusal
 from streaming.tiles.grid import Tile
 from streaming.tiles.sources.base import FORMAT_NAMES, MIME
@@ -35,6 +39,9 @@ from .compression import acompress
 from .links import tile_template
 from .openapi import extend_schema
 from .tilesets import readable_tileset
+
+MAX_VERSION = 64
+"""Characters of a version that are looked at."""
 
 
 class PublicTilesetView(AsyncApiView):
@@ -69,14 +76,21 @@ class TileView(PublicTilesetView):
     @extend_schema(**tile_schemas.GET_TILE)
     async def get(self, request: Request, tileset: str, z: str, x: str, y: str, ending: str) -> HttpResponse:
         """The tile as it is now."""
-        settings = _in_format(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
+        settings = in_format(FORMAT_NAMES[ending], await readable_tileset(tileset, request.user))
+        await _follow(settings, request.META.get("QUERY_STRING", ""))
         metadata = (await tile_renderer().opened(settings)).metadata
         if FORMAT_NAMES[ending] != metadata.format:
             raise StreamError("unknown_tile", f"tileset {tileset!r} has tiles of the format {metadata.format}, not {ending}")
         tile = await tile_renderer().tile(settings, Tile(int(z), int(x), int(y)))
         if tile is None and metadata.format == "mvt":
-            return _with_cache_headers(_empty(204), settings)
-        return _with_cache_headers(_tile_response(tile or transparent(metadata.tile_size), request), settings)
+            return with_cache_headers(_empty(204), settings.public)
+        tile = tile or transparent(metadata.tile_size)
+        packed = may_be_gzip(tile, settings)
+        sent = await tile_renderer().cache.gzipped(tile) if packed and takes_gzip(request) else tile
+        response = with_cache_headers(_tile_response(tile, sent, request), settings.public)
+        if packed:
+            patch_vary_headers(response, ["Accept-Encoding"])
+        return response
 
 
 class TileJsonView(PublicTilesetView):
@@ -103,7 +117,35 @@ class TileJsonView(PublicTilesetView):
         }
         if metadata.vector_layers:  # where they are not known: MapLibre takes an empty list for the whole truth, and draws nothing
             document["vector_layers"] = [{"id": name, "fields": {}} for name in metadata.vector_layers]
-        return _with_cache_headers(answer(document), settings)
+        if metadata.thinned_below:
+            document["thinned_below"] = metadata.thinned_below
+        return with_cache_headers(answer(document), settings.public)
+
+
+async def _follow(tileset: TilesetSettings, query: str) -> None:
+    """Follow what has to be followed, and catch up with the version that a request names (`?version=`, of a notice)."""
+    runtime, renderer = running(), tile_renderer()
+    live = None
+    if runtime is not None and runtime.hub.loop is asyncio.get_running_loop():
+        from streaming.tiles.live_tilesets import LiveTilesets
+
+        service = runtime.service(LiveTilesets)
+        await service.fetched(tileset)
+        live = service.live.get(tileset.key)
+    version = named_version(query)
+    if not version or renderer.has_shown(tileset, version):
+        return
+    if live is None:
+        renderer.reopen(tileset.name)
+    elif not await live.catch_up():
+        return
+    await renderer.opened(tileset)
+    renderer.note_shown(tileset, version)
+
+
+def named_version(query: str) -> str:
+    """The version of the tileset that a request names, empty if it names none."""
+    return parse_qs(query).get("version", [""])[0][:MAX_VERSION]
 
 
 @lru_cache(4)
@@ -125,20 +167,37 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
+def in_format(format: str, tileset: TilesetSettings) -> TilesetSettings:
     """A raster tileset with another format; other tilesets have only their own."""
     if not tileset.source_kind.any_image or format == "mvt" or format == (tileset.format or "png"):
         return tileset
     return replace(tileset, format=format, variant=f"{tileset.variant}@{format}")
 
 
-def _tile_response(tile: RenderedTile, request: Request) -> HttpResponse:
-    tag = f'"{tile.etag}"'
-    known = parse_etags(request.META.get("HTTP_IF_NONE_MATCH", ""))
-    unchanged = "*" in known or tag in (each.removeprefix("W/") for each in known)
-    response = _empty(304) if unchanged else HttpResponse(tile.data, content_type=tile.mime)
-    response["ETag"] = tag
+def may_be_gzip(tile: RenderedTile, tileset: TilesetSettings) -> bool:
+    """Whether a tile is sent as gzip to those who take that: images are compressed already, and of what is private no length is to tell."""
+    return tileset.public and tile.mime == MIME["mvt"] and len(tile.data) >= LEAST_BYTES
+
+
+def entity_tag(tile: RenderedTile, sent: RenderedTile) -> str:
+    """The tag of a tile, weak if it is sent as gzip."""
+    return f'"{tile.etag}"' if sent is tile else f'W/"{tile.etag}"'
+
+
+def _tile_response(tile: RenderedTile, sent: RenderedTile, request: Request) -> HttpResponse:
+    """The answer with a tile; `sent` is the same or its gzip."""
+    unchanged = is_known(tile, request.META.get("HTTP_IF_NONE_MATCH", ""))
+    response = _empty(304) if unchanged else HttpResponse(sent.data, content_type=tile.mime)
+    response["ETag"] = entity_tag(tile, sent)
+    if sent is not tile and not unchanged:
+        response["Content-Encoding"] = "gzip"
     return response
+
+
+def is_known(tile: RenderedTile, if_none_match: str) -> bool:
+    """Whether a client that sends this header holds the tile."""
+    known = parse_etags(if_none_match)
+    return "*" in known or f'"{tile.etag}"' in (each.removeprefix("W/") for each in known)
 
 
 def _empty(status: int) -> HttpResponse:
@@ -147,9 +206,9 @@ def _empty(status: int) -> HttpResponse:
     return response
 
 
-def _with_cache_headers(response: HttpResponse, tileset: TilesetSettings) -> HttpResponse:
+def with_cache_headers(response: HttpResponse, public: bool) -> HttpResponse:
     """The response with the headers for caches."""
-    if tileset.public:
+    if public:
         response["Cache-Control"] = "public, no-cache"
     else:
         response["Cache-Control"] = "private, no-cache"

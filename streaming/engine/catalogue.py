@@ -53,6 +53,10 @@ class Catalogue(Generic[S]):
         """One row as it was when the database was last asked. For the event loop, where nothing depends on the last seconds."""
         return self._rows.get(name)
 
+    def fresh(self, name: str) -> S | None:
+        """One row as `get` would find it, None if that has to ask the database. For the event loop."""
+        return self._rows.get(name) if self._fresh else None
+
     async def all(self, believed_seconds: float = 0.0) -> dict[str, S]:
         """The same on the event loop. Rows may be as old as usual or so many seconds, whichever is more."""
         if not self._fresh and not self._younger(believed_seconds):

@@ -34,7 +34,12 @@ def is_text(response: HttpResponseBase) -> bool:
 
 def takes_gzip(request: HttpRequest) -> bool:
     """Whether the client said so."""
-    codings = [part.strip().lower() for part in request.META.get("HTTP_ACCEPT_ENCODING", "").split(",")]
+    return accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", ""))
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether a header says so."""
+    codings = [part.strip().lower() for part in accept_encoding.split(",")]
     return any(coding.partition(";")[0].strip() == "gzip" and not _REFUSED.fullmatch(coding) for coding in codings)
 
 

@@ -19,10 +19,16 @@ class TilesConfig(EngineApp):
         Setting("TILE_ROOTS", "", "comma-separated folders whose files may be sources of tilesets, besides the data folder"),
         Setting("TILE_THREADS", 4, "threads that render tiles", least=1),
         Setting("TILE_SECONDS", 60.0, "how long a tile may take to be rendered before the request is refused", least=0.1),
+        Setting("TILE_WHOLE_ZOOM", 12, "from this zoom on, vector tiles of a layer have all features; lower ones are thinned", least=0),
+        Setting("TILE_UNTHINNED_FEATURES", 1000, "points up to which a vector tile is not thinned; of more, one of each pixel is in it"),
+        Setting("TILE_FEATURES", 10_000, "points, and lines and areas, that a thinned vector tile has at most", least=1),
         Setting("TILE_CACHE_BYTES", 256 * 1024 * 1024, "rendered tiles kept by one server process"),
         Setting("TILE_HISTORY_BYTES", 128 * 1024 * 1024, "replaced versions of tiles kept by one server process, for deltas"),
         Setting("TILE_CHANGES_LOG", 1000, "changes kept in the log of one tileset", least=1),
         Setting("TILE_REFRESH_SECONDS", 0.25, "least time between two refreshes of one tileset; changes in between come together"),
+        Setting("TILE_FOLLOW_SECONDS", 60.0, "how long a layer is followed after one of its vector tiles was last fetched over HTTP"),
+        Setting("TILE_NOTICE_SECONDS", 0.25, "least time between two notices of changed tiles of one tileset to one subscription"),
+        Setting("TILE_NOTICE_TILES", 1000, "tiles that one notice lists; of more it says that any in view may have changed", least=1),
         Setting(
             "TILE_WATCH", True, "notice changed source files of the tilesets that somebody looks at (off: only `manage.py watch` does)"
         ),

@@ -6,7 +6,7 @@ change can be read. The feed does not carry tiles: to show them, the source is r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from streaming.core.bbox import Box
 from streaming.core.feed import Feed, FeedOptions
 from streaming.engine.conf import conf
 
-from .grid import Tile, is_near
+from .grid import Tile, TileRange, is_near, near_ranges
 
 _RESAMPLING_MARGIN = 3 / 256
 """Resampling mixes neighbours, so a tile also shows this part of a tile beyond its edge."""
@@ -30,6 +30,9 @@ class ChangedTiles(Protocol):
 
     def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
         """Those of the tiles that may have changed."""
+
+    def within(self, view: TileRange) -> Iterable[TileRange]:
+        """The parts of a rectangle of tiles that may have changed. They may overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,15 @@ class ChangedArea:
         if self.tiles is not None:
             return self.tiles.intersection(tiles)
         return [*tiles] if self == EVERYTHING else [tile for tile in tiles if tile in self]
+
+    def within(self, view: TileRange) -> Iterator[TileRange]:
+        """The parts of a rectangle of tiles that may have changed."""
+        if self.tiles is not None:
+            found = (tile for tile in self.tiles if tile.z == view.z and view.contains(tile.x, tile.y))
+            yield from (TileRange(view.z, tile.x, tile.y, tile.x, tile.y) for tile in found)
+        elif self.zooms is None or view.z in self.zooms:
+            parts = [view] if self.box is None else near_ranges(self.box, view.z, _RESAMPLING_MARGIN)
+            yield from (common for part in parts if (common := part.common(view)) is not None)
 
     def encode(self) -> bytes:
         """The area as a line of the feed."""

@@ -6,10 +6,11 @@ no announcement: its own feed has every changed feature, so its tiles follow wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from streaming.core.bbox import Box
+from streaming.core.feed import Cursor
 from streaming.core.follower import Follower, Replacement
 from streaming.core.hub import Hub
 from streaming.core.items import Change, Item
@@ -18,7 +19,8 @@ from streaming.features.layers import catalogue, layer_feed
 
 from .change_feed import EVERYTHING, ChangedArea, ChangedTiles, parse_change, tiles_feed
 from .changed_boxes import ChangedBoxes
-from .grid import Tile
+from .grid import Tile, TileRange
+from .sources.layer_kind import layer_version, max_zoom
 from .tile_renderer import TileRenderer
 from .tilesets import TilesetSettings
 
@@ -37,6 +39,9 @@ class ChangeTracker(Protocol):
 
     def add(self, area: ChangedArea) -> None:
         """Collect a change that was noticed in another way."""
+
+    async def catch_up(self) -> bool:
+        """Collect all that was announced until now. Returns whether the source may have changed without that. `StreamError`."""
 
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Have the renderer show what was collected. Returns what may have changed, None if nothing.
@@ -59,6 +64,11 @@ class _Union:
     def intersection(self, tiles: Collection[Tile]) -> Collection[Tile]:
         """Those of the tiles that are in one of the areas."""
         return self._tiles.intersection(tiles).union(*(area.intersection(tiles) for area in self._others))
+
+    def within(self, view: TileRange) -> Iterator[TileRange]:
+        """The parts of a rectangle of tiles that are in one of the areas."""
+        for area in (ChangedArea(tiles=self._tiles), *self._others):
+            yield from area.within(view)
 
 
 class AnnouncedChangeTracker:
@@ -102,6 +112,12 @@ class AnnouncedChangeTracker:
         self._areas.append(EVERYTHING)
         self._on_change()
 
+    async def catch_up(self) -> bool:
+        """Read the feed now."""
+        if self._follower is not None:
+            await self._hub.refresh(self._follower)
+        return True
+
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Read the source again."""
         areas, self._areas = self._areas, []
@@ -123,6 +139,8 @@ class LayerChangeTracker:
         self._hub = hub
         self._renderer = renderer
         self._changed: dict[str, Item | None] = {}
+        self._position = Cursor("", 0)
+        """Up to where changes were collected."""
         self._all_changed = True
         self._replica: Replica | None = None
         self._source: LayerSource | None = None
@@ -146,6 +164,7 @@ class LayerChangeTracker:
     def changed(self, changes: Sequence[Change]) -> None:
         """Features were put or deleted."""
         self._changed.update((change.key, change.new) for change in changes)
+        self._position = Cursor(self._position.epoch, max(self._position.seq, changes[-1].seq))
         self._on_change()
 
     def replaced(self, different: Sequence[Replacement] | None) -> None:
@@ -153,30 +172,40 @@ class LayerChangeTracker:
         self._all_changed = True
         self._on_change()
 
+    async def catch_up(self) -> bool:
+        """Read the layer's feed now, which has every change."""
+        if self._replica is not None:
+            await self._hub.refresh(self._replica)
+        return False
+
     async def apply(self, tileset: TilesetSettings) -> ChangedTiles | None:
         """Make the next source and show it."""
         changes, self._changed = self._changed, {}
+        position = self._position
         before, self._source = self._source, None  # if showing the next one fails, it is made from scratch
         changed: ChangedTiles = EVERYTHING
         if before is None or self._all_changed:
             self._all_changed = False
-            source = await self._new_source(tileset)
+            source, position = await self._new_source(tileset)
         elif changes:
             source, boxes = await self._updated_source(before, changes)
             changed = ChangedBoxes(boxes)
         else:
             self._source = before
             return None
-        await self._renderer.replace(tileset, source, changed)
+        source = source.up_to(max_zoom(tileset))
+        await self._renderer.replace(tileset, source, changed, layer_version(position.epoch, position.seq))
         self._source = source
         return changed
 
-    async def _new_source(self, tileset: TilesetSettings) -> LayerSource:
+    async def _new_source(self, tileset: TilesetSettings) -> tuple[LayerSource, Cursor]:
+        """The source, and the moment that it shows."""
         from .sources.layer import LayerSource
 
         assert self._replica is not None
         items = list(self._replica.items.values())
-        return await self._renderer.cache.pool.run(object(), lambda: LayerSource(tileset.sources[0], items))
+        self._position = position = self._replica.cursor
+        return await self._renderer.cache.pool.run(object(), lambda: LayerSource(tileset.sources[0], items, max_zoom(tileset))), position
 
     async def _updated_source(self, source: LayerSource, changes: dict[str, Item | None]) -> tuple[LayerSource, list[Box]]:
         return await self._renderer.cache.pool.run(object(), lambda: source.updated(changes))

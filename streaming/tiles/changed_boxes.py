@@ -67,6 +67,13 @@ class ChangedBoxes:
             by_zoom.setdefault(tile.z, set()).add(tile)
         return {tile for z, of_zoom in by_zoom.items() for tile in self._intersection(z, of_zoom)}
 
+    def within(self, view: TileRange) -> Iterator[TileRange]:
+        """The parts of a rectangle of tiles that show a change, each once."""
+        first, last = (ranges := self._of_zoom(view.z))[:, :2], ranges[:, 2:]
+        clipped = np.hstack((np.maximum(first, view[1:3]), np.minimum(last, view[3:5])))
+        shown = clipped[(clipped[:, :2] <= clipped[:, 2:]).all(axis=1)]
+        return (TileRange(view.z, *edges) for edges in dict.fromkeys(map(tuple, shown.tolist())))
+
     def _intersection(self, z: int, tiles: set[Tile]) -> set[Tile]:
         found: set[Tile] = set()
         for part in self._near(z, tiles):

@@ -9,7 +9,7 @@ refusal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import asinh, atan, degrees, floor, log10, pi, radians, sinh, tan
+from math import asinh, atan, ceil, degrees, floor, log10, pi, radians, sinh, tan
 from typing import NamedTuple
 
 from ..core.bbox import Box, check_bbox
@@ -46,6 +46,12 @@ class TileRange(NamedTuple):
     def contains(self, x: int, y: int) -> bool:
         """Whether the tile in this column and row is part of it."""
         return self.west <= x <= self.east and self.north <= y <= self.south
+
+    def common(self, other: TileRange) -> TileRange | None:
+        """The tiles that are in both rectangles, None if there are none. Both are of the same zoom."""
+        west, north = max(self.west, other.west), max(self.north, other.north)
+        east, south = min(self.east, other.east), min(self.south, other.south)
+        return TileRange(self.z, west, north, east, south) if west <= east and north <= south else None
 
     def tiles(self) -> Iterator[Tile]:
         """The tiles, column by column."""
@@ -116,6 +122,16 @@ def is_near(box: Box, z: int, x: int, y: int, margin: float) -> bool:
         return False
     after_west, before_east = left <= x + 1 + margin, right >= x - margin
     return (after_west or before_east) if box[0] > box[2] else (after_west and before_east)
+
+
+def near_ranges(box: Box, z: int, margin: float) -> list[TileRange]:
+    """The tiles of one zoom for which `is_near` holds: one rectangle, or two at the antimeridian."""
+    (left, top), (right, bottom) = tile_position(box[0], box[3], z), tile_position(box[2], box[1], z)
+    last = (1 << z) - 1
+    first_column, last_column = max(ceil(left - 1 - margin), 0), min(floor(right + margin), last)
+    first_row, last_row = max(ceil(top - 1 - margin), 0), min(floor(bottom + margin), last)
+    columns = [(first_column, last_column)] if box[0] <= box[2] else [(first_column, last), (0, last_column)]
+    return [TileRange(z, west, first_row, east, last_row) for west, east in columns if west <= east and first_row <= last_row]
 
 
 def union(boxes: Sequence[Box]) -> Box:

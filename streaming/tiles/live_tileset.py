@@ -13,16 +13,18 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from streaming.core.errors import StreamError
 from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
-from .change_feed import EVERYTHING, ChangedArea
+from .change_feed import EVERYTHING, ChangedArea, ChangedTiles
 from .change_tracker import ChangeTracker
 from .grid import Tile
 from .sources.base import MIME
 from .tile_cache import RenderedTile
+from .tile_notices import TileNotices, changed_within
 from .tile_renderer import OpenTileset, TileRenderer
 from .tile_updates import TileHistory, TileUpdate, smallest_update, whole_tile
 from .tile_viewport import TileViewport
@@ -31,6 +33,8 @@ from .tilesets import TilesetSettings
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
+CATCH_UP_SECONDS = 5.0
+"""How long a request waits for changes to be applied, at most."""
 KEPT_DELTAS = 64
 
 Holder = tuple[str | None, frozenset[str]]
@@ -68,6 +72,7 @@ class LiveTileset:
         self._history = history
         self._renderer = renderer
         self._views: defaultdict[Tile, dict[TileViewport, None]] = defaultdict(dict)
+        self._notices: dict[TileNotices, None] = {}
         self._jobs: dict[Tile, _RenderJob] = {}
         self._deltas: LRU[tuple[Tile, str, str, frozenset[str]], TileUpdate] = LRU(KEPT_DELTAS)
         self._refreshing: asyncio.Task[None] | None = None
@@ -82,6 +87,11 @@ class LiveTileset:
     async def opened(self) -> OpenTileset:
         """The tileset, with its source as it is now. `StreamError("invalid_source")`."""
         return await self._renderer.opened(self.settings)
+
+    @property
+    def version_name(self) -> str | None:
+        """The name of the version that is shown now."""
+        return self._renderer.version_name(self.settings)
 
     def stop(self) -> None:
         """Follow and render nothing more."""
@@ -115,6 +125,15 @@ class LiveTileset:
             self._unregister(tile, view)
         view.stop()
 
+    def notify(self, notices: TileNotices) -> None:
+        """Report changed tiles of a view from now on."""
+        self._notices[notices] = None
+
+    def stop_notices(self, notices: TileNotices) -> None:
+        """Report nothing more."""
+        self._notices.pop(notices, None)
+        notices.stop()
+
     def _unregister(self, tile: Tile, view: TileViewport) -> None:
         views = self._views.get(tile)
         if views is not None:
@@ -135,6 +154,16 @@ class LiveTileset:
         self._tracker.add(area)
         self.schedule_refresh()
 
+    async def catch_up(self) -> bool:
+        """Apply all changes until now; returns whether that has been done in time. `StreamError`."""
+        if await self._tracker.catch_up():
+            await self.check_source()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                while self._refreshing is not None:
+                    await asyncio.wait((self._refreshing,))
+        return self._refreshing is None
+
     async def check_source(self) -> None:
         """Apply changes of the source that came before its files were watched."""
         before = await self.opened()
@@ -148,6 +177,8 @@ class LiveTileset:
             self.settings = settings
             self._renderer.reopen(settings.name)
             self._mark_changed(list(self._views))
+            for notices in self._notices:
+                notices.add(None, None)
 
     async def _refresh(self) -> None:
         try:
@@ -165,8 +196,19 @@ class LiveTileset:
                 self._refreshed_at = time.monotonic()
                 if changed is not None:
                     self._mark_changed(changed.intersection(self._views))
+                    await self._report(changed)
         finally:
             self._refreshing = None
+
+    async def _report(self, changed: ChangedTiles) -> None:
+        """Tell those who fetch tiles themselves. Views are compared in a thread, each once."""
+        views, limit = {notices.view for notices in self._notices}, int(conf.TILE_NOTICE_TILES)
+        if not views:
+            return
+        version = self.version_name
+        found = await self._renderer.cache.pool.run(object(), lambda: {view: changed_within(changed, view, limit) for view in views})
+        for notices in self._notices:
+            notices.add(found.get(notices.view), version)  # None: it has moved meanwhile
 
     def _mark_changed(self, tiles: Collection[Tile]) -> None:
         changed: defaultdict[TileViewport, list[Tile]] = defaultdict(list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -42,6 +43,8 @@ class LiveTilesets(Service):
         self._watcher: SourceWatcher | None = None
         self._watching: asyncio.Task[None] | None = None
         self._checks: set[asyncio.Task[None]] = set()
+        self._fetched: dict[str, float] = {}
+        """When tiles of a tileset were last fetched over HTTP, of those that are followed because of it."""
 
     @property
     def live(self) -> Mapping[str, LiveTileset]:
@@ -70,6 +73,40 @@ class LiveTilesets(Service):
         """End a reference; the last one stops the live tileset."""
         self._release(live.settings.key)
 
+    async def fetched(self, settings: TilesetSettings) -> None:
+        """Tiles are fetched over HTTP: a tileset that has to be followed to show its changes is, for a while. `StreamError`.
+
+        The layer would be read anew after each change, otherwise.
+        """
+        if not settings.source_kind.follows:
+            return
+        if self.still_fetched(settings):
+            if (followed := self._live.get(settings.key)) is not None:
+                followed.change_settings(settings)
+            return
+        live = await self.acquire(settings)
+        if self.still_fetched(settings):  # another request was faster
+            self.release(live)
+            return
+        self._fetched[settings.key] = time.monotonic()
+        self.runtime.spawn(self._keep(live))
+
+    def still_fetched(self, settings: TilesetSettings) -> bool:
+        """Note that a tile was fetched, if the tileset is followed because of that."""
+        followed = settings.key in self._fetched
+        if followed:
+            self._fetched[settings.key] = time.monotonic()
+        return followed
+
+    async def _keep(self, live: LiveTileset) -> None:
+        key = live.settings.key
+        try:
+            while (left := self._fetched[key] + conf.TILE_FOLLOW_SECONDS - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+        finally:
+            del self._fetched[key]
+            self.release(live)
+
     async def stop(self) -> None:
         """Stop all."""
         for task in (self._watching, *self._checks):
@@ -92,8 +129,9 @@ class LiveTilesets(Service):
             if self._references[settings.key]:
                 self._live[settings.key] = live
                 self._watch_files()
-                self._checks.add(task := asyncio.create_task(self._check_source(live)))
-                task.add_done_callback(self._checks.discard)
+                if settings.source_kind.has_files:
+                    self._checks.add(task := asyncio.create_task(self._check_source(live)))
+                    task.add_done_callback(self._checks.discard)
             else:  # all callers have been cancelled meanwhile
                 live.stop()
             return live

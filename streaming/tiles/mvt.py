@@ -1,32 +1,29 @@
-"""Encoder of Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), from shapely geometries.
+"""Encoder of Mapbox vector tiles, version 2 (https://github.com/mapbox/vector-tile-spec), from columns of features.
 
-Written by hand because every tile is made here: `mapbox-vector-tile` takes four times as long for a tile of 10,000
-points. The tests read with it what is encoded here. Equal features are equal bytes, and nearly equal features nearly
-equal bytes, so that deltas are small: see `_slots`.
+Written by hand because every tile is made here: `mapbox-vector-tile` takes ten times as long for a tile of 10,000
+points. The tests read with it what is encoded here. All features are encoded at once, as one array of numbers; only
+what are no points are drawn one by one. Equal features are equal bytes, and nearly equal features nearly equal bytes,
+so that deltas are small: see `_slots`.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from zlib import crc32
 
-import msgspec
 import numpy as np
-import shapely
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
+
+from .attributes import Attributes, Rows, TileAttributes
+from .mvt_drawings import Position, drawn
+from .mvt_values import EncodedProperties, field, varint
+from .varints import Counts, Numbers, encode_varints, row_places, row_sums, varint_sizes, zigzag
 
 EXTENT = 4096
 MARGIN = 80
 """How many units beyond its edge a tile shows, so that lines and symbols meet across tiles."""
-_POINT, _LINE, _POLYGON = 1, 2, 3
-_MOVE_TO, _LINE_TO, _CLOSE_PATH = 1, 2, 15
-_KINDS = {kind: bytes((0x18, kind)) for kind in (_POINT, _LINE, _POLYGON)}
-_INT64 = range(-(2**63), 2**63)
-_SMALL = [bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7)) for n in range(1 << 14)]
-"""The varints of up to two bytes, which are nearly all that occur."""
 SLOTS_FROM = 256
 """From so many different values, gaps pay. With fewer, new numbers make a delta hardly larger than gaps make the
 tile."""
@@ -35,12 +32,12 @@ _FULLEST = 0.85
 tile larger."""
 _GAP = b"\x22\x02\x38\x00"
 """The value in an unused slot: false, which is one of the shortest. Nothing refers to it."""
+_FEATURE, _ID, _TAGS, _TYPE, _GEOMETRY = 0x12, 0x08, 0x12, 0x18, 0x22
+_POINT, _MOVE_TO_ONE = 1, 9
+_POINT_NUMBERS = 7
 
-Position = tuple[int, int]
-"""Across and down, in units of the tile."""
-
-EncodedProperties = tuple[tuple[str, bytes], ...]
-"""Keys, and values in their encoded form."""
+Units = NDArray[np.int64]
+"""Rows of two: across and down from the tile's north-west corner."""
 
 
 class TileFeature(NamedTuple):
@@ -54,59 +51,99 @@ class TileFeature(NamedTuple):
     id: int | None = None
 
 
-def encode_properties(properties: Mapping[str, Any]) -> EncodedProperties:
-    """Encode properties, once for a feature that many tiles show. Null is left out; lists and objects become JSON."""
-    return tuple((key, _field(4, _value(value))) for key, value in properties.items() if value is not None)
-
-
 def encode_layer(name: str, features: Iterable[TileFeature]) -> bytes:
-    """Encode a tile with one layer; empty bytes if no feature is large enough to be seen."""
-    # Three lists, not one of tuples: the garbage collector would visit these, a quarter of a second for 100,000 features.
-    ids: list[bytes] = []
-    used: list[EncodedProperties] = []
-    drawings: list[bytes] = []
-    for geometry, properties, id in features:
-        for drawing in _drawn(geometry):
-            ids.append(b"" if id is None else b"\x08" + _varint(id))
-            used.append(properties)
+    """Encode a tile with one layer; empty bytes if no feature is large enough to be seen. Points are drawn last."""
+    ordered = sorted(features, key=lambda feature: isinstance(feature.geometry, tuple))
+    attributes = Attributes(len(ordered))
+    attributes.put((row, feature.id, feature.properties) for row, feature in enumerate(ordered))
+    shapes = [feature.geometry for feature in ordered if isinstance(feature.geometry, BaseGeometry)]
+    points = [feature.geometry for feature in ordered if isinstance(feature.geometry, tuple)]
+    return encode_columns(name, shapes, np.array(points, np.int64).reshape(-1, 2), attributes.of((), np.arange(len(ordered))))
+
+
+def encode_columns(name: str, shapes: Sequence[BaseGeometry], points: Units, attributes: TileAttributes) -> bytes:
+    """The same from columns; `attributes` are those of the shapes and then of the points."""
+    drawings, rows = list[bytes](), list[int]()
+    for row, shape in enumerate(shapes):
+        for drawing in drawn(shape):
             drawings.append(drawing)
-    if not drawings:
+            rows.append(row)
+    if not drawings and not len(points):
         return b""
-    lists, tags = _numbered(ids, used)
-    encoded = b"".join([_field(2, id + tag + drawing) for id, tag, drawing in zip(ids, tags, drawings, strict=True)])
-    return _field(3, b"\x78\x02" + _field(1, name.encode()) + encoded + lists + b"\x28" + _varint(EXTENT))
+    if rows != list(range(len(shapes))):
+        attributes = attributes.rows(np.concatenate((np.array(rows, np.int64), np.arange(len(shapes), len(shapes) + len(points)))))
+    lists, tags = _numbered(attributes)
+    encoded = _features(drawings, points, attributes, tags)
+    return field(3, b"\x78\x02" + field(1, name.encode()) + encoded + lists + b"\x28" + varint(EXTENT))
 
 
-def _numbered(ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> tuple[bytes, Iterator[bytes]]:
-    """The keys and values of a layer, each once, and for each feature the field with their numbers."""
-    keys = {key: _varint(number) for number, key in enumerate(sorted({key for properties in used for key, _ in properties}))}
-    values = {value: key for properties in used for key, value in properties}
-    slots = _slots(_hashes(values, ids, used)) if len(values) >= SLOTS_FROM else range(len(values))
-    table = [_GAP] * (max(slots, default=-1) + 1)
-    for value, slot in zip(values, slots, strict=True):
-        table[slot] = value
-    numbers = dict(zip(values, map(_varint, slots), strict=True))
-    tags = (b"".join([number for key, value in properties for number in (keys[key], numbers[value])]) for properties in used)
-    return b"".join([_field(3, key.encode()) for key in keys] + table), (_field(2, tag) if tag else b"" for tag in tags)
+def _features(drawings: Sequence[bytes], points: Units, attributes: TileAttributes, tags: Numbers) -> bytes:
+    """The features, each as: its length, id, tags, and its drawing or the numbers of its point."""
+    count, has_id, tag_counts = len(attributes.ids), attributes.has_id, 2 * attributes.counts
+    is_point = np.arange(count) >= len(drawings)
+    tag_bytes = row_sums(varint_sizes(tags), tag_counts)
+    moves = zigzag(points)
+    drawing_bytes = np.concatenate(
+        (np.fromiter(map(len, drawings), np.int64, len(drawings)), 1 + varint_sizes(moves[:, 0]) + varint_sizes(moves[:, 1]))
+    )
+    has_tags = tag_counts > 0
+    sizes = has_id * (1 + varint_sizes(attributes.ids)) + has_tags * (1 + varint_sizes(tag_bytes.view(np.uint64)) + tag_bytes)
+    sizes += drawing_bytes + 4 * is_point  # type, the field's number and its length, which is one byte
+
+    numbers_of = 2 + 2 * has_id + has_tags * (2 + tag_counts) + _POINT_NUMBERS * is_point
+    at = np.cumsum(numbers_of) - numbers_of
+    numbers = np.empty(int(numbers_of.sum()), np.uint64)
+    numbers[at], numbers[at + 1] = _FEATURE, sizes
+    at = at + 2
+    numbers[at[has_id]], numbers[at[has_id] + 1] = _ID, attributes.ids[has_id]
+    at = at + 2 * has_id
+    numbers[at[has_tags]], numbers[at[has_tags] + 1] = _TAGS, tag_bytes[has_tags]
+    numbers[row_places(at + 2, tag_counts)] = tags
+    at = (at + has_tags * (2 + tag_counts))[len(drawings) :]
+    numbers[at], numbers[at + 1], numbers[at + 2] = _TYPE, _POINT, _GEOMETRY
+    numbers[at + 3], numbers[at + 4] = drawing_bytes[len(drawings) :], _MOVE_TO_ONE
+    numbers[at + 5], numbers[at + 6] = moves[:, 0], moves[:, 1]
+    encoded = encode_varints(numbers)
+    if not drawings:
+        return encoded
+    ends = np.cumsum(row_sums(varint_sizes(numbers), numbers_of))[: len(drawings)].tolist()
+    heads = [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return b"".join([part for pair in zip(heads, drawings, strict=True) for part in pair]) + encoded[ends[-1] :]
 
 
-def _hashes(values: Mapping[bytes, str], ids: Sequence[bytes], used: Sequence[EncodedProperties]) -> list[int]:
-    """A hash for each value: of its feature where most features have a value of their own, else of the value.
+def _numbered(attributes: TileAttributes) -> tuple[bytes, Numbers]:
+    """The keys and values of a layer, each once, and the numbers of each feature's: of a key and a value in turn."""
+    pairs = attributes.pairs
+    places = np.arange(len(pairs))
+    first = np.full(int(pairs.max(initial=-1)) + 1, len(pairs))
+    first[pairs[::-1]] = places[::-1]
+    used = np.flatnonzero(first < len(pairs))
+    used = used[np.argsort(first[used])]
+    pair_keys = [attributes.keys[pair] for pair in used.tolist()]
+    pair_values = [attributes.values[pair] for pair in used.tolist()]
+    keys = {key: number for number, key in enumerate(sorted(set(pair_keys)))}
+    values = {value: number for number, value in enumerate(dict.fromkeys(pair_values))}
+    key_of = np.array([keys[key] for key in pair_keys], np.int64)
+    value_of = np.array([values[value] for value in pair_values], np.int64)
+    table = list(values)
+    slots = np.arange(len(table))
+    if len(table) >= SLOTS_FROM:
+        features = np.repeat(np.arange(len(attributes.counts)), attributes.counts)
+        own = (np.bincount(key_of) > len(attributes.counts) / 2)[key_of]
+        hashes = np.array([crc32(value) for value in pair_values], np.int64)
+        hashes[own] = attributes.owners[features[first[used[own]]]]
+        hash_of = np.empty(len(table), np.int64)
+        hash_of[value_of[::-1]] = hashes[::-1]
+        slots = _slots(hash_of)
+        table = [_GAP] * (int(slots.max(initial=-1)) + 1)
+        for value, slot in zip(values, slots.tolist(), strict=True):
+            table[slot] = value
+    numbers = np.zeros((len(first), 2), np.int64)
+    numbers[used, 0], numbers[used, 1] = key_of, slots[value_of]
+    return b"".join([field(3, key.encode()) for key in keys] + table), numbers[pairs].reshape(-1).view(np.uint64)
 
-    Names and heights are such values of their own. So the values of one feature are neighbours, and a new value of it
-    takes the place, and so the number, of the old one: that halves the deltas. A feature without an id is identified by
-    its first property.
-    """
-    own = {key for key, count in Counter(values.values()).items() if count > len(used) / 2}
-    owners: dict[bytes, bytes] = {}
-    for id, properties in zip(ids, used, strict=True) if own else ():
-        for key, value in properties:
-            if key in own:
-                owners.setdefault(value, id or properties[0][1])
-    return [crc32(owners.get(value, value)) for value in values]
 
-
-def _slots(values: Sequence[int]) -> list[int]:
+def _slots(hashes: Counts) -> Rows:
     """The numbers of values, given their hashes: slots of a hash table, which stay when other values come and go.
 
     If values were simply counted, one value more or fewer would renumber all that follow, and change every feature that
@@ -115,158 +152,15 @@ def _slots(values: Sequence[int]) -> list[int]:
     numbers change only when the number of values crosses a power of two (times `_FULLEST`). The gaps, and longer
     numbers, make a tile 5 to 25 % larger. (The specification advises against repeated values, which the gaps are, only
     because of the size.)
+
+    The hash of a value is that of its feature where most features have a value of their own, such as a name or a
+    height: so the values of one feature are neighbours, and a new value of it takes the place, and so the number, of
+    the old one, which halves the deltas.
     """
-    count = len(values)
-    hashes = np.array(values, np.int64)
+    count = len(hashes)
     order = np.argsort(hashes, kind="stable")
     behind = np.arange(count)
     first = hashes[order] >> 32 - int(count / _FULLEST).bit_length()
     slots = np.empty(count, np.int64)
     slots[order] = behind + np.maximum.accumulate(first - behind)  # where the hash leads, or next to the one before
-    numbers: list[int] = slots.tolist()
-    return numbers
-
-
-def _value(value: Any) -> bytes:
-    match value:
-        case bool():
-            return b"\x38\x01" if value else b"\x38\x00"
-        case str():
-            return _field(1, value.encode())
-        case int() if value in _INT64:
-            return b"\x20" + _varint(value) if value >= 0 else b"\x30" + _varint(_zigzag(value))
-        case int() | float():
-            return b"\x19" + struct.pack("<d", value)
-        case _:
-            return _field(1, msgspec.json.encode(value))
-
-
-def _drawn(geometry: BaseGeometry | Position) -> list[bytes]:
-    """The points, the lines and the polygons of a geometry, each kind as fields of one feature: type and commands."""
-    if isinstance(geometry, tuple):
-        return [_drawing(_POINT, (1 << 3 | _MOVE_TO, *map(_zigzag, geometry)))]
-    parts: dict[int, list[BaseGeometry]] = {}
-    for part in _simple_parts(geometry):
-        kind = {"Point": _POINT, "LineString": _LINE, "LinearRing": _LINE, "Polygon": _POLYGON}[part.geom_type]
-        parts.setdefault(kind, []).append(part)
-    drawn = ((kind, _PENS[kind](of_kind)) for kind, of_kind in parts.items())
-    return [_drawing(kind, commands) for kind, commands in drawn if commands]
-
-
-def _drawing(kind: int, commands: Iterable[int]) -> bytes:
-    return _KINDS[kind] + _field(4, _packed(commands))
-
-
-def _simple_parts(geometry: BaseGeometry) -> Iterator[BaseGeometry]:
-    if geometry.is_empty:
-        return
-    if geometry.geom_type.startswith(("Multi", "GeometryCollection")):
-        for part in geometry.geoms:
-            yield from _simple_parts(part)
-    else:
-        yield geometry
-
-
-def _draw_points(points: Sequence[BaseGeometry]) -> list[int]:
-    pen = _Pen()
-    pen.path(list(dict.fromkeys(_positions(point)[0] for point in points)), first=_MOVE_TO)
-    return pen.commands
-
-
-def _draw_lines(lines: Sequence[BaseGeometry]) -> list[int]:
-    pen = _Pen()
-    for line in lines:
-        positions = _distinct(_positions(line))
-        if len(positions) > 1:
-            pen.start(positions[0])
-            pen.path(positions[1:], first=_LINE_TO)
-    return pen.commands
-
-
-def _draw_polygons(polygons: Sequence[BaseGeometry]) -> list[int]:
-    pen = _Pen()
-    for polygon in polygons:
-        if not _draw_ring(pen, polygon.exterior, outer=True):
-            continue
-        for hole in polygon.interiors:
-            _draw_ring(pen, hole, outer=False)
-    return pen.commands
-
-
-_PENS = {_POINT: _draw_points, _LINE: _draw_lines, _POLYGON: _draw_polygons}
-
-
-def _draw_ring(pen: _Pen, ring: BaseGeometry, outer: bool) -> bool:
-    """Draw a ring: outer ones so that their area is positive (y grows to the south), inner ones in the other
-    direction."""
-    positions = _distinct(_positions(ring))[:-1]
-    area = _twice_area(positions)
-    if len(positions) < 3 or area == 0:
-        return False
-    if (area > 0) is not outer:
-        positions.reverse()
-    pen.start(positions[0])
-    pen.path(positions[1:], first=_LINE_TO)
-    pen.commands.append(_CLOSE_PATH)
-    return True
-
-
-class _Pen:
-    """Drawing commands. Positions are relative to the end of the last command."""
-
-    def __init__(self) -> None:
-        self.commands: list[int] = []
-        self._x = self._y = 0
-
-    def start(self, position: Position) -> None:
-        """Move to a position without drawing."""
-        self.path([position], first=_MOVE_TO)
-
-    def path(self, positions: Sequence[Position], first: int) -> None:
-        """Add one command with all the positions."""
-        commands, last_x, last_y = self.commands, self._x, self._y
-        commands.append(len(positions) << 3 | first)
-        for x, y in positions:
-            across, down = x - last_x, y - last_y
-            commands.append((across << 1) ^ (across >> 63))
-            commands.append((down << 1) ^ (down >> 63))
-            last_x, last_y = x, y
-        self._x, self._y = last_x, last_y
-
-
-def _positions(part: BaseGeometry) -> list[Position]:
-    coordinates: list[Position] = shapely.get_coordinates(part).astype(int).tolist()
-    return [(x, y) for x, y in coordinates]
-
-
-def _distinct(positions: list[Position]) -> list[Position]:
-    """The positions without those that equal the one before."""
-    return [here for index, here in enumerate(positions) if not index or here != positions[index - 1]]
-
-
-def _twice_area(ring: list[Position]) -> int:
-    following = ring[1:] + ring[:1]
-    return sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(ring, following, strict=True))
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return _SMALL[number << 3 | 2] + (_SMALL[len(data)] if len(data) < 1 << 14 else _varint(len(data))) + data
-
-
-def _packed(numbers: Iterable[int]) -> bytes:
-    return b"".join([_SMALL[n] if n < 1 << 14 else _varint(n) for n in numbers])
-
-
-def _varint(number: int) -> bytes:
-    if number < 1 << 14:
-        return _SMALL[number]
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _zigzag(number: int) -> int:
-    return (number << 1) ^ (number >> 63)
+    return slots

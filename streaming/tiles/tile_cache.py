@@ -6,6 +6,7 @@ A tile that was being rendered when its tileset was invalidated goes to those th
 from __future__ import annotations
 
 import asyncio
+import gzip
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from .images import sniff
 from .single_flight import SingleFlightPool
 from .sources.base import MIME, TileSource
 
+GZIP_LEVEL = 6
 ENTRY_BYTES = 400
 """What a kept tile costs beside its bytes; also an empty one."""
 
@@ -73,6 +75,21 @@ class TileCache:
         except TimeoutError:
             raise StreamError("invalid_source", f"tile {tile.z}/{tile.x}/{tile.y} takes too long to be rendered") from None
 
+    def kept(self, tileset: str, tile: Tile) -> RenderedTile | None:
+        """The tile if it is kept (None: it is empty), else KeyError."""
+        return self._tiles[(tileset, *tile)]
+
+    async def gzipped(self, tile: RenderedTile) -> RenderedTile:
+        """The tile as gzip, which is kept as tiles are; the tile itself if that is not smaller."""
+        with suppress(KeyError):
+            return self.kept_gzip(tile)
+        return await self.pool.run(("gzip", tile.etag), lambda: self._compress(tile))
+
+    def kept_gzip(self, tile: RenderedTile) -> RenderedTile:
+        """The same if it is kept, else KeyError."""
+        found = self._tiles[_gzip_key(tile)]
+        return tile if found is None else found
+
     def peek(self, tileset: str, tile: Tile) -> RenderedTile | None:
         """The tile if it is kept and not empty."""
         return self._tiles.get((tileset, *tile))
@@ -91,6 +108,12 @@ class TileCache:
         self.pool.close()
         self._tiles.clear()
 
+    def _compress(self, tile: RenderedTile) -> RenderedTile:
+        data = gzip.compress(tile.data, GZIP_LEVEL, mtime=0)
+        smaller = tile._replace(data=data) if len(data) < len(tile.data) else None
+        self._tiles.put(_gzip_key(tile), smaller, ENTRY_BYTES + (len(data) if smaller else 0))
+        return smaller or tile
+
     def _render(self, key: Key, source: Callable[[], TileSource], era: int) -> RenderedTile | None:
         tileset, z, x, y = key
         opened = source()
@@ -100,6 +123,10 @@ class TileCache:
             if self._invalidations[tileset] == era and opened.metadata.cacheable:
                 self._tiles.put(key, rendered, ENTRY_BYTES + len(data or b""))
         return rendered
+
+
+def _gzip_key(tile: RenderedTile) -> Key:
+    return f"gzip {tile.etag}", 0, 0, 0  # no name of a tileset has a space
 
 
 def _mime(data: bytes, format: str) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from threading import Lock
 
 from streaming.core.errors import StreamError
+from streaming.core.lru import LRU
 from streaming.engine.conf import conf
 
 from .change_feed import ChangedTiles
@@ -24,6 +26,8 @@ from .tile_cache import RenderedTile, TileCache
 from .tileset_events import reading
 from .tilesets import TilesetSettings
 
+KEPT_VERSIONS = 1000
+"""Versions of sources that are remembered."""
 OPENING_THREADS = 2
 """Sources are opened in threads of their own: a change must not wait behind all the tiles that are to be rendered."""
 
@@ -46,6 +50,14 @@ class OpenTileset:
     followed_since: int = 0
     """How often followers had come and gone when it was last checked: whoever follows since receives those announcements."""
 
+    @property
+    def version_name(self) -> str | None:
+        """A name for what is shown, the same in every process; None where tiles may change and the version does not."""
+        if not self.metadata.cacheable:
+            return None
+        shown = self.version, replace(self.settings, variant="", permissions=())
+        return blake2b(repr(shown).encode(), digest_size=8).hexdigest()
+
 
 class TileRenderer:
     """Renders the tiles of all tilesets of a process."""
@@ -58,6 +70,7 @@ class TileRenderer:
         self._followers: Counter[str] = Counter()
         self._followings: Counter[str] = Counter()
         self._openings = SingleFlightPool(OPENING_THREADS)
+        self._versions: LRU[tuple[str, str], bool] = LRU(KEPT_VERSIONS)
 
     async def tile(self, tileset: TilesetSettings, tile: Tile) -> RenderedTile | None:
         """One tile, None if it is empty. `StreamError`: unknown_tile where the tileset has none, or invalid_source."""
@@ -71,11 +84,28 @@ class TileRenderer:
 
     async def opened(self, tileset: TilesetSettings) -> OpenTileset:
         """The tileset, opened if it is not open yet or its source has changed. `StreamError("invalid_source")`."""
-        opened, following = self._open.get(tileset.key), self._followings[tileset.key]
-        checked = opened is not None and opened.settings == tileset and time.monotonic() - opened.checked < conf.TILE_CHECK_SECONDS
-        if opened and checked and (opened.followed_since == following or not opened.kept_others):
+        opened = self.checked(tileset)
+        if opened is not None:
             return opened
+        following = self._followings[tileset.key]
         return await self._openings.run(("open", tileset, following), lambda: self._current(tileset))
+
+    def checked(self, tileset: TilesetSettings) -> OpenTileset | None:
+        """The tileset if it is open and its source need not be looked at."""
+        opened = self._open.get(key := tileset.key)
+        if opened is None or time.monotonic() - opened.checked >= conf.TILE_CHECK_SECONDS:
+            return None
+        if opened.settings is not tileset and opened.settings != tileset:
+            return None
+        return opened if not opened.kept_others or opened.followed_since == self._followings[key] else None
+
+    def has_shown(self, tileset: TilesetSettings, version: str) -> bool:
+        """Whether a source of this version, or one that is as new, has been open."""
+        return self._versions.get((tileset.key, version)) is not None
+
+    def note_shown(self, tileset: TilesetSettings, version: str) -> None:
+        """The source that is open is as new as this version."""
+        self._versions.put((tileset.key, version), True)
 
     async def refresh(self, tileset: TilesetSettings, changed: ChangedTiles) -> OpenTileset:
         """Open the source again if it has changed, and forget these tiles in any case.
@@ -84,15 +114,15 @@ class TileRenderer:
         """
         return await self._openings.run(("refresh", tileset, object()), lambda: self._current(tileset, changed))
 
-    async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles) -> OpenTileset:
-        """Show another source from now on, which differs in these tiles.
+    async def replace(self, tileset: TilesetSettings, source: TileSource, changed: ChangedTiles, version: Hashable) -> OpenTileset:
+        """Show another source from now on, which is of this version and differs in these tiles.
 
         It is not checked until the next `replace` or `reopen`.
         """
 
         def swap() -> OpenTileset:
             with self._opening[tileset.key]:
-                return self._swap(tileset, source, None, changed, float("inf"), self._followings[tileset.key])
+                return self._swap(tileset, source, version, changed, float("inf"), self._followings[tileset.key])
 
         return await self._openings.run(("replace", tileset, object()), swap)
 
@@ -113,6 +143,11 @@ class TileRenderer:
             del self._followers[tileset.key]
         self._followings[tileset.key] += 1
         self.reopen(tileset.name)
+
+    def version_name(self, tileset: TilesetSettings) -> str | None:
+        """The name of the version that is open."""
+        opened = self._open.get(tileset.key)
+        return None if opened is None else opened.version_name
 
     def reopen(self, name: str) -> None:
         """Check the source of a tileset before the next tile."""
@@ -165,6 +200,8 @@ class TileRenderer:
             replaced = self._open.get(tileset.key)
             self._open[tileset.key] = opened
             self.cache.invalidate(tileset.key, changed)
+        if (name := opened.version_name) is not None:
+            self.note_shown(tileset, name)
         if replaced is not None:
             replaced.source.close()
         return opened

@@ -37,7 +37,9 @@ class Answer:
         return "x-frame-options" in self.headers
 
 
-async def request(method: str, path: str, body: bytes = b"", host: str = "testserver", root_path: str = "", **headers: str) -> Answer:
+async def request(
+    method: str, path: str, body: bytes = b"", host: str = "testserver", root_path: str = "", query: str = "", **headers: str
+) -> Answer:
     """One request of the whole HTTP application; the body comes in two pieces."""
     given = {"host": host, "content-type": "application/geo+json", **{name.replace("_", "-"): value for name, value in headers.items()}}
     scope = {
@@ -46,16 +48,20 @@ async def request(method: str, path: str, body: bytes = b"", host: str = "testse
         "method": method,
         "path": path,
         "root_path": root_path,
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
     peer = ApplicationCommunicator(HttpApplication(get_asgi_application()), scope)
     half = len(body) // 2
     await peer.send_input({"type": "http.request", "body": body[:half], "more_body": True})
     await peer.send_input({"type": "http.request", "body": body[half:]})
-    start, rest = await peer.receive_output(5), await peer.receive_output(5)
+    start, pieces, more = await peer.receive_output(5), list[bytes](), True
+    while more:
+        piece = await peer.receive_output(5)
+        pieces.append(piece["body"])
+        more = piece.get("more_body", False)
     await peer.wait()
-    return Answer(start, rest["body"])
+    return Answer(start, b"".join(pieces))
 
 
 @pytest.fixture

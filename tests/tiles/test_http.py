@@ -181,6 +181,7 @@ def test_tilejson_of_vector_tiles_names_their_layers(client: Client) -> None:
     add("ships", "ships")
     document = client.get("/tiles/ships/tilejson.json").json()
     assert document["vector_layers"] == [{"id": "ships", "fields": {}}]
+    assert document["thinned_below"] == 12
 
 
 def test_tilesets_are_listed(client: Client, blue: Path) -> None:

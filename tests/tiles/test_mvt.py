@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mapbox_vector_tile.Mapbox.vector_tile_pb2 import tile as Tile
 
 from streaming.tiles import deltas, mvt
-from streaming.tiles.mvt import SLOTS_FROM, TileFeature, encode_layer, encode_properties
+from streaming.tiles.mvt import SLOTS_FROM, TileFeature, encode_layer
+from streaming.tiles.mvt_values import encode_properties
 from tests.processes import run
 
 Properties = dict[str, Any]
@@ -114,7 +115,7 @@ def test_less_than_two_thirds_of_the_slots_are_gaps() -> None:
 
 def test_equal_features_are_equal_bytes_in_every_process() -> None:
     program = (
-        "import hashlib; from streaming.tiles.mvt import *;"
+        "import hashlib; from streaming.tiles.mvt import *; from streaming.tiles.mvt_values import encode_properties;"
         "shapes = [TileFeature((n, n), encode_properties({f'key {n % 7}': n, 'text': f'{n}'}), n) for n in range(600)];"
         "print(hashlib.sha256(encode_layer('things', shapes)).hexdigest())"
     )

@@ -30,6 +30,7 @@ from .messages import (
     SubscriptionInfo,
     Subscriptions,
     TileData,
+    TilesChanged,
     TilesReady,
     Unsubscribe,
     UpdateSubscription,
@@ -59,6 +60,7 @@ EXAMPLES: tuple[Message, ...] = (
     Subscriptions("list", [SubscriptionInfo("planes", "features", layer="flights", bbox=_BOX)]),
     Authenticate(_TOKEN),
     TilesReady("relief"),
+    TilesChanged("relief", "relief", [(8, 5, 4), (16, 11, 5)], "9c2e11d07ab3f604"),
 )
 """One of each type."""
 

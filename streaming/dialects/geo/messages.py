@@ -123,6 +123,7 @@ class SubscribeTiles(Message, frozen=True, tag="subscribe_tiles"):
     delta: list[str] | None = None
     have: dict[str, list[HeldTile]] | None = None
     progress: bool | None = None
+    notices: bool | None = None
 
 
 class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
@@ -251,6 +252,7 @@ class TilesetInfo(msgspec.Struct, frozen=True):
     max_zoom: int
     bounds: BBox
     attribution: str
+    version: str | UnsetType | None = UNSET
 
 
 class Ack(Message, frozen=True, tag="ack"):
@@ -294,6 +296,18 @@ class TilesReady(Message, frozen=True, tag="tiles_ready"):
     subscription_id: str
 
 
+class TilesChanged(Message, frozen=True, tag="tiles_changed"):
+    """Tiles, (x, y, zoom), have changed on the server and can be fetched again; null: any in view may have.
+
+    `version` is that of the tileset with these changes; null where nothing names it.
+    """
+
+    subscription_id: str
+    tileset: str
+    tiles: list[tuple[U32, U32, U8]] | None
+    version: str | None
+
+
 class ListSubscriptions(Message, frozen=True, tag="list_subscriptions"):
     """A client asks what it is subscribed to."""
 
@@ -325,6 +339,7 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     zoom_range: ZoomRange | None = None
     tile_size: int | None = None
     delta: list[str] | None = None
+    notices: bool | None = None
 
 
 class Subscriptions(Message, frozen=True, tag="subscriptions"):
@@ -358,7 +373,7 @@ INDEXED: tuple[type[Message], ...] = (
 )
 """The base protocol's messages; MessagePack peers may send the position here in place of the `type` text."""
 
-EXTENSIONS: tuple[type[Message], ...] = (UpdateSubscription, ListSubscriptions, Subscriptions, Authenticate, TilesReady)
+EXTENSIONS: tuple[type[Message], ...] = (UpdateSubscription, ListSubscriptions, Subscriptions, Authenticate, TilesReady, TilesChanged)
 
 
 def type_of(kind: type[Message]) -> str:

@@ -44,7 +44,8 @@ from .messages import (
     type_of,
 )
 from .subscription import Subscription
-from .tile_request import with_tileset
+from .tile_notice_subscription import TileNoticeSubscription
+from .tile_request import wants_notices, with_tileset
 from .tile_subscription import TileSubscription
 
 if TYPE_CHECKING:
@@ -296,7 +297,8 @@ class GeoSession:
         await self._add(FeatureSubscription(self, await FeatureRequest.check(message)))
 
     async def _subscribe_tiles(self, message: SubscribeTiles) -> None:
-        await self._add(TileSubscription(self, await with_tileset(message, self.user)))
+        message = await with_tileset(message, self.user)
+        await self._add((TileNoticeSubscription if wants_notices(message) else TileSubscription)(self, message))
 
     async def _add(self, subscription: Subscription) -> None:
         await subscription.start()

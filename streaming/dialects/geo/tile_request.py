@@ -49,6 +49,16 @@ def data_encoding(message: SubscribeTiles, encoding: Encoding) -> DataEncoding:
     return requested
 
 
+def wants_notices(message: SubscribeTiles) -> bool:
+    """Whether the client fetches tiles itself and is only to be told which have changed. `StreamError` for what goes with tiles only."""
+    if not message.notices:
+        return False
+    given = [name for name in ("data_encoding", "delta", "have", "progress") if getattr(message, name)]
+    if given or message.tile_size:
+        raise StreamError("bad_request", f"with `notices` no tiles are sent: leave out `{(given or ['tile_size'])[0]}`")
+    return True
+
+
 def kept_message(message: SubscribeTiles, names: list[str]) -> SubscribeTiles:
     """The part of a request that is kept for as long as the subscription: each tileset once, and only known deltas.
 

@@ -96,10 +96,7 @@ class TileSubscription(Subscription):
                 part.live.attach(part.viewport)
 
     async def update(self, message: UpdateSubscription) -> None:
-        changes = {name: value for name in ("bbox", "zoom_range") if (value := getattr(message, name)) is not UNSET}
-        others = {name for name in message.__struct_fields__ if getattr(message, name) is not UNSET} - changes.keys() - {"subscription_id"}
-        if others or None in changes.values():
-            raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
+        changes = view_changes(message)
         opened = await self._opened()
         self._check_active("tileset")
         # Nothing awaits from here on.
@@ -148,11 +145,7 @@ class TileSubscription(Subscription):
         )
 
     def describe(self) -> dict[str, Any]:
-        zooms = self.message.zoom_range
-        return {
-            "feed": f"tiles:{','.join(self._names)}"[:MAX_FEED],
-            "filter": {"bbox": [round(edge, 5) for edge in self.message.bbox], "zooms": f"{zooms.start} to {zooms.end - 1}"},
-        }
+        return describe_tiles(self._names, self.message)
 
     async def _settings(self, name: str) -> TilesetSettings:
         """The tileset in the requested size. `StreamError` if the client may not read it."""
@@ -260,10 +253,29 @@ class TileSubscription(Subscription):
             success=True,
             message=text,
             tile_count=sum(map(len, tiles.values())),
-            tilesets=None if opened is None else {name: _info(tileset) for name, tileset in opened.items()},
+            tilesets=None if opened is None else {name: tileset_info(tileset) for name, tileset in opened.items()},
         )
 
 
-def _info(tileset: OpenTileset) -> TilesetInfo:
+def tileset_info(tileset: OpenTileset) -> TilesetInfo:
+    """What an ack says of a tileset."""
     has = tileset.metadata
     return TilesetInfo(has.format, MIME[has.format], has.tile_size, has.min_zoom, has.max_zoom, has.bounds, has.attribution)
+
+
+def describe_tiles(names: list[str], message: SubscribeTiles) -> dict[str, Any]:
+    """The feed and the filter of a subscription, for the admin."""
+    zooms = message.zoom_range
+    return {
+        "feed": f"tiles:{','.join(names)}"[:MAX_FEED],
+        "filter": {"bbox": [round(edge, 5) for edge in message.bbox], "zooms": f"{zooms.start} to {zooms.end - 1}"},
+    }
+
+
+def view_changes(message: UpdateSubscription) -> dict[str, Any]:
+    """The other box and zooms of a subscription. `StreamError` for anything else."""
+    changes = {name: value for name in ("bbox", "zoom_range") if (value := getattr(message, name)) is not UNSET}
+    others = {name for name in message.__struct_fields__ if getattr(message, name) is not UNSET} - changes.keys() - {"subscription_id"}
+    if others or None in changes.values():
+        raise StreamError("bad_request", "a tile subscription takes `bbox` and `zoom_range`, and needs both")
+    return changes

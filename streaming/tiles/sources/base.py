@@ -55,6 +55,8 @@ class TileMetadata:
     tile_size: int = 256
     attribution: str = ""
     vector_layers: tuple[str, ...] = ()
+    thinned_below: int = 0
+    """Tiles of lower zooms may lack features that would hardly be seen; from this zoom on none is missing."""
     cacheable: bool = True
     """Whether rendered tiles may be kept. Not where a tile may change while the version of the source stays the
     same."""

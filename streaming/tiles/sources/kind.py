@@ -39,6 +39,8 @@ class SourceKind:
     """Whether tiles are made on request in any image format and size."""
     fixed_bounds: ClassVar[bool] = True
     """Whether there can be no tile outside the bounds that the source had when it was opened."""
+    follows: ClassVar[bool] = False
+    """Whether tiles follow a feed that has every change itself, so that the source need never be read again."""
     is_vector: ClassVar[bool] = False
     """Whether all its tiles are vector tiles. Tiles of other kinds may be as well."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Feed
@@ -21,12 +21,26 @@ if TYPE_CHECKING:
     from streaming.tiles.tilesets import TilesetSettings
 
 
+DEFAULT_MAX_ZOOM = 14
+
+
+def layer_version(epoch: str, seq: int) -> Hashable:
+    """The version of a layer whose feed is there."""
+    return epoch, seq
+
+
+def max_zoom(tileset: TilesetSettings) -> int:
+    """The highest zoom of a tileset of a layer."""
+    return DEFAULT_MAX_ZOOM if tileset.max_zoom is None else tileset.max_zoom
+
+
 class LayerKind(SourceKind):
     """A feature layer."""
 
     has_files = False
     any_zoom = True
     fixed_bounds = False  # features come and go
+    follows = True
     is_vector = True
 
     def open(self, tileset: TilesetSettings) -> TileSource:
@@ -38,13 +52,14 @@ class LayerKind(SourceKind):
         if len(tileset.sources) != 1:
             raise StreamError("invalid_source", f"vector tiles are cut from one layer, not {len(tileset.sources)}")
         layer = catalogue.get_sync(tileset.sources[0])
-        return LayerSource(layer.name, layer_feed(layer).read_sync().items.values())
+        return LayerSource(layer.name, layer_feed(layer).read_sync().items.values(), max_zoom(tileset))
 
     def version(self, tileset: TilesetSettings) -> Hashable:
         """Where the layer's feed is."""
         with refusing():
-            found: Hashable = tuple(sync_feed_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq"))
-            return found
+            found: Any = sync_feed_redis().hmget(Feed(f"layer:{self._sources(tileset)[0]}").meta_key, "epoch", "seq")
+        epoch, seq = found
+        return layer_version((epoch or b"").decode(), int(seq or 0))
 
     def matches(self, sources: Sequence[str]) -> bool:
         """One name that cannot be a path."""
