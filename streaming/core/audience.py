@@ -40,6 +40,10 @@ class Condition(Protocol):
         """Whether an item is wanted."""
 
     @property
+    def plain(self) -> bool:
+        """Whether an item that touches one of the boxes is wanted, whatever else it is."""
+
+    @property
     def costly(self) -> bool:
         """Whether to find that out may take a millisecond rather than a microsecond."""
 
@@ -153,6 +157,19 @@ class Audience:
                 run.waiting[view] = start
         self._runs.add(run)
         self.found, self._starts = [], {}
+
+    def deliver_alone(self) -> bool:
+        """Deliver what was found at once, if there is a single view and nothing else waits for it; returns whether that was so."""
+        if len(self.views) != 1 or not self.found or self._runs or self._starts:
+            return False
+        (view,) = self.views
+        found, self.found = self.found, []
+        try:
+            view.deliver(found, {})
+        except Exception:
+            logger.exception("a change of %s could not be delivered", view.follows and view.follows.feed.name)
+            view.give_up()
+        return True
 
     def each(self, call: Callable[[View], None]) -> None:
         """Call with every view, behind what is to be delivered to it. Until then it is complete up to nowhere."""

@@ -42,14 +42,15 @@ class FilterSpec:
 class Filter:
     """A compiled FilterSpec. Features outside all of `boxes` never match (None: no such bounds, empty: nothing matches).
 
-    `costly`: judging an item may take a millisecond rather than a microsecond.
+    `costly`: judging an item may take a millisecond rather than a microsecond. `plain`: what touches one of `boxes` matches.
     """
 
-    __slots__ = ("boxes", "costly", "key", "matches")
+    __slots__ = ("boxes", "costly", "key", "matches", "plain")
 
-    def __init__(self, key: Hashable, boxes: tuple[Box, ...] | None, matches: Predicate, costly: bool = False) -> None:
+    def __init__(self, key: Hashable, boxes: tuple[Box, ...] | None, matches: Predicate, costly: bool = False, plain: bool = False) -> None:
         self.key = key
         self.costly = costly
+        self.plain = plain
         self.boxes = boxes
         self.matches = matches
 
@@ -77,7 +78,9 @@ def compile_filter(spec: FilterSpec, max_vertices: int = MAX_VERTICES) -> Filter
     if expression is not None and expression.boxes is not None:
         bounds.append(expression.boxes)
     costly = expression is not None or spec.geometry is not None or spec.center is not None
-    return Filter(key, reduce(intersect_boxes, bounds) if bounds else None, join(predicates), costly)
+    return Filter(
+        key, reduce(intersect_boxes, bounds) if bounds else None, join(predicates), costly, spec.bbox is not None and len(predicates) == 1
+    )
 
 
 def _regions(spec: FilterSpec, max_vertices: int) -> list[Region]:

@@ -174,13 +174,13 @@ class Follower(ABC):
         A piece of the work is done each time another one is asked for, until there are no more: all of them must be done, and those of
         one slice before the next one is taken. Between two of them views may join, move and leave, and filters be asked.
         """
+        waiting = deque(entries)
         began = perf_counter()
         changes, until, deliver_at = list[Change](), began + PIECE_SECONDS, began + JUDGING_SECONDS
         self._costly_seconds = STEP_SECONDS
-        for entry in entries:
-            self.last = entry
-            changes.append(self._take(entry))
-            if len(changes) == OBSERVED:  # the time that observers take is of this piece too
+        while waiting:
+            changes += self._take(waiting)
+            if len(changes) >= OBSERVED:  # the time that observers take is of this piece too
                 self._notify_observers(changes)
                 changes = []
             if (now := perf_counter()) < until:
@@ -197,8 +197,8 @@ class Follower(ABC):
         yield from self._deliver_found(until)
 
     @abstractmethod
-    def _take(self, entry: LogEntry) -> Change:
-        """Take one entry, and find out whom it concerns (`_add`)."""
+    def _take(self, entries: deque[LogEntry]) -> list[Change]:
+        """Take some entries from the front, at least one, and find out whom they concern (`_add`). Sets `last` to the last of them."""
 
     def _add(self, audience: Audience, delivery: Delivery) -> None:
         """A change concerns an audience."""
@@ -210,6 +210,11 @@ class Follower(ABC):
         """Deliver what was found, the first piece until then."""
         audiences, self._found_for = self._found_for, []
         for audience in audiences:
+            if self.trace is None and audience.deliver_alone():  # thousands of clients that each have a viewport of their own
+                if perf_counter() >= until:
+                    yield
+                    until = perf_counter() + PIECE_SECONDS
+                continue
             audience.close(trace=self.trace)
             until = yield from self._deliver(audience, until)
 

@@ -70,7 +70,7 @@ class BoxIndex(Generic[T]):
             self._everywhere[entry] = None
             return
         for box in boxes:
-            number = _level_of(box)
+            number = level_of(box)
             level = self._levels.get(number) or self._levels.setdefault(number, _Level(number))
             for key in level.keys(box):
                 level.cells.setdefault(key, {})[entry] = None
@@ -114,7 +114,7 @@ class BoxIndex(Generic[T]):
                 found.update(cell)
 
     def _remove_box(self, entry: T, box: Box) -> None:
-        number = _level_of(box)
+        number = level_of(box)
         level = self._levels.get(number)
         if level is None:
             return
@@ -128,7 +128,8 @@ class BoxIndex(Generic[T]):
             del self._levels[number]
 
 
-def _level_of(box: Box) -> int:
+def level_of(box: Box) -> int:
+    """The finest level whose cells are at least as large as the box."""
     side = max(box[2] - box[0], box[3] - box[1])
     if side <= 360.0 / (1 << _MAX_LEVEL):
         return _MAX_LEVEL

@@ -8,15 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from time import perf_counter
 
+from . import judging
 from .audience import Audience, Condition
+from .box_grid import BoxGrid
 from .deliveries import Delivery, Kind, Reserved, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
-from .follower import Follower, Replacement
-from .index import BoxIndex
+from .follower import OBSERVED, Follower, Replacement
 from .items import Change, Item
 from .runs import PIECE_SECONDS
 from .selection import AtMoment, Difference, Missed, Replaced, Steps
@@ -26,6 +27,8 @@ from .view import View
 
 logger = logging.getLogger(__name__)
 
+ARRAYS_FROM = 32
+"""Different filters with boxes; fewer are asked one by one."""
 COMPARED = 1000
 """Items of a whole new state that are compared at a time."""
 
@@ -35,7 +38,9 @@ class Replica(Follower):
 
     def __init__(self, feed: Feed, state: FeedState) -> None:
         super().__init__(feed, state)
-        self._index: BoxIndex[Audience] = BoxIndex()
+        self._grid: BoxGrid[Audience] = BoxGrid()
+        self._everywhere: dict[Audience, None] = {}  # without boxes
+        self._together = judging.MOST_CHANGES
         self._take_state(state)
 
     @property
@@ -79,13 +84,45 @@ class Replica(Follower):
         selection = self.select_missed(condition, since)
         return None if selection is None else list(selection.run())
 
-    def _take(self, entry: LogEntry) -> Change:
-        change = entry.change(self.items.get(entry.key))
-        self._versions.apply(change)
-        self.seq = change.seq
-        self.recent.append(change)
-        self._judge_all(change)
-        return change
+    def _take(self, entries: deque[LogEntry]) -> list[Change]:
+        if len(self._grid) < ARRAYS_FROM:
+            changes = self._read(entries, 1)
+            self._accept(changes, entries)
+            self._judge_each(self.audiences.values(), changes)
+            return changes
+        changes = self._read(entries, self._most_together)
+        questions = judging.questions(changes, self._grid)
+        fitted, changes = questions.changes == len(changes), changes[: questions.changes]
+        self._together = min(self._together + self._together // 4 + 1, judging.MOST_CHANGES) if fitted else len(changes)
+        self._accept(changes, entries)
+        self._judge_each(self._everywhere, changes)
+        self._judge_together(questions, changes)
+        return changes
+
+    @property
+    def _most_together(self) -> int:
+        """How many changes may be judged without a pause."""
+        fitting = min(self._together, max(1, judging.MOST_ASKED // max(len(self._everywhere), 1)))
+        return min(fitting, OBSERVED) if self.observers else fitting
+
+    def _read(self, entries: deque[LogEntry], most: int) -> list[Change]:
+        """The first changes, as many as can be read in a moment."""
+        changes, until, latest = list[Change](), perf_counter() + STEP_SECONDS, dict[str, Item | None]()
+        for entry in entries:
+            old = latest[entry.key] if entry.key in latest else self.items.get(entry.key)
+            change = entry.change(old)
+            latest[entry.key] = change.new
+            changes.append(change)
+            if len(changes) >= most or perf_counter() >= until:
+                break
+        return changes
+
+    def _accept(self, changes: list[Change], entries: deque[LogEntry]) -> None:
+        for change in changes:
+            self.last = entries.popleft()
+            self._versions.apply(change)
+            self.recent.append(change)
+        self.seq = changes[-1].seq
 
     async def compare(self, state: FeedState) -> list[Replacement]:
         found: list[Replacement] = []
@@ -125,17 +162,27 @@ class Replica(Follower):
         self._versions = Versions(state.items)
 
     def _opened(self, audience: Audience) -> None:
-        self._index.add(audience, audience.filter.boxes)
+        boxes = audience.filter.boxes
+        if boxes is None:
+            self._everywhere[audience] = None
+        else:
+            self._grid.add(audience, boxes, audience.filter.plain)
 
     def _closed(self, audience: Audience) -> None:
-        self._index.remove(audience)
+        if audience in self._everywhere:
+            del self._everywhere[audience]
+        else:
+            self._grid.remove(audience)
 
-    def _judge_all(self, change: Change) -> None:
+    def _judge_each(self, audiences: Collection[Audience], changes: list[Change]) -> None:
+        for change in changes:
+            self._judge_one(list(audiences), change)
+
+    def _judge_one(self, audiences: list[Audience], change: Change) -> None:
         old, new = change.old, change.new
         deliveries: dict[Kind, Delivery] = {}
-        candidates = self._index.candidates_of_change(None if old is None else old.box, None if new is None else new.box)
         kind: Kind
-        for audience in candidates:  # the hottest loop there is: `_judge`, written out
+        for audience in audiences:  # `_judge`, written out
             if audience.costly:
                 self._judge_costly(audience, change)
                 continue
@@ -156,10 +203,39 @@ class Replica(Follower):
             delivery = deliveries.get(kind)
             if delivery is None:
                 delivery = deliveries[kind] = judged(change, kind, self.epoch)
-            found = audience.found
-            if not found:
+            self._add(audience, delivery)
+
+    def _judge_together(self, questions: judging.Questions, changes: list[Change]) -> None:
+        """Of changes that many audiences with boxes may want: who wants what."""
+        entries = self._grid.entries
+        wanted, costly = [], None
+        for mark, number, at, is_new in judging.asked(questions.open):
+            audience = entries[number]
+            if audience is None:  # it has failed
+                continue
+            change = changes[at]
+            if audience.costly:
+                if costly != (number, at):  # both of its versions are judged
+                    costly = number, at
+                    self._judge_costly(audience, change)
+                continue
+            item = change.new if is_new else change.old
+            try:
+                if item is not None and audience.matches(item):
+                    wanted.append(mark)
+            except Exception:
+                logger.exception("a filter on %s failed at %s", self.feed.name, change.key)
+                audience.give_up()
+        marks = judging.with_answers(questions.certain, wanted)
+        for number, found in judging.told(marks, lambda at, kind: judged(changes[at], kind, self.epoch)):
+            audience = entries[number]
+            if audience is None:
+                continue
+            if audience.found:
+                audience.found += found
+            else:
+                audience.found = found
                 self._found_for.append(audience)
-            found.append(delivery)
 
     def _judge_costly(self, audience: Audience, change: Change) -> None:
         if self._postponed(audience, change):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter
@@ -21,14 +22,15 @@ logger = logging.getLogger(__name__)
 class Tail(Follower):
     """Delivers every new line to the views that want it. Lines are never conflated; what is lost is counted."""
 
-    def _take(self, entry: LogEntry) -> Change:
-        change = entry.change(None)
+    def _take(self, entries: deque[LogEntry]) -> list[Change]:
+        self.last = entries.popleft()
+        change = self.last.change(None)
         self.seq = change.seq
         self.recent.append(change)
         delivery = Delivery("event", str(change.seq), change.new, self.epoch, change.seq)
         for audience in list(self.audiences.values()):
             self._judge(audience, change, delivery)
-        return change
+        return [change]
 
     def _judge(self, audience: Audience, change: Change, delivery: Delivery) -> None:
         if audience.costly and self._postponed(audience, change):

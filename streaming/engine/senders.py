@@ -78,6 +78,9 @@ class Framing(Protocol):
     def pack(self, payloads: list[bytes], text: bool) -> list[Any]:
         """The frames of payloads, in as few pieces as possible."""
 
+    def join(self, frames: list[Any]) -> list[Any]:
+        """The same for pieces that were packed before."""
+
 
 class RawFraming:
     """WebSocket frames (RFC 6455, unmasked), joined."""
@@ -89,6 +92,9 @@ class RawFraming:
             parts.append(_header(first, len(payload)))
             parts.append(payload)
         return [b"".join(parts)]
+
+    def join(self, frames: list[bytes]) -> list[bytes]:
+        return [b"".join(frames)]
 
 
 def _header(first: int, length: int) -> bytes:
@@ -104,6 +110,9 @@ class AsgiFraming:
 
     def pack(self, payloads: list[bytes], text: bool) -> list[Any]:
         return [payload.decode() for payload in payloads] if text else list(payloads)
+
+    def join(self, frames: list[Any]) -> list[Any]:
+        return frames
 
 
 RAW = RawFraming()

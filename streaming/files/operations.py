@@ -35,6 +35,7 @@ class PathFilter:
 
     boxes: tuple[Box, ...] | None = None
     costly = False
+    plain = False
 
     def __init__(self, tops: tuple[str, ...] | None = None, patterns: tuple[str, ...] = ()) -> None:
         """Patterns are gitignore's: the last one that matches decides, `!` takes out; none at all match everything."""

@@ -26,6 +26,7 @@ class Everything:
     key = "everything"
     boxes = None
     costly = False
+    plain = False
 
     @property
     def matches(self) -> Callable[[Item], bool]:

@@ -132,6 +132,7 @@ class EventCondition:
     """The condition of a subscription to events: some types and, of those, a filter on the payload and a box that its `bbox` touches."""
 
     boxes = None
+    plain = False
 
     def __init__(self, message: SubscribeEvents, rights: Rights) -> None:
         types = frozenset(kind.value for kind in message.event_types)

@@ -47,16 +47,14 @@ class FeatureEncoder(Interned[FeatureVariant]):
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """One message for each delivery or, in batches, as few as their size allows."""
-        payloads = list(self._batches(deliveries)) if self.variant.batch else [self._single(delivery) for delivery in deliveries]
-        return self.variant.framing.pack(payloads, self._text)
+        if self.variant.batch:
+            return self.variant.framing.pack(list(self._batches(deliveries)), self._text)
+        return self.variant.framing.join([delivery.frames.get(self) or self._single(delivery) for delivery in deliveries])
 
-    def _single(self, delivery: Delivery) -> bytes:
-        payload: bytes | None = delivery.frames.get(self)
-        if payload is None:
-            payload = delivery.frames[self] = self._message(
-                self._geojson(delivery), delivery.kind, delivery.key.encode(), delivery.cursor, delivery.reason
-            )
-        return payload
+    def _single(self, delivery: Delivery) -> Any:
+        payload = self._message(self._geojson(delivery), delivery.kind, delivery.key.encode(), delivery.cursor, delivery.reason)
+        frame = delivery.frames[self] = self.variant.framing.pack([payload], self._text)[0]
+        return frame
 
     def _geojson(self, delivery: Delivery) -> bytes:
         if delivery.item is None:

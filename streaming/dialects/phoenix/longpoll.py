@@ -59,6 +59,10 @@ class PollFraming:
         """The texts."""
         return [payload.decode() for payload in payloads]
 
+    def join(self, frames: list[Any]) -> list[Any]:
+        """The texts."""
+        return frames
+
 
 POLL: Framing = PollFraming()
 
