@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 _STRIDE = 1 << 22
+_FEW = 32
+"""Candidates that are sooner asked one by one than compared with arrays."""
 _COLUMNS_FROM = 256
 """Of a cell that lists so many boxes their columns are kept."""
 _MOST_CELLS = 64
@@ -69,6 +71,9 @@ class _Level:
     def occupied(self, box: Box) -> list[int]:
         """The cells that a box covers, if anything is listed there."""
         left, bottom, right, top = self.span(box)
+        if left == right and bottom == top:
+            key = left * _STRIDE + bottom
+            return [key] if key in self.cells else []
         if (right - left + 1) * (top - bottom + 1) <= max(_MOST_CELLS, len(self.cells)):
             return [key for key in self.keys(box) if key in self.cells]
         return [key for key in self.cells if left <= key // _STRIDE <= right and bottom <= key % _STRIDE <= top]
@@ -137,6 +142,17 @@ class BoxGrid(Generic[T]):
             self._free.append(row)
             west, south, east, north = self._boxes[:, row].tolist()
             self._unlist(row, (west, south, east, north))
+
+    def few(self, places: Sequence[Box]) -> list[T] | None:
+        """The entries that may touch one of a few places, each once; None if these are more than a few."""
+        rows = set[int]()
+        for level in self._levels.values():
+            for place in places:
+                for key in level.occupied(place):
+                    rows.update(level.cells[key])
+                    if len(rows) > _FEW:
+                        return None
+        return list(dict.fromkeys(entry for row in rows if (entry := self.entries[row]) is not None))
 
     def touching(self, places: Sequence[Box], most: int | None = None) -> Touching | None:
         """Every pair of an entry and a place that touch: for the number of a place its position in the sequence stands.

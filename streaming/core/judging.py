@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bbox import Box
 from .box_grid import BoxGrid, Numbers, T
 from .deliveries import Kind
 from .items import Change
@@ -38,6 +39,11 @@ class Questions(NamedTuple):
     """Of how many of the changes; the others are too much at once."""
     certain: Numbers
     open: Numbers
+
+
+def places_of(change: Change) -> list[Box]:
+    """Where a feature was and where it is."""
+    return [item.box for item in (change.old, change.new) if item is not None and item.box is not None]
 
 
 def questions(changes: Sequence[Change], grid: BoxGrid[T]) -> Questions:

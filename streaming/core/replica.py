@@ -19,6 +19,7 @@ from .deliveries import Delivery, Kind, Reserved, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
 from .follower import OBSERVED, Follower, Replacement
 from .items import Change, Item
+from .places import Places
 from .runs import PIECE_SECONDS
 from .selection import AtMoment, Difference, Missed, Replaced, Steps
 from .turns import STEP_SECONDS
@@ -29,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 ARRAYS_FROM = 32
 """Different filters with boxes; fewer are asked one by one."""
+PLACES_FROM = 1000
+"""Items; fewer are looked at one by one, in less than a millisecond."""
+READING_SECONDS = 0.001
+"""Of reading changes, before those are judged together."""
 COMPARED = 1000
 """Items of a whole new state that are compared at a time."""
 
@@ -41,6 +46,7 @@ class Replica(Follower):
         self._grid: BoxGrid[Audience] = BoxGrid()
         self._everywhere: dict[Audience, None] = {}  # without boxes
         self._together = judging.MOST_CHANGES
+        self._places: Places | None = None
         self._take_state(state)
 
     @property
@@ -55,7 +61,26 @@ class Replica(Follower):
 
         Without `before` that is a snapshot. `held` are versions that the client has instead of those of now (`unjudged`).
         """
-        return Difference(self.epoch, self.seq, AtMoment(self._versions.moment(self.seq, held or ()), held), before, after, redraw)
+        near = self._near(before, after, redraw)
+        if near is None:
+            moment = self._versions.moment(self.seq, held or ())
+        else:
+            moment = self._versions.moment_of(list(dict.fromkeys([*near, *held])) if held else near, self.seq)
+        return Difference(self.epoch, self.seq, AtMoment(moment, held), before, after, redraw)
+
+    def _near(self, before: Condition | None, after: Condition | None, redraw: bool) -> list[str] | None:
+        """See `Places.near`; None also if that is not known yet, or would not help."""
+        anywhere = any(each is not None and each.boxes is None for each in (before, after))
+        if anywhere or len(self.items) < PLACES_FROM:
+            return None
+        if self._places is None:
+            self._places = Places(self.items)
+            if self.turns is not None:
+                self.turns.add(self, self._places.find_some, "selecting")
+            else:
+                while self._places.find_some():
+                    pass
+        return self._places.near(before, after, redraw) if self._places.known else None
 
     def select_missed(self, condition: Condition, since: Cursor) -> Missed | None:
         """What a client complete up to `since` must receive; None if the changes since then are not at hand (see `reaches`)."""
@@ -91,6 +116,10 @@ class Replica(Follower):
             self._judge_each(self.audiences.values(), changes)
             return changes
         changes = self._read(entries, self._most_together)
+        if len(changes) == 1 and (few := self._grid.few(judging.places_of(changes[0]))) is not None:
+            self._accept(changes, entries)
+            self._judge_each([*self._everywhere, *few], changes)
+            return changes
         questions = judging.questions(changes, self._grid)
         fitted, changes = questions.changes == len(changes), changes[: questions.changes]
         self._together = min(self._together + self._together // 4 + 1, judging.MOST_CHANGES) if fitted else len(changes)
@@ -107,7 +136,7 @@ class Replica(Follower):
 
     def _read(self, entries: deque[LogEntry], most: int) -> list[Change]:
         """The first changes, as many as can be read in a moment."""
-        changes, until, latest = list[Change](), perf_counter() + STEP_SECONDS, dict[str, Item | None]()
+        changes, until, latest = list[Change](), perf_counter() + READING_SECONDS, dict[str, Item | None]()
         for entry in entries:
             old = latest[entry.key] if entry.key in latest else self.items.get(entry.key)
             change = entry.change(old)
@@ -121,6 +150,8 @@ class Replica(Follower):
         for change in changes:
             self.last = entries.popleft()
             self._versions.apply(change)
+            if self._places is not None:
+                self._places.put(change.key, None if change.new is None else change.new.box)
             self.recent.append(change)
         self.seq = changes[-1].seq
 
@@ -160,6 +191,7 @@ class Replica(Follower):
 
     def _take_state(self, state: FeedState) -> None:
         self._versions = Versions(state.items)
+        self._places = None
 
     def _opened(self, audience: Audience) -> None:
         boxes = audience.filter.boxes

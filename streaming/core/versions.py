@@ -52,9 +52,13 @@ class Versions:
             if key not in self.current and key not in self._gone:
                 self._keys.append(key)
                 self._gone.add(key)
+        return self.moment_of(self._keys, seq)
+
+    def moment_of(self, keys: list[str], seq: int) -> Moment:
+        """The items of these keys as they are now, after change number `seq`."""
         self._moments[seq] += 1
         self._newest = seq
-        return Moment(self, self._keys, seq)
+        return Moment(self, keys, seq)
 
     def release(self, seq: int) -> None:
         """A reader of this moment has ended."""

@@ -71,6 +71,26 @@ def test_what_has_gone_is_found_no_more_and_its_place_is_used_again(first: Wante
     assert len(grid) == len(by_name)
 
 
+@given(entries, st.lists(boxes, min_size=1, max_size=2))
+def test_a_few_candidates_hold_all_that_touch_each_once(wanted: Wanted, queries: list[Box]) -> None:
+    grid: BoxGrid[int] = BoxGrid()
+    for number, (own, plain) in enumerate(wanted):
+        grid.add(number, own, plain)
+    few = grid.few(queries)
+    touching = {number for number, (own, _) in enumerate(wanted) if any(touch(box, place) for box in own for place in queries)}
+    if few is None:
+        assert sum(len(own) for own, _ in wanted) > box_grid._FEW
+    else:
+        assert touching <= set(few) and len(few) == len(set(few))
+
+
+def test_many_candidates_are_not_listed() -> None:
+    grid: BoxGrid[int] = BoxGrid()
+    for number in range(box_grid._FEW + 1):
+        grid.add(number, [(0.0, 0.0, 1.0, 1.0)], True)
+    assert grid.few([(0.5, 0.5, 0.5, 0.5)]) is None and grid.few([(50.0, 50.0, 50.0, 50.0)]) == []
+
+
 def test_too_many_pairs_are_not_compared() -> None:
     grid: BoxGrid[int] = BoxGrid()
     for number in range(10):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streaming.core import box_grid, judging
 from streaming.core import follower as follower_module
-from streaming.core import judging
 from streaming.core import replica as replica_module
 from streaming.core.feed import Cursor, Feed, FeedState, LogEntry
 from streaming.core.filters import Filter, FilterSpec, compile_filter
@@ -86,6 +86,11 @@ class Watched:
     @property
     def told(self) -> list[list[Any]]:
         return [sender.told for sender in self.senders]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(box_grid, "_FEW", -1)
 
 
 def judged(log: list[LogEntry], arrays: bool) -> list[list[Any]]:

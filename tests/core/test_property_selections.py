@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streaming.core import follower, replica
+from streaming.core import follower, places, replica
 from streaming.core.deliveries import Delivery, Frames
 from streaming.core.feed import Cursor, Feed, FeedOptions, FeedState, LogEntry
 from streaming.core.filters import Filter, FilterSpec, compile_filter
@@ -269,9 +269,14 @@ class World:
 
 
 @contextmanager
-def smallest_pieces() -> Iterator[None]:
-    """No time for anything: everything that can be done later is."""
+def smallest_pieces(large: bool) -> Iterator[None]:
+    """No time for anything: everything that can be done later is. `large`: few filters are judged, and items found, as many are."""
     with pytest.MonkeyPatch.context() as patch:
+        if large:
+            patch.setattr(replica, "ARRAYS_FROM", 0)
+            patch.setattr(replica, "PLACES_FROM", 1)
+            patch.setattr(places, "FOUND", 2)
+            patch.setattr(places, "MOST_SHARE", 1.0)
         for module in (follower, replica):
             patch.setattr(module, "STEP_SECONDS", -1.0)
             patch.setattr(module, "PIECE_SECONDS", -1.0)
@@ -297,12 +302,18 @@ _step = st.one_of(
     before=[("change", "c", 1, 0)],
     specs=[0, 0],
     steps=[("replace", []), ("change", "c", None, 0), ("move", 0, 3, False), ("piece", 1), ("step", 1), ("move", 0, 0, False)],
+    large=False,
 )
 @settings(max_examples=examples(150, long=5000))
-@given(st.lists(_change, max_size=8), st.lists(st.integers(0, len(SPECS) - 1), min_size=2, max_size=2), st.lists(_step, max_size=40))
-def test_what_clients_hold_is_what_there_is(before: list[Any], specs: list[int], steps: list[Any]) -> None:
+@given(
+    before=st.lists(_change, max_size=8),
+    specs=st.lists(st.integers(0, len(SPECS) - 1), min_size=2, max_size=2),
+    steps=st.lists(_step, max_size=40),
+    large=st.booleans(),
+)
+def test_what_clients_hold_is_what_there_is(before: list[Any], specs: list[int], steps: list[Any], large: bool) -> None:
     world = World()
-    with smallest_pieces():
+    with smallest_pieces(large):
         for name, *arguments in before:
             getattr(world, name)(*arguments)
         for client, spec in enumerate(specs):
