@@ -7,7 +7,7 @@ in the queue of a view.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from .items import Change, Item
@@ -26,7 +26,7 @@ class Backlog:
     def __init__(self) -> None:
         self.round = 0
         """The number of the oldest round."""
-        self._rounds: deque[_Round] = deque()
+        self._rounds: list[_Round] = []
 
     def __bool__(self) -> bool:
         return bool(self._rounds)
@@ -83,7 +83,7 @@ class Backlog:
         self._rounds.clear()
 
     def _next_round(self) -> None:
-        self._rounds.popleft()
+        self._rounds.pop(0)
         self.round += 1
 
     def _since(self, number: int) -> Iterator[_Round]:

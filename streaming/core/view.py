@@ -26,6 +26,8 @@ class View:
     order.
     """
 
+    __slots__ = ("encoder", "filter", "follows", "lane", "outbox", "queue", "throttle")
+
     def __init__(
         self,
         outbox: Outbox,

@@ -19,6 +19,8 @@ from websockets.frames import Frame
 
 from streaming.engine.senders import RAW_EXTENSION
 
+from .mailbox import Gate, Mailbox
+
 LOGGER = logging.getLogger("geostream.websockets")
 """The logger of uvicorn's messages about WebSockets.
 
@@ -46,6 +48,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **kwargs)
         self.logger = self.conn.logger = LOGGER
         self.conn.debug = False
+        self.queue = Mailbox()  # type: ignore[assignment]  # has all that is used of a queue
+        self.writable = Gate()  # type: ignore[assignment]  # and of an event
         self.data_received_at = self.loop.time()
         self.raw = WebSocketTransport(self)
         self._unparsed = bytearray()
@@ -95,8 +99,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: Any) -> None:
-        """Send, and mark a refusal with an HTTP status as an answer; uvicorn would log that the application sent none."""
+        """Send, and mark a refusal with an HTTP status as an answer; uvicorn would log that the application sent none.
+
+        Once the handshake is done, its headers are needed no more: the application has its own copy.
+        """
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request.headers.clear()
+            self.response.headers.clear()
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
 

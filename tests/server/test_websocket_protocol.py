@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ async def test_a_message_in_many_pieces_arrives_whole(opened: Open, protocols: l
     _, protocol = await flooded(opened, protocols, b"")
     received = asyncio.Event()
     messages: list[Any] = []
-    protocol.queue.put_nowait = lambda message: (messages.append(message), received.set())
+    protocol.queue = SimpleNamespace(put_nowait=lambda message: (messages.append(message), received.set()), empty=lambda: True)
     data = bytes(range(256)) * 256
     frame = b"\x82\xff" + len(data).to_bytes(8, "big") + b"\0\0\0\0" + data
     for start in range(0, len(frame), 10_000):
