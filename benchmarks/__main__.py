@@ -1,7 +1,7 @@
 """`python -m benchmarks`: prints tables, the machine and the versions. Every figure in the documentation comes from here.
 
 One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process;
-`deltas` and `rendering` need no server.
+`viewports`, `large_layers`, `deltas` and `rendering` need no server.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from . import (
     files,
     idle,
     ingest,
+    large_layers,
     latency,
     machine,
     peers,
@@ -39,6 +40,7 @@ from . import (
     tile_http,
     tile_latency,
     tiles,
+    viewports,
 )
 from .figures import LAST, Figures
 
@@ -47,6 +49,8 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "idle": lambda options, share: idle.run(share),
     "costs": lambda options, share: costs.run(share),
     "fanout": lambda options, share: fanout.run(_subscribers(options), int(fanout.DELIVERIES * share)),
+    "viewports": lambda options, share: viewports.run(share),
+    "large_layers": lambda options, share: large_layers.run(share),
     "latency": lambda options, share: latency.run(_subscribers(options), latency.SECONDS * max(share, 0.3)),
     "peers": lambda options, share: peers.run(share),
     "ingest": lambda options, share: ingest.run(share),

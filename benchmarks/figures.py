@@ -12,7 +12,7 @@ from .machine import describe
 
 LAST = Path(__file__).with_name("last.json")
 """Those that the documentation has."""
-SETTINGS = frozenset({"subscribers", "members", "batch", "clients", "changes/s", "workers", "files", "layers"})
+SETTINGS = frozenset({"subscribers", "members", "batch", "clients", "changes/s", "workers", "files", "layers", "viewports", "features"})
 """Columns of numbers that say what was measured. So do all texts."""
 SAME = 0.05
 """A ratio as close to 1 is not told."""

@@ -1,4 +1,4 @@
-"""What it costs to find out who wants a change, and what a client that looks at a part of a large layer is to be sent.
+"""What it costs to find out which of many viewports want a change, and to tell them.
 In this process, without Redis and without sockets: what is sent is not written anywhere. Processor time, medians.
 """
 
@@ -18,7 +18,6 @@ from streaming.core.replica import Replica
 from streaming.core.view import View
 
 VIEWPORTS = (1_000, 10_000, 100_000)
-ITEMS = 100_000
 SIZES = ((0.5, "a city"), (5.0, "a country"), (90.0, "a quarter of the world's width"))
 """Degrees."""
 STEP_DEGREES = 0.01
@@ -47,15 +46,17 @@ class _Counter:
         return []
 
 
-def _stored(longitude: float, latitude: float) -> bytes:
+def stored(longitude: float, latitude: float) -> bytes:
+    """A point as the log has it."""
     return (
         b'1700000000000{"geometry":{"coordinates":[%.6f,%.6f],"type":"Point"},"properties":{"name":"somewhere","speed":42.5},"type":"Feature"}'
         % (longitude, latitude)
     )
 
 
-def _viewport(size: float, height: float | None = None) -> Filter:
-    height = size / 2 if height is None else height
+def viewport(size: float) -> Filter:
+    """A box somewhere, half as high as it is wide."""
+    height = size / 2
     west, south = random.uniform(-180, 180 - size), random.uniform(-85, 85 - height)
     return compile_filter(FilterSpec(bbox=[west, south, west + size, south + height]))
 
@@ -66,11 +67,12 @@ def _log(replica: Replica, changes: int) -> list[LogEntry]:
     for number in range(changes):
         x, y = random.uniform(-180, 179), random.uniform(-85, 84)
         for seq, moved in ((2 * number + 1, 0.0), (2 * number + 2, STEP_DEGREES)):
-            entries.append(LogEntry(replica.seq + seq, f"vehicle-{number}", None, _stored(x + moved, y + moved), None))
+            entries.append(LogEntry(replica.seq + seq, f"vehicle-{number}", None, stored(x + moved, y + moved), None))
     return entries
 
 
-def _median_seconds(work: Callable[[Any], object], subjects: list[Any]) -> float:
+def median_seconds(work: Callable[[Any], object], subjects: list[Any]) -> float:
+    """Processor time that the work takes."""
     taken = []
     for subject in subjects:
         began = time.thread_time()
@@ -84,11 +86,11 @@ def changes(count: int, size: float, name: str, rounds: int) -> dict[str, Any]:
     random.seed(1)
     replica, counter = Replica(Feed("layer:bench"), FeedState(Cursor("e", 0), {})), _Counter()
     for _ in range(count):
-        replica.join(View(Outbox(_Nowhere(), OutboxLimits(), print), counter, _viewport(size)))
+        replica.join(View(Outbox(_Nowhere(), OutboxLimits(), print), counter, viewport(size)))
     entries = _log(replica, rounds)
     replica.apply(entries[::2])
     before = counter.count
-    alone = _median_seconds(lambda entry: replica.apply([entry]), entries[1::2])
+    alone = median_seconds(lambda entry: replica.apply([entry]), entries[1::2])
     told = counter.count - before
     entries = _log(replica, 100)
     replica.apply(entries[::2])
@@ -105,48 +107,8 @@ def changes(count: int, size: float, name: str, rounds: int) -> dict[str, Any]:
     }
 
 
-def selections(size: float, name: str, rounds: int) -> dict[str, Any]:
-    """What a client is to be sent of a large layer: at first, and when it pans by a tenth of its width."""
-    random.seed(1)
-    stored = {b"%d" % number: _stored(random.uniform(-180, 180), random.uniform(-85, 85)) for number in range(ITEMS)}
-    replica = Replica(Feed("layer:bench"), FeedState(Cursor("e", 0), stored))
-    replica.snapshot(_viewport(size))
-    found: list[int] = []
-    snapshot = _median_seconds(lambda box: found.append(len(replica.select(box).run())), [_viewport(size) for _ in range(rounds)])
-    shown = statistics.mean(found)
-    found.clear()
-
-    def pan(boxes: tuple[Filter, Filter]) -> None:
-        found.append(len(replica.select(boxes[1], boxes[0]).run()))
-
-    pans = [(_box(west, south, size), _box(west + size / 10, south, size)) for west, south in _corners(size, rounds)]
-    panned = _median_seconds(pan, pans)
-    return {
-        "features": ITEMS,
-        "viewport": name,
-        "shown": round(shown),
-        "snapshot ms": round(snapshot * 1e3, 2),
-        "told of a pan": round(statistics.mean(found)),
-        "pan ms": round(panned * 1e3, 2),
-    }
-
-
-def _corners(size: float, count: int) -> list[tuple[float, float]]:
-    return [(random.uniform(-180, 180 - 1.1 * size), random.uniform(-85, 85 - size / 2)) for _ in range(count)]
-
-
-def _box(west: float, south: float, size: float) -> Filter:
-    return compile_filter(FilterSpec(bbox=[west, south, west + size, south + size / 2]))
-
-
 def run(share: float) -> Iterator[dict[str, Any]]:
-    """All rows of changes, as they are measured."""
+    """All rows, as they are measured."""
     for count in VIEWPORTS:
         for size, name in SIZES:
             yield changes(count, size, name, max(5, int(50 * share)))
-
-
-def run_selections(share: float) -> Iterator[dict[str, Any]]:
-    """All rows of large layers, as they are measured."""
-    for size, name in SIZES:
-        yield selections(size, name, max(10, int(100 * share)))

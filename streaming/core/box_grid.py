@@ -23,7 +23,7 @@ Numbers = NDArray[np.int64]
 
 _STRIDE = 1 << 22
 _FEW = 32
-"""Candidates that are sooner asked one by one than compared with arrays."""
+"""Candidates, about, that are sooner asked one by one than compared with arrays."""
 _COLUMNS_FROM = 256
 """Of a cell that lists so many boxes their columns are kept."""
 _MOST_CELLS = 64
@@ -149,9 +149,10 @@ class BoxGrid(Generic[T]):
         for level in self._levels.values():
             for place in places:
                 for key in level.occupied(place):
-                    rows.update(level.cells[key])
-                    if len(rows) > _FEW:
+                    cell = level.cells[key]
+                    if len(rows) + len(cell) > _FEW:
                         return None
+                    rows.update(cell)
         return list(dict.fromkeys(entry for row in rows if (entry := self.entries[row]) is not None))
 
     def touching(self, places: Sequence[Box], most: int | None = None) -> Touching | None:

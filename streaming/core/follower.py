@@ -24,7 +24,7 @@ from .view import View
 
 logger = logging.getLogger(__name__)
 
-JUDGING_SECONDS = 0.03
+JUDGING_SECONDS = 0.06
 """Of judging, before what was found is delivered. To judge a change for thousands of filters takes long, but to deliver fewer changes at a
 time costs much more altogether: what a client is sent of them is one write."""
 OBSERVED = 10

@@ -22,7 +22,7 @@ MOST_CHANGES = 128
 """That are judged together."""
 MOST_PAIRS = 400_000
 """Of a place and a box, compared at once: some milliseconds."""
-MOST_FOUND = 30_000
+MOST_FOUND = 15_000
 """Pairs of a change and an audience that wants it: so many are told in some milliseconds."""
 MOST_ASKED = 5_000
 """Questions to filters, in one go."""
