@@ -28,9 +28,16 @@ const CONDITIONS = {
   properties: "properties",
   maxRate: "max_rate",
   minDistance: "min_distance",
+  aggregate: "aggregate",
 };
 
 /**
+ * @typedef {object} Aggregate cells in place of features: how many features are in each, and figures of their properties
+ * @property {"h3" | "grid"} by
+ * @property {number} [resolution] of H3, or a zoom of the grid
+ * @property {number} [zoom] instead: what suits a map at this zoom
+ * @property {string[]} [properties] to tell count, sum, min, max and mean of
+ *
  * @typedef {object} FeatureConditions
  * @property {BBox | null} [bbox]
  * @property {object | null} [geometry] a GeoJSON Polygon or MultiPolygon
@@ -44,6 +51,7 @@ const CONDITIONS = {
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
  * @property {number | null} [minDistance] metres that a feature moves before it is sent again
+ * @property {Aggregate | null} [aggregate]
  *
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change

@@ -50,6 +50,7 @@
  * @property {number} max_zoom included
  * @property {BBox} bounds
  * @property {string} attribution
+ * @property {string | null} [version] its state, for those who asked for notices; null where nothing names it
  *
  * @typedef {object} SubscriptionInfo what was asked for, and how far it has been served
  * @property {string} subscription_id
@@ -74,6 +75,7 @@
  * @property {ZoomRange | null} [zoom_range]
  * @property {number | null} [tile_size]
  * @property {string[] | null} [delta]
+ * @property {boolean | null} [notices]
  */
 
 /**
@@ -106,5 +108,11 @@
  * @property {string | null} [base_version]
  *
  * @typedef {{type: "tiles_ready", subscription_id: string}} TilesReady
+ *
+ * @typedef {object} TilesChanged
+ * @property {string} subscription_id
+ * @property {string} tileset
+ * @property {[number, number, number][] | null} tiles x, y, zoom; null: any in view
+ * @property {string | null} version
  */
 export {};
