@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -43,6 +44,7 @@ class Example:
     summary: str
     scripts: tuple[LibraryFile, ...]
     styles: tuple[LibraryFile, ...] = ()
+    tiles: bool = True
     workers: bool = False
     """Whether the library starts workers from a script of its own making."""
 
@@ -70,6 +72,7 @@ EXAMPLES = {
             LibraryFile("@deck.gl/core@9.4.0/dist.min.js", "sha384-xgHAWkabQf4tNEHgeV2sdtHmOcSdo5ECWrb0wHoYt4xJL/tubgikMIrSshB6hufT"),
             LibraryFile("@deck.gl/layers@9.4.0/dist.min.js", "sha384-bmPB9YWFA7BPdye52Yha1x1CiJ8itg7+mS9805iX4NT7ruvoNZ6aXhJ59VjF5jME"),
         ),
+        tiles=False,
     ),
     "openlayers": Example(
         "OpenLayers",
@@ -91,7 +94,7 @@ def example(request: HttpRequest, library: str) -> HttpResponse:
     if shown is None:
         raise Http404(f"no example for {library}")
     layers = [(each.name, each.title) for each in catalogue.all_sync().values() if each.readable_by(request.user)]
-    readable = [each for each in tilesets.all_sync().values() if each.readable_by(request.user)]
+    readable = [each for each in tilesets.all_sync().values() if shown.tiles and each.readable_by(request.user)]
     layer = _chosen(request, "layer", [name for name, _ in layers])
     tileset = _chosen(request, "tileset", [each.name for each in readable])
     config: dict[str, Any] = {
@@ -112,8 +115,8 @@ def example(request: HttpRequest, library: str) -> HttpResponse:
         "module": f"streaming/examples/{library}.js",
     }
     response = render(request, "streaming/example.html", context)
-    allow(response, "script-src", *(file.url for file in shown.scripts))
-    allow(response, "style-src", *(file.url for file in shown.styles))
+    for directive, files in (("script-src", shown.scripts), ("style-src", shown.styles)):
+        allow(response, directive, *(file.url for file in files if urlsplit(file.url).netloc))
     if shown.workers:
         allow(response, "worker-src", "blob:")
     return response

@@ -17,7 +17,6 @@ const NOTHING = [204, 404];
  * @typedef {object} OpenLayersTileSource what is used of `ol/source/VectorTile`, `ol/source/XYZ` and others with addresses
  * @property {() => (tile: any, url: string) => void} getTileLoadFunction
  * @property {(load: (tile: any, url: string) => void) => void} setTileLoadFunction
- * @property {() => void} changed
  */
 
 /**
@@ -35,23 +34,24 @@ export class OpenLayersTiles {
   #pruneAt = MANY;
   #stale = false;
   #released = false;
-  #source;
   #fetch;
   #shown;
-  #load;
+  #redraw;
 
   /**
    * @param {OpenLayersTileSource} source @param {(url: string) => Promise<Response>} fetch
    * @param {() => WatchedView} shown the tiles that may be in sight
+   * @param {() => void} redraw shows tiles that are others now
    */
-  constructor(source, fetch, shown) {
-    this.#source = source;
+  constructor(source, fetch, shown, redraw) {
     this.#fetch = fetch;
     this.#shown = shown;
-    this.#load = source.getTileLoadFunction();
+    this.#redraw = redraw;
+    const load = source.getTileLoadFunction();
+    // This drops what the source has loaded, so it is not undone in the end.
     source.setTileLoadFunction((tile, url) => {
-      this.#remember(tile, url);
-      this.#load(tile, url);
+      if (!this.#released) this.#remember(tile, url);
+      load(tile, url);
     });
   }
 
@@ -84,7 +84,6 @@ export class OpenLayersTiles {
   /** Leave the source to itself. */
   release() {
     this.#released = true;
-    this.#source.setTileLoadFunction(this.#load);
     this.#loaded = [];
   }
 
@@ -105,7 +104,7 @@ export class OpenLayersTiles {
       const show = await opened(tile, await this.#fetch(withVersion(loaded.url, loaded.version)));
       if (this.#released) return;
       show();
-      this.#source.changed();
+      this.#redraw();
     } catch (error) {
       console.warn(`geostream: ${loaded.url} could not be fetched again`, error);
     } finally {

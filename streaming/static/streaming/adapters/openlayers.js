@@ -31,6 +31,7 @@ const DEGREES = "EPSG:4326";
  *
  * @typedef {object} OpenLayersMap what is used of `ol/Map`
  * @property {() => any} getView
+ * @property {() => any[]} getAllLayers
  * @property {(type: any, listener: () => void) => unknown} on
  * @property {(type: any, listener: () => void) => unknown} un
  *
@@ -100,7 +101,11 @@ export function liveFeatures(source, client, layer, { format, map, projection, .
  * @returns {LiveTileSource}
  */
 export function liveTiles(source, client, tileset, { format, map, fetch = (url) => globalThis.fetch(url), ...rest }) {
-  const tiles = new OpenLayersTiles(source, fetch, () => shownBy(map, format));
+  // A source that says that it has changed has all of its tiles loaded anew; layers only draw what is there.
+  const redraw = () => {
+    for (const layer of map.getAllLayers()) if (layer.getSource() === source) layer.changed();
+  };
+  const tiles = new OpenLayersTiles(source, fetch, () => shownBy(map, format), redraw);
   /** @param {TileNotice} notice */
   const changed = (notice) => {
     const listed = notice.tiles && new Set(notice.tiles.map(nameOf));

@@ -27,18 +27,22 @@ const features = (props) =>
     lineWidthMinPixels: 1,
     pickable: true,
   });
+let loaded;
+const onLoad = new Promise((resolve) => (loaded = resolve));
 const map = new deck.Deck({
   parent: document.getElementById("map"),
-  initialViewState: { longitude: 8.2, latitude: 46.8, zoom: 6 },
+  initialViewState: { longitude: 8.2, latitude: 46.8, zoom: 5 },
   controller: true,
   layers: [countries],
   getTooltip: ({ object }) => object && String(object.id),
   onError,
+  onLoad: loaded,
   onViewStateChange: () => globalThis.example.live?.moved(),
 });
 globalThis.example = { client, map };
 
 if (layer) {
+  await onLoad; // before that there is no viewport
   const live = liveFeatures(client, layer, {
     viewport: () => map.getViewports()[0],
     onChange: (props) => map.setProps({ layers: [countries, features(props)] }),

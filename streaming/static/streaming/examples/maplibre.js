@@ -7,7 +7,7 @@ const { client, layer, tileset, cells, countries_url } = start("maplibregl");
 const map = new maplibregl.Map({
   container: "map",
   center: [8.2, 46.8],
-  zoom: 6,
+  zoom: 5,
   style: {
     version: 8,
     sources: { countries: { type: "geojson", data: countries_url } },

@@ -5,7 +5,7 @@ import { COLOURS, count, onError, start } from "./page.js";
 
 const { client, layer, tileset, cells, countries_url } = start("ol");
 const format = new ol.format.GeoJSON();
-const view = { center: ol.proj.fromLonLat([8.2, 46.8]), zoom: 7 };
+const view = { center: ol.proj.fromLonLat([8.2, 46.8]), zoom: 6 };
 const countries = new ol.layer.Vector({
   source: new ol.source.Vector({ format, url: countries_url }),
   style: { "fill-color": COLOURS.land, "stroke-color": COLOURS.border },
@@ -22,7 +22,8 @@ if (tileset) {
     ? new ol.source.VectorTile({ ...common, format: new ol.format.MVT() })
     : new ol.source.XYZ({ ...common, tileSize });
   globalThis.example.tiles = liveTiles(source, client, tileset.name, { format, map, onError });
-  map.addLayer(vector ? new ol.layer.VectorTile({ source }) : new ol.layer.Tile({ source }));
+  const style = { "circle-radius": 4, "circle-fill-color": COLOURS.border, "stroke-color": COLOURS.border };
+  map.addLayer(vector ? new ol.layer.VectorTile({ source, style }) : new ol.layer.Tile({ source }));
 }
 
 if (layer) {

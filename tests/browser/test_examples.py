@@ -1,0 +1,147 @@
+"""The pages of examples, with the real map libraries: what is published is seen in each, and tiles change while one looks."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+from playwright.sync_api import BrowserContext, Route
+
+from streaming.pages.examples import EXAMPLES
+
+from ..conftest import missing
+from ..server_process import ServerProcess
+from .fleet import aircraft
+from .map_page import WatchedPage
+from .test_tiles import add
+
+NODE_MODULES = Path(__file__).parent.parent.parent / "node_modules"
+FOLDERS = {"maplibre-gl": "maplibre-5", "ol": "ol-10"}
+"""Packages that `npm ci` puts into a folder of another name."""
+CENTRE = (8.2, 46.8)
+LAND, POINT = (0x16, 0x24, 0x3E), (0x3C, 0x54, 0x80)
+"""Colours of the pages in the dark: of land, and of a point in a vector tile."""
+SMALL = {"width": 640, "height": 480}
+AT = {
+    "maplibre": """([lon, lat]) => example.map.queryRenderedFeatures(example.map.project([lon, lat]))
+        .map(({properties}) => properties['@id'])""",
+    "deckgl": """([lon, lat]) => {
+        if (!example.live) return [];
+        const [x, y] = example.map.getViewports()[0].project([lon, lat]);
+        return [example.map.pickObject({x, y, radius: 1})?.object.id];
+    }""",
+    "openlayers": """([lon, lat]) => {
+        const pixel = example.map.getPixelFromCoordinate(ol.proj.fromLonLat([lon, lat]));
+        return pixel ? example.map.getFeaturesAtPixel(pixel).map((feature) => feature.getId()) : [];
+    }""",
+}
+"""The ids of the features that are drawn at a place, as the library itself finds them."""
+WITH_TILES = [library for library, example in EXAMPLES.items() if example.tiles]
+MIDDLE = [f"{z}/{(1 << z) * 188 // 360}/{y}" for z, y in ((4, 5), (5, 11), (6, 22))]
+"""The tiles around the centre of the maps, at the zooms that they may show."""
+
+
+class ExamplePage(WatchedPage):
+    """The page of one library."""
+
+    library: str
+
+    def is_at(self, what: str, place: tuple[float, float]) -> bool:
+        return what in self.page.evaluate(AT[self.library], list(place))
+
+    def wait_until(self, what: str, place: tuple[float, float], there: bool = True) -> None:
+        self.wait_for(lambda: self.is_at(what, place) is there)
+
+    def wait_for_colour(self, colour: tuple[int, int, int]) -> None:
+        """Until the pixel in the middle of the map is of this colour."""
+        box = self.page.locator("#map").bounding_box()
+        assert box is not None
+        place = {"x": box["x"] + box["width"] // 2, "y": box["y"] + box["height"] // 2, "width": 1, "height": 1}
+
+        def is_there() -> bool:
+            shot = self.page.screenshot(clip=place)
+            return Image.open(BytesIO(shot)).convert("RGB").getpixel((0, 0)) == colour
+
+        self.wait_for(is_there)
+
+
+def from_npm(route: Route) -> None:
+    """A file of a package, as it is in the folder of `npm ci`."""
+    found = re.fullmatch(r"/npm/(?P<name>@?[^@]+)@(?P<version>[^/]+)/(?P<file>.+)", urlsplit(route.request.url).path)
+    assert found is not None
+    path = NODE_MODULES / FOLDERS.get(found["name"], found["name"]) / found["file"]
+    route.fulfill(path=path, content_type=mimetypes.guess_type(path)[0], headers={"Access-Control-Allow-Origin": "*"})
+
+
+@pytest.fixture
+def open_example(new_context: Callable[..., BrowserContext], site: ServerProcess) -> Iterator[Callable[..., ExamplePage]]:
+    """Opens the page of a library, with a query; whatever goes wrong in it fails the test."""
+    if not all((NODE_MODULES / name).is_dir() for name in ("maplibre-5", "ol-10", "@deck.gl/core")):
+        missing("the map libraries (npm ci)")
+    opened: list[ExamplePage] = []
+
+    def open_(library: str, query: str = "") -> ExamplePage:
+        page = ExamplePage(new_context(viewport=SMALL).new_page())
+        page.library = library
+        page.page.route("https://cdn.jsdelivr.net/npm/**", from_npm)
+        opened.append(page)
+        page.page.goto(f"{site.url}/examples/{library}/?{query}")
+        return page
+
+    yield open_
+    for page in opened:
+        for harmless in ("GPU stall", "Multiple readback operations"):  # pixels that are read back, by the libraries themselves
+            page.forgive(harmless)
+        page.check()
+
+
+def push(site: ServerProcess, tileset: str, tile: bytes, content_type: str) -> None:
+    """The same tile wherever the middle of a map may be."""
+    for place in MIDDLE:
+        status, answer = site.request("PUT", f"/api/tilesets/{tileset}/tiles/{place}", tile, content_type)
+        assert status in {200, 201, 204}, answer
+
+
+def picture(colour: tuple[int, int, int]) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (256, 256), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("library", EXAMPLES)
+def test_features_are_seen_to_move_and_to_vanish(flights: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
+    page = open_example(library, "layer=flights")
+    page.wait_until("f10", (6, 46.5))
+    flights.publish("flights", aircraft("f10", 7.5, 47.1))
+    page.wait_until("f10", (7.5, 47.1))
+    assert not page.is_at("f10", (6, 46.5))
+    flights.request("DELETE", "/api/layers/flights/features/f10")
+    page.wait_until("f10", (7.5, 47.1), there=False)
+    assert page.is_at("f11", (7, 46.5))
+
+
+@pytest.mark.parametrize("library", WITH_TILES)
+def test_pictures_are_seen_to_change(site: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
+    site.post("/api/tilesets/", {"name": "painted", "kind": "pushed", "format": "png"})
+    push(site, "painted", picture((200, 30, 30)), "image/png")
+    page = open_example(library, "layer=&tileset=painted")
+    page.wait_for_colour((200, 30, 30))
+    push(site, "painted", picture((30, 30, 200)), "image/png")
+    page.wait_for_colour((30, 30, 200))
+
+
+@pytest.mark.parametrize("library", WITH_TILES)
+def test_vector_tiles_are_seen_to_change(flights: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
+    flights.publish("flights", aircraft("f10", *CENTRE))
+    add(flights, "tiled", "flights", kind="layer")
+    page = open_example(library, "layer=&tileset=tiled")
+    page.wait_for_colour(POINT)
+    flights.publish("flights", aircraft("f10", 7.5, 47.1))
+    page.wait_for_colour(LAND)
