@@ -24,7 +24,7 @@ export { GeoStreamError } from "./client/errors.js";
  * @typedef {import("./client/collection.js").Change} Change
  * @typedef {import("./client/event-subscription.js").EventOptions} EventOptions
  * @typedef {import("./client/event-subscription.js").StreamEvent} StreamEvent
- * @typedef {import("./client/feature-subscription.js").Aggregate} Aggregate
+ * @typedef {import("./client/messages.js").Aggregate} Aggregate
  * @typedef {import("./client/feature-subscription.js").FeatureConditions} FeatureConditions
  * @typedef {import("./client/feature-subscription.js").FeatureEvents} FeatureEvents
  * @typedef {import("./client/feature-subscription.js").FeatureOptions} FeatureOptions

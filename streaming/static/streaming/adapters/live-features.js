@@ -112,10 +112,10 @@ function placed(feature) {
 }
 
 /**
- * Cells whose size nobody has chosen are those that suit the zoom.
+ * Cells whose size nobody has chosen are those that suit the zoom, which the server counts by tiles of 256 pixels.
  * @param {FeatureOptions} conditions @param {number} zoom @returns {Pick<FeatureOptions, "aggregate">}
  */
 function cellsAt({ aggregate }, zoom) {
   if (!aggregate || "resolution" in aggregate || "zoom" in aggregate) return {};
-  return { aggregate: { ...aggregate, zoom } };
+  return { aggregate: { ...aggregate, zoom: Math.min(zoom + 1, 30) } };
 }

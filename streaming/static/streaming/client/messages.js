@@ -41,6 +41,14 @@
  * @property {string | null} [code]
  * @property {number | null} [tile_count] tiles in view, empty ones too
  * @property {Record<string, TilesetInfo> | null} [tilesets]
+ * @property {Aggregate | null} [aggregate] with the resolution that was taken
+ * @property {number | null} [matched] of an aggregate: how many features the cells in view hold together
+ *
+ * @typedef {object} Aggregate cells instead of features; either `resolution` or `zoom`
+ * @property {"h3" | "grid"} by the hexagons of H3, or the squares of map tiles
+ * @property {number} [resolution] of H3 0 to 15; of the grid the zoom of the squares, 0 to 30
+ * @property {number} [zoom] of a map with tiles of 256 pixels; the server chooses the resolution
+ * @property {string[]} [properties] whose numbers are summed up in each cell
  *
  * @typedef {object} TilesetInfo what the server says of a tileset
  * @property {string} format
