@@ -14,6 +14,4 @@ class PagesConfig(EngineApp):
     verbose_name = "Pages"
     requires = ("streaming.features", "streaming.tiles", "streaming.api", "django.contrib.staticfiles")
     urlconf = "streaming.pages.urls"
-    settings = (
-        Setting("EXAMPLE_LIBRARIES", "https://cdn.jsdelivr.net/npm/", "where the pages of examples load map libraries from, as npm has them"),
-    )
+    settings = (Setting("EXAMPLE_LIBRARIES", "https://cdn.jsdelivr.net/npm/", "where examples load map libraries from, as npm has them"),)

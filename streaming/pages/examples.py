@@ -53,11 +53,7 @@ EXAMPLES = {
     "maplibre": Example(
         "MapLibre GL JS",
         "A layer as a GeoJSON source that is updated by differences, and tiles that are loaded again when they have changed.",
-        (
-            LibraryFile(
-                "maplibre-gl@5.24.1/dist/maplibre-gl.js", "sha384-nXMl9YiLoSG5KBPTFgvxVuIqQQcqIvo0bFrvoEaGJC6r7IibIzF1S36Zbf/sKBtL"
-            ),
-        ),
+        (LibraryFile("maplibre-gl@5.24.1/dist/maplibre-gl.js", "sha384-nXMl9YiLoSG5KBPTFgvxVuIqQQcqIvo0bFrvoEaGJC6r7IibIzF1S36Zbf/sKBtL"),),
         (
             LibraryFile(
                 "maplibre-gl@5.24.1/dist/maplibre-gl.css", "sha384-uTttxo/aOKbdE5RlD/SPzSDoDmNvGlUYPjONi2MN/b7c9HPSvW07OIuyP7uL6jxK"

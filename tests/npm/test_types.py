@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from streaming.dialects.geo import messages
+from tests.conftest import missing
 from tests.processes import CompletedProcess, run
 
 from .packed import ROOT, SOURCE, tool
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.long_form(only=True)
 
 TYPES = Path(__file__).parent / "types"
 RESOLUTIONS = {"node": ("--module", "nodenext"), "bundler": ("--module", "preserve", "--moduleResolution", "bundler")}
-INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation")
+MAP_LIBRARIES = {"maplibre-gl": "maplibre-5", "ol": "ol-10", "@deck.gl": "@deck.gl"}
+INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation", "TileNoticePresentation")
 """What public types consist of, without being exported themselves."""
 MESSAGES = (
     messages.Ack,
@@ -27,13 +29,15 @@ MESSAGES = (
     messages.FeatureData,
     messages.Event,
     messages.TileData,
+    messages.TilesChanged,
     messages.ZoomRange,
 )
 
 
-def compile_(folder: Path, *arguments: str | Path) -> CompletedProcess[str]:
+def compile_(folder: Path, *arguments: str | Path, libraries: bool = True) -> CompletedProcess[str]:
     """Declarations of libraries are checked as well, in the strictest way."""
-    strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--target", "es2022")
+    skip = "false" if libraries else "true"
+    strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", skip, "--target", "es2022")
     command = [tool("node"), ROOT / "node_modules" / ".bin" / "tsc", *strict, "--lib", "es2023,dom,dom.asynciterable", *arguments]
     return run(*command, cwd=folder, timeout=120, check=False)
 
@@ -54,6 +58,17 @@ def test_every_use_compiles(project: Path, resolution: str) -> None:
 
 def test_mistakes_do_not_compile(project: Path) -> None:
     done = compile_(project, *RESOLUTIONS["bundler"], "refused.ts")
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_adapters_take_what_the_map_libraries_have(project: Path) -> None:
+    """With their own types. Those are not checked themselves: they name types of Node and others that are not there."""
+    modules = project / "node_modules"
+    for name, package in MAP_LIBRARIES.items():
+        if not (ROOT / "node_modules" / package).is_dir():
+            missing("the map libraries (npm ci)")
+        (modules / name).symlink_to(ROOT / "node_modules" / package)
+    done = compile_(project, *RESOLUTIONS["bundler"], "adapters.ts", libraries=False)
     assert done.returncode == 0, done.stdout
 
 

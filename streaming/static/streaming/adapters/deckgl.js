@@ -22,7 +22,7 @@ const NEAR = 16;
  *
  * @typedef {object} LiveProps properties of a layer of deck.gl
  * @property {PlacedFeature[]} data a new array whenever something has changed
- * @property {(now: PlacedFeature[], before: PlacedFeature[]) => Rows[]} _dataDiff which rows are others
+ * @property {(now: any, before?: any) => Rows[]} _dataDiff which rows are others
  *
  * @typedef {{getBounds(): [number, number, number, number], zoom: number}} DeckViewport what is used of a `Viewport`
  *
