@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Route
+from playwright.sync_api import Browser, Route
 
 from streaming.pages.examples import EXAMPLES
 
 from ..conftest import missing
 from ..server_process import ServerProcess
-from .fleet import aircraft
+from .fleet import aircraft, renew
 from .map_page import WatchedPage
 from .test_tiles import add
 
@@ -42,6 +42,14 @@ AT = {
     }""",
 }
 """The ids of the features that are drawn at a place, as the library itself finds them."""
+LOOK_AT = {
+    "maplibre": "(center) => void example.map.jumpTo({center, zoom: 5})",
+    "deckgl": """([longitude, latitude]) => {
+        example.map.setProps({initialViewState: {longitude, latitude, zoom: 5}});
+        example.live.moved();
+    }""",
+    "openlayers": "(center) => example.map.getView().setCenter(ol.proj.fromLonLat(center))",
+}
 WITH_TILES = [library for library, example in EXAMPLES.items() if example.tiles]
 MIDDLE = [f"{z}/{(1 << z) * 188 // 360}/{y}" for z, y in ((4, 5), (5, 11), (6, 22))]
 """The tiles around the centre of the maps, at the zooms that they may show."""
@@ -79,26 +87,47 @@ def from_npm(route: Route) -> None:
     route.fulfill(path=path, content_type=mimetypes.guess_type(path)[0], headers={"Access-Control-Allow-Origin": "*"})
 
 
-@pytest.fixture
-def open_example(new_context: Callable[..., BrowserContext], site: ServerProcess) -> Iterator[Callable[..., ExamplePage]]:
-    """Opens the page of a library, with a query; whatever goes wrong in it fails the test."""
+Open = Callable[..., ExamplePage]
+
+
+@pytest.fixture(scope="module")
+def open_example(chromium: Browser, live_site: ServerProcess) -> Iterator[Open]:
+    """Opens the page of a library with a query, once for all tests of the module: WebGL without a graphics card takes seconds to begin."""
     if not all((NODE_MODULES / name).is_dir() for name in ("maplibre-5", "ol-10", "@deck.gl/core")):
         missing("the map libraries (npm ci)")
-    opened: list[ExamplePage] = []
+    opened: dict[str, ExamplePage] = {}
 
-    def open_(library: str, query: str = "") -> ExamplePage:
-        page = ExamplePage(new_context(viewport=SMALL).new_page())
-        page.library = library
-        page.page.route("https://cdn.jsdelivr.net/npm/**", from_npm)
-        opened.append(page)
-        page.page.goto(f"{site.url}/examples/{library}/?{query}")
-        return page
+    def open_(library: str, query: str) -> ExamplePage:
+        address = f"{live_site.url}/examples/{library}/?{query}"
+        if address not in opened:
+            page = ExamplePage(chromium.new_context(viewport=SMALL, color_scheme="dark", reduced_motion="reduce").new_page())
+            page.library = library
+            page.page.route("https://cdn.jsdelivr.net/npm/**", from_npm)
+            opened[address] = page
+            page.page.goto(address)
+        return opened[address]
 
     yield open_
-    for page in opened:
+    for page in opened.values():
+        page.page.context.close()
         for harmless in ("GPU stall", "Multiple readback operations"):  # pixels that are read back, by the libraries themselves
             page.forgive(harmless)
         page.check()
+
+
+@pytest.fixture
+def show_flights(open_example: Open, live_site: ServerProcess) -> Open:
+    """Opens the page of a library that shows the 20 aircraft of `fleet()`, and looks at them."""
+    renew(live_site)
+
+    def show(library: str) -> ExamplePage:
+        page = open_example(library, "layer=flights&tileset=")
+        page.wait("() => globalThis.example?.live && !example.live.subscription.closed")
+        page.page.evaluate(LOOK_AT[library], [*CENTRE])
+        page.wait_until("f10", (6, 46.5))
+        return page
+
+    return show
 
 
 def push(site: ServerProcess, tileset: str, tile: bytes, content_type: str) -> None:
@@ -115,32 +144,68 @@ def picture(colour: tuple[int, int, int]) -> bytes:
 
 
 @pytest.mark.parametrize("library", EXAMPLES)
-def test_features_are_seen_to_move_and_to_vanish(flights: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
-    page = open_example(library, "layer=flights")
-    page.wait_until("f10", (6, 46.5))
-    flights.publish("flights", aircraft("f10", 7.5, 47.1))
+def test_a_feature_is_seen_to_move(live_site: ServerProcess, show_flights: Open, library: str) -> None:
+    page = show_flights(library)
+    live_site.publish("flights", aircraft("f10", 7.5, 47.1))
     page.wait_until("f10", (7.5, 47.1))
     assert not page.is_at("f10", (6, 46.5))
-    flights.request("DELETE", "/api/layers/flights/features/f10")
-    page.wait_until("f10", (7.5, 47.1), there=False)
+
+
+@pytest.mark.parametrize("library", EXAMPLES)
+def test_a_feature_that_is_deleted_vanishes(live_site: ServerProcess, show_flights: Open, library: str) -> None:
+    page = show_flights(library)
+    live_site.request("DELETE", "/api/layers/flights/features/f10")
+    page.wait_until("f10", (6, 46.5), there=False)
     assert page.is_at("f11", (7, 46.5))
 
 
+@pytest.mark.parametrize("library", EXAMPLES)
+def test_the_view_is_what_is_subscribed_to(live_site: ServerProcess, show_flights: Open, library: str) -> None:
+    page = show_flights(library)
+    live_site.publish("flights", aircraft("far", 100, 10))
+    assert page.page.evaluate("example.live.subscription.features.has('far')") is False
+    page.page.evaluate(LOOK_AT[library], [100, 10])
+    page.wait_until("far", (100, 10))
+    page.wait("() => example.live.subscription.features.size === 1")
+
+
+def test_a_map_of_maplibre_with_another_style_has_the_source_again(show_flights: Open) -> None:
+    page = show_flights("maplibre")
+    page.page.evaluate("""() => {
+        example.map.setStyle({version: 8, sources: {}, layers: []}, {diff: false});
+        example.map.once('idle', () => example.map.addLayer({id: 'points', type: 'circle', source: 'live'}));
+    }""")
+    page.wait("() => example.map.getLayer('points')")
+    page.wait_until("f10", (6, 46.5))
+
+
+@pytest.mark.parametrize("library", EXAMPLES)
+def test_what_is_removed_leaves_nothing_behind(show_flights: Open, library: str) -> None:
+    page = show_flights(library)
+    page.page.evaluate("example.live.remove()")
+    assert page.page.evaluate("example.client.listSubscriptions()") == []
+    if library != "deckgl":  # there, layers are the page's
+        page.wait_until("f10", (6, 46.5), there=False)
+    page.page.reload()
+
+
 @pytest.mark.parametrize("library", WITH_TILES)
-def test_pictures_are_seen_to_change(site: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
-    site.post("/api/tilesets/", {"name": "painted", "kind": "pushed", "format": "png"})
-    push(site, "painted", picture((200, 30, 30)), "image/png")
-    page = open_example(library, "layer=&tileset=painted")
+def test_pictures_are_seen_to_change(live_site: ServerProcess, open_example: Open, library: str) -> None:
+    name = f"painted-{library}"
+    live_site.post("/api/tilesets/", {"name": name, "kind": "pushed", "format": "png"})
+    push(live_site, name, picture((200, 30, 30)), "image/png")
+    page = open_example(library, f"layer=&tileset={name}")
     page.wait_for_colour((200, 30, 30))
-    push(site, "painted", picture((30, 30, 200)), "image/png")
+    push(live_site, name, picture((30, 30, 200)), "image/png")
     page.wait_for_colour((30, 30, 200))
 
 
 @pytest.mark.parametrize("library", WITH_TILES)
-def test_vector_tiles_are_seen_to_change(flights: ServerProcess, open_example: Callable[..., ExamplePage], library: str) -> None:
-    flights.publish("flights", aircraft("f10", *CENTRE))
-    add(flights, "tiled", "flights", kind="layer")
-    page = open_example(library, "layer=&tileset=tiled")
+def test_vector_tiles_are_seen_to_change(live_site: ServerProcess, open_example: Open, library: str) -> None:
+    renew(live_site)
+    live_site.publish("flights", aircraft("f10", *CENTRE))
+    add(live_site, f"tiled-{library}", "flights", kind="layer")
+    page = open_example(library, f"layer=&tileset=tiled-{library}")
     page.wait_for_colour(POINT)
-    flights.publish("flights", aircraft("f10", 7.5, 47.1))
+    live_site.publish("flights", aircraft("f10", 7.5, 47.1))
     page.wait_for_colour(LAND)

@@ -61,14 +61,21 @@ def test_mistakes_do_not_compile(project: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_adapters_take_what_the_map_libraries_have(project: Path) -> None:
-    """With their own types. Those are not checked themselves: they name types of Node and others that are not there."""
-    modules = project / "node_modules"
+@pytest.fixture
+def with_map_libraries(project: Path) -> Path:
+    """The same with the map libraries."""
     for name, package in MAP_LIBRARIES.items():
         if not (ROOT / "node_modules" / package).is_dir():
             missing("the map libraries (npm ci)")
-        (modules / name).symlink_to(ROOT / "node_modules" / package)
-    done = compile_(project, *RESOLUTIONS["bundler"], "adapters.ts", libraries=False)
+        link = project / "node_modules" / name
+        if not link.is_symlink():
+            link.symlink_to(ROOT / "node_modules" / package)
+    return project
+
+
+def test_the_adapters_take_what_the_map_libraries_have(with_map_libraries: Path) -> None:
+    """With their own types. Those are not checked themselves: they name types of Node and others that are not there."""
+    done = compile_(with_map_libraries, *RESOLUTIONS["bundler"], "adapters.ts", libraries=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -113,10 +120,11 @@ def test_types_of_events_are_those_of_the_server() -> None:
 
 
 @pytest.mark.parametrize(("document", "language"), [("docs/clients.md", "ts"), ("streaming/static/streaming/README.md", "js")])
-def test_examples_compile(project: Path, document: str, language: str) -> None:
+def test_examples_compile(with_map_libraries: Path, document: str, language: str) -> None:
     examples = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.M | re.S)
-    assert len(examples) == 1
-    program = project / f"example.{language}"
-    program.write_text(examples[0])
-    done = compile_(project, *RESOLUTIONS["bundler"], "--allowJs", "--checkJs", program.name)
+    names = [f"example-{place}.{language}" for place in range(len(examples))]
+    for name, example in zip(names, examples, strict=True):
+        (with_map_libraries / name).write_text(example)
+    done = compile_(with_map_libraries, *RESOLUTIONS["bundler"], "--allowJs", "--checkJs", *names, libraries=False)
+    assert names
     assert done.returncode == 0, done.stdout
