@@ -50,6 +50,7 @@ LOOK_AT = {
     }""",
     "openlayers": "(center) => example.map.getView().setCenter(ol.proj.fromLonLat(center))",
 }
+COUNTS = "[...example.live.subscription.features.values()].map(({properties}) => properties.count)"
 WITH_TILES = [library for library, example in EXAMPLES.items() if example.tiles]
 MIDDLE = [f"{z}/{(1 << z) * 188 // 360}/{y}" for z, y in ((4, 5), (5, 11), (6, 22))]
 """The tiles around the centre of the maps, at the zooms that they may show."""
@@ -187,6 +188,17 @@ def test_what_is_removed_leaves_nothing_behind(show_flights: Open, library: str)
     if library != "deckgl":  # there, layers are the page's
         page.wait_until("f10", (6, 46.5), there=False)
     page.page.reload()
+
+
+@pytest.mark.parametrize("library", EXAMPLES)
+def test_cells_are_seen_to_count(live_site: ServerProcess, open_example: Open, library: str) -> None:
+    renew(live_site)
+    page = open_example(library, "layer=flights&tileset=&cells=on")
+    page.wait(f"() => globalThis.example?.live && {COUNTS}.reduce((sum, count) => sum + count, 0) === 20")
+    live_site.publish("flights", *(aircraft(f"f{row}{column}", *CENTRE) for row in range(4) for column in range(4)))
+    page.wait(f"() => {COUNTS}.includes(16)")
+    cell = page.page.evaluate("[...example.live.subscription.features.values()].find(({properties}) => properties.count === 16).id")
+    page.wait_until(cell, CENTRE)
 
 
 @pytest.mark.parametrize("library", WITH_TILES)
