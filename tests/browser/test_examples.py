@@ -170,6 +170,7 @@ def test_the_view_is_what_is_subscribed_to(live_site: ServerProcess, show_flight
     page.wait("() => example.live.subscription.features.size === 1")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_map_of_maplibre_with_another_style_has_the_source_again(show_flights: Open) -> None:
     page = show_flights("maplibre")
     page.page.evaluate("""() => {
@@ -180,6 +181,7 @@ def test_a_map_of_maplibre_with_another_style_has_the_source_again(show_flights:
     page.wait_until("f10", (6, 46.5))
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize("library", EXAMPLES)
 def test_what_is_removed_leaves_nothing_behind(show_flights: Open, library: str) -> None:
     page = show_flights(library)
@@ -190,6 +192,7 @@ def test_what_is_removed_leaves_nothing_behind(show_flights: Open, library: str)
     page.page.reload()
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize("library", EXAMPLES)
 def test_cells_are_seen_to_count(live_site: ServerProcess, open_example: Open, library: str) -> None:
     renew(live_site)
@@ -212,6 +215,7 @@ def test_pictures_are_seen_to_change(live_site: ServerProcess, open_example: Ope
     page.wait_for_colour((30, 30, 200))
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize("library", WITH_TILES)
 def test_vector_tiles_are_seen_to_change(live_site: ServerProcess, open_example: Open, library: str) -> None:
     renew(live_site)
