@@ -58,7 +58,7 @@ def protect(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBas
     if is_page and HEADER not in response.headers and not _is_debug_page(request, response):
         sources = policy(request)
         for directive, more in getattr(response, "csp_sources", {}).items():
-            sources[directive] = [*sources[directive], *more]
+            sources[directive] = [*sources.get(directive, sources["default-src"]), *more]
         response.headers[HEADER] = "; ".join(f"{directive} {' '.join(dict.fromkeys(each))}" for directive, each in sources.items())
     return response
 

@@ -1,8 +1,9 @@
-"""The pages as an installed part: the live map, and the one for trying topics out."""
+"""The pages as an installed part: the live map, the one for trying topics out, and the examples."""
 
 from __future__ import annotations
 
 from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
 
 
 class PagesConfig(EngineApp):
@@ -13,3 +14,4 @@ class PagesConfig(EngineApp):
     verbose_name = "Pages"
     requires = ("streaming.features", "streaming.tiles", "streaming.api", "django.contrib.staticfiles")
     urlconf = "streaming.pages.urls"
+    settings = (Setting("EXAMPLE_LIBRARIES", "https://cdn.jsdelivr.net/npm/", "where examples load map libraries from, as npm has them"),)

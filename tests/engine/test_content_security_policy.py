@@ -52,6 +52,14 @@ async def test_a_page_has_it_in_an_asynchronous_stack_too() -> None:
     assert HEADER in answer.headers
 
 
+def test_a_view_adds_to_what_others_have() -> None:
+    response = HttpResponse("<p>")
+    allow(response, "script-src", "https://a.example/b.js")
+    allow(response, "worker-src", "blob:")
+    assert sources("script-src", response) == ["'self'", "https://a.example/b.js"]
+    assert sources("worker-src", response) == ["'self'", "blob:"]
+
+
 def test_what_is_no_page_has_none() -> None:
     assert header(HttpResponse("{}", content_type="application/json")) is None
 

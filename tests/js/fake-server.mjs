@@ -98,3 +98,12 @@ export function inState(client, state) {
     });
   });
 }
+
+/** Resolves when this is true, which nothing tells. */
+export async function until(condition) {
+  const end = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`waited in vain until ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 import tomllib
@@ -11,7 +12,11 @@ from typing import Any
 
 import pytest
 
-from .packed import DEPENDENCIES, NAME, ROOT, SOURCE
+from streaming.pages.examples import EXAMPLES
+
+from .packed import DEPENDENCIES, NAME, ROOT, SOURCE, run, tool
+
+FOLDERS = ("client", "adapters")
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +34,18 @@ def manifest(files: dict[str, str]) -> dict[str, Any]:
 
 
 def test_it_holds_the_client_its_types_and_nothing_else(files: dict[str, str]) -> None:
-    modules = {"index.js", "geostream.js", *(f"client/{path.name}" for path in (SOURCE / "client").iterdir())}
+    modules = {"index.js", "geostream.js", *(f"{folder}/{path.name}" for folder in FOLDERS for path in (SOURCE / folder).iterdir())}
     declared = {f"types/{name.removesuffix('.js')}.d.ts" for name in modules}
     assert set(files) == modules | declared | {"package.json", "README.md", "LICENSE"}
+
+
+def test_each_map_library_has_an_entry(files: dict[str, str], manifest: dict[str, Any]) -> None:
+    for library in EXAMPLES:
+        assert manifest["exports"][f"./{library}"] == {
+            "types": f"./types/adapters/{library}.d.ts",
+            "default": f"./adapters/{library}.js",
+        }
+        assert {f"adapters/{library}.js", f"types/adapters/{library}.d.ts"} <= files.keys()
 
 
 def test_the_modules_are_those_that_are_served(files: dict[str, str]) -> None:
@@ -60,15 +74,25 @@ def test_it_declares_what_it_imports(files: dict[str, str], manifest: dict[str, 
 
 
 def test_what_pages_are_served_imports_no_package_by_name(files: dict[str, str]) -> None:
-    """Pages have no import map: what `geostream.js` leads to is named by its place."""
-    waiting, seen = ["geostream.js"], set()
+    """Pages have no import map: what `geostream.js` and the adapters lead to is named by its place."""
+    waiting, seen = ["geostream.js", *(f"adapters/{library}.js" for library in EXAMPLES)], set()
     while waiting:
         name = waiting.pop()
         seen.add(name)
-        for target in re.findall(r"""^(?:import|export) [^"']*["']([^"']+)["'];$""", files[name], re.M):
-            assert target.startswith("./"), f"{name} imports {target}"
-            place = str(Path(name).parent / target)
+        for target in re.findall(r"""^(?:import|export) [^"'()=]*["']([^"']+)["'];$""", files[name], re.M):
+            assert target.startswith("."), f"{name} imports {target}"
+            place = os.path.normpath(Path(name).parent / target)
             if place not in seen:
                 waiting.append(place)
     assert "client/link.js" in seen
     assert "index.js" not in seen
+
+
+def test_the_adapters_are_bundled_without_the_map_libraries(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").symlink_to(installed.parent)
+    (tmp_path / "index.html").write_text('<!doctype html><script type="module" src="./main.js"></script>')
+    lines = [f'import * as {library} from "geostream-client/{library}"; window.{library} = {library};' for library in EXAMPLES]
+    (tmp_path / "main.js").write_text("\n".join(lines))
+    run(tool("node"), ROOT / "node_modules" / ".bin" / "vite", "build", folder=tmp_path)
+    (bundle,) = (tmp_path / "dist" / "assets").glob("*.js")
+    assert bundle.stat().st_size < 20_000

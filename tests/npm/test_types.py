@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from streaming.dialects.geo import messages
+from tests.conftest import missing
 from tests.processes import CompletedProcess, run
 
 from .packed import ROOT, SOURCE, tool
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.long_form(only=True)
 
 TYPES = Path(__file__).parent / "types"
 RESOLUTIONS = {"node": ("--module", "nodenext"), "bundler": ("--module", "preserve", "--moduleResolution", "bundler")}
-INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation")
+MAP_LIBRARIES = {"maplibre-gl": "maplibre-5", "ol": "ol-10", "@deck.gl": "@deck.gl"}
+INHERITED = ("Subscription", "SubscriptionEvents", "FeaturePresentation", "TilePresentation", "TileNoticePresentation")
 """What public types consist of, without being exported themselves."""
 MESSAGES = (
     messages.Ack,
@@ -27,13 +29,15 @@ MESSAGES = (
     messages.FeatureData,
     messages.Event,
     messages.TileData,
+    messages.TilesChanged,
     messages.ZoomRange,
 )
 
 
-def compile_(folder: Path, *arguments: str | Path) -> CompletedProcess[str]:
+def compile_(folder: Path, *arguments: str | Path, libraries: bool = True) -> CompletedProcess[str]:
     """Declarations of libraries are checked as well, in the strictest way."""
-    strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--target", "es2022")
+    skip = "false" if libraries else "true"
+    strict = ("--noEmit", "--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", skip, "--target", "es2022")
     command = [tool("node"), ROOT / "node_modules" / ".bin" / "tsc", *strict, "--lib", "es2023,dom,dom.asynciterable", *arguments]
     return run(*command, cwd=folder, timeout=120, check=False)
 
@@ -54,6 +58,24 @@ def test_every_use_compiles(project: Path, resolution: str) -> None:
 
 def test_mistakes_do_not_compile(project: Path) -> None:
     done = compile_(project, *RESOLUTIONS["bundler"], "refused.ts")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def with_map_libraries(project: Path) -> Path:
+    """The same with the map libraries."""
+    for name, package in MAP_LIBRARIES.items():
+        if not (ROOT / "node_modules" / package).is_dir():
+            missing("the map libraries (npm ci)")
+        link = project / "node_modules" / name
+        if not link.is_symlink():
+            link.symlink_to(ROOT / "node_modules" / package)
+    return project
+
+
+def test_the_adapters_take_what_the_map_libraries_have(with_map_libraries: Path) -> None:
+    """With their own types. Those are not checked themselves: they name types of Node and others that are not there."""
+    done = compile_(with_map_libraries, *RESOLUTIONS["bundler"], "adapters.ts", libraries=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -98,10 +120,11 @@ def test_types_of_events_are_those_of_the_server() -> None:
 
 
 @pytest.mark.parametrize(("document", "language"), [("docs/clients.md", "ts"), ("streaming/static/streaming/README.md", "js")])
-def test_examples_compile(project: Path, document: str, language: str) -> None:
+def test_examples_compile(with_map_libraries: Path, document: str, language: str) -> None:
     examples = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / document).read_text(), re.M | re.S)
-    assert len(examples) == 1
-    program = project / f"example.{language}"
-    program.write_text(examples[0])
-    done = compile_(project, *RESOLUTIONS["bundler"], "--allowJs", "--checkJs", program.name)
+    names = [f"example-{place}.{language}" for place in range(len(examples))]
+    for name, example in zip(names, examples, strict=True):
+        (with_map_libraries / name).write_text(example)
+    done = compile_(with_map_libraries, *RESOLUTIONS["bundler"], "--allowJs", "--checkJs", *names, libraries=False)
+    assert names
     assert done.returncode == 0, done.stdout

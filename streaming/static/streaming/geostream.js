@@ -12,6 +12,7 @@
 export { GeoStreamClient } from "./client/client.js";
 export { FeatureSubscription } from "./client/feature-subscription.js";
 export { TileSubscription } from "./client/tile-subscription.js";
+export { TileNoticeSubscription } from "./client/tile-notice-subscription.js";
 export { EventSubscription, EVENT_TYPES } from "./client/event-subscription.js";
 export { GeoStreamError } from "./client/errors.js";
 
@@ -23,6 +24,7 @@ export { GeoStreamError } from "./client/errors.js";
  * @typedef {import("./client/collection.js").Change} Change
  * @typedef {import("./client/event-subscription.js").EventOptions} EventOptions
  * @typedef {import("./client/event-subscription.js").StreamEvent} StreamEvent
+ * @typedef {import("./client/messages.js").Aggregate} Aggregate
  * @typedef {import("./client/feature-subscription.js").FeatureConditions} FeatureConditions
  * @typedef {import("./client/feature-subscription.js").FeatureEvents} FeatureEvents
  * @typedef {import("./client/feature-subscription.js").FeatureOptions} FeatureOptions
@@ -41,6 +43,10 @@ export { GeoStreamError } from "./client/errors.js";
  * @typedef {import("./client/pictures.js").Picture} Picture
  * @typedef {import("./client/pictures.js").Pictures} Pictures
  * @typedef {import("./client/subscription.js").Ready} Ready
+ * @typedef {import("./client/tile-notice-subscription.js").TileNotice} TileNotice
+ * @typedef {import("./client/tile-notice-subscription.js").TileNoticeEvents} TileNoticeEvents
+ * @typedef {import("./client/tile-notice-subscription.js").TileNoticeOptions} TileNoticeOptions
+ * @typedef {import("./client/tile-notice-subscription.js").TileNoticeView} TileNoticeView
  * @typedef {import("./client/tile-subscription.js").TileChange} TileChange
  * @typedef {import("./client/tile-subscription.js").TileEvents} TileEvents
  * @typedef {import("./client/tile-subscription.js").TileOptions} TileOptions

@@ -52,6 +52,11 @@ relief.update({ filter: "altitude_ft > 30000" });
 // @ts-expect-error a tile has bytes or pixels
 relief.addEventListener("tile", ({ detail }) => detail.bytes.length);
 
+// @ts-expect-error the server sends no tiles here
+client.subscribeTileNotices({ delta: [] });
+// @ts-expect-error all may have changed
+client.subscribeTileNotices().addEventListener("changed", ({ detail }) => detail.tiles.length);
+
 // @ts-expect-error no such type of events
 client.subscribeEvents(["progres"]);
 // @ts-expect-error this is no subscription

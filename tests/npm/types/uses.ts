@@ -3,6 +3,7 @@ import * as msgpack from "@msgpack/msgpack";
 import * as fzstd from "fzstd";
 import {
   type Ack,
+  type Aggregate,
   type AnySubscription,
   type BBox,
   type BackoffOptions,
@@ -32,6 +33,11 @@ import {
   type SubscriptionInfo,
   type TileChange,
   type TileEvents,
+  type TileNotice,
+  type TileNoticeEvents,
+  type TileNoticeOptions,
+  TileNoticeSubscription,
+  type TileNoticeView,
   type TileOptions,
   type TileSubscription,
   type TileView,
@@ -94,7 +100,8 @@ export async function useClient(): Promise<void> {
   exactly<string | number | null | undefined>()(info.crs);
   console.log(info.geometry, info.filter);
   await client.unsubscribe("nobody");
-  const all: AnySubscription[] = [useFeatures(), useTiles(), useEvents()];
+  exactly<boolean | null | undefined>()(info.notices);
+  const all: AnySubscription[] = [useFeatures(), useTiles(), useNotices(), useEvents()];
   for (const subscription of all) await client.unsubscribe(subscription);
   client.close();
 }
@@ -241,6 +248,35 @@ export async function paint(relief: TileSubscription, page: CanvasRenderingConte
   console.log(last);
 }
 
+function useNotices(): TileNoticeSubscription {
+  const asked: TileNoticeOptions = { tileset: ["relief"], bbox: [5, 45, 11, 48], zoomRange: { start: 4, end: 6 }, queueSize: 10, id: "n" };
+  const view: TileNoticeView = { bbox: [6, 46, 8, 47] };
+  client.subscribeTileNotices();
+  const notices = client.subscribeTileNotices(asked);
+  notices.update(view);
+  notices.addEventListener("changed", ({ detail }) => exactly<TileNoticeEvents["changed"]>()(detail));
+  notices.addEventListener("view", ({ detail }) => exactly<string | null | undefined>()(detail.tilesets?.relief.version));
+  console.log(notices instanceof TileNoticeSubscription);
+  return notices;
+}
+
+export async function fetchAgain(notices: TileNoticeSubscription): Promise<void> {
+  for await (const notice of notices) {
+    exactly<string | null>()(exactly<TileNotice & { gap?: number }>()(notice).version);
+    exactly<string>()(notice.tileset);
+    for (const { x, y, z } of notice.tiles ?? []) exactly<number>()(x + y + z);
+  }
+}
+
+function useCells(): void {
+  const aggregate: Aggregate = { by: "h3", zoom: 6, properties: ["speed"] };
+  const cells = client.subscribeFeatures("flights", { aggregate });
+  cells.update({ aggregate: { by: "grid", resolution: 7 } });
+  exactly<number | null>()(cells.matched);
+  exactly<Aggregate | null>()(cells.aggregate);
+  cells.addEventListener("ready", ({ detail }) => console.log(detail.matched, detail.aggregate));
+}
+
 function useEvents(): EventSubscription {
   const asked: EventOptions = {
     filter: "current > 2",
@@ -270,3 +306,4 @@ export async function follow(events: EventSubscription): Promise<void> {
 }
 
 listen();
+useCells();

@@ -9,6 +9,7 @@ import { EventSubscription } from "./event-subscription.js";
 import { FeatureSubscription } from "./feature-subscription.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Link } from "./link.js";
+import { TileNoticeSubscription } from "./tile-notice-subscription.js";
 import { TileSubscription } from "./tile-subscription.js";
 
 /** @import { BackoffOptions } from "./backoff.js" */
@@ -18,6 +19,7 @@ import { TileSubscription } from "./tile-subscription.js";
 /** @import { State, StateChange, WebSocketClass } from "./link.js" */
 /** @import { Ack, EventType, SubscriptionInfo } from "./messages.js" */
 /** @import { Channel, Subscription } from "./subscription.js" */
+/** @import { TileNoticeOptions } from "./tile-notice-subscription.js" */
 /** @import { TileOptions } from "./tile-subscription.js" */
 
 const VERSION = 1;
@@ -55,7 +57,7 @@ const DEFAULTS = {
  * @property {number} latency the round trip in milliseconds
  * @property {GeoStreamError} error
  *
- * @typedef {FeatureSubscription | TileSubscription | EventSubscription} AnySubscription
+ * @typedef {FeatureSubscription | TileSubscription | TileNoticeSubscription | EventSubscription} AnySubscription
  */
 
 /**
@@ -144,6 +146,15 @@ export class GeoStreamClient extends DetailTarget {
   subscribeTiles(options) {
     const id = options.id ?? `tiles-${++this.#counters.subscription}`;
     return this.#register(new TileSubscription(id, this.#channel(), options, () => (this.#zstd ??= this.#loadZstd())));
+  }
+
+  /**
+   * Be told which tiles have changed, to fetch them over HTTP.
+   * @param {TileNoticeOptions} [options] @returns {TileNoticeSubscription}
+   */
+  subscribeTileNotices(options = {}) {
+    const id = options.id ?? `tile-notices-${++this.#counters.subscription}`;
+    return this.#register(new TileNoticeSubscription(id, this.#channel(), options));
   }
 
   /** Follow events of these types. @param {readonly EventType[]} types @param {EventOptions} [options] @returns {EventSubscription} */
@@ -317,6 +328,7 @@ export class GeoStreamClient extends DetailTarget {
       case "event":
       case "tile_data":
       case "tiles_ready":
+      case "tiles_changed":
         return this.#subscriptions.get(message.subscription_id)?.receive(message);
       case "ack":
         return this.#acknowledge(message);

@@ -11,7 +11,7 @@ import { Collection } from "./collection.js";
 import { Subscription } from "./subscription.js";
 
 /** @import { Change } from "./collection.js" */
-/** @import { Ack, BBox, Cursor, Feature, FeatureData } from "./messages.js" */
+/** @import { Ack, Aggregate, BBox, Cursor, Feature, FeatureData } from "./messages.js" */
 /** @import { Channel, Kind, Ready, SubscriptionEvents } from "./subscription.js" */
 
 /** Option of this library → key of the protocol. @type {Record<string, string>} */
@@ -28,6 +28,7 @@ const CONDITIONS = {
   properties: "properties",
   maxRate: "max_rate",
   minDistance: "min_distance",
+  aggregate: "aggregate",
 };
 
 /**
@@ -44,6 +45,7 @@ const CONDITIONS = {
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
  * @property {number | null} [minDistance] metres that a feature moves before it is sent again
+ * @property {Aggregate | null} [aggregate] cells instead of features; the box then selects cells, and all else the features counted
  *
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change
@@ -79,6 +81,10 @@ export class FeatureSubscription extends Subscription {
   constructor(id, channel, layer, options = {}) {
     super(id, channel, { perLayer: layer === null, cursor: options.cursor, queueSize: options.queueSize });
     this.layer = layer;
+    /** Of an aggregate: how many features the cells in view held together when the server last answered. @type {number | null} */
+    this.matched = null;
+    /** Of an aggregate: what the server has taken, with its resolution. @type {Aggregate | null} */
+    this.aggregate = null;
     this.conditions = toWire(options);
     this.presentation = Object.fromEntries(Object.entries(options).filter(([name]) => name === "batch" || name === "snapshot"));
     this.#collection = new Collection(layer === null);
@@ -115,6 +121,8 @@ export class FeatureSubscription extends Subscription {
 
   /** @internal @param {Kind} kind @param {Ack} ack */
   begin(kind, ack) {
+    this.matched = ack.matched ?? null;
+    this.aggregate = ack.aggregate ?? null;
     const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
     const withheld = this.presentation.snapshot === false && !this.resumed;
     if (!wholeState || withheld) return;

@@ -41,6 +41,14 @@
  * @property {string | null} [code]
  * @property {number | null} [tile_count] tiles in view, empty ones too
  * @property {Record<string, TilesetInfo> | null} [tilesets]
+ * @property {Aggregate | null} [aggregate] with the resolution that was taken
+ * @property {number | null} [matched] of an aggregate: how many features the cells in view hold together
+ *
+ * @typedef {object} Aggregate cells instead of features; either `resolution` or `zoom`
+ * @property {"h3" | "grid"} by the hexagons of H3, or the squares of map tiles
+ * @property {number} [resolution] of H3 0 to 15; of the grid the zoom of the squares, 0 to 30
+ * @property {number} [zoom] of a map with tiles of 256 pixels; the server chooses the resolution
+ * @property {string[]} [properties] whose numbers are summed up in each cell
  *
  * @typedef {object} TilesetInfo what the server says of a tileset
  * @property {string} format
@@ -50,6 +58,7 @@
  * @property {number} max_zoom included
  * @property {BBox} bounds
  * @property {string} attribution
+ * @property {string | null} [version] its state, for those who asked for notices; null where nothing names it
  *
  * @typedef {object} SubscriptionInfo what was asked for, and how far it has been served
  * @property {string} subscription_id
@@ -74,6 +83,7 @@
  * @property {ZoomRange | null} [zoom_range]
  * @property {number | null} [tile_size]
  * @property {string[] | null} [delta]
+ * @property {boolean | null} [notices]
  */
 
 /**
@@ -106,5 +116,11 @@
  * @property {string | null} [base_version]
  *
  * @typedef {{type: "tiles_ready", subscription_id: string}} TilesReady
+ *
+ * @typedef {object} TilesChanged
+ * @property {string} subscription_id
+ * @property {string} tileset
+ * @property {[number, number, number][] | null} tiles x, y, zoom; null: any in view
+ * @property {string | null} version
  */
 export {};
