@@ -18,6 +18,7 @@ import uvloop
 
 from . import (
     admin,
+    aggregates,
     capacity,
     costs,
     deltas,
@@ -53,6 +54,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "large_layers": lambda options, share: large_layers.run(share),
     "latency": lambda options, share: latency.run(_subscribers(options), latency.SECONDS * max(share, 0.3)),
     "peers": lambda options, share: peers.run(share),
+    "aggregates": lambda options, share: aggregates.run(share),
     "ingest": lambda options, share: ingest.run(share),
     "deltas": lambda options, share: deltas.run(share),
     "rendering": lambda options, share: rendering.run(share),

@@ -12,6 +12,7 @@ from django.http import Http404, HttpResponse
 from rest_framework.request import Request
 
 from streaming.engine.responses import answer
+from streaming.features.aggregates.spec import BY
 from streaming.features.layers import catalogue, feature_counts
 from streaming.models import Layer
 
@@ -98,10 +99,12 @@ def layer_info(layer: Layer, count: int | None, request: Request) -> dict[str, A
         "public": layer.public,
         "time_property": layer.time_property or None,
         "count": count,
+        "aggregates": list(BY),
         **settings,
         "links": [
             {"rel": "self", "type": "application/json", "href": f"{base}/"},
             {"rel": "items", "type": "application/geo+json", "href": f"{base}/features"},
+            {"rel": "aggregates", "type": "application/geo+json", "href": f"{base}/aggregates"},
             {"rel": "stream", "type": "application/json", "href": websocket_url(request)},
         ],
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import nsmallest
+from typing import Any
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -39,9 +40,10 @@ class Page:
     matched: int
     next_after: str | None
 
-    def body(self, request: HttpRequest) -> bytes:
-        """The FeatureCollection."""
+    def body(self, request: HttpRequest, **more: Any) -> bytes:
+        """The FeatureCollection, with `more` members."""
         rest = {
+            **more,
             "links": list(_links(request, self.next_after)),
             "numberMatched": self.matched,
             "numberReturned": len(self.features),

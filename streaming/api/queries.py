@@ -6,6 +6,7 @@ An unknown one is refused, because a misspelt filter must not return everything.
 from __future__ import annotations
 
 import binascii
+import math
 from base64 import b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ from streaming.core.errors import StreamError
 from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.presentation import Presentation, compile_presentation
 from streaming.engine.conf import conf
+from streaming.features.aggregates.spec import AggregateSpec
 from streaming.features.source_crs import SourceCrs
+from streaming.tiles.grid import MAX_ZOOM
 
 DEFAULT_LIMIT = 1000
 MAX_LIMIT = 10_000
 PARAMETERS = ("bbox", "center", "radius_m", "datetime", "filter", "filter-lang", "crs", "properties", "versions", "limit", "after")
+COUNTED = ("by", "resolution", "properties", "center", "radius_m", "datetime", "filter", "filter-lang")
+AGGREGATES = ("by", "resolution", "zoom", *(name for name in PARAMETERS if name != "versions"))
 PRESENTATION = ("crs", "properties")
 PUBLISHING = ("crs", "trace")
 
@@ -36,9 +41,53 @@ class PageQuery:
     """Whether each feature has its version with it, as the member `if_version`."""
 
 
+@dataclass(frozen=True, slots=True)
+class AggregateQuery:
+    """A query for one page of cells, which `page` selects; `counted` selects the features that are in them."""
+
+    spec: AggregateSpec
+    counted: Filter
+    page: PageQuery
+
+
 def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
     """The query of a request. `StreamError` with what is wrong."""
     given = _single(parameters, PARAMETERS)
+    return PageQuery(
+        condition=_condition(given, time_property),
+        presentation=_presentation(given),
+        limit=_limit(given.get("limit")),
+        after=_after(given),
+        versions=_boolean("versions", given.get("versions")),
+    )
+
+
+def read_aggregate_query(parameters: QueryDict, time_property: str | None) -> AggregateQuery:
+    """The query of a request for cells. `StreamError` with what is wrong."""
+    given = _single(parameters, AGGREGATES)
+    box, names = given.pop("bbox", None), given.pop("properties", None)
+    page = PageQuery(
+        condition=compile_filter(FilterSpec(bbox=None if box is None else _bbox(box))),
+        presentation=_presentation(given),
+        limit=_limit(given.get("limit")),
+        after=_after(given),
+    )
+    spec = AggregateSpec.check(given.get("by", "h3"), _whole(given, "resolution"), _number(given, "zoom"), _names(names))
+    return AggregateQuery(spec, _condition(given, time_property), page)
+
+
+def read_aggregate_tile_query(parameters: QueryDict, time_property: str | None, zoom: int) -> tuple[AggregateSpec, Filter]:
+    """What the cells of a tile of this zoom are, and which features are counted. `StreamError` with what is wrong.
+
+    The resolution is that for a map whose tiles are 512 pixels wide, as vector tiles are.
+    """
+    given = _single(parameters, COUNTED)
+    names, resolution = given.pop("properties", None), _whole(given, "resolution")
+    map_zoom = None if resolution is not None else min(zoom + 1, MAX_ZOOM)
+    return AggregateSpec.check(given.get("by", "h3"), resolution, map_zoom, _names(names)), _condition(given, time_property)
+
+
+def _condition(given: dict[str, str], time_property: str | None) -> Filter:
     bbox = given.get("bbox")
     spec = FilterSpec(
         bbox=None if bbox is None else _bbox(bbox),
@@ -49,14 +98,7 @@ def read_query(parameters: QueryDict, time_property: str | None) -> PageQuery:
         filter_lang=given.get("filter-lang"),
         time_property=time_property,
     )
-    after = given.get("after")
-    return PageQuery(
-        condition=compile_filter(spec, conf.MAX_POLYGON_VERTICES),
-        presentation=_presentation(given),
-        limit=_limit(given.get("limit")),
-        after="" if after is None else _key_of(after),
-        versions=_boolean("versions", given.get("versions")),
-    )
+    return compile_filter(spec, conf.MAX_POLYGON_VERTICES)
 
 
 def read_presentation(parameters: QueryDict) -> Presentation:
@@ -84,9 +126,34 @@ def _single(parameters: QueryDict, known: tuple[str, ...]) -> dict[str, str]:
 
 
 def _presentation(given: dict[str, str]) -> Presentation:
-    names = given.get("properties")
-    kept = None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-    return compile_presentation(given.get("crs"), kept)
+    return compile_presentation(given.get("crs"), _names(given.get("properties")))
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _whole(given: dict[str, str], name: str) -> int | None:
+    number = _number(given, name)
+    if number is not None and not number.is_integer():
+        raise StreamError("bad_request", f"{name} must be a whole number")
+    return None if number is None else int(number)
+
+
+def _number(given: dict[str, str], name: str) -> float | None:
+    text = given.get(name)
+    try:
+        number = 0.0 if text is None else float(text)
+    except ValueError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise StreamError("bad_request", f"{name} must be a number, not {text!r:.40}")
+    return None if text is None else number
+
+
+def _after(given: dict[str, str]) -> str:
+    after = given.get("after")
+    return "" if after is None else _key_of(after)
 
 
 def _bbox(text: str) -> list[float]:

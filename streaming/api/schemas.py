@@ -173,6 +173,28 @@ LIST_FEATURES: dict[str, Any] = {
     ],
     "responses": {(200, GEOJSON): _PAGE, **BAD_REQUEST, **CAN_FAIL},
 }
+LIST_AGGREGATES: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "aggregates_list",
+    "summary": "Features counted in cells, page by page",
+    "description": "The cells in which the layer has features, as Features with the properties `count` and, for each of `properties`, "
+    "`count`, `sum`, `min`, `max` and `mean` of its numbers. `bbox` selects cells, all other conditions the features that are counted.",
+    "parameters": [
+        _LAYER,
+        OpenApiParameter("by", str, OpenApiParameter.QUERY, enum=["h3", "grid"], default="h3"),
+        _query("zoom", "The zoom of the map that the cells are for, from which their resolution follows.", float),
+        _query("resolution", "Instead of `zoom`: of H3 0 to 15, of the grid the zoom of its squares.", int),
+        _query("properties", "Comma-separated names of the properties whose numbers are summed up."),
+        *(each for each in LIST_FEATURES["parameters"] if getattr(each, "name", "") not in ("layer", "properties", "versions")),
+    ],
+    "responses": {
+        (200, GEOJSON): _PAGE,
+        **BAD_REQUEST,
+        **CAN_FAIL,
+        422: OpenApiResponse(ErrorSerializer, "There would be too many cells: ask for larger ones."),
+        429: OpenApiResponse(ErrorSerializer, "The process has as many aggregates as it may."),
+    },
+}
 POST_FEATURES: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "features_publish",

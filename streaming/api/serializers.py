@@ -98,11 +98,12 @@ class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
 
     time_property = serializers.CharField(allow_null=True)
     count = serializers.IntegerField(allow_null=True, help_text="Features in it now; null while Redis does not answer.")
+    aggregates = serializers.ListField(child=serializers.CharField(), help_text="By what its features can be had in cells.")
     links = LinkSerializer(many=True)
 
     class Meta:
         model = Layer
-        fields = ("name", "title", "public", "time_property", "count", *LAYER_SETTINGS, "links")
+        fields = ("name", "title", "public", "time_property", "count", "aggregates", *LAYER_SETTINGS, "links")
         extra_kwargs = {name: {"required": False} for name in LAYER_SETTINGS}
 
 

@@ -8,6 +8,8 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from streaming.tiles.sources.base import MIME
 
+from .queries import COUNTED
+from .schemas import LIST_AGGREGATES
 from .serializers import (
     ErrorSerializer,
     InvalidSerializer,
@@ -147,4 +149,24 @@ DELETE_IMAGE: dict[str, Any] = {
     "tags": ["tiles"],
     "parameters": [_TILESET, _IMAGE],
     "responses": {204: OpenApiResponse(description="Done."), **_WRITE_REFUSALS},
+}
+GET_AGGREGATE_TILE: dict[str, Any] = {
+    "summary": "Features counted in cells, as a vector tile",
+    "description": "The cells near the tile, in a layer of the layer's name, with the properties `count` and, for each of `properties`, "
+    "`name.count`, `name.sum`, `name.min`, `name.max` and `name.mean`.",
+    "tags": ["tiles"],
+    "parameters": [
+        OpenApiParameter("layer", str, OpenApiParameter.PATH, description="The layer's name."),
+        *_PLACE,
+        OpenApiParameter("ending", str, OpenApiParameter.PATH, enum=["mvt", "pbf"]),
+        *(each for each in LIST_AGGREGATES["parameters"] if getattr(each, "name", "") in COUNTED),
+    ],
+    "responses": {
+        (200, MIME["mvt"]): {"type": "string", "format": "binary"},
+        204: OpenApiResponse(None, "an empty tile"),
+        304: OpenApiResponse(None, "unchanged"),
+        400: InvalidSerializer,
+        429: ErrorSerializer,
+        **_REFUSALS,
+    },
 }

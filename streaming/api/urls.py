@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path, re_path
 
+from .aggregates import AggregatesView, AggregateTileView
 from .asyncapi import document_view, page_view
 from .base import NotFoundView
 from .channel_tokens import ChannelTokenView
@@ -26,6 +27,10 @@ _PUSHED_TILE = _TILESET + r"/tiles/" + _TILE + r"(?P<y>[0-9]{1,12}(?:\.[a-z]{3,4
 _API = [
     re_path(r"^layers/?$", LayersView.as_view(), name="layers"),
     re_path(_LAYER + r"/?$", LayerView.as_view(), name="layer"),
+    re_path(_LAYER + r"/aggregates/?$", AggregatesView.as_view(), name="aggregates"),
+    re_path(
+        _LAYER + r"/aggregates/" + _TILE + r"(?P<y>[0-9]{1,12})\.(?P<ending>mvt|pbf)$", AggregateTileView.as_view(), name="aggregate-tile"
+    ),
     re_path(_LAYER + r"/features/?$", FeaturesView.as_view(), name="features"),
     re_path(_LAYER + r"/features/(?P<feature_id>.+?)/?$", FeatureView.as_view(), name="feature"),
     re_path(r"^events/?$", EventsView.as_view(), name="events"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypedDict
+from typing import Any, Literal, Protocol, Required, TypedDict
 
 import msgspec
 
@@ -30,6 +30,15 @@ Zooms = int | range | tuple[int, int]
 """One zoom, or those from a first one up to, but without, a last one: `range(4, 9)` or `(4, 9)`."""
 
 
+class Aggregate(TypedDict, total=False):
+    """Cells instead of features: `by`, and either a resolution or the zoom of the map that they are for."""
+
+    by: Required[Literal["h3", "grid"]]  # the hexagons of H3, or the squares of map tiles
+    resolution: int  # of H3 0 to 15; of the grid the zoom of the squares, 0 to 30
+    zoom: float  # of a map with tiles of 256 pixels; the server chooses the resolution
+    properties: Sequence[str]  # whose numbers are summed up in each cell
+
+
 class Conditions(TypedDict, total=False):
     """What a feature has to fulfil (all of it), and how it is shown. None removes a condition; a naive datetime is UTC."""
 
@@ -43,6 +52,7 @@ class Conditions(TypedDict, total=False):
     crs: int | str | None  # of the coordinates sent: 3857, "EPSG:3857", an OGC CRS URI
     properties: Sequence[str] | None  # the ones to send; all if None
     max_rate: float | None  # at most so many updates a second and feature
+    aggregate: Aggregate | None  # cells instead of features; the box then selects cells, and all else the features counted
     min_distance: float | None  # metres a feature has to move to be sent again within 10 seconds
 
 

@@ -36,6 +36,10 @@ class FeatureSubscription(Subscription[FeatureChange]):
         self.layer = layer
         self._collection = Collection(every_layer=layer is None)
         self._started = False
+        self.matched: int | None = None
+        """Of an aggregate: how many features the cells in view held together when it was last subscribed to or updated."""
+        self.resolution: int | None = None
+        """Of an aggregate: the resolution that the server has taken."""
 
     @property
     def features(self) -> Mapping[FeatureKey, Feature]:
@@ -65,11 +69,13 @@ class FeatureSubscription(Subscription[FeatureChange]):
             self._position.refused()
             return
         self._wire.update(wire)
+        self._note(ack)
         self._position.moved(ack.cursor, ack.snapshot_count or 0)
         self._settle([])
 
     def _accepted(self, ack: Ack) -> None:
         self.recovered = ack.recovered
+        self._note(ack)
         if ack.recovered:
             self._collection.catch_up()
         elif ack.recovered is False or self._snapshot_follows(ack):
@@ -77,6 +83,10 @@ class FeatureSubscription(Subscription[FeatureChange]):
         self._started = True
         self._position.begin(ack.cursor, ack.snapshot_count or 0)
         self._settle([])
+
+    def _note(self, ack: Ack) -> None:
+        self.matched = ack.matched
+        self.resolution = None if ack.aggregate is None else ack.aggregate.resolution
 
     def _snapshot_follows(self, ack: Ack) -> bool:
         return ack.snapshot_count is not None and (self._started or self._wire.get("snapshot") is not False)

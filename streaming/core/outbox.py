@@ -44,7 +44,7 @@ class Outbox:
 
     __slots__ = (
         *("_draining", "_lanes", "_over_since", "_pace", "_stalled_since"),
-        *("costly_filters", "latency", "limits", "on_slow", "sender", "sent", "turns"),
+        *("aggregates", "costly_filters", "latency", "limits", "on_slow", "sender", "sent", "turns"),
     )
 
     def __init__(self, sender: Sender, limits: OutboxLimits, on_slow: Callable[[str], None], turns: Turns | None = None) -> None:
@@ -55,6 +55,7 @@ class Outbox:
         self.sent = 0
         self.latency: Histogram | None = None
         """Of a sample of its deliveries, in seconds."""
+        self.aggregates = 0
         self.costly_filters = 0
         """Of the views that follow something."""
         self._lanes: OrderedDict[Hashable, deque[Source]] = OrderedDict()

@@ -23,7 +23,7 @@ from .places import Places
 from .runs import PIECE_SECONDS
 from .selection import AtMoment, Difference, Missed, Replaced, Steps
 from .turns import STEP_SECONDS
-from .versions import Versions
+from .versions import Moment, Versions
 from .view import View
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,10 @@ class Replica(Follower):
     def difference(self, before: Condition, after: Condition, redraw: bool = False) -> list[Delivery]:
         """`select`, at once."""
         return list(self.select(after, before, redraw).run())
+
+    def moment(self, held: dict[str, Item | None] | None = None) -> Moment:
+        """The items as they are now, to be read later; its keys include those of `held`."""
+        return self._versions.moment(self.seq, held or ())
 
     def missed(self, condition: Condition, since: Cursor) -> list[Delivery] | None:
         """`select_missed`, at once."""

@@ -161,6 +161,38 @@ class AtMoment(Subjects):
         return self._moment.key(number), self._moment.item(number)
 
 
+class Between(Subjects):
+    """Two feeds at one moment each: a client that holds items of the one is to hold those of the other. Equal keys replace each other."""
+
+    def __init__(self, before: Moment, after: Moment, held: Mapping[str, Item | None] | None = None) -> None:
+        """`held` are versions that the client holds instead, where it has not received the last changes yet."""
+        self._before, self._after, self._held = before, after, held or {}
+
+    def __len__(self) -> int:
+        return len(self._before) + len(self._after)
+
+    def some(self, start: int, stop: int) -> tuple[Items, Items]:
+        """Some of them: first everything that there was, then everything that is new."""
+        middle = len(self._before)
+        keys = list(map(self._before.key, range(start, min(stop, middle))))
+        was = [self._was(key) for key in keys]
+        now = [self._after.of(key) if old is not None else None for key, old in zip(keys, was, strict=True)]
+        for number in range(max(start, middle), stop):
+            key = self._after.key(number - middle)
+            was.append(None)
+            now.append(None if self._was(key) is not None else self._after.of(key))
+        return was, now
+
+    def now(self, number: int) -> tuple[str, Item | None]:
+        """One of them."""
+        middle = len(self._before)
+        key = self._before.key(number) if number < middle else self._after.key(number - middle)
+        return key, self._after.of(key)
+
+    def _was(self, key: str) -> Item | None:
+        return self._held[key] if key in self._held else self._before.of(key)
+
+
 class Replaced(Subjects):
     """What is different in a whole new state: (key, old version, new version)."""
 

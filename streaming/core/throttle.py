@@ -137,7 +137,7 @@ class Throttle:
         """The number before the oldest held change, None if nothing is held."""
         for delivery, _ in self._held.values():
             if delivery.seq is not None:
-                return delivery.seq - 1
+                return max(delivery.seq - 1, 0)
         return None
 
     def _promised(self, run: list[Delivery], position: int | None) -> list[Delivery]:

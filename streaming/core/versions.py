@@ -130,6 +130,10 @@ class Moment:
         """The item of one key, None if there was none."""
         return self._versions.at(self._keys[number], self.seq)
 
+    def of(self, key: str) -> Item | None:
+        """The item of this key, None if there was none."""
+        return self._versions.at(key, self.seq)
+
     def items(self, start: int, stop: int) -> list[Item | None]:
         """Those of some keys."""
         keys, at, seq = self._keys[start : min(stop, self._count)], self._versions.at, self.seq

@@ -18,6 +18,9 @@ class FeaturesConfig(EngineApp):
     services = ("streaming.features.service.FeatureService",)
     measures = (
         Measure("geostream_server_events_total", "counter", ("event_type",), "events of its own that the process has published"),
+        Measure("geostream_aggregates", "gauge", (), "different aggregates that the process keeps up to date"),
+        Measure("geostream_aggregate_cells", "gauge", (), "cells that these have"),
+        Measure("geostream_aggregate_changes_total", "counter", (), "changes of features that were counted"),
         Measure("geostream_server_events_dropped_total", "counter", ("event_type",), "those that were too many, or lost with Redis"),
     )
     errors = (ErrorKind("muted", 403, True, "an operator has muted this publisher for a time; the message says until when"),)
@@ -55,6 +58,11 @@ class FeaturesConfig(EngineApp):
         ),
         Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
         Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
+        Setting("AGGREGATE_SECONDS", 0.2, "between two rounds in which the cells of an aggregate are brought up to date", least=0.0),
+        Setting("MAX_AGGREGATES", 50, "different aggregates (layer, grid, properties, filter) that one process keeps up to date", least=1),
+        Setting("MAX_CLIENT_AGGREGATES", 10, "subscriptions to aggregates of one connection"),
+        Setting("MAX_AGGREGATE_CELLS", 100_000, "cells of one aggregate", least=1),
+        Setting("MAX_AGGREGATE_PROPERTIES", 5, "properties that one aggregate sums up"),
         Setting("MAX_COSTLY_FILTERS", 1000, "different CQL2 expressions and geometries that one process judges changes by at once"),
         Setting("MAX_CLIENT_COSTLY_FILTERS", 100, "CQL2 expressions and geometries of one connection's subscriptions"),
     )

@@ -17,10 +17,11 @@ def test_layers_are_listed_with_their_counts(nobody: APIClient, cities: list[Any
     Layer.objects.create(name="secret", public=False)
     (layer,) = nobody.get(path).json()
     links = layer.pop("links")
-    assert layer == {"name": "cities", "title": "cities", "public": True, "time_property": None, "count": 4}
+    assert layer == {"name": "cities", "title": "cities", "public": True, "time_property": None, "count": 4, "aggregates": ["h3", "grid"]}
     assert {link["rel"]: link["href"] for link in links} == {
         "self": "http://testserver/api/layers/cities/",
         "items": "http://testserver/api/layers/cities/features",
+        "aggregates": "http://testserver/api/layers/cities/aggregates",
         "stream": "ws://testserver/ws",
     }
 

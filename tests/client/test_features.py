@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from streaming.client import RequestRefused, RequestTimedOut
-from streaming.dialects.geo.messages import Error, SubscribeFeatures, Unsubscribe, UpdateSubscription
+from streaming.dialects.geo.messages import Aggregate, Error, SubscribeFeatures, Unsubscribe, UpdateSubscription
 from tests.client.conftest import MakeClient, Scene
 from tests.client.scripted import ScriptedServer, feature, gone
 
@@ -28,6 +28,19 @@ async def test_the_request_has_what_was_asked_for(scene: Scene) -> None:
         filter_lang="cql2-text",
         batch=True,
     )
+
+
+async def test_an_aggregate_is_asked_for_and_its_answer_kept(scene: Scene) -> None:
+    cells = {"cursor": "e:0", "snapshot_count": 0, "aggregate": Aggregate("h3", 4, properties=["speed"]), "matched": 1234}
+    subscription = await scene.subscribe(ack=cells, aggregate={"by": "h3", "zoom": 7.5, "properties": ["speed"]})
+    assert (subscription.matched, subscription.resolution) == (1234, 4)
+    updating = asyncio.create_task(subscription.update(aggregate={"by": "grid", "resolution": 9}))
+    assert (await scene.peer.expect(UpdateSubscription)).aggregate == Aggregate("grid", 9)
+    await scene.peer.ack("s", cursor="e:0", snapshot_count=0, aggregate=Aggregate("grid", 9), matched=7)
+    await updating
+    assert (subscription.matched, subscription.resolution) == (7, 9)
+    scene.peer.break_off()
+    assert (await scene.reconnected(cursor="e:0", snapshot_count=0)).aggregate == Aggregate("grid", 9)
 
 
 async def test_a_snapshot_and_what_follows_is_yielded_and_kept(scene: Scene) -> None:

@@ -122,7 +122,7 @@ class Client:
         connection: Any = SimpleNamespace(
             outbox=outbox,
             sender=self.socket,
-            runtime=SimpleNamespace(hub=hub),
+            runtime=self.runtime_of(hub),
             principal=SimpleNamespace(user=AnonymousUser()),
             close=lambda code, reason: pytest.fail(reason),
         )
@@ -130,6 +130,9 @@ class Client:
         self.outstanding = 0
         self.promised = {}
         self.asked = []
+
+    def runtime_of(self, hub: Hub) -> Any:
+        return SimpleNamespace(hub=hub)
 
     async def subscribe(self, resume: bool) -> None:
         cursors = self.cursors if resume else {}
@@ -205,6 +208,8 @@ class Client:
 class World:
     """Two hubs, two feeds, two clients, and what can happen to them."""
 
+    views = VIEWS
+
     def __init__(self, clients: list[Client], clock: SimpleNamespace) -> None:
         sync_redis().flushdb()
         self.hubs = [Hub(OneProcessLayer) for _ in range(2)]  # which never start, and so hear nothing
@@ -222,7 +227,7 @@ class World:
             await getattr(self, name)(*arguments)
         await self.settle()
         for client in self.clients:
-            fresh = Client(client.layer, False, {**client.view, "max_rate": None})
+            fresh = type(client)(client.layer, False, {**client.view, "max_rate": None})
             fresh.connect(Hub(OneProcessLayer))
             await fresh.subscribe(resume=False)
             fresh.receive()
@@ -307,7 +312,7 @@ class World:
         self.clients[client].receive(count)
 
     async def move(self, client: int, view: int) -> None:
-        await self.clients[client].move(VIEWS[view])
+        await self.clients[client].move(self.views[view % len(self.views)])
 
     async def resume(self, client: int, hub: int, received: int | None) -> None:
         self.clients[client].receive(received)
@@ -328,7 +333,7 @@ class World:
             hub.releases.release(self.clock.now)
 
 
-def _steps() -> st.SearchStrategy[list[tuple[Any, ...]]]:
+def steps_of_worlds() -> st.SearchStrategy[list[tuple[Any, ...]]]:
     layer = st.sampled_from(["a", "a", "a", "b"])
     one = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])
     item = st.tuples(one, st.sampled_from([0, 0, 3, 3, *range(len(GEOMETRIES))]), st.sampled_from(range(len(PROPERTIES))))
@@ -387,7 +392,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, redis: None) -> SimpleNamespace:
 
 
 @settings(max_examples=examples(50, long=400), suppress_health_check=list(HealthCheck))
-@given(clients=_clients(), steps=_steps())
+@given(clients=_clients(), steps=steps_of_worlds())
 def test_what_clients_were_told_is_what_there_is(
     loop: asyncio.Runner, clock: SimpleNamespace, clients: list[Client], steps: list[tuple[Any, ...]]
 ) -> None:

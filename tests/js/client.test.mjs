@@ -179,6 +179,20 @@ test("an update sends only what changed, and is part of what is asked for later"
   assert.deepEqual([again.bbox, again.filter, "cursor" in again], [[0, 0, 1, 1], "a > 1", false]);
 });
 
+test("an aggregate is asked for, and its answer kept", async () => {
+  await connect();
+  const subscription = client.subscribeFeatures("vehicles", { aggregate: { by: "h3", zoom: 7.5, properties: ["speed"] } });
+  assert.deepEqual((await server.next("subscribe_features")).aggregate, { by: "h3", zoom: 7.5, properties: ["speed"] });
+  server.ack(subscription.id, { snapshot_count: 0, aggregate: { by: "h3", resolution: 4, properties: ["speed"] }, matched: 1234 });
+  await subscription.whenReady();
+  assert.deepEqual([subscription.matched, subscription.aggregate.resolution], [1234, 4]);
+  subscription.update({ aggregate: null });
+  assert.equal((await server.next("update_subscription")).aggregate, null);
+  server.ack(subscription.id, { snapshot_count: 0 });
+  await nextEvent(subscription, "ready");
+  assert.deepEqual([subscription.matched, subscription.aggregate], [null, null]);
+});
+
 test("a refused update leaves the subscription as it was", async () => {
   await connect();
   const subscription = await vehicles();

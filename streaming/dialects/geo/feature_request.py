@@ -9,9 +9,11 @@ from msgspec import UNSET, structs
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
+from streaming.core.filters import Filter, FilterSpec, compile_filter
+from streaming.features.aggregates.spec import AggregateSpec
 from streaming.features.subscription_request import CheckedRequest, SubscriptionRequest, presentation_of
 
-from .messages import SubscribeFeatures, UpdateSubscription
+from .messages import Aggregate, SubscribeFeatures, UpdateSubscription
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class FeatureRequest(CheckedRequest):
     """A request for features; all but `message` is derived from it."""
 
     message: SubscribeFeatures
+    aggregate: AggregateSpec | None = None
 
     @classmethod
     async def check(cls, message: SubscribeFeatures) -> FeatureRequest:
@@ -29,7 +32,7 @@ class FeatureRequest(CheckedRequest):
         for text in cursor.values() if isinstance(cursor, dict) else filter(None, [cursor]):
             Cursor.parse(text)
         request = SubscriptionRequest(**{name: getattr(message, name) for name in SubscriptionRequest.__struct_fields__})
-        return cls(request, await presentation_of(request), message)
+        return cls(request, await presentation_of(request), message, _aggregate_of(message))
 
     async def updated(self, message: UpdateSubscription) -> FeatureRequest:
         """The same request with the members of an update. `StreamError`."""
@@ -39,6 +42,19 @@ class FeatureRequest(CheckedRequest):
         if "layer" in changes and changes["layer"] != self.message.layer:
             raise StreamError("bad_request", "a subscription keeps its layer; subscribe to the other one")
         return await self.check(structs.replace(self.message, cursor=None, **changes))
+
+    def filter_for(self, time_property: str | None) -> Filter:
+        """The compiled conditions of what is sent: features, or cells, which only the box selects."""
+        return super().filter_for(time_property) if self.aggregate is None else compile_filter(FilterSpec(bbox=self.request.bbox))
+
+    def counted_for(self, time_property: str | None) -> Filter:
+        """The compiled conditions of the features that are counted in cells."""
+        return CheckedRequest(structs.replace(self.request, bbox=None), self.presentation).filter_for(time_property)
+
+    @property
+    def cells(self) -> Aggregate | None:
+        """The aggregate as answers name it: with the resolution that was taken."""
+        return None if self.aggregate is None else Aggregate(**self.aggregate.info())
 
     @property
     def batch(self) -> bool:
@@ -54,4 +70,16 @@ class FeatureRequest(CheckedRequest):
     def describe(self) -> dict[str, Any]:
         """The members that were given, for the admin."""
         batch = {} if self.message.batch is None else {"batch": self.message.batch}
-        return super().describe() | batch
+        cells = {} if self.aggregate is None else {"aggregate": self.aggregate.info()}
+        return super().describe() | batch | cells
+
+
+def _aggregate_of(message: SubscribeFeatures) -> AggregateSpec | None:
+    asked = message.aggregate
+    if asked is None:
+        return None
+    if message.layer is None:
+        raise StreamError("bad_request", "an aggregate is one of a layer: name it")
+    if message.min_distance is not None:
+        raise StreamError("bad_request", "cells do not move: an aggregate takes no min_distance")
+    return AggregateSpec.check(asked.by, asked.resolution, asked.zoom, asked.properties)

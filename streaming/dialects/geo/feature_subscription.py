@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streaming.core.deliveries import Reserved
 from streaming.core.errors import StreamError
+from streaming.core.feed import Cursor
 from streaming.core.filters import Filter
 from streaming.core.replica import Replica
-from streaming.core.selection import Selection
+from streaming.core.selection import Between, Difference, Selection
 from streaming.core.view import View
 from streaming.engine.catalogue import readable
 from streaming.features.costly_filters import check_room
@@ -22,6 +23,9 @@ from .feature_encoder import FeatureEncoder, FeatureVariant
 from .feature_request import FeatureRequest
 from .messages import Ack, SubscriptionInfo, UpdateSubscription
 from .subscription import Subscriber, Subscription
+
+if TYPE_CHECKING:
+    from streaming.features.aggregates.matched import MatchedFeatures
 
 
 class FeatureSubscription(Subscription):
@@ -53,42 +57,52 @@ class FeatureSubscription(Subscription):
         request, hub = self._request, self._session.runtime.hub
         layers = await self._layers()
         filters = {layer.name: request.filter_for(layer.time_property) for layer in layers}
-        replicas = {layer.name: await hub.replica(layer_feed(layer)) for layer in layers}
-        reached = await self._load_missed(replicas)
-        check_room(hub, self._session.outbox, filters.values())
-        # Nothing awaits from here on, until all views have joined: what is selected is what there is now.
-        recovered = reached and self._can_recover(replicas)
-        place = self._session.outbox.reserve(self.id, self)
-        selections: dict[str, Selection] = {}
-        for layer in layers:
-            view = self._make_view(layer, filters[layer.name])
-            self._initial(selections, replicas[layer.name], filters[layer.name], layer.name, recovered)
-            replicas[layer.name].join(view)
+        async with AsyncExitStack() as opened:
+            replicas = {layer.name: await opened.enter_async_context(self._replica(layer, request)) for layer in layers}
+            reached = await self._load_missed(replicas)
+            check_room(hub, self._session.outbox, filters.values())
+            self._check_aggregate(request)
+            # Nothing awaits from here on, until all views have joined: what is selected is what there is now.
+            recovered = reached and self._can_recover(replicas)
+            place = self._session.outbox.reserve(self.id, self)
+            selections: dict[str, Selection] = {}
+            for layer in layers:
+                view = self._make_view(layer, filters[layer.name])
+                self._initial(selections, replicas[layer.name], filters[layer.name], layer.name, recovered)
+                replicas[layer.name].join(view)
+            matched = self._matched()
         answer = partial(self._ack, "Subscribed to features", self._cursors(), None if request.message.cursor is None else recovered)
         async with self._ending_on_failure():
-            await self._send(place, answer, selections)
+            await self._send(place, answer, selections, matched)
 
     async def update(self, message: UpdateSubscription) -> None:
         hub = self._session.runtime.hub
         request = await self._request.updated(message)
         async with self._changing:
             self._check_active("layer")
-            # Nothing awaits from here on, until all views have joined again.
-            filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
-            check_room(hub, self._session.outbox, filters.values(), [view.filter for _, view in self._views.values()])
-            redraw = request.presentation != self._request.presentation
-            for _, view in self._views.values():
-                view.seal()
-            place = self._session.outbox.reserve(self.id, self)
-            selections: dict[str, Selection] = {}
-            for name, (_, view) in self._views.items():
-                replica = view.follows
-                assert isinstance(replica, Replica)
-                selections[name] = replica.select(filters[name], view.filter, redraw, replica.unjudged(view))
-                self._move(view, replica, request, name, filters[name])
-            self._request = request
+            async with AsyncExitStack() as opened:
+                replicas = await self._replicas(opened, request)
+                self._check_active("layer")
+                # Nothing awaits from here on, until all views have joined again.
+                filters = {name: request.filter_for(layer.time_property) for name, (layer, _) in self._views.items()}
+                check_room(hub, self._session.outbox, filters.values(), [view.filter for _, view in self._views.values()])
+                if self._request.aggregate is None:
+                    self._check_aggregate(request)
+                redraw = request.presentation != self._request.presentation
+                for _, view in self._views.values():
+                    view.seal()
+                place = self._session.outbox.reserve(self.id, self)
+                selections: dict[str, Selection] = {}
+                for name, (_, view) in self._views.items():
+                    before = view.follows
+                    assert isinstance(before, Replica)
+                    after = replicas.get(name, before)
+                    selections[name] = _difference(before, after, view, filters[name], redraw)
+                    self._move(view, after, request, name, filters[name])
+                self._request = request
+                matched = self._matched()
             async with self._ending_on_failure():
-                await self._send(place, partial(self._ack, "Updated", self._cursors(), None), selections)
+                await self._send(place, partial(self._ack, "Updated", self._cursors(), None), selections, matched)
 
     async def review(self) -> None:
         layers = await catalogue.all()
@@ -132,6 +146,44 @@ class FeatureSubscription(Subscription):
             return [await catalogue.get_readable(name, user)]
         return [layer for layer in (await catalogue.all()).values() if await readable(layer, user)]
 
+    @asynccontextmanager
+    async def _replica(self, layer: LayerSettings, request: FeatureRequest) -> AsyncIterator[Replica]:
+        """What a layer's view joins: the layer's features, or its cells."""
+        runtime = self._session.runtime
+        replica = await runtime.hub.replica(layer_feed(layer))
+        if request.aggregate is None:
+            yield replica
+            return
+        from streaming.features.aggregates.service import Aggregates  # late, because most clients have none
+
+        self._check_aggregate(request)
+        counted = request.counted_for(layer.time_property)
+        async with runtime.service(Aggregates).opened(replica, request.aggregate, counted) as aggregate:
+            yield aggregate
+
+    async def _replicas(self, opened: AsyncExitStack, request: FeatureRequest) -> dict[str, Replica]:
+        """What the views are to join instead of what they follow, if cells are or were asked for."""
+        if request.aggregate is None and self._request.aggregate is None:
+            return {}
+        layers = [layer for layer, _ in self._views.values()]
+        return {layer.name: await opened.enter_async_context(self._replica(layer, request)) for layer in layers}
+
+    def _check_aggregate(self, request: FeatureRequest) -> None:
+        """`StreamError` if the connection may not have one more."""
+        if request.aggregate is not None:
+            from streaming.features.aggregates.service import check_aggregates
+
+            check_aggregates(self._session.outbox, 0 if self._views and self._request.aggregate is not None else 1)
+
+    def _matched(self) -> MatchedFeatures | None:
+        """How many features the cells hold that the client looks at."""
+        if self._request.aggregate is None:
+            return None
+        from streaming.features.aggregates.matched import MatchedFeatures
+
+        (view,) = self.views.values()
+        return MatchedFeatures.of(view)
+
     async def _load_missed(self, replicas: dict[str, Replica]) -> bool:
         """Load what was changed since the client's cursors; whether that is possible for all of them."""
         cursors = self._request.message.cursor
@@ -139,9 +191,17 @@ class FeatureSubscription(Subscription):
             return False
         for name, replica in replicas.items():
             cursor = self._request.cursor_of(name)
-            if cursor is not None and not await self._session.runtime.hub.reach(replica, cursor):
+            if cursor is not None and not await self._reach(replica, cursor):
                 return False
         return True
+
+    async def _reach(self, replica: Replica, cursor: Cursor) -> bool:
+        hub = self._session.runtime.hub
+        if self._request.aggregate is None:
+            return await hub.reach(replica, cursor)
+        from streaming.features.aggregates.aggregate import Aggregate
+
+        return isinstance(replica, Aggregate) and await replica.reach(hub, cursor)
 
     def _can_recover(self, replicas: dict[str, Replica]) -> bool:
         """Whether everything since the client's cursors is still loaded."""
@@ -197,7 +257,8 @@ class FeatureSubscription(Subscription):
     # -- changing and leaving ---------------------------------------------
 
     def _move(self, view: View, replica: Replica, request: FeatureRequest, name: str, condition: Filter) -> None:
-        replica.leave(view)
+        assert view.follows is not None
+        view.follows.leave(view)
         view.reshape(self._encoder(request, name), condition, request.message.max_rate, request.message.min_distance)
         replica.join(view)
 
@@ -214,11 +275,15 @@ class FeatureSubscription(Subscription):
 
     # -- sending -------------------------------------------------------------
 
-    async def _send(self, place: Reserved, answer: Callable[[int], Ack], selections: dict[str, Selection]) -> None:
+    async def _send(
+        self, place: Reserved, answer: Callable[[int, int | None], Ack], selections: dict[str, Selection], matched: MatchedFeatures | None
+    ) -> None:
         """Find out what the client is to be sent, then acknowledge, and queue it behind the acknowledgement."""
         for selection in selections.values():
             await self._select(selection)
-        ack = self._session.frames(answer(sum(map(len, selections.values()))))
+        if matched is not None:
+            await self._session.runtime.hub.turns.finish((self._session.outbox, "selections"), matched.step, "selecting")
+        ack = self._session.frames(answer(sum(map(len, selections.values())), None if matched is None else matched.count))
         views = [(self._views[name][1], selection) for name, selection in selections.items()]
         self._session.outbox.fill(place, [ack, *(view.bulk_of(selection) for view, selection in views)])
 
@@ -241,7 +306,7 @@ class FeatureSubscription(Subscription):
     def _cursors(self) -> dict[str, str]:
         return {name: view.cursor for name, (_, view) in self._views.items()}
 
-    def _ack(self, message: str, cursors: dict[str, str], recovered: bool | None, count: int) -> Ack:
+    def _ack(self, message: str, cursors: dict[str, str], recovered: bool | None, count: int, matched: int | None) -> Ack:
         layer = self._request.message.layer
         return Ack(
             request_id=self.id,
@@ -250,4 +315,14 @@ class FeatureSubscription(Subscription):
             cursor=cursors if layer is None else cursors[layer],
             snapshot_count=count,
             recovered=recovered,
+            aggregate=self._request.cells,
+            matched=matched,
         )
+
+
+def _difference(before: Replica, after: Replica, view: View, condition: Filter, redraw: bool) -> Selection:
+    """What a view must be sent that is to have another condition, or to follow something else."""
+    held = before.unjudged(view)
+    if after is before:
+        return after.select(condition, view.filter, redraw, held)
+    return Difference(after.epoch, after.seq, Between(before.moment(held), after.moment(), held), view.filter, condition, redraw=True)

@@ -126,6 +126,15 @@ class SubscribeTiles(Message, frozen=True, tag="subscribe_tiles"):
     notices: bool | None = None
 
 
+class Aggregate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Cells instead of features: by `h3` or `grid`, of a resolution or for a map of some zoom, with what is summed up besides the count."""
+
+    by: str
+    resolution: int | None = None
+    zoom: float | None = None
+    properties: list[str] | None = None
+
+
 class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     """A client asks for the features of a layer, or of all layers, that meet every condition."""
 
@@ -146,6 +155,7 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     snapshot: bool | None = None
     cursor: Cursor | None = None
     batch: bool | None = None
+    aggregate: Aggregate | None = None
 
 
 class SubscribeEvents(Message, frozen=True, tag="subscribe_events"):
@@ -267,6 +277,8 @@ class Ack(Message, frozen=True, tag="ack"):
     code: str | None = None
     tile_count: int | None = None
     tilesets: dict[str, TilesetInfo] | None = None
+    aggregate: Aggregate | None = None
+    matched: int | None = None
 
 
 class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
@@ -287,6 +299,7 @@ class UpdateSubscription(Message, frozen=True, tag="update_subscription"):
     max_rate: Rate | UnsetType | None = UNSET
     min_distance: Distance | UnsetType | None = UNSET
     batch: bool | UnsetType | None = UNSET
+    aggregate: Aggregate | UnsetType | None = UNSET
     zoom_range: ZoomRange | UnsetType = UNSET
 
 
@@ -333,6 +346,7 @@ class SubscriptionInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     max_rate: Rate | None = None
     min_distance: Distance | None = None
     batch: bool | None = None
+    aggregate: Aggregate | None = None
     event_types: list[EventType] | None = None
     cursor: Cursor | None = None
     tileset: str | list[str] | None = None

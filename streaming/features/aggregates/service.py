@@ -1,0 +1,134 @@
+"""The aggregates of a process: all clients that ask for the same share one. Made with the first client that asks for one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from streaming.core.errors import StreamError
+from streaming.core.filters import Filter
+from streaming.core.outbox import Outbox
+from streaming.core.replica import Replica
+from streaming.engine.conf import conf
+from streaming.engine.measures import Sample
+from streaming.engine.service import Service
+
+from .aggregate import Aggregate
+from .spec import AggregateSpec
+
+if TYPE_CHECKING:
+    from streaming.engine.runtime import Runtime
+
+LINGER_SECONDS = 30.0
+"""How long one stays that nobody looks at: whoever zooms out and in again does not have everything counted anew."""
+
+Key = tuple[str, AggregateSpec, object]
+
+
+class Aggregates(Service):
+    """Counts each combination of layer, grid, properties and filter once."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._aggregates: dict[Key, Aggregate] = {}
+        self._building: dict[Aggregate, asyncio.Task[None]] = {}
+        self._counted = 0
+
+    async def start(self) -> None:
+        """Drop, from time to time, those that nobody looks at."""
+        self.runtime.hub.every(LINGER_SECONDS / 4, self._drop_idle)
+
+    async def stop(self) -> None:
+        """Follow no layer any more."""
+        for aggregate in list(self._aggregates.values()):
+            self._drop(aggregate)
+
+    @asynccontextmanager
+    async def opened(self, source: Replica, spec: AggregateSpec, condition: Filter) -> AsyncIterator[Aggregate]:
+        """The aggregate of what is asked for, made if it is not there, and kept while it is in use here.
+
+        `StreamError`: `too_many_aggregates` if the process may not have one more, `too_many_cells` if it would have.
+        """
+        key = (source.feed.name, spec, condition.key)
+        aggregate = self._aggregates.get(key)
+        if aggregate is not None and (aggregate.closed or aggregate.source is not source):
+            self._drop(aggregate)
+            aggregate = None
+        if aggregate is None:
+            aggregate = self._make(key, source, spec, condition)
+        aggregate.holders += 1
+        try:
+            if (building := self._building.get(aggregate)) is not None:
+                await asyncio.shield(building)
+            yield aggregate
+        finally:
+            aggregate.holders -= 1
+            if aggregate.idle:
+                aggregate.idle_since = time.monotonic()
+
+    def collect(self) -> Iterable[Sample]:
+        """How many there are, how many cells they have, and what they have counted."""
+        aggregates = list(self._aggregates.values())
+        yield "geostream_aggregates", (), len(aggregates)
+        yield "geostream_aggregate_cells", (), sum(len(each.items) for each in aggregates)
+        yield "geostream_aggregate_changes_total", (), self._counted + sum(each.changes_counted for each in aggregates)
+
+    def _make(self, key: Key, source: Replica, spec: AggregateSpec, condition: Filter) -> Aggregate:
+        self._make_room()
+        aggregate = Aggregate(
+            source,
+            spec,
+            condition,
+            self.runtime.hub.turns,
+            pause=lambda: conf.AGGREGATE_SECONDS,
+            most=lambda: conf.MAX_AGGREGATE_CELLS,
+        )
+        self._aggregates[key] = aggregate
+        building = self._building[aggregate] = asyncio.create_task(self._build(key, aggregate))
+        building.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waited for it may be gone
+        return aggregate
+
+    async def _build(self, key: Key, aggregate: Aggregate) -> None:
+        try:
+            await aggregate.build()
+        except BaseException:
+            if self._aggregates.get(key) is aggregate:
+                del self._aggregates[key]
+            raise
+        finally:
+            del self._building[aggregate]
+
+    def _make_room(self) -> None:
+        if len(self._aggregates) < conf.MAX_AGGREGATES:
+            return
+        idle = [each for each in self._aggregates.values() if each.closed or self._is_unused(each)]
+        if not idle:
+            raise StreamError("too_many_aggregates", f"this process may have {conf.MAX_AGGREGATES} different aggregates; try again later")
+        self._drop(min(idle, key=lambda each: each.idle_since or 0.0))
+
+    async def _drop_idle(self) -> None:
+        before = time.monotonic() - LINGER_SECONDS
+        for aggregate in list(self._aggregates.values()):
+            if aggregate.closed or (self._is_unused(aggregate) and (aggregate.idle_since or 0.0) < before):
+                self._drop(aggregate)
+
+    def _is_unused(self, aggregate: Aggregate) -> bool:
+        return aggregate.idle and not aggregate.holders and aggregate not in self._building
+
+    def _drop(self, aggregate: Aggregate) -> None:
+        aggregate.close()
+        self._counted += aggregate.changes_counted
+        for key, each in list(self._aggregates.items()):
+            if each is aggregate:
+                del self._aggregates[key]
+        if (building := self._building.get(aggregate)) is not None:
+            building.cancel()
+
+
+def check_aggregates(outbox: Outbox, more: int = 1) -> None:
+    """`StreamError("too_many_aggregates")` if the connection may not have so many more."""
+    if outbox.aggregates + more > conf.MAX_CLIENT_AGGREGATES:
+        raise StreamError("too_many_aggregates", f"a connection may have {conf.MAX_CLIENT_AGGREGATES} subscriptions to aggregates")
