@@ -16,13 +16,13 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.module_loading import import_string
 
+from streaming.engine.basemap import base_map
 from streaming.engine.conf import conf
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.registry import all_map_parts
 from streaming.features.layers import catalogue
 from streaming.tiles.tilesets import tilesets
 
-COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
 
 
@@ -54,7 +54,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
             for tileset in tilesets.all_sync().values()
             if tileset.readable_by(request.user)
         ],
-        "countries_url": static(COUNTRIES),
+        "base_map": base_map(),
         "login_url": _login_url(request),
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
@@ -81,7 +81,7 @@ def files(request: HttpRequest) -> HttpResponse:
         "ws_path": _websocket_path("ws"),
         "ingests": apps.is_installed("streaming.ingestion"),
         "trash_days": round(conf.FILES_TRASH_SECONDS / 86_400),
-        "countries_url": static(COUNTRIES),
+        "base_map": base_map(),
         "fzstd_url": static(FZSTD),
         "login_url": _login_url(request),
         "user": request.user.get_username() or None,

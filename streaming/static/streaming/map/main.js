@@ -53,7 +53,7 @@ L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
 if (address.view) map.setView(address.view.slice(1), address.view[0]);
 else map.fitBounds(WORLD);
 
-const baseMap = new BaseMap(theme).addTo(map);
+const baseMap = new BaseMap(theme, config.base_map).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const scenes = new Map();
 const wanted = new Set(address.layers ?? config.layers.map(({ name }) => name));
@@ -302,7 +302,6 @@ function start() {
   for (const name of switchedOn) live.switchOn(name);
   live.followEvents();
   showScenes();
-  baseMap.load(config.countries_url).catch((error) => setText(document.getElementById("notice"), error.message));
   client.addEventListener("error", ({ detail: { message } }) => setText(document.getElementById("notice"), message));
   addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why
