@@ -19,9 +19,9 @@ ARCHIVE = "data/basemap.pmtiles"
 
 
 class BaseMap(TypedDict):
-    """The addresses that a page's map needs: of vector tiles and names, or of raster tiles instead; HTML of whose they are."""
+    """The addresses that the map of a page needs: of vector tiles and names, or of raster tiles instead; HTML of whose they are."""
 
-    tiles: str | None
+    vector: str | None
     names: str
     raster: str | None
     attribution: str
@@ -30,9 +30,9 @@ class BaseMap(TypedDict):
 def base_map() -> BaseMap:
     """For the configuration of a page."""
     raster = conf.BASEMAP if "{z}" in conf.BASEMAP else None
-    tiles = None if conf.BASEMAP else _tiles()
+    vector = None if conf.BASEMAP else _vector_tiles()
     attribution = escape(conf.BASEMAP_ATTRIBUTION) or ("" if raster else "Natural Earth")
-    return {"tiles": tiles, "names": static(NAMES), "raster": raster, "attribution": attribution}
+    return {"vector": vector, "names": static(NAMES), "raster": raster, "attribution": attribution}
 
 
 @lru_cache(1)
@@ -40,7 +40,7 @@ def _version() -> int:
     return crc32((Path(apps.get_app_config("streaming_pages").path) / ARCHIVE).read_bytes())
 
 
-def _tiles() -> str | None:
+def _vector_tiles() -> str | None:
     """A template with the version of the archive, since browsers keep the tiles; None where there are no pages."""
     try:
         address = reverse("streaming:basemap-tile", args=(0, 0, 0))

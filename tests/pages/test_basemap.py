@@ -39,7 +39,7 @@ async def test_tiles_that_cannot_be_are_not_found(place: str) -> None:
 
 
 def test_pages_are_told_where_the_tiles_are() -> None:
-    tiles = base_map()["tiles"]
+    tiles = base_map()["vector"]
     assert tiles and tiles.startswith("/geostream/basemap/{z}/{x}/{y}.mvt?v=")
 
 
@@ -47,11 +47,11 @@ def test_raster_tiles_take_its_place_and_pages_may_load_them(settings: Any) -> N
     settings.GEOSTREAM_BASEMAP = "https://tiles.example.org/{z}/{x}/{y}.png"
     settings.GEOSTREAM_BASEMAP_ATTRIBUTION = "© Example & others"
     found = base_map()
-    assert (found["tiles"], found["raster"]) == (None, settings.GEOSTREAM_BASEMAP)
+    assert (found["vector"], found["raster"]) == (None, settings.GEOSTREAM_BASEMAP)
     assert found["attribution"] == "© Example &amp; others"
     assert "https://tiles.example.org" in policy(RequestFactory().get("/"))["img-src"]
 
 
 def test_there_may_be_none(settings: Any) -> None:
     settings.GEOSTREAM_BASEMAP = "none"
-    assert (base_map()["tiles"], base_map()["raster"]) == (None, None)
+    assert (base_map()["vector"], base_map()["raster"]) == (None, None)

@@ -104,7 +104,7 @@ class Command(BaseCommand):
         tail = "manage.py tail --layer flights" + ("" if address.endswith(":8000") else f" --url ws://{address}/ws")
         rows = (
             ("Live map", f"{site}/"),
-            ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
+            ("Imagery", f"{site}/#map=5/22/-113&tiles=relief  (a hurricane arrives, strip by strip)"),
             ("Topics", f"{site}/channels/test/?name=alice  (and ?name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("Files", f"{site}/files/  (the folder {files_root()}; geodata in it becomes a layer or a tileset)"),

@@ -98,7 +98,7 @@ export class PreviewMap extends EventTarget {
   }
 
   #showLayer(name) {
-    const scene = new LayerScene({ name, title: name, time_property: null }, 0, this.#theme.name);
+    const scene = new LayerScene({ name, title: name, time_property: null }, this.#theme.name);
     const subscription = this.#client.subscribeFeatures(name, { batch: true });
     this.#overlay.scenes = [scene];
     subscription.addEventListener("changes", ({ detail }) => {

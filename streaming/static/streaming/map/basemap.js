@@ -17,12 +17,12 @@ const GRATICULE = [
 const PANES = { ground: ["base", 150], names: ["names", 170] };
 
 export const BaseMap = L.Layer.extend({
-  /** @param {{colours: object}} theme @param {{tiles: string | null, names: string, raster: string | null, attribution: string}} source */
+  /** @param {{colours: object}} theme @param {{vector: string | null, names: string, raster: string | null, attribution: string}} source */
   initialize(theme, source) {
     this.theme = theme;
     this.source = source;
     this.names = new BaseNames();
-    this.tiles = source.tiles ? new BaseTiles(source.tiles) : null;
+    this.tiles = source.vector ? new BaseTiles(source.vector) : null;
     this._soon = null;
   },
 

@@ -1,6 +1,6 @@
 /** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
 import { element, setText } from "./dom.js";
-import { describe, formatValue, nameOf } from "./properties.js";
+import { describe, formatValue, nameOf, tellingFirst } from "./properties.js";
 
 const OFFSET = 20;
 const EDGE = 8;
@@ -57,7 +57,7 @@ export class Card {
   }
 
   #fill({ id, geometry, properties }) {
-    const rows = [["id", id], ...Object.entries(properties ?? {})];
+    const rows = [...tellingFirst(properties ?? {}), ["id", id]];
     if (geometry.type === "Point")
       rows.push([
         "position",
@@ -72,7 +72,8 @@ export class Card {
 
   #row(name, value) {
     const text = formatValue(name, value);
-    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, text));
+    const shown = isWebAddress(value) ? element("a", { href: value, target: "_blank", rel: "noopener noreferrer" }, text) : text;
+    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, shown));
   }
 
   #follow() {
@@ -91,4 +92,9 @@ export class Card {
     const inside = (value, end) => Math.round(Math.max(EDGE, Math.min(end - EDGE, value)));
     this.#card.style.transform = `translate(${inside(left, clientWidth - width)}px, ${inside(top, clientHeight - height)}px)`;
   }
+}
+
+/** Whether it may be a link: a browser would run others. */
+function isWebAddress(value) {
+  return typeof value === "string" && /^https?:\/\/\S+$/.test(value) && URL.canParse(value);
 }

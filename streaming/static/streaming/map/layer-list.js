@@ -1,6 +1,6 @@
 /** The list of layers: a switch, a count, a menu and the choice of colours for each. */
 import { element, setText } from "./dom.js";
-import { describe, formatNumber } from "./properties.js";
+import { describe } from "./properties.js";
 
 export class LayerList extends EventTarget {
   #rows = new Map();
@@ -26,9 +26,11 @@ export class LayerList extends EventTarget {
     this.#rows.delete(name);
   }
 
-  /** @param {Record<string, number | null>} counts null: switched off */
-  setCounts(counts) {
-    for (const [name, { count }] of this.#rows) setText(count, counts[name] == null ? "–" : formatNumber(counts[name]));
+  /** @param {string} name @param {string} text what is held of the layer, in words @param {boolean} busy whether more is on its way */
+  setCount(name, text, busy = false) {
+    const { count, item } = this.#rows.get(name);
+    setText(count, text);
+    item.toggleAttribute("data-busy", busy);
   }
 
   /** Without the event of a user who switches. */

@@ -12,6 +12,10 @@ export class Live extends EventTarget {
   #conditions = { bbox: null, geometry: null, filter: null };
   /** Layers whose features do not have the properties that people filter by. */
   #unfiltered = new Set();
+  /** Those that the filter of now is not for. */
+  #others = new Set();
+  /** Those whose snapshot has arrived completely. */
+  #complete = new Set();
 
   /** @param {import("../geostream.js").GeoStreamClient} client */
   constructor(client, conditions) {
@@ -22,6 +26,11 @@ export class Live extends EventTarget {
 
   get conditions() {
     return { ...this.#conditions };
+  }
+
+  /** Whether less than everything is asked for. */
+  get isNarrowed() {
+    return Object.values(this.#conditions).some((condition) => condition !== null);
   }
 
   get total() {
@@ -38,7 +47,10 @@ export class Live extends EventTarget {
     );
     subscription.addEventListener(
       "ready",
-      own(() => this.#emit("ready", { layer: name })),
+      own(() => {
+        this.#complete.add(name);
+        this.#emit("ready", { layer: name });
+      }),
     );
     subscription.addEventListener(
       "error",
@@ -49,11 +61,18 @@ export class Live extends EventTarget {
   async switchOff(name) {
     const subscription = this.subscriptions[name];
     delete this.subscriptions[name];
+    this.#complete.delete(name);
     await subscription?.unsubscribe();
   }
 
-  /** Change some of the conditions, for every layer. */
-  apply(conditions) {
+  /** Whether all that is there of a layer has arrived; while it has not, it is filling up. */
+  isComplete(name) {
+    return this.#complete.has(name);
+  }
+
+  /** Change some of the conditions, for every layer. @param {object} conditions @param {Iterable<string>} [others] layers that the filter is not for */
+  apply(conditions, others = this.#others) {
+    this.#others = new Set(others);
     Object.assign(this.#conditions, conditions);
     for (const [name, subscription] of Object.entries(this.subscriptions)) subscription.update(this.#conditionsOf(name, conditions));
   }
@@ -71,7 +90,7 @@ export class Live extends EventTarget {
   }
 
   #conditionsOf(name, conditions) {
-    return conditions.filter && this.#unfiltered.has(name) ? { ...conditions, filter: null } : conditions;
+    return conditions.filter && (this.#unfiltered.has(name) || this.#others.has(name)) ? { ...conditions, filter: null } : conditions;
   }
 
   #changed(layer, changes) {

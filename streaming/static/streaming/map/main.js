@@ -7,6 +7,7 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterForm } from "./filter-form.js";
+import { FilterScope } from "./filter-scope.js";
 import { Imagery } from "./imagery.js";
 import { LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
@@ -15,9 +16,11 @@ import { LayerWatch } from "./layer-watch.js";
 import { showLegends } from "./legend.js";
 import { Live } from "./live.js";
 import { MapPage } from "./map-page.js";
+import { Outage } from "./outage.js";
 import { FeatureOverlay } from "./overlay.js";
 import { Panel } from "./panel.js";
 import { letPick } from "./picking.js";
+import { formatNumber } from "./properties.js";
 import { Status } from "./status.js";
 import { Theme } from "./theme.js";
 
@@ -62,6 +65,7 @@ const switchedOn = new Set();
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
 new Status(client, live, theme);
+new Outage(client);
 const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
 const menu = new LayerMenu();
 const layers = new LayerList(document.getElementById("layers"), menu);
@@ -69,16 +73,20 @@ for (const layer of config.layers) addLayer(layer);
 for (const name of wanted) if (scenes.has(name)) markOn(name);
 const layerWatch = new LayerWatch(config.layers_url);
 const filter = new FilterForm(address.filter);
+const filterScope = new FilterScope(scenes, config.layers_url);
 const area = new AreaTool(map, theme);
 const card = new Card(document.getElementById("card"), overlay);
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
 const follow = byTestId("follow-view");
+/** The filter that was asked for last, and the layers that the one of now is not for. */
+let filterText = live.conditions.filter;
+let othersThen = "";
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
 let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
 
 function addLayer(layer) {
-  const scene = new LayerScene(layer, scenes.size, theme.name);
+  const scene = new LayerScene(layer, theme.name);
   scenes.set(layer.name, scene);
   layers.add(scene);
   layers.paintSwatch(scene);
@@ -137,6 +145,7 @@ function remember() {
     filter: live.conditions.filter,
     area: drawnArea(),
     follow: follow.checked,
+    debug: address.debug,
   });
 }
 
@@ -151,12 +160,12 @@ function refreshLegend(scene) {
   layers.setCandidates(scene);
   layers.paintSwatch(scene);
   showLegends(document.getElementById("legend"), visibleScenes());
-  filter.offer([...new Set(visibleScenes().flatMap(({ candidates }) => candidates))]);
+  judgeFilter(live.conditions.filter);
 }
 
 function showChanges({ detail: { layer, changes } }) {
   const scene = scenes.get(layer);
-  if (scene.apply(changes, performance.now(), !calm.matches)) refreshLegend(scene);
+  if (scene.apply(changes, performance.now(), !calm.matches, live.isComplete(layer))) refreshLegend(scene);
   if (card.target?.scene === scene && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
   if (changes.some(({ feature }) => feature.geometry?.type !== "Point")) overlay.redraw();
@@ -164,8 +173,34 @@ function showChanges({ detail: { layer, changes } }) {
 }
 
 function showCounts() {
-  const counts = [...scenes.keys()].map((name) => [name, live.subscriptions[name]?.features.size ?? null]);
-  layers.setCounts(Object.fromEntries(counts));
+  for (const name of scenes.keys()) layers.setCount(name, ...describeCount(live.subscriptions[name], live.isComplete(name)));
+}
+
+/** What the page holds of a layer. @returns {[string, boolean]} in words, and whether more is on its way */
+function describeCount(subscription, complete) {
+  if (!subscription) return ["–", false];
+  const { size } = subscription.features;
+  const { announced } = subscription;
+  if (complete && size === 0) return [live.isNarrowed ? "none" : "empty", false];
+  if (!complete) return [announced === null ? "…" : `${formatNumber(size)} of ${formatNumber(announced)}`, true];
+  return [formatNumber(size), false];
+}
+
+/** See for which layers a filter is, and say so; then it holds. */
+async function judgeFilter(text) {
+  const names = [...switchedOn];
+  filter.offer(filterScope.offered(names));
+  const { others, unknown, properties } = await filterScope.judge(text, names);
+  if (text !== filterText) return; // another one was asked for meanwhile
+  if (unknown.length > 0) {
+    if (live.conditions.filter === text) live.apply({ filter: null });
+    filterText = live.conditions.filter;
+    return filter.refuse(`Nothing has ${unknown.join(", ")}. There is: ${properties.join(", ")}`);
+  }
+  filter.nameOthers(others.map((name) => scenes.get(name)?.layer.title ?? name));
+  if (text !== live.conditions.filter || others.join() !== othersThen) live.apply({ filter: text }, others);
+  othersThen = others.join();
+  remember();
 }
 
 function showScenes() {
@@ -179,6 +214,7 @@ function switchOn(name) {
   if (switchedOn.has(name)) return;
   markOn(name);
   live.switchOn(name);
+  judgeFilter(live.conditions.filter);
 }
 
 function switchOff(name) {
@@ -196,6 +232,7 @@ function toggleLayer(name, on) {
 }
 
 function showRefusal({ detail: { layer, error, off } }) {
+  filterText = live.conditions.filter;
   if (error.code === "invalid_filter") filter.refuse(error.message);
   else setText(document.getElementById("notice"), `${scenes.get(layer).layer.title}: ${error.message}`);
   remember();
@@ -219,8 +256,8 @@ function wirePanel() {
     remember();
   });
   filter.addEventListener("filter", ({ detail }) => {
-    live.apply({ filter: detail });
-    remember();
+    filterText = detail;
+    judgeFilter(detail);
   });
   follow.checked = address.follow;
   follow.addEventListener("change", () => {
@@ -254,11 +291,23 @@ function wireLayers() {
   layerWatch.addEventListener("there", ({ detail }) => {
     if (scenes.has(detail.name)) return;
     addLayer(detail);
+    tellMissing();
+    setText(byTestId("layer-news"), `New: ${detail.title}`);
     if (wanted.has(detail.name)) toggleLayer(detail.name, true);
   });
-  layerWatch.addEventListener("gone", ({ detail }) => removeLayer(detail));
+  layerWatch.addEventListener("gone", ({ detail }) => {
+    if (scenes.has(detail)) setText(byTestId("layer-news"), `Deleted: ${scenes.get(detail).layer.title}`);
+    removeLayer(detail);
+  });
   live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
   menu.add({ label: "Zoom to it", when: ({ name }) => boundsOf(scenes.get(name)) !== null, run: ({ name }) => zoomTo(name) });
+}
+
+/** The address may name layers that are not there, or not for this user. */
+function tellMissing() {
+  const missing = [...wanted].filter((name) => !scenes.has(name));
+  const text = missing.length > 0 ? `There is no layer ${missing.join(", ")}, or you may not read it.` : "";
+  setText(byTestId("missing-layers"), text);
 }
 
 function zoomTo(name) {
@@ -285,6 +334,7 @@ function wireMap() {
     showLegends(document.getElementById("legend"), visibleScenes());
     card.refresh();
   });
+  byTestId("fps").hidden = !address.debug;
   overlay.on("measured", () => setText(byTestId("fps"), `${Math.round(overlay.stats.fps)} fps · ${overlay.stats.frameMs.toFixed(1)} ms`));
 }
 
@@ -302,6 +352,8 @@ function start() {
   for (const name of switchedOn) live.switchOn(name);
   live.followEvents();
   showScenes();
+  tellMissing();
+  if (filterText) judgeFilter(filterText);
   client.addEventListener("error", ({ detail: { message } }) => setText(document.getElementById("notice"), message));
   addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why

@@ -10,8 +10,8 @@ const RAMPS = {
   },
 };
 const PLAIN = {
-  dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635"],
-  light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f"],
+  dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635", "#38bdf8", "#fb923c", "#e879f9"],
+  light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f", "#0369a1", "#c2410c", "#a21caf"],
 };
 
 /** How many colours a ramp is cut into; also the number of sprites of an atlas. */
@@ -31,6 +31,13 @@ export function colours(ramp, theme, ordinal = 0) {
   const plain = PLAIN[theme][ordinal % PLAIN[theme].length];
   const stops = ramp ? RAMPS[ramp][theme] : [plain, plain];
   return Array.from({ length: STEPS }, (_, step) => mix(stops, step / (STEPS - 1)));
+}
+
+/** A plain colour by the name of a layer: it stays the same whatever other layers there are. */
+export function ordinalOf(name) {
+  let hash = 0;
+  for (const character of name) hash = (Math.imul(hash, 31) + character.codePointAt(0)) >>> 0;
+  return ((hash ^ (hash >>> 15)) >>> 0) % PLAIN.dark.length;
 }
 
 export const rampFor = (property) => (/alt|elev|height|level/i.test(property) ? "altitude" : "sequential");

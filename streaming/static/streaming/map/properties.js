@@ -43,6 +43,19 @@ export function measures(features, timeProperty) {
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
+const TELLING = [/^(callsign|name|title|place|label)$/i, /^mag/i, /^(alt|speed|groundspeed|track|heading|vertical)/i, /^(status|type|kind)$/i, /time|date/i];
+
+/** What says something of a feature, the most telling ones first, long texts last; without those that have no value. @returns {[string, any][]} */
+export function tellingFirst(properties) {
+  const rank = ([name, value]) => {
+    const place = TELLING.findIndex((pattern) => pattern.test(name));
+    const isLong = (typeof value === "string" && value.length > 40) || typeof value === "object";
+    return isLong && place !== 0 ? TELLING.length + 1 : place < 0 ? TELLING.length : place;
+  };
+  const rows = Object.entries(properties).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return rows.sort((one, other) => rank(one) - rank(other));
+}
+
 const UNITS = [
   [/_ftmin$/, "ft/min"],
   [/_ft$/, "ft"],
