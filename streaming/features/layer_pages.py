@@ -22,7 +22,7 @@ from streaming.core.json_decoding import decode_json
 from streaming.engine.admin_views import render_page
 from streaming.engine.basemap import base_map
 from streaming.engine.leaflet import leaflet_files
-from streaming.models import Layer, Subscription
+from streaming.models import Layer
 
 from .clearing import clear
 from .ingest import IngestResult
@@ -30,6 +30,7 @@ from .layers import catalogue, feature_counts, layer_feed
 from .muting import Mute, lift, mute, muted
 from .publishing import publish
 from .renaming import rename_layer
+from .subscribers import subscriber_count
 
 SHOWN = 500
 """Layers on the page."""
@@ -53,7 +54,7 @@ def layer(request: HttpRequest, name: str) -> HttpResponse:
     """One layer: live, through a filter; and the forms."""
     row = get_object_or_404(Layer, name=name)
     config = {"layer": row.name, "ws_path": f"{get_script_prefix()}ws", "base_map": base_map()}
-    context: dict[str, Any] = {"layer": row, "leaflet": leaflet_files(), "subscribers": _subscribers(name)}
+    context: dict[str, Any] = {"layer": row, "leaflet": leaflet_files(), "subscribers": subscriber_count(name)}
     return render_page(request, "streaming/layer_page.html", str(row), config, features=feature_counts([name]).get(name), **context)
 
 
@@ -162,8 +163,3 @@ def _number(request: HttpRequest, name: str) -> float:
 
 def _counts(result: IngestResult) -> str:
     return f"{result.added} added, {result.updated} updated, {result.unchanged} unchanged"
-
-
-def _subscribers(name: str) -> int:
-    """As the recorder has written them about a second ago, of all processes."""
-    return Subscription.objects.filter(feed=f"layer:{name}").count()
