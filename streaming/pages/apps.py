@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streaming.engine.registry import EngineApp
+from streaming.engine.settings import Setting
 
 
 class PagesConfig(EngineApp):
@@ -13,3 +14,4 @@ class PagesConfig(EngineApp):
     verbose_name = "Pages"
     requires = ("streaming.features", "streaming.tiles", "streaming.api", "django.contrib.staticfiles")
     urlconf = "streaming.pages.urls"
+    settings = (Setting("MAP_FEATURES", 5000, "features of one layer in view that the map shows as such; of more it shows cells", least=1),)

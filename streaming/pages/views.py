@@ -20,7 +20,7 @@ from streaming.engine.basemap import base_map
 from streaming.engine.conf import conf
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.registry import all_map_parts
-from streaming.features.layers import catalogue
+from streaming.features.layers import catalogue, feature_counts
 from streaming.tiles.tilesets import tilesets
 
 FZSTD = "streaming/vendor/fzstd/index.mjs"
@@ -41,14 +41,15 @@ class LoginView(auth_views.LoginView):
 
 def live_map(request: HttpRequest) -> HttpResponse:
     """The map page, with the layers and tilesets this user may read."""
+    readable = [layer for layer in catalogue.all_sync().values() if layer.readable_by(request.user)]
+    counts = feature_counts([layer.name for layer in readable])
     layers = [
-        {"name": layer.name, "title": layer.title, "time_property": layer.time_property}
-        for layer in catalogue.all_sync().values()
-        if layer.readable_by(request.user)
+        {"name": layer.name, "title": layer.title, "time_property": layer.time_property, "count": counts.get(layer.name)} for layer in readable
     ]
     config = {
         "ws_path": _websocket_path("ws"),
         "layers": layers,
+        "most_features": conf.MAP_FEATURES,
         "tilesets": [
             {"name": tileset.name, "title": tileset.title, "vector": tileset.is_vector}
             for tileset in tilesets.all_sync().values()

@@ -23,7 +23,7 @@ from .conftest import MAP
 from .map_page import PHONE, MapPage
 
 RELIEF = Path(streaming.__file__).parent / "demo" / "relief.tif"
-WORLD = "map=2/30/8"
+WORLD = "map=2/30/8&tiles=relief"
 PAINT = """
 from pathlib import Path
 from streaming.tiles.imagery import paint_sync
@@ -159,7 +159,7 @@ def test_the_map_shows_the_file_and_what_is_painted_over_it_without_any_request_
 def test_each_pixel_delta_paints_what_the_server_renders(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path, encoding: str
 ) -> None:
-    live = open_imagery(relief, f"{WORLD}&tiles=")
+    live = open_imagery(relief, "map=2/30/8")
     live.page.evaluate(
         """(encoding) => {
           const subscribe = geostream.client.subscribeTiles.bind(geostream.client);

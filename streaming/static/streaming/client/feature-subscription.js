@@ -28,6 +28,7 @@ const CONDITIONS = {
   properties: "properties",
   maxRate: "max_rate",
   minDistance: "min_distance",
+  aggregate: "aggregate",
 };
 
 /**
@@ -44,6 +45,7 @@ const CONDITIONS = {
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
  * @property {number | null} [minDistance] metres that a feature moves before it is sent again
+ * @property {object | null} [aggregate] cells instead of features
  *
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change

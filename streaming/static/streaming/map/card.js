@@ -1,6 +1,6 @@
 /** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
 import { element, setText } from "./dom.js";
-import { describe, formatValue, nameOf, tellingFirst } from "./properties.js";
+import { describe, formatValue, tellingFirst } from "./properties.js";
 
 const OFFSET = 20;
 const EDGE = 8;
@@ -50,7 +50,7 @@ export class Card {
     const current = scene.tracks.get(drawable.key) ?? scene.shapes.get(drawable.key);
     if (!current) return this.hide();
     this.target.drawable = current;
-    setText(this.#card.querySelector("[data-title]"), nameOf(current.feature));
+    setText(this.#card.querySelector("[data-title]"), scene.titleOf(current.feature));
     setText(this.#card.querySelector("[data-layer]"), scene.layer.title);
     this.#card.style.setProperty("--swatch", scene.colours[current.step]);
     this.#fill(current.feature);

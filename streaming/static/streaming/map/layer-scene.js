@@ -1,6 +1,6 @@
 /** Everything of one layer that can be drawn, and how it is coloured. Knows features, not the screen. */
 import { colours, domainFor, ordinalOf, rampFor, stepOf } from "./palette.js";
-import { measure, measures } from "./properties.js";
+import { measure, measures, nameOf } from "./properties.js";
 import { Shape } from "./shape.js";
 import { Track } from "./track.js";
 
@@ -16,6 +16,8 @@ export class LayerScene {
   domain = [0, 1];
   #news = 0;
   #surveyed = 0;
+  /** Of the areas of its polygons; undefined: the usual one. @type {number | undefined} */
+  opacity = undefined;
   /** Of the properties that its features have. */
   propertyNames = new Set();
 
@@ -49,7 +51,7 @@ export class LayerScene {
    */
   apply(changes, now, smooth, arrives = true) {
     for (const change of changes) this.#applyOne(change, now, smooth, arrives);
-    const surveyed = this.#survey();
+    const surveyed = this.survey();
     if (this.#news < RESCALE_AFTER && !surveyed) return false;
     this.#rescale();
     return true;
@@ -94,6 +96,10 @@ export class LayerScene {
     return shape;
   }
 
+  titleOf(feature) {
+    return nameOf(feature);
+  }
+
   #value(feature) {
     return this.property ? measure(feature, this.property, this.layer.time_property) : NaN;
   }
@@ -103,8 +109,8 @@ export class LayerScene {
     yield* this.shapes.values();
   }
 
-  /** Learn from the first features what there is to colour by. */
-  #survey() {
+  /** Learn from the first features what there is to colour by. @returns {boolean} whether something is new */
+  survey() {
     const count = this.tracks.size + this.shapes.size;
     if (count === 0 || this.#surveyed >= Math.min(count, SAMPLE)) return false;
     const sample = [...this.#drawables()].slice(0, SAMPLE).map(({ feature }) => feature);

@@ -1,9 +1,10 @@
 /** The legends: for every layer with a coloured property, its ramp from the lowest to the highest value. */
 import { element } from "./dom.js";
-import { describe, formatNumber, formatTime, TIME } from "./properties.js";
+import { COUNT, describe, formatNumber, formatTime, TIME } from "./properties.js";
 
 function ends({ property, domain }) {
   if (property === TIME) return domain.map((value) => formatTime(value).slice(5, 16));
+  if (property === COUNT) return domain.map((value) => formatNumber(Math.round(10 ** value)));
   return domain.map((value) => formatNumber(Math.abs(value) >= 100 ? Math.round(value) : value));
 }
 

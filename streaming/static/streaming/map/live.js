@@ -14,6 +14,8 @@ export class Live extends EventTarget {
   #unfiltered = new Set();
   /** Those that the filter of now is not for. */
   #others = new Set();
+  /** What single layers are asked for besides, which goes before what holds for all. @type {Map<string, object>} */
+  #own = new Map();
   /** Those whose snapshot has arrived completely. */
   #complete = new Set();
 
@@ -77,6 +79,13 @@ export class Live extends EventTarget {
     for (const [name, subscription] of Object.entries(this.subscriptions)) subscription.update(this.#conditionsOf(name, conditions));
   }
 
+  /** What is asked for of one layer besides, such as a box of its own; null: nothing any more. @param {string} name @param {object | null} conditions */
+  narrow(name, conditions) {
+    if (conditions === null) this.#own.delete(name);
+    else this.#own.set(name, conditions);
+    if (conditions !== null) this.subscriptions[name]?.update(conditions);
+  }
+
   /** The filter does not apply to this layer. */
   leaveUnfiltered(name) {
     this.#unfiltered.add(name);
@@ -90,7 +99,9 @@ export class Live extends EventTarget {
   }
 
   #conditionsOf(name, conditions) {
-    return conditions.filter && (this.#unfiltered.has(name) || this.#others.has(name)) ? { ...conditions, filter: null } : conditions;
+    const own = this.#own.get(name) ?? {};
+    const isFiltered = conditions.filter && !this.#unfiltered.has(name) && !this.#others.has(name);
+    return { ...conditions, ...own, ...(conditions.filter && !isFiltered && { filter: null }) };
   }
 
   #changed(layer, changes) {

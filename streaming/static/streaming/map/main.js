@@ -4,11 +4,14 @@ import { readAddress, writeAddress } from "./address.js";
 import { AreaTool } from "./area.js";
 import { BaseMap } from "./basemap.js";
 import { Card } from "./card.js";
+import { CellScene } from "./cell-scene.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterForm } from "./filter-form.js";
 import { FilterScope } from "./filter-scope.js";
+import { FrameWork } from "./frame-work.js";
 import { Imagery } from "./imagery.js";
+import { countOf, isCell, LargeLayers } from "./large-layers.js";
 import { LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
 import { LayerScene } from "./layer-scene.js";
@@ -30,6 +33,8 @@ const WORLD = [
   [65, 150],
 ];
 const FOLLOW_AFTER = 250;
+/** Changes that are applied as soon as they come, and in one piece. */
+const AT_ONCE = 150;
 
 const config = JSON.parse(document.getElementById("map-config").textContent);
 const address = readAddress();
@@ -59,11 +64,14 @@ else map.fitBounds(WORLD);
 const baseMap = new BaseMap(theme, config.base_map).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const scenes = new Map();
+/** Of large layers, by their names. */
+const cellScenes = new Map();
 const wanted = new Set(address.layers ?? config.layers.map(({ name }) => name));
 const switchedOn = new Set();
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
+const large = new LargeLayers(live, config.most_features, () => ({ bbox: live.conditions.bbox ?? viewport(), zoom: map.getZoom() }));
 new Status(client, live, theme);
 new Outage(client);
 const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
@@ -78,6 +86,7 @@ const area = new AreaTool(map, theme);
 const card = new Card(document.getElementById("card"), overlay);
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
 const follow = byTestId("follow-view");
+const frameWork = new FrameWork(applyChanges);
 /** The filter that was asked for last, and the layers that the one of now is not for. */
 let filterText = live.conditions.filter;
 let othersThen = "";
@@ -106,7 +115,8 @@ function removeLayer(name) {
 }
 
 function visibleScenes() {
-  return [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));
+  const on = [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));
+  return on.flatMap((scene) => [...(cellScenes.has(scene.layer.name) ? [cellScenes.get(scene.layer.name)] : []), scene]);
 }
 
 function boundsOf(scene) {
@@ -151,6 +161,7 @@ function remember() {
 
 function setArea(conditions) {
   live.apply({ bbox: null, geometry: null, ...(follow.checked && { bbox: viewport() }), ...conditions });
+  large.follow();
   byTestId("draw-clear").disabled = drawnArea() === null;
   remember();
 }
@@ -164,12 +175,32 @@ function refreshLegend(scene) {
 }
 
 function showChanges({ detail: { layer, changes } }) {
+  if (changes.length <= AT_ONCE && frameWork.idle) return applyChanges({ layer, changes, arrives: live.isComplete(layer) });
+  const [subscription, arrives] = [live.subscriptions[layer], live.isComplete(layer)];
+  const pieces = [];
+  for (let from = 0; from < changes.length; from += AT_ONCE) pieces.push({ layer, changes: changes.slice(from, from + AT_ONCE), arrives, subscription });
+  frameWork.add(pieces);
+}
+
+/** Unless the layer was switched off, or off and on, since they came. */
+function applyChanges({ layer, changes, arrives, subscription = live.subscriptions[layer] }) {
   const scene = scenes.get(layer);
-  if (scene.apply(changes, performance.now(), !calm.matches, live.isComplete(layer))) refreshLegend(scene);
+  if (!scene || live.subscriptions[layer] !== subscription) return;
+  const [cells, features] = [changes.filter(({ feature }) => isCell(feature)), changes.filter(({ feature }) => !isCell(feature))];
+  if (cells.length > 0 && cellSceneOf(scene).apply(cells, performance.now(), false)) showLegends(document.getElementById("legend"), visibleScenes());
+  if (scene.apply(features, performance.now(), !calm.matches, arrives)) refreshLegend(scene);
   if (card.target?.scene === scene && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
   if (changes.some(({ feature }) => feature.geometry?.type !== "Point")) overlay.redraw();
   else overlay.redrawPoints();
+}
+
+function cellSceneOf({ layer }) {
+  if (!cellScenes.has(layer.name)) {
+    cellScenes.set(layer.name, new CellScene(layer, theme.name));
+    overlay.scenes = visibleScenes();
+  }
+  return cellScenes.get(layer.name);
 }
 
 function showCounts() {
@@ -179,9 +210,10 @@ function showCounts() {
 /** What the page holds of a layer. @returns {[string, boolean]} in words, and whether more is on its way */
 function describeCount(subscription, complete) {
   if (!subscription) return ["–", false];
-  const { size } = subscription.features;
+  const size = large.has(subscription.layer) ? countOf(subscription.features) : subscription.features.size;
   const { announced } = subscription;
   if (complete && size === 0) return [live.isNarrowed ? "none" : "empty", false];
+  if (!complete && large.has(subscription.layer)) return ["…", true];
   if (!complete) return [announced === null ? "…" : `${formatNumber(size)} of ${formatNumber(announced)}`, true];
   return [formatNumber(size), false];
 }
@@ -213,13 +245,21 @@ function showScenes() {
 function switchOn(name) {
   if (switchedOn.has(name)) return;
   markOn(name);
-  live.switchOn(name);
+  subscribe(name);
   judgeFilter(live.conditions.filter);
+}
+
+/** All of a layer or, if it is large, what is in view. */
+function subscribe(name) {
+  if (scenes.get(name).layer.count > config.most_features) large.add(name);
+  live.switchOn(name);
 }
 
 function switchOff(name) {
   switchedOn.delete(name);
   scenes.get(name).clear();
+  cellScenes.delete(name);
+  large.remove(name);
   card.refresh();
   live.switchOff(name);
 }
@@ -232,6 +272,7 @@ function toggleLayer(name, on) {
 }
 
 function showRefusal({ detail: { layer, error, off } }) {
+  if (large.refused(layer, error.code)) return;
   filterText = live.conditions.filter;
   if (error.code === "invalid_filter") filter.refuse(error.message);
   else setText(document.getElementById("notice"), `${scenes.get(layer).layer.title}: ${error.message}`);
@@ -323,6 +364,7 @@ function wireMap() {
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (follow.checked) live.apply({ bbox: viewport() });
+      large.follow();
       remember();
     }, FOLLOW_AFTER);
   });
@@ -349,7 +391,7 @@ function start() {
   live.addEventListener("event", ({ detail }) => imagery.take(detail));
   setInterval(showCounts, 250);
   if (follow.checked) live.apply({ bbox: viewport() });
-  for (const name of switchedOn) live.switchOn(name);
+  for (const name of switchedOn) subscribe(name);
   live.followEvents();
   showScenes();
   tellMissing();

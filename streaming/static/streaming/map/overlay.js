@@ -107,7 +107,7 @@ export const FeatureOverlay = L.Layer.extend({
   _paintShapes(view) {
     this._shapesStale = false;
     const context = this._clean(this._canvases.shapes);
-    for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step]);
+    for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step], scene.opacity);
   },
 
   _paintPoints(view) {

@@ -8,6 +8,8 @@ const NOT_A_MEASURE = /(^|_)(id|lat|lon|lng|latitude|longitude|nst|tz|code|felt|
 
 /** Stands for the third coordinate of an earthquake, kilometres below ground. */
 export const DEPTH = "$depth";
+/** Stands for the number of features in a cell, of which the power of ten is coloured. */
+export const COUNT = "$count";
 /** Stands for the time property of the layer. */
 export const TIME = "$time";
 
@@ -24,6 +26,7 @@ export function measure(feature, property, timeProperty) {
   const properties = feature.properties ?? {};
   if (property === DEPTH) return feature.geometry?.coordinates?.[2] ?? NaN;
   if (property === TIME) return toTime(properties[timeProperty]);
+  if (property === COUNT) return Math.log10(Math.max(1, properties.count));
   return number(properties[property]) ?? NaN;
 }
 
@@ -71,6 +74,7 @@ const UNITS = [
 export function describe(property) {
   if (property === DEPTH) return { label: "Depth", unit: "km" };
   if (property === TIME) return { label: "Time", unit: "" };
+  if (property === COUNT) return { label: "Features in a cell", unit: "" };
   const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
   const words = property
     .replace(pattern, "")
