@@ -14,6 +14,8 @@ const GRATICULE = [
   [3.5, 10],
   [0, 30],
 ];
+/** Further out they are a thicket. */
+const PROVINCES_FROM = 5.5;
 const PANES = { ground: ["base", 150], names: ["names", 170] };
 
 export const BaseMap = L.Layer.extend({
@@ -87,7 +89,7 @@ export const BaseMap = L.Layer.extend({
     for (const tile of this.tiles ? tilesOf(view) : []) {
       const found = this.tiles.find(tile.z, tile.x, tile.y);
       if (!found) continue;
-      within(ground, tile, found, view, (pixel) => paintGround(ground, found.paths, colours, pixel));
+      within(ground, tile, found, view, (pixel) => paintGround(ground, found.paths, colours, view.zoom, pixel));
       within(names, tile, found, view, (pixel) => stroke(names, found.paths.borders, colours.border, 1.1 * pixel));
     }
     inPixels(ground, view);
@@ -162,13 +164,13 @@ function within(context, { z, x, y, column, count }, found, view, draw) {
 }
 
 /** @param {number} pixel how many units a pixel of the page is */
-function paintGround(context, { land, lakes, provinces }, colours, pixel) {
+function paintGround(context, { land, lakes, provinces }, colours, zoom, pixel) {
   if (land) {
     context.fillStyle = colours.land;
     context.fill(land.path, "evenodd");
     stroke(context, land, colours.coast, 0.9 * pixel);
   }
-  stroke(context, provinces, colours.province, 0.8 * pixel);
+  if (provinces && zoom >= PROVINCES_FROM) stroke(context, provinces, colours.province, 0.8 * pixel);
   if (!lakes) return;
   context.fillStyle = colours.ocean;
   context.fill(lakes.path, "evenodd");

@@ -3,13 +3,10 @@
  * number of features in each. Zoomed in, cells dissolve into features, and zoomed out, these become cells again.
  */
 
+import { countOf } from "./cells.js";
+
 /** Zoomed out by less than this share of what would be too much, features stay features: no flicker at the bound. */
 const SLACK = 1.5;
-
-/** Whether a feature is a cell of an aggregate. */
-export function isCell({ id, geometry, properties }) {
-  return typeof id === "string" && /^8[0-9a-f]{14}$/.test(id) && typeof properties?.count === "number" && /Polygon$/.test(geometry?.type);
-}
 
 export class LargeLayers {
   #live;
@@ -81,16 +78,11 @@ export class LargeLayers {
 
   #ask(name, cells) {
     const { bbox, zoom } = this.#view();
+    const latitude = Math.min(80, Math.abs(bbox[1] + bbox[3]) / 2);
+    const sharper = -Math.log2(Math.cos((latitude * Math.PI) / 180)); // Mercator makes cells larger away from the equator
     Object.assign(this.#layers.get(name), { cells, area: areaOf(bbox) });
-    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom, properties: [] } : null });
+    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom: Math.max(0, zoom + sharper), properties: [] } : null });
   }
-}
-
-/** How many features there are, those in cells among them. @param {Map<any, object>} features */
-export function countOf(features) {
-  let sum = 0;
-  for (const feature of features.values()) sum += isCell(feature) ? feature.properties.count : 1;
-  return sum;
 }
 
 /** In square degrees. */

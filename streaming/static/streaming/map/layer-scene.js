@@ -1,5 +1,5 @@
 /** Everything of one layer that can be drawn, and how it is coloured. Knows features, not the screen. */
-import { colours, domainFor, ordinalOf, rampFor, stepOf } from "./palette.js";
+import { colours, domainFor, rampFor, stepOf } from "./palette.js";
 import { measure, measures, nameOf } from "./properties.js";
 import { Shape } from "./shape.js";
 import { Track } from "./track.js";
@@ -21,10 +21,10 @@ export class LayerScene {
   /** Of the properties that its features have. */
   propertyNames = new Set();
 
-  /** @param {{name: string, title: string, time_property: string | null}} layer @param {"dark" | "light"} theme */
-  constructor(layer, theme) {
+  /** @param {{name: string, title: string, time_property: string | null}} layer @param {"dark" | "light"} theme @param {number} ordinal of its plain colour */
+  constructor(layer, theme, ordinal = 0) {
     this.layer = layer;
-    this.ordinal = ordinalOf(layer.name);
+    this.ordinal = ordinal;
     this.setTheme(theme);
   }
 

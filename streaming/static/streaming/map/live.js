@@ -3,6 +3,7 @@
  * Events: `changes` ({layer, changes}), `ready` ({layer}), `refused` ({layer, error, off}), `event`.
  */
 import { EVENT_TYPES } from "../geostream.js";
+import { countOf } from "./cells.js";
 
 export class Live extends EventTarget {
   /** By layer name. @type {Record<string, import("../geostream.js").FeatureSubscription>} */
@@ -36,7 +37,7 @@ export class Live extends EventTarget {
   }
 
   get total() {
-    return Object.values(this.subscriptions).reduce((sum, { features }) => sum + features.size, 0);
+    return Object.values(this.subscriptions).reduce((sum, { features }) => sum + countOf(features), 0);
   }
 
   switchOn(name) {

@@ -5,13 +5,15 @@ import { AreaTool } from "./area.js";
 import { BaseMap } from "./basemap.js";
 import { Card } from "./card.js";
 import { CellScene } from "./cell-scene.js";
+import { countOf, isCell } from "./cells.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterForm } from "./filter-form.js";
 import { FilterScope } from "./filter-scope.js";
 import { FrameWork } from "./frame-work.js";
 import { Imagery } from "./imagery.js";
-import { countOf, isCell, LargeLayers } from "./large-layers.js";
+import { LargeLayers } from "./large-layers.js";
+import { LayerColours } from "./layer-colours.js";
 import { LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
 import { LayerScene } from "./layer-scene.js";
@@ -66,6 +68,7 @@ const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const scenes = new Map();
 /** Of large layers, by their names. */
 const cellScenes = new Map();
+const colours = new LayerColours();
 const wanted = new Set(address.layers ?? config.layers.map(({ name }) => name));
 const switchedOn = new Set();
 
@@ -95,7 +98,7 @@ let othersThen = "";
 let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
 
 function addLayer(layer) {
-  const scene = new LayerScene(layer, theme.name);
+  const scene = new LayerScene(layer, theme.name, colours.of(layer.name));
   scenes.set(layer.name, scene);
   layers.add(scene);
   layers.paintSwatch(scene);

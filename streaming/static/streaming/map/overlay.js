@@ -22,8 +22,9 @@ export const FeatureOverlay = L.Layer.extend({
 
   onAdd(map) {
     map.createPane("features").style.zIndex = 450;
-    const make = () => L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane("features"));
-    this._canvases = { shapes: make(), points: make() };
+    map.createPane("cells").style.zIndex = 168; // below the names of places
+    const make = (pane) => L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane(pane));
+    this._canvases = { cells: make("cells"), shapes: make("features"), points: make("features") };
     map.on("move zoom resize viewreset moveend", this.redraw, this);
     map.on("zoomanim", this._zoomTo, this);
     map.on("zoomend", this._zoomed, this);
@@ -106,8 +107,11 @@ export const FeatureOverlay = L.Layer.extend({
 
   _paintShapes(view) {
     this._shapesStale = false;
-    const context = this._clean(this._canvases.shapes);
-    for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step], scene.opacity);
+    const [cells, shapes] = [this._clean(this._canvases.cells), this._clean(this._canvases.shapes)];
+    for (const scene of this.scenes) {
+      const context = scene.opacity === undefined ? shapes : cells;
+      for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step], scene.opacity);
+    }
   },
 
   _paintPoints(view) {

@@ -14,6 +14,8 @@ const PLAIN = {
   light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f", "#0369a1", "#c2410c", "#a21caf"],
 };
 
+export const PLAIN_COLOURS = PLAIN.dark.length;
+
 /** How many colours a ramp is cut into; also the number of sprites of an atlas. */
 export const STEPS = 24;
 
@@ -31,13 +33,6 @@ export function colours(ramp, theme, ordinal = 0) {
   const plain = PLAIN[theme][ordinal % PLAIN[theme].length];
   const stops = ramp ? RAMPS[ramp][theme] : [plain, plain];
   return Array.from({ length: STEPS }, (_, step) => mix(stops, step / (STEPS - 1)));
-}
-
-/** A plain colour by the name of a layer: it stays the same whatever other layers there are. */
-export function ordinalOf(name) {
-  let hash = 0;
-  for (const character of name) hash = (Math.imul(hash, 31) + character.codePointAt(0)) >>> 0;
-  return ((hash ^ (hash >>> 15)) >>> 0) % PLAIN.dark.length;
 }
 
 export const rampFor = (property) => (/alt|elev|height|level/i.test(property) ? "altitude" : "sequential");
