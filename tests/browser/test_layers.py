@@ -111,7 +111,7 @@ def test_an_address_of_a_layer_that_is_not_there_says_so_until_it_is(two_layers:
     live.wait("async () => (await geostream.client.listSubscriptions()).some(({kind}) => kind === 'events')")
     two_layers.publish("later", {**ROUTE, "id": 3})
     announce(two_layers, "layer_created", "later")
-    live.wait_for_features({3}, "later")
+    expect(live.by_id("layer-later-count")).to_have_text("1")
     expect(live.by_id("missing-layers")).to_be_hidden()
 
 
@@ -128,3 +128,18 @@ def test_a_snapshot_says_how_much_of_it_has_come(two_layers: ServerProcess, live
     }""")
     live.wait("() => window.counts.includes('20 of 20')")
     expect(live.by_id("layer-flights-count")).to_have_text("20")
+
+
+def test_of_many_layers_a_few_are_on_and_the_others_are_folded(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    names = [f"layer-{number}" for number in range(9)]
+    for name in names:
+        two_layers.publish(name, {**ROUTE, "id": 1})
+    live = open_map(two_layers, "map=6/46.8/8.0")
+    assert live.page.evaluate("Object.keys(geostream.subscriptions).length") == 4
+    expect(live.by_id("more-layers")).to_contain_text("7 more")
+    expect(live.by_id("layer-layer-8-toggle")).to_be_hidden()
+    live.by_id("more-layers").locator("summary").click()
+    live.by_id("layer-layer-8-toggle").check()
+    expect(live.by_id("layer-layer-8-count")).to_have_text("1")
+    for name in names:
+        two_layers.request("DELETE", f"/api/layers/{name}/")
