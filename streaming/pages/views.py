@@ -44,7 +44,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
     readable = [layer for layer in catalogue.all_sync().values() if layer.readable_by(request.user)]
     counts = feature_counts([layer.name for layer in readable])
     layers = [
-        {"name": layer.name, "title": layer.title, "time_property": layer.time_property, "count": counts.get(layer.name)} for layer in readable
+        {"name": each.name, "title": each.title, "time_property": each.time_property, "count": counts.get(each.name)} for each in readable
     ]
     config = {
         "ws_path": _websocket_path("ws"),
