@@ -107,7 +107,7 @@ def test_an_empty_layer_says_so(two_layers: ServerProcess, live: MapPage) -> Non
 
 
 def test_an_address_of_a_layer_that_is_not_there_says_so_until_it_is(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
-    live = open_map(two_layers, "map=6/46.8/8.0&layers=flights,later")
+    live = open_map(two_layers, "map=6/46.8/8.0&layers=routes,later")
     expect(live.by_id("missing-layers")).to_contain_text("There is no layer later")
     live.wait("async () => (await geostream.client.listSubscriptions()).some(({kind}) => kind === 'events')")
     two_layers.publish("later", {**ROUTE, "id": 3})
