@@ -17,6 +17,12 @@ export class BaseNames {
     this.#names = Object.fromEntries(Object.entries(await response.json()).map(([kind, rows]) => [kind, rows.map(READ)]));
   }
 
+  /** Places and countries whose name begins so, the more important ones first. @param {string} text in small letters @param {number} most */
+  find(text, most) {
+    const { places, countries } = this.#names;
+    return [...countries, ...places].filter(({ name }) => plain(name).startsWith(plain(text))).slice(0, most);
+  }
+
   /** @param {CanvasRenderingContext2D} context with a unit that is a pixel of the page */
   paint(context, view, colours) {
     this.#taken = [];
@@ -61,6 +67,9 @@ function* inView(names, view, later) {
     for (; left < view.width; left += view.size) yield { name, x: left, y: top };
   }
 }
+
+/** Without accents, in small letters. */
+const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 function dot(context, x, y) {
   context.beginPath();

@@ -9,15 +9,33 @@ export class Card {
   #overlay;
   #card;
   #pinned = false;
+  #following = false;
+  #followButton;
   target = null;
 
   /** @param {HTMLElement} card @param {object} overlay the feature overlay */
   constructor(card, overlay) {
     this.#card = card;
     this.#overlay = overlay;
+    this.#followButton = card.querySelector("[data-follow]");
     card.querySelector("[data-close]").addEventListener("click", () => this.hide());
     document.addEventListener("keydown", ({ key }) => key === "Escape" && this.hide());
-    overlay.on("frame", () => this.#follow());
+    this.#followButton.addEventListener("click", () => this.#setFollowing(!this.#following));
+    overlay.on("frame", () => this.#keepPlace());
+  }
+
+  /** Called with where the feature is that is to be kept in the middle. @type {(place: {x: number, y: number}) => void} */
+  keepInMiddle = () => {};
+
+  /** Somebody has moved the map. */
+  stopFollowing() {
+    if (this.#following) this.#setFollowing(false);
+  }
+
+  #setFollowing(on) {
+    this.#following = on;
+    this.#followButton.setAttribute("aria-pressed", String(on));
+    this.#overlay.redrawPoints();
   }
 
   get pinned() {
@@ -38,6 +56,7 @@ export class Card {
   hide() {
     this.target = null;
     this.#pinned = false;
+    this.stopFollowing();
     this.#card.hidden = true;
     this.#overlay.selected = this.#overlay.hovered = null;
     this.#overlay.redrawPoints();
@@ -76,10 +95,11 @@ export class Card {
     return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, shown));
   }
 
-  #follow() {
+  #keepPlace() {
     if (!this.target) return;
     const spot = this.#overlay.whereIs(this.target);
     if (spot) this.place(spot);
+    if (spot && this.#following) this.keepInMiddle(spot);
   }
 
   /** Beside this place on the map (above or below it where the window is narrow), inside the window. */

@@ -104,7 +104,8 @@ export class LayerScene {
     return this.property ? measure(feature, this.property, this.layer.time_property) : NaN;
   }
 
-  *#drawables() {
+  /** What there is to draw. @returns {Iterable<Track | Shape>} */
+  *drawables() {
     yield* this.tracks.values();
     yield* this.shapes.values();
   }
@@ -113,7 +114,7 @@ export class LayerScene {
   survey() {
     const count = this.tracks.size + this.shapes.size;
     if (count === 0 || this.#surveyed >= Math.min(count, SAMPLE)) return false;
-    const sample = [...this.#drawables()].slice(0, SAMPLE).map(({ feature }) => feature);
+    const sample = [...this.drawables()].slice(0, SAMPLE).map(({ feature }) => feature);
     const first = this.#surveyed === 0;
     this.#surveyed = sample.length;
     const before = this.candidates.join();
@@ -126,8 +127,8 @@ export class LayerScene {
   #rescale() {
     this.#news = 0;
     if (!this.property) return;
-    const values = [...this.#drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
+    const values = [...this.drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
     this.domain = domainFor(this.property, values);
-    for (const drawable of this.#drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
+    for (const drawable of this.drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
   }
 }

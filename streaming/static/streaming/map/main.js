@@ -16,13 +16,17 @@ import { LayerWatch } from "./layer-watch.js";
 import { showLegends } from "./legend.js";
 import { Live } from "./live.js";
 import { MapPage } from "./map-page.js";
+import { toLatitude } from "./mercator.js";
 import { Outage } from "./outage.js";
 import { FeatureOverlay } from "./overlay.js";
 import { Panel } from "./panel.js";
 import { letPick } from "./picking.js";
+import { Search } from "./search.js";
+import { addMapButtons } from "./share.js";
 import { Status } from "./status.js";
 import { Theme } from "./theme.js";
 import { viewportOf } from "./view.js";
+import { ViewTable } from "./view-table.js";
 
 const L = globalThis.L;
 const WORLD = [
@@ -38,6 +42,7 @@ const address = readAddress();
 const theme = new Theme();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const panel = new Panel();
+document.documentElement.toggleAttribute("data-embedded", address.embed);
 
 const map = L.map("map", {
   zoomControl: false,
@@ -54,6 +59,7 @@ const map = L.map("map", {
 });
 map.attributionControl.setPrefix('<a href="https://leafletjs.com">Leaflet</a>');
 L.control.zoom({ position: "topright" }).addTo(map);
+addMapButtons(map);
 L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
 if (address.view) map.setView(address.view.slice(1), address.view[0]);
 else map.fitBounds(WORLD);
@@ -77,6 +83,8 @@ const filter = new FilterControl(live, scenes.byName, () => [...switchedOn], con
 const area = new AreaControl(map, live, theme, panel, address);
 const card = new Card(document.getElementById("card"), overlay);
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
+const search = new Search(() => scenes.visible(switchedOn), baseMap.names);
+const viewTable = new ViewTable(overlay);
 new Status(client, live, theme);
 new Outage(client);
 
@@ -124,6 +132,7 @@ function remember() {
     area: area.drawn,
     follow: area.follows,
     debug: address.debug,
+    embed: address.embed,
   });
 }
 
@@ -249,6 +258,24 @@ function zoomTo(name) {
   map.fitBounds(scenes.boundsOf(name), { ...panel.padding, maxZoom: 10 });
 }
 
+/** Show what was found: a feature with its card, or a place. */
+function goTo({ target, place }) {
+  fitTo = null;
+  if (place) return map.setView([toLatitude(place.y), place.x * 360 - 180], Math.max(map.getZoom(), Math.min(place.from + 3, 10)));
+  const bounds = boundsOfDrawable(target.drawable);
+  const isPoint = bounds.getSouthWest().equals(bounds.getNorthEast());
+  if (isPoint) map.setView(bounds.getCenter(), Math.max(map.getZoom(), 8), { animate: false });
+  else map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
+  card.show(target, true);
+  card.place(overlay.whereIs(target) ?? map.latLngToContainerPoint(bounds.getCenter()));
+  if (panel.isSheet) panel.setOpen(false);
+}
+
+function boundsOfDrawable({ feature, corners }) {
+  const [lon, lat] = feature.geometry.coordinates;
+  return L.latLngBounds(corners ?? [[lat, lon]]);
+}
+
 function wireMap() {
   let timer = null;
   for (const type of ["wheel", "pointerdown", "keydown"])
@@ -261,6 +288,13 @@ function wireMap() {
       remember();
     }, FOLLOW_AFTER);
   });
+  search.addEventListener("go", ({ detail }) => goTo(detail));
+  viewTable.addEventListener("go", ({ detail }) => goTo(detail));
+  card.keepInMiddle = ({ x, y }) => {
+    const away = L.point(x, y).subtract(map.getSize().divideBy(2)).round();
+    if (Math.abs(away.x) + Math.abs(away.y) > 1) map.panBy(away, { animate: false });
+  };
+  map.on("dragstart", () => card.stopFollowing());
   letPick(map, overlay, card, area);
   theme.addEventListener("change", () => {
     overlay.setTheme();

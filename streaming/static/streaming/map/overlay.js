@@ -3,6 +3,7 @@
  * otherwise; lines and polygons, and cells, on others below it, which are larger than the map: these are redrawn only when they change or the
  * map has come to rest, and move with it meanwhile. Measures what a frame costs.
  */
+import { inView } from "./in-view.js";
 import { Painter } from "./painter.js";
 import { worldSize } from "./mercator.js";
 
@@ -63,6 +64,15 @@ export const FeatureOverlay = L.Layer.extend({
       if (distance < nearest) [nearest, best] = [distance, spot];
     }
     return best ? { scene: best.scene, drawable: best.track } : this._pickShape(x, y);
+  },
+
+  /** Everything that is in view, each once. @returns {{scene: object, drawable: object}[]} */
+  drawnTargets() {
+    const points = new Map(this.painter.drawn.map(({ scene, track }) => [track, { scene, drawable: track }]));
+    const { x, y } = this._map.getSize();
+    const [{ lng: west, lat: north }, { lng: east, lat: south }] = [[0, 0], [x, y]].map((corner) => this._map.containerPointToLatLng(corner));
+    const shapes = this.scenes.flatMap((scene) => [...scene.shapes.values()].map((drawable) => ({ scene, drawable })));
+    return [...points.values(), ...shapes.filter(({ drawable: { feature } }) => inView(feature.geometry, [west, south, east, north]))];
   },
 
   /** Where a picked feature is on the map, in container pixels. */
