@@ -28,7 +28,6 @@ const CONDITIONS = {
   properties: "properties",
   maxRate: "max_rate",
   minDistance: "min_distance",
-  aggregate: "aggregate",
 };
 
 /**
@@ -45,7 +44,6 @@ const CONDITIONS = {
  * @property {string[] | null} [properties] the only properties to send
  * @property {number | null} [maxRate] updates a second and feature
  * @property {number | null} [minDistance] metres that a feature moves before it is sent again
- * @property {object | null} [aggregate] cells instead of features
  *
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change
@@ -120,10 +118,10 @@ export class FeatureSubscription extends Subscription {
 
   /** @internal @param {Kind} kind @param {Ack} ack */
   begin(kind, ack) {
-    if (typeof ack.snapshot_count === "number") this.announced = ack.snapshot_count;
     const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
     const withheld = this.presentation.snapshot === false && !this.resumed;
     if (!wholeState || withheld) return;
+    this.announced = ack.snapshot_count ?? null;
     this.#replacing = true;
     this.#collection.beginReplacement();
   }
