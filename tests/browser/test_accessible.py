@@ -16,7 +16,8 @@ AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = ("geostream/login/", "files/", "channels/test/?topic=room:1", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html")
 RUN = """async () => {
   const {violations} = await axe.run(document, {resultTypes: ['violations']});
-  return violations.map(({id, help, nodes}) => `${id}: ${help}\\n` + nodes.map(({target, failureSummary}) => `  ${target} ${failureSummary}`).join('\\n'));
+  const where = ({target, failureSummary}) => `  ${target} ${failureSummary}`;
+  return violations.map(({id, help, nodes}) => [`${id}: ${help}`, ...nodes.map(where)].join('\\n'));
 }"""
 
 
