@@ -36,12 +36,13 @@ export class Search extends EventTarget {
     const wanted = this.#input.value.trim().toLowerCase();
     if (!wanted) return this.#show([]);
     const places = this.#names.find(wanted, PLACES).map((place) => ({ title: place.name, from: "place", place }));
-    this.#show([...this.#features(wanted), ...places]);
+    const { named, others } = this.#features(wanted);
+    this.#show([...named, ...places, ...others.slice(0, Math.max(0, FEATURES - named.length))]);
     if (this.#found.length === 0) this.#list.replaceChildren(element("li", { class: "search-none" }, "Nothing that is shown has this in it."));
     this.#list.hidden = false;
   }
 
-  /** Those whose name or id begins with it before those that have it somewhere. */
+  /** Those whose name or id begins with it, and those that have it somewhere. */
   #features(wanted) {
     const [first, second] = [[], []];
     for (const scene of this.#scenes()) {
@@ -53,7 +54,7 @@ export class Search extends EventTarget {
         else if (second.length < FEATURES && hasText(drawable.feature, wanted)) second.push(found);
       }
     }
-    return [...first, ...second].slice(0, FEATURES);
+    return { named: first, others: second };
   }
 
   #show(found) {
