@@ -83,7 +83,7 @@ const filter = new FilterControl(live, scenes.byName, () => [...switchedOn], con
 const area = new AreaControl(map, live, theme, panel, address);
 const card = new Card(document.getElementById("card"), overlay);
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
-const search = new Search(() => scenes.visible(switchedOn), baseMap.names);
+const search = new Search(() => [...switchedOn].map((name) => scenes.byName.get(name)), baseMap.names);
 const viewTable = new ViewTable(overlay);
 new Status(client, live, theme);
 new Outage(client);
