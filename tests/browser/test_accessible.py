@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import StorageState, expect
 
 from ..conftest import missing
 from ..server_process import ServerProcess
@@ -14,18 +15,19 @@ from .map_page import MapPage, WatchedPage
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = ("geostream/login/", "files/", "channels/test/?topic=room:1", "ogc/?f=html", "ogc/processes?f=html", "ogc/jobs?f=html")
-RUN = """async () => {
-  const {violations} = await axe.run(document, {resultTypes: ['violations']});
+OF_OPERATORS = ("", "live/", "connections/", "feeds/", "layers/", "layers/flights/", "streaming/layer/")
+RUN = """async (rules) => {
+  const {violations} = await axe.run(document, {resultTypes: ['violations'], rules});
   const where = ({target, failureSummary}) => `  ${target} ${failureSummary}`;
   return violations.map(({id, help, nodes}) => [`${id}: ${help}`, ...nodes.map(where)].join('\\n'));
 }"""
 
 
-def faults(page: WatchedPage) -> str:
+def faults(page: WatchedPage, **rules: Any) -> str:
     if not AXE.is_file():
         missing("axe-core (npm ci)")
     page.page.evaluate(AXE.read_text())
-    return "\n".join(page.page.evaluate(RUN))
+    return "\n".join(page.page.evaluate(RUN, rules))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -45,4 +47,16 @@ def test_the_other_pages(flights: ServerProcess, open_page: Callable[..., Watche
     for path in PAGES:
         page.page.goto(f"{flights.url}/{path}", wait_until="load")
         found[path] = faults(page)
+    assert not any(found.values()), "\n".join(f"{path}:\n{text}" for path, text in found.items() if text)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_operators(
+    flights: ServerProcess, open_page: Callable[..., WatchedPage], logged_in: StorageState, scheme: str
+) -> None:
+    page = open_page("about:blank", storage_state=logged_in, color_scheme=scheme)
+    found = {}
+    for path in OF_OPERATORS:
+        page.page.goto(f"{flights.url}/admin/{path}", wait_until="load")
+        found[path] = faults(page, **{"color-contrast": {"enabled": False}})  # the colours are those of Django's admin
     assert not any(found.values()), "\n".join(f"{path}:\n{text}" for path, text in found.items() if text)
