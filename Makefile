@@ -17,7 +17,7 @@ COMPILED = PYTHONDONTWRITEBYTECODE=
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run test test-long soak-cluster screenshots install lint bench fuzz soak clean install-locked
+.PHONY: help run basemap test test-long soak-cluster screenshots install lint bench fuzz soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -42,6 +42,9 @@ soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: s
 
 screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests
 	@GEOSTREAM_SCREENSHOTS=docs/operating exec $(PY) -m pytest -q $$(grep -l documented tests/browser/test_*.py)
+
+basemap: $(VENV)/.installed ## the base map of the pages, made anew of Natural Earth (downloads 150 MB)
+	@exec $(PY) deploy/basemap.py
 
 install: $(VENV)/.installed ## the virtual environment with what GeoStream runs on
 

@@ -87,7 +87,7 @@ def _static_addresses() -> list[str]:
 
 def _named_addresses() -> list[str]:
     """Where parts say that their pages load from."""
-    return [str(getattr(conf, name)) for app in engine_apps() for name in app.page_addresses]
+    return [str(conf.BASEMAP), *(str(getattr(conf, name)) for app in engine_apps() for name in app.page_addresses)]
 
 
 def _origins(addresses: Iterable[str]) -> list[str]:

@@ -35,6 +35,13 @@ SETTINGS = (
     Setting(
         "PAGE_ORIGINS", "", "comma-separated origins that pages of this site may load images, styles, fonts and data from, besides its own"
     ),
+    Setting(
+        "BASEMAP",
+        "",
+        "what maps have under the features, instead of the base map that ships: the address of raster tiles "
+        "(`https://tiles.example.org/{z}/{x}/{y}.png`), or `none`",
+    ),
+    Setting("BASEMAP_ATTRIBUTION", "", "whose base map that is: what its owner asks to be shown"),
     Setting("FRAME_ANCESTORS", "", "comma-separated origins whose pages may show pages of this site in a frame"),
     Setting("MAX_CONNECTIONS", 10_000, "connections of one server process"),
     Setting(

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from streaming.models import Layer
 
 from .layers import feature_counts
+from .subscribers import subscriber_count
 
 
 class LayerChangeList(ChangeList):
@@ -52,6 +53,14 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
     def get_readonly_fields(self, request: HttpRequest, obj: Layer | None = None) -> tuple[str, ...]:
         """The name of an existing layer, because its features are stored under it."""
         return () if obj is None else ("name",)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, dict[str, int], set[str], list[Any]]:
+        """Before a layer is deleted: also how many features go with it, and for how many subscribers."""
+        deletable, counts, missing, protected = super().get_deleted_objects(objs, request)
+        names = [layer.name for layer in objs]
+        features = feature_counts(names)
+        known = {"features": sum(features.values())} if len(features) == len(names) else {}
+        return deletable, {**counts, **known, "subscribers": sum(map(subscriber_count, names))}, missing, protected
 
     @admin.display(description="features now")
     def features(self, layer: Layer) -> str:

@@ -14,15 +14,15 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from streaming.core.errors import StreamError
 from streaming.core.json_decoding import decode_json
 from streaming.engine.admin_views import render_page
+from streaming.engine.basemap import base_map
 from streaming.engine.leaflet import leaflet_files
-from streaming.models import Layer, Subscription
+from streaming.models import Layer
 
 from .clearing import clear
 from .ingest import IngestResult
@@ -30,11 +30,11 @@ from .layers import catalogue, feature_counts, layer_feed
 from .muting import Mute, lift, mute, muted
 from .publishing import publish
 from .renaming import rename_layer
+from .subscribers import subscriber_count
 
 SHOWN = 500
 """Layers on the page."""
 MAX_REASON = 200
-COUNTRIES = "streaming/demo/countries-110m.geojson"
 
 
 @require_GET
@@ -53,8 +53,8 @@ def layers(request: HttpRequest) -> HttpResponse:
 def layer(request: HttpRequest, name: str) -> HttpResponse:
     """One layer: live, through a filter; and the forms."""
     row = get_object_or_404(Layer, name=name)
-    config = {"layer": row.name, "ws_path": f"{get_script_prefix()}ws", "countries_url": static(COUNTRIES)}
-    context: dict[str, Any] = {"layer": row, "leaflet": leaflet_files(), "subscribers": _subscribers(name)}
+    config = {"layer": row.name, "ws_path": f"{get_script_prefix()}ws", "base_map": base_map()}
+    context: dict[str, Any] = {"layer": row, "leaflet": leaflet_files(), "subscribers": subscriber_count(name)}
     return render_page(request, "streaming/layer_page.html", str(row), config, features=feature_counts([name]).get(name), **context)
 
 
@@ -163,8 +163,3 @@ def _number(request: HttpRequest, name: str) -> float:
 
 def _counts(result: IngestResult) -> str:
     return f"{result.added} added, {result.updated} updated, {result.unchanged} unchanged"
-
-
-def _subscribers(name: str) -> int:
-    """As the recorder has written them about a second ago, of all processes."""
-    return Subscription.objects.filter(feed=f"layer:{name}").count()

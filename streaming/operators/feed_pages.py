@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 
 from streaming.core.errors import StreamError
 from streaming.core.feed import Cursor
 from streaming.engine.admin_views import render_page
+from streaming.engine.basemap import base_map
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.responses import answer, refusal
 
@@ -21,7 +21,6 @@ from .feeds import FeedRow, LogLine, feed_rows, find_feeds, lines_after, newest_
 PAGE = 50
 LINES = 50
 REPLAY_LINES = 500
-COUNTRIES = "streaming/demo/countries-110m.geojson"
 
 
 def feeds(request: HttpRequest) -> HttpResponse:
@@ -57,7 +56,7 @@ def feed(request: HttpRequest) -> HttpResponse:
         "feed": name,
         "replay_url": reverse("streaming:admin-feeds-log"),
         "features_url": _features_url(name),
-        "countries_url": static(COUNTRIES),
+        "base_map": base_map(),
     }
     context: dict[str, Any] = {"row": row, "lines": shown, "older": older, "before": before, "problem": problem, "leaflet": leaflet_files()}
     return render_page(request, "streaming/feed_page.html", name, config, name=name, **context)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
-from django.templatetags.static import static
 
 from streaming.engine.admin_views import render_page
+from streaming.engine.basemap import base_map
 from streaming.engine.registry import all_dialects
-
-COUNTRIES = "streaming/demo/countries-110m.geojson"
 
 
 def live(request: HttpRequest) -> HttpResponse:
@@ -20,5 +18,5 @@ def live(request: HttpRequest) -> HttpResponse:
 def connections(request: HttpRequest) -> HttpResponse:
     """Who is connected, the boxes that they look at, and who is banned."""
     leaflet = "leaflet" if apps.is_installed("leaflet") else "streaming/vendor/leaflet"
-    config = {"countries_url": static(COUNTRIES)}
+    config = {"base_map": base_map()}
     return render_page(request, "streaming/connections.html", "Connections", config, leaflet=leaflet, dialects=sorted(all_dialects()))

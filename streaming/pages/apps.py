@@ -14,4 +14,7 @@ class PagesConfig(EngineApp):
     verbose_name = "Pages"
     requires = ("streaming.features", "streaming.tiles", "streaming.api", "django.contrib.staticfiles")
     urlconf = "streaming.pages.urls"
-    settings = (Setting("EXAMPLE_LIBRARIES", "https://cdn.jsdelivr.net/npm/", "where examples load map libraries from, as npm has them"),)
+    settings = (
+        Setting("EXAMPLE_LIBRARIES", "https://cdn.jsdelivr.net/npm/", "where examples load map libraries from, as npm has them"),
+        Setting("MAP_FEATURES", 5000, "features of one layer in view that the map shows as such; of more it shows cells", least=1),
+    )

@@ -6,10 +6,11 @@ from django.apps import apps
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from . import examples, views
+from . import basemap, examples, views
 
 urlpatterns = [
     path("", views.live_map, name="map"),
+    path("geostream/basemap/<int:z>/<int:x>/<int:y>.mvt", basemap.tile, name="basemap-tile"),
     path("favicon.ico", views.favicon),
     path("geostream/login/", views.LoginView.as_view(), name="login"),
     path("geostream/logout/", LogoutView.as_view(next_page="streaming:map"), name="logout"),

@@ -16,13 +16,13 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils.module_loading import import_string
 
+from streaming.engine.basemap import base_map
 from streaming.engine.conf import conf
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.registry import all_map_parts
-from streaming.features.layers import catalogue
+from streaming.features.layers import catalogue, feature_counts
 from streaming.tiles.tilesets import tilesets
 
-COUNTRIES = "streaming/demo/countries-110m.geojson"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
 
 
@@ -41,20 +41,21 @@ class LoginView(auth_views.LoginView):
 
 def live_map(request: HttpRequest) -> HttpResponse:
     """The map page, with the layers and tilesets this user may read."""
+    readable = [layer for layer in catalogue.all_sync().values() if layer.readable_by(request.user)]
+    counts = feature_counts([layer.name for layer in readable])
     layers = [
-        {"name": layer.name, "title": layer.title, "time_property": layer.time_property}
-        for layer in catalogue.all_sync().values()
-        if layer.readable_by(request.user)
+        {"name": each.name, "title": each.title, "time_property": each.time_property, "count": counts.get(each.name)} for each in readable
     ]
     config = {
         "ws_path": _websocket_path("ws"),
         "layers": layers,
+        "most_features": conf.MAP_FEATURES,
         "tilesets": [
             {"name": tileset.name, "title": tileset.title, "vector": tileset.is_vector}
             for tileset in tilesets.all_sync().values()
             if tileset.readable_by(request.user)
         ],
-        "countries_url": static(COUNTRIES),
+        "base_map": base_map(),
         "login_url": _login_url(request),
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
@@ -81,7 +82,7 @@ def files(request: HttpRequest) -> HttpResponse:
         "ws_path": _websocket_path("ws"),
         "ingests": apps.is_installed("streaming.ingestion"),
         "trash_days": round(conf.FILES_TRASH_SECONDS / 86_400),
-        "countries_url": static(COUNTRIES),
+        "base_map": base_map(),
         "fzstd_url": static(FZSTD),
         "login_url": _login_url(request),
         "user": request.user.get_username() or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -75,3 +76,71 @@ def test_the_maps_own_link_of_a_layer_shows_that_layer_alone(two_layers: ServerP
     live.wait_until_live()
     expect(live.by_id("layer-routes-toggle")).to_be_checked()
     expect(live.by_id("layer-flights-toggle")).not_to_be_checked()
+
+
+def announce(server: ServerProcess, event: str, layer: str) -> None:
+    """What a server whose own events are on says itself."""
+    server.post("/api/events/", {"event_type": "custom", "payload": {"source": f"layer:{layer}", "event": event, "layer": layer}})
+
+
+def test_layers_that_come_and_go_are_told_and_the_others_keep_their_colours(two_layers: ServerProcess, live: MapPage) -> None:
+    swatch = "document.querySelector('#layer-routes').closest('li').style.getPropertyValue('--swatch')"
+    before = live.page.evaluate(swatch)
+    live.wait("async () => (await geostream.client.listSubscriptions()).some(({kind}) => kind === 'events')")
+    two_layers.publish("a-new-one", {**ROUTE, "id": 2})
+    announce(two_layers, "layer_created", "a-new-one")
+    expect(live.by_id("layer-news")).to_have_text("New: a-new-one")
+    assert live.page.evaluate(swatch) == before
+    two_layers.request("DELETE", "/api/layers/a-new-one/")
+    announce(two_layers, "layer_removed", "a-new-one")
+    expect(live.by_id("layer-news")).to_have_text("Deleted: a-new-one")
+
+
+def test_an_empty_layer_says_so(two_layers: ServerProcess, live: MapPage) -> None:
+    two_layers.post("/api/layers/", {"name": "vacant"})
+    announce(two_layers, "layer_created", "vacant")
+    live.by_id("layer-vacant-toggle").check()
+    expect(live.by_id("layer-vacant-count")).to_have_text("empty")
+    two_layers.request("DELETE", "/api/layers/vacant/")
+    announce(two_layers, "layer_removed", "vacant")
+    expect(live.by_id("layer-vacant-toggle")).to_have_count(0)
+
+
+def test_an_address_of_a_layer_that_is_not_there_says_so_until_it_is(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    live = open_map(two_layers, "map=6/46.8/8.0&layers=routes,later")
+    expect(live.by_id("missing-layers")).to_contain_text("There is no layer later")
+    live.wait("async () => (await geostream.client.listSubscriptions()).some(({kind}) => kind === 'events')")
+    two_layers.publish("later", {**ROUTE, "id": 3})
+    announce(two_layers, "layer_created", "later")
+    expect(live.by_id("layer-later-count")).to_have_text("1")
+    expect(live.by_id("missing-layers")).to_be_hidden()
+
+
+def test_a_snapshot_says_how_much_of_it_has_come(two_layers: ServerProcess, live: MapPage) -> None:
+    live.page.evaluate("""() => {
+      window.counts = [];
+      const count = document.querySelector('[data-testid=layer-flights-count]');
+      const note = () => window.counts.push(count.textContent);
+      new MutationObserver(note).observe(count, {childList: true, characterData: true, subtree: true});
+      const {live} = geostream;
+      const isComplete = live.isComplete;
+      live.isComplete = () => false;
+      setTimeout(() => (live.isComplete = isComplete), 600);
+    }""")
+    live.wait("() => window.counts.includes('20 of 20')")
+    expect(live.by_id("layer-flights-count")).to_have_text("20")
+
+
+def test_of_many_layers_a_few_are_on_and_the_others_are_folded(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    names = [f"layer-{number}" for number in range(9)]
+    for name in names:
+        two_layers.publish(name, {**ROUTE, "id": 1})
+    live = open_map(two_layers, "map=6/46.8/8.0")
+    assert live.page.evaluate("Object.keys(geostream.subscriptions).length") == 4
+    expect(live.by_id("more-layers")).to_contain_text(re.compile(r"[78] more"))
+    expect(live.by_id("layer-layer-8-toggle")).to_be_hidden()
+    live.by_id("more-layers").locator("summary").click()
+    live.by_id("layer-layer-8-toggle").check()
+    expect(live.by_id("layer-layer-8-count")).to_have_text("1")
+    for name in names:
+        two_layers.request("DELETE", f"/api/layers/{name}/")

@@ -92,6 +92,9 @@ def test_what_is_wrong_is_said_in_the_dialog_or_at_the_job(site: ServerProcess, 
     expect(live.by_id("task-problem")).to_have_text(re.compile("^Distance: .*maximum"))
     live.troubles.clear()  # the console says that a request was refused
     live.by_id("task-distance").fill("5")
+    live.by_id("task-result").fill("no name/at all")
+    live.by_id("task-run").click()
+    expect(live.by_id("task-problem")).to_contain_text("letters, digits")
     live.by_id("task-result").fill("closed")
     run(live)
     failed = live.by_id("map-jobs").get_by_role("status")

@@ -23,7 +23,7 @@ from .conftest import MAP
 from .map_page import PHONE, MapPage
 
 RELIEF = Path(streaming.__file__).parent / "demo" / "relief.tif"
-WORLD = "map=2/30/8"
+WORLD = "map=2/30/8&tiles=relief"
 PAINT = """
 from pathlib import Path
 from streaming.tiles.imagery import paint_sync
@@ -159,7 +159,7 @@ def test_the_map_shows_the_file_and_what_is_painted_over_it_without_any_request_
 def test_each_pixel_delta_paints_what_the_server_renders(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path, encoding: str
 ) -> None:
-    live = open_imagery(relief, f"{WORLD}&tiles=")
+    live = open_imagery(relief, "map=2/30/8")
     live.page.evaluate(
         """(encoding) => {
           const subscribe = geostream.client.subscribeTiles.bind(geostream.client);
@@ -226,7 +226,7 @@ def test_the_map_is_followed_and_what_left_it_is_not_kept(
     detailed: tuple[ServerProcess, Path], open_imagery: Callable[..., Imagery]
 ) -> None:
     server, file = detailed
-    live = open_imagery(server, "map=4/46.8/8.0")
+    live = open_imagery(server, "map=4/46.8/8.0&tiles=relief")
     live.wait_until_shown()
     for move in ("setZoom(2.75, {animate: false})", "panBy([700, 100], {animate: false})", "setView([0, 179], 3.25, {animate: false})"):
         live.move(move)
@@ -242,7 +242,7 @@ def test_the_map_is_followed_and_what_left_it_is_not_kept(
 def test_beyond_the_last_zoom_its_tiles_are_shown_larger(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
     status, info = relief.request("GET", "/api/tilesets/relief/")
     assert status == 200
-    live = open_imagery(relief, "map=12/46.8/8.0")
+    live = open_imagery(relief, "map=12/46.8/8.0&tiles=relief")
     live.wait_until_shown()
     live.wait(f"() => {LAYER}._tileZoom === {info['max_zoom']}")
     live.wait_until_shown()
@@ -255,7 +255,7 @@ def test_a_map_that_opens_between_two_zooms_shows_the_tiles_of_the_nearer_one(
     detailed: tuple[ServerProcess, Path], open_imagery: Callable[..., Imagery]
 ) -> None:
     server, file = detailed
-    live = open_imagery(server, "map=3.25/46.8/8.0")
+    live = open_imagery(server, "map=3.25/46.8/8.0&tiles=relief")
     live.wait_until_shown()
     shown = live.shown()
     assert {place.split("/")[0] for place in shown} == {"3"}

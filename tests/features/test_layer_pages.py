@@ -154,3 +154,10 @@ def test_they_are_for_those_who_may_change_layers() -> None:
     client.force_login(User.objects.create_user("nobody", is_staff=True))
     assert client.get("/admin/layers/").status_code == 403
     assert client.post("/admin/layers/fleet/empty/").status_code == 403
+
+
+def test_before_a_layer_is_deleted_its_features_and_subscribers_are_counted(admin_client: Client) -> None:
+    publish("fleet", [point("a", 1, 1), point("b", 2, 2)])
+    layer = Layer.objects.get(name="fleet")
+    page = admin_client.get(f"/admin/streaming/layer/{layer.pk}/delete/").content.decode()
+    assert "Features: 2" in page and "Subscribers: 0" in page

@@ -34,7 +34,7 @@ def config(path: str) -> Any:
 def test_the_map_knows_the_layers_that_its_user_may_read() -> None:
     Layer.objects.create(name="open", title="Open")
     Layer.objects.create(name="closed", public=False)
-    assert config("/")["layers"] == [{"name": "open", "title": "Open", "time_property": None}]
+    assert config("/")["layers"] == [{"name": "open", "title": "Open", "time_property": None, "count": 0}]
 
 
 def test_the_map_leads_to_the_login_and_back() -> None:

@@ -80,6 +80,7 @@ class Command(BaseCommand):
             check_migrations()
             prepare_redis()
             os.environ.setdefault("GEOSTREAM_DEFAULT_TILESET", "relief")  # for clients that name no tileset
+            os.environ.setdefault("GEOSTREAM_TOPICS", "streaming.management.demo_lobby")
             parts = [] if options["alone"] else all_demo_parts()
             for part in parts:
                 for name, value in part.environment.items():
@@ -104,8 +105,8 @@ class Command(BaseCommand):
         tail = "manage.py tail --layer flights" + ("" if address.endswith(":8000") else f" --url ws://{address}/ws")
         rows = (
             ("Live map", f"{site}/"),
-            ("Imagery", f"{site}/#map=5/22/-113  (a hurricane arrives, strip by strip)"),
-            ("Topics", f"{site}/channels/test/?name=alice  (and ?name=bob in another window)"),
+            ("Imagery", f"{site}/#map=5/22/-113&tiles=relief  (a hurricane arrives, strip by strip)"),
+            ("Topics", f"{site}/channels/test/?name=alice&topic=room:lobby  (and name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("Files", f"{site}/files/  (the folder {files_root()}; geodata in it becomes a layer or a tileset)"),
             ("API", f"{site}/api/docs/"),

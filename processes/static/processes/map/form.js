@@ -45,10 +45,18 @@ function row({ label, elements }) {
   return element("label", { class: "task-field" }, element("span", {}, label), element("span", { class: "task-control" }, ...elements));
 }
 
+const LAYER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+
 /** The field with the name of the layer for the result. */
 export function resultField(value) {
   const input = element("input", { type: "text", value, maxlength: 100, spellcheck: "false", autocomplete: "off", autocapitalize: "off", "data-testid": "task-result" });
-  return { field: { id: "publish_to", label: "New layer", elements: [input] }, read: () => required(input.value.trim(), "New layer: a name is needed") };
+  return { field: { id: "publish_to", label: "New layer", elements: [input] }, read };
+
+  function read() {
+    const name = required(input.value.trim(), "New layer: a name is needed");
+    if (!LAYER_NAME.test(name)) throw new Error("New layer: letters, digits, “_”, “.” and “-”, beginning with a letter or digit");
+    return name;
+  }
 }
 
 export function required(value, message) {

@@ -128,6 +128,11 @@ export class GeoStreamClient extends DetailTarget {
     return opened;
   }
 
+  /** While it is reconnecting, or was closed: try again now. */
+  retry() {
+    this.#link.retry();
+  }
+
   /** Close for good; `connect()` starts again, with the same subscriptions. */
   close() {
     this.#link.close();

@@ -95,6 +95,9 @@ export class FeatureSubscription extends Subscription {
     return this.#collection.features;
   }
 
+  /** How many features the whole state has that is being sent, or was; null before the server has said so. @type {number | null} */
+  announced = null;
+
   /**
    * The feature of this id.
    * @param {string | number} id @param {string} [layer] needed in a subscription to all layers @returns {Feature | undefined}
@@ -126,6 +129,7 @@ export class FeatureSubscription extends Subscription {
     const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
     const withheld = this.presentation.snapshot === false && !this.resumed;
     if (!wholeState || withheld) return;
+    this.announced = ack.snapshot_count ?? null;
     this.#replacing = true;
     this.#collection.beginReplacement();
   }

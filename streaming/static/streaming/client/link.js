@@ -75,6 +75,12 @@ export class Link {
     return true;
   }
 
+  /** Do not wait any longer before the next attempt, and start over if the last one was final. */
+  retry() {
+    if (this.state === "reconnecting") this.#dial();
+    else this.start();
+  }
+
   /** Give the connection up as dead and dial again. @param {string} reason */
   drop(reason) {
     this.#abandon();

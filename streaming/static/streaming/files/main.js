@@ -148,7 +148,7 @@ async function startMap() {
   events.addEventListener("event", ({ detail: { payload } }) => ingests.take(payload));
   events.addEventListener("error", () => {}); // who may not follow events asks all the same
   client.connect().catch(() => {}); // it goes on trying
-  map = new PreviewMap(part("map"), client, config.countries_url, theme);
+  map = new PreviewMap(part("map"), client, config.base_map, theme);
   map.addEventListener("choose", ({ detail: { path } }) => go({ file: path }));
   map.addEventListener("refused", ({ detail: { message } }) => say(message, true));
   show();

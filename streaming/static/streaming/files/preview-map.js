@@ -28,9 +28,9 @@ export class PreviewMap extends EventTarget {
 
   /**
    * @param {HTMLElement} container @param {import("../geostream.js").GeoStreamClient} client
-   * @param {string} countries the address of their outlines @param {import("../map/theme.js").Theme} theme
+   * @param {object} source of the base map @param {import("../map/theme.js").Theme} theme
    */
-  constructor(container, client, countries, theme) {
+  constructor(container, client, source, theme) {
     super();
     this.#theme = theme;
     this.#client = client;
@@ -38,8 +38,7 @@ export class PreviewMap extends EventTarget {
     this.#map.attributionControl.setPrefix(false);
     this.#map.fitBounds(WORLD);
     for (const [pane, zIndex] of Object.entries(PANES)) Object.assign(this.#map.createPane(pane).style, { zIndex, pointerEvents: "none" });
-    const base = new BaseMap(theme).addTo(this.#map);
-    base.load(countries).catch(() => {}); // a map without countries still shows the file
+    const base = new BaseMap(theme, source).addTo(this.#map);
     this.#overlay = new FeatureOverlay(theme, this.#calm).addTo(this.#map);
     this.#outlines.addTo(this.#map);
     theme.addEventListener("change", () => [base.redraw(), this.#overlay.setTheme()]);
@@ -99,7 +98,7 @@ export class PreviewMap extends EventTarget {
   }
 
   #showLayer(name) {
-    const scene = new LayerScene({ name, title: name, time_property: null }, 0, this.#theme.name);
+    const scene = new LayerScene({ name, title: name, time_property: null }, this.#theme.name);
     const subscription = this.#client.subscribeFeatures(name, { batch: true });
     this.#overlay.scenes = [scene];
     subscription.addEventListener("changes", ({ detail }) => {

@@ -17,7 +17,7 @@ function layersOf(fields, linked) {
   return fields.get("layers")?.split(",").filter(Boolean) ?? (linked ? [linked] : null);
 }
 
-/** @returns {{view: [number, number, number] | null, layers: string[] | null, linked: boolean, tiles: string[] | null, filter: string, area: object | null, follow: boolean}} */
+/** @returns {{view: [number, number, number] | null, layers: string[] | null, linked: boolean, tiles: string[] | null, filter: string, area: object | null, follow: boolean, debug: boolean, embed: boolean}} */
 export function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const box = numbers(fields.get("bbox"), 4);
@@ -31,10 +31,12 @@ export function readAddress() {
     filter: fields.get("filter") ?? "",
     area: box ? { bbox: box } : ring ? { geometry: { type: "Polygon", coordinates: [ring] } } : null,
     follow: fields.get("follow") === "1",
+    debug: fields.has("debug"),
+    embed: fields.has("embed"),
   };
 }
 
-export function writeAddress({ map, layers, tiles, filter, area, follow }) {
+export function writeAddress({ map, layers, tiles, filter, area, follow, debug, embed }) {
   const { lat, lng } = map.getCenter();
   const fields = new URLSearchParams({
     map: [map.getZoom().toFixed(2), lat.toFixed(4), lng.toFixed(4)].join("/"),
@@ -45,6 +47,8 @@ export function writeAddress({ map, layers, tiles, filter, area, follow }) {
   if (area?.bbox) fields.set("bbox", area.bbox.join("/"));
   if (area?.geometry) fields.set("polygon", area.geometry.coordinates[0].slice(0, -1).flat().join("/"));
   if (follow) fields.set("follow", "1");
+  if (debug) fields.set("debug", "1");
+  if (embed) fields.set("embed", "1");
   const readable = fields.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
   if (`#${readable}` !== location.hash) history.replaceState(null, "", `#${readable}`);
 }

@@ -1,10 +1,10 @@
 /**
- * The base map, which needs no network: countries and a graticule on a canvas behind everything; names of countries and cities on another,
- * above the imagery and below the features.
+ * The base map, which needs no network but the server: land, lakes, provinces and a graticule on a canvas behind everything; borders and
+ * names on another, above the imagery and below the features. A server may name raster tiles of its own instead.
  */
+import { BaseNames } from "./base-names.js";
+import { BaseTiles, LAST_ZOOM } from "./base-tiles.js";
 import { toX, toY, worldSize } from "./mercator.js";
-import { PLACES } from "./places.js";
-import { Shape } from "./shape.js";
 
 const L = globalThis.L;
 const MARGIN = 0.25;
@@ -14,61 +14,48 @@ const GRATICULE = [
   [3.5, 10],
   [0, 30],
 ];
-
-/** Where to write a country's name: the middle of its largest ring. */
-function anchorOf(shape) {
-  const size = ({ points }) => {
-    const xs = points.map(([x]) => x);
-    return Math.max(...xs) - Math.min(...xs);
-  };
-  const { points } = shape.parts.reduce((best, part) => (size(part) > size(best) ? part : best));
-  let [area, x, y] = [0, 0, 0];
-  points.forEach(([ax, ay], place) => {
-    const [bx, by] = points[(place + 1) % points.length];
-    const cross = ax * by - bx * ay;
-    area += cross;
-    x += (ax + bx) * cross;
-    y += (ay + by) * cross;
-  });
-  return { x: x / (3 * area), y: y / (3 * area), width: size({ points }) };
-}
+/** Further out they are a thicket. */
+const PROVINCES_FROM = 5.5;
+const PANES = { ground: ["base", 150], names: ["names", 170] };
 
 export const BaseMap = L.Layer.extend({
-  initialize(theme) {
+  /** @param {{colours: object}} theme @param {{vector: string | null, names: string, raster: string | null, attribution: string}} source */
+  initialize(theme, source) {
     this.theme = theme;
-    this.countries = [];
-    this.places = PLACES.map(([name, lon, lat, zoom]) => ({ name, zoom, x: toX(lon), y: toY(lat) }));
-  },
-
-  async load(url) {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`the base map could not be loaded (${response.status})`);
-    const { features } = await response.json();
-    this.countries = features.map((feature) => {
-      const shape = new Shape(feature.id, feature);
-      return { shape, name: feature.properties.name, anchor: anchorOf(shape) };
-    });
-    this.redraw();
+    this.source = source;
+    this.names = new BaseNames();
+    this.tiles = source.vector ? new BaseTiles(source.vector) : null;
+    this._soon = null;
   },
 
   onAdd(map) {
-    const make = (pane, zIndex) => {
+    this._canvases = {};
+    for (const [name, [pane, zIndex]] of Object.entries(PANES)) {
       map.createPane(pane).style.zIndex = zIndex;
-      return L.DomUtil.create("canvas", "base-canvas leaflet-zoom-animated", map.getPane(pane));
-    };
-    this._canvases = { ground: make("base", 150), names: make("names", 170) };
+      this._canvases[name] = L.DomUtil.create("canvas", "base-canvas leaflet-zoom-animated", map.getPane(pane));
+    }
+    if (this.source.raster) L.tileLayer(this.source.raster, { pane: PANES.ground[0], maxNativeZoom: 19 }).addTo(map);
+    else this.names.load(this.source.names).then(() => this.redraw()).catch(() => {}); // a map without names still shows where things are
+    this.tiles?.addEventListener("tile", () => this._redrawSoon());
     map.on("moveend resize viewreset", this.redraw, this);
-    map.on("zoom", this._zoomTo, this);
-    map.on("zoomanim", this._zoomTo, this);
+    map.on("zoom zoomanim", this._zoomTo, this);
     this.redraw();
   },
 
-  getAttribution: () => "Natural Earth",
+  getAttribution() {
+    return this.source.attribution;
+  },
+
+  _redrawSoon() {
+    this._soon ??= requestAnimationFrame(() => this.redraw());
+  },
 
   /** Canvases larger than the map, so that dragging shows no edge. */
   redraw() {
+    if (this._soon) cancelAnimationFrame(this._soon);
+    this._soon = null;
     const map = this._map;
-    if (!map) return;
+    if (!map || !map._loaded || map._animatingZoom) return;
     const size = map.getSize();
     const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
     const pad = size.multiplyBy(MARGIN).round();
@@ -80,6 +67,7 @@ export const BaseMap = L.Layer.extend({
       Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
       L.DomUtil.setPosition(canvas, map.containerPointToLayerPoint(pad.multiplyBy(-1)));
     }
+    if (this.source.raster) return;
     const origin = map.getPixelBounds().min.subtract(pad);
     this._paint({ size: worldSize(this._zoom), left: origin.x, top: origin.y, width, height, ratio, zoom: this._zoom });
   },
@@ -92,36 +80,22 @@ export const BaseMap = L.Layer.extend({
   },
 
   _paint(view) {
-    const context = this._canvases.ground.getContext("2d");
-    const colours = this.theme.colours;
-    context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
-    context.fillStyle = colours.ocean;
-    context.fillRect(0, 0, view.width, view.height);
-    for (const { shape } of this.countries) this._country(context, shape, view, colours);
-    context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
-    this._graticule(context, view, colours);
-    const names = this._canvases.names.getContext("2d");
-    names.clearRect(0, 0, names.canvas.width, names.canvas.height);
-    for (const { shape } of this.countries) this._outline(names, shape, view, colours);
-    names.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
-    this._names(names, view, colours);
-  },
-
-  _country(context, shape, view, colours) {
-    eachCopy(context, shape, view, () => {
-      context.fillStyle = colours.land;
-      context.fill(shape.path, "evenodd");
-    });
-  },
-
-  /** Above the imagery, so that one sees where it is. */
-  _outline(context, shape, view, colours) {
-    eachCopy(context, shape, view, (scale) => {
-      context.strokeStyle = colours.border;
-      context.lineWidth = 1 / scale;
-      context.lineJoin = "round";
-      context.stroke(shape.path);
-    });
+    const [ground, names] = Object.values(this._canvases).map((canvas) => canvas.getContext("2d"));
+    const { colours } = this.theme;
+    inPixels(ground, view);
+    ground.fillStyle = colours.ocean;
+    ground.fillRect(0, 0, view.width, view.height);
+    inPixels(names, view);
+    for (const tile of this.tiles ? tilesOf(view) : []) {
+      const found = this.tiles.find(tile.z, tile.x, tile.y);
+      if (!found) continue;
+      within(ground, tile, found, view, (pixel) => paintGround(ground, found.paths, colours, view.zoom, pixel));
+      within(names, tile, found, view, (pixel) => stroke(names, found.paths.borders, colours.border, 1.1 * pixel));
+    }
+    inPixels(ground, view);
+    this._graticule(ground, view, colours);
+    inPixels(names, view);
+    this.names.paint(names, view, colours);
   },
 
   _graticule(context, view, colours) {
@@ -144,65 +118,67 @@ export const BaseMap = L.Layer.extend({
     }
     context.stroke();
   },
-
-  _names(context, view, colours) {
-    const taken = [];
-    const write = (text, x, y, dx) => {
-      const width = context.measureText(text).width;
-      const box = dx ? [x - 4, y - 8, x + dx + width, y + 8] : [x - width / 2 - 7, y - 10, x + width / 2 + 7, y + 10];
-      if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) return false;
-      taken.push(box);
-      context.strokeText(text, x + dx, y);
-      context.fillText(text, x + dx, y);
-      return true;
-    };
-    Object.assign(context, { lineWidth: 3, lineJoin: "round", strokeStyle: colours.halo, textBaseline: "middle" });
-    this._cityNames(context, view, colours, write);
-    this._countryNames(context, view, colours, write);
-  },
-
-  _countryNames(context, view, colours, write) {
-    context.font = "600 11px system-ui, sans-serif";
-    context.textAlign = "center";
-    context.fillStyle = colours.country;
-    if ("letterSpacing" in context) context.letterSpacing = "1.6px";
-    for (const { name, anchor } of this.countries) {
-      const text = name.toUpperCase();
-      if (anchor.width * view.size < text.length * 9.5) continue;
-      for (const x of copies(anchor.x, view)) write(text, x, anchor.y * view.size - view.top, 0);
-    }
-    if ("letterSpacing" in context) context.letterSpacing = "0px";
-  },
-
-  _cityNames(context, view, colours, write) {
-    context.font = "500 11px system-ui, sans-serif";
-    context.textAlign = "left";
-    context.fillStyle = colours.place;
-    for (const { name, zoom, x, y } of this.places) {
-      if (view.zoom < zoom) continue;
-      const top = y * view.size - view.top;
-      for (const left of copies(x, view)) if (write(name, left, top, 7)) this._dot(context, left, top);
-    }
-  },
-
-  _dot(context, x, y) {
-    context.beginPath();
-    context.arc(x, y, 2, 0, 2 * Math.PI);
-    context.fill();
-  },
 });
 
-/** With the context in the shape's own units, for each copy of the world that may be in view. */
-function eachCopy(context, shape, view, draw) {
-  const [left, top] = shape.box;
-  const scale = view.size / (1 << 20);
-  for (let turn = -1; turn <= 1; turn += 1) {
-    const x = (left + turn) * view.size - view.left;
-    context.setTransform(view.ratio * scale, 0, 0, view.ratio * scale, view.ratio * x, view.ratio * (top * view.size - view.top));
-    draw(scale);
+function inPixels(context, { ratio }) {
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+}
+
+/** The tiles that a view shows; `column` counts on beyond the edge of the world. */
+function* tilesOf(view) {
+  const z = Math.max(0, Math.min(LAST_ZOOM, Math.round(view.zoom) - 1));
+  const count = 2 ** z;
+  const side = view.size / count;
+  const last = Math.min(count - 1, Math.floor((view.top + view.height) / side));
+  for (let y = Math.max(0, Math.floor(view.top / side)); y <= last; y += 1) {
+    for (let column = Math.floor(view.left / side); column * side < view.left + view.width; column += 1) {
+      yield { z, x: ((column % count) + count) % count, y, column, count };
+    }
   }
 }
 
-function copies(x, view) {
-  return [-1, 0, 1].map((turn) => (x + turn) * view.size - view.left).filter((left) => left > -100 && left < view.width + 100);
+/** Draw what was found for a tile where the tile is, in the units of what was found; whole pixels, so that no seam shows. */
+function within(context, { z, x, y, column, count }, found, view, draw) {
+  const [left, right] = [column, column + 1].map((at) => Math.round(((at / count) * view.size - view.left) * view.ratio));
+  const [top, bottom] = [y, y + 1].map((at) => Math.round(((at / count) * view.size - view.top) * view.ratio));
+  const shift = column - x; // of the copy of the world, in tiles
+  const parts = 2 ** found.z;
+  const { extent } = Object.values(found.paths)[0] ?? { extent: 4096 };
+  const scale = (view.size * view.ratio) / parts / extent;
+  context.save();
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.beginPath();
+  context.rect(left, top, right - left, bottom - top);
+  context.clip();
+  const world = view.size * view.ratio;
+  context.setTransform(
+    scale,
+    0,
+    0,
+    scale,
+    (found.x / parts + shift / 2 ** z) * world - view.left * view.ratio,
+    (found.y / parts) * world - view.top * view.ratio,
+  );
+  draw(view.ratio / scale);
+  context.restore();
+}
+
+/** @param {number} pixel how many units a pixel of the page is */
+function paintGround(context, { land, lakes, provinces }, colours, zoom, pixel) {
+  if (land) {
+    context.fillStyle = colours.land;
+    context.fill(land.path, "evenodd");
+    stroke(context, land, colours.coast, 0.9 * pixel);
+  }
+  if (provinces && zoom >= PROVINCES_FROM) stroke(context, provinces, colours.province, 0.8 * pixel);
+  if (!lakes) return;
+  context.fillStyle = colours.ocean;
+  context.fill(lakes.path, "evenodd");
+  stroke(context, lakes, colours.coast, 0.8 * pixel);
+}
+
+function stroke(context, layer, colour, width) {
+  if (!layer) return;
+  Object.assign(context, { strokeStyle: colour, lineWidth: width, lineJoin: "round" });
+  context.stroke(layer.path);
 }

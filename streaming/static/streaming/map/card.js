@@ -1,6 +1,6 @@
 /** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
 import { element, setText } from "./dom.js";
-import { describe, formatValue, nameOf } from "./properties.js";
+import { describe, formatValue, tellingFirst } from "./properties.js";
 
 const OFFSET = 20;
 const EDGE = 8;
@@ -9,15 +9,33 @@ export class Card {
   #overlay;
   #card;
   #pinned = false;
+  #following = false;
+  #followButton;
   target = null;
 
   /** @param {HTMLElement} card @param {object} overlay the feature overlay */
   constructor(card, overlay) {
     this.#card = card;
     this.#overlay = overlay;
+    this.#followButton = card.querySelector("[data-follow]");
     card.querySelector("[data-close]").addEventListener("click", () => this.hide());
     document.addEventListener("keydown", ({ key }) => key === "Escape" && this.hide());
-    overlay.on("frame", () => this.#follow());
+    this.#followButton.addEventListener("click", () => this.#setFollowing(!this.#following));
+    overlay.on("frame", () => this.#keepPlace());
+  }
+
+  /** Called with where the feature is that is to be kept in the middle. @type {(place: {x: number, y: number}) => void} */
+  keepInMiddle = () => {};
+
+  /** Somebody has moved the map. */
+  stopFollowing() {
+    if (this.#following) this.#setFollowing(false);
+  }
+
+  #setFollowing(on) {
+    this.#following = on;
+    this.#followButton.setAttribute("aria-pressed", String(on));
+    this.#overlay.redrawPoints();
   }
 
   get pinned() {
@@ -38,6 +56,7 @@ export class Card {
   hide() {
     this.target = null;
     this.#pinned = false;
+    this.stopFollowing();
     this.#card.hidden = true;
     this.#overlay.selected = this.#overlay.hovered = null;
     this.#overlay.redrawPoints();
@@ -50,14 +69,14 @@ export class Card {
     const current = scene.tracks.get(drawable.key) ?? scene.shapes.get(drawable.key);
     if (!current) return this.hide();
     this.target.drawable = current;
-    setText(this.#card.querySelector("[data-title]"), nameOf(current.feature));
+    setText(this.#card.querySelector("[data-title]"), scene.titleOf(current.feature));
     setText(this.#card.querySelector("[data-layer]"), scene.layer.title);
     this.#card.style.setProperty("--swatch", scene.colours[current.step]);
     this.#fill(current.feature);
   }
 
   #fill({ id, geometry, properties }) {
-    const rows = [["id", id], ...Object.entries(properties ?? {})];
+    const rows = [...tellingFirst(properties ?? {}), ["id", id]];
     if (geometry.type === "Point")
       rows.push([
         "position",
@@ -72,13 +91,15 @@ export class Card {
 
   #row(name, value) {
     const text = formatValue(name, value);
-    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, text));
+    const shown = isWebAddress(value) ? element("a", { href: value, target: "_blank", rel: "noopener noreferrer" }, text) : text;
+    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, shown));
   }
 
-  #follow() {
+  #keepPlace() {
     if (!this.target) return;
     const spot = this.#overlay.whereIs(this.target);
     if (spot) this.place(spot);
+    if (spot && this.#following) this.keepInMiddle(spot);
   }
 
   /** Beside this place on the map (above or below it where the window is narrow), inside the window. */
@@ -91,4 +112,9 @@ export class Card {
     const inside = (value, end) => Math.round(Math.max(EDGE, Math.min(end - EDGE, value)));
     this.#card.style.transform = `translate(${inside(left, clientWidth - width)}px, ${inside(top, clientHeight - height)}px)`;
   }
+}
+
+/** Whether it may be a link: a browser would run others. */
+function isWebAddress(value) {
+  return typeof value === "string" && /^https?:\/\/\S+$/.test(value) && URL.canParse(value);
 }

@@ -13,6 +13,9 @@ export class FilterForm extends EventTarget {
   #input = byTestId("filter-input");
   #error = byTestId("filter-error");
   #presets = document.getElementById("presets");
+  #scope = document.getElementById("filter-scope");
+  #words = document.getElementById("filter-words");
+  #properties = [];
 
   constructor(filter) {
     super();
@@ -23,12 +26,15 @@ export class FilterForm extends EventTarget {
         event.preventDefault();
         this.#apply();
       });
+    this.#input.addEventListener("input", () => this.#complete());
     byTestId("filter-clear").addEventListener("click", () => this.#choose(""));
     this.#mark(filter);
   }
 
   /** @param {string[]} properties that features have */
   offer(properties) {
+    this.#properties = properties;
+    this.#complete();
     const fitting = PRESETS.flatMap(([pattern, preset]) => properties.filter((name) => pattern.test(name)).map(preset));
     this.#presets.replaceChildren(...fitting.slice(0, 4).map((text) => this.#chip(text)));
   }
@@ -38,6 +44,20 @@ export class FilterForm extends EventTarget {
     this.#error.hidden = false;
     this.#input.setAttribute("aria-invalid", "true");
     this.#mark("");
+  }
+
+  /** Say which layers it is not for. @param {string[]} titles */
+  nameOthers(titles) {
+    setText(this.#scope, titles.length > 0 ? `Not for ${titles.join(", ")}: nothing there has this property.` : "");
+  }
+
+  /** Offer to end the word that is being written with the name of a property. */
+  #complete() {
+    const { value } = this.#input;
+    const [word] = value.match(/[\w.]*$/);
+    const fitting = this.#properties.filter((name) => name.toLowerCase().startsWith(word.toLowerCase()) && name !== word);
+    const before = value.slice(0, value.length - word.length);
+    this.#words.replaceChildren(...fitting.slice(0, 20).map((name) => element("option", { value: before + quoted(name) })));
   }
 
   #chip(text) {
@@ -54,6 +74,7 @@ export class FilterForm extends EventTarget {
   #apply() {
     this.#error.hidden = true;
     setText(this.#error, "");
+    this.nameOthers([]);
     this.#input.removeAttribute("aria-invalid");
     const filter = this.#input.value.trim();
     this.#mark(filter);
@@ -64,4 +85,9 @@ export class FilterForm extends EventTarget {
     this.#input.classList.toggle("active", filter !== "");
     for (const chip of this.#presets.children) chip.setAttribute("aria-pressed", String(chip.textContent === filter));
   }
+}
+
+/** As CQL2 writes a name: in quotes unless it is a word. */
+function quoted(name) {
+  return /^[A-Za-z_][\w.]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -25,7 +25,7 @@ export class Imagery extends EventTarget {
   /**
    * @param {{map: object, client: object, calm: MediaQueryList, theme: import("./theme.js").Theme, section: HTMLElement}} page
    * @param {{name: string, title: string, vector: boolean}[]} tilesets
-   * @param {string[] | null} chosen by name; null: the first, unless it is of vector tiles
+   * @param {string[] | null} chosen by name; null: none
    */
   constructor({ section, ...page }, tilesets, chosen) {
     super();
@@ -35,11 +35,7 @@ export class Imagery extends EventTarget {
     this.#section = section;
     for (const tileset of tilesets) this.#add(tileset);
     section.hidden = tilesets.length === 0;
-    const first = tilesets.find(({ vector }) => !vector)?.name;
-    for (const row of this.#rows) {
-      row.byDefault = !chosen && row.name === first;
-      if (row.byDefault || chosen?.includes(row.name)) row.switch(true);
-    }
+    for (const row of this.#rows) if (chosen?.includes(row.name)) row.switch(true);
   }
 
   /** The names of those that are shown; null if there are none to choose from. */

@@ -1,17 +1,41 @@
 /** The list of layers: a switch, a count, a menu and the choice of colours for each. */
+import { countOf } from "./cells.js";
 import { element, setText } from "./dom.js";
 import { describe, formatNumber } from "./properties.js";
+
+/** Of more layers, those that are off are in a group of their own, which is folded. */
+const SHOWN = 7;
+
+/**
+ * What the page holds of a layer.
+ * @param {import("../geostream.js").FeatureSubscription | undefined} subscription undefined: switched off
+ * @param {{complete: boolean, narrowed: boolean, large: boolean}} state whether all has come; whether less than all was asked for
+ * @returns {[string, boolean]} in words, and whether more is on its way
+ */
+export function describeCount(subscription, { complete, narrowed, large }) {
+  if (!subscription) return ["–", false];
+  const { announced, features } = subscription;
+  const size = countOf(features);
+  if (!complete) return [announced === null || large ? "…" : `${formatNumber(size)} of ${formatNumber(announced)}`, true];
+  if (size === 0) return [narrowed ? "none" : "empty", false];
+  return [formatNumber(size), false];
+}
 
 export class LayerList extends EventTarget {
   #rows = new Map();
   #list;
   #menu;
+  /** For those that are off, where there are many. */
+  #others = element("ul", { class: "layers" });
+  #fold = element("details", { class: "more-layers", "data-testid": "more-layers" }, element("summary", {}), this.#others);
 
   /** @param {HTMLElement} list @param {import("./layer-menu.js").LayerMenu} menu */
   constructor(list, menu) {
     super();
     this.#list = list;
     this.#menu = menu;
+    this.#fold.hidden = true;
+    list.after(this.#fold);
   }
 
   /** @param {import("./layer-scene.js").LayerScene} scene */
@@ -19,21 +43,39 @@ export class LayerList extends EventTarget {
     const row = this.#row(scene);
     this.#rows.set(scene.layer.name, row);
     this.#list.append(row.item);
+    this.#group();
   }
 
   remove(name) {
     this.#rows.get(name).item.remove();
     this.#rows.delete(name);
+    this.#group();
   }
 
-  /** @param {Record<string, number | null>} counts null: switched off */
-  setCounts(counts) {
-    for (const [name, { count }] of this.#rows) setText(count, counts[name] == null ? "–" : formatNumber(counts[name]));
+  /** @param {string} name @param {string} text what is held of the layer, in words @param {boolean} busy whether more is on its way */
+  setCount(name, text, busy = false) {
+    const { count, item } = this.#rows.get(name);
+    setText(count, text);
+    item.toggleAttribute("data-busy", busy);
   }
 
   /** Without the event of a user who switches. */
   setSwitch(name, on) {
     this.#rows.get(name).toggle.checked = on;
+    this.#group();
+  }
+
+  /** What is on goes first, as far as there is need to choose; a row that has the focus stays where it is. */
+  #group() {
+    const rows = [...this.#rows.values()];
+    const many = rows.length > SHOWN;
+    for (const { item, toggle } of rows) {
+      const place = many && !toggle.checked ? this.#others : this.#list;
+      if (item.parentElement !== place && !item.contains(document.activeElement)) place.append(item);
+    }
+    const folded = this.#others.children.length;
+    this.#fold.hidden = folded === 0;
+    setText(this.#fold.firstElementChild, `${folded} more`);
   }
 
   /** What a layer can be coloured by has become known. */

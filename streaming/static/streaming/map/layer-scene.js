@@ -1,6 +1,6 @@
 /** Everything of one layer that can be drawn, and how it is coloured. Knows features, not the screen. */
 import { colours, domainFor, rampFor, stepOf } from "./palette.js";
-import { measure, measures } from "./properties.js";
+import { measure, measures, nameOf } from "./properties.js";
 import { Shape } from "./shape.js";
 import { Track } from "./track.js";
 
@@ -16,9 +16,13 @@ export class LayerScene {
   domain = [0, 1];
   #news = 0;
   #surveyed = 0;
+  /** Of the areas of its polygons; undefined: the usual one. @type {number | undefined} */
+  opacity = undefined;
+  /** Of the properties that its features have. */
+  propertyNames = new Set();
 
-  /** @param {{name: string, title: string, time_property: string | null}} layer @param {number} ordinal its place in the list */
-  constructor(layer, ordinal, theme) {
+  /** @param {{name: string, title: string, time_property: string | null}} layer @param {"dark" | "light"} theme @param {number} ordinal of its plain colour */
+  constructor(layer, theme, ordinal = 0) {
     this.layer = layer;
     this.ordinal = ordinal;
     this.setTheme(theme);
@@ -40,10 +44,14 @@ export class LayerScene {
     this.#rescale();
   }
 
-  /** @param {import("../client/collection.js").Change[]} changes @returns {boolean} whether the legend changed */
-  apply(changes, now, smooth) {
-    for (const change of changes) this.#applyOne(change, now, smooth);
-    const surveyed = this.#survey();
+  /**
+   * @param {import("../client/collection.js").Change[]} changes @param {number} now @param {boolean} smooth whether features glide
+   * @param {boolean} arrives whether what is added is news, and not part of what was there before
+   * @returns {boolean} whether the legend changed
+   */
+  apply(changes, now, smooth, arrives = true) {
+    for (const change of changes) this.#applyOne(change, now, smooth, arrives);
+    const surveyed = this.survey();
     if (this.#news < RESCALE_AFTER && !surveyed) return false;
     this.#rescale();
     return true;
@@ -54,7 +62,7 @@ export class LayerScene {
     this.shapes.clear();
   }
 
-  #applyOne({ type, id, feature }, now, smooth) {
+  #applyOne({ type, id, feature }, now, smooth, arrives) {
     if (type === "deleted" || !feature.geometry) {
       this.tracks.delete(id);
       this.shapes.delete(id);
@@ -62,21 +70,21 @@ export class LayerScene {
     }
     const isPoint = feature.geometry.type === "Point";
     (isPoint ? this.shapes : this.tracks).delete(id);
-    const drawable = isPoint ? this.#track(id, feature, now, smooth) : this.#shape(id, feature);
+    const drawable = isPoint ? this.#track(id, feature, now, smooth, arrives) : this.#shape(id, feature);
     const value = this.#value(feature);
     drawable.step = stepOf(value, this.domain);
     const [low, high] = this.domain;
     if ((this.ramp === "altitude" || low === high) && (value < low || value > high)) this.#news = RESCALE_AFTER;
   }
 
-  #track(id, feature, now, smooth) {
+  #track(id, feature, now, smooth, arrives) {
     const known = this.tracks.get(id);
     if (known) {
       known.update(feature, now, smooth);
       return known;
     }
     this.#news += 1;
-    const track = new Track(id, feature, now);
+    const track = new Track(id, feature, now, arrives);
     this.tracks.set(id, track);
     return track;
   }
@@ -88,24 +96,30 @@ export class LayerScene {
     return shape;
   }
 
+  titleOf(feature) {
+    return nameOf(feature);
+  }
+
   #value(feature) {
     return this.property ? measure(feature, this.property, this.layer.time_property) : NaN;
   }
 
-  *#drawables() {
+  /** What there is to draw. @returns {Iterable<Track | Shape>} */
+  *drawables() {
     yield* this.tracks.values();
     yield* this.shapes.values();
   }
 
-  /** Learn from the first features what there is to colour by. */
-  #survey() {
+  /** Learn from the first features what there is to colour by. @returns {boolean} whether something is new */
+  survey() {
     const count = this.tracks.size + this.shapes.size;
     if (count === 0 || this.#surveyed >= Math.min(count, SAMPLE)) return false;
-    const sample = [...this.#drawables()].slice(0, SAMPLE).map(({ feature }) => feature);
+    const sample = [...this.drawables()].slice(0, SAMPLE).map(({ feature }) => feature);
     const first = this.#surveyed === 0;
     this.#surveyed = sample.length;
     const before = this.candidates.join();
     this.candidates = measures(sample, this.layer.time_property);
+    for (const { properties } of sample) for (const name of Object.keys(properties ?? {})) this.propertyNames.add(name);
     if (first) this.colourBy(this.candidates[0] ?? null);
     return first || before !== this.candidates.join();
   }
@@ -113,8 +127,8 @@ export class LayerScene {
   #rescale() {
     this.#news = 0;
     if (!this.property) return;
-    const values = [...this.#drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
+    const values = [...this.drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
     this.domain = domainFor(this.property, values);
-    for (const drawable of this.#drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
+    for (const drawable of this.drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
   }
 }

@@ -33,8 +33,8 @@ export class LayerWatch extends EventTarget {
 
   #found(layer) {
     if (!layer) return false;
-    const { name, title, time_property } = layer;
-    this.dispatchEvent(new CustomEvent("there", { detail: { name, title, time_property: time_property || null } }));
+    const { name, title, time_property, count } = layer;
+    this.dispatchEvent(new CustomEvent("there", { detail: { name, title, time_property: time_property || null, count } }));
     return true;
   }
 }

@@ -3,6 +3,7 @@
  * Events: `changes` ({layer, changes}), `ready` ({layer}), `refused` ({layer, error, off}), `event`.
  */
 import { EVENT_TYPES } from "../geostream.js";
+import { countOf } from "./cells.js";
 
 export class Live extends EventTarget {
   /** By layer name. @type {Record<string, import("../geostream.js").FeatureSubscription>} */
@@ -12,6 +13,12 @@ export class Live extends EventTarget {
   #conditions = { bbox: null, geometry: null, filter: null };
   /** Layers whose features do not have the properties that people filter by. */
   #unfiltered = new Set();
+  /** Those that the filter of now is not for. */
+  #others = new Set();
+  /** What single layers are asked for besides, which goes before what holds for all. @type {Map<string, object>} */
+  #own = new Map();
+  /** Those whose snapshot has arrived completely. */
+  #complete = new Set();
 
   /** @param {import("../geostream.js").GeoStreamClient} client */
   constructor(client, conditions) {
@@ -24,8 +31,13 @@ export class Live extends EventTarget {
     return { ...this.#conditions };
   }
 
+  /** Whether less than everything is asked for. */
+  get isNarrowed() {
+    return Object.values(this.#conditions).some((condition) => condition !== null);
+  }
+
   get total() {
-    return Object.values(this.subscriptions).reduce((sum, { features }) => sum + features.size, 0);
+    return Object.values(this.subscriptions).reduce((sum, { features }) => sum + countOf(features), 0);
   }
 
   switchOn(name) {
@@ -38,7 +50,10 @@ export class Live extends EventTarget {
     );
     subscription.addEventListener(
       "ready",
-      own(() => this.#emit("ready", { layer: name })),
+      own(() => {
+        this.#complete.add(name);
+        this.#emit("ready", { layer: name });
+      }),
     );
     subscription.addEventListener(
       "error",
@@ -49,13 +64,27 @@ export class Live extends EventTarget {
   async switchOff(name) {
     const subscription = this.subscriptions[name];
     delete this.subscriptions[name];
+    this.#complete.delete(name);
     await subscription?.unsubscribe();
   }
 
-  /** Change some of the conditions, for every layer. */
-  apply(conditions) {
+  /** Whether all that is there of a layer has arrived; while it has not, it is filling up. */
+  isComplete(name) {
+    return this.#complete.has(name);
+  }
+
+  /** Change some of the conditions, for every layer. @param {object} conditions @param {Iterable<string>} [others] layers that the filter is not for */
+  apply(conditions, others = this.#others) {
+    this.#others = new Set(others);
     Object.assign(this.#conditions, conditions);
     for (const [name, subscription] of Object.entries(this.subscriptions)) subscription.update(this.#conditionsOf(name, conditions));
+  }
+
+  /** What is asked for of one layer besides, such as a box of its own; null: nothing any more. @param {string} name @param {object | null} conditions */
+  narrow(name, conditions) {
+    if (conditions === null) this.#own.delete(name);
+    else this.#own.set(name, conditions);
+    if (conditions !== null) this.subscriptions[name]?.update(conditions);
   }
 
   /** The filter does not apply to this layer. */
@@ -71,7 +100,9 @@ export class Live extends EventTarget {
   }
 
   #conditionsOf(name, conditions) {
-    return conditions.filter && this.#unfiltered.has(name) ? { ...conditions, filter: null } : conditions;
+    const own = this.#own.get(name) ?? {};
+    const isFiltered = conditions.filter && !this.#unfiltered.has(name) && !this.#others.has(name);
+    return { ...conditions, ...own, ...(conditions.filter && !isFiltered && { filter: null }) };
   }
 
   #changed(layer, changes) {

@@ -1,25 +1,32 @@
 /** The live map: puts the client, the canvas and the panel together. Everything it shows arrives over one WebSocket. */
 import { GeoStreamClient } from "../geostream.js";
 import { readAddress, writeAddress } from "./address.js";
-import { AreaTool } from "./area.js";
+import { AreaControl } from "./area-control.js";
 import { BaseMap } from "./basemap.js";
 import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
-import { FilterForm } from "./filter-form.js";
+import { FilterControl } from "./filter-control.js";
 import { Imagery } from "./imagery.js";
-import { LayerList } from "./layer-list.js";
+import { LargeLayers } from "./large-layers.js";
+import { describeCount, LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
-import { LayerScene } from "./layer-scene.js";
+import { LayerScenes } from "./layer-scenes.js";
 import { LayerWatch } from "./layer-watch.js";
 import { showLegends } from "./legend.js";
 import { Live } from "./live.js";
 import { MapPage } from "./map-page.js";
+import { toLatitude } from "./mercator.js";
+import { Outage } from "./outage.js";
 import { FeatureOverlay } from "./overlay.js";
 import { Panel } from "./panel.js";
 import { letPick } from "./picking.js";
+import { Search } from "./search.js";
+import { addMapButtons } from "./share.js";
 import { Status } from "./status.js";
 import { Theme } from "./theme.js";
+import { viewportOf } from "./view.js";
+import { ViewTable } from "./view-table.js";
 
 const L = globalThis.L;
 const WORLD = [
@@ -27,12 +34,15 @@ const WORLD = [
   [65, 150],
 ];
 const FOLLOW_AFTER = 250;
+/** So many layers are on when the page is opened, of those that have something in them. */
+const ON_AT_FIRST = 4;
 
 const config = JSON.parse(document.getElementById("map-config").textContent);
 const address = readAddress();
 const theme = new Theme();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const panel = new Panel();
+document.documentElement.toggleAttribute("data-embedded", address.embed);
 
 const map = L.map("map", {
   zoomControl: false,
@@ -49,37 +59,45 @@ const map = L.map("map", {
 });
 map.attributionControl.setPrefix('<a href="https://leafletjs.com">Leaflet</a>');
 L.control.zoom({ position: "topright" }).addTo(map);
+addMapButtons(map);
 L.control.scale({ position: "bottomright", imperial: false }).addTo(map);
 if (address.view) map.setView(address.view.slice(1), address.view[0]);
 else map.fitBounds(WORLD);
 
-const baseMap = new BaseMap(theme).addTo(map);
+const baseMap = new BaseMap(theme, config.base_map).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
-const scenes = new Map();
-const wanted = new Set(address.layers ?? config.layers.map(({ name }) => name));
+const wanted = new Set(address.layers ?? firstOnes(config.layers));
 const switchedOn = new Set();
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
 const live = new Live(client, { bbox: null, geometry: null, filter: address.filter || null, ...address.area });
-new Status(client, live, theme);
+const large = new LargeLayers(live, config.most_features, () => ({ bbox: live.conditions.bbox ?? viewportOf(map), zoom: map.getZoom() }));
+const scenes = new LayerScenes(live, theme, calm);
 const imagery = new Imagery({ map, client, calm, theme, section: document.getElementById("imagery") }, config.tilesets, address.tiles);
 const menu = new LayerMenu();
 const layers = new LayerList(document.getElementById("layers"), menu);
 for (const layer of config.layers) addLayer(layer);
-for (const name of wanted) if (scenes.has(name)) markOn(name);
+for (const name of wanted) if (scenes.byName.has(name)) markOn(name);
 const layerWatch = new LayerWatch(config.layers_url);
-const filter = new FilterForm(address.filter);
-const area = new AreaTool(map, theme);
+const filter = new FilterControl(live, scenes.byName, () => [...switchedOn], config.layers_url);
+const area = new AreaControl(map, live, theme, panel, address);
 const card = new Card(document.getElementById("card"), overlay);
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
-const follow = byTestId("follow-view");
+const search = new Search(() => [...switchedOn].map((name) => scenes.byName.get(name)), baseMap.names);
+const viewTable = new ViewTable(overlay);
+new Status(client, live, theme);
+new Outage(client);
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
 let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
 
+function firstOnes(all) {
+  const names = all.filter(({ count }) => count !== 0).map(({ name }) => name);
+  return names.slice(0, ON_AT_FIRST);
+}
+
 function addLayer(layer) {
-  const scene = new LayerScene(layer, scenes.size, theme.name);
-  scenes.set(layer.name, scene);
+  const scene = scenes.add(layer);
   layers.add(scene);
   layers.paintSwatch(scene);
 }
@@ -90,43 +108,19 @@ function markOn(name) {
 }
 
 function removeLayer(name) {
-  if (!scenes.has(name)) return;
+  if (!scenes.byName.has(name)) return;
   switchOff(name);
-  scenes.delete(name);
+  scenes.remove(name);
   layers.remove(name);
   showScenes();
 }
 
-function visibleScenes() {
-  return [...scenes.values()].filter(({ layer }) => switchedOn.has(layer.name));
-}
-
-function boundsOf(scene) {
-  const points = [...scene.tracks.values()].map(({ feature }) => [feature.geometry.coordinates[1], feature.geometry.coordinates[0]]);
-  const corners = [...scene.shapes.values()].flatMap(({ corners }) => corners);
-  return points.length + corners.length ? L.latLngBounds([...points, ...corners]) : null;
-}
-
 function fitOnce(name) {
-  if (name !== fitTo || (scenes.get(name).tracks.size === 0 && !address.linked)) return;
-  const bounds = boundsOf(scenes.get(name));
+  if (name !== fitTo || (scenes.byName.get(name).tracks.size === 0 && !address.linked && !large.showsCells(name))) return;
+  const bounds = scenes.boundsOf(name);
   if (!bounds) return;
   fitTo = null;
   map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
-}
-
-function viewport() {
-  const bounds = map.getBounds();
-  const wrap = (longitude) => ((((longitude + 180) % 360) + 360) % 360) - 180;
-  const whole = bounds.getEast() - bounds.getWest() >= 360;
-  const [west, east] = whole ? [-180, 180] : [wrap(bounds.getWest()), wrap(bounds.getEast())];
-  return [west, Math.max(-90, bounds.getSouth()), east, Math.min(90, bounds.getNorth())].map((degrees) => Number(degrees.toFixed(5)));
-}
-
-function drawnArea() {
-  const { bbox, geometry } = live.conditions;
-  if (geometry) return { geometry };
-  return bbox && !follow.checked ? { bbox } : null;
 }
 
 function remember() {
@@ -135,42 +129,44 @@ function remember() {
     layers: [...switchedOn],
     tiles: imagery.shown,
     filter: live.conditions.filter,
-    area: drawnArea(),
-    follow: follow.checked,
+    area: area.drawn,
+    follow: area.follows,
+    debug: address.debug,
+    embed: address.embed,
   });
 }
 
-function setArea(conditions) {
-  live.apply({ bbox: null, geometry: null, ...(follow.checked && { bbox: viewport() }), ...conditions });
-  byTestId("draw-clear").disabled = drawnArea() === null;
-  remember();
+function showSceneLegends() {
+  showLegends(document.getElementById("legend"), scenes.visible(switchedOn));
 }
 
 function refreshLegend(scene) {
+  overlay.scenes = scenes.visible(switchedOn);
+  showSceneLegends();
+  if (scene !== scenes.byName.get(scene.layer.name)) return; // of cells
   overlay.painter.forget(scene);
   layers.setCandidates(scene);
   layers.paintSwatch(scene);
-  showLegends(document.getElementById("legend"), visibleScenes());
-  filter.offer([...new Set(visibleScenes().flatMap(({ candidates }) => candidates))]);
+  filter.review();
 }
 
-function showChanges({ detail: { layer, changes } }) {
-  const scene = scenes.get(layer);
-  if (scene.apply(changes, performance.now(), !calm.matches)) refreshLegend(scene);
-  if (card.target?.scene === scene && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
+function showApplied({ detail: { layer, changes } }) {
+  if (card.target?.scene.layer.name === layer && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
   if (changes.some(({ feature }) => feature.geometry?.type !== "Point")) overlay.redraw();
   else overlay.redrawPoints();
 }
 
 function showCounts() {
-  const counts = [...scenes.keys()].map((name) => [name, live.subscriptions[name]?.features.size ?? null]);
-  layers.setCounts(Object.fromEntries(counts));
+  for (const name of scenes.byName.keys()) {
+    const state = { complete: live.isComplete(name), narrowed: live.isNarrowed || large.has(name), large: large.has(name) };
+    layers.setCount(name, ...describeCount(live.subscriptions[name], state));
+  }
 }
 
 function showScenes() {
-  overlay.scenes = visibleScenes();
-  showLegends(document.getElementById("legend"), visibleScenes());
+  overlay.scenes = scenes.visible(switchedOn);
+  showSceneLegends();
   showCounts();
   overlay.redraw();
 }
@@ -178,12 +174,20 @@ function showScenes() {
 function switchOn(name) {
   if (switchedOn.has(name)) return;
   markOn(name);
+  subscribe(name);
+  filter.review();
+}
+
+/** All of a layer or, if it is large, what is in view. */
+function subscribe(name) {
+  if (scenes.byName.get(name).layer.count > config.most_features) large.add(name);
   live.switchOn(name);
 }
 
 function switchOff(name) {
   switchedOn.delete(name);
-  scenes.get(name).clear();
+  scenes.clear(name);
+  large.remove(name);
   card.refresh();
   live.switchOff(name);
 }
@@ -196,8 +200,8 @@ function toggleLayer(name, on) {
 }
 
 function showRefusal({ detail: { layer, error, off } }) {
-  if (error.code === "invalid_filter") filter.refuse(error.message);
-  else setText(document.getElementById("notice"), `${scenes.get(layer).layer.title}: ${error.message}`);
+  if (large.refused(layer, error.code)) return;
+  if (!filter.refused(error)) setText(document.getElementById("notice"), `${scenes.byName.get(layer).layer.title}: ${error.message}`);
   remember();
   if (!off) return;
   switchedOn.delete(layer);
@@ -218,52 +222,58 @@ function wirePanel() {
     setText(document.getElementById("notice"), `${title}: ${error.message}`);
     remember();
   });
-  filter.addEventListener("filter", ({ detail }) => {
-    live.apply({ filter: detail });
+  filter.addEventListener("change", remember);
+  area.addEventListener("change", () => {
+    large.follow();
     remember();
   });
-  follow.checked = address.follow;
-  follow.addEventListener("change", () => {
-    if (live.conditions.bbox) area.show(live.conditions.geometry && { geometry: live.conditions.geometry });
-    setArea({ geometry: live.conditions.geometry });
-  });
-}
-
-function wireArea() {
-  const buttons = { box: byTestId("draw-box"), polygon: byTestId("draw-polygon") };
-  for (const [mode, button] of Object.entries(buttons)) button.addEventListener("click", () => area.start(mode));
-  area.addEventListener("mode", () => {
-    for (const [mode, button] of Object.entries(buttons)) button.setAttribute("aria-pressed", String(area.mode === mode));
-    document.getElementById("draw-hint").dataset.mode = area.mode ?? "";
-    if (area.mode && matchMedia("(max-width: 640px)").matches) panel.setOpen(false);
-  });
-  area.addEventListener("area", ({ detail }) => {
-    if (detail.bbox) follow.checked = false;
-    setArea(detail);
-  });
-  byTestId("draw-clear").addEventListener("click", () => {
-    area.show(null);
-    setArea({});
-  });
-  area.show(address.area);
-  byTestId("draw-clear").disabled = !address.area;
 }
 
 /** Layers come and go while the map is open. Those of others are offered, and off. */
 function wireLayers() {
   layerWatch.addEventListener("there", ({ detail }) => {
-    if (scenes.has(detail.name)) return;
+    if (scenes.byName.has(detail.name)) return;
     addLayer(detail);
+    tellMissing();
+    setText(byTestId("layer-news"), `New: ${detail.title}`);
     if (wanted.has(detail.name)) toggleLayer(detail.name, true);
   });
-  layerWatch.addEventListener("gone", ({ detail }) => removeLayer(detail));
+  layerWatch.addEventListener("gone", ({ detail }) => {
+    if (scenes.byName.has(detail)) setText(byTestId("layer-news"), `Deleted: ${scenes.byName.get(detail).layer.title}`);
+    removeLayer(detail);
+  });
   live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
-  menu.add({ label: "Zoom to it", when: ({ name }) => boundsOf(scenes.get(name)) !== null, run: ({ name }) => zoomTo(name) });
+  menu.add({ label: "Zoom to it", when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
+}
+
+/** The address may name layers that are not there, or not for this user. */
+function tellMissing() {
+  const missing = [...wanted].filter((name) => !scenes.byName.has(name));
+  const text = missing.length > 0 ? `There is no layer ${missing.join(", ")}, or you may not read it.` : "";
+  setText(byTestId("missing-layers"), text);
 }
 
 function zoomTo(name) {
   fitTo = null;
-  map.fitBounds(boundsOf(scenes.get(name)), { ...panel.padding, maxZoom: 10 });
+  map.fitBounds(scenes.boundsOf(name), { ...panel.padding, maxZoom: 10 });
+}
+
+/** Show what was found: a feature with its card, or a place. */
+function goTo({ target, place }) {
+  fitTo = null;
+  if (place) return map.setView([toLatitude(place.y), place.x * 360 - 180], Math.max(map.getZoom(), Math.min(place.from + 3, 10)));
+  const bounds = boundsOfDrawable(target.drawable);
+  const isPoint = bounds.getSouthWest().equals(bounds.getNorthEast());
+  if (isPoint) map.setView(bounds.getCenter(), Math.max(map.getZoom(), 8), { animate: false });
+  else map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
+  card.show(target, true);
+  card.place(overlay.whereIs(target) ?? map.latLngToContainerPoint(bounds.getCenter()));
+  if (panel.isSheet) panel.setOpen(false);
+}
+
+function boundsOfDrawable({ feature, corners }) {
+  const [lon, lat] = feature.geometry.coordinates;
+  return L.latLngBounds(corners ?? [[lat, lon]]);
 }
 
 function wireMap() {
@@ -273,36 +283,45 @@ function wireMap() {
   map.on("moveend", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (follow.checked) live.apply({ bbox: viewport() });
+      area.follow();
+      large.follow();
       remember();
     }, FOLLOW_AFTER);
   });
+  search.addEventListener("go", ({ detail }) => goTo(detail));
+  viewTable.addEventListener("go", ({ detail }) => goTo(detail));
+  card.keepInMiddle = ({ x, y }) => {
+    const away = L.point(x, y).subtract(map.getSize().divideBy(2)).round();
+    if (Math.abs(away.x) + Math.abs(away.y) > 1) map.panBy(away, { animate: false });
+  };
+  map.on("dragstart", () => card.stopFollowing());
   letPick(map, overlay, card, area);
   theme.addEventListener("change", () => {
     overlay.setTheme();
     baseMap.redraw();
-    for (const scene of scenes.values()) layers.paintSwatch(scene);
-    showLegends(document.getElementById("legend"), visibleScenes());
+    for (const scene of scenes.byName.values()) layers.paintSwatch(scene);
+    showSceneLegends();
     card.refresh();
   });
+  byTestId("fps").hidden = !address.debug;
   overlay.on("measured", () => setText(byTestId("fps"), `${Math.round(overlay.stats.fps)} fps · ${overlay.stats.frameMs.toFixed(1)} ms`));
 }
 
 function start() {
   wirePanel();
-  wireArea();
   wireLayers();
   wireMap();
-  live.addEventListener("changes", showChanges);
+  scenes.addEventListener("legend", ({ detail }) => refreshLegend(detail));
+  scenes.addEventListener("applied", showApplied);
   live.addEventListener("refused", showRefusal);
   live.addEventListener("event", ({ detail }) => feed.add(detail));
   live.addEventListener("event", ({ detail }) => imagery.take(detail));
   setInterval(showCounts, 250);
-  if (follow.checked) live.apply({ bbox: viewport() });
-  for (const name of switchedOn) live.switchOn(name);
+  for (const name of switchedOn) subscribe(name);
   live.followEvents();
   showScenes();
-  baseMap.load(config.countries_url).catch((error) => setText(document.getElementById("notice"), error.message));
+  tellMissing();
+  filter.review();
   client.addEventListener("error", ({ detail: { message } }) => setText(document.getElementById("notice"), message));
   addEventListener("hashchange", () => location.reload()); // a pasted address; our own changes of it raise no event
   client.connect().catch(() => {}); // the panel shows why
@@ -318,9 +337,9 @@ function parts() {
     menu,
     layerWatch,
     wanted,
-    viewport,
+    viewport: () => viewportOf(map),
     panel: document.getElementById("panel-body"),
-    hasLayer: (name) => scenes.has(name),
+    hasLayer: (name) => scenes.byName.has(name),
     switchOn: (name) => toggleLayer(name, true),
     notice: (text) => setText(document.getElementById("notice"), text),
   };

@@ -2,6 +2,7 @@
  * What the parts of GeoStream may use of the map page. Each part that adds something has a module with `extend(page, config)`, which is
  * called once with this page; what it does wrong is a notice, and the map goes on.
  */
+import { isCell } from "./cells.js";
 import { element } from "./dom.js";
 import { inView } from "./in-view.js";
 
@@ -52,16 +53,17 @@ export class MapPage {
     return this.#page.live.conditions.filter;
   }
 
-  /** The features of a layer that the map shows: GeoJSON. None of a layer that is switched off. */
+  /** The features of a layer that the map shows: GeoJSON. None of a layer that is switched off, or shown as cells. */
   featuresInView(name) {
     const held = this.#page.live.subscriptions[name]?.features.values() ?? [];
-    return [...held].filter(({ geometry }) => geometry && inView(geometry, this.viewport));
+    return [...held].filter((feature) => feature.geometry && !isCell(feature) && inView(feature.geometry, this.viewport));
   }
 
   /** The feature whose card is open, if it is of this layer. */
   selectedFeature(name) {
     const target = this.#page.overlay.selected;
-    return target?.scene.layer.name === name ? target.drawable.feature : null;
+    const feature = target?.scene.layer.name === name ? target.drawable.feature : null;
+    return feature && !isCell(feature) ? feature : null;
   }
 
   hasLayer(name) {

@@ -1,12 +1,16 @@
 /**
  * The Leaflet layer that draws all features: points on one canvas, redrawn once per animation frame while anything moves and not at all
- * otherwise; lines and polygons on another below it, redrawn only when they or the view change. Measures what a frame costs.
+ * otherwise; lines and polygons, and cells, on others below it, which are larger than the map: these are redrawn only when they change or the
+ * map has come to rest, and move with it meanwhile. Measures what a frame costs.
  */
+import { inView } from "./in-view.js";
 import { Painter } from "./painter.js";
 import { worldSize } from "./mercator.js";
 
 const L = globalThis.L;
 const FRAMES_AVERAGED = 60;
+/** How far lines, polygons and cells are drawn beyond the edge, as a share of the map's size. */
+const MARGIN = 0.3;
 
 export const FeatureOverlay = L.Layer.extend({
   initialize(theme, calm) {
@@ -22,9 +26,11 @@ export const FeatureOverlay = L.Layer.extend({
 
   onAdd(map) {
     map.createPane("features").style.zIndex = 450;
-    const make = () => L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane("features"));
-    this._canvases = { shapes: make(), points: make() };
-    map.on("move zoom resize viewreset moveend", this.redraw, this);
+    map.createPane("cells").style.zIndex = 168; // below the names of places
+    const make = (pane) => L.DomUtil.create("canvas", "feature-canvas leaflet-zoom-animated", map.getPane(pane));
+    this._canvases = { cells: make("cells"), shapes: make("features"), points: make("features") };
+    map.on("move", this.redrawPoints, this);
+    map.on("zoom resize viewreset moveend", this.redraw, this);
     map.on("zoomanim", this._zoomTo, this);
     map.on("zoomend", this._zoomed, this);
     this._resize();
@@ -58,6 +64,15 @@ export const FeatureOverlay = L.Layer.extend({
       if (distance < nearest) [nearest, best] = [distance, spot];
     }
     return best ? { scene: best.scene, drawable: best.track } : this._pickShape(x, y);
+  },
+
+  /** Everything that is in view, each once. @returns {{scene: object, drawable: object}[]} */
+  drawnTargets() {
+    const points = new Map(this.painter.drawn.map(({ scene, track }) => [track, { scene, drawable: track }]));
+    const { x, y } = this._map.getSize();
+    const [{ lng: west, lat: north }, { lng: east, lat: south }] = [[0, 0], [x, y]].map((corner) => this._map.containerPointToLatLng(corner));
+    const shapes = this.scenes.flatMap((scene) => [...scene.shapes.values()].map((drawable) => ({ scene, drawable })));
+    return [...points.values(), ...shapes.filter(({ drawable: { feature } }) => inView(feature.geometry, [west, south, east, north]))];
   },
 
   /** Where a picked feature is on the map, in container pixels. */
@@ -95,9 +110,11 @@ export const FeatureOverlay = L.Layer.extend({
     if (again) this.redrawPoints();
   },
 
-  /** An empty canvas that lies exactly over the map, however far that was dragged. */
-  _clean(canvas) {
-    L.DomUtil.setPosition(canvas, this._map.containerPointToLayerPoint([0, 0]));
+  /** An empty canvas that lies exactly over the map and what is around it, however far that was dragged. */
+  _clean(canvas, pad = L.point(0, 0)) {
+    const corner = pad.multiplyBy(-1);
+    L.DomUtil.setPosition(canvas, this._map.containerPointToLayerPoint(corner));
+    canvas.corner = this._map.containerPointToLatLng(corner);
     const context = canvas.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
@@ -106,8 +123,13 @@ export const FeatureOverlay = L.Layer.extend({
 
   _paintShapes(view) {
     this._shapesStale = false;
-    const context = this._clean(this._canvases.shapes);
-    for (const scene of this.scenes) for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step]);
+    const pad = this._pad;
+    view = { ...view, left: view.left - pad.x, top: view.top - pad.y, width: view.width + 2 * pad.x, height: view.height + 2 * pad.y };
+    const [cells, shapes] = [this._clean(this._canvases.cells, pad), this._clean(this._canvases.shapes, pad)];
+    for (const scene of this.scenes) {
+      const context = scene.opacity === undefined ? shapes : cells;
+      for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step], scene.opacity);
+    }
   },
 
   _paintPoints(view) {
@@ -150,9 +172,11 @@ export const FeatureOverlay = L.Layer.extend({
     const ratio = Math.min(2, globalThis.devicePixelRatio || 1);
     if (ratio !== this._ratio) this.painter.setTheme(this.theme.colours);
     this._ratio = ratio;
-    for (const canvas of Object.values(this._canvases)) {
-      Object.assign(canvas, { width: x * ratio, height: y * ratio });
-      Object.assign(canvas.style, { width: `${x}px`, height: `${y}px` });
+    this._pad = L.point(x, y).multiplyBy(MARGIN).round();
+    for (const [name, canvas] of Object.entries(this._canvases)) {
+      const [width, height] = name === "points" ? [x, y] : [x + 2 * this._pad.x, y + 2 * this._pad.y];
+      Object.assign(canvas, { width: width * ratio, height: height * ratio });
+      Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
     }
     this.redraw();
   },
@@ -162,9 +186,10 @@ export const FeatureOverlay = L.Layer.extend({
     this._zooming = true;
     const map = this._map;
     const scale = map.getZoomScale(zoom);
-    const corner = map.containerPointToLatLng([0, 0]);
-    const offset = map._latLngToNewLayerPoint(corner, zoom, center);
-    for (const canvas of Object.values(this._canvases)) L.DomUtil.setTransform(canvas, offset, scale);
+    for (const canvas of Object.values(this._canvases)) {
+      const corner = canvas.corner ?? map.containerPointToLatLng([0, 0]);
+      L.DomUtil.setTransform(canvas, map._latLngToNewLayerPoint(corner, zoom, center), scale);
+    }
   },
 
   _zoomed() {

@@ -10,9 +10,11 @@ const RAMPS = {
   },
 };
 const PLAIN = {
-  dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635"],
-  light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f"],
+  dark: ["#2dd4bf", "#fbbf24", "#f472b6", "#818cf8", "#a3e635", "#38bdf8", "#fb923c", "#e879f9"],
+  light: ["#0d9488", "#c27803", "#c0327d", "#4f46e5", "#4d7c0f", "#0369a1", "#c2410c", "#a21caf"],
 };
+
+export const PLAIN_COLOURS = PLAIN.dark.length;
 
 /** How many colours a ramp is cut into; also the number of sprites of an atlas. */
 export const STEPS = 24;

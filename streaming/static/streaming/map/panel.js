@@ -13,6 +13,11 @@ export class Panel {
     NARROW.addEventListener("change", () => this.setOpen(!NARROW.matches));
   }
 
+  /** Whether it lies over the lower part of the map. */
+  get isSheet() {
+    return NARROW.matches;
+  }
+
   get open() {
     return this.#panel.dataset.open === "true";
   }

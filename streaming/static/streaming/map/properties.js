@@ -8,6 +8,8 @@ const NOT_A_MEASURE = /(^|_)(id|lat|lon|lng|latitude|longitude|nst|tz|code|felt|
 
 /** Stands for the third coordinate of an earthquake, kilometres below ground. */
 export const DEPTH = "$depth";
+/** Stands for the number of features in a cell, of which the power of ten is coloured. */
+export const COUNT = "$count";
 /** Stands for the time property of the layer. */
 export const TIME = "$time";
 
@@ -24,6 +26,7 @@ export function measure(feature, property, timeProperty) {
   const properties = feature.properties ?? {};
   if (property === DEPTH) return feature.geometry?.coordinates?.[2] ?? NaN;
   if (property === TIME) return toTime(properties[timeProperty]);
+  if (property === COUNT) return Math.log10(Math.max(1, properties.count));
   return number(properties[property]) ?? NaN;
 }
 
@@ -43,6 +46,19 @@ export function measures(features, timeProperty) {
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
+const TELLING = [/^(callsign|name|title|place|label)$/i, /^mag/i, /^(alt|speed|groundspeed|track|heading|vertical)/i, /^(status|type|kind)$/i, /time|date/i];
+
+/** What says something of a feature, the most telling ones first, long texts last; without those that have no value. @returns {[string, any][]} */
+export function tellingFirst(properties) {
+  const rank = ([name, value]) => {
+    const place = TELLING.findIndex((pattern) => pattern.test(name));
+    const isLong = (typeof value === "string" && value.length > 40) || typeof value === "object";
+    return isLong && place !== 0 ? TELLING.length + 1 : place < 0 ? TELLING.length : place;
+  };
+  const rows = Object.entries(properties).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return rows.sort((one, other) => rank(one) - rank(other));
+}
+
 const UNITS = [
   [/_ftmin$/, "ft/min"],
   [/_ft$/, "ft"],
@@ -58,6 +74,7 @@ const UNITS = [
 export function describe(property) {
   if (property === DEPTH) return { label: "Depth", unit: "km" };
   if (property === TIME) return { label: "Time", unit: "" };
+  if (property === COUNT) return { label: "Features in a cell", unit: "" };
   const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
   const words = property
     .replace(pattern, "")

@@ -3,6 +3,8 @@ import { toLatitude, toX, toY } from "./mercator.js";
 
 /** Paths are kept in single precision: relative to their own corner and enlarged, they stay exact at every zoom. */
 const UNIT = 1 << 20;
+/** Of what a polygon encloses. */
+const OPACITY = 0.16;
 
 function partsOf({ type, coordinates, geometries }) {
   switch (type) {
@@ -60,7 +62,7 @@ export class Shape {
   }
 
   /** @param {{size: number, left: number, top: number, width: number, height: number, ratio: number}} view */
-  paint(context, view, colour) {
+  paint(context, view, colour, opacity = OPACITY) {
     const [left, top, right, bottom] = this.box;
     const scale = view.size / UNIT;
     const y = top * view.size - view.top;
@@ -70,16 +72,16 @@ export class Shape {
       const x = first + turn * view.size;
       if (x > view.width || x + (right - left) * view.size < 0) continue;
       context.setTransform(view.ratio * scale, 0, 0, view.ratio * scale, view.ratio * x, view.ratio * y);
-      this.#stroke(context, colour, scale);
+      this.#stroke(context, colour, scale, opacity);
     }
   }
 
-  #stroke(context, colour, scale) {
+  #stroke(context, colour, scale, opacity) {
     context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = (this.filled ? 1.4 : 2.4) / scale;
     context.lineCap = context.lineJoin = "round";
     if (this.filled) {
-      context.globalAlpha = 0.16;
+      context.globalAlpha = opacity;
       context.fill(this.path, "evenodd");
       context.globalAlpha = 1;
     }

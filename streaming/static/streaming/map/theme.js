@@ -5,7 +5,10 @@ export const CANVAS = {
   dark: {
     ocean: "#0a1322",
     land: "#16243e",
-    border: "#3c5480",
+    coast: "#2c4066",
+    border: "#4d679a",
+    province: "rgba(120,150,205,.2)",
+    lakeName: "rgba(120,160,214,.85)",
     graticule: "rgba(140,170,220,.085)",
     country: "rgba(160,182,220,.8)",
     place: "rgba(198,212,238,.74)",
@@ -18,7 +21,10 @@ export const CANVAS = {
   light: {
     ocean: "#d5e3ee",
     land: "#fbfaf6",
-    border: "#bccad8",
+    coast: "#a9c0d3",
+    border: "#9aa9bb",
+    province: "rgba(110,125,145,.28)",
+    lakeName: "rgba(62,110,158,.9)",
     graticule: "rgba(40,80,120,.09)",
     country: "rgba(70,92,118,.72)",
     place: "rgba(48,66,90,.82)",

@@ -22,9 +22,6 @@ export class TilesetRow extends EventTarget {
   #credit = "";
   #credited = "";
   #parts;
-  /** Whether nobody asked for it: it is on as the first of the list, and would not be if it were known to be of vector tiles. */
-  byDefault = false;
-
   /**
    * @param {{name: string, title: string, vector: boolean}} tileset @param {number} ordinal its place in the list
    * @param {{map: object, client: object, calm: MediaQueryList, theme: import("./theme.js").Theme}} page
@@ -37,7 +34,7 @@ export class TilesetRow extends EventTarget {
     this.#page = page;
     this.#parts = partsOf(name, title);
     this.item = element("li", {}, this.#parts.label, this.#parts.toggle, this.#parts.opacity);
-    this.#parts.toggle.addEventListener("change", () => this.#turned());
+    this.#parts.toggle.addEventListener("change", () => this.switch(this.on));
     this.#parts.opacity.addEventListener("input", () => this.#layer?.setOpacity(this.#opacity));
     page.theme.addEventListener("change", () => this.#paintSwatch());
     this.#setVector(vector);
@@ -62,11 +59,6 @@ export class TilesetRow extends EventTarget {
     else this.#layer?.remove();
     this.#attribute();
     this.#emit("change");
-  }
-
-  #turned() {
-    this.byDefault = false;
-    this.switch(this.on);
   }
 
   async #show() {
@@ -102,11 +94,10 @@ export class TilesetRow extends EventTarget {
   }
 
   #changeKind() {
-    const wanted = !this.byDefault;
     this.#layer.remove();
     this.#layer = this.#making = null;
     this.#setVector(!this.#vector);
-    this.switch(wanted);
+    this.switch(true);
   }
 
   #setVector(vector) {

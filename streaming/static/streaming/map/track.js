@@ -13,13 +13,14 @@ const LONGEST = 12_000;
 const LEAP = 0.02;
 
 export class Track {
-  constructor(key, feature, now) {
+  /** @param {boolean} arrives whether it is pointed at as new */
+  constructor(key, feature, now, arrives = true) {
     this.key = key;
     this.trail = new Float64Array(TRAIL * 2);
     this.trailLength = 0;
     this.interval = 1000;
     this.updated = now;
-    this.born = now;
+    this.born = arrives ? now : -Infinity;
     this.moving = false;
     this.step = 0;
     this.#read(feature);

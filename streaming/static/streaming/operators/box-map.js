@@ -18,13 +18,12 @@ const theme = {
   },
 };
 
-/** @returns a map of the world's countries in an element, which needs no network */
-function worldMap(container, countries, label) {
+/** @returns a map of the world in an element */
+function worldMap(container, source, label) {
   const map = L.map(container, { minZoom: 0, maxZoom: 14, zoomSnap: 0.25, worldCopyJump: true, attributionControl: false });
   container.setAttribute("aria-label", label);
   map.fitBounds(WORLD, { animate: false });
-  const base = new BaseMap(theme).addTo(map);
-  base.load(countries).catch(() => {}); // boxes say where they are without countries, too
+  const base = new BaseMap(theme, source).addTo(map);
   new MutationObserver(() => base.redraw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => base.redraw());
   new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(container);
@@ -47,8 +46,8 @@ export class BoxMap {
   #chosen = null;
 
   /** @param {(connection: string) => void} choose called with the connection whose box was clicked */
-  constructor(container, countries, choose) {
-    this.map = worldMap(container, countries, "The boxes that clients look at");
+  constructor(container, source, choose) {
+    this.map = worldMap(container, source, "The boxes that clients look at");
     this.choose = choose;
   }
 
@@ -98,8 +97,8 @@ export class BoxMap {
 export class FeatureMap {
   #layer = null;
 
-  constructor(container, countries) {
-    this.map = worldMap(container, countries, "The features that the client holds");
+  constructor(container, source) {
+    this.map = worldMap(container, source, "The features that the client holds");
   }
 
   show(features) {

@@ -45,7 +45,7 @@ export class ChartCard {
     this.tip = element("div", { class: "chart-tip", hidden: "" });
     this.rows = element("tbody");
     const help = chart.lines.map(({ help }) => help).filter(Boolean).join("; ");
-    const head = element("tr", {}, ...["", "now", "mean", "most"].map((name) => element("th", { scope: "col" }, name)));
+    const head = element("tr", {}, ...["curve", "now", "mean", "most"].map((name) => element("th", { scope: "col" }, name)));
     this.node = element(
       "section",
       { class: "chart", id: anchor(chart.title), "data-chart": chart.title, "aria-label": chart.title },

@@ -22,11 +22,10 @@ export class FeedPicture {
   #fits = true;
   #timer = null;
 
-  constructor({ map, rows, countriesUrl }) {
+  constructor({ map, rows, baseMap }) {
     this.rows = rows;
     this.map = L.map(map, { preferCanvas: true, attributionControl: false }).setView([20, 0], 1);
-    const base = new BaseMap(theme).addTo(this.map);
-    base.load(countriesUrl).catch(() => {}); // without it there are still the features
+    const base = new BaseMap(theme, baseMap).addTo(this.map);
     dark.addEventListener("change", () => base.redraw());
     new MutationObserver(() => base.redraw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   }

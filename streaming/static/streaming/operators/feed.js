@@ -63,7 +63,7 @@ async function play(after, speed) {
   const now = await picturedNow();
   const lines = await linesAfter(after);
   part("replay-view").hidden = false;
-  picture ??= new FeedPicture({ map: part("map"), rows: part("picture"), countriesUrl: config.countries_url });
+  picture ??= new FeedPicture({ map: part("map"), rows: part("picture"), baseMap: config.base_map });
   picture.map.invalidateSize();
   picture.clear();
   for (const [key, feature] of rewound(now, lines)) picture.set(key, feature);

@@ -4,7 +4,7 @@ import { FeedPicture } from "./feed-picture.js";
 
 const config = JSON.parse(document.getElementById("page-config").textContent);
 const part = (id) => document.getElementById(id);
-const picture = new FeedPicture({ map: part("map"), rows: part("picture"), countriesUrl: config.countries_url });
+const picture = new FeedPicture({ map: part("map"), rows: part("picture"), baseMap: config.base_map });
 const client = new GeoStreamClient(config.ws_path);
 let subscription = null;
 

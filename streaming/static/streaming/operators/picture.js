@@ -9,9 +9,9 @@ export class Picture {
   #starts = [0];
 
   /** @param {HTMLDialogElement} dialog @param {(request: object) => Promise<object>} ask */
-  constructor(dialog, countries, ask) {
+  constructor(dialog, source, ask) {
     this.dialog = dialog;
-    this.countries = countries;
+    this.source = source;
     this.ask = ask;
     this.part("layers").addEventListener("change", ({ target }) => this.#turn({ layer: target.value, start: 0 }, [0]));
     this.part("later").addEventListener("click", () => this.#turn({ start: this.next }, [...this.#starts, this.next]));
@@ -28,7 +28,7 @@ export class Picture {
     this.part("features").replaceChildren();
     setText(this.part("filter"), "");
     this.dialog.showModal();
-    this.#map ??= new FeatureMap(this.part("map"), this.countries);
+    this.#map ??= new FeatureMap(this.part("map"), this.source);
     this.#request = { connection: connection.id, subscription: id, layer: null, start: 0 };
     this.#turn({}, [0]);
   }

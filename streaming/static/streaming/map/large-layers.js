@@ -1,0 +1,91 @@
+/**
+ * Layers with more features than a map can show: of these only what is in view is received, and where that is still too much, cells with the
+ * number of features in each. Zoomed in, cells dissolve into features, and zoomed out, these become cells again.
+ */
+
+import { countOf } from "./cells.js";
+
+/** Zoomed out by less than this share of what would be too much, features stay features: no flicker at the bound. */
+const SLACK = 1.5;
+
+export class LargeLayers {
+  #live;
+  #bound;
+  #view;
+  /** @type {Map<string, {cells: boolean, refused: boolean, area: number}>} */
+  #layers = new Map();
+
+  /**
+   * @param {import("./live.js").Live} live @param {number} bound how many features of a layer are shown as such
+   * @param {() => {bbox: number[], zoom: number}} view what the map shows
+   */
+  constructor(live, bound, view) {
+    this.#live = live;
+    this.#bound = bound;
+    this.#view = view;
+    live.addEventListener("ready", ({ detail: { layer } }) => this.#settle(layer));
+  }
+
+  has(name) {
+    return this.#layers.has(name);
+  }
+
+  showsCells(name) {
+    return this.#layers.get(name)?.cells ?? false;
+  }
+
+  /** Show this layer so; also one that is switched on only then. */
+  add(name) {
+    if (this.has(name)) return;
+    this.#layers.set(name, { cells: true, refused: false, area: 0 });
+    this.#ask(name, true);
+  }
+
+  remove(name) {
+    this.#layers.delete(name);
+    this.#live.narrow(name, null);
+  }
+
+  /** The map shows something else. */
+  follow() {
+    const { bbox } = this.#view();
+    for (const [name, state] of this.#layers) {
+      const held = this.#live.subscriptions[name]?.features.size ?? 0;
+      const expected = state.area > 0 ? (held * areaOf(bbox)) / state.area : 0;
+      this.#ask(name, state.cells || (!state.refused && expected > this.#bound * SLACK));
+    }
+  }
+
+  /** The server makes no cells: then features in view, as many as there are. @returns {boolean} whether that is the answer to the refusal */
+  refused(name, code) {
+    const state = this.#layers.get(name);
+    if (!state?.cells || code === "invalid_filter") return false;
+    state.refused = true;
+    this.#ask(name, false);
+    if (!this.#live.subscriptions[name]) this.#live.switchOn(name);
+    return true;
+  }
+
+  /** All that was asked for has come: are there few enough features, or too many? */
+  #settle(name) {
+    const { features } = this.#live.subscriptions[name] ?? {};
+    if (!features) return;
+    const state = this.#layers.get(name);
+    if (!state) return features.size > this.#bound * SLACK && this.add(name);
+    if (state.cells && countOf(features) <= this.#bound) this.#ask(name, false);
+    else if (!state.cells && !state.refused && features.size > this.#bound * SLACK) this.#ask(name, true);
+  }
+
+  #ask(name, cells) {
+    const { bbox, zoom } = this.#view();
+    const latitude = Math.min(80, Math.abs(bbox[1] + bbox[3]) / 2);
+    const sharper = -Math.log2(Math.cos((latitude * Math.PI) / 180)); // Mercator makes cells larger away from the equator
+    Object.assign(this.#layers.get(name), { cells, area: areaOf(bbox) });
+    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom: Math.max(0, zoom + sharper), properties: [] } : null });
+  }
+}
+
+/** In square degrees. */
+function areaOf([west, south, east, north]) {
+  return (east < west ? east - west + 360 : east - west) * (north - south);
+}

@@ -1,0 +1,25 @@
+"""What people see where there is nothing, or where something went wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+from django.views.defaults import server_error
+
+
+@pytest.mark.usefixtures("db")
+def test_a_page_that_is_not_there_leads_to_the_map(settings: Any) -> None:
+    settings.DEBUG = False
+    answer = Client().get("/nowhere/")
+    page = answer.content.decode()
+    assert answer.status_code == 404
+    assert "There is nothing here" in page and 'href="/"' in page and "theme.css" in page
+
+
+def test_a_fault_of_the_server_leads_to_the_map() -> None:
+    request: HttpRequest = RequestFactory().get("/")
+    page = server_error(request).content.decode()
+    assert "That went wrong" in page and 'href="/"' in page
