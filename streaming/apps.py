@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .core.redis import configure
+from .core.redis import configure, is_configured
 from .engine.measures import MEASURES
 from .engine.registry import EngineApp
 from .engine.settings import SETTINGS
@@ -44,5 +44,6 @@ class StreamingConfig(EngineApp):
         from .engine.redis import find_redis
 
         signals.connect()
-        configure(find_redis)
+        if not is_configured():  # a test that overrides INSTALLED_APPS has this done again, and uses the Redis that it has
+            configure(find_redis)
         super().ready()

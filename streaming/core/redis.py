@@ -70,6 +70,11 @@ def configure(resolve: Callable[[], str]) -> None:
         clients.clear()
 
 
+def is_configured() -> bool:
+    """Whether it is known how Redis is found."""
+    return bool(_resolve)
+
+
 @cache
 def redis_url() -> str:
     """The URL of the Redis in use."""
