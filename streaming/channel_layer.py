@@ -13,7 +13,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from .core.redis import redis_url
-from .core.redis_pools import AsyncPrimaryPool, async_blocking_pool
+from .core.redis_pools import FOLLOW_SECONDS, AsyncPrimaryPool, async_blocking_pool
 
 WAIT_SECONDS = 10.0
 """How long a message is waited for before it is looked whether the connection needs a sign of life."""
@@ -59,13 +59,14 @@ class _PatientPubSub(PubSub):
 
     async def get_message(self, ignore_subscribe_messages: bool = False, timeout: float | None = 0.0) -> Any:
         """The next message; None after a while without one."""
-        message = await super().get_message(ignore_subscribe_messages, WAIT_SECONDS)
-        if message is None and isinstance(self.connection_pool, AsyncPrimaryPool):
+        follows = isinstance(self.connection_pool, AsyncPrimaryPool)
+        message = await super().get_message(ignore_subscribe_messages, FOLLOW_SECONDS if follows else WAIT_SECONDS)
+        if message is None and follows:
             await self._follow_primary()
         return message
 
     async def _follow_primary(self) -> None:
-        """Be on the server that is the primary now, also if the old one hangs."""
+        """Be on the server that is the primary now, also if the old one hangs or is cut off."""
         connection: Any = self.connection
         pool: Any = self.connection_pool
         with suppress(RedisError, OSError):

@@ -26,15 +26,13 @@ from .bus_reader import MOST_WAITING_BYTES, BusReader, Hole, Message
 from .bus_subscriptions import Arrival, BusSubscriptions, Handler
 from .errors import StreamError
 from .redis import async_redis, redis_url
-from .redis_pools import AsyncPrimaryPool, async_blocking_pool
+from .redis_pools import FOLLOW_SECONDS, AsyncPrimaryPool, async_blocking_pool
 from .runs import PIECE_SECONDS
 
 logger = logging.getLogger(__name__)
 
 BATCH, BATCH_BYTES = 250, 1024 * 1024
 """Messages published in one round trip, and their bytes, roughly."""
-FOLLOW_SECONDS = 1.0
-"""How often it is asked which of several servers is the primary."""
 MAX_WAITING, MAX_WAITING_BYTES = 100_000, 64 * 1024 * 1024
 """Messages that may wait to be published, and their bytes."""
 
@@ -203,17 +201,15 @@ class Bus:
         return self._publisher
 
     async def _follow_primary(self) -> None:
-        """Read from whichever server is the primary, also if the old one hangs, or lives on as a replica or as a node without our keys."""
+        """Read from whichever server is the primary, also if the old one hangs, is cut off, is a replica now or a node without our keys."""
         pool: Any = self._redis().connection_pool
         if not isinstance(pool, AsyncPrimaryPool):
             return
-        locate: Any = pool.get_master_address
         while True:
             await asyncio.sleep(FOLLOW_SECONDS)
-            with suppress(RedisError, OSError):
-                primary = await locate()
-                if self._open and self._reader is not None and self._reader.host != primary:
-                    self._reader.reconnect()
+            primary = await pool.follow()
+            if primary is not None and self._open and self._reader is not None and self._reader.host != primary:
+                self._reader.reconnect()
 
     @staticmethod
     def _fail(batch: Iterable[PendingPublish], error: StreamError) -> None:

@@ -1,7 +1,8 @@
 """Pools of connections to one server: the one of a URL, whichever is the primary of a Sentinel's service, or one node of a cluster.
 
 A caller does not see which. Connections to a primary ask where it is whenever they connect, and make sure that it is one: those who are
-asked may not know of a failover yet. A server that is a primary no more closes its connections by itself.
+asked may not know of a failover yet. A server that is a primary no more closes its connections by itself; one that is cut off from all
+others goes on answering. So a pool that is used asks again every second, and leaves a server that is not the primary any more.
 
 Of a cluster it is the node with the keys that have the tag `COMMON`. Publishing and subscribing take place there, too: messages have one
 order, and who publishes is told how many hear it, as with one server. (Whatever is published on another node is heard there as well.)
@@ -9,35 +10,42 @@ order, and who publishes is told how many hear it, as with one server. (Whatever
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from threading import Lock
+from time import monotonic
 from typing import Any
 
 import redis
 import redis.asyncio as aioredis
 import redis.asyncio.sentinel as async_sentinel
 import redis.sentinel as sync_sentinel
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.exceptions import AskError, MovedError, NoPermissionError
+from redis.exceptions import AskError, ClusterDownError, MovedError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.retry import Retry
 
-from .redis_address import SentinelAddress, SingleAddress, parse_address
-from .redis_cluster import AsyncCommonNode, CommonNode
+from .redis_address import Host, SentinelAddress, SingleAddress, parse_address
+from .redis_cluster import CommonNode
+from .redis_primary import AsyncFinder, Finder, SentinelService
 
-_SENTINEL_OPTIONS: dict[str, Any] = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
-"""A Sentinel that does not answer within a second is passed over."""
+FOLLOW_SECONDS = 1.0
+"""How often whoever uses a pool asks which of several servers is the primary."""
 
 
 class _Connection(sync_sentinel.SentinelManagedConnection):
-    """Is closed where its keys have gone to another node."""
+    """Is closed where its keys have gone to another node, or may have, as far as a node that is cut off from the others can tell."""
 
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
             return super().read_response(*arguments, **options)
-        except (MovedError, AskError) as error:
+        except (MovedError, AskError, ClusterDownError) as error:
             self.disconnect()  # type: ignore[no-untyped-call]
-            raise RedisConnectionError(f"another node has these keys now: {error}") from error
+            raise RedisConnectionError(f"another node may have these keys now: {error}") from error
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send; if there is no connection any more, to whoever is the primary now. Upstream tries the server of before again."""
+        if self._sock is None:
+            self.connect()  # type: ignore[no-untyped-call]
+        super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
 
 class _TlsConnection(_Connection, sync_sentinel.SentinelManagedSSLConnection):
@@ -50,9 +58,14 @@ class _AsyncConnection(async_sentinel.SentinelManagedConnection):
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*arguments, **options)
-        except (MovedError, AskError) as error:
+        except (MovedError, AskError, ClusterDownError) as error:
             await self.disconnect()
-            raise RedisConnectionError(f"another node has these keys now: {error}") from error
+            raise RedisConnectionError(f"another node may have these keys now: {error}") from error
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect()  # type: ignore[no-untyped-call]
+        await super().send_packed_command(command, check_health)
 
 
 class _AsyncTlsConnection(_AsyncConnection, async_sentinel.SentinelManagedSSLConnection):
@@ -61,6 +74,11 @@ class _AsyncTlsConnection(_AsyncConnection, async_sentinel.SentinelManagedSSLCon
 
 class PrimaryPool(sync_sentinel.SentinelConnectionPool, redis.BlockingConnectionPool):
     """Waits for a free connection, as the pools for one server do."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]  # upstream
+        self._look_at = 0.0
+        self._looking = Lock()
 
     def disconnect(self, inuse_connections: bool = True, *args: Any, **options: Any) -> None:
         """Close the connections; all of them, those to Sentinels too."""
@@ -72,9 +90,40 @@ class PrimaryPool(sync_sentinel.SentinelConnectionPool, redis.BlockingConnection
             with suppress(TypeError):  # version 6 closes all or none
                 super().disconnect(inuse_connections)
 
+    def get_connection(self, *command: Any, **options: Any) -> Any:
+        """A connection to the server that was the primary a second ago, or is."""
+        self._follow()
+        connection: Any = super().get_connection(*command, **options)  # type: ignore[no-untyped-call]
+        if (connection.host, connection.port) != self.master_address:
+            connection.disconnect()
+            self._connect(connection)
+        return connection
+
+    def _follow(self) -> None:
+        """Ask who the primary is, if that is due. A primary that is cut off from all others says nothing of it."""
+        if monotonic() < self._look_at or not self._looking.acquire(blocking=False):
+            return
+        try:
+            with suppress(RedisError, OSError):
+                self.get_master_address()  # type: ignore[no-untyped-call]
+        finally:
+            self._look_at = monotonic() + FOLLOW_SECONDS
+            self._looking.release()
+
+    def _connect(self, connection: Any) -> None:
+        try:
+            connection.connect()
+        except BaseException:
+            self.release(connection)  # type: ignore[no-untyped-call]
+            raise
+
 
 class AsyncPrimaryPool(async_sentinel.SentinelConnectionPool, aioredis.BlockingConnectionPool):
     """The same for an event loop."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]  # upstream
+        self._look_at = 0.0
 
     async def disconnect(self, inuse_connections: bool = True) -> None:
         """Close the connections; all of them, those to Sentinels too."""
@@ -83,6 +132,36 @@ class AsyncPrimaryPool(async_sentinel.SentinelConnectionPool, aioredis.BlockingC
             for sentinel in self.sentinel_manager.sentinels:
                 await sentinel.aclose()
 
+    async def get_master_address(self) -> Host:
+        """Where the primary is. Whoever waits for an answer of another one waits no more: it may hang, or be cut off."""
+        primary: Host = await super().get_master_address()  # type: ignore[no-untyped-call]
+        connections: Iterable[Any] = self._in_use_connections
+        for connection in connections:
+            if connection.is_connected and (connection.host, connection.port) != primary:
+                connection._writer.transport.abort()
+        return primary
+
+    async def get_connection(self, *command: Any, **options: Any) -> Any:
+        """A connection to the server that was the primary a second ago, or is."""
+        await self.follow()
+        connection: Any = await super().get_connection(*command, **options)  # type: ignore[no-untyped-call]
+        if (connection.host, connection.port) != self.master_address:
+            try:
+                await connection.disconnect()
+                await connection.connect()
+            except BaseException:
+                await self.release(connection)
+                raise
+        return connection
+
+    async def follow(self) -> Host | None:
+        """Ask who the primary is, if that is due; whom the last answer named."""
+        if monotonic() >= self._look_at:
+            self._look_at = monotonic() + FOLLOW_SECONDS
+            with suppress(RedisError, OSError):
+                await self.get_master_address()
+        return self.master_address
+
 
 def blocking_pool(url: str, **options: Any) -> redis.BlockingConnectionPool:
     """A pool for threads; `options` are those of redis-py's pool and connections. `ValueError` if the URL cannot be read."""
@@ -90,8 +169,8 @@ def blocking_pool(url: str, **options: Any) -> redis.BlockingConnectionPool:
     if isinstance(address, SingleAddress):
         return redis.BlockingConnectionPool.from_url(url, **options)
     if isinstance(address, SentinelAddress):
-        sentinel: Any = sync_sentinel.Sentinel
-        asked, service = sentinel(address.hosts, sentinel_kwargs=_sentinel_options(address, Retry(NoBackoff(), 0))), address.service
+        asked: Finder = SentinelService(address)
+        service = address.service
     else:
         asked, service = CommonNode(address), ""
     pool: Any = PrimaryPool
@@ -105,17 +184,12 @@ def async_blocking_pool(url: str, **options: Any) -> aioredis.BlockingConnection
     if isinstance(address, SingleAddress):
         return aioredis.BlockingConnectionPool.from_url(url, **options)
     if isinstance(address, SentinelAddress):
-        sentinel: Any = async_sentinel.Sentinel
-        asked, service = sentinel(address.hosts, sentinel_kwargs=_sentinel_options(address, AsyncRetry(NoBackoff(), 0))), address.service
+        asked, service = AsyncFinder(SentinelService(address)), address.service
     else:
-        asked, service = AsyncCommonNode(address), ""
+        asked, service = AsyncFinder(CommonNode(address)), ""
     pool: Any = AsyncPrimaryPool
     kind = _AsyncTlsConnection if address.tls else _AsyncConnection
     return pool(service, asked, **{**address.options, **options}, connection_class=kind, redis_connect_func=_async_to_primary)  # type: ignore[no-any-return]
-
-
-def _sentinel_options(address: SentinelAddress, retry: Any) -> dict[str, Any]:
-    return {**_SENTINEL_OPTIONS, "retry": retry, **address.sentinel_options}
 
 
 def _to_primary(connection: Any) -> None:

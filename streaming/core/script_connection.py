@@ -19,7 +19,7 @@ import hiredis
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from .redis_pools import async_blocking_pool
+from .redis_pools import FOLLOW_SECONDS, AsyncPrimaryPool, async_blocking_pool
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class ScriptConnection:
         self._exchange: _Exchange | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._rests_until = 0.0
+        self._pool: Any = None
+        self._following: asyncio.Task[None] | None = None
 
     async def call(self, *command: Any) -> Any:
         """What Redis answers, or `UNANSWERED`. `redis.exceptions.TimeoutError` if it takes too long."""
@@ -62,8 +64,13 @@ class ScriptConnection:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
         if self._exchange is not None:
             await self._exchange.close()
+        if self._pool is not None:
+            await self._pool.disconnect()
 
     def _connect_soon(self) -> None:
         if monotonic() >= self._rests_until:
@@ -72,10 +79,22 @@ class ScriptConnection:
 
     async def _connect(self) -> None:
         with suppress(RedisError, OSError):  # whoever asked finds out why
-            pool: Any = async_blocking_pool(self._url(), **self._options)
-            connection = pool.make_connection()
+            if self._pool is None:
+                self._pool = async_blocking_pool(self._url(), **self._options)
+            connection = self._pool.make_connection()
             await connection.connect()
             self._exchange = _Exchange(connection)
+            if isinstance(self._pool, AsyncPrimaryPool):
+                self._following = asyncio.create_task(self._follow(self._exchange))
+
+    async def _follow(self, exchange: _Exchange) -> None:
+        """Leave a server that is not the primary any more. One that hangs says nothing of it, and one that is cut off goes on answering."""
+        while not exchange.ended:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            with suppress(RedisError, OSError):
+                if await self._pool.get_master_address() != exchange.server:
+                    exchange.abort()
+                    self._rests_until = 0.0
 
 
 class _Exchange(asyncio.Protocol):
@@ -83,6 +102,7 @@ class _Exchange(asyncio.Protocol):
 
     def __init__(self, connection: Any) -> None:
         self.ended = False
+        self.server = getattr(connection, "host", ""), getattr(connection, "port", 0)
         self._connection = connection
         self._transport = connection._writer.transport
         self._streams = self._transport.get_protocol()
