@@ -37,7 +37,7 @@ test: $(VENV)/.installed-dev ## the whole test suite, e.g. make test ARGS='tests
 test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at length: thousands of examples, a minute of stalling
 	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest $(PARALLEL) -m long_form --timeout 600 $(ARGS)
 
-soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: slots that move, primaries that are killed or stand still
+soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: slots that move, primaries that are killed, stand still or are cut off
 	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest tests/redis_groups --timeout 600 $(ARGS)
 
 screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,27 +18,33 @@ from streaming.server.redis_server import find_server
 from tests.processes import Process
 from tests.server_process import free_port
 
+if TYPE_CHECKING:
+    from .network import Machine
+
 START_SECONDS = 20.0
 
 
 class RedisNode:
     """A running server with a client for orders. `config` is what its file says besides port and folder."""
 
-    def __init__(self, folder: Path, stack: ExitStack, config: str, *options: str, port: int = 0) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, config: str, *options: str, port: int = 0, machine: Machine | None = None) -> None:
+        """`machine`: where it runs, if not on this one."""
+        self.host = machine.address if machine else "127.0.0.1"
         self.port = port or free_port()
         folder.mkdir(exist_ok=True)
         file = folder / f"{self.port}.conf"
-        file.write_text(f'bind 127.0.0.1\nport {self.port}\ndir "{folder}"\n{config}')
+        file.write_text(f'bind {self.host}\nprotected-mode no\nport {self.port}\ndir "{folder}"\n{config}')
         self._log = folder / f"{self.port}.log"
+        command = (*(machine.prefix if machine else ()), find_server())
         log = stack.enter_context(self._log.open("ab"))
-        self._process = stack.enter_context(Process(find_server(), file, *options, stdout=log, stderr=log))
-        self.client = redis.Redis(port=self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True)
+        self._process = stack.enter_context(Process(*command, file, *options, stdout=log, stderr=log))
+        self.client = redis.Redis(self.host, self.port, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2, decode_responses=True)
         stack.callback(self.client.close)
         wait_for(self._answers, "a Redis that answers")
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def _answers(self) -> bool:
         assert self._process.poll() is None, self._log.read_text()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from .network import Machine
 from .nodes import RedisNode, wait_for
 
 SERVICE = "maps"
@@ -12,18 +14,25 @@ _SERVER = 'save ""\nrepl-diskless-sync-delay 0\nrepl-ping-replica-period 1\n'
 
 
 class SentinelGroup:
-    """Runs when it is made: the replica has all data, and the Sentinels know each other and it."""
+    """Runs when it is made: the replica has all data, and the Sentinels know each other and it.
 
-    def __init__(self, folder: Path, stack: ExitStack, down_after_ms: int = 500) -> None:
+    `machines`: one for each Sentinel, if they do not run on this one; the primary is on the first, the replica on the second.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, down_after_ms: int = 500, machines: Sequence[Machine] = ()) -> None:
         self.folder = folder
-        self.primary = RedisNode(folder / "1", stack, _SERVER)
-        self.replica = RedisNode(folder / "2", stack, f"{_SERVER}replicaof 127.0.0.1 {self.primary.port}\n")
+        places: Sequence[Machine | None] = machines or [None] * 3
+        self.primary = RedisNode(folder / "1", stack, _SERVER, machine=places[0])
+        follow = f"replicaof {self.primary.host} {self.primary.port}\n"
+        self.replica = RedisNode(folder / "2", stack, f"{_SERVER}{follow}", machine=places[1])
         watch = (
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self.primary.port} 2\n"
+            f"sentinel monitor {SERVICE} {self.primary.host} {self.primary.port} 2\n"
             f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}\n"
             f"sentinel failover-timeout {SERVICE} 3000\n"
         )
-        self.sentinels = [RedisNode(folder / f"s{number}", stack, watch, "--sentinel") for number in range(3)]
+        self.sentinels = [
+            RedisNode(folder / f"s{number}", stack, watch, "--sentinel", machine=machine) for number, machine in enumerate(places)
+        ]
         wait_for(lambda: self.replica.client.info("replication")["master_link_status"] == "up", "the replica")
         wait_for(self._know_each_other, "Sentinels that know each other")
 
@@ -34,7 +43,11 @@ class SentinelGroup:
     def fail_over(self, frozen: bool = False) -> None:
         """Kill (or freeze) the primary; done when the replica is the primary."""
         (self.primary.freeze if frozen else self.primary.kill)()
-        self.primary = self.replica
+        self.replace()
+
+    def replace(self) -> None:
+        """Wait until the replica has taken over for the primary."""
+        self.primary, self.replica = self.replica, self.primary
         wait_for(self._is_promoted, "a new primary")
 
     def _is_promoted(self) -> bool:
