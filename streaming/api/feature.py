@@ -19,6 +19,7 @@ from streaming.core.errors import StreamError
 from streaming.core.feed import PutResult, version_of
 from streaming.core.items import Item
 from streaming.core.json_decoding import decode_json
+from streaming.core.merge_patch import merged
 from streaming.engine.conf import conf
 from streaming.engine.responses import geojson, refusal
 from streaming.features.geojson import FeatureRules, candidate_keys, decode_feature, key_of, parse_feature
@@ -32,7 +33,6 @@ from . import schemas
 from .base import ApiView
 from .errors import UnsupportedMediaType
 from .features import DOCUMENTS, writable_store
-from .merge_patch import merged
 from .openapi import extend_schema
 from .permissions import CHANGE_LAYER
 from .preconditions import allows, conflict_answer, feature_tag, unless_known, write_condition

@@ -30,7 +30,7 @@ from ..dialects.geo.messages import (
 )
 from .backoff import Backoff
 from .changes import Event, FeatureChange
-from .conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, tiles_to_wire, to_wire
+from .conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, features_to_wire, tiles_to_wire, to_wire
 from .errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
 from .event_subscription import EventSubscription
 from .feature_subscription import FeatureSubscription
@@ -124,8 +124,7 @@ class GeoStreamClient:
         self, layer: str | None = None, *, subscription_id: str | None = None, **options: Unpack[FeatureOptions]
     ) -> FeatureSubscription:
         """Subscribe to a layer, or to every readable layer. Raises RequestRefused."""
-        wire = to_wire({"batch": True, **options})
-        subscription = FeatureSubscription(self, subscription_id or uuid.uuid4().hex, layer, wire)
+        subscription = FeatureSubscription(self, subscription_id or uuid.uuid4().hex, layer, features_to_wire(options))
         await self._subscribe(subscription)
         return subscription
 
@@ -239,7 +238,7 @@ class GeoStreamClient:
         if self._keeper.live is not None:
             self._run(self._dismiss(self._keeper.live, id))
 
-    def _renew(self, subscription: TileSubscription) -> None:
+    def _renew(self, subscription: FeatureSubscription | TileSubscription) -> None:
         if self._keeper.live is not None:
             self._run(self._subscribe_anew(self._keeper.live, subscription))
 
@@ -248,7 +247,7 @@ class GeoStreamClient:
         self._errands.add(errand)
         errand.add_done_callback(self._errands.discard)
 
-    async def _subscribe_anew(self, session: Session, subscription: TileSubscription) -> None:
+    async def _subscribe_anew(self, session: Session, subscription: FeatureSubscription | TileSubscription) -> None:
         """End a subscription and take it up again; if that fails, on another connection."""
         try:
             async with subscription.exchange:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, Required, TypedDict
 
 import msgspec
 
-from ..dialects.geo.messages import Message, type_of
+from ..dialects.geo.messages import MERGE_PATCH, Message, type_of
 from .errors import RequestRefused
 from .position import Cursor
 from .tiles import DELTAS, applicable_deltas, has_pixels
@@ -62,6 +62,7 @@ class FeatureOptions(Conditions, total=False):
     snapshot: bool  # send what matches now (the default)
     cursor: Cursor | None  # go on from here, with a cursor of an earlier subscription
     batch: bool  # changes of one moment in one message (the default)
+    delta: bool  # of an update only what has changed is sent, where that is shorter (the default is False)
 
 
 class EventOptions(TypedDict, total=False):
@@ -96,6 +97,14 @@ def to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
             wire[name] = convert(wire[name])
     if "filter" in wire:
         wire["filter_lang"] = None if wire["filter"] is None else "cql2-text" if isinstance(wire["filter"], str) else "cql2-json"
+    return wire
+
+
+def features_to_wire(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for features."""
+    wire = to_wire({"batch": True, **given})
+    if "delta" in wire:
+        wire["delta"] = [MERGE_PATCH] if wire["delta"] else None
     return wire
 
 

@@ -19,6 +19,7 @@ SHARED = (
     "core/errors.py",
     "core/json_decoding.py",
     "core/json_depth.py",
+    "core/merge_patch.py",
     "dialects/__init__.py",
     "dialects/geo/__init__.py",
     "dialects/geo/codec.py",

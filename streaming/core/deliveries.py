@@ -32,18 +32,29 @@ class Delivery:
     """One change to deliver: its kind, the item (None for a deletion) and a promise.
 
     `seq` is that promise: a client that has received this delivery and all before it is complete up to there. None promises nothing.
+    `base`, of an update, is the version that a client holds that has received all before it; None where that is not certain.
     `frames` keeps the encoded forms, one per variant.
     """
 
-    __slots__ = ("epoch", "frames", "item", "key", "kind", "reason", "seq")
+    __slots__ = ("base", "epoch", "frames", "item", "key", "kind", "reason", "seq")
 
-    def __init__(self, kind: Kind, key: str, item: Item | None, epoch: str, seq: int | None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        key: str,
+        item: Item | None,
+        epoch: str,
+        seq: int | None,
+        reason: str | None = None,
+        base: Item | None = None,
+    ) -> None:
         self.kind = kind
         self.key = key
         self.item = item
         self.epoch = epoch
         self.seq = seq
         self.reason = reason
+        self.base = base
         self.frames: dict[Any, Any] = {}
 
     @property
@@ -58,7 +69,7 @@ class Delivery:
 
     def promising(self, seq: int | None) -> Delivery:
         """The same with another promise."""
-        return self if seq == self.seq else Delivery(self.kind, self.key, self.item, self.epoch, seq, self.reason)
+        return self if seq == self.seq else Delivery(self.kind, self.key, self.item, self.epoch, seq, self.reason, self.base)
 
 
 def judged(change: Change, kind: Kind, epoch: str) -> Delivery:
@@ -66,7 +77,7 @@ def judged(change: Change, kind: Kind, epoch: str) -> Delivery:
     item, reason = None if kind == "deleted" else change.new, change.reason
     if kind == "deleted":
         reason = "left_view" if change.new is not None else change.reason or "deleted"
-    return Delivery(kind, change.key, item, epoch, change.seq, reason)
+    return Delivery(kind, change.key, item, epoch, change.seq, reason, change.old if kind == "updated" else None)
 
 
 def merged(waiting: Delivery, newer: Delivery) -> Delivery | None:
@@ -74,7 +85,8 @@ def merged(waiting: Delivery, newer: Delivery) -> Delivery | None:
     kind = _MERGED[waiting.kind, newer.kind]
     if kind is None:
         return None
-    return Delivery(kind, newer.key, newer.item, waiting.epoch, waiting.seq, newer.reason if kind == "deleted" else None)
+    reason, base = (newer.reason, None) if kind == "deleted" else (None, waiting.base)
+    return Delivery(kind, newer.key, newer.item, waiting.epoch, waiting.seq, reason, base)
 
 
 def conflated(deliveries: Iterable[Delivery]) -> list[Delivery]:

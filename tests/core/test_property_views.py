@@ -24,6 +24,7 @@ from streaming.core import view as view_module
 from streaming.core.feed import FeedOptions
 from streaming.core.hub import Hub
 from streaming.core.limits import OutboxLimits
+from streaming.core.merge_patch import merged
 from streaming.core.outbox import Outbox
 from streaming.core.redis import close_async_redis, sync_redis
 from streaming.dialects.geo import session as session_module
@@ -109,7 +110,10 @@ class Client:
     layer: str | None
     batch: bool
     view: dict[str, Any]
+    delta: bool = False
     held: dict[tuple[str, str], Any] = field(default_factory=dict)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    deltas: int = 0
     cursors: dict[str, str] = field(default_factory=dict)
     promised: dict[str, str] = field(default_factory=dict)
     outstanding: int = 0
@@ -138,6 +142,8 @@ class Client:
         cursors = self.cursors if resume else {}
         self.held = {key: feature for key, feature in self.held.items() if key[0] in cursors}
         message = {"type": "subscribe_features", "subscription_id": "s", "layer": self.layer, "batch": self.batch, **self.view}
+        if self.delta:
+            message["delta"] = ["merge-patch"]
         if cursors:
             message["cursor"] = cursors if self.layer is None else cursors[self.layer]
         self.asked.append(("subscribe", dict(cursors)))
@@ -181,9 +187,13 @@ class Client:
 
     def _told(self, message: dict[str, Any]) -> None:
         geojson = json.loads(message["geojson"])
-        features = geojson["features"] if geojson["type"] == "FeatureCollection" else [geojson]
-        for feature in features:
-            self._apply(message["layer"], message["change_type"], feature)
+        features = geojson["features"] if geojson.get("type") == "FeatureCollection" else [geojson]
+        for at, feature in enumerate(features):
+            version, base = (_of(message.get(name), at) for name in ("version", "base_version"))
+            assert (version is not None) == (self.delta and message["change_type"] != "deleted")
+            if base is not None:
+                feature = self._patched(message, feature, base)
+            self._apply(message["layer"], message["change_type"], feature, version)
         if message["cursor"] is not None and not any(kind == "update" for kind, _ in self.asked):
             self.cursors[message["layer"]] = message["cursor"]
         if self.promised:
@@ -195,7 +205,15 @@ class Client:
                 assert message["cursor"] is not None
             self._settle()
 
-    def _apply(self, layer: str, change: str, feature: dict[str, Any]) -> None:
+    def _patched(self, message: dict[str, Any], patch: dict[str, Any], base: str) -> dict[str, Any]:
+        """What an update has changed is told against what the client holds, always."""
+        key = (message["layer"], json.dumps(message["id"] if message["id"] is not None else patch["id"]))
+        assert (message["encoding"], message["change_type"], base) == ("merge-patch", "updated", self.versions[key])
+        self.deltas += 1
+        patched: dict[str, Any] = merged(self.held[key], patch)
+        return patched
+
+    def _apply(self, layer: str, change: str, feature: dict[str, Any], version: str | None) -> None:
         key = (layer, json.dumps(feature["id"]))
         if not self.resuming:
             assert (key in self.held) == (change != "added"), f"{change} {key}, held: {list(self.held)}"
@@ -203,6 +221,13 @@ class Client:
             self.held.pop(key, None)
         else:
             self.held[key] = feature
+            if version is not None:
+                self.versions[key] = version
+
+
+def _of(value: Any, at: int) -> Any:
+    """The value of one feature: in a batch there is a list of them."""
+    return value[at] if isinstance(value, list) else value
 
 
 class World:
@@ -367,7 +392,7 @@ def steps_of_worlds() -> st.SearchStrategy[list[tuple[Any, ...]]]:
 
 
 def _clients() -> st.SearchStrategy[list[Client]]:
-    one = st.builds(Client, st.sampled_from(["a", "a", None]), st.booleans(), st.sampled_from([VIEWS[1]] * 4 + VIEWS))
+    one = st.builds(Client, st.sampled_from(["a", "a", None]), st.booleans(), st.sampled_from([VIEWS[1]] * 4 + VIEWS), st.booleans())
     return st.lists(one, min_size=2, max_size=2)
 
 

@@ -13,7 +13,7 @@ from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.features.aggregates.spec import AggregateSpec
 from streaming.features.subscription_request import CheckedRequest, SubscriptionRequest, presentation_of
 
-from .messages import Aggregate, SubscribeFeatures, UpdateSubscription
+from .messages import MERGE_PATCH, Aggregate, SubscribeFeatures, UpdateSubscription
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ class FeatureRequest(CheckedRequest):
         """Whether changes that happen together are sent as one collection."""
         return bool(self.message.batch)
 
+    @property
+    def delta(self) -> bool:
+        """Whether the client can apply merge patches. Cells are sent whole."""
+        return self.aggregate is None and MERGE_PATCH in (self.message.delta or ())
+
     def cursor_of(self, layer: str) -> Cursor | None:
         """The client's cursor in a layer."""
         cursor = self.message.cursor
@@ -69,9 +74,10 @@ class FeatureRequest(CheckedRequest):
 
     def describe(self) -> dict[str, Any]:
         """The members that were given, for the admin."""
-        batch = {} if self.message.batch is None else {"batch": self.message.batch}
+        message = self.message
+        given = {name: value for name in ("batch", "delta") if (value := getattr(message, name)) is not None}
         cells = {} if self.aggregate is None else {"aggregate": self.aggregate.info()}
-        return super().describe() | batch | cells
+        return super().describe() | given | cells
 
 
 def _aggregate_of(message: SubscribeFeatures) -> AggregateSpec | None:

@@ -37,6 +37,8 @@ class FeatureSubscription(Subscription):
         super().__init__(session, request.message.subscription_id)
         self._request = request
         self._views: dict[str, tuple[LayerSettings, View]] = {}
+        self._unseen: set[str] = set()
+        """Layers of which the client was not sent what there is: it has nothing that a delta could start from."""
         self._changing = asyncio.Lock()
         """Held while what the client is to be sent after a change is found out."""
 
@@ -67,8 +69,8 @@ class FeatureSubscription(Subscription):
             place = self._session.outbox.reserve(self.id, self)
             selections: dict[str, Selection] = {}
             for layer in layers:
-                view = self._make_view(layer, filters[layer.name])
                 self._initial(selections, replicas[layer.name], filters[layer.name], layer.name, recovered)
+                view = self._make_view(layer, filters[layer.name])
                 replicas[layer.name].join(view)
             matched = self._matched()
         answer = partial(self._ack, "Subscribed to features", self._cursors(), None if request.message.cursor is None else recovered)
@@ -216,6 +218,8 @@ class FeatureSubscription(Subscription):
             selections[name] = missed
         elif cursor is not None or self._wants_snapshot:
             selections[name] = replica.select(condition)
+        else:
+            self._unseen.add(name)
 
     @property
     def _wants_snapshot(self) -> bool:
@@ -251,8 +255,9 @@ class FeatureSubscription(Subscription):
 
     def _encoder(self, request: FeatureRequest, layer: str) -> FeatureEncoder:
         session = self._session
-        batch = request.batch and not session.encoding.positional
-        return FeatureEncoder.of(FeatureVariant(session.encoding, session.framing, self.id, layer, request.presentation, batch))
+        extended = not session.encoding.positional
+        batch, delta = request.batch and extended, request.delta and extended and layer not in self._unseen
+        return FeatureEncoder.of(FeatureVariant(session.encoding, session.framing, self.id, layer, request.presentation, batch, delta))
 
     # -- changing and leaving ---------------------------------------------
 

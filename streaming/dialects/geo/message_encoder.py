@@ -7,6 +7,7 @@ positional shape; elsewhere msgspec is faster than any joining in Python.)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,6 +36,7 @@ _LONGEST = 1 << 10_000
 """Python takes too long over the digits of longer integers."""
 _FEATURE_START = b"\x94" + _msgpack("feature_data")
 _CHANGES = {kind: _msgpack(kind) for kind in ChangeType}
+_NO_DELTA: Mapping[str, Any] = {}
 _EVENT_START = b"\x95" + _msgpack("event")
 _EVENTS = {kind: _msgpack(kind) for kind in EventType}
 
@@ -55,13 +57,17 @@ def feature_data_bytes(
     feature_id_json: bytes | None,
     cursor: str | None,
     reason: str | None,
+    delta: Mapping[str, Any] = _NO_DELTA,
 ) -> bytes:
-    """`encode(FeatureData(...), encoding)`, from GeoJSON text and the compact JSON text of the feature's id, both UTF-8."""
+    """`encode(FeatureData(...), encoding)`, from GeoJSON text and the compact JSON text of the feature's id, both UTF-8.
+
+    `delta`: the members `version`, `encoding` and `base_version`, as far as there are any.
+    """
     text = geojson.decode()
     if encoding.positional:
         return _wrap(b"".join((_FEATURE_START, _msgpack(subscription_id), _msgpack(text), _CHANGES[change_type])), encoding)
     feature_id = None if feature_id_json is None else _parse(feature_id_json)
-    return encode(FeatureData(subscription_id, text, change_type, layer, feature_id, cursor, reason), encoding)
+    return encode(FeatureData(subscription_id, text, change_type, layer, feature_id, cursor, reason, **delta), encoding)
 
 
 def event_bytes(

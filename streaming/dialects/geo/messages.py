@@ -88,6 +88,10 @@ HeldTile = tuple[U32, U32, U8, str]
 """A tile that a client holds: x, y, zoom and its version."""
 
 
+MERGE_PATCH = "merge-patch"
+"""The delta encoding of features: a JSON Merge Patch (RFC 7396)."""
+
+
 class ZoomRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Zoom levels from `start` up to, but without, `end`."""
 
@@ -156,6 +160,7 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     cursor: Cursor | None = None
     batch: bool | None = None
     aggregate: Aggregate | None = None
+    delta: list[str] | None = None
 
 
 class SubscribeEvents(Message, frozen=True, tag="subscribe_events"):
@@ -204,7 +209,11 @@ class TileData(Message, frozen=True, tag="tile_data"):
 
 
 class FeatureData(Message, frozen=True, tag="feature_data"):
-    """A change of one feature (or, in a batch, of several); `geojson` is text."""
+    """A change of one feature (or, in a batch, of several); `geojson` is text.
+
+    For those who asked for deltas, `version` names what the feature is now. With an `encoding`, `geojson` is what has changed since
+    `base_version`. In a batch both are lists.
+    """
 
     subscription_id: str
     geojson: str
@@ -213,6 +222,9 @@ class FeatureData(Message, frozen=True, tag="feature_data"):
     id: int | str | UnsetType | None = UNSET
     cursor: str | UnsetType | None = UNSET
     reason: str | UnsetType | None = UNSET
+    version: str | list[str] | UnsetType | None = UNSET
+    encoding: str | UnsetType | None = UNSET
+    base_version: str | list[str] | UnsetType | None = UNSET
 
 
 class Event(Message, frozen=True, tag="event"):

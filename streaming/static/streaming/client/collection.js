@@ -15,6 +15,26 @@ export function sameJson(a, b) {
 }
 
 /**
+ * Apply a JSON Merge Patch (RFC 7396); the target is not changed.
+ * @param {any} target @param {any} patch @returns {any}
+ */
+export function mergePatch(target, patch) {
+  if (!isObject(patch)) return patch;
+  const merged = new Map(isObject(target) ? Object.entries(target) : []);
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, mergePatch(merged.get(name), value));
+  }
+  return Object.fromEntries(merged);
+}
+
+/** @param {any} value */
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A delta that starts from something else than what is held here. */
+export class Misfit extends Error {}
+
+/**
  * @typedef {object} Change
  * @property {"added" | "updated" | "deleted"} type
  * @property {string | null} layer
@@ -28,6 +48,8 @@ export class Collection {
   features = new Map();
   /** @type {Map<string | number, string | null>} */
   #layers = new Map();
+  /** What the server calls what is held, if it does. @type {Map<string | number, string>} */
+  #versions = new Map();
   #perLayer;
   /** @type {Set<string | number> | null} */
   #seen = null;
@@ -67,21 +89,37 @@ export class Collection {
   }
 
   /**
-   * @param {Pick<FeatureData, "change_type" | "geojson" | "layer" | "id" | "reason">} message
-   * @returns {{count: number, changes: Change[]}}
+   * @param {Pick<FeatureData, "change_type" | "geojson" | "layer" | "id" | "reason" | "version" | "encoding" | "base_version">} message
+   * @returns {{count: number, changes: Change[]}} Throws a {@link Misfit}, and then has taken nothing.
    */
   apply(message) {
     const document = typeof message.geojson === "string" ? JSON.parse(message.geojson) : message.geojson;
     const batch = document.type === "FeatureCollection";
     /** @type {Feature[]} */
     const features = batch ? document.features : [document];
+    const ids = features.map(({ id }) => /** @type {string | number} */ (batch ? id : (message.id ?? id)));
+    const whole = message.encoding
+      ? features.map((patch, at) => this.#patched(ids[at], patch, message, each(message.base_version, at)))
+      : features;
     const changes = [];
-    for (const feature of features) {
-      const id = /** @type {string | number} */ (batch ? feature.id : (message.id ?? feature.id));
+    for (const [at, feature] of whole.entries()) {
+      const id = ids[at];
       const change = message.change_type === "deleted" ? this.#delete(id, message) : this.#put(id, feature, message);
+      const version = each(message.version, at);
+      if (version) this.#versions.set(this.key(id, message.layer), version);
       if (change) changes.push(change);
     }
     return { count: features.length, changes };
+  }
+
+  /**
+   * @param {string | number} id @param {object} patch @param {{layer?: string | null, encoding?: string | null}} message
+   * @param {string | undefined} base @returns {Feature}
+   */
+  #patched(id, patch, { layer, encoding }, base) {
+    const key = this.key(id, layer);
+    if (encoding !== "merge-patch" || !base || this.#versions.get(key) !== base) throw new Misfit(`feature ${key}`);
+    return mergePatch(this.features.get(key), patch);
   }
 
   /** @param {string | number} id @param {Feature} feature @param {{layer?: string | null}} message @returns {Change | null} */
@@ -110,6 +148,10 @@ export class Collection {
     const id = this.#perLayer ? JSON.parse(String(key))[1] : key;
     this.features.delete(key);
     this.#layers.delete(key);
+    this.#versions.delete(key);
     return { type: "deleted", layer: layer ?? null, id, feature, previous: feature, reason };
   }
 }
+
+/** Of one feature: in a batch there is a list. @param {string | string[] | null | undefined} value @param {number} at */
+const each = (value, at) => (Array.isArray(value) ? value[at] : (value ?? undefined));

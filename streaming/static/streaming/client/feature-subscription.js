@@ -7,7 +7,7 @@
  * - `ready`: the ack, when the snapshot (or what was missed, or the difference of an update) has arrived completely
  * - `error`: a GeoStreamError, when the server refused something
  */
-import { Collection } from "./collection.js";
+import { Collection, Misfit } from "./collection.js";
 import { Subscription } from "./subscription.js";
 
 /** @import { Change } from "./collection.js" */
@@ -50,6 +50,7 @@ const CONDITIONS = {
  * @typedef {object} FeaturePresentation
  * @property {boolean} [batch] false: one message a change
  * @property {boolean} [snapshot] false: leave out what is there already
+ * @property {boolean} [delta] true: of an update only what has changed is sent, where that is shorter
  * @property {Cursor | null} [cursor] of an earlier subscription: go on from there
  * @property {number} [queueSize] entries kept for a loop that is too slow
  * @property {string} [id] the name of the subscription; made up if absent
@@ -74,6 +75,9 @@ function toWire(conditions) {
 export class FeatureSubscription extends Subscription {
   #collection;
   #replacing = false;
+  /** From a delta that does not fit until the whole state is granted. */
+  #renewing = false;
+  #delta;
   /** @internal @type {{batch?: boolean, snapshot?: boolean}} */
   presentation;
 
@@ -87,6 +91,8 @@ export class FeatureSubscription extends Subscription {
     this.aggregate = null;
     this.conditions = toWire(options);
     this.presentation = Object.fromEntries(Object.entries(options).filter(([name]) => name === "batch" || name === "snapshot"));
+    const complete = !options.cursor && options.snapshot !== false; // else there are features that are not held here
+    this.#delta = options.delta === true && complete;
     this.#collection = new Collection(layer === null);
   }
 
@@ -119,7 +125,8 @@ export class FeatureSubscription extends Subscription {
 
   /** @internal */
   request() {
-    return { type: "subscribe_features", bbox: null, filters: null, layer: this.layer, ...this.presentation, ...this.conditions };
+    const delta = this.#delta ? { delta: ["merge-patch"] } : {};
+    return { type: "subscribe_features", bbox: null, filters: null, layer: this.layer, ...this.presentation, ...delta, ...this.conditions };
   }
 
   /** @internal @param {Kind} kind @param {Ack} ack */
@@ -128,6 +135,7 @@ export class FeatureSubscription extends Subscription {
     this.aggregate = ack.aggregate ?? null;
     const wholeState = kind === "subscribe" && ack.recovered !== true && typeof ack.snapshot_count === "number";
     const withheld = this.presentation.snapshot === false && !this.resumed;
+    if (kind === "subscribe") this.#renewing = false;
     if (!wholeState || withheld) return;
     this.announced = ack.snapshot_count ?? null;
     this.#replacing = true;
@@ -136,8 +144,10 @@ export class FeatureSubscription extends Subscription {
 
   /** @internal @param {FeatureData} message */
   receive(message) {
-    if (this.closed) return;
-    const { count, changes } = this.#collection.apply(message);
+    if (this.closed || this.#renewing) return;
+    const applied = this.#apply(message);
+    if (!applied) return;
+    const { count, changes } = applied;
     const complete = this.position.received(count, message.cursor, message.layer);
     if (complete) changes.push(...this.#replaced());
     this.#publish(changes);
@@ -155,6 +165,25 @@ export class FeatureSubscription extends Subscription {
     super.lost();
     this.#replacing = false;
     this.#collection.abandonReplacement();
+  }
+
+  /** @param {FeatureData} message @returns {{count: number, changes: Change[]} | null} */
+  #apply(message) {
+    try {
+      return this.#collection.apply(message);
+    } catch (error) {
+      if (!(error instanceof Misfit)) throw error;
+      this.#renew();
+      return null;
+    }
+  }
+
+  /** Subscribe anew, without deltas from now on: what was sent does not fit what is held, so the whole state has to come. */
+  #renew() {
+    this.#delta = false;
+    this.#renewing = true;
+    this.position.forget();
+    if (this.ask("pause", { type: "unsubscribe", subscription_id: this.id })) this.open();
   }
 
   #replaced() {

@@ -95,6 +95,9 @@
  * @property {string | number | null} [id]
  * @property {string | null} [cursor]
  * @property {string | null} [reason]
+ * @property {string | string[] | null} [version] names what the feature is now, for those who asked for deltas; in a batch a list
+ * @property {string | null} [encoding] `merge-patch`: `geojson` is what has changed since `base_version`
+ * @property {string | string[] | null} [base_version]
  *
  * @typedef {object} Event
  * @property {string} subscription_id

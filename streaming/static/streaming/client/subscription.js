@@ -148,7 +148,8 @@ export class Subscription extends DetailTarget {
   acknowledge(ack) {
     const request = this.#requests.shift();
     if (request?.kind === "unsubscribe") this.#forget();
-    else if (request && request.kind !== "pause" && !this.closed) this.#answer(request, ack);
+    else if (request?.kind === "pause") this.position.refused(); // it gives no position
+    else if (request && !this.closed) this.#answer(request, ack);
   }
 
   /** @param {{kind: Kind, conditions: Record<string, any>}} request @param {Ack} ack */
