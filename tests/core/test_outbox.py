@@ -67,6 +67,18 @@ def test_a_merged_delivery_shows_the_newer_item_and_promises_only_the_older_numb
     assert result is not None and result.item is newest and result.cursor == "e:3"
 
 
+def test_a_merged_update_starts_from_what_the_client_held_before_the_older_one() -> None:
+    sent, between, newest = (Item("k", b'{"type":"Feature","n":%d}' % number, 0) for number in range(3))
+    older = Delivery("updated", "k", between, "e", 3, base=sent)
+    result = merged(older, Delivery("updated", "k", newest, "e", 7, base=between))
+    assert result is not None and result.base is sent and result.promising(None).base is sent
+
+
+def test_a_merged_addition_starts_from_nothing() -> None:
+    result = merged(delivery("added", "k"), Delivery("updated", "k", ITEM, "e", 7, base=ITEM))
+    assert result is not None and result.base is None
+
+
 def test_a_merged_deletion_keeps_the_newer_reason_and_anything_else_has_none() -> None:
     deleted = Delivery("deleted", "k", None, "e", 7, "expired")
     gone, back = merged(delivery("updated", "k"), deleted), merged(deleted, delivery("added", "k"))
