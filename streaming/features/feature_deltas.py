@@ -17,6 +17,8 @@ VERSION_LENGTH = 8
 """Of the 40 digits of a version: enough to notice a mistake. They cannot be compressed, and would make up half of what is sent."""
 OVERHEAD = 50
 """Bytes by which a message with a delta is longer, besides its content."""
+MOST_BYTES = 1024 * 1024
+"""Of both versions together, so that comparing them never takes the event loop more than some 5 ms."""
 CACHED_BYTES = 4 * 1024 * 1024
 
 _Members = dict[str, msgspec.Raw]
@@ -45,7 +47,7 @@ def delta_of(old: bytes, new: bytes) -> FeatureDelta:
     """The delta from one canonical text of a feature to another."""
     delta = _made.get((old, new))
     if delta is None:
-        patch = merge_patch(old, new)
+        patch = merge_patch(old, new) if len(old) + len(new) <= MOST_BYTES else None
         if patch is not None and len(patch) + OVERHEAD >= len(new):
             patch = None
         delta = FeatureDelta(patch, short_version(old), short_version(new))

@@ -65,6 +65,12 @@ def test_a_patch_that_is_no_shorter_is_none() -> None:
     assert delta.version != delta.base_version
 
 
+def test_very_large_features_are_not_compared() -> None:
+    half = feature_deltas.MOST_BYTES // 2
+    assert delta_of(canonical({"a": 1, "text": "x" * (half - 100)}), canonical({"a": 2, "text": "x" * (half - 100)})).patch is not None
+    assert delta_of(canonical({"a": 1, "text": "x" * half}), canonical({"a": 2, "text": "x" * half})).patch is None
+
+
 def test_a_patch_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = canonical({"a": 1, "text": "x" * 300}), canonical({"a": 2, "text": "x" * 300})
     first = delta_of(old, new)
