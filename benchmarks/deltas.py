@@ -216,7 +216,7 @@ def _pixels(source: RasterSource, tile: Tile) -> Pixels:
     return np.zeros((SIDE, SIDE, 4), np.uint8) if found is None else np.ascontiguousarray(np.moveaxis(found, 0, 2))
 
 
-def _aircraft() -> list[Any]:
+def aircraft() -> list[Any]:
     """Of each aircraft a record of its track and the next one."""
     return [tuple(track[len(track) // 2 :][:2]) for track in _tracks().values() if len(track) > 2]
 
@@ -264,8 +264,8 @@ def _cases(count: int) -> Iterator[tuple[Callable[[str, float, int], dict[str, A
             yield partial(raster_row, f"hurricane renewed, zoom {zoom}", _renewed(zoom, count)), WAYS[: 1 + (zoom == 6)]
     for zoom in RELIEF_ZOOMS:
         yield partial(raster_row, f"relief over relief, zoom {zoom}", _relief(zoom, count)), WAYS[: 1 + (zoom == 2)]
-    yield partial(vector_row, "200 aircraft, GeoJSON", _geojson, _aircraft()), WAYS
-    yield partial(vector_row, "200 aircraft, MVT", _mvt, _aircraft()), WAYS
+    yield partial(vector_row, "200 aircraft, GeoJSON", _geojson, aircraft()), WAYS
+    yield partial(vector_row, "200 aircraft, MVT", _mvt, aircraft()), WAYS
     yield partial(vector_row, f"{FEATURES:,} aircraft, MVT", _mvt, _positions()), WAYS
 
 
