@@ -137,3 +137,17 @@ async def test_list_subscriptions_tells_it(geo: Connect) -> None:
     await peer.subscribe(delta=DELTA)
     (info,) = (await peer.ask(type="list_subscriptions"))["subscriptions"]
     assert info["delta"] == DELTA
+
+
+async def test_cells_are_whole_and_after_them_the_features_again(geo: Connect) -> None:
+    await apublish("l", flight(1))
+    peer = geo()
+    await peer.subscribe(delta=DELTA, aggregate={"by": "grid", "resolution": 5})
+    assert "version" not in await peer.next()
+    await apublish("l", point("b", 1, 1))
+    assert "version" not in await peer.next()
+    await peer.ask(type="update_subscription", subscription_id="s", aggregate=None)
+    whole = {message["id"]: message for message in await peer.rest() if message["change_type"] == "added"}
+    await apublish("l", flight(2))
+    update = await peer.next()
+    assert (update["encoding"], update["base_version"]) == ("merge-patch", whole["a"]["version"])
