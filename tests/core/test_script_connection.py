@@ -85,10 +85,12 @@ async def test_a_connection_that_ends_leaves_questions_unanswered(connection: Sc
     await answers(connection)
 
 
-async def test_redis_is_not_waited_for_for_ever(connection: ScriptConnection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+async def test_redis_is_not_waited_for_for_ever(redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.5)
+    connection = await opened(redis_url())
     with pytest.raises(RedisTimeoutError):
         await connection.call("BLPOP", "nothing", 0)
+    await connection.close()
 
 
 async def test_what_others_say_is_no_answer(connection: ScriptConnection) -> None:

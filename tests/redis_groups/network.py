@@ -12,9 +12,8 @@ import json
 import os
 import random
 from contextlib import ExitStack
-from subprocess import CalledProcessError, TimeoutExpired
 
-from tests.processes import Process, run
+from tests.processes import Process, TimeoutExpired, run
 
 from .nodes import wait_for
 
@@ -83,7 +82,7 @@ class Network:
             run("ip", "address", "add", f"{subnet[1]}/24", "dev", device)
             run("ip", "link", "set", device, "up")
             self.machines = [self._machine(hub, stack, number, f"{subnet[10 + number]}") for number in range(machines)]
-        except (AssertionError, OSError, CalledProcessError, TimeoutExpired) as error:
+        except (AssertionError, OSError, TimeoutExpired) as error:
             raise NoNetwork(str(error)) from error
 
     @staticmethod
