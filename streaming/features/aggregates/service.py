@@ -112,13 +112,13 @@ class Aggregates(Service):
     def _most_cells(self, aggregate: Aggregate) -> int:
         """How many one may have beside the others. Those that nobody looks at make room."""
         others = [each for each in self._aggregates.values() if each is not aggregate]
-        left = conf.MAX_PROCESS_AGGREGATE_CELLS - sum(each.size for each in others)
+        left: int = conf.MAX_PROCESS_AGGREGATE_CELLS - sum(each.size for each in others)
         for each in sorted(filter(self._is_unused, others), key=lambda each: each.idle_since or 0.0):
             if left >= aggregate.size:
                 break
             left += each.size
             self._drop(each)
-        return min(max(left, 0), conf.MAX_AGGREGATE_CELLS)
+        return max(min(left, int(conf.MAX_AGGREGATE_CELLS)), 0)
 
     async def _drop_idle(self) -> None:
         before = time.monotonic() - LINGER_SECONDS
