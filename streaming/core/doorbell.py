@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
@@ -83,9 +83,12 @@ class Doorbells:
 
 
 def parse_ring(payload: bytes) -> Ring:
-    """What a script has published."""
+    """What a script has published. Of anything else (anybody who may publish in Redis may have) nothing is believed: the log is read."""
     if not payload:
         return UNKNOWN
-    epoch, *rest, lines = msgpack.unpackb(payload, raw=True)
-    fields: Any = (epoch.decode(), *rest, lines or [])
-    return Ring(*fields)
+    try:
+        epoch, first, before, seq, stamp, lines = msgpack.unpackb(payload, raw=True)
+        ring = Ring(epoch.decode(), first, before, seq, stamp, lines or [])
+    except (ValueError, TypeError, AttributeError, msgpack.UnpackException):
+        return UNKNOWN
+    return ring if type(first) is type(seq) is int else UNKNOWN

@@ -62,7 +62,9 @@ class FeaturesConfig(EngineApp):
         Setting("MAX_AGGREGATES", 50, "different aggregates (layer, grid, properties, filter) that one process keeps up to date", least=1),
         Setting("MAX_CLIENT_AGGREGATES", 10, "subscriptions to aggregates of one connection"),
         Setting("MAX_AGGREGATE_CELLS", 100_000, "cells of one aggregate", least=1),
+        Setting("MAX_PROCESS_AGGREGATE_CELLS", 500_000, "cells of all aggregates of one process, 1 to 2 kB each", least=1),
         Setting("MAX_AGGREGATE_PROPERTIES", 5, "properties that one aggregate sums up"),
+        Setting("MAX_AGGREGATE_PROPERTY_LENGTH", 100, "characters of the name of such a property, which each cell has in it"),
         Setting("MAX_COSTLY_FILTERS", 1000, "different CQL2 expressions and geometries that one process judges changes by at once"),
         Setting("MAX_CLIENT_COSTLY_FILTERS", 100, "CQL2 expressions and geometries of one connection's subscriptions"),
     )

@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgpack
 import pytest
 import redis
 
 from streaming.core import hub as hub_module
 from streaming.core import scripts
-from streaming.core.doorbell import UNKNOWN, Ring
+from streaming.core.doorbell import UNKNOWN, Ring, parse_ring
 from streaming.core.feed import Cursor, Feed, FeedOptions, FeedState, parse_entries
 from streaming.core.follower import Follower
 from streaming.core.hub import Hub
@@ -69,6 +70,21 @@ def test_of_much_a_ring_says_only_that_it_is_there(rings: Rings) -> None:
 
 
 @pytest.mark.usefixtures("redis")
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"x",
+        b"\xc1",
+        b"\x91" * 2000,
+        b"\xdd\xff\xff\xff\xff",
+        *map(msgpack.packb, [None, [], ["e", "a", b"", "b", b"", []], [1, 1, b"", 2, b"", []]]),
+    ],
+)
+def test_of_what_no_script_has_rung_nothing_is_believed(payload: bytes) -> None:
+    assert parse_ring(payload) is UNKNOWN
+
+
 def test_who_must_not_publish_stores_nevertheless() -> None:
     acl = sync_redis()
     acl.execute_command("ACL", "SETUSER", "quiet-writer", "reset", "resetchannels", "on", ">secret", "~*", "+@all")

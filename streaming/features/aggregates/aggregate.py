@@ -59,7 +59,7 @@ class Aggregate(Replica):
     def __init__(
         self, source: Replica, spec: AggregateSpec, condition: Filter, turns: Turns, pause: Callable[[], float], most: Callable[[], int]
     ) -> None:
-        """`pause` is seconds between two rounds, `most` how many cells it may have."""
+        """`pause` is seconds between two rounds, `most` how many cells it may have now."""
         self.source = source
         self.spec = spec
         self._mark = MARK + sha1(repr((spec, condition.key)).encode(), usedforsecurity=False).hexdigest()[:8]
@@ -139,6 +139,11 @@ class Aggregate(Replica):
                 self._hurry()
             await resting
         return False
+
+    @property
+    def size(self) -> int:
+        """How many cells it has, or will have once they are written."""
+        return len(self._counts.tallies)
 
     @property
     def changes_counted(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import nan
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any, NamedTuple
 
 import msgspec
@@ -65,28 +65,37 @@ class NumberReader:
     """Reads the values of some properties out of features, without decoding the rest."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
-        fields = [f"value_{number}" for number in range(len(names))]
-        members = msgspec.defstruct("Members", [(field, Any, None) for field in fields], rename=dict(zip(fields, names, strict=True)))
+        self._readers: list[Callable[[Any], Any]]
+        if any(map(_needs_escapes, names)):
+            members: Any = dict[str, Any]
+            self._readers = [methodcaller("get", name) for name in names]
+        else:
+            fields = [f"value_{number}" for number in range(len(names))]
+            members = msgspec.defstruct("Members", [(field, Any, None) for field in fields], rename=dict(zip(fields, names, strict=True)))
+            self._readers = [attrgetter(field) for field in fields]
         feature = msgspec.defstruct("Feature", [("properties", members | None, None)])
         self._decode = JsonDecoder[Any](feature).decode
-        self._values = msgspec.structs.astuple
-        self._fields, self._nothing = fields, members()
+        self._nothing = members()
 
     def columns(self, items: Iterable[Item]) -> list[list[float]]:
         """The values of many features, property by property; NaN where it is no number."""
         found = [self._decode(item.value).properties or self._nothing for item in items]
         return [
-            [value if type(value) is float else float(value) if type(value) is int else nan for value in map(attrgetter(field), found)]
-            for field in self._fields
+            [value if type(value) is float else float(value) if type(value) is int else nan for value in map(read, found)]
+            for read in self._readers
         ]
 
     def numbers(self, item: Item) -> Numbers:
         """The values of one feature."""
-        if not self._names:
+        if not self._readers:
             return ()
-        members = self._decode(item.value).properties
-        return (None,) * len(self._names) if members is None else tuple(map(as_number, self._values(members)))
+        members = self._decode(item.value).properties or self._nothing
+        return tuple([as_number(read(members)) for read in self._readers])
+
+
+def _needs_escapes(name: str) -> bool:
+    """Whether JSON writes a name otherwise than it is, which no field of a struct can be called."""
+    return any(each < " " or each in '"\\' for each in name)
 
 
 class CellCounts:

@@ -84,7 +84,7 @@ class Aggregates(Service):
             condition,
             self.runtime.hub.turns,
             pause=lambda: conf.AGGREGATE_SECONDS,
-            most=lambda: conf.MAX_AGGREGATE_CELLS,
+            most=lambda: self._most_cells(aggregate),
         )
         self._aggregates[key] = aggregate
         building = self._building[aggregate] = asyncio.create_task(self._build(key, aggregate))
@@ -108,6 +108,17 @@ class Aggregates(Service):
         if not idle:
             raise StreamError("too_many_aggregates", f"this process may have {conf.MAX_AGGREGATES} different aggregates; try again later")
         self._drop(min(idle, key=lambda each: each.idle_since or 0.0))
+
+    def _most_cells(self, aggregate: Aggregate) -> int:
+        """How many one may have beside the others. Those that nobody looks at make room."""
+        others = [each for each in self._aggregates.values() if each is not aggregate]
+        left: int = conf.MAX_PROCESS_AGGREGATE_CELLS - sum(each.size for each in others)
+        for each in sorted(filter(self._is_unused, others), key=lambda each: each.idle_since or 0.0):
+            if left >= aggregate.size:
+                break
+            left += each.size
+            self._drop(each)
+        return max(min(left, int(conf.MAX_AGGREGATE_CELLS)), 0)
 
     async def _drop_idle(self) -> None:
         before = time.monotonic() - LINGER_SECONDS

@@ -34,6 +34,8 @@ class AggregateSpec:
         names = tuple(sorted(set(properties or ())))
         if len(names) > conf.MAX_AGGREGATE_PROPERTIES:
             raise StreamError("bad_request", f"an aggregate may sum up {conf.MAX_AGGREGATE_PROPERTIES} properties, not {len(names)}")
+        if any(len(name) > conf.MAX_AGGREGATE_PROPERTY_LENGTH for name in names):
+            raise StreamError("bad_request", f"the name of a summed-up property may have {conf.MAX_AGGREGATE_PROPERTY_LENGTH} characters")
         if COUNT in names:
             raise StreamError("bad_request", f"a property called {COUNT!r} cannot be summed up: cells have one of this name")
         return cls(by, grid.resolution, names)

@@ -177,6 +177,37 @@ async def test_a_connection_may_have_so_many(geo: Connect, settings: Any) -> Non
     assert (await peer.ask(type="update_subscription", subscription_id="t", aggregate=HEXAGONS))["code"] == "too_many_aggregates"
 
 
+async def test_all_aggregates_of_a_process_may_have_so_many_cells(geo: Connect, settings: Any) -> None:
+    settings.GEOSTREAM_MAX_PROCESS_AGGREGATE_CELLS = 3
+    await apublish("l", [point("a", 8.5, 47.4), point("b", 10, 10)])
+    one, other = geo(), geo()
+    assert (await one.subscribe(aggregate=HEXAGONS))["success"]
+    assert (await other.subscribe(aggregate=HEXAGONS | {"resolution": 3}))["code"] == "too_many_cells"
+    await one.ask(type="unsubscribe", subscription_id="s")
+    assert (await other.subscribe(aggregate=HEXAGONS | {"resolution": 3}))["success"]
+
+
+async def test_any_property_can_be_summed_up_whatever_it_is_called(geo: Connect) -> None:
+    names = ['5" pipes', "back\\slash", "line\nbreak", "nul\0", "naïve ☃", "a.b", ""]
+    await apublish("l", [point("a", 8.5, 47.4, **dict.fromkeys(names[:5], 1)), point("b", 8.5, 47.4, **{names[0]: True})])
+    peer = geo()
+    assert (await peer.subscribe(aggregate=HEXAGONS | {"properties": names[:5]}))["success"]
+    properties = json.loads((await peer.next())["geojson"])["properties"]
+    assert {name: properties[name]["sum"] for name in names[:5]} == dict.fromkeys(names[:5], 1)
+    await apublish("l", point("a", 8.5, 47.4, **{names[0]: 2}))
+    properties = json.loads((await peer.next())["geojson"])["properties"]
+    assert [properties[name]["count"] for name in names[:5]] == [1, 0, 0, 0, 0]
+    assert (await peer.subscribe(id="t", aggregate=HEXAGONS | {"properties": names[5:]}))["success"]
+
+
+async def test_names_that_each_cell_repeats_are_short(geo: Connect, settings: Any) -> None:
+    settings.GEOSTREAM_MAX_AGGREGATE_PROPERTY_LENGTH = 5
+    await apublish("l", point("a", 8.5, 47.4))
+    peer = geo()
+    assert (await peer.subscribe(aggregate=HEXAGONS | {"properties": ["speed"]}))["success"]
+    assert (await peer.subscribe(id="t", aggregate=HEXAGONS | {"properties": ["speeds"]}))["code"] == "bad_request"
+
+
 async def test_too_many_cells_are_refused(geo: Connect, settings: Any) -> None:
     settings.GEOSTREAM_MAX_AGGREGATE_CELLS = 1
     await apublish("l", [point("a", 8.5, 47.4), point("b", 10, 10)])

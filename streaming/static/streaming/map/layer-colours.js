@@ -12,11 +12,13 @@ function hashOf(name) {
   return ((hash ^ (hash >>> 15)) >>> 0) % PLAIN_COLOURS;
 }
 
+/** By the names of layers, which may be that of a property of all objects (`constructor`). */
 function remembered() {
   try {
-    return JSON.parse(localStorage.getItem(STORED)) ?? {};
+    const known = Object.entries(JSON.parse(localStorage.getItem(STORED)) ?? {});
+    return new Map(known.filter(([, colour]) => Number.isInteger(colour) && colour >= 0 && colour < PLAIN_COLOURS));
   } catch {
-    return {};
+    return new Map();
   }
 }
 
@@ -27,10 +29,10 @@ export class LayerColours {
 
   /** @param {string} name @returns {number} */
   of(name) {
-    if (!this.#given.has(name)) this.#given.set(name, this.#stored[name] ?? this.#free(hashOf(name)));
-    if (this.#stored[name] === undefined) {
-      this.#stored[name] = this.#given.get(name);
-      localStorage.setItem(STORED, JSON.stringify(this.#stored));
+    if (!this.#given.has(name)) this.#given.set(name, this.#stored.get(name) ?? this.#free(hashOf(name)));
+    if (!this.#stored.has(name)) {
+      this.#stored.set(name, this.#given.get(name));
+      localStorage.setItem(STORED, JSON.stringify(Object.fromEntries(this.#stored)));
     }
     return this.#given.get(name);
   }

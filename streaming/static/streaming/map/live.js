@@ -7,7 +7,7 @@ import { countOf } from "./cells.js";
 
 export class Live extends EventTarget {
   /** By layer name. @type {Record<string, import("../geostream.js").FeatureSubscription>} */
-  subscriptions = {};
+  subscriptions = Object.create(null); // a layer may be called `constructor`
   counters = { added: 0, updated: 0, deleted: 0 };
   #client;
   #conditions = { bbox: null, geometry: null, filter: null };
@@ -113,10 +113,11 @@ export class Live extends EventTarget {
   /** A condition that cannot be read is given up for the last one that could (the page keeps the text, with the message). */
   #refused(layer, error) {
     const { closed, conditions } = this.subscriptions[layer];
-    const aboutConditions = error.code.startsWith("invalid_");
+    const given = error.code === "invalid_filter" ? ["filter"] : error.code.startsWith("invalid_") ? ["bbox", "geometry"] : [];
     if (closed) delete this.subscriptions[layer];
-    if (aboutConditions) this.#conditions.filter = closed ? null : (conditions.filter ?? null);
-    if (aboutConditions && closed) this.switchOn(layer);
+    if (closed) for (const each of given) this.#conditions[each] = null;
+    else if (given.includes("filter")) this.#conditions.filter = conditions.filter ?? null;
+    if (closed && given.some((each) => conditions[each] != null)) this.switchOn(layer); // else it would be refused again, for ever
     this.#emit("refused", { layer, error, off: !(layer in this.subscriptions) });
   }
 

@@ -1,0 +1,61 @@
+/** The layers of the map page: what is asked for of them, and their colours, whatever they are called and whatever an address asks for. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LayerColours } from "../../streaming/static/streaming/map/layer-colours.js";
+import { Live } from "../../streaming/static/streaming/map/live.js";
+import { PLAIN_COLOURS } from "../../streaming/static/streaming/map/palette.js";
+
+/** A client that refuses what has one of these conditions, once it was asked. */
+class RefusingClient {
+  asked = [];
+
+  constructor(refusals) {
+    this.refusals = refusals;
+  }
+
+  subscribeFeatures(layer, conditions) {
+    const subscription = Object.assign(new EventTarget(), { layer, conditions, features: new Map(), closed: false });
+    this.asked.push(conditions);
+    if (this.asked.length > 20) throw new Error("asked for ever");
+    queueMicrotask(() => {
+      const code = Object.entries(this.refusals).find(([name]) => conditions[name] != null)?.[1];
+      if (!code) return;
+      subscription.closed = true;
+      subscription.dispatchEvent(new CustomEvent("error", { detail: { code, message: "refused" } }));
+    });
+    return subscription;
+  }
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+test("an area that the server refuses is given up, and the filter kept", async () => {
+  const client = new RefusingClient({ bbox: "invalid_bbox" });
+  const live = new Live(client, { bbox: [1, 2, -999, 9999], geometry: null, filter: "mag > 5" });
+  for (const name of ["flights", "earthquakes"]) live.switchOn(name);
+  await settled();
+  assert.deepEqual(
+    client.asked.map(({ bbox, filter }) => [bbox !== null, filter]),
+    [true, true, false, false].map((hasBox) => [hasBox, "mag > 5"]),
+  );
+  assert.deepEqual(Object.keys(live.subscriptions), ["flights", "earthquakes"]);
+});
+
+test("what is refused whatever is asked for is not asked for again", async () => {
+  const client = new RefusingClient({ batch: "invalid_bbox" });
+  const live = new Live(client, { bbox: null, geometry: null, filter: null });
+  live.switchOn("flights");
+  await settled();
+  assert.deepEqual([client.asked.length, Object.keys(live.subscriptions)], [1, []]);
+});
+
+test("a layer may be called as a property of all objects is", () => {
+  const stored = new Map([["geostream-colours", '{"valueOf": 3, "odd": "red"}']]);
+  globalThis.localStorage = { getItem: (name) => stored.get(name) ?? null, setItem: (name, value) => stored.set(name, value) };
+  const colours = new LayerColours();
+  const given = ["constructor", "toString", "odd"].map((name) => colours.of(name));
+  assert.ok(given.every((colour) => Number.isInteger(colour) && colour >= 0 && colour < PLAIN_COLOURS));
+  assert.equal(colours.of("valueOf"), 3);
+  assert.deepEqual(Object.keys(JSON.parse(stored.get("geostream-colours"))).sort(), ["constructor", "odd", "toString", "valueOf"]);
+  assert.equal(new Live(null, {}).subscriptions.constructor, undefined);
+});
