@@ -162,7 +162,7 @@ def test_python_code_compiles(document: str, code: str) -> None:
     ("document", "code"), [block for block in blocks("python") if "127.0.0.1:8000" in block[1] and block[0] != TUTORIAL]
 )
 def test_python_programs_receive_what_they_ask_for(document: str, code: str, server: ServerProcess) -> None:
-    expected = "Coords(" if "subscribe_tiles" in code else "AFR123"
+    expected = "Coords(" if "subscribe_tiles" in code else "'count': " if "aggregate=" in code else "AFR123"
     command = (sys.executable, "-u", "-c", as_installed_here(code).replace("ws://127.0.0.1:8000/ws", server.ws_url))
     with Process(*command, cwd=DOCS.parent, stdout=PIPE, stderr=STDOUT) as program:
         assert program.stdout is not None
