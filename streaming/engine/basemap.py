@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 from zlib import crc32
@@ -36,14 +37,20 @@ def base_map() -> BaseMap:
 
 
 @lru_cache(1)
-def _version() -> int:
+def _version() -> int | None:
+    """None where the library that reads the archive is not installed."""
+    if find_spec("pmtiles") is None:
+        return None
     return crc32((Path(apps.get_app_config("streaming_pages").path) / ARCHIVE).read_bytes())
 
 
 def _vector_tiles() -> str | None:
-    """A template with the version of the archive, since browsers keep the tiles; None where there are no pages."""
+    """A template with the version of the archive, since browsers keep the tiles; None where there are none."""
+    version = _version()
+    if version is None:
+        return None
     try:
         address = reverse("streaming:basemap-tile", args=(0, 0, 0))
     except NoReverseMatch:
         return None
-    return f"{address.removesuffix('0/0/0.mvt')}{{z}}/{{x}}/{{y}}.mvt?v={_version():08x}"
+    return f"{address.removesuffix('0/0/0.mvt')}{{z}}/{{x}}/{{y}}.mvt?v={version:08x}"

@@ -75,7 +75,12 @@ def test_links_of_a_layer_lead_under_the_prefix(prefixed: str, admin: APIClient)
     site = "http://testserver/live/api/layers/l"
     assert created["Location"] == f"{site}/"
     links = {link["rel"]: link["href"] for link in created.json()["links"]}
-    assert links == {"self": f"{site}/", "items": f"{site}/features", "stream": "ws://testserver/ws"}
+    assert links == {
+        "self": f"{site}/",
+        "items": f"{site}/features",
+        "aggregates": f"{site}/aggregates",
+        "stream": "ws://testserver/ws",
+    }
 
 
 def test_links_of_pages_lead_under_the_prefix(prefixed: str, nobody: APIClient) -> None:

@@ -9,7 +9,8 @@ import mapbox_vector_tile
 import pytest
 from django.test import AsyncClient, RequestFactory
 
-from streaming.engine.basemap import base_map
+from streaming.engine import basemap
+from streaming.engine.basemap import _version, base_map
 from streaming.engine.content_security_policy import policy
 
 LAKE_GENEVA = "/geostream/basemap/6/33/22.mvt"
@@ -55,3 +56,10 @@ def test_raster_tiles_take_its_place_and_pages_may_load_them(settings: Any) -> N
 def test_there_may_be_none(settings: Any) -> None:
     settings.GEOSTREAM_BASEMAP = "none"
     assert (base_map()["vector"], base_map()["raster"]) == (None, None)
+
+
+def test_without_the_library_of_the_archive_a_page_has_no_base_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    _version.cache_clear()
+    monkeypatch.setattr(basemap, "find_spec", lambda name: None)
+    assert base_map()["vector"] is None
+    _version.cache_clear()

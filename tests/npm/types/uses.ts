@@ -103,6 +103,7 @@ export async function useClient(): Promise<void> {
   exactly<boolean | null | undefined>()(info.notices);
   const all: AnySubscription[] = [useFeatures(), useTiles(), useNotices(), useEvents()];
   for (const subscription of all) await client.unsubscribe(subscription);
+  client.retry();
   client.close();
 }
 
@@ -157,6 +158,7 @@ function useFeatures(): FeatureSubscription {
   exactly<number>()(flights.queueSize);
   exactly<Cursor | null>()(flights.cursor);
   exactly<Map<string | number, Feature>>()(flights.features);
+  exactly<number | null>()(flights.announced);
   exactly<Feature | undefined>()(every.get(1, "flights"));
   flights.update({ bbox: null, filter: "altitude_ft > 30000", filters: [["kind", "flight"]] });
   const asEventTarget: EventTarget = flights;

@@ -77,6 +77,7 @@
  * @property {number | null} [max_rate]
  * @property {number | null} [min_distance]
  * @property {boolean | null} [batch]
+ * @property {Aggregate | null} [aggregate]
  * @property {EventType[] | null} [event_types]
  * @property {Cursor | null} [cursor]
  * @property {string | string[] | null} [tileset]
