@@ -28,11 +28,7 @@ class Subscriber(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """Ask for the upgrade."""
         self.transport = transport
-        key = base64.b64encode(os.urandom(16)).decode()
-        transport.write(
-            f"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
-            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
+        transport.write(upgrade("/ws"))
 
     def data_received(self, data: bytes) -> None:
         """Subscribe, then count."""
@@ -49,6 +45,15 @@ class Subscriber(asyncio.Protocol):
         self._tail = joined[-len(MARK) + 1 :]
         if self._on_data is not None:
             self._on_data(data)
+
+
+def upgrade(path: str, headers: str = "") -> bytes:
+    """The request for a WebSocket."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    ).encode()
 
 
 def masked(payload: bytes, first: int = 0x81) -> bytes:
