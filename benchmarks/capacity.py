@@ -81,7 +81,8 @@ def costs(load: Load, figures: Figures) -> Costs:
     if together < 2:  # one message at a time: what the system call costs is not shared
         single = min(figures.rows("latency"), key=lambda row: abs(math.log(row["subscribers"] / load.clients)))
         delivery_us = max(delivery_us, single["server CPU %"] * 1e4 / (single["subscribers"] * single["changes/s"]))
-    memory = max(row["kB/connection"] for row in fanned if row["kB/connection"]) * 1000
+    weighed = [row for row in fanned if row["kB/connection"]]
+    memory = min(weighed, key=lambda row: abs(math.log(row["subscribers"] / load.clients)))["kB/connection"] * 1000
     return Costs(
         change["process µs"],
         change["Redis µs"],

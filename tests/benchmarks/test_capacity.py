@@ -19,6 +19,7 @@ MEASURED = {
         {"what": "a feature held", "batch": None, "process bytes": 1_000, "Redis bytes": 400},
     ],
     "fanout": [
+        {"subscribers": 100, "views": "own", "batch": 100, "CPU µs/delivery": 5, "kB/connection": 50},  # what a process loads is in it
         {"subscribers": 1_000, "views": "own", "batch": 100, "CPU µs/delivery": 4, "kB/connection": 30},
         {"subscribers": 1_000, "views": "same", "batch": 100, "CPU µs/delivery": 1, "kB/connection": 25},
     ],
