@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Protocol
 
 from .audience import Audience
+from .burst import burst
 from .deliveries import Delivery
 from .delivery_trace import DeliveryTrace
 from .feed import Cursor, Feed, FeedState, LogEntry, parse_item
@@ -208,15 +209,28 @@ class Follower(ABC):
 
     def _deliver_found(self, until: float = 0.0) -> Iterator[None]:
         """Deliver what was found, the first piece until then."""
-        audiences, self._found_for = self._found_for, []
-        for audience in audiences:
-            if self.trace is None and audience.deliver_alone():  # thousands of clients that each have a viewport of their own
+        audiences, self._found_for = deque(self._found_for), []
+        while audiences:
+            if self.trace is None and self._deliver_alone(audiences, until):
                 if perf_counter() >= until:
                     yield
                     until = perf_counter() + PIECE_SECONDS
                 continue
+            audience = audiences.popleft()
             audience.close(trace=self.trace)
             until = yield from self._deliver(audience, until)
+
+    @staticmethod
+    def _deliver_alone(audiences: deque[Audience], until: float) -> bool:
+        """Deliver to those in front that have one view each, until then: thousands of clients may each have a viewport of their own."""
+        some = False
+        with burst:
+            while audiences and audiences[0].deliver_alone():
+                audiences.popleft()
+                some = True
+                if perf_counter() >= until:
+                    break
+        return some
 
     @staticmethod
     def _deliver(audience: Audience, until: float) -> Generator[None, None, float]:

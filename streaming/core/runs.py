@@ -13,6 +13,8 @@ from math import inf
 from time import perf_counter
 from typing import Generic, TypeVar
 
+from .burst import burst
+
 PIECE_SECONDS = 0.004
 """Of work on the event loop, before everything else has a turn."""
 
@@ -59,13 +61,8 @@ class RunQueue(Generic[T]):
         """Deliver to one after the other, until that time; returns whether there is more."""
         while self._runs is not None:
             run = self._runs[0]
-            while run.waiting:
-                receiver, start = run.waiting.popitem()
-                run.deliver(receiver, start)
-                if not run.waiting:
-                    run.ended(receiver)
-                elif perf_counter() >= until:
-                    break
+            with burst:
+                _deliver(run, until)
             if run.waiting:
                 return True
             self._runs.popleft()
@@ -84,3 +81,14 @@ class RunQueue(Generic[T]):
         """Deliver nothing to it any more."""
         for run in self:
             run.waiting.pop(receiver, None)
+
+
+def _deliver(run: Run[T], until: float) -> None:
+    """Deliver to one after the other, at least to one, until that time."""
+    while run.waiting:
+        receiver, start = run.waiting.popitem()
+        run.deliver(receiver, start)
+        if not run.waiting:
+            run.ended(receiver)
+        elif perf_counter() >= until:
+            return
