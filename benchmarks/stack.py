@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +32,22 @@ def processor_seconds(*pids: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(each) for each in fields[11:15])
     return total / TICK
+
+
+def tree_seconds(root: int | None = None) -> float:
+    """What the processes that a process (by default this one) has started have used so far, and those that they have started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, total = [root or os.getpid()], 0.0
+    while found:
+        pid = found.pop()
+        for child in [each for each, parent in parents.items() if parent == pid]:
+            found.append(child)
+            with suppress(OSError):
+                total += processor_seconds(child)
+    return total
 
 
 class Site(NamedTuple):
@@ -106,16 +122,22 @@ def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
 
     With several workers, the process is their supervisor.
     """
-    with site(**settings) as made:
-        port = free_port()
-        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
-        process = subprocess.Popen(command, env=made.environment, stdout=subprocess.DEVNULL)
-        try:
-            _wait(port, process)
-            yield Server(process.pid, port, made.redis_url, made.folder)
-        finally:
-            process.terminate()
-            process.wait(40)
+    with site(**settings) as made, serving(made, workers) as server:
+        yield server
+
+
+@contextmanager
+def serving(made: Site, workers: int = 1) -> Iterator[Server]:
+    """A running server of a site."""
+    port = free_port()
+    command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+    process = subprocess.Popen(command, env=made.environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait(port, process)
+        yield Server(process.pid, port, made.redis_url, made.folder)
+    finally:
+        process.terminate()
+        process.wait(40)
 
 
 def _configure(redis_url: str, folder: str) -> None:
