@@ -133,7 +133,7 @@ async def _heap(session: CDPSession) -> float:
     """The page's JavaScript objects that are in use, in MB."""
     await session.send("HeapProfiler.collectGarbage")
     usage = await session.send("Runtime.getHeapUsage")
-    return round(usage["usedSize"] / 1e6, 1)
+    return round(float(usage["usedSize"]) / 1e6, 1)
 
 
 async def _frames(page: Page, name: str, seconds: float, user: Callable[[Page], Any] | None) -> list[dict[str, Any]]:
@@ -199,14 +199,16 @@ async def _moving(page: Page, machine: _Machine, points: MovingPoints, seconds: 
 async def _recounted(page: Page, machine: _Machine, points: MovingPoints) -> AsyncIterator[dict[str, Any]]:
     """Nothing is published any more: page, Redis and publisher have the same number in each cell."""
     await page.evaluate("geostream.map.setView([10, 0], 1.5, {animate: false})")
-    await page.wait_for_function(f"([seq]) => Number({CURSOR}?.split(':')[1]) >= seq", arg=[points.seq], timeout=PATIENCE_MS)
     await page.wait_for_function(f"() => {RESOLUTION} === 0", timeout=PATIENCE_MS)
-    shown, resolution = Counter(dict(await page.evaluate(CELLS))), int(await page.evaluate(RESOLUTION))
+    published, until = points.recount(0), time.monotonic() + PATIENCE_MS / 1000
+    shown: Counter[str] = Counter()
+    while shown != published and time.monotonic() < until:
+        await asyncio.sleep(LOOK_SECONDS)
+        shown = Counter(dict(await page.evaluate(CELLS)))
     stored: Counter[str] = Counter()
     for value in machine.redis.hvals(points.feed.keys[0]):
         x, y = json.loads(value[13:])["geometry"]["coordinates"]
-        stored[cell_of(x, y, resolution)] += 1
-    published = points.recount(resolution)
+        stored[cell_of(x, y, 0)] += 1
     yield _row("points of the publisher", published.total(), "")
     yield _row("- in Redis", stored.total(), "")
     yield _row("- in the page's cells", shown.total(), "")
@@ -253,5 +255,5 @@ def run(share: float, rate: int) -> Iterator[dict[str, Any]]:
             with serving(made) as server:
                 yield _row("server's start", round(time.perf_counter() - began, 2), "s")
                 rows = measure(server, points, rate, SECONDS * max(share, 0.3))
-                while (row := runner.run(anext(rows, None))) is not None:  # type: ignore[arg-type]
+                while (row := runner.run(anext(rows, None))) is not None:
                     yield row
