@@ -47,7 +47,7 @@ globalThis.bench = {frames: [], tasks: [], drawn: null};
     if (!live?.isComplete("LAYER")) return false;
     const overlay = Object.values(map._layers).find(({painter}) => painter);
     const shapes = overlay.scenes.reduce((sum, scene) => sum + scene.shapes.size, 0);
-    return shapes > 0 && shapes === subscriptions["LAYER"].features.size && !overlay._shapesStale;
+    return shapes > 0 && shapes === subscriptions["LAYER"].features.size && overlay._stale.size === 0;
   };
   let last = null;
   const tick = (now) => {

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 
 import h3.api.basic_int as h3
 import numpy as np
 from numpy.typing import NDArray
 
 from streaming.core.errors import StreamError
-from streaming.core.feed import MAX_BATCH, Feed
+from streaming.core.feed import MAX_BATCH, Feed, PutResult
 
 CITIES = 2_000
 AROUND = 1.0
@@ -85,25 +86,29 @@ class MovingPoints:
 
     async def _put(self, numbers: NDArray[np.int64]) -> None:
         items = [_item(number, x, y) for number, (x, y) in zip(numbers.tolist(), self._places[numbers].tolist(), strict=True)]
-        while True:
-            try:
-                result = await self.feed.put(items)
-                break
-            except StreamError:  # Redis did not answer: it may be writing a million features to the disk
-                await asyncio.sleep(0.1)
+        result = await _again(lambda: self.feed.put(items))
         self._there[numbers] = True
         self._note(result.cursor.seq if result.cursor else 0, len(items))
 
     async def _delete(self, numbers: NDArray[np.int64]) -> None:
         if not len(numbers):
             return
-        result = await self.feed.delete(map(str, numbers.tolist()))
+        result = await _again(lambda: self.feed.delete(map(str, numbers.tolist())))
         self._there[numbers] = False
         self._note(result.cursor.seq if result.cursor else 0, len(numbers))
 
     def _note(self, seq: int, changes: int) -> None:
         self.seq, self.changes = seq, self.changes + changes
         self._published.append((seq, time.monotonic()))
+
+
+async def _again(publish: Callable[[], Awaitable[PutResult]]) -> PutResult:
+    """Until Redis answers: it may be writing a million features to the disk. What was stored already is not stored again."""
+    while True:
+        try:
+            return await publish()
+        except StreamError:
+            await asyncio.sleep(0.1)
 
 
 def _on_earth(places: NDArray[np.float64]) -> NDArray[np.float64]:

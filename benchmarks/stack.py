@@ -23,6 +23,7 @@ from streaming.server.redis_server import free_port
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 20.0
+READY_SECONDS = 90.0
 
 
 def processor_seconds(*pids: int) -> float:
@@ -163,14 +164,18 @@ def _configure(redis_url: str, folder: str) -> None:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    patience, pause = time.monotonic() + READY_SECONDS, 0.05
+    while time.monotonic() < patience:
         if process.poll() is not None:
             raise SystemExit("the server did not start")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
                 return
+        except urllib.error.HTTPError:  # it serves, and loads large layers
+            pause = 0.5
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(pause)
     raise SystemExit("the server did not become ready")
 
 

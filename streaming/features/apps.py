@@ -58,6 +58,7 @@ class FeaturesConfig(EngineApp):
         ),
         Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
         Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
+        Setting("KEPT_FEATURES", 100_000, "features from which on a layer is kept in memory from a process's start on; 0: none"),
         Setting("AGGREGATE_SECONDS", 0.2, "between two rounds in which the cells of an aggregate are brought up to date", least=0.0),
         Setting("MAX_AGGREGATES", 50, "different aggregates (layer, grid, properties, filter) that one process keeps up to date", least=1),
         Setting("MAX_CLIENT_AGGREGATES", 10, "subscriptions to aggregates of one connection"),
