@@ -61,6 +61,7 @@ class FeaturesConfig(EngineApp):
         Setting("KEPT_FEATURES", 100_000, "features from which on a layer is kept in memory from a process's start on; 0: none"),
         Setting("AGGREGATE_SECONDS", 0.2, "between two rounds in which the cells of an aggregate are brought up to date", least=0.0),
         Setting("MAX_AGGREGATES", 50, "different aggregates (layer, grid, properties, filter) that one process keeps up to date", least=1),
+        Setting("MAX_ADDRESS_AGGREGATES", 20, "of these, that are in use because somebody at one address asked for them first", least=1),
         Setting("MAX_CLIENT_AGGREGATES", 10, "subscriptions to aggregates of one connection"),
         Setting("MAX_AGGREGATE_CELLS", 100_000, "cells of one aggregate", least=1),
         Setting("MAX_PROCESS_AGGREGATE_CELLS", 500_000, "cells of all aggregates of one process, 1 to 2 kB each", least=1),
