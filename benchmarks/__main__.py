@@ -30,6 +30,7 @@ from . import (
     ingest,
     large_layers,
     latency,
+    live_map,
     machine,
     peers,
     phoenix,
@@ -56,6 +57,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "latency": lambda options, share: latency.run(_subscribers(options), latency.SECONDS * max(share, 0.3)),
     "peers": lambda options, share: peers.run(share),
     "aggregates": lambda options, share: aggregates.run(share),
+    "live_map": lambda options, share: live_map.run(share, options.rate),
     "ingest": lambda options, share: ingest.run(share),
     "deltas": lambda options, share: deltas.run(share),
     "feature_deltas": lambda options, share: feature_deltas.run(share),
@@ -74,16 +76,17 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "soak": lambda options, share: soak.run(options.minutes),
     "capacity": lambda options, share: capacity.run(capacity.chosen(options), Figures(options.against)),
 }
-UNUSUAL = ("soak", "capacity")
+UNUSUAL = ("live_map", "soak", "capacity")
 """Run only when named."""
 
 
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[*RUNS, []], help=f"default: all but {' and '.join(UNUSUAL)}")
+    parser.add_argument("what", nargs="*", choices=[*RUNS, []], help=f"default: all but {', '.join(UNUSUAL)}")
     parser.add_argument("--subscribers", type=int, nargs="+", help="instead of 100, 1,000 and 10,000 (of topics: 100, 500 and 5,000)")
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
+    parser.add_argument("--rate", type=int, default=live_map.RATE, help="of live_map: changes a second (default: %(default)s)")
     parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
     parser.add_argument("--original", metavar="PYTHON", help="measure Redis commands beside the redis_websocket_api that this Python has")
     parser.add_argument("--only", default="", metavar="TEXT", help="of fairness, the situations whose names have this text in them")

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from streaming.server.redis_server import free_port
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 20.0
+READY_SECONDS = 90.0
 
 
 def processor_seconds(*pids: int) -> float:
@@ -32,6 +33,22 @@ def processor_seconds(*pids: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(each) for each in fields[11:15])
     return total / TICK
+
+
+def tree_seconds(root: int | None = None) -> float:
+    """What the processes that a process (by default this one) has started have used so far, and those that they have started."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, total = [root or os.getpid()], 0.0
+    while found:
+        pid = found.pop()
+        for child in [each for each, parent in parents.items() if parent == pid]:
+            found.append(child)
+            with suppress(OSError):
+                total += processor_seconds(child)
+    return total
 
 
 class Site(NamedTuple):
@@ -106,16 +123,22 @@ def stack(workers: int = 1, /, **settings: str) -> Iterator[Server]:
 
     With several workers, the process is their supervisor.
     """
-    with site(**settings) as made:
-        port = free_port()
-        command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
-        process = subprocess.Popen(command, env=made.environment, stdout=subprocess.DEVNULL)
-        try:
-            _wait(port, process)
-            yield Server(process.pid, port, made.redis_url, made.folder)
-        finally:
-            process.terminate()
-            process.wait(40)
+    with site(**settings) as made, serving(made, workers) as server:
+        yield server
+
+
+@contextmanager
+def serving(made: Site, workers: int = 1) -> Iterator[Server]:
+    """A running server of a site."""
+    port = free_port()
+    command = [sys.executable, "manage.py", "serve", "--port", str(port), "--workers", str(workers)]
+    process = subprocess.Popen(command, env=made.environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait(port, process)
+        yield Server(process.pid, port, made.redis_url, made.folder)
+    finally:
+        process.terminate()
+        process.wait(40)
 
 
 def _configure(redis_url: str, folder: str) -> None:
@@ -141,14 +164,18 @@ def _configure(redis_url: str, folder: str) -> None:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    patience, pause = time.monotonic() + READY_SECONDS, 0.05
+    while time.monotonic() < patience:
         if process.poll() is not None:
             raise SystemExit("the server did not start")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1):
                 return
+        except urllib.error.HTTPError:  # it serves, and loads large layers
+            pause = 0.5
         except OSError:
-            time.sleep(0.05)
+            pass
+        time.sleep(pause)
     raise SystemExit("the server did not become ready")
 
 

@@ -41,7 +41,7 @@ class AggregatesView(AsyncApiView):
         """One page of the cells that match."""
         settings = await catalogue.get_readable(layer, request.user)
         query = await sync_to_async(read_aggregate_query, thread_sensitive=False)(request.GET, settings.time_property)
-        cells = await _current_cells(layer_feed(settings), query.spec, query.counted)
+        cells = await _current_cells(request, layer_feed(settings), query.spec, query.counted)
         page = await sync_to_async(page_of, thread_sensitive=False)(cells, query.page)
         return geojson(page.body(request._request, aggregate=query.spec.info()))
 
@@ -58,18 +58,19 @@ class AggregateTileView(AsyncApiView):
         settings = await catalogue.get_readable(layer, request.user)
         read = sync_to_async(read_aggregate_tile_query, thread_sensitive=False)
         spec, counted = await read(request.GET, settings.time_property, tile.z)
-        cells = await _current_cells(layer_feed(settings), spec, counted)
+        cells = await _current_cells(request, layer_feed(settings), spec, counted)
         made = await sync_to_async(cell_tile, thread_sensitive=False)(layer, cells, tile)
         return with_tag(HttpResponse(made or b"", status=200 if made else 204, content_type=MIME["mvt"]), request)
 
 
-async def _current_cells(feed: Feed, spec: AggregateSpec, counted: Filter) -> Sequence[Item]:
+async def _current_cells(request: Request, feed: Feed, spec: AggregateSpec, counted: Filter) -> Sequence[Item]:
     """The cells of everything that was stored before this call."""
     runtime = running()
     if runtime is None or runtime.hub.loop is not asyncio.get_running_loop():
         return await sync_to_async(_count)(feed, spec, counted)
     replica = await runtime.hub.replica(feed)
-    async with runtime.service(Aggregates).opened(replica, spec, counted) as aggregate:
+    address = request.META.get("REMOTE_ADDR", "")
+    async with runtime.service(Aggregates).opened(replica, spec, counted, address) as aggregate:
         await aggregate.catch_up_with(runtime.hub)
         return list(aggregate.items.values())
 

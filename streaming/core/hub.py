@@ -78,6 +78,8 @@ class Hub:
     def __init__(self, get_layer: Callable[[], ChannelLayer]) -> None:
         self.node = uuid.uuid4().hex
         self.followers: dict[str, Follower] = {}
+        self.kept: frozenset[str] = frozenset()
+        """Names of feeds that are followed on though nobody looks at them."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._get_layer = get_layer
         self._channel = ""
@@ -418,7 +420,7 @@ class Hub:
 
     async def _drop_idle(self) -> None:
         for name, follower in list(self.followers.items()):
-            if not follower.idle:
+            if not follower.idle or name in self.kept:
                 continue
             if follower.idle_since is None:
                 follower.idle_since = time.monotonic()

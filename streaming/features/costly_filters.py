@@ -19,6 +19,11 @@ def check_room(hub: Hub, outbox: Outbox, filters: Iterable[Condition], instead: 
     more -= sum(each.costly for each in instead)
     if outbox.costly_filters + more > conf.MAX_CLIENT_COSTLY_FILTERS:
         raise _full(f"a connection may have {conf.MAX_CLIENT_COSTLY_FILTERS}")
+    check_process(hub, more)
+
+
+def check_process(hub: Hub, more: int) -> None:
+    """`StreamError("too_many_filters")` if the process may not have so many more."""
     if hub.costly_filters + more > conf.MAX_COSTLY_FILTERS:
         raise _full(f"this process may have {conf.MAX_COSTLY_FILTERS}")
 

@@ -11,13 +11,23 @@ from playwright.sync_api import expect
 from ..server_process import ServerProcess
 from .conftest import remove_all
 from .fleet import aircraft
-from .map_page import MapPage
+from .map_page import OVERLAY, MapPage
 
 POINTS = 6_000
 """More than GEOSTREAM_MAP_FEATURES."""
 HELD = "[...(geostream.subscriptions.big?.features.values() ?? [])]"
 CELLS = f"{HELD}.length > 1 && {HELD}.every(({{properties}}) => properties.count > 0)"
 FEATURES = f"{HELD}.length > 1 && {HELD}.every(({{properties}}) => properties.count === undefined)"
+WATCH = f"""() => {{
+  const overlay = {OVERLAY};
+  window.done = {{paints: 0, paths: 0, frames: 0}};
+  const [paint, Path] = [overlay._paintShapes, Path2D];
+  overlay._paintShapes = function (...what) {{ done.paints += 1; return paint.apply(this, what); }};
+  window.Path2D = class extends Path {{ constructor(...of) {{ super(...of); done.paths += 1; }} }};
+  const frame = () => {{ done.frames += 1; requestAnimationFrame(frame); }};
+  requestAnimationFrame(frame);
+}}"""
+"""Counts how often cells are drawn, and how many shapes are made."""
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +60,20 @@ def test_what_changes_is_seen_in_the_cells(big: ServerProcess, open_map: Callabl
     live.wait(f"() => {CELLS}")
     big.publish("big", aircraft("new", 10, 47))
     expect(live.by_id("layer-big-count")).to_have_text("6\u202f001")
+
+
+def test_cells_are_drawn_again_if_they_look_different_and_once_a_frame(big: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    live = open_map(big, "map=3/47/10")
+    live.wait(f"() => {CELLS}")
+    counted = live.page.evaluate(f"{HELD}.reduce((sum, {{properties}}) => sum + properties.count, 0)")
+    live.wait(f"() => {OVERLAY}._stale.size === 0")
+    live.page.evaluate(WATCH)
+    big.publish("big", aircraft("one more", 10, 47))
+    live.wait(f"() => {HELD}.reduce((sum, {{properties}}) => sum + properties.count, 0) === {counted + 1}")
+    live.wait("() => done.frames > 2")
+    assert live.page.evaluate("[done.paints, done.paths]") == [0, 0]
+    dice = random.Random(8)
+    big.publish("big", *(aircraft(f"b{n}", dice.uniform(5, 15), dice.uniform(45, 50)) for n in range(3000)))
+    live.wait(f"() => Math.max(...{HELD}.map(({{properties}}) => properties.count)) > 300 && {OVERLAY}._stale.size === 0")
+    done = live.page.evaluate("done")
+    assert 0 < done["paints"] <= done["frames"]

@@ -160,7 +160,9 @@ class FeatureSubscription(Subscription):
 
         self._check_aggregate(request)
         counted = request.counted_for(layer.time_property)
-        async with runtime.service(Aggregates).opened(replica, request.aggregate, counted) as aggregate:
+        held = [self._request.counted_for(layer.time_property)] if self._views and self._request.aggregate is not None else []
+        check_room(runtime.hub, self._session.outbox, [counted], held)
+        async with runtime.service(Aggregates).opened(replica, request.aggregate, counted, self._session.address) as aggregate:
             yield aggregate
 
     async def _replicas(self, opened: AsyncExitStack, request: FeatureRequest) -> dict[str, Replica]:

@@ -90,6 +90,11 @@ class GeoSession:
         return self.connection.principal.user
 
     @property
+    def address(self) -> str:
+        """Where the client is."""
+        return self.connection.address
+
+    @property
     def format(self) -> str:
         """How messages are written."""
         encoding = self.encoding

@@ -37,6 +37,10 @@ class Subscriber(Protocol):
         """The client's user."""
 
     @property
+    def address(self) -> str:
+        """Where the client is."""
+
+    @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """The client's subscriptions by id."""
 

@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 COUNTED = 1000
 """Features of a whole layer that are counted at first in one go."""
 MOST_COUNTED = 5000
+UNWATCHED_SECONDS = 2.0
+"""At the least between two rounds of one that nobody looks at: each cell is written once in them. Whoever comes has the next begin."""
 MARK = "~"
 """Between the layer's epoch and the mark of what is counted."""
 
@@ -89,6 +91,7 @@ class Aggregate(Replica):
     async def build(self) -> None:
         """Count what is there, and follow the layer from there on. `StreamError("too_many_cells")`."""
         self.source.observe(self)
+        self.source.costly_filters += self._counts.costly
         self.idle_since = time.monotonic()
         try:
             await self._count_all(self.source.moment(), self.source.cursor)
@@ -98,8 +101,10 @@ class Aggregate(Replica):
 
     def close(self) -> None:
         """Follow the layer no longer."""
+        if self in self.source.observers:
+            self.source.unobserve(self)
+            self.source.costly_filters -= self._counts.costly
         self.closed = True
-        self.source.unobserve(self)
         if self._timer is not None:
             self._timer.cancel()
         self._round, self._pending = None, {}
@@ -163,12 +168,17 @@ class Aggregate(Replica):
     # -- what views ask for --------------------------------------------------
 
     def join(self, view: View) -> None:
+        was_unwatched = not self.audiences
         super().join(view)
         view.outbox.aggregates += 1
+        view.outbox.costly_filters += self._counts.costly
+        if was_unwatched and self._timer is not None:
+            self._hurry()
 
     def leave(self, view: View) -> None:
         super().leave(view)
         view.outbox.aggregates -= 1
+        view.outbox.costly_filters -= self._counts.costly
         if self.idle:
             self.idle_since = time.monotonic()
 
@@ -245,7 +255,8 @@ class Aggregate(Replica):
             return False
         if not self.closed:
             self._round = None
-            self._next_at = asyncio.get_running_loop().time() + self._pause()
+            pause = self._pause() if self.audiences else max(self._pause(), UNWATCHED_SECONDS)
+            self._next_at = asyncio.get_running_loop().time() + pause
             self._notify_resting()
             if self.behind:
                 self._schedule()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from streaming.core.items import Item
 from .counting import CellCounts, Tally, place_of
 from .exact_numbers import ExactNumbers
 
+_box, _is_point, _longitude, _latitude = attrgetter("_box"), attrgetter("is_point"), itemgetter(0), itemgetter(1)
 HALF = 26
 """A number's 53 bits are summed up in two halves, so that sums of billions of them fit into 64 bits."""
 
@@ -31,16 +34,15 @@ class BulkCount:
 
     def add(self, items: Sequence[Item | None]) -> None:
         """Collect some."""
-        matches, found, longitudes, latitudes = self._counts.matches, list[Item](), list[float](), list[float]()
-        for item in items:
-            if item is None or not matches(item):
-                continue
-            place = item.box if item.is_point else place_of(item)
-            if place is not None:
-                found.append(item)
-                longitudes.append(place[0])
-                latitudes.append(place[1])
-        self._cells.extend(self._counts.grid.cells(longitudes, latitudes))
+        matches = self._counts.matches
+        found: Sequence[Item] = [item for item in items if item is not None and matches(item)]
+        if all(map(_is_point, found)):  # without a step of Python for each
+            places: list[Any] = list(map(_box, found))
+        else:
+            both = [(item, item.box if item.is_point else place_of(item)) for item in found]
+            found = [item for item, place in both if place is not None]
+            places = [place for _, place in both if place is not None]
+        self._cells.extend(self._counts.grid.cells(map(_longitude, places), map(_latitude, places)))
         if self._values:
             for column, values in zip(self._values, self._counts.reader.columns(found), strict=True):
                 column.extend(values)

@@ -7,7 +7,7 @@ decided by the `h3` package alone, so that every other library of H3 agrees.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise, repeat
 from math import asinh, atan, degrees, floor, pi, radians, sinh, tan
 from typing import Any, ClassVar
@@ -45,7 +45,7 @@ class Grid(ABC):
     def resolution_at(cls, zoom: float) -> int:
         """The resolution whose cells are some tens of pixels wide on a map of this zoom (tiles of 256 pixels)."""
 
-    def cells(self, longitudes: Sequence[float], latitudes: Sequence[float]) -> list[int]:
+    def cells(self, longitudes: Iterable[float], latitudes: Iterable[float]) -> list[int]:
         """The cells that places are in."""
         return list(map(self.cell, longitudes, latitudes))
 
@@ -78,7 +78,7 @@ class H3Grid(Grid):
         found: int = h3.latlng_to_cell(latitude, longitude, self.resolution)
         return found
 
-    def cells(self, longitudes: Sequence[float], latitudes: Sequence[float]) -> list[int]:
+    def cells(self, longitudes: Iterable[float], latitudes: Iterable[float]) -> list[int]:
         """`cell`, without a call of Python for each."""
         return list(map(h3.latlng_to_cell, latitudes, longitudes, repeat(self.resolution)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -12,10 +14,12 @@ from streaming.core.errors import StreamError
 from streaming.core.filters import Filter
 from streaming.core.outbox import Outbox
 from streaming.core.replica import Replica
+from streaming.engine.addresses import network
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.service import Service
 
+from ..costly_filters import check_process
 from .aggregate import Aggregate
 from .spec import AggregateSpec
 
@@ -35,6 +39,7 @@ class Aggregates(Service):
         super().__init__(runtime)
         self._aggregates: dict[Key, Aggregate] = {}
         self._building: dict[Aggregate, asyncio.Task[None]] = {}
+        self._made_for: dict[Aggregate, str] = {}
         self._counted = 0
 
     async def start(self) -> None:
@@ -47,10 +52,11 @@ class Aggregates(Service):
             self._drop(aggregate)
 
     @asynccontextmanager
-    async def opened(self, source: Replica, spec: AggregateSpec, condition: Filter) -> AsyncIterator[Aggregate]:
+    async def opened(self, source: Replica, spec: AggregateSpec, condition: Filter, address: str) -> AsyncIterator[Aggregate]:
         """The aggregate of what is asked for, made if it is not there, and kept while it is in use here.
 
-        `StreamError`: `too_many_aggregates` if the process may not have one more, `too_many_cells` if it would have.
+        `address` is the client's. `StreamError`: `too_many_aggregates` if the process or whoever is at this address may not have one more,
+        `too_many_filters` if the filter is costly and one too many, `too_many_cells` if there would be too many.
         """
         key = (source.feed.name, spec, condition.key)
         aggregate = self._aggregates.get(key)
@@ -58,7 +64,7 @@ class Aggregates(Service):
             self._drop(aggregate)
             aggregate = None
         if aggregate is None:
-            aggregate = self._make(key, source, spec, condition)
+            aggregate = self._make(key, source, spec, condition, network(address))
         aggregate.holders += 1
         try:
             if (building := self._building.get(aggregate)) is not None:
@@ -76,8 +82,10 @@ class Aggregates(Service):
         yield "geostream_aggregate_cells", (), sum(len(each.items) for each in aggregates)
         yield "geostream_aggregate_changes_total", (), self._counted + sum(each.changes_counted for each in aggregates)
 
-    def _make(self, key: Key, source: Replica, spec: AggregateSpec, condition: Filter) -> Aggregate:
-        self._make_room()
+    def _make(self, key: Key, source: Replica, spec: AggregateSpec, condition: Filter, network: str) -> Aggregate:
+        if condition.costly:
+            check_process(self.runtime.hub, 1)
+        self._make_room(network)
         aggregate = Aggregate(
             source,
             spec,
@@ -87,6 +95,7 @@ class Aggregates(Service):
             most=lambda: self._most_cells(aggregate),
         )
         self._aggregates[key] = aggregate
+        self._made_for[aggregate] = network
         building = self._building[aggregate] = asyncio.create_task(self._build(key, aggregate))
         building.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waited for it may be gone
         return aggregate
@@ -97,11 +106,15 @@ class Aggregates(Service):
         except BaseException:
             if self._aggregates.get(key) is aggregate:
                 del self._aggregates[key]
+                del self._made_for[aggregate]
             raise
         finally:
             del self._building[aggregate]
 
-    def _make_room(self) -> None:
+    def _make_room(self, network: str) -> None:
+        used = [each for each, made_for in self._made_for.items() if made_for == network and not self._is_unused(each)]
+        if len(used) >= conf.MAX_ADDRESS_AGGREGATES:
+            raise StreamError("too_many_aggregates", f"{conf.MAX_ADDRESS_AGGREGATES} different aggregates are in use for your address")
         if len(self._aggregates) < conf.MAX_AGGREGATES:
             return
         idle = [each for each in self._aggregates.values() if each.closed or self._is_unused(each)]
@@ -122,9 +135,12 @@ class Aggregates(Service):
 
     async def _drop_idle(self) -> None:
         before = time.monotonic() - LINGER_SECONDS
-        for aggregate in list(self._aggregates.values()):
-            if aggregate.closed or (self._is_unused(aggregate) and (aggregate.idle_since or 0.0) < before):
-                self._drop(aggregate)
+        aggregates = list(self._aggregates.values())
+        idle = [each for each in aggregates if each.closed or (self._is_unused(each) and (each.idle_since or 0.0) < before)]
+        for aggregate in idle:
+            self._drop(aggregate)
+        if idle:
+            await asyncio.to_thread(_give_memory_back)
 
     def _is_unused(self, aggregate: Aggregate) -> bool:
         return aggregate.idle and not aggregate.holders and aggregate not in self._building
@@ -132,11 +148,18 @@ class Aggregates(Service):
     def _drop(self, aggregate: Aggregate) -> None:
         aggregate.close()
         self._counted += aggregate.changes_counted
+        self._made_for.pop(aggregate, None)
         for key, each in list(self._aggregates.items()):
             if each is aggregate:
                 del self._aggregates[key]
         if (building := self._building.get(aggregate)) is not None:
             building.cancel()
+
+
+def _give_memory_back() -> None:
+    """What is free goes back to the machine, where the C library can do that: some milliseconds, without the interpreter's lock."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def check_aggregates(outbox: Outbox, more: int = 1) -> None:

@@ -156,6 +156,40 @@ async def test_a_process_keeps_so_many_and_drops_first_those_that_nobody_looks_a
     assert (await other.subscribe(aggregate=HEXAGONS | {"resolution": 3}))["success"]
 
 
+async def test_one_address_may_have_so_many_and_share_those_of_others(geo: Connect, settings: Any) -> None:
+    settings.GEOSTREAM_MAX_ADDRESS_AGGREGATES = 1
+    await apublish("l", point("a", 8.5, 47.4))
+    one, other, third = geo(), geo(), geo()
+    assert (await one.subscribe(aggregate=HEXAGONS))["success"]
+    assert (await other.subscribe(aggregate=HEXAGONS | {"resolution": 3}))["code"] == "too_many_aggregates"
+    assert (await other.subscribe(aggregate=HEXAGONS))["success"]
+    third._socket.scope["client"] = ["192.0.2.7", 1]
+    assert (await third.subscribe(aggregate=HEXAGONS | {"resolution": 3}))["success"]
+
+
+@pytest.mark.parametrize("limit", ["MAX_COSTLY_FILTERS", "MAX_CLIENT_COSTLY_FILTERS"])
+async def test_costly_filters_of_what_is_counted_count(geo: Connect, settings: Any, limit: str) -> None:
+    setattr(settings, f"GEOSTREAM_{limit}", 1)
+    await apublish("l", point("a", 8.5, 47.4, n=2))
+    peer = geo()
+    assert (await peer.subscribe(aggregate=HEXAGONS, filter="n > 1"))["success"]
+    assert (await peer.subscribe(id="t", filter="n > 2"))["code"] == "too_many_filters"
+    assert (await peer.subscribe(id="t", aggregate=HEXAGONS, filter="n > 2"))["code"] == "too_many_filters"
+
+
+async def test_one_that_nobody_looks_at_is_brought_up_to_date_when_somebody_comes(geo: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.features.aggregates.aggregate.UNWATCHED_SECONDS", 1000.0)
+    await apublish("l", point("a", 8.5, 47.4))
+    one, other = geo(), geo()
+    await one.subscribe(aggregate=HEXAGONS)
+    await one.ask(type="unsubscribe", subscription_id="s")
+    await apublish("l", point("b", 8.5, 47.4))
+    await apublish("l", point("c", 8.5, 47.4))
+    await other.subscribe(aggregate=HEXAGONS)
+    while await cell_of(other) not in (("updated", CELL, 3), ("added", CELL, 3)):
+        pass
+
+
 async def test_an_aggregate_is_listed_and_written_down_as_it_was_taken(geo: Connect) -> None:
     await apublish("l", point("a", 8.5, 47.4))
     peer = geo()

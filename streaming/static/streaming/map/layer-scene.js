@@ -18,6 +18,8 @@ export class LayerScene {
   #surveyed = 0;
   /** Of the areas of its polygons; undefined: the usual one. @type {number | undefined} */
   opacity = undefined;
+  /** Whether lines, polygons or cells look different from what was drawn last. */
+  stale = false;
   /** Of the properties that its features have. */
   propertyNames = new Set();
 
@@ -41,7 +43,7 @@ export class LayerScene {
   colourBy(property) {
     this.property = property;
     this.setTheme(this.theme);
-    this.#rescale();
+    this.rescale();
   }
 
   /**
@@ -53,26 +55,28 @@ export class LayerScene {
     for (const change of changes) this.#applyOne(change, now, smooth, arrives);
     const surveyed = this.survey();
     if (this.#news < RESCALE_AFTER && !surveyed) return false;
-    this.#rescale();
+    this.rescale();
     return true;
   }
 
   clear() {
     this.tracks.clear();
     this.shapes.clear();
+    this.stale = true;
   }
 
   #applyOne({ type, id, feature }, now, smooth, arrives) {
     if (type === "deleted" || !feature.geometry) {
       this.tracks.delete(id);
-      this.shapes.delete(id);
+      if (this.shapes.delete(id)) this.stale = true;
       return;
     }
     const isPoint = feature.geometry.type === "Point";
-    (isPoint ? this.shapes : this.tracks).delete(id);
-    const drawable = isPoint ? this.#track(id, feature, now, smooth, arrives) : this.#shape(id, feature);
+    if (!isPoint) this.tracks.delete(id);
+    else if (this.shapes.delete(id)) this.stale = true;
+    const drawable = isPoint ? this.#track(id, feature, now, smooth, arrives) : this.shape(id, feature);
     const value = this.#value(feature);
-    drawable.step = stepOf(value, this.domain);
+    this.#paint(drawable, stepOf(value, this.domain));
     const [low, high] = this.domain;
     if ((this.ramp === "altitude" || low === high) && (value < low || value > high)) this.#news = RESCALE_AFTER;
   }
@@ -89,11 +93,19 @@ export class LayerScene {
     return track;
   }
 
-  #shape(id, feature) {
+  /** The shape of a new version of a feature. */
+  shape(id, feature) {
     this.#news += 1;
     const shape = new Shape(id, feature);
     this.shapes.set(id, shape);
+    this.stale = true;
     return shape;
+  }
+
+  #paint(drawable, step) {
+    if (drawable.step === step) return;
+    drawable.step = step;
+    if (drawable instanceof Shape) this.stale = true;
   }
 
   titleOf(feature) {
@@ -124,11 +136,11 @@ export class LayerScene {
     return first || before !== this.candidates.join();
   }
 
-  #rescale() {
+  rescale() {
     this.#news = 0;
     if (!this.property) return;
     const values = [...this.drawables()].map(({ feature }) => this.#value(feature)).filter(Number.isFinite);
     this.domain = domainFor(this.property, values);
-    for (const drawable of this.drawables()) drawable.step = stepOf(this.#value(drawable.feature), this.domain);
+    for (const drawable of this.drawables()) this.#paint(drawable, stepOf(this.#value(drawable.feature), this.domain));
   }
 }

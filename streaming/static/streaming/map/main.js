@@ -153,8 +153,8 @@ function refreshLegend(scene) {
 function showApplied({ detail: { layer, changes } }) {
   if (card.target?.scene.layer.name === layer && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
-  if (changes.some(({ feature }) => feature.geometry?.type !== "Point")) overlay.redraw();
-  else overlay.redrawPoints();
+  overlay.redrawStale();
+  if (changes.some(({ feature }) => feature.geometry?.type === "Point")) overlay.redrawPoints();
 }
 
 function showCounts() {

@@ -22,6 +22,8 @@ export const FeatureOverlay = L.Layer.extend({
     this.stats = { fps: 0, frameMs: 0, worstMs: 0, visible: 0 };
     this._times = [];
     this._scheduled = null;
+    /** The canvases that are to be drawn anew in the next frame. */
+    this._stale = new Set();
   },
 
   onAdd(map) {
@@ -46,12 +48,22 @@ export const FeatureOverlay = L.Layer.extend({
 
   /** Draw everything in the next animation frame. */
   redraw() {
-    this._shapesStale = true;
-    this.redrawPoints();
+    this._draw("cells", "shapes", "points");
   },
 
   /** Draw in the next animation frame; lines and polygons are still right. */
   redrawPoints() {
+    this._draw("points");
+  },
+
+  /** Draw the lines, polygons and cells that look different now. */
+  redrawStale() {
+    const stale = this.scenes.filter((scene) => scene.stale).map(canvasOf);
+    if (stale.length > 0) this._draw(...stale);
+  },
+
+  _draw(...canvases) {
+    for (const each of canvases) this._stale.add(each);
     this._scheduled ??= requestAnimationFrame((now) => this._frame(now));
   },
 
@@ -103,8 +115,10 @@ export const FeatureOverlay = L.Layer.extend({
     if (this._zooming) return;
     const started = performance.now();
     const view = this._view(performance.now());
-    if (this._shapesStale) this._paintShapes(view);
-    const again = this._paintPoints(view);
+    const stale = this._stale;
+    this._stale = new Set();
+    for (const name of ["cells", "shapes"]) if (stale.has(name)) this._paintShapes(name, view);
+    const again = stale.has("points") && this._paintPoints(view);
     this._measure(now, performance.now() - started);
     this.fire("frame");
     if (again) this.redrawPoints();
@@ -121,13 +135,13 @@ export const FeatureOverlay = L.Layer.extend({
     return context;
   },
 
-  _paintShapes(view) {
-    this._shapesStale = false;
+  _paintShapes(name, view) {
     const pad = this._pad;
     view = { ...view, left: view.left - pad.x, top: view.top - pad.y, width: view.width + 2 * pad.x, height: view.height + 2 * pad.y };
-    const [cells, shapes] = [this._clean(this._canvases.cells, pad), this._clean(this._canvases.shapes, pad)];
+    const context = this._clean(this._canvases[name], pad);
     for (const scene of this.scenes) {
-      const context = scene.opacity === undefined ? shapes : cells;
+      if (canvasOf(scene) !== name) continue;
+      scene.stale = false;
       for (const shape of scene.shapes.values()) shape.paint(context, view, scene.colours[shape.step], scene.opacity);
     }
   },
@@ -197,3 +211,8 @@ export const FeatureOverlay = L.Layer.extend({
     this.redraw();
   },
 });
+
+/** Which canvas lines and polygons of a scene are on. */
+function canvasOf(scene) {
+  return scene.opacity === undefined ? "shapes" : "cells";
+}
