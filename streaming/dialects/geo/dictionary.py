@@ -1,0 +1,91 @@
+"""A zstd dictionary of a layer's messages: trained on some of them, it makes small messages, which have little to repeat, far smaller.
+
+Only pieces of a layer's own messages are in it. Each frame names its dictionary, by a number that is made of the dictionary's bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from hashlib import sha256
+
+import zstandard
+
+LEVEL = 3
+MOST_BYTES = 16 * 1024
+"""Of one message. Larger ones repeat enough by themselves."""
+WINDOW_BYTES = 256 * 1024
+"""Of messages, after which it is judged again how well they are compressed."""
+LOSS = 1.3
+"""How much more than at first has to be sent, in proportion, for a dictionary to be worn out."""
+LEAST_GAIN = 0.9
+"""A dictionary with which more than this part remains is not worth its bytes."""
+_FIRST_ID, _IDS = 32768, (1 << 31) - 32768
+"""What RFC 8878 leaves to everybody."""
+_ID = slice(4, 8)
+
+
+def id_of(dictionary: bytes) -> int:
+    """The number by which frames name a dictionary."""
+    return int.from_bytes(dictionary[_ID], "little")
+
+
+def train(messages: Sequence[bytes], size: int) -> bytes | None:
+    """A dictionary of at most `size` bytes, the same for the same messages; None if they are too few, or nothing is gained by it.
+
+    Every fifth message is not learned from: on these it is tried. Takes tenths of a second, in which other threads run.
+    """
+    learned: list[bytes | bytearray | memoryview] = [message for number, message in enumerate(messages) if number % 5]
+    try:
+        trained = bytearray(zstandard.train_dictionary(size, learned, level=LEVEL, dict_id=_FIRST_ID).as_bytes())
+    except (zstandard.ZstdError, ValueError):
+        return None
+    number = _FIRST_ID + int.from_bytes(sha256(trained).digest()[:4], "little") % _IDS
+    trained[_ID] = number.to_bytes(4, "little")
+    dictionary, tried = Dictionary(bytes(trained)), messages[::5]
+    sent = sum(len(dictionary.compress(message) or message) for message in tried)
+    return bytes(trained) if sent < LEAST_GAIN * sum(map(len, tried)) else None
+
+
+class Dictionary:
+    """One dictionary, ready to compress, with what it has saved so far."""
+
+    def __init__(self, data: bytes) -> None:
+        self.id = id_of(data)
+        self.size = len(data)
+        self.plain = self.sent = 0
+        """Bytes of the messages that were to be compressed, and of what became of them."""
+        self._window = (0, 0)
+        self._at_first: float | None = None
+        self._compressors = _Compressors(data)
+
+    def compress(self, message: bytes) -> bytes | None:
+        """A frame that is shorter than the message; None if there is none."""
+        if len(message) > MOST_BYTES:
+            return None
+        frame: bytes = self._compressors.compressor.compress(message)
+        self.plain += len(message)
+        self.sent += min(len(frame), len(message))
+        return frame if len(frame) < len(message) else None
+
+    def is_worn_out(self) -> bool:
+        """Whether messages have become so different from what they were at first that it is time for another one.
+
+        Judged by what was compressed since this was asked last, if that is enough.
+        """
+        plain, sent = self.plain - self._window[0], self.sent - self._window[1]
+        if plain < WINDOW_BYTES:
+            return False
+        self._window = (self.plain, self.sent)
+        if self._at_first is None:
+            self._at_first = sent / plain
+        return sent / plain > LOSS * self._at_first
+
+
+class _Compressors(threading.local):
+    """zstd's contexts must not be shared between threads."""
+
+    def __init__(self, data: bytes) -> None:
+        dictionary = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        dictionary.precompute_compress(level=LEVEL)
+        self.compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)
