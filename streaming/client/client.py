@@ -81,7 +81,7 @@ class GeoStreamClient:
     ) -> None:
         encoding = Encoding.of(MessageFormat(format), Compression(compression))
         self._data_encoding = "base64" if encoding.format is MessageFormat.JSON else "bin"
-        held = HeldDictionaries(url, dict(headers or {}), ssl, connect_timeout) if dictionaries else None
+        held = HeldDictionaries(url, dict(headers or {}), ssl, proxy, connect_timeout) if dictionaries else None
         self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, connect_timeout, max_size=max_size, dictionaries=held)
         self._token = token
         self._message_timeout = message_timeout

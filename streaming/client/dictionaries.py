@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl as tls
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.error import URLError
 from urllib.parse import urljoin, urlsplit
-from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from ..dialects.geo.messages import LayerDictionary, UseDictionaries
 from ..dialects.geo.zstd import ForeignDictionary
@@ -32,12 +32,15 @@ class _NoRedirects(HTTPRedirectHandler):
 class HeldDictionaries:
     """What a client holds. `known`: by id."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], ssl: tls.SSLContext | None, timeout: float) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], ssl: tls.SSLContext | None, proxy: str | Literal[True] | None, timeout: float
+    ) -> None:
         self.known: dict[int, ForeignDictionary] = {}
         self._url = url
         self._headers = headers
-        self._ssl = ssl
         self._timeout = timeout
+        proxies = None if proxy is True else {} if proxy is None else {"http": proxy, "https": proxy}
+        self._opener = build_opener(HTTPSHandler(context=ssl), ProxyHandler(proxies), _NoRedirects)
         self._by_layer: dict[str, list[int]] = {}
 
     def message(self) -> UseDictionaries:
@@ -66,8 +69,7 @@ class HeldDictionaries:
             raise ValueError("it is on another server")
         authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         request = Request(address, headers={**self._headers, **authorization})
-        opener = build_opener(HTTPSHandler(context=self._ssl), _NoRedirects)
-        with opener.open(request, timeout=self._timeout) as answer:
+        with self._opener.open(request, timeout=self._timeout) as answer:
             data: bytes = answer.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise ValueError("it is too large")

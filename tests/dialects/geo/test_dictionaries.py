@@ -164,6 +164,7 @@ async def test_a_layer_with_few_features_has_none(geo: Connect, runtime: Runtime
     await service.look()
     assert await peer.nothing()
     await apublish("l", map(ship, range(50, 300)))
+    await peer.until("added", "ship-299")
     await service.look()
     assert (await offered(peer))["layer"] == "l"
 
