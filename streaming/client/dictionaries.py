@@ -6,7 +6,7 @@ import asyncio
 import ssl as tls
 from collections.abc import Mapping
 from typing import Any, Literal
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
@@ -69,8 +69,12 @@ class HeldDictionaries:
             raise ValueError("it is on another server")
         authorization = {} if token is None else {"Authorization": f"Bearer {token}"}
         request = Request(address, headers={**self._headers, **authorization})
-        with self._opener.open(request, timeout=self._timeout) as answer:
-            data: bytes = answer.read(MOST_BYTES + 1)
+        try:
+            with self._opener.open(request, timeout=self._timeout) as answer:
+                data: bytes = answer.read(MOST_BYTES + 1)
+        except HTTPError as refusal:
+            refusal.close()
+            raise
         if len(data) > MOST_BYTES:
             raise ValueError("it is too large")
         return data

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import Permission, User
 from django.test import AsyncClient
+from rest_framework_simplejwt.tokens import AccessToken
 
-from streaming import apublish
+from streaming import adelete, apublish
+from streaming.core.feed import Feed
 from streaming.core.redis import async_feed_redis
 from streaming.dialects.geo import dictionary_service
 from streaming.dialects.geo.codec import decode
 from streaming.dialects.geo.dictionary_service import Dictionaries
-from streaming.dialects.geo.messages import FeatureData
+from streaming.dialects.geo.messages import ChangeType, FeatureData, MessageFormat
 from streaming.dialects.geo.zstd import ForeignDictionary
 from streaming.engine.runtime import Runtime
 from streaming.features import dictionaries as stored
+from streaming.features.clearing import clear
 from streaming.models import Layer
 from tests.geo_peer import GeoPeer, point
 
@@ -137,7 +143,7 @@ async def test_clients_that_ask_for_the_same_share_what_was_compressed(geo: Conn
     before = counted(runtime)["geostream_dictionary_plain_bytes_total"]
     await apublish("l", ship(1, lap=1))
     assert await first.receive() == await second.receive()
-    (known, *_) = runtime.service(Dictionaries).of("l", dictionary_service.MessageFormat.JSON)
+    (known, *_) = runtime.service(Dictionaries).of("l", MessageFormat.JSON)
     assert known.plain - before < 600
 
 
@@ -222,7 +228,7 @@ async def test_processes_share_what_one_has_trained(geo: Connect, ships: None, r
 
     other.follow("l", Client())
     await other.look()
-    (known,) = other.of("l", dictionary_service.MessageFormat.JSON)
+    (known,) = other.of("l", MessageFormat.JSON)
     assert (known.id, told) == (dictionary.id, ["l"])
     assert {name: value for name, _, value in other.collect()}["geostream_dictionaries_trained_total"] == 0
 
@@ -251,3 +257,125 @@ async def test_cells_are_not_compressed_with_it(geo: Connect, ships: None) -> No
     await peer.send({"type": "use_dictionaries", "ids": [dictionary.id]})
     await peer.subscribe(aggregate={"by": "grid", "resolution": 4})
     assert (await peer.receive())["type"] == "feature_data"
+
+
+async def test_only_who_may_read_the_layer_may_read_it(geo: Connect, ships: None) -> None:
+    layer = await Layer.objects.aget(name="l")
+    layer.public = False
+    await layer.asave()
+    alice = await User.objects.acreate_user("alice")
+    await alice.user_permissions.aadd(await Permission.objects.aget(codename="view_layer"))
+    token = f"Bearer {AccessToken.for_user(alice)}"
+    stranger, reader = geo(), geo(headers=[(b"authorization", token.encode())])
+    await stranger.send({"type": "use_dictionaries", "ids": []})
+    assert (await stranger.subscribe())["code"] == "unknown_layer"
+    await reader.send({"type": "use_dictionaries", "ids": []})
+    await reader.subscribe(snapshot=False)
+    offer = await offered(reader)
+    assert await stranger.nothing()
+    refused = await AsyncClient().get(offer["url"])
+    assert (refused.status_code, refused.json()["code"]) == (404, "unknown_layer")
+    answer = await AsyncClient().get(offer["url"], headers={"authorization": token})
+    assert answer.status_code == 200
+    assert answer["Cache-Control"] == "private, max-age=31536000, immutable"
+    assert "Authorization" in answer["Vary"]
+
+
+async def test_what_is_at_its_address_never_changes(geo: Connect, ships: None) -> None:
+    peer = geo()
+    await peer.send({"type": "use_dictionaries", "ids": []})
+    await peer.subscribe(snapshot=False)
+    offer = await offered(peer)
+    answer = await AsyncClient().get(offer["url"])
+    assert answer["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert offer["url"].endswith(stored.name_of(answer.content))
+    assert offer["size"] == len(answer.content)
+    unknown = await AsyncClient().get("/api/layers/l/dictionaries/" + "0" * 32)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_dictionary")
+
+
+async def test_an_emptied_layer_has_none_any_more(geo: Connect, ships: None) -> None:
+    await holding(geo())
+    await sync_to_async(list)(clear(Feed("layer:l")))
+    assert await stored.current("l", dictionary_service.FORMS) == stored.NONE
+
+
+class Follower:
+    """A client that keeps the layer, and dictionaries as it fetches them, whatever comes in between."""
+
+    def __init__(self, geo: Connect) -> None:
+        self._geo = geo
+        self.peer = geo()
+        self.held: dict[int, ForeignDictionary] = {}
+        self.features: dict[str, Any] = {}
+        self.cursor: str | None = None
+        self.offers: list[dict[str, Any]] = []
+        self.compressed = 0
+
+    async def connect(self) -> None:
+        self.peer = self._geo()
+        await self.tell()
+        await self.peer.send({"type": "subscribe_features", "subscription_id": "s", "layer": "l", "cursor": self.cursor})
+
+    async def tell(self) -> None:
+        await self.peer.send({"type": "use_dictionaries", "ids": list(self.held)})
+
+    async def fetch(self) -> None:
+        for offer in self.offers[-1:]:  # those before may not be there any more
+            self.held[offer["id"]] = await fetched(offer)
+        self.offers.clear()
+        await self.tell()
+
+    async def read_until(self, lap: int) -> None:
+        """Take what comes, up to the change that a test ends each step with."""
+        while self.features.get("end", {}).get("properties", {}).get("lap") != lap:
+            self._take(await self.peer.receive())
+
+    def _take(self, frame: Any) -> None:
+        if isinstance(frame, dict) and frame["type"] == "layer_dictionary":
+            self.offers.append(frame)
+        if isinstance(frame, dict) and frame["type"] != "feature_data":
+            return
+        self.compressed += isinstance(frame, bytes)
+        message = read(frame if isinstance(frame, bytes) else json.dumps(frame), *self.held.values())
+        feature = json.loads(message.geojson)
+        self.cursor = message.cursor or self.cursor
+        if message.change_type is ChangeType.DELETED:
+            del self.features[feature["id"]]
+        else:
+            self.features[feature["id"]] = feature
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_is_decoded_is_what_was_published_across_trainings_and_connections(
+    geo: Connect, ships: None, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    random = Random(seed)
+    service, follower = runtime.service(Dictionaries), Follower(geo)
+    published = {each["id"]: each for each in map(ship, range(300))}
+    monkeypatch.setattr(dictionary_service.Dictionary, "is_worn_out", lambda self: random.random() < 0.5)
+    await follower.connect()
+    for lap in range(15):
+        fleet = random.choice(["", "North Sea Shipping", "Compañía Marítima", "日本郵船"])
+        changed = [
+            ship(random.randrange(300), fleet=fleet, lap=lap, lane="x" * random.choice([0, 10, 500])) for _ in range(random.randrange(40))
+        ]
+        gone = random.sample(sorted(published), random.randrange(3))
+        await apublish("l", changed)
+        published |= {each["id"]: each for each in changed}
+        await adelete("l", *gone)
+        for id in gone:
+            published.pop(id, None)
+        match random.randrange(4):
+            case 0:
+                await async_feed_redis().delete(stored._keys("l")[1])
+                await service.look()
+            case 1:
+                await follower.fetch()
+            case 2:
+                await follower.connect()
+        published["end"] = point("end", 0, 0, lap=lap)
+        await apublish("l", published["end"])
+        await follower.read_until(lap)
+    assert follower.features == published
+    assert follower.compressed
