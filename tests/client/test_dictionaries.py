@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from streaming.client import GeoStreamClient
 from streaming.dialects.geo.codec import encode
-from streaming.dialects.geo.dictionary import Dictionary, train
+from streaming.dialects.geo.dictionary import Dictionary
+from streaming.dialects.geo.dictionary_training import train
 from streaming.dialects.geo.encoding import Encoding
 from streaming.dialects.geo.messages import (
     ChangeType,

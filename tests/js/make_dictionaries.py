@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import zstandard
 
-from streaming.dialects.geo.dictionary import train
+from streaming.dialects.geo.dictionary_training import train
 
 FIXTURE = Path(__file__).parent / "fixtures" / "dictionaries.json"
 

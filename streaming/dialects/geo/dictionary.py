@@ -1,4 +1,4 @@
-"""A zstd dictionary of a layer's messages: trained on some of them, it makes small messages, which have little to repeat, far smaller.
+"""A zstd dictionary of a layer's messages: it makes small messages, which have little to repeat, far smaller.
 
 Only pieces of a layer's own messages are in it. Each frame names its dictionary, by a number that is made of the dictionary's bytes.
 """
@@ -6,47 +6,23 @@ Only pieces of a layer's own messages are in it. Each frame names its dictionary
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from hashlib import sha256
 
 import zstandard
 
 LEVEL = 3
-SEGMENT = 500
-"""Bytes of the pieces that a dictionary is put together from. To look for the best length takes four times as long and saves 3 %."""
 MOST_BYTES = 16 * 1024
 """Of one message. Larger ones repeat enough by themselves."""
 WINDOW_BYTES = 256 * 1024
 """Of messages, after which it is judged again how well they are compressed."""
 LOSS = 1.3
 """How much more than at first has to be sent, in proportion, for a dictionary to be worn out."""
-LEAST_GAIN = 0.9
-"""A dictionary with which more than this part remains is not worth its bytes."""
-_FIRST_ID, _IDS = 32768, (1 << 31) - 32768
-"""What RFC 8878 leaves to everybody."""
-_ID = slice(4, 8)
+ID = slice(4, 8)
+"""Where it is in a dictionary (RFC 8878, section 5)."""
 
 
 def id_of(dictionary: bytes) -> int:
     """The number by which frames name a dictionary."""
-    return int.from_bytes(dictionary[_ID], "little")
-
-
-def train(messages: Sequence[bytes], size: int) -> bytes | None:
-    """A dictionary of at most `size` bytes, the same for the same messages; None if they are too few, or nothing is gained by it.
-
-    Every fifth message is not learned from: on these it is tried. Takes some 20 ms, in which other threads run.
-    """
-    learned: list[bytes | bytearray | memoryview] = [message for number, message in enumerate(messages) if number % 5]
-    try:
-        trained = bytearray(zstandard.train_dictionary(size, learned, k=SEGMENT, d=8, level=LEVEL, dict_id=_FIRST_ID).as_bytes())
-    except (zstandard.ZstdError, ValueError):
-        return None
-    number = _FIRST_ID + int.from_bytes(sha256(trained).digest()[:4], "little") % _IDS
-    trained[_ID] = number.to_bytes(4, "little")
-    dictionary, tried = Dictionary(bytes(trained)), messages[::5]
-    sent = sum(len(dictionary.compress(message) or message) for message in tried)
-    return bytes(trained) if sent < LEAST_GAIN * sum(map(len, tried)) else None
+    return int.from_bytes(dictionary[ID], "little")
 
 
 class Dictionary:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Protocol
 
 from streaming.core.errors import StreamError
-from streaming.core.items import Item
 from streaming.engine.conf import conf
 from streaming.engine.measures import Sample
 from streaming.engine.runtime import Runtime
@@ -23,18 +21,13 @@ from streaming.engine.work import WorkQueue
 from streaming.features import dictionaries as stored
 from streaming.features.layers import catalogue, layer_feed
 
-from .dictionary import MOST_BYTES, Dictionary, train
-from .encoding import Encoding
-from .message_encoder import feature_data_bytes
-from .messages import ChangeType, Compression, MessageFormat
+from .dictionary import Dictionary
+from .dictionary_training import FORMS, some_of, train_forms
+from .messages import MessageFormat
 
 LOOK_SECONDS = 5.0
-TAUGHT_FEATURES = 1000
-"""A dictionary is trained on the oldest and the newest features of a layer, so many together."""
 TOLD_TOGETHER, TELL_SECONDS = 100, 0.1
 """Clients that are told of a new dictionary at a time, and the pause after them: each will fetch it."""
-FORMS = tuple(format.value for format in (MessageFormat.JSON, MessageFormat.MESSAGE_PACK))
-_KINDS = (ChangeType.ADDED, ChangeType.UPDATED)
 KEPT = 2
 """Dictionaries of a form: the one in use, and the one before, which clients use until they have fetched it."""
 
@@ -140,9 +133,9 @@ class Dictionaries(Service):
         replica = await self.runtime.hub.replica(layer_feed(await catalogue.get(name)))
         if len(replica.items) < conf.DICTIONARY_FEATURES or not await stored.claim_training(name, conf.DICTIONARY_PAUSE_SECONDS):
             return False
-        began, items = time.time(), list(_some(replica.items))
+        began, items = time.time(), list(some_of(replica.items))
         cursor = f"{replica.epoch}:{replica.seq}"
-        trained = await self._work.run(self, _train_forms, name, items, cursor, conf.DICTIONARY_BYTES)
+        trained = await self._work.run(self, train_forms, name, items, cursor, conf.DICTIONARY_BYTES)
         if trained:
             self._trained += len(trained)
             await stored.store(name, trained, began, conf.DICTIONARY_SECONDS)
@@ -181,28 +174,3 @@ class Dictionaries(Service):
         for each in forgotten:
             self._plain += each.plain
             self._sent += each.sent
-
-
-def _some(items: dict[str, Item]) -> Iterator[Item]:
-    """Of many the oldest and the newest: what is between them is not looked at."""
-    if len(items) <= TAUGHT_FEATURES:
-        yield from items.values()
-        return
-    yield from islice(items.values(), TAUGHT_FEATURES // 2)
-    yield from islice(reversed(items.values()), TAUGHT_FEATURES // 2)
-
-
-def _train_forms(layer: str, items: list[Item], cursor: str, size: int) -> dict[str, bytes]:
-    """The dictionaries by form, of messages as subscribers to this layer get them."""
-    found = {}
-    for format in (MessageFormat.JSON, MessageFormat.MESSAGE_PACK):
-        encoding = Encoding.of(format, Compression.NONE)
-        messages = [
-            feature_data_bytes(encoding, "features-1", item.value, _KINDS[number % 4 > 0], layer, item.key.encode(), cursor, None)
-            for number, item in enumerate(items)
-            if len(item.value) < MOST_BYTES
-        ]
-        dictionary = train(messages, size)
-        if dictionary is not None:
-            found[format.value] = dictionary
-    return found

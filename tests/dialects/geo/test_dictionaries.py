@@ -19,6 +19,7 @@ from streaming.core.redis import async_feed_redis
 from streaming.dialects.geo import dictionary_service
 from streaming.dialects.geo.codec import decode
 from streaming.dialects.geo.dictionary_service import Dictionaries
+from streaming.dialects.geo.dictionary_training import FORMS
 from streaming.dialects.geo.messages import ChangeType, FeatureData, MessageFormat
 from streaming.dialects.geo.zstd import ForeignDictionary
 from streaming.engine.runtime import Runtime
@@ -240,7 +241,7 @@ async def test_it_goes_with_its_layer(geo: Connect, ships: None, runtime: Runtim
     offer = await offered(peer)
     await (await Layer.objects.aget(name="l")).adelete()
     assert (await AsyncClient().get(offer["url"])).status_code == 404
-    assert await stored.current("l", dictionary_service.FORMS) == stored.NONE
+    assert await stored.current("l", FORMS) == stored.NONE
 
 
 async def test_positional_peers_have_none(geo: Connect) -> None:
@@ -297,7 +298,7 @@ async def test_what_is_at_its_address_never_changes(geo: Connect, ships: None) -
 async def test_an_emptied_layer_has_none_any_more(geo: Connect, ships: None) -> None:
     await holding(geo())
     await sync_to_async(list)(clear(Feed("layer:l")))
-    assert await stored.current("l", dictionary_service.FORMS) == stored.NONE
+    assert await stored.current("l", FORMS) == stored.NONE
 
 
 class Follower:
