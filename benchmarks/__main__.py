@@ -1,7 +1,7 @@
 """`python -m benchmarks`: prints tables, the machine and the versions. Every figure in the documentation comes from here.
 
 One server process, its own Redis, everything on this machine, subscribers and publishers in the measuring process;
-`viewports`, `large_layers`, `deltas`, `feature_deltas` and `rendering` need no server.
+`viewports`, `large_layers`, `deltas`, `feature_deltas`, `dictionaries` and `rendering` need no server.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from . import (
     capacity,
     costs,
     deltas,
+    dictionaries,
     fairness,
     fanout,
     feature_deltas,
@@ -61,6 +62,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "ingest": lambda options, share: ingest.run(share),
     "deltas": lambda options, share: deltas.run(share),
     "feature_deltas": lambda options, share: feature_deltas.run(share),
+    "dictionaries": lambda options, share: dictionaries.run(share),
     "rendering": lambda options, share: rendering.run(share),
     "tiles": lambda options, share: tiles.run(share),
     "tile_http": lambda options, share: tile_http.run(share),

@@ -173,6 +173,15 @@ LIST_FEATURES: dict[str, Any] = {
     ],
     "responses": {(200, GEOJSON): _PAGE, **BAD_REQUEST, **CAN_FAIL},
 }
+GET_DICTIONARY: dict[str, Any] = {
+    "tags": ["features"],
+    "operation_id": "dictionary_get",
+    "summary": "A zstd dictionary of a layer",
+    "description": "Small messages to subscribers over the WebSocket, who are told its address, are compressed with it. "
+    "What is at an address never changes.",
+    "parameters": [_LAYER, OpenApiParameter("name", str, OpenApiParameter.PATH, description="The hash of its bytes.")],
+    "responses": {(200, "application/octet-stream"): {"type": "string", "format": "binary"}, **CAN_FAIL},
+}
 LIST_AGGREGATES: dict[str, Any] = {
     "tags": ["features"],
     "operation_id": "aggregates_list",

@@ -8,6 +8,7 @@ from .aggregates import AggregatesView, AggregateTileView
 from .asyncapi import document_view, page_view
 from .base import NotFoundView
 from .channel_tokens import ChannelTokenView
+from .dictionaries import DictionaryView
 from .events import EventsView
 from .feature import FeatureView
 from .features import FeaturesView
@@ -31,6 +32,7 @@ _API = [
     re_path(
         _LAYER + r"/aggregates/" + _TILE + r"(?P<y>[0-9]{1,12})\.(?P<ending>mvt|pbf)$", AggregateTileView.as_view(), name="aggregate-tile"
     ),
+    re_path(_LAYER + r"/dictionaries/(?P<name>[0-9a-f]+)/?$", DictionaryView.as_view(), name="dictionary"),
     re_path(_LAYER + r"/features/?$", FeaturesView.as_view(), name="features"),
     re_path(_LAYER + r"/features/(?P<feature_id>.+?)/?$", FeatureView.as_view(), name="feature"),
     re_path(r"^events/?$", EventsView.as_view(), name="events"),

@@ -22,6 +22,7 @@ from ..dialects.geo.codec import Encoding
 from ..dialects.geo.messages import (
     Authenticate,
     Compression,
+    LayerDictionary,
     ListSubscriptions,
     Message,
     MessageFormat,
@@ -31,6 +32,7 @@ from ..dialects.geo.messages import (
 from .backoff import Backoff
 from .changes import Event, FeatureChange
 from .conditions import BBox, EventOptions, FeatureOptions, TileOptions, Zooms, features_to_wire, tiles_to_wire, to_wire
+from .dictionaries import DictionaryUnavailable, HeldDictionaries
 from .errors import ClientError, ConnectionLost, RequestRefused, RequestTimedOut
 from .event_subscription import EventSubscription
 from .feature_subscription import FeatureSubscription
@@ -52,7 +54,8 @@ class GeoStreamClient:
     """A connection to a GeoStream server, as an asynchronous context manager; for one use.
 
     The first connection is tried once and its failure raised; later ones are repeated after the pauses of `backoff`, if `auto_reconnect`.
-    Times are in seconds, sizes in bytes.
+    Times are in seconds, sizes in bytes. With `dictionaries` small messages of features are compressed with the zstd dictionary of their
+    layer, which the client fetches over HTTP; until it has it, they come as `compression` says.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class GeoStreamClient:
         token: Token | None = None,
         format: Literal["Json", "MessagePack", "Binary"] = "Json",
         compression: Literal["None", "Zstd"] = "None",
+        dictionaries: bool = False,
         headers: Mapping[str, str] | None = None,
         auto_reconnect: bool = True,
         max_reconnect_attempts: int | None = None,
@@ -77,7 +81,8 @@ class GeoStreamClient:
     ) -> None:
         encoding = Encoding.of(MessageFormat(format), Compression(compression))
         self._data_encoding = "base64" if encoding.format is MessageFormat.JSON else "bin"
-        self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, connect_timeout, max_size=max_size)
+        held = HeldDictionaries(url, dict(headers or {}), ssl, proxy, connect_timeout) if dictionaries else None
+        self._endpoint = Endpoint(url, encoding, dict(headers or {}), ssl, proxy, connect_timeout, max_size=max_size, dictionaries=held)
         self._token = token
         self._message_timeout = message_timeout
         self._max_waiting_events = max_waiting_events
@@ -263,9 +268,24 @@ class GeoStreamClient:
 
     async def open_session(self) -> Session:
         """A new connection: what the keeper calls."""
+        link = await self._endpoint.open(await self._present_token())
+        return Session(link, self._subscriptions, self._message_timeout, self._offered_dictionary)
+
+    async def _present_token(self) -> str | None:
         token = self._token() if callable(self._token) else self._token
-        link = await self._endpoint.open(await token if inspect.isawaitable(token) else token)
-        return Session(link, self._subscriptions, self._message_timeout)
+        return await token if inspect.isawaitable(token) else token
+
+    def _offered_dictionary(self, session: Session, offered: LayerDictionary) -> None:
+        if self._endpoint.dictionaries is not None:
+            self._run(self._take_dictionary(session, self._endpoint.dictionaries, offered))
+
+    async def _take_dictionary(self, session: Session, held: HeldDictionaries, offered: LayerDictionary) -> None:
+        """Fetch a dictionary and have messages compressed with it; without it they come as before."""
+        try:
+            await held.take(offered, await self._present_token())
+            await session.tell(held.message())
+        except (ClientError, DictionaryUnavailable) as error:
+            logger.info("messages of layer %s are not compressed with its dictionary: %s", offered.layer, error)
 
     def resumptions(self, session: Session) -> list[Coroutine[Any, Any, None]]:
         """What is to be done on a new connection before anything else: what the keeper calls."""

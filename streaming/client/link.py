@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from ..core.errors import StreamError
 from ..dialects.geo.codec import PROTOCOL_VERSION, Encoding, decode, encode, is_text
 from ..dialects.geo.messages import Error, Handshake, HandshakeAck, Message
+from .dictionaries import HeldDictionaries
 from .errors import ClientError, ConnectionClosedByServer, ConnectionFailed, ConnectionLost, ProtocolError
 
 _TRY_AGAIN = {408, 425, 429}
@@ -35,6 +36,8 @@ class Endpoint:
     close_timeout: float = 5.0
     max_size: int = 16 << 20
     max_decompressed: int = 64 << 20
+    dictionaries: HeldDictionaries | None = None
+    """Of a client that has messages compressed with dictionaries."""
 
     async def open(self, token: str | None) -> Link:
         """A connection that has shaken hands. Raises ConnectionFailed, ConnectionClosedByServer, ConnectionLost or ProtocolError."""
@@ -43,6 +46,8 @@ class Endpoint:
         try:
             async with asyncio.timeout(self.open_timeout):
                 await link.shake_hands()
+                if self.dictionaries is not None:
+                    await link.send(link.encode(self.dictionaries.message()))
         except TimeoutError as error:
             await link.close()
             raise ConnectionFailed(f"{self.url} did not answer the handshake within {self.open_timeout:g} seconds") from error
@@ -114,8 +119,10 @@ class Link:
             data = await self._socket.recv(decode=False)
         except ConnectionClosed as closed:
             raise _reason(closed) from closed
+        endpoint = self._endpoint
+        known = None if endpoint.dictionaries is None else endpoint.dictionaries.known
         try:
-            message, _ = decode(data, max_size=self._endpoint.max_size, max_decompressed=self._endpoint.max_decompressed)
+            message, _ = decode(data, max_size=endpoint.max_size, max_decompressed=endpoint.max_decompressed, dictionaries=known)
         except StreamError as error:
             raise ProtocolError(f"the server sent a frame that cannot be read: {error.message}") from error
         return message

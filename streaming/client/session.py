@@ -14,6 +14,7 @@ from ..dialects.geo.messages import (
     Error,
     Event,
     FeatureData,
+    LayerDictionary,
     Message,
     Ping,
     Pong,
@@ -40,8 +41,15 @@ class Session:
     A subscription that the server ends is taken out of them.
     """
 
-    def __init__(self, link: Link, subscriptions: dict[str, AnySubscription], timeout: float) -> None:
+    def __init__(
+        self,
+        link: Link,
+        subscriptions: dict[str, AnySubscription],
+        timeout: float,
+        on_dictionary: Callable[[Session, LayerDictionary], None] | None = None,
+    ) -> None:
         self._link = link
+        self._on_dictionary = on_dictionary
         self._subscriptions = subscriptions
         self._timeout = timeout
         self._pending = Pending()
@@ -61,6 +69,8 @@ class Session:
         match message:
             case FeatureData() | Event() | TileData() | TilesReady():
                 self._deliver(message)
+            case LayerDictionary() if self._on_dictionary is not None:
+                self._on_dictionary(self, message)
             case Pong(id=id):
                 self._pending.answer(_pong(id), message)
             case Ack(request_id=name) | Error(request_id=name) | Subscriptions(request_id=name):
@@ -100,6 +110,10 @@ class Session:
         with contextlib.suppress(ClientError):  # the future gets it from `close`
             await self._link.send(data)
         return await within(timeout or self._timeout, future, type(message).__name__)
+
+    async def tell(self, message: Message) -> None:
+        """Send a message that is not answered. Raises ClientError."""
+        await self._link.send(self._link.encode(message))
 
     async def ping(self, timeout: float | None = None) -> float:
         """The seconds until the server's pong."""

@@ -46,6 +46,7 @@ _KINDS = (
     ErrorKind("unknown_feature", 404, False, "the layer has no feature of this id"),
     ErrorKind("unknown_subscription", 404, False, "this connection has no subscription of this id"),
     ErrorKind("unknown_tileset", 404, False, "there is no tileset of this name that you may read"),
+    ErrorKind("unknown_dictionary", 404, False, "the layer has no such dictionary (any more); the newest one is named to subscribers"),
     ErrorKind("unknown_tile", 404, False, "the tileset has no tile there: outside its zooms or bounds, or of another format"),
     ErrorKind("method_not_allowed", 405, False, "the path does not take this method (HTTP)"),
     ErrorKind("handshake_timeout", 408, True, "it took too long to find out who connects, or a client without a login sent nothing"),

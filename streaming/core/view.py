@@ -90,6 +90,12 @@ class View:
         self.throttle = throttle_of(max_rate, min_distance)
         self.queue = KeyedQueue(encoder, self)
 
+    def encode_with(self, encoder: Encoder) -> None:
+        """Another form of the same from now on. What waits keeps the form it was to have."""
+        self.encoder = encoder
+        if isinstance(self.queue, KeyedQueue):
+            self.queue = KeyedQueue(encoder, self)
+
     def release(self, now: float) -> None:
         """Deliver some of what the throttle held and is now due."""
         if self.throttle is not None and self.follows is not None:

@@ -16,6 +16,7 @@ from streaming.core.feed import Feed
 from streaming.core.redis import cluster_address, refusing, sync_feed_redis, sync_redis
 from streaming.models import Layer
 
+from . import dictionaries
 from .server_events import layer_event, readers
 from .signals import layer_permissions
 
@@ -102,6 +103,8 @@ def _move(before: str, name: str) -> None:
             sync_redis().eval(_MOVE, len(old.keys) * 2, *old.keys, *new.keys)
         else:
             _move_between_nodes(old, new)
+    for each in (before, name):
+        dictionaries.forget_sync(each)
     old.ring_sync()
     new.ring_sync()
 

@@ -12,6 +12,7 @@ from django.dispatch import receiver
 from streaming.engine.access import announce_access_changed, apply_to_redis
 from streaming.models import Layer
 
+from . import dictionaries
 from .layers import LayerSettings, catalogue, layer_feed
 from .row_changes import audiences_of_change, remember
 from .server_events import layer_event, readers
@@ -40,6 +41,7 @@ def layer_deleted(instance: Layer, **kwargs: Any) -> None:
     catalogue.clear()
     feed = layer_feed(LayerSettings.from_row(instance))
     transaction.on_commit(partial(apply_to_redis, feed.drop_sync, instance))
+    transaction.on_commit(partial(apply_to_redis, partial(dictionaries.forget_sync, instance.name), instance))
     transaction.on_commit(partial(layer_event, "layer_removed", instance.name, instance.title, readers(layer_permissions(instance))))
     transaction.on_commit(_committed)
 

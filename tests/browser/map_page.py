@@ -117,6 +117,8 @@ class WatchedPage:
     def _websocket(self, socket: WebSocket) -> None:
         def receive(payload: str | bytes) -> None:
             if isinstance(payload, bytes) and payload.startswith(zstandard.FRAME_HEADER):
+                if zstandard.get_frame_parameters(payload).dict_id:
+                    return  # only the page has the dictionary
                 payload = zstandard.ZstdDecompressor().decompressobj().decompress(payload)
             if isinstance(payload, str) or payload.startswith(b"{"):
                 self.received.append(json.loads(payload))

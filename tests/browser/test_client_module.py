@@ -116,3 +116,22 @@ def test_a_refused_subscription_says_why(blank: WatchedPage) -> None:
     connect(blank, PLAIN)
     code = blank.page.evaluate("client.subscribeFeatures('nowhere').whenReady().catch(({code}) => code)")
     assert code == "unknown_layer"
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("options", [COMPRESSED, {**PACKED, "fzstd": COMPRESSED["fzstd"]}], ids=["json", "msgpack"])
+def test_small_messages_are_compressed_with_the_layers_dictionary(
+    flights: ServerProcess, blank: WatchedPage, options: dict[str, str]
+) -> None:
+    layer = f"fleet-{options['format']}"
+    flights.publish(layer, *(aircraft(f"f{number}", 6 + number / 100, 46, track_deg=number) for number in range(200)))
+    connect(blank, {**options, "dictionaries": True})
+    blank.page.evaluate("(layer) => { window.fleet = client.subscribeFeatures(layer); return fleet.whenReady() }", layer)
+    blank.wait("() => fleet.features.size === 200")
+    sizes: list[int] = []
+    while min(sizes, default=1000) > 150:  # until the dictionary is fetched, a message has some hundred bytes
+        before = blank.page.evaluate("client.stats.bytes")
+        flights.publish(layer, aircraft("f7", 7, 46, altitude_ft=len(sizes)))
+        blank.wait(f"() => fleet.get('f7').properties.altitude_ft === {len(sizes)}")
+        sizes.append(blank.page.evaluate("client.stats.bytes") - before)
+        assert len(sizes) < 50

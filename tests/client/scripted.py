@@ -9,7 +9,9 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Response
 
 from streaming.dialects.geo.codec import Encoding, decode, encode, is_text, negotiate
 from streaming.dialects.geo.messages import Ack, ChangeType, Event, EventType, FeatureData, Handshake, Message, TileData, TilesReady
@@ -95,6 +97,10 @@ class ScriptedServer:
         self._peers: asyncio.Queue[Peer] = asyncio.Queue()
         self._server: Server | None = None
         self.statuses: list[int] = []
+        self.files: dict[str, bytes] = {}
+        """What is answered over HTTP, by path."""
+        self.requests: list[Any] = []
+        """What was asked for of these."""
 
     async def __aenter__(self) -> Self:
         self._server = await serve(self._handle, "127.0.0.1", 0, process_request=self._process, ping_interval=None)
@@ -115,7 +121,11 @@ class ScriptedServer:
         return f"ws://{host}:{port}/ws"
 
     def _process(self, connection: ServerConnection, request: Any) -> Any:
-        """Refuse as many connections as there are `statuses`, with them."""
+        """Refuse as many connections as there are `statuses`, with them; answer what is no connection."""
+        if request.path != "/ws":
+            self.requests.append(request)
+            file = self.files.get(request.path)
+            return Response(404 if file is None else 200, "", Headers({"Content-Length": str(len(file or b""))}), file or b"")
         return connection.respond(self.statuses.pop(0), "no\n") if self.statuses else None
 
     async def _handle(self, socket: ServerConnection) -> None:

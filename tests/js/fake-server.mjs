@@ -2,6 +2,7 @@
  * A scripted peer on a real WebSocket: answers handshakes and pings, records everything else, and says what the test tells it to say.
  */
 import { once } from "node:events";
+import { createServer } from "node:http";
 
 import { decode, encode } from "@msgpack/msgpack";
 import { WebSocketServer } from "ws";
@@ -11,13 +12,18 @@ export class FakeServer {
   upgrades = [];
   sockets = [];
   answersPings = true;
+  /** What is answered over HTTP, by path; all else is 404. @type {Map<string, Uint8Array>} */
+  files = new Map();
+  /** What was asked for over HTTP. */
+  requests = [];
   #waiting = [];
 
   static async start() {
     const server = new FakeServer();
-    server.wss = new WebSocketServer({ host: "127.0.0.1", port: 0 });
-    await once(server.wss, "listening");
-    server.url = `ws://127.0.0.1:${server.wss.address().port}/ws`;
+    server.http = createServer((request, response) => server.#answer(request, response)).listen(0, "127.0.0.1");
+    await once(server.http, "listening");
+    server.wss = new WebSocketServer({ server: server.http });
+    server.url = `ws://127.0.0.1:${server.http.address().port}/ws`;
     server.wss.on("connection", (socket, request) => server.#serve(socket, request));
     return server;
   }
@@ -25,7 +31,9 @@ export class FakeServer {
   async stop() {
     for (const socket of this.wss.clients) socket.terminate();
     this.wss.close();
-    await once(this.wss, "close");
+    this.http.closeAllConnections();
+    this.http.close();
+    await once(this.http, "close");
   }
 
   get socket() {
@@ -61,6 +69,12 @@ export class FakeServer {
       if (place >= 0) return this.received.splice(place, 1)[0];
       await new Promise((resolve) => this.#waiting.push(resolve));
     }
+  }
+
+  #answer(request, response) {
+    this.requests.push(request);
+    const file = this.files.get(request.url);
+    response.writeHead(file ? 200 : 404).end(file);
   }
 
   #serve(socket, request) {

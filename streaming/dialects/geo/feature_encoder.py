@@ -7,7 +7,7 @@ message that it has encoded. The encoded form of a delivery is kept on the deliv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from streaming.core.deliveries import Delivery, conflated
@@ -17,9 +17,10 @@ from streaming.engine.senders import Framing
 from streaming.features.feature_deltas import delta_of, short_version
 from streaming.features.geojson import deletion
 
+from .dictionary import Dictionary
 from .encoding import Encoding, is_text
-from .message_encoder import feature_data_bytes
-from .messages import MERGE_PATCH, ChangeType
+from .message_encoder import feature_data_bytes, wrapped
+from .messages import MERGE_PATCH, ChangeType, Compression
 
 MAX_BATCH_BYTES = 900 * 1024
 """Limit of the GeoJSON text of one batch, so that with escaping and envelope a message stays below 1 MiB."""
@@ -39,6 +40,8 @@ class FeatureVariant:
     batch: bool
     delta: bool = False
     """Whether updates may be deltas against what was sent before."""
+    dictionary: Dictionary | None = None
+    """What small messages are compressed with, whatever the encoding says."""
 
 
 class _Content(NamedTuple):
@@ -55,19 +58,30 @@ class FeatureEncoder(Interned[FeatureVariant]):
     def __init__(self, variant: FeatureVariant) -> None:
         super().__init__(variant)
         self._text = is_text(variant.encoding)
+        self._written = variant.encoding if variant.dictionary is None else replace(variant.encoding, compression=Compression.NONE)
 
     def frames(self, deliveries: Sequence[Delivery], gap: int = 0) -> list[Any]:
         """One message for each delivery or, in batches, as few as their size allows."""
         if self.variant.batch:
-            return self.variant.framing.pack(list(self._batches(deliveries)), self._text)
+            return self._packed(list(self._batches(deliveries)))
         return self.variant.framing.join([delivery.frames.get(self) or self._single(delivery) for delivery in deliveries])
 
     def _single(self, delivery: Delivery) -> Any:
         content = self._content(delivery)
         members = self._members(*content[1:])
         payload = self._message(content.geojson, delivery.kind, delivery.key.encode(), delivery.cursor, delivery.reason, members)
-        frame = delivery.frames[self] = self.variant.framing.pack([payload], self._text)[0]
+        frame = delivery.frames[self] = self._packed([payload])[0]
         return frame
+
+    def _packed(self, payloads: list[bytes]) -> list[Any]:
+        dictionary, pack = self.variant.dictionary, self.variant.framing.pack
+        if dictionary is None:
+            return pack(payloads, self._text)
+        frames: list[Any] = []
+        for payload in payloads:
+            small = dictionary.compress(payload)
+            frames += pack([wrapped(payload, self.variant.encoding)], self._text) if small is None else pack([small], False)
+        return self.variant.framing.join(frames)
 
     def _content(self, delivery: Delivery) -> _Content:
         if delivery.item is None:
@@ -92,7 +106,7 @@ class FeatureEncoder(Interned[FeatureVariant]):
     ) -> bytes:
         variant = self.variant
         return feature_data_bytes(
-            variant.encoding, variant.subscription_id, geojson, _KINDS[kind], variant.layer, feature_id, cursor, reason, members
+            self._written, variant.subscription_id, geojson, _KINDS[kind], variant.layer, feature_id, cursor, reason, members
         )
 
     def _batches(self, deliveries: Sequence[Delivery]) -> Iterator[bytes]:

@@ -41,6 +41,8 @@ class FeatureSubscription(Subscription):
         """Layers of which the client was not sent what there is: it has nothing that a delta could start from."""
         self._changing = asyncio.Lock()
         """Held while what the client is to be sent after a change is found out."""
+        self._followed: set[str] = set()
+        """Layers of whose dictionaries the client is told."""
 
     @property
     def waiting(self) -> int:
@@ -122,6 +124,16 @@ class FeatureSubscription(Subscription):
         for _, view in self._views.values():
             view.leave()
         self._views.clear()
+        for name in list(self._followed):
+            self._leave_dictionaries(name)
+
+    def use_dictionaries(self) -> None:
+        """Have messages compressed with the newest dictionaries that the client holds, and the client be told of others."""
+        for name, (_, view) in self._views.items():
+            self._follow_dictionaries(name)
+            encoder = self._encoder(self._request, name)
+            if encoder is not view.encoder:
+                view.encode_with(encoder)
 
     def info(self) -> SubscriptionInfo:
         outbox = self._session.outbox
@@ -244,6 +256,7 @@ class FeatureSubscription(Subscription):
     def _make_view(self, layer: LayerSettings, condition: Filter) -> View:
         request = self._request
         message = request.message
+        self._follow_dictionaries(layer.name)
         view = View(
             self._session.outbox,
             self._encoder(request, layer.name),
@@ -259,7 +272,22 @@ class FeatureSubscription(Subscription):
         session = self._session
         extended = not session.encoding.positional
         batch, delta = request.batch and extended, request.delta and extended and layer not in self._unseen
-        return FeatureEncoder.of(FeatureVariant(session.encoding, session.framing, self.id, layer, request.presentation, batch, delta))
+        dictionary = session.dictionaries.of(layer) if session.dictionaries is not None and layer in self._followed else None
+        return FeatureEncoder.of(
+            FeatureVariant(session.encoding, session.framing, self.id, layer, request.presentation, batch, delta, dictionary)
+        )
+
+    def _follow_dictionaries(self, layer: str) -> None:
+        """Those of features: cells are no pieces of what a dictionary is trained on."""
+        use = self._session.dictionaries
+        if use is not None and layer not in self._followed and self._request.aggregate is None:
+            self._followed.add(layer)
+            use.follow(layer)
+
+    def _leave_dictionaries(self, layer: str) -> None:
+        if self._session.dictionaries is not None and layer in self._followed:
+            self._followed.remove(layer)
+            self._session.dictionaries.leave(layer)
 
     # -- changing and leaving ---------------------------------------------
 
@@ -274,6 +302,7 @@ class FeatureSubscription(Subscription):
         replica = view.follows
         held = replica.unjudged(view) if isinstance(replica, Replica) else None
         view.leave()
+        self._leave_dictionaries(name)
         del self._views[name]
         if self._every_layer and isinstance(replica, Replica):
             await self._select_and_send(view, replica.select(None, view.filter, held=held))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,12 +38,19 @@ class _Limits(NamedTuple):
     strict: bool
 
 
-def decode(data: bytes | str, *, max_size: int, max_decompressed: int, strict: bool = False) -> tuple[Message, Encoding]:
+def decode(
+    data: bytes | str,
+    *,
+    max_size: int,
+    max_decompressed: int,
+    strict: bool = False,
+    dictionaries: Mapping[int, zstd.ForeignDictionary] | None = None,
+) -> tuple[Message, Encoding]:
     """The message in a frame, and the encoding it arrived in.
 
     Sizes are in bytes: of the frame, and of what it decompresses to. `strict`: keys that a request does not have are refused, because a
-    misspelt filter must not return everything; else they are passed over, as the base protocol wants it. Raises DecodeError with the code
-    `bad_frame`, `bad_request`, `unsupported_type` or `too_large`.
+    misspelt filter must not return everything; else they are passed over, as the base protocol wants it. `dictionaries`: those of zstd that
+    the frame may have been made with, by id. Raises DecodeError: `bad_frame`, `bad_request`, `unsupported_type` or `too_large`.
     """
     if len(data) > max_size:
         raise _too_large(max_size)
@@ -53,7 +60,7 @@ def decode(data: bytes | str, *, max_size: int, max_decompressed: int, strict: b
     compression, upstream = Compression.NONE, False
     if frame[:4] == MAGIC:
         try:
-            frame, upstream = zstd.decompress(frame, max_decompressed)
+            frame, upstream = zstd.decompress(frame, max_decompressed, dictionaries)
         except StreamError as error:
             raise DecodeError(error.code, error.message) from None
         compression = Compression.ZSTD

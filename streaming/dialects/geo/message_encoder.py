@@ -44,8 +44,8 @@ _EVENTS = {kind: _msgpack(kind) for kind in EventType}
 def encode(message: Message, encoding: Encoding) -> bytes:
     """The bytes of a frame. Positional peers get the base fields only."""
     if encoding.format is MessageFormat.JSON:
-        return _wrap(_json(message), encoding)
-    return _wrap(_short(_pack(_positional(message) if encoding.positional else message)), encoding)
+        return wrapped(_json(message), encoding)
+    return wrapped(_short(_pack(_positional(message) if encoding.positional else message)), encoding)
 
 
 def feature_data_bytes(
@@ -65,7 +65,7 @@ def feature_data_bytes(
     """
     text = geojson.decode()
     if encoding.positional:
-        return _wrap(b"".join((_FEATURE_START, _msgpack(subscription_id), _msgpack(text), _CHANGES[change_type])), encoding)
+        return wrapped(b"".join((_FEATURE_START, _msgpack(subscription_id), _msgpack(text), _CHANGES[change_type])), encoding)
     feature_id = None if feature_id_json is None else _parse(feature_id_json)
     return encode(FeatureData(subscription_id, text, change_type, layer, feature_id, cursor, reason, **delta), encoding)
 
@@ -82,12 +82,13 @@ def event_bytes(
     """`encode(Event(...), encoding)`, from the compact JSON text of the payload, UTF-8."""
     if encoding.positional:
         packed = (_EVENT_START, _msgpack(subscription_id), _EVENTS[event_type], _pack(_parse(payload_json)), _msgpack(timestamp))
-        return _wrap(b"".join(packed), encoding)
+        return wrapped(b"".join(packed), encoding)
     payload = msgspec.Raw(payload_json) if encoding.format is MessageFormat.JSON else _parse(payload_json)
     return encode(Event(subscription_id, event_type, payload, timestamp, cursor, gap), encoding)
 
 
-def _wrap(data: bytes, encoding: Encoding) -> bytes:
+def wrapped(data: bytes, encoding: Encoding) -> bytes:
+    """A finished message, compressed as the encoding says."""
     if encoding.compression is Compression.NONE:
         return data
     return zstd.store(data) if encoding.stored_zstd else zstd.compress(data)

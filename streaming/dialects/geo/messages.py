@@ -92,6 +92,10 @@ MERGE_PATCH = "merge-patch"
 """The delta encoding of features: a JSON Merge Patch (RFC 7396)."""
 
 
+MOST_DICTIONARIES = 1000
+"""Dictionaries that a client can name."""
+
+
 class ZoomRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Zoom levels from `start` up to, but without, `end`."""
 
@@ -161,6 +165,21 @@ class SubscribeFeatures(Message, frozen=True, tag="subscribe_features"):
     batch: bool | None = None
     aggregate: Aggregate | None = None
     delta: list[str] | None = None
+
+
+class UseDictionaries(Message, frozen=True, tag="use_dictionaries"):
+    """A client names the zstd dictionaries that it holds: messages may be compressed with them, and it is told of others."""
+
+    ids: Annotated[list[U32], Meta(max_length=MOST_DICTIONARIES)]
+
+
+class LayerDictionary(Message, frozen=True, tag="layer_dictionary"):
+    """A layer has a zstd dictionary that the client does not hold: its id in frames, where it can be fetched, and its bytes."""
+
+    layer: str
+    id: U32
+    url: str
+    size: int
 
 
 class SubscribeEvents(Message, frozen=True, tag="subscribe_events"):
@@ -399,7 +418,16 @@ INDEXED: tuple[type[Message], ...] = (
 )
 """The base protocol's messages; MessagePack peers may send the position here in place of the `type` text."""
 
-EXTENSIONS: tuple[type[Message], ...] = (UpdateSubscription, ListSubscriptions, Subscriptions, Authenticate, TilesReady, TilesChanged)
+EXTENSIONS: tuple[type[Message], ...] = (
+    UpdateSubscription,
+    ListSubscriptions,
+    Subscriptions,
+    Authenticate,
+    TilesReady,
+    TilesChanged,
+    UseDictionaries,
+    LayerDictionary,
+)
 
 
 def type_of(kind: type[Message]) -> str:
@@ -415,7 +443,18 @@ TYPES: dict[str, type[Message]] = {type_of(kind): kind for kind in INDEXED + EXT
 BASE_FIELDS: dict[type[Message], tuple[str, ...]] = {kind: _base_fields(kind) for kind in TYPES.values()}
 """The fields of the positional shape, in order."""
 
-REQUESTS = frozenset((SubscribeTiles, SubscribeFeatures, SubscribeEvents, Unsubscribe, UpdateSubscription, ListSubscriptions, Authenticate))
+REQUESTS = frozenset(
+    (
+        SubscribeTiles,
+        SubscribeFeatures,
+        SubscribeEvents,
+        Unsubscribe,
+        UpdateSubscription,
+        ListSubscriptions,
+        Authenticate,
+        UseDictionaries,
+    )
+)
 """What clients ask for. An unknown key there is a mistake; in a handshake, ping or pong the base protocol passes over it."""
 KEYS = {kind: frozenset(("type", *kind.__struct_fields__)) for kind in TYPES.values()}
 """The keys of each kind of message."""

@@ -40,6 +40,7 @@ from .messages import (
     Subscriptions,
     Unsubscribe,
     UpdateSubscription,
+    UseDictionaries,
     reply_id,
     type_of,
 )
@@ -51,6 +52,8 @@ from .tile_subscription import TileSubscription
 if TYPE_CHECKING:
     from streaming.engine.websocket import WebSocketConnection
     from streaming.tiles.tile_viewport import SendWindow
+
+    from .dictionary_use import DictionaryUse
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ class GeoSession:
         self.spare_pings = False
         self.revision = 0
         self.subscriptions: dict[str, Subscription] = {}
+        self.dictionaries: DictionaryUse | None = None
+        """Of a client that asked for compression with dictionaries."""
         self.handling = "message"
         """The type of the message that is handled."""
         self._has_received = False
@@ -199,6 +204,14 @@ class GeoSession:
         for subscription in self.subscriptions.values():
             subscription.stop()
         self.subscriptions.clear()
+        if self.dictionaries is not None:
+            self.dictionaries.close()
+
+    def compress_anew(self) -> None:
+        """Have the messages of all subscriptions compressed with the newest dictionaries that the client holds."""
+        for subscription in self.subscriptions.values():
+            if isinstance(subscription, FeatureSubscription):
+                subscription.use_dictionaries()
 
     def _pack(self, message: Message, encoding: Encoding) -> list[Any]:
         return self.framing.pack([encode(message, encoding)], is_text(encoding))
@@ -261,6 +274,8 @@ class GeoSession:
                 self.send(Subscriptions(message.request_id, infos))
             case Authenticate():
                 await self._authenticate(message)
+            case UseDictionaries():
+                self._use_dictionaries(message)
             case Handshake():
                 ack, agreed = negotiate(message, received_in)
                 self.send(ack, received_in)
@@ -305,9 +320,22 @@ class GeoSession:
         message = await with_tileset(message, self.user)
         await self._add((TileNoticeSubscription if wants_notices(message) else TileSubscription)(self, message))
 
+    def _use_dictionaries(self, message: UseDictionaries) -> None:
+        from .dictionary_service import Dictionaries  # late, because most clients ask for none
+        from .dictionary_use import DictionaryUse
+
+        if self.encoding.positional:
+            raise StreamError("bad_request", "there are no dictionaries for positional MessagePack")
+        if self.dictionaries is None:
+            self.dictionaries = DictionaryUse(self.runtime.service(Dictionaries), self)
+        self.dictionaries.hold(message.ids)
+        self.compress_anew()
+
     async def _add(self, subscription: Subscription) -> None:
         await subscription.start()
         self.subscriptions[subscription.id] = subscription
+        if self.dictionaries is not None and isinstance(subscription, FeatureSubscription):
+            subscription.use_dictionaries()  # which one is in use may have changed since it started
         self.revision += 1
         self.access_changed()  # layers may have come or gone before the subscription was listed
 

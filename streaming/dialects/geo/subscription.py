@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
     from streaming.tiles.tile_viewport import SendWindow
 
+    from .dictionary_use import DictionaryUse
+
 
 class Subscriber(Protocol):
     """The session of a client, as its subscriptions use it."""
@@ -27,6 +29,8 @@ class Subscriber(Protocol):
     outbox: Outbox
     framing: Framing
     runtime: Runtime
+    dictionaries: DictionaryUse | None
+    """Of a client that asked for compression with dictionaries."""
 
     @property
     def encoding(self) -> Encoding:

@@ -8,6 +8,7 @@ read; what they and everybody else can read is a stored frame.
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import zstandard
@@ -62,12 +63,37 @@ def store(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def decompress(frame: bytes, max_size: int) -> Unwrapped:
-    """The content of the first frame in `frame`. Raises StreamError: `too_large` beyond `max_size` bytes, else `bad_frame`."""
+class ForeignDictionary:
+    """A trained dictionary of the other side, ready to decompress. ValueError if it is none."""
+
+    def __init__(self, data: bytes) -> None:
+        try:
+            trained = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
+            self.decompressor = zstandard.ZstdDecompressor(dict_data=trained, max_window_size=WINDOW_MAX)
+            self.id = trained.dict_id()
+            self._check()
+        except zstandard.ZstdError as error:
+            raise ValueError(f"it is no zstd dictionary: {error}") from None
+
+    def _check(self) -> None:
+        """zstd reads a dictionary only when it is first used."""
+        if not self.id:
+            raise ValueError("it is no zstd dictionary: it has no id")
+        stored = store(b"")
+        self.decompressor.decompress(stored, max_output_size=1)
+
+
+def decompress(frame: bytes, max_size: int, dictionaries: Mapping[int, ForeignDictionary] | None = None) -> Unwrapped:
+    """The content of the first frame in `frame`. Raises StreamError: `too_large` beyond `max_size` bytes, else `bad_frame`.
+
+    `dictionaries` are those that a frame may name, by id; one that names another is refused.
+    """
     try:
         parsed = parse_frame(frame)
         if parsed.content_size is not None and parsed.content_size > max_size:
             raise _too_large(max_size)
+        if parsed.dictionary:
+            return Unwrapped(_with_dictionary(parsed, max_size, dictionaries or {}), upstream=False)
         try:
             data = _standard(parsed, max_size)
         except zstandard.ZstdError:
@@ -77,9 +103,19 @@ def decompress(frame: bytes, max_size: int) -> Unwrapped:
     return Unwrapped(data, upstream=_may_be_upstream(parsed))
 
 
-def _standard(frame: Frame, max_size: int) -> bytes:
+def _with_dictionary(frame: Frame, max_size: int, dictionaries: Mapping[int, ForeignDictionary]) -> bytes:
+    known = dictionaries.get(frame.dictionary)
+    if known is None:
+        raise CorruptFrame(f"the dictionary {frame.dictionary} is not known here")
+    try:
+        return _standard(frame, max_size, known.decompressor)
+    except zstandard.ZstdError as error:
+        raise CorruptFrame(str(error)) from None
+
+
+def _standard(frame: Frame, max_size: int, decompressor: zstandard.ZstdDecompressor | None = None) -> bytes:
     limit = min(frame.most, max_size) + 1
-    with _engines.decompressor.stream_reader(frame.data) as reader:
+    with (decompressor or _engines.decompressor).stream_reader(frame.data) as reader:
         data = reader.read(limit)
     if len(data) > max_size:
         raise _too_large(max_size)

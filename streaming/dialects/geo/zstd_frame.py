@@ -32,9 +32,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame, taken apart. `data` ends where the frame ends: what follows it is ignored."""
+    """One frame, taken apart. `data` ends where the frame ends: what follows it is ignored. `dictionary` is an id, 0 for none."""
 
     data: memoryview
+    dictionary: int
     content_size: int | None
     single_segment: bool
     checksum: bytes | None
@@ -68,12 +69,15 @@ def parse_frame(data: bytes) -> Frame:
         raise CorruptFrame("no zstd magic number")
     descriptor = _take(view, 4, 1)[0]
     single = bool(descriptor & 0x20)
-    at = 5 + (0 if single else 1) + _DICTIONARY_BYTES[descriptor & 3]
+    at = 5 + (0 if single else 1)
+    named = _DICTIONARY_BYTES[descriptor & 3]
+    dictionary = int.from_bytes(_take(view, at, named), "little")
+    at += named
     width = _SIZE_BYTES[descriptor >> 6] or (1 if single else 0)
     size = int.from_bytes(_take(view, at, width), "little") + (256 if width == 2 else 0) if width else None
     blocks, at = _blocks(view, at + width)
     checksum = bytes(_take(view, at, 4)) if descriptor & 0x04 else None
-    return Frame(view[: at + (4 if checksum else 0)], size, single, checksum, blocks)
+    return Frame(view[: at + (4 if checksum else 0)], dictionary, size, single, checksum, blocks)
 
 
 def _blocks(view: memoryview, at: int) -> tuple[tuple[Block, ...], int]:

@@ -4,6 +4,7 @@
  */
 import { Codec, loadModule } from "./codecs.js";
 import { DetailTarget } from "./detail-target.js";
+import { HeldDictionaries } from "./dictionaries.js";
 import { GeoStreamError } from "./errors.js";
 import { EventSubscription } from "./event-subscription.js";
 import { FeatureSubscription } from "./feature-subscription.js";
@@ -17,7 +18,7 @@ import { TileSubscription } from "./tile-subscription.js";
 /** @import { EventOptions } from "./event-subscription.js" */
 /** @import { FeatureOptions } from "./feature-subscription.js" */
 /** @import { State, StateChange, WebSocketClass } from "./link.js" */
-/** @import { Ack, EventType, SubscriptionInfo } from "./messages.js" */
+/** @import { Ack, EventType, LayerDictionary, SubscriptionInfo } from "./messages.js" */
 /** @import { Channel, Subscription } from "./subscription.js" */
 /** @import { TileNoticeOptions } from "./tile-notice-subscription.js" */
 /** @import { TileOptions } from "./tile-subscription.js" */
@@ -39,8 +40,10 @@ const DEFAULTS = {
  * @typedef {object} ClientOptions
  * @property {"Json" | "MessagePack"} [format]
  * @property {"None" | "Zstd"} [compression]
+ * @property {boolean} [dictionaries] have small messages of features compressed with the zstd dictionary of their layer, which is fetched
+ *   over HTTP; needs `fzstd`
  * @property {string} [token] a JWT, sent as an `authenticate` message
- * @property {() => string | Promise<string>} [getToken] asked before every connection; wins over `token`
+ * @property {() => string | Promise<string>} [getToken] asked before every connection and every fetch; wins over `token`
  * @property {() => string | Promise<string>} [getTicket] a one-time ticket, asked before every connection
  * @property {WebSocketClass} [WebSocket] the class to use (Node before version 22 has none of its own)
  * @property {ModuleSource<Msgpack> | null} [msgpack] `@msgpack/msgpack`, its URL, or a function that loads it; needed for MessagePack
@@ -79,6 +82,8 @@ export class GeoStreamClient extends DetailTarget {
   #mayRenew = true;
   /** @type {Promise<Fzstd | null> | null} */
   #zstd = null;
+  /** @type {HeldDictionaries | null} */
+  #dictionaries = null;
   /** What went over the wire so far. */
   stats = { messages: 0, bytes: 0, connections: 0 };
   /** The latest round trip in milliseconds. @type {number | undefined} */
@@ -91,6 +96,12 @@ export class GeoStreamClient extends DetailTarget {
     if (!this.#options.WebSocket) throw new TypeError("there is no WebSocket here; pass the option WebSocket");
     this.url = new URL(url, globalThis.location?.href);
     this.url.protocol = this.url.protocol.replace("http", "ws");
+    if (this.#options.dictionaries)
+      this.#dictionaries = new HeldDictionaries(
+        this.url,
+        () => (this.#zstd ??= this.#loadZstd()),
+        () => this.#token(),
+      );
     this.#link = this.#makeLink();
     this.#heartbeat = new Heartbeat({
       interval: this.#options.pingInterval,
@@ -206,7 +217,7 @@ export class GeoStreamClient extends DetailTarget {
   }
 
   async #address() {
-    this.#codec = new Codec(this.#options);
+    this.#codec = new Codec(this.#options, this.#dictionaries);
     await this.#codec.load();
     if (!this.#options.getTicket) return this.url.href;
     const url = new URL(this.url);
@@ -226,15 +237,34 @@ export class GeoStreamClient extends DetailTarget {
     this.#link.established();
     this.#heartbeat.start();
     const connection = this.stats.connections;
+    await this.#useDictionaries();
     await this.#logIn();
     if (this.state !== "open" || connection !== this.stats.connections) return;
     this.#admitted = true;
     for (const subscription of [...this.#subscriptions.values()]) subscription.open();
   }
 
+  async #useDictionaries() {
+    if (this.#dictionaries && (await this.#dictionaries.ready())) this.#send({ type: "use_dictionaries", ids: this.#dictionaries.ids });
+  }
+
+  /** @param {LayerDictionary} offered */
+  async #takeDictionary(offered) {
+    try {
+      await this.#dictionaries?.take(offered);
+      await this.#useDictionaries();
+    } catch (error) {
+      this.#emit("error", new GeoStreamError("no_dictionary", `the dictionary ${offered.url} cannot be used: ${error.message}`));
+    }
+  }
+
+  #token() {
+    return this.#options.getToken ? this.#options.getToken() : this.#options.token;
+  }
+
   async #logIn() {
     try {
-      const token = this.#options.getToken ? await this.#options.getToken() : this.#options.token;
+      const token = await this.#token();
       if (token) await this.#ask("authenticate", { token });
       this.#mayRenew = true;
     } catch (error) {
@@ -335,6 +365,8 @@ export class GeoStreamClient extends DetailTarget {
       case "tiles_ready":
       case "tiles_changed":
         return this.#subscriptions.get(message.subscription_id)?.receive(message);
+      case "layer_dictionary":
+        return void this.#takeDictionary(message);
       case "ack":
         return this.#acknowledge(message);
       case "subscriptions":

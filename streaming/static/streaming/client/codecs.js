@@ -5,7 +5,10 @@
  * `fzstd` only decompresses: with `compression: "Zstd"` the client sends its (small) messages uncompressed, which the server
  * understands at any time.
  */
-const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
+import { isZstd, readFrameHeader } from "./zstd-frame.js";
+
+/** @import { HeldDictionaries } from "./dictionaries.js" */
+
 const JSON_STARTS = new Set([0x7b, 0x20, 0x09, 0x0a, 0x0d]);
 const utf8 = new TextDecoder();
 
@@ -40,8 +43,12 @@ export class Codec {
   /** @type {Fzstd | null} */
   #fzstd = null;
 
-  /** @param {{format: string, compression: string, msgpack?: ModuleSource<Msgpack> | null, fzstd?: ModuleSource<Fzstd> | null}} options */
-  constructor({ format, compression, msgpack, fzstd }) {
+  /**
+   * @param {{format: string, compression: string, msgpack?: ModuleSource<Msgpack> | null, fzstd?: ModuleSource<Fzstd> | null}} options
+   * @param {HeldDictionaries | null} [dictionaries] those that frames may be made with
+   */
+  constructor({ format, compression, msgpack, fzstd }, dictionaries = null) {
+    this.dictionaries = dictionaries;
     this.format = format;
     this.compression = compression;
     this.sources = { msgpack, fzstd };
@@ -62,7 +69,7 @@ export class Codec {
   decode(data) {
     if (typeof data === "string") return JSON.parse(data);
     let bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-    if (ZSTD_MAGIC.every((byte, place) => bytes[place] === byte)) bytes = this.#decompress(bytes);
+    if (isZstd(bytes)) bytes = this.#decompress(bytes);
     if (JSON_STARTS.has(bytes[0])) return JSON.parse(utf8.decode(bytes));
     if (!this.#msgpack) throw new TypeError("a MessagePack frame arrived, but this client speaks Json");
     return /** @type {Record<string, any>} */ (this.#msgpack.decode(bytes));
@@ -70,6 +77,12 @@ export class Codec {
 
   /** @param {Uint8Array} bytes */
   #decompress(bytes) {
+    const id = readFrameHeader(bytes)?.dictionary;
+    if (id) {
+      const dictionary = this.dictionaries?.get(id);
+      if (!dictionary) throw new TypeError(`a frame arrived for which the dictionary ${id} is needed`);
+      return dictionary.decompress(bytes);
+    }
     if (!this.#fzstd) throw new TypeError("a zstd frame arrived, but this client asked for no compression");
     return this.#fzstd.decompress(bytes);
   }

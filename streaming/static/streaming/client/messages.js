@@ -119,6 +119,12 @@
  * @property {string | null} [encoding]
  * @property {string | null} [base_version]
  *
+ * @typedef {object} LayerDictionary a zstd dictionary that the client does not hold
+ * @property {string} layer
+ * @property {number} id by which frames name it
+ * @property {string} url a path from the root of the server
+ * @property {number} size bytes
+ *
  * @typedef {{type: "tiles_ready", subscription_id: string}} TilesReady
  *
  * @typedef {object} TilesChanged

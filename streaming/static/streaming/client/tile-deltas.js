@@ -3,6 +3,7 @@
  * holds the very version it starts from; that is checked before. What cannot be applied throws, and never gives half a tile.
  */
 import { GeoStreamError } from "./errors.js";
+import { frameHeader, joined, rawBlocks, readFrameHeader, viewOf } from "./zstd-frame.js";
 
 /** @import { Fzstd } from "./codecs.js" */
 
@@ -14,13 +15,15 @@ export const BYTE_DELTAS = Object.freeze(["prefix+zstd", "upstream"]);
 export const needsZstd = (encoding) => encoding.endsWith("+zstd");
 
 const MAX_SIZE = 16 << 20;
-const MAX_BLOCK = 128 << 10;
-const ZSTD_MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 
 /** @param {string} reason */
 const bad = (reason) => new GeoStreamError("bad_frame", `the delta cannot be applied: ${reason}`);
-/** @param {Uint8Array} bytes */
-const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** @param {Uint8Array} delta */
+function headerOf(delta) {
+  const header = readFrameHeader(delta);
+  if (!header) throw bad("it is no zstd frame, or ends in its header");
+  return header;
+}
 
 /**
  * The new version of a tile held as bytes; the old one stays as it is.
@@ -57,7 +60,7 @@ export function applyUpstream(base, delta) {
  * @returns {Uint8ClampedArray} the new pixels
  */
 export function applyXor(pixels, delta, fzstd) {
-  const { contentSize } = readFrameHeader(delta);
+  const { contentSize } = headerOf(delta);
   if (contentSize !== pixels.length) throw bad(`it is for ${contentSize} bytes of pixels, the tile has ${pixels.length}`);
   const difference = fzstd.decompress(delta);
   if (difference.length !== pixels.length) throw bad("it has another size than it says");
@@ -80,62 +83,11 @@ export function readPatch(delta) {
  * @param {Uint8Array} base @param {Uint8Array} delta @param {Fzstd} fzstd @returns {Uint8Array}
  */
 export function applyPrefix(base, delta, fzstd) {
-  const { headerSize, contentSize, checksum } = readFrameHeader(delta);
+  const { headerSize, contentSize, checksum } = headerOf(delta);
   if (contentSize === null || contentSize > MAX_SIZE) throw bad("the frame holds too much, or does not say how much");
   const whole = fzstd.decompress(
     joined(frameHeader(base.length + contentSize), rawBlocks(base), delta.subarray(headerSize, delta.length - checksum)),
   );
   if (whole.length !== base.length + contentSize) throw bad("the frame has another size than it says");
   return whole.slice(base.length);
-}
-
-/**
- * @param {Uint8Array} frame
- * @returns {{headerSize: number, contentSize: number | null, checksum: number}} `checksum`: how many bytes it takes at the end
- */
-function readFrameHeader(frame) {
-  if (frame.length < 6 || ZSTD_MAGIC.some((byte, place) => frame[place] !== byte)) throw bad("it is no zstd frame");
-  const descriptor = frame[4];
-  const single = (descriptor >> 5) & 1;
-  const sizeFlag = descriptor >> 6;
-  const idBytes = [0, 1, 2, 4][descriptor & 3];
-  const sizeBytes = sizeFlag ? 1 << sizeFlag : single;
-  const place = 6 - single + idBytes;
-  if (frame.length < place + sizeBytes) throw bad("the frame ends in its header");
-  let contentSize = 0;
-  for (let byte = sizeBytes - 1; byte >= 0; byte -= 1) contentSize = contentSize * 256 + frame[place + byte];
-  if (sizeFlag === 1) contentSize += 256;
-  return { headerSize: place + sizeBytes, contentSize: sizeBytes ? contentSize : null, checksum: (descriptor >> 2) & 1 ? 4 : 0 };
-}
-
-/**
- * Of a frame in one segment, whose window is therefore all that it holds, with a size of four bytes and no checksum.
- * @param {number} contentSize
- */
-function frameHeader(contentSize) {
-  const header = new Uint8Array([...ZSTD_MAGIC, 0xa0, 0, 0, 0, 0]);
-  viewOf(header).setUint32(5, contentSize, true);
-  return header;
-}
-
-/** @param {Uint8Array} content */
-function rawBlocks(content) {
-  const blocks = [];
-  for (let start = 0; start < content.length; start += MAX_BLOCK) {
-    const block = content.subarray(start, start + MAX_BLOCK);
-    const header = block.length << 3; // of type 0 (raw), and not the last
-    blocks.push(new Uint8Array([header & 255, (header >> 8) & 255, header >> 16]), block);
-  }
-  return joined(...blocks);
-}
-
-/** @param {...Uint8Array} parts */
-function joined(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let place = 0;
-  for (const part of parts) {
-    whole.set(part, place);
-    place += part.length;
-  }
-  return whole;
 }
