@@ -2,8 +2,10 @@
  *
  * `makemessages` finds these calls, if the text is a literal: `interpolate(gettext("%(count)s in view"), { count })`. */
 
-/** Of `Intl`. The default of the browser would be a second language on the page. */
-export const LANGUAGE = globalThis.document?.documentElement.lang || "en";
+const PAGE = globalThis.document?.documentElement.lang || "en";
+
+/** What `Intl` formats in: the page's language, as it is written where the browser is at home (`de-CH`). */
+export const LANGUAGE = globalThis.navigator?.languages?.find((each) => each === PAGE || each.startsWith(`${PAGE}-`)) ?? PAGE;
 
 /** @param {string} text */
 export function gettext(text) {
