@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import polib
 import pytest
 from django.test import Client
 from django.utils import translation
@@ -134,6 +136,25 @@ def test_a_project_offers_those_of_its_languages_that_there_are(settings: Any) -
     settings.LANGUAGES = [("it", "Italian"), ("de-at", "Austrian German"), ("fr", "French"), ("fr-ca", "French"), ("en", "English")]
     assert [each.code for each in languages()] == ["de-at", "fr", "en"]
     assert 'value="de-at" lang="de-at" aria-current="true"' in page(accept="de-AT")
+
+
+def test_a_project_can_bring_a_language_of_its_own(settings: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "it" / "LC_MESSAGES"
+    folder.mkdir(parents=True)
+    for domain, texts in {
+        "django": [("code of the language of this catalogue", "en", "it"), (None, "What is in view", "Nella vista")],
+        "djangojs": [(None, "Nothing is in view.", "Nella vista non c’è niente.")],
+    }.items():
+        catalogue = polib.POFile()
+        catalogue.metadata = {"Content-Type": "text/plain; charset=utf-8"}
+        catalogue.extend(polib.POEntry(msgctxt=context, msgid=text, msgstr=translated) for context, text, translated in texts)
+        catalogue.save_as_mofile(str(folder / f"{domain}.mo"))
+    settings.LANGUAGES = [("en", "English"), ("it", "Italian")]
+    settings.LOCALE_PATHS = [tmp_path]
+    html = page(accept="it")
+    assert '<html lang="it">' in html and "Nella vista" in html and ">Italiano<" in html
+    address = texts_of(html)
+    assert address and "Nella vista non c" in Client().get(address).content.decode()
 
 
 def test_a_page_says_which_language_it_has_fallen_back_to(settings: Any) -> None:

@@ -1,10 +1,10 @@
 // Draw a point, a line or an area on a map; the text field beside it has the GeoJSON.
 /* global L */
-import { gettext } from "../streaming/map/gettext.js";
+import { gettext, pgettext } from "../streaming/map/gettext.js";
 import { element } from "./dom.js";
 import { drawn, isGeoJson, worldMap } from "./world-map.js";
 
-const KINDS = { Point: gettext("Point"), Line: gettext("Line"), Area: gettext("Area") };
+const KINDS = { Point: gettext("Point"), Line: gettext("Line"), Area: pgettext("a drawn shape", "Area") };
 
 /** Tools and a map for a `<textarea>`. */
 export function drawField(text, countries) {
