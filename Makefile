@@ -17,7 +17,7 @@ COMPILED = PYTHONDONTWRITEBYTECODE=
 
 SHELL = /bin/sh
 .DEFAULT_GOAL = help
-.PHONY: help run basemap test test-long soak-cluster screenshots install lint bench fuzz soak clean install-locked
+.PHONY: help run messages basemap test test-long soak-cluster screenshots install lint bench fuzz soak clean install-locked
 
 # A virtual environment whose Python is gone (upgraded, moved) is made anew, with everything in it.
 $(shell test -x $(PY) || rm -f $(VENV)/.installed $(VENV)/.installed-dev)
@@ -42,6 +42,16 @@ soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: s
 
 screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests
 	@GEOSTREAM_SCREENSHOTS=docs/operating exec $(PY) -m pytest -q $$(grep -l documented tests/browser/test_*.py)
+
+messages: $(VENV)/.installed ## the catalogues of translations, from the texts in the code and back (GNU gettext); docs/languages.md
+	@for domain in django djangojs; do \
+	  $(PY) manage.py makemessages --verbosity 0 --domain $$domain --no-obsolete --add-location file $(MESSAGES) || exit; \
+	done
+	@$(PY) manage.py compilemessages --verbosity 0 $(MESSAGES_ARE_NOT_IN)
+
+MESSAGES_ARE_NOT_IN = $(foreach each,.venv node_modules tests docs benchmarks vendor staticfiles var,--ignore $(each))
+MESSAGES = $(foreach each,$(LANGUAGES),--locale $(each)) $(MESSAGES_ARE_NOT_IN)
+LANGUAGES = de fr es
 
 basemap: $(VENV)/.installed ## the base map of the pages, made anew of Natural Earth (downloads 150 MB)
 	@exec $(PY) deploy/basemap.py

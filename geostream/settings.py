@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "geostream.static_files.StaticFiles",
     "streaming.engine.content_security_policy.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "geostream.page_language.PageLanguage",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -160,7 +161,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
-LANGUAGE_CODE = "en"
+# Those of the pages. The browser's, or what was chosen there; of none of them this one.
+LANGUAGES = [("en", "English"), ("de", "German"), ("fr", "French"), ("es", "Spanish")]
+LANGUAGE_CODE = env_choice("GEOSTREAM_LANGUAGE", "EN", [code.upper() for code, _ in LANGUAGES]).lower()
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [BASE_DIR / "streaming" / "locale"]  # `makemessages` puts the texts of `templates/` there, for both are in the wheel
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -192,7 +198,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 if not DEBUG:
     SECURE_CONTENT_TYPE_NOSNIFF = True
     SESSION_COOKIE_SECURE = env_boolean("GEOSTREAM_SECURE_COOKIES", True)
-    CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+    CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = SESSION_COOKIE_SECURE
     SECURE_HSTS_SECONDS = env_whole_number("GEOSTREAM_HSTS_SECONDS", 0)
 # Left to the proxy (deploy/nginx.conf redirects to HTTPS; here, publishing would pass through all middleware for it), and to whoever has
 # the domain (HSTS for its other names, and in browsers' lists).

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext_lazy as _
 
 from processes.models import Job
 from streaming.engine.conf import conf
@@ -24,18 +25,18 @@ from .site import Site
 
 COUNTRIES = "streaming/demo/countries-110m.geojson"
 TITLES = {
-    "landing": "Processes",
-    "conformance": "Conformance",
-    "api": "API",
-    "processes": "Processes",
-    "process": "Process",
-    "jobs": "Jobs",
-    "job": "Job",
-    "results": "Results",
-    "exception": "Error",
+    "landing": _("Processes"),
+    "conformance": _("Conformance"),
+    "api": _("API"),
+    "processes": _("Processes"),
+    "process": _("Process"),
+    "jobs": _("Jobs"),
+    "job": _("Job"),
+    "results": _("Results"),
+    "exception": _("Error"),
 }
 _METHODS = ("get", "post", "put", "delete")
-_TIMES = ("created", "started", "finished", "updated")
+_TIMES = {"created": _("created"), "started": _("started"), "finished": _("finished"), "updated": _("updated")}
 
 
 class HtmlRenderer:
@@ -119,7 +120,7 @@ def _job(request: HttpRequest, site: Site, page: Page) -> dict[str, Any]:
     place = published(UUID(job["jobID"]), request.user)
     return {
         "published": place,
-        "times": [(name, job[name]) for name in _TIMES if name in job],
+        "times": [(title, job[name]) for name, title in _TIMES.items() if name in job],
         "config": {
             "job": job,
             "urls": {"job": address, "events": f"{address}/events", "results": site.results(job["jobID"]), "countries": static(COUNTRIES)},

@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils.translation import override
 from drf_spectacular.openapi import AutoSchema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound
@@ -110,8 +111,9 @@ class ApiView(APIView):
         return final
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """The framework's, with large answers compressed."""
-        response = super().dispatch(request, *args, **kwargs)
+        """The framework's, in English, with large answers compressed."""
+        with override("en"):
+            response = super().dispatch(request, *args, **kwargs)
         return compress(request, response, self._authenticator()) if self.compresses else response
 
     def _authenticator(self) -> Any:
@@ -127,7 +129,11 @@ class AsyncApiView(ApiView):
     """A view whose handlers are coroutines. A user in the cache is authenticated without a thread."""
 
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
-        """The framework's `dispatch`, awaiting the handler."""
+        """The framework's `dispatch`, in English, awaiting the handler."""
+        with override("en"):
+            return await self._dispatch(request, *args, **kwargs)
+
+    async def _dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.args, self.kwargs = args, kwargs
         self.request = self.initialize_request(request, *args, **kwargs)
         self.headers = self.default_response_headers

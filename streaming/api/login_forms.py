@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
+from django.utils.translation import ngettext
 from rest_framework.exceptions import Throttled
 
 from .throttling import give_back, login_limits, take
@@ -22,8 +23,12 @@ class _LimitedAttempts(AuthenticationForm):
             take(limits)
         except Throttled as refused:
             seconds = math.ceil(refused.wait or 1)  # type: ignore[attr-defined]  # not in the stubs
-            text = f"There were too many attempts: try again in {seconds} seconds."
-            raise ValidationError(text, code="rate_limited") from None
+            text = ngettext(
+                "There were too many attempts: try again in %(seconds)s second.",
+                "There were too many attempts: try again in %(seconds)s seconds.",
+                seconds,
+            )
+            raise ValidationError(text, code="rate_limited", params={"seconds": seconds}) from None
         cleaned = super().clean()
         give_back(limits)  # only failures count
         return cleaned

@@ -14,6 +14,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from streaming.engine.conf import conf
 from streaming.engine.content_security_policy import allow
@@ -41,7 +43,7 @@ class Example:
     """A page about one library."""
 
     title: str
-    summary: str
+    summary: str | Promise
     scripts: tuple[LibraryFile, ...]
     styles: tuple[LibraryFile, ...] = ()
     tiles: bool = True
@@ -52,7 +54,7 @@ class Example:
 EXAMPLES = {
     "maplibre": Example(
         "MapLibre GL JS",
-        "A layer as a GeoJSON source that is updated by differences, and tiles that are loaded again when they have changed.",
+        _("A layer as a GeoJSON source that is updated by differences, and tiles that are loaded again when they have changed."),
         (LibraryFile("maplibre-gl@5.24.1/dist/maplibre-gl.js", "sha384-nXMl9YiLoSG5KBPTFgvxVuIqQQcqIvo0bFrvoEaGJC6r7IibIzF1S36Zbf/sKBtL"),),
         (
             LibraryFile(
@@ -63,7 +65,7 @@ EXAMPLES = {
     ),
     "deckgl": Example(
         "deck.gl",
-        "A layer as live data, of which only the rows that have changed are computed anew.",
+        _("A layer as live data, of which only the rows that have changed are computed anew."),
         (
             LibraryFile("@deck.gl/core@9.4.0/dist.min.js", "sha384-xgHAWkabQf4tNEHgeV2sdtHmOcSdo5ECWrb0wHoYt4xJL/tubgikMIrSshB6hufT"),
             LibraryFile("@deck.gl/layers@9.4.0/dist.min.js", "sha384-bmPB9YWFA7BPdye52Yha1x1CiJ8itg7+mS9805iX4NT7ruvoNZ6aXhJ59VjF5jME"),
@@ -72,7 +74,7 @@ EXAMPLES = {
     ),
     "openlayers": Example(
         "OpenLayers",
-        "A layer as a vector source whose features stay the same objects, and tiles that are fetched again one by one.",
+        _("A layer as a vector source whose features stay the same objects, and tiles that are fetched again one by one."),
         (LibraryFile("ol@10.11.0/dist/ol.js", "sha384-rwbCGPbgxLkcQaFvIra1Vz3KBT1yBeF2/1VgLs/gCCNCJ61GHJGimHpkufVKcqap"),),
         (LibraryFile("ol@10.11.0/ol.css", "sha384-Jpg1uvTciFJuHq+90Ly0/2SKRT9yS5OhbIN5FuFoFWji9fc44ok8xxO88CJi8Z5W"),),
     ),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 import redis
@@ -17,13 +17,15 @@ from streaming.server.embedded_redis import RedisService
 from tests.geo_peer import point
 
 from . import tutorial
-from .environment import Environment
+from .environment import ROOT, Environment
 from .project import HostServer, Project, start_project
 from .test_tutorial import SUPERUSER
 
 pytestmark = pytest.mark.long_form(only=True)
 
 DATABASE = 3
+LANGUAGES = re.findall("```python\n(.*?)```", (ROOT / "docs" / "languages.md").read_text(), re.S)[0]
+"""The lines that its settings need for a choice of languages."""
 SETTINGS = """
 INSTALLED_APPS = [
     "depot.backoffice.DepotAdminConfig",
@@ -146,7 +148,7 @@ def own_url(module_redis: RedisService) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory, host: Environment, own_url: str) -> Project:
     made = start_project(tmp_path_factory.mktemp("own"), host)
     (settings,) = (block for block in tutorial.section("A Django project") if block.place == "mysite/settings.py")
-    made.write("mysite/settings.py", settings.text + SETTINGS.format(redis_url=own_url), at_the_end=True)
+    made.write("mysite/settings.py", settings.text + SETTINGS.format(redis_url=own_url) + LANGUAGES, at_the_end=True)
     for name, text in FILES.items():
         made.write(name, text)
     made.manage("migrate", "-v", "0")
@@ -167,6 +169,18 @@ def test_its_home_page_and_its_templates_stay(server: HostServer) -> None:
     with urlopen(f"{server.url}/channels/test/") as answer:
         page = answer.read().decode()
     assert "<title>GeoStream" in page and "Depot" not in page
+
+
+def test_pages_are_in_the_languages_that_it_has(server: HostServer) -> None:
+    def read(path: str, language: str) -> str:
+        with urlopen(Request(server.url + path, headers={"Accept-Language": language})) as answer:
+            return answer.read().decode()
+
+    html = read("/channels/test/", "de-CH")
+    assert '<html lang="de">' in html and "Diese Seite braucht JavaScript." in html and html.count('<button name="language"') == 4
+    (texts,) = re.findall(r'<script src="(/geostream/texts/de\.[^"]+)" defer>', html)
+    assert "Nicht verbunden" in read(texts, "en")
+    assert '<html lang="en">' in read("/channels/test/", "it")
 
 
 def test_both_have_their_websockets(server: HostServer) -> None:

@@ -47,6 +47,7 @@ def test_it_has_every_file_of_the_two_packages_and_the_templates_of_the_app(name
     for kind in (
         "static/streaming/map/main.js",
         "templates/streaming/map.html",
+        "locale/de/LC_MESSAGES/djangojs.mo",
         "migrations/0001_initial.py",
         "management/commands/serve.py",
     ):

@@ -1,15 +1,18 @@
 // Draw a point, a line or an area on a map; the text field beside it has the GeoJSON.
 /* global L */
+import { gettext, pgettext } from "../streaming/map/gettext.js";
 import { element } from "./dom.js";
 import { drawn, isGeoJson, worldMap } from "./world-map.js";
 
+const KINDS = { Point: gettext("Point"), Line: gettext("Line"), Area: pgettext("a drawn shape", "Area") };
+
 /** Tools and a map for a `<textarea>`. */
 export function drawField(text, countries) {
-  const container = element("div", { class: "draw-map", role: "application", "aria-label": "Map to draw on" });
+  const container = element("div", { class: "draw-map", role: "application", "aria-label": gettext("Map to draw on") });
   const hint = element("span", { class: "hint", role: "status" });
   const tools = element("div", { class: "draw-tools" },
-    ...["Point", "Line", "Area"].map((kind) => element("button", { type: "button", class: "button", onclick: () => begin(kind) }, kind)),
-    element("button", { type: "button", class: "button quiet", onclick: clear }, "Clear"),
+    ...Object.entries(KINDS).map(([kind, text]) => element("button", { type: "button", class: "button", onclick: () => begin(kind) }, text)),
+    element("button", { type: "button", class: "button quiet", onclick: clear }, gettext("Clear")),
     hint);
   let world, shape, sketch;
   let drawing = null; // { kind, points }
@@ -25,7 +28,7 @@ export function drawField(text, countries) {
     drawing = { kind, points: [] };
     world.map.doubleClickZoom.disable();
     container.classList.add("drawing");
-    hint.textContent = kind === "Point" ? "Click on the map" : "Click for each corner, double-click to end";
+    hint.textContent = kind === "Point" ? gettext("Click on the map") : gettext("Click for each corner, double-click to end");
   }
   function add(at) {
     if (!drawing) return;

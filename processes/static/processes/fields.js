@@ -1,4 +1,5 @@
 // The fields of a form, one for each input of a process.
+import { gettext, interpolate } from "../streaming/map/gettext.js";
 import { element } from "./dom.js";
 import { drawField } from "./draw.js";
 import { bounds, choices, defaultOf, inWords, kindOf, mediaType } from "./schema.js";
@@ -11,15 +12,15 @@ export function makeField(id, input, countries) {
   const several = maxOccurs === "unbounded" || maxOccurs > 1;
   const control = (several ? listControl : controls[kindOf(schema)])(`input-${id}`, schema, countries);
   const problem = element("p", { class: "error-text", role: "alert", hidden: true });
-  const label = element("label", { for: `input-${id}` }, input.title || id, minOccurs > 0 ? element("span", { class: "required", title: "required" }, " *") : null);
-  const hint = [input.description, several ? "one value a line" : inWords(schema)].filter(Boolean).join(" · ");
+  const label = element("label", { for: `input-${id}` }, input.title || id, minOccurs > 0 ? element("span", { class: "required", title: gettext("required") }, " *") : null);
+  const hint = [input.description, several ? gettext("one value a line") : inWords(schema)].filter(Boolean).join(" · ");
   const field = element("div", { class: "field", "data-input": id }, label, ...control.elements, hint ? element("p", { class: "hint" }, hint) : null, problem);
   return {
     id,
     element: field,
     read() {
       const value = control.read();
-      if (value === undefined && minOccurs > 0) throw new Error("this is needed");
+      if (value === undefined && minOccurs > 0) throw new Error(gettext("this is needed"));
       return value;
     },
     complain(text) {
@@ -55,13 +56,13 @@ const controls = {
     return { elements: [select], read: () => (select.value ? JSON.parse(select.value) : undefined) };
   },
   bbox(id) {
-    const numbers = ["west", "south", "east", "north"].map((side, index) => element("input", { id: index ? undefined : id, type: "number", step: "any", placeholder: side, "aria-label": side }));
+    const numbers = [gettext("west"), gettext("south"), gettext("east"), gettext("north")].map((side, index) => element("input", { id: index ? undefined : id, type: "number", step: "any", placeholder: side, "aria-label": side }));
     return {
       elements: [element("div", { class: "numbers" }, ...numbers)],
       read() {
         const values = numbers.map((each) => each.value);
         if (values.every((value) => value === "")) return undefined;
-        if (values.some((value) => value === "")) throw new Error("a box has four numbers");
+        if (values.some((value) => value === "")) throw new Error(gettext("a box has four numbers"));
         return { bbox: values.map(Number), crs: CRS84 };
       },
     };
@@ -89,7 +90,7 @@ controls.list = (id, schema) => {
     ...control,
     read() {
       const value = control.read();
-      if (value !== undefined && !Array.isArray(value)) throw new Error("a list begins with [ and ends with ]");
+      if (value !== undefined && !Array.isArray(value)) throw new Error(gettext("a list begins with [ and ends with ]"));
       return value;
     },
   };
@@ -113,7 +114,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`this is not JSON: ${error.message}`);
+    throw new Error(interpolate(gettext("this is not JSON: %(why)s"), { why: error.message }));
   }
 }
 
@@ -126,7 +127,7 @@ function readFile(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(new Error(`${file.name} cannot be read`));
+    reader.onerror = () => reject(new Error(interpolate(gettext("%(name)s cannot be read"), { name: file.name })));
     reader.readAsDataURL(file);
   });
 }

@@ -1,6 +1,9 @@
 // A job as it goes on: its state, its progress, and its results when it has ended.
+import { gettext, interpolate } from "../streaming/map/gettext.js";
 import { element } from "./dom.js";
+import { serverAnswers } from "./execute.js";
 import { showResults } from "./results.js";
+import { statusWord } from "./status.js";
 
 const FINAL = ["successful", "failed", "dismissed"];
 const POLL_MS = 2000;
@@ -12,19 +15,19 @@ const POLL_MS = 2000;
 export function watchJob(container, urls, csrf, first, published) {
   const state = element("span", { class: "status", role: "status", "data-testid": "job-status" });
   const fill = element("i");
-  const bar = element("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": "Progress" }, fill);
+  const bar = element("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": gettext("Progress") }, fill);
   const message = element("p", { class: "log", "data-testid": "job-message" });
-  const dismiss = element("button", { type: "button", class: "button", "data-testid": "dismiss", onclick: end }, "Dismiss");
+  const dismiss = element("button", { type: "button", class: "button", "data-testid": "dismiss", onclick: end }, gettext("Dismiss"));
   const results = element("div", { "data-testid": "job-results" });
-  const open = location.pathname === new URL(urls.job, location).pathname ? null : element("a", { href: urls.job }, "Open the job");
-  const map = published?.map_url ? element("a", { href: published.map_url, "data-testid": "on-the-map", hidden: true }, `Show ${published.name} on the map`) : null;
+  const open = location.pathname === new URL(urls.job, location).pathname ? null : element("a", { href: urls.job }, gettext("Open the job"));
+  const map = published?.map_url ? element("a", { href: published.map_url, "data-testid": "on-the-map", hidden: true }, interpolate(gettext("Show %(name)s on the map"), { name: published.name })) : null;
   container.replaceChildren(element("div", { class: "actions" }, state, dismiss, map, open), bar, message, results);
   let source, timer, over = false;
 
   function show(info) {
     const percent = info.progress ?? 0;
     state.dataset.status = info.status;
-    state.textContent = info.status === "running" && percent ? `running, ${percent} %` : info.status === "accepted" ? "waiting for a worker" : info.status;
+    state.textContent = info.status === "running" && percent ? `${statusWord("running")}, ${percent} %` : statusWord(info.status);
     fill.style.width = `${info.status === "successful" ? 100 : percent}%`;
     bar.toggleAttribute("data-busy", info.status === "running");
     bar.setAttribute("aria-valuenow", percent);
@@ -48,7 +51,7 @@ export function watchJob(container, urls, csrf, first, published) {
     const response = await fetch(urls.job, { method: "DELETE", headers: { accept: "application/json", "x-csrftoken": csrf } });
     dismiss.disabled = false;
     if (response.ok) show(await response.json());
-    else message.textContent = (await response.json().catch(() => ({}))).detail ?? `the server answers ${response.status}`;
+    else message.textContent = (await response.json().catch(() => ({}))).detail ?? serverAnswers(response.status);
   }
   async function poll() {
     const info = await fetch(urls.job, { headers: { accept: "application/json" } }).then((response) => response.json()).catch(() => null);

@@ -1,4 +1,5 @@
 // The page of one process: its form, and the job that it starts.
+import { gettext } from "../streaming/map/gettext.js";
 import { element, pageData } from "./dom.js";
 import { execute, Refusal } from "./execute.js";
 import { makeField } from "./fields.js";
@@ -68,7 +69,7 @@ function refused({ status, errors, message }) {
     if (field) field.complain(each.detail);
     else rest.push(each.detail);
   }
-  const login = status === 401 && config.login_url ? element("a", { href: config.login_url }, "Log in") : null;
+  const login = status === 401 && config.login_url ? element("a", { href: config.login_url }, gettext("Log in")) : null;
   if (rest.length || !errors.length) problem(rest.join("; ") || message, login);
 }
 

@@ -1,5 +1,7 @@
 // Results for people: GeoJSON on a map, images as such, the rest as text or to download.
+import { gettext } from "../streaming/map/gettext.js";
 import { element } from "./dom.js";
+import { serverAnswers } from "./execute.js";
 import { drawn, isGeoJson, worldMap } from "./world-map.js";
 
 const MOST_TEXT = 200_000;
@@ -7,13 +9,13 @@ const MOST_DRAWN = 20_000_000;
 
 /** Fetches the results of a job as a document, and shows one block for each output. */
 export async function showResults(container, url, countries) {
-  container.replaceChildren(element("p", { class: "log" }, "Loading the results …"));
+  container.replaceChildren(element("p", { class: "log" }, gettext("Loading the results …")));
   try {
     const response = await fetch(url, { headers: { accept: "application/json, */*;q=0.5" } });
-    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? `the server answers ${response.status}`);
+    if (!response.ok) throw new Error((await response.json().catch(() => ({}))).detail ?? serverAnswers(response.status));
     const blocks = await outputs(response, url);
     container.replaceChildren(...blocks.map((block) => shown(block, countries)));
-    if (!blocks.length) container.replaceChildren(element("p", { class: "log" }, "No output."));
+    if (!blocks.length) container.replaceChildren(element("p", { class: "log" }, gettext("No output.")));
   } catch (error) {
     container.replaceChildren(element("p", { class: "error-text", role: "alert" }, error.message));
   }
@@ -55,7 +57,7 @@ function shown({ name, value, href, mediaType = "", encoding }, countries) {
     queueMicrotask(() => requestAnimationFrame(() => drawn(worldMap(container, countries), value)));
   }
   const file = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  block.append(element("details", { open: !isGeoJson(value) }, element("summary", {}, "As text"), element("pre", {}, text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)} …` : text)));
-  block.append(element("p", {}, element("a", { href: file, download: `${name}.${isGeoJson(value) ? "geojson" : "json"}` }, "Download")));
+  block.append(element("details", { open: !isGeoJson(value) }, element("summary", {}, gettext("As text")), element("pre", {}, text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)} …` : text)));
+  block.append(element("p", {}, element("a", { href: file, download: `${name}.${isGeoJson(value) ? "geojson" : "json"}` }, gettext("Download"))));
   return block;
 }

@@ -1,5 +1,7 @@
 // What a JSON Schema of an input or output is, for people.
 
+import { gettext, interpolate } from "../streaming/map/gettext.js";
+
 /** The branches of a schema that say what a value is: itself, those of `allOf`, the first of `oneOf` or `anyOf`. */
 function branches(schema) {
   if (!schema || typeof schema !== "object") return [];
@@ -45,11 +47,11 @@ export function bounds(schema) {
 /** What a schema allows, in a few words. */
 export function inWords(schema) {
   const kind = kindOf(schema);
-  const words = { bbox: "a box: west, south, east, north", geojson: "GeoJSON", binary: mediaType(schema) || "a file", choice: "", list: "a JSON list", json: "JSON" };
+  const words = { bbox: gettext("a box: west, south, east, north"), geojson: "GeoJSON", binary: mediaType(schema) || gettext("a file"), choice: "", list: gettext("a JSON list"), json: "JSON" };
   const { min, max } = bounds(schema);
   if (kind === "number") {
-    const range = [min !== undefined ? `at least ${min}` : "", max !== undefined ? `at most ${max}` : ""].filter(Boolean).join(", ");
-    return [found(schema, "type") === "integer" ? "a whole number" : "a number", range].filter(Boolean).join(", ");
+    const range = [min !== undefined ? interpolate(gettext("at least %(number)s"), { number: min }) : "", max !== undefined ? interpolate(gettext("at most %(number)s"), { number: max }) : ""].filter(Boolean).join(", ");
+    return [found(schema, "type") === "integer" ? gettext("a whole number") : gettext("a number"), range].filter(Boolean).join(", ");
   }
   return words[kind] ?? "";
 }

@@ -1,4 +1,5 @@
 // The dialog in which a task is described before it runs.
+import { gettext } from "../../streaming/map/gettext.js";
 import { element } from "../dom.js";
 import { execute, Refusal } from "../execute.js";
 
@@ -8,14 +9,14 @@ import { execute, Refusal } from "../execute.js";
  */
 export function openForm(form, config, started) {
   const problem = element("p", { class: "error-text", role: "alert", "data-testid": "task-problem" });
-  const submit = element("button", { type: "submit", class: "button primary", "data-testid": "task-run" }, "Run");
+  const submit = element("button", { type: "submit", class: "button primary", "data-testid": "task-run" }, gettext("Run"));
   const dialog = element("dialog", { class: "glass task-dialog", "aria-labelledby": "task-title" },
     element("form", { method: "dialog", novalidate: true, onsubmit: run },
       element("h2", { id: "task-title" }, form.title),
       ...form.fields.map(row),
       form.note ? element("p", { class: "hint" }, form.note) : null,
       problem,
-      element("div", { class: "task-buttons" }, element("button", { type: "button", class: "button quiet", onclick: () => dialog.close() }, "Cancel"), submit)));
+      element("div", { class: "task-buttons" }, element("button", { type: "button", class: "button quiet", onclick: () => dialog.close() }, gettext("Cancel")), submit)));
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
@@ -50,11 +51,11 @@ const LAYER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 /** The field with the name of the layer for the result. */
 export function resultField(value) {
   const input = element("input", { type: "text", value, maxlength: 100, spellcheck: "false", autocomplete: "off", autocapitalize: "off", "data-testid": "task-result" });
-  return { field: { id: "publish_to", label: "New layer", elements: [input] }, read };
+  return { field: { id: "publish_to", label: gettext("New layer"), elements: [input] }, read };
 
   function read() {
-    const name = required(input.value.trim(), "New layer: a name is needed");
-    if (!LAYER_NAME.test(name)) throw new Error("New layer: letters, digits, “_”, “.” and “-”, beginning with a letter or digit");
+    const name = required(input.value.trim(), gettext("New layer: a name is needed"));
+    if (!LAYER_NAME.test(name)) throw new Error(gettext("New layer: letters, digits, “_”, “.” and “-”, beginning with a letter or digit"));
     return name;
   }
 }

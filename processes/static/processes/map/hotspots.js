@@ -1,4 +1,5 @@
 // Hotspots: how many features of a live layer are in each hexagon, for as long as it is wanted.
+import { gettext, interpolate, LANGUAGE } from "../../streaming/map/gettext.js";
 import { element } from "../dom.js";
 import { freeName, resultField } from "./form.js";
 
@@ -14,14 +15,18 @@ export function hotspotsForm(page, layer, names, others) {
   const filter = page.filter;
   return {
     process: "hotspots",
-    title: `Hotspots of ${layer.title}`,
+    title: interpolate(gettext("Hotspots of %(layer)s"), { layer: layer.title }),
     layer: layer.name,
-    note: `The hexagons follow the layer until you stop them.${filter ? ` Only features that match the filter ${filter} are counted.` : ""}`,
-    fields: [{ id: "resolution", label: "Cells", elements: [size] }, result.field],
+    note: [
+      gettext("The hexagons follow the layer until you stop them."),
+      ...(filter ? [interpolate(gettext("Only features that match the filter %(filter)s are counted."), { filter })] : []),
+    ].join(" "),
+    fields: [{ id: "resolution", label: gettext("Cells"), elements: [size] }, result.field],
     inputs: () => ({ layer: layer.name, publish_to: result.read(), resolution: Number(size.value), ...(filter && { filter }) }),
   };
 }
 
 function inWords(kilometres) {
-  return kilometres < 1 ? `${kilometres * 1000} m across` : `${kilometres.toLocaleString("en")} km across`;
+  const size = kilometres < 1 ? `${kilometres * 1000} m` : `${kilometres.toLocaleString(LANGUAGE)} km`;
+  return interpolate(gettext("%(size)s across"), { size });
 }

@@ -1,4 +1,5 @@
 // The jobs that were started from the map: how far they are, stopping them, and their layers.
+import { gettext } from "../../streaming/map/gettext.js";
 import { element } from "../dom.js";
 import { request } from "../execute.js";
 
@@ -8,15 +9,21 @@ const POLL_MS = 3_000;
 /** Every so many times also those are asked for of which events come. */
 const SELDOM = 5;
 const KEY = "geostream-jobs";
-const TITLES = { buffer: "Buffer", hotspots: "Hotspots" };
-const WORDS = { accepted: "Waiting for a worker", running: "Running", successful: "Done", failed: "Failed", dismissed: "Stopped" };
+const TITLES = { buffer: gettext("Buffer"), hotspots: gettext("Hotspots") };
+const WORDS = {
+  accepted: gettext("Waiting for a worker"),
+  running: gettext("Running"),
+  successful: gettext("Done"),
+  failed: gettext("Failed"),
+  dismissed: gettext("Stopped"),
+};
 
 /** The list, in a section of the panel. Jobs are followed by the events that the map receives anyway; now and then they are asked for. */
 export class MapJobs {
   #page;
   #config;
   #jobs = new Map();
-  #list = element("ul", { class: "map-jobs", "aria-label": "Jobs", "data-testid": "map-jobs" });
+  #list = element("ul", { class: "map-jobs", "aria-label": gettext("Jobs"), "data-testid": "map-jobs" });
 
   constructor(page, config, section) {
     this.#page = page;
@@ -74,14 +81,14 @@ class MapJob {
   #page;
   #shown = false;
   #state = element("span", { role: "status" });
-  #progress = element("progress", { max: 100, "aria-label": "Progress" });
+  #progress = element("progress", { max: 100, "aria-label": gettext("Progress") });
   #stop;
-  remove = element("button", { type: "button", class: "button quiet", hidden: true }, "Clear");
+  remove = element("button", { type: "button", class: "button quiet", hidden: true }, gettext("Clear"));
 
   constructor(info, task, url, csrf, page) {
     Object.assign(this, { task });
     [this.#info, this.#url, this.#csrf, this.#page] = [info, url, csrf, page];
-    this.#stop = element("button", { type: "button", class: "button quiet", onclick: () => this.dismiss() }, "Stop");
+    this.#stop = element("button", { type: "button", class: "button quiet", onclick: () => this.dismiss() }, gettext("Stop"));
     const title = element("a", { href: `${url}?f=html`, target: "_blank", rel: "noopener" }, task?.title ?? TITLES[info.processID]);
     this.item = element("li", { "data-job": info.jobID }, title, this.#stop, this.remove, this.#progress, this.#state);
     this.#show();

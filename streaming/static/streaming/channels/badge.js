@@ -1,7 +1,8 @@
 /** Whether a socket is connected, in a word and a colour. */
 import { setText } from "../map/dom.js";
+import { gettext } from "../map/gettext.js";
 
-const TEXTS = { connecting: "Connecting…", open: "Connected", reconnecting: "Not connected; trying again…" };
+const TEXTS = { connecting: gettext("Connecting…"), open: gettext("Connected"), reconnecting: gettext("Not connected; trying again…") };
 
 /** @param {import("../vendor/phoenix/phoenix.mjs").Socket} socket @param {HTMLElement} badge */
 export function showConnection(socket, badge) {

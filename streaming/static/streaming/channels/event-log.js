@@ -1,12 +1,13 @@
 /** What happened, newest first: never longer than it can be read, stopped while somebody reads, and searched. */
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate } from "../map/gettext.js";
 
 const KEPT = 500;
 const LONGEST = 2000;
 
 /** @param {any} payload what phoenix.js decoded: JSON, or an ArrayBuffer */
 export function asText(payload) {
-  if (payload instanceof ArrayBuffer) return `binary, ${payload.byteLength} bytes`;
+  if (payload instanceof ArrayBuffer) return interpolate(gettext("binary, %(count)s bytes"), { count: payload.byteLength });
   const text = JSON.stringify(payload) ?? "";
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
@@ -64,7 +65,8 @@ export class EventLog {
 
   #label() {
     this.pause.setAttribute("aria-pressed", String(this.#paused));
-    setText(this.pause, this.#paused ? `Go on${this.#missed ? ` (${this.#missed} new)` : ""}` : "Pause");
+    const goOn = this.#missed ? gettext("Go on (%(count)s new)") : gettext("Go on");
+    setText(this.pause, this.#paused ? interpolate(goOn, { count: this.#missed }) : gettext("Pause"));
   }
 
   #clear() {
@@ -93,7 +95,7 @@ export class EventLog {
 
   #row({ at, event, about, text }) {
     const row = element("li", {}, element("time", { datetime: at.toISOString() }, at.toTimeString().slice(0, 8)));
-    row.append(element("b", { class: "event-name" }, event || "(no name)"));
+    row.append(element("b", { class: "event-name" }, event || gettext("(no name)")));
     if (about) row.append(element("span", { class: "event-about" }, about));
     row.append(element("code", { class: "event-payload" }, text));
     return row;

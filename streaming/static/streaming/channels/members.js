@@ -1,6 +1,7 @@
 /** Who is on a topic, as chips. */
 import { Presence } from "../vendor/phoenix/phoenix.mjs";
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate, LANGUAGE } from "../map/gettext.js";
 
 const SHOWN = 100;
 const MARK = "@";
@@ -37,13 +38,13 @@ export class Members {
     const sorted = people.sort((a, b) => (a.key < b.key ? -1 : 1));
     setText(this.count, String(people.reduce((sum, { metas }) => sum + metas.length, 0)));
     this.list.replaceChildren(...sorted.slice(0, SHOWN).map((person) => this.#chip(person)));
-    if (people.length > SHOWN) this.list.append(element("li", { class: "more" }, `and ${people.length - SHOWN} more`));
+    if (people.length > SHOWN) this.list.append(element("li", { class: "more" }, interpolate(gettext("and %(count)s more"), { count: people.length - SHOWN })));
   }
 
   #chip({ key, metas }) {
     const since = new Date(1000 * (metas[0]?.online_at ?? Number.NaN));
-    const title = Number.isNaN(since.getTime()) ? "" : `since ${since.toLocaleTimeString()}`;
-    const chip = element("li", { class: key === this.own ? "member own" : "member", title }, key || "(no name)");
+    const title = Number.isNaN(since.getTime()) ? "" : interpolate(gettext("since %(time)s"), { time: since.toLocaleTimeString(LANGUAGE) });
+    const chip = element("li", { class: key === this.own ? "member own" : "member", title }, key || gettext("(no name)"));
     if (metas.length > 1) chip.append(element("span", { class: "times" }, `×${metas.length}`));
     return chip;
   }

@@ -1,6 +1,7 @@
 /** The page for trying topics out: phoenix.js as it is published, and nothing that an application could not do. */
 import { Socket } from "../vendor/phoenix/phoenix.mjs";
 import { byTestId } from "../map/dom.js";
+import { gettext } from "../map/gettext.js";
 import { Theme } from "../map/theme.js";
 import { showConnection } from "./badge.js";
 import { TopicCard } from "./topic-card.js";
@@ -22,7 +23,7 @@ function build({ topic, chosen }) {
   const [title, input] = ["topic", "topic-input"].map((part) => root.querySelector(`[data-part=${part}]`));
   if (chosen) input.value = topic;
   else input.remove();
-  title.textContent = chosen ? "Another topic" : topic;
+  title.textContent = chosen ? gettext("Another topic") : topic;
   if (topic !== "system") root.querySelector("[data-part=time]").remove();
   for (const control of root.querySelectorAll("[data-label]")) {
     control.setAttribute("aria-label", `${control.dataset.label}: ${title.textContent}`);

@@ -1,5 +1,7 @@
 /** Channel tokens, from this server, for whoever is logged in or for anybody if the server is open. */
 
+import { gettext, interpolate } from "../map/gettext.js";
+
 export class TokenRefused extends Error {
   /** @param {string} message @param {number} status of the answer, 0 without one */
   constructor(message, status = 0) {
@@ -16,9 +18,9 @@ export async function askForToken({ token_url, csrf }, channel, id) {
   try {
     answer = await fetch(token_url, { method: "POST", headers, body: JSON.stringify({ channel, id }), credentials: "same-origin" });
   } catch {
-    throw new TokenRefused("The server does not answer.");
+    throw new TokenRefused(gettext("The server does not answer."));
   }
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new TokenRefused(body.message ?? `No token: HTTP ${answer.status}.`, answer.status);
+  if (!answer.ok) throw new TokenRefused(body.message ?? interpolate(gettext("No token: HTTP %(status)s."), { status: answer.status }), answer.status);
   return body.token;
 }

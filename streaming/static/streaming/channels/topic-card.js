@@ -1,5 +1,6 @@
 /** One topic: joined with a switch, its members, what is said there, and a box to say something. */
 import { setText } from "../map/dom.js";
+import { gettext, interpolate, LANGUAGE } from "../map/gettext.js";
 import { EventLog, asText } from "./event-log.js";
 import { Members, guarded } from "./members.js";
 import { TokenRefused, askForToken } from "./tokens.js";
@@ -43,7 +44,7 @@ export class TopicCard {
     this.toggle.checked = state !== "off";
     if (this.name) this.name.disabled = state !== "off";
     this.#part("say").disabled = state !== "joined";
-    setText(this.#part("state"), { off: "Not joined", joining: "Joining…", joined: "Joined" }[state]);
+    setText(this.#part("state"), { off: gettext("Not joined"), joining: gettext("Joining…"), joined: gettext("Joined") }[state]);
     setText(this.#part("problem"), problem);
     if (state === "joined") return;
     setText(this.#part("id"), "–");
@@ -55,7 +56,7 @@ export class TopicCard {
   async #join() {
     const attempt = ++this.#attempt;
     if (!this.topic) {
-      this.#enter("off", "Which topic?");
+      this.#enter("off", gettext("Which topic?"));
       return;
     }
     this.#enter("joining");
@@ -81,7 +82,7 @@ export class TopicCard {
     this.members.follow(channel);
     channel.on("datetime", ({ response }) => this.#tick(response));
     channel.on("token_expiring", () => this.#renew(channel));
-    channel.onError(() => current() && this.#enter("joining", this.#part("problem").textContent || "Interrupted; joining again…"));
+    channel.onError(() => current() && this.#enter("joining", this.#part("problem").textContent || gettext("Interrupted; joining again…")));
     channel.onClose((payload) => current() && this.#closed(payload));
     channel
       .join()
@@ -100,7 +101,7 @@ export class TopicCard {
       this.#leave(this.#token || refusal.reason !== "unauthorized" ? inWords(refusal) : this.#whyNone);
       return;
     }
-    this.#enter("joining", "The token has expired; asking for another…");
+    this.#enter("joining", gettext("The token has expired; asking for another…"));
     try {
       this.#token = await askForToken(this.config, this.topic, this.config.name); // the channel joins again by itself
     } catch (error) {
@@ -113,7 +114,7 @@ export class TopicCard {
       this.#token = await askForToken(this.config, this.topic, this.config.name);
       channel.push("access_token", { token: this.#token });
     } catch (error) {
-      setText(this.#part("problem"), `The token expires soon. ${error.message}`);
+      setText(this.#part("problem"), `${gettext("The token expires soon.")} ${error.message}`);
     }
   }
 
@@ -128,7 +129,7 @@ export class TopicCard {
   #closed(payload) {
     this.#attempt += 1;
     this.#channel = null;
-    this.#enter("off", inWords(payload?.reason ? payload : { reason: "The server has closed this channel." }));
+    this.#enter("off", inWords(payload?.reason ? payload : { reason: gettext("The server has closed this channel.") }));
   }
 
   // -- what is said ------------------------------------------------------
@@ -143,8 +144,8 @@ export class TopicCard {
     const time = new Date(response?.datetime);
     if (!clock || Number.isNaN(time.getTime())) return;
     clock.dateTime = time.toISOString();
-    setText(clock, time.toLocaleTimeString());
-    setText(this.#part("counter"), `tick ${response.counter}`);
+    setText(clock, time.toLocaleTimeString(LANGUAGE));
+    setText(this.#part("counter"), interpolate(gettext("tick %(number)s"), { number: response.counter }));
   }
 
   #send(submitted) {
@@ -154,7 +155,7 @@ export class TopicCard {
     try {
       payload = JSON.parse(this.#part("payload").value);
     } catch (error) {
-      setText(told, `Not JSON: ${error.message}`);
+      setText(told, interpolate(gettext("Not JSON: %(why)s"), { why: error.message }));
       told.dataset.outcome = "error";
       return;
     }
@@ -164,7 +165,7 @@ export class TopicCard {
     };
     const event = this.#part("event").value;
     show("", "…");
-    this.log.add({ event, payload, about: "sent" });
+    this.log.add({ event, payload, about: gettext("sent") });
     this.#channel
       ?.push(event, payload)
       .receive("ok", (response) => show("ok", `ok ${asText(response)}`))

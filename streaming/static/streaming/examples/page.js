@@ -1,8 +1,14 @@
 /** What the examples share: the client, what is to be shown, and what the page says of it. */
 import { GeoStreamClient } from "../geostream.js";
 import { byTestId, setText } from "../map/dom.js";
+import { gettext, LANGUAGE } from "../map/gettext.js";
 
-const STATES = { connecting: "Connecting…", open: "Live", reconnecting: "Not connected; trying again…", closed: "Closed" };
+const STATES = {
+  connecting: gettext("Connecting…"),
+  open: gettext("Live"),
+  reconnecting: gettext("Not connected; trying again…"),
+  closed: gettext("Closed"),
+};
 
 /** Of the map: what suits a light and a dark page. */
 export const COLOURS = matchMedia("(prefers-color-scheme: dark)").matches
@@ -22,7 +28,7 @@ export function start(library) {
   const form = document.getElementById("shown");
   form.addEventListener("change", () => form.submit());
   if (!(library in globalThis)) {
-    onError(new Error("The map library could not be loaded: GEOSTREAM_EXAMPLE_LIBRARIES says where from."));
+    onError(new Error(gettext("The map library could not be loaded: GEOSTREAM_EXAMPLE_LIBRARIES says where from.")));
     throw new Error(`${library} is not there`);
   }
   const client = new GeoStreamClient(config.ws_path);
@@ -31,7 +37,7 @@ export function start(library) {
     badge.dataset.state = state;
     setText(badge, STATES[state]);
   });
-  client.addEventListener("closed", ({ detail }) => onError(new Error(detail.reason || "The server has closed the connection.")));
+  client.addEventListener("closed", ({ detail }) => onError(new Error(detail.reason || gettext("The server has closed the connection."))));
   client.connect().catch(onError);
   return { client, ...config };
 }
@@ -39,6 +45,6 @@ export function start(library) {
 /** Say how many features there are, whenever that changes. @param {import("../geostream.js").FeatureSubscription} subscription */
 export function count(subscription) {
   const node = byTestId("count");
-  const say = () => setText(node, subscription.features.size.toLocaleString("en"));
+  const say = () => setText(node, subscription.features.size.toLocaleString(LANGUAGE));
   subscription.addEventListener("changes", say);
 }

@@ -1,9 +1,11 @@
 /** The requests about files, with the cookie of the page. */
 
+import { gettext, interpolate } from "../map/gettext.js";
+
 export class Refused extends Error {
   /** @param {number} status of the answer, 0 without one @param {{code?: string, message?: string}} [error] @param {object | null} [current] */
   constructor(status, error = {}, current = null) {
-    super(error.message ?? (status ? `The server answers ${status}.` : "The server does not answer."));
+    super(error.message ?? (status ? interpolate(gettext("The server answers %(status)s."), { status }) : gettext("The server does not answer.")));
     this.status = status;
     this.code = error.code ?? "";
     /** What is there instead, where a condition did not hold. */

@@ -1,5 +1,6 @@
 /** One file or directory: what it is, what it looks like, what has happened to it, and what one may do with it. */
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate, LANGUAGE, ngettext } from "../map/gettext.js";
 import { formatBytes } from "../map/properties.js";
 import { extensionOf, nameOf, parentOf } from "./paths.js";
 import { imageType, MOST_PICTURE_BYTES, paint } from "./picture.js";
@@ -8,7 +9,15 @@ import { ago, formatTime, kindOf } from "./words.js";
 const HISTORY = 20;
 const NARROW = matchMedia("(max-width: 900px)");
 const PICTURES = new Set(["png", "jpg", "jpeg", "gif", "webp", "avif"]);
-const DONE = { create: "made", update: "changed", delete: "deleted", move: "moved", restore: "restored", mkdir: "made" };
+const DONE = {
+  create: gettext("made"),
+  update: gettext("changed"),
+  delete: gettext("deleted"),
+  move: gettext("moved"),
+  restore: gettext("restored"),
+  mkdir: gettext("made"),
+  upload: gettext("uploaded"),
+};
 
 export class Details {
   #api;
@@ -68,10 +77,10 @@ export class Details {
     const rights = this.#rights();
     setText(this.#parts.name, nameOf(path));
     const facts = [
-      ["Kind", kindOf(entry)],
-      ["Folder", parentOf(path) || "Files"],
-      ...(is_directory ? [] : [["Size", `${formatBytes(size)}`]]),
-      ...(modified ? [["Modified", `${formatTime(modified)} (${ago(modified)})`]] : []),
+      [gettext("Kind"), kindOf(entry)],
+      [gettext("Folder"), parentOf(path) || gettext("Files")],
+      ...(is_directory ? [] : [[gettext("Size"), `${formatBytes(size)}`]]),
+      ...(modified ? [[gettext("Modified"), `${formatTime(modified)} (${ago(modified)})`]] : []),
       ...(hash ? [["SHA-256", hash]] : []),
     ];
     this.#parts.facts.replaceChildren(...facts.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))));
@@ -101,7 +110,7 @@ export class Details {
     const canvas = element("canvas", { role: "img" });
     const { width, height } = await paint(canvas, await this.#api.bytes(path));
     if (!current()) return;
-    canvas.setAttribute("aria-label", `${nameOf(path)}, ${width} by ${height} pixels`);
+    canvas.setAttribute("aria-label", interpolate(gettext("%(name)s, %(width)s by %(height)s pixels"), { name: nameOf(path), width, height }));
     this.#parts.picture.replaceChildren(canvas);
     this.#parts.picture.hidden = false;
   }
@@ -114,15 +123,16 @@ export class Details {
   }
 
   #changeRow(entry, { at, action, actor, source, path, from, hash_before, trashed }) {
-    const done = action === "upload" ? (hash_before ? "new version uploaded" : "uploaded") : (DONE[action] ?? action);
-    const other = from ? ` from ${from}` : path !== entry.path ? ` (${path})` : "";
+    const done = action === "upload" && hash_before ? gettext("new version uploaded") : (DONE[action] ?? action);
+    const other = from ? ` ${interpolate(gettext("from %(path)s"), { path: from })}` : path !== entry.path ? ` (${path})` : "";
     const who = actor ?? source;
-    const item = element("li", {}, element("span", {}, `${done}${other}${who ? ` by ${who}` : ""}`));
+    const by = who ? ` ${interpolate(gettext("by %(user)s"), { user: who })}` : "";
+    const item = element("li", {}, element("span", {}, `${done}${other}${by}`));
     item.append(element("time", { datetime: at, title: formatTime(at) }, ago(at)));
     if (trashed && this.#rights().allows("write", path)) {
-      const restore = element("button", { type: "button", class: "button small" }, "Restore");
-      restore.setAttribute("aria-label", `Restore the version of ${nameOf(path)} before this, from ${formatTime(at)}`);
-      restore.title = "What was there before";
+      const restore = element("button", { type: "button", class: "button small" }, gettext("Restore"));
+      restore.setAttribute("aria-label", interpolate(gettext("Restore the version of %(name)s before this, from %(time)s"), { name: nameOf(path), time: formatTime(at) }));
+      restore.title = gettext("What was there before");
       restore.addEventListener("click", async () => (await this.#actions.restore(trashed, path)) && this.#reload());
       item.append(restore);
     }
@@ -137,10 +147,11 @@ export class Details {
 
 /** What has become of a file. */
 export function describe({ status, kind, layer, tileset, message, progress, features }) {
-  if (status === "queued") return "Waits to be read.";
-  if (status === "running") return `Is being read${progress ? `: ${Math.floor(progress * 100)}\u202f%` : " …"}`;
-  if (status === "failed") return `Could not be read: ${message}`;
-  if (kind === "tileset") return `Is the tileset ${tileset}.`;
-  const count = features === null || features === undefined ? "" : `, ${features.toLocaleString("en")} ${features === 1 ? "feature" : "features"}`;
-  return `Is the layer ${layer}${count}.`;
+  if (status === "queued") return gettext("Waits to be read.");
+  if (status === "running") return `${gettext("Is being read")}${progress ? `: ${Math.floor(progress * 100)}\u202f%` : " …"}`;
+  if (status === "failed") return interpolate(gettext("Could not be read: %(why)s"), { why: message });
+  if (kind === "tileset") return interpolate(gettext("Is the tileset %(name)s."), { name: tileset });
+  if (features === null || features === undefined) return interpolate(gettext("Is the layer %(name)s."), { name: layer });
+  const text = ngettext("Is the layer %(name)s, %(count)s feature.", "Is the layer %(name)s, %(count)s features.", features);
+  return interpolate(text, { name: layer, count: features.toLocaleString(LANGUAGE) });
 }

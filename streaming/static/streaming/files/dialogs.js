@@ -1,5 +1,6 @@
 /** Questions, in the browser's own dialogs: they keep the focus, and Escape is "no". */
 import { element } from "../map/dom.js";
+import { gettext } from "../map/gettext.js";
 
 /**
  * Ask something. @returns {Promise<string | null>} the value of the button; null for Escape and Cancel
@@ -9,7 +10,7 @@ import { element } from "../map/dom.js";
  */
 export function ask({ title, content, buttons, check = () => "", mayCancel = true }) {
   const problem = element("p", { class: "error-text", role: "alert" });
-  const cancel = element("button", { type: "button", class: "button" }, "Cancel");
+  const cancel = element("button", { type: "button", class: "button" }, gettext("Cancel"));
   const choices = buttons.map(({ value, label, danger, primary }) =>
     element("button", { type: "submit", class: `button${danger ? " danger" : primary ? " primary" : ""}`, value }, label),
   );

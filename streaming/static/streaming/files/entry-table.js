@@ -3,13 +3,14 @@
  * A row stays the same element while its entry is there, so that the focus stays where it is.
  */
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate, LANGUAGE } from "../map/gettext.js";
 import { formatBytes } from "../map/properties.js";
 import { address } from "./address.js";
 import { nameOf } from "./paths.js";
 import { ago, formatTime, kindOf } from "./words.js";
 
 const STEP = 200;
-const names = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+const names = new Intl.Collator(LANGUAGE, { numeric: true, sensitivity: "base" });
 const byName = (one, other) => names.compare(nameOf(one.path), nameOf(other.path));
 const ORDERS = {
   name: byName,
@@ -106,7 +107,7 @@ export class EntryTable {
     }
     this.#fresh.clear();
     const more = sorted.length - shown.length;
-    setText(this.end, more > 0 ? `${more} more …` : "");
+    setText(this.end, more > 0 ? interpolate(gettext("%(count)s more …"), { count: more }) : "");
   }
 
   #make(entry) {
@@ -119,7 +120,7 @@ export class EntryTable {
       kind: element("td", { class: "kind" }),
       size: element("td", { class: "number size" }),
       time: element("time"),
-      more: element("a", { class: "icon-button", "aria-label": `Details of ${name}`, title: "Details" }, "⋯"),
+      more: element("a", { class: "icon-button", "aria-label": interpolate(gettext("Details of %(name)s"), { name }), title: gettext("Details") }, "⋯"),
     };
     row.item = element(
       "tr",
@@ -160,7 +161,12 @@ export class EntryTable {
     if (chip.hidden) return;
     chip.dataset.status = ingest.status;
     const progress = ingest.progress ? ` ${Math.floor(ingest.progress * 100)}\u202f%` : "";
-    const texts = { queued: "waiting", running: `reading${progress}`, ready: ingest.kind === "tileset" ? "tiles" : "layer", failed: "not readable" };
+    const texts = {
+      queued: gettext("waiting"),
+      running: `${gettext("reading")}${progress}`,
+      ready: ingest.kind === "tileset" ? gettext("tiles") : gettext("layer"),
+      failed: gettext("not readable"),
+    };
     setText(chip, texts[ingest.status] ?? ingest.status);
   }
 }

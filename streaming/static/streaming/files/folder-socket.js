@@ -4,6 +4,7 @@
  * not known any more: everything is to be listed again.
  */
 import { Backoff } from "../client/backoff.js";
+import { gettext } from "../map/gettext.js";
 
 const PING_EVERY = 30_000;
 const SILENT_AFTER = 75_000;
@@ -75,7 +76,7 @@ export class FolderSocket extends EventTarget {
   #closed(code) {
     if (this.state === "refused") return;
     if (code === REPLACED) {
-      this.#refused({ message: "This page is open elsewhere." });
+      this.#refused({ message: gettext("This page is open elsewhere.") });
       return;
     }
     this.#enter("reconnecting");

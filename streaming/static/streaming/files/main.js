@@ -1,5 +1,6 @@
 /** The page of the folder: puts the list, the details, the uploads and the trash together, and keeps them as the address says. */
 import { byTestId, element, setText } from "../map/dom.js";
+import { gettext, interpolate } from "../map/gettext.js";
 import { Theme } from "../map/theme.js";
 import { Actions } from "./actions.js";
 import { address, readAddress } from "./address.js";
@@ -17,7 +18,12 @@ import { UploadPanel } from "./upload-panel.js";
 import { Uploads } from "./uploads.js";
 import { inWords } from "./words.js";
 
-const STATES = { connecting: "Connecting…", open: "Live", reconnecting: "Not connected; trying again…", refused: "Not live" };
+const STATES = {
+  connecting: gettext("Connecting…"),
+  open: gettext("Live"),
+  reconnecting: gettext("Not connected; trying again…"),
+  refused: gettext("Not live"),
+};
 const part = (id) => document.getElementById(id);
 
 const config = JSON.parse(part("files-config").textContent);
@@ -88,19 +94,19 @@ function show() {
   table.show(entries, ingests.all, place.file);
   details.show(place.trash ? null : entry, ingests.all.get(place.file));
   document.body.dataset.chosen = String(Boolean(entry));
-  setText(part("gone"), gone && !place.trash ? `${nameOf(place.file)} is not here.` : "");
+  setText(part("gone"), gone && !place.trash ? interpolate(gettext("%(name)s is not here."), { name: nameOf(place.file) }) : "");
   if (entries.length) setText(part("failure"), ""); // it has come into being meanwhile, or was listed at last
   const empty = !view.loading && entries.length === 0 && !part("failure").textContent;
-  setText(part("empty"), empty ? "There is nothing in this folder." : view.loading && entries.length === 0 ? "Loading…" : "");
+  setText(part("empty"), empty ? gettext("There is nothing in this folder.") : view.loading && entries.length === 0 ? gettext("Loading…") : "");
   map?.show([...ingests.all.values()].filter(({ path }) => view.directory.get(nameOf(path))?.path === path), ingests.all.get(entry?.path));
 }
 
 function showCrumbs() {
   const steps = place.trash ? [] : stepsTo(place.path);
-  const links = [["Files", ""], ...steps.map((path) => [nameOf(path), path])].map(([text, path]) => element("a", { href: address({ path }) }, text));
+  const links = [[gettext("Files"), ""], ...steps.map((path) => [nameOf(path), path])].map(([text, path]) => element("a", { href: address({ path }) }, text));
   if (!place.trash) links.at(-1).setAttribute("aria-current", "page");
   const items = links.map((link) => element("li", {}, link));
-  if (place.trash) items.push(element("li", { "aria-current": "page" }, "Trash"));
+  if (place.trash) items.push(element("li", { "aria-current": "page" }, gettext("Trash")));
   const text = items.map(({ textContent }) => textContent).join("/");
   if (part("crumbs").dataset.text === text) return;
   part("crumbs").dataset.text = text;
@@ -127,7 +133,7 @@ function showSoon() {
 }
 
 function showFailure({ detail: { error } }) {
-  setText(part("failure"), error.status === 404 ? "There is no such folder (any more)." : inWords(error));
+  setText(part("failure"), error.status === 404 ? gettext("There is no such folder (any more).") : inWords(error));
 }
 
 async function loadRights() {
@@ -184,7 +190,8 @@ function wireDrops() {
     event.preventDefault(); // else the browser leaves the page for the file
     event.dataTransfer.dropEffect = welcome(event) ? "copy" : "none";
     target.hidden = !welcome(event);
-    setText(target.firstElementChild, `Drop to upload into ${place.path || "the folder"}`);
+    const invitation = place.path ? gettext("Drop to upload into %(folder)s") : gettext("Drop to upload into the folder");
+    setText(target.firstElementChild, interpolate(invitation, { folder: place.path }));
   });
   addEventListener("dragleave", ({ relatedTarget }) => (target.hidden = relatedTarget !== null ? target.hidden : true));
   addEventListener("drop", async (event) => {
@@ -195,7 +202,7 @@ function wireDrops() {
     try {
       upload(await dropped(event.dataTransfer, place.path));
     } catch (error) {
-      say(`This could not be read: ${error.message}`, true); // gone meanwhile, or not for this browser
+      say(interpolate(gettext("This could not be read: %(why)s"), { why: error.message }), true); // gone meanwhile, or not for this browser
     }
   });
 }

@@ -1,5 +1,6 @@
 /** The trash: what was deleted or replaced, newest first, and restoring it. */
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate } from "../map/gettext.js";
 import { formatBytes } from "../map/properties.js";
 import { ago, formatTime, inWords } from "./words.js";
 
@@ -50,12 +51,12 @@ export class TrashView {
   }
 
   #count() {
-    setText(this.#note, this.#body.rows.length ? "" : "The trash is empty.");
+    setText(this.#note, this.#body.rows.length ? "" : gettext("The trash is empty."));
   }
 
   #row({ id, path, size, at, actor, expires }) {
     const time = (text) => element("time", { datetime: text, title: formatTime(text) }, ago(text));
-    const restore = element("button", { type: "button", class: "button small", "aria-label": `Restore ${path}` }, "Restore");
+    const restore = element("button", { type: "button", class: "button small", "aria-label": interpolate(gettext("Restore %(name)s"), { name: path }) }, gettext("Restore"));
     const row = element(
       "tr",
       {},

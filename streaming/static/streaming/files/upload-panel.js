@@ -1,11 +1,18 @@
 /** Shows the uploads: how far they are in all, and each that is being sent, waits for an answer, or has failed. */
 import { element, setText } from "../map/dom.js";
+import { gettext, interpolate } from "../map/gettext.js";
 import { formatBytes } from "../map/properties.js";
 
 const SHOWN = 60;
 const DRAW_EVERY = 120;
 const ORDER = ["asking", "sending", "failed", "waiting", "done", "skipped", "cancelled"];
-const TEXTS = { waiting: "waiting", asking: "is there already", done: "uploaded", skipped: "skipped", cancelled: "cancelled" };
+const TEXTS = {
+  waiting: gettext("waiting"),
+  asking: gettext("is there already"),
+  done: gettext("uploaded"),
+  skipped: gettext("skipped"),
+  cancelled: gettext("cancelled"),
+};
 
 export class UploadPanel {
   #uploads;
@@ -30,7 +37,7 @@ export class UploadPanel {
     const { files, ended, failed, bytes, sent } = this.#uploads.figures;
     const busy = ended < files;
     this.root.hidden = files === 0;
-    setText(this.#parts.summary, busy ? `${ended} of ${files} uploaded · ${formatBytes(sent)} of ${formatBytes(bytes)}` : this.#outcome(files, failed));
+    setText(this.#parts.summary, busy ? this.#progress(this.#uploads.figures) : this.#outcome(files, failed));
     Object.assign(this.#parts.bar, { max: Math.max(bytes, 1), value: busy ? sent : Math.max(bytes, 1) });
     this.#parts.bar.hidden = this.#parts.stop.hidden = !busy;
     this.#parts.close.hidden = busy;
@@ -38,9 +45,15 @@ export class UploadPanel {
     this.#showRows();
   }
 
+  #progress({ files, ended, bytes, sent }) {
+    const text = gettext("%(done)s of %(all)s uploaded · %(sent)s of %(bytes)s");
+    return interpolate(text, { done: ended, all: files, sent: formatBytes(sent), bytes: formatBytes(bytes) });
+  }
+
   #outcome(files, failed) {
     const done = this.#uploads.all.filter(({ state }) => state === "done").length;
-    return [`${done} of ${files} uploaded`, ...(failed ? [`${failed} failed`] : [])].join(", ");
+    const uploaded = interpolate(gettext("%(done)s of %(all)s uploaded"), { done, all: files });
+    return failed ? `${uploaded}, ${interpolate(gettext("%(count)s failed"), { count: failed })}` : uploaded;
   }
 
   /** Once, when all have ended: not at every step. */
@@ -59,7 +72,7 @@ export class UploadPanel {
       this.#fill(row, upload);
     }
     const more = this.#uploads.all.length - shown.length;
-    setText(this.#parts.more, more > 0 ? `and ${more} more` : "");
+    setText(this.#parts.more, more > 0 ? interpolate(gettext("and %(count)s more"), { count: more }) : "");
   }
 
   #make(upload) {
@@ -72,8 +85,8 @@ export class UploadPanel {
       name: element("span", { class: "upload-name" }),
       state: element("span", { class: "upload-state" }),
       bar: element("progress", { "aria-label": upload.wanted }),
-      cancel: button("Cancel", () => this.#uploads.cancel(upload)),
-      retry: button("Try again", () => this.#uploads.retry(upload)),
+      cancel: button(gettext("Cancel"), () => this.#uploads.cancel(upload)),
+      retry: button(gettext("Try again"), () => this.#uploads.retry(upload)),
     };
     row.item = element("li", {}, row.name, row.state, row.cancel, row.retry, row.bar);
     this.#rows.set(upload, row);

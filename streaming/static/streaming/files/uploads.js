@@ -6,6 +6,7 @@
  * @typedef {"replace" | "keep" | "skip"} Choice
  * @typedef {{path: string, file: File | null}} Item a file, or a directory with nothing in it
  */
+import { gettext } from "../map/gettext.js";
 import { Refused } from "./api.js";
 import { numbered } from "./paths.js";
 import { Cancelled, Transfer } from "./transfer.js";
@@ -162,7 +163,7 @@ export class Uploads extends EventTarget {
       await this.#api.makeDirectory(upload.path).catch((error) => error.code === "exists" || Promise.reject(error));
       return;
     }
-    if (upload.size > this.#most) throw new Refused(413, { message: "It is larger than one file may be." });
+    if (upload.size > this.#most) throw new Refused(413, { message: gettext("It is larger than one file may be.") });
     const { file, path, condition } = upload;
     upload.transfer = this.#makeTransfer(this.#api, file, path, condition, this.partBytes, () => this.#changed());
     await upload.transfer.run();

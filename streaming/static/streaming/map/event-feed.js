@@ -1,9 +1,17 @@
 /** The list of events, newest first, never longer than it can be read. */
 import { element } from "./dom.js";
+import { gettext, interpolate, ngettext } from "./gettext.js";
 import { toTime } from "./times.js";
 
 const KEPT = 200;
-const TITLES = { file_change: "File", processing_status: "Processing", error: "Error", progress: "Progress", custom: "Event", alert: "Alert" };
+const TITLES = {
+  file_change: gettext("File"),
+  processing_status: gettext("Processing"),
+  error: gettext("Error"),
+  progress: gettext("Progress"),
+  custom: gettext("Event"),
+  alert: gettext("Alert"),
+};
 const TELLING = ["message", "title", "text", "status", "action", "change_type", "name", "path", "file_path"];
 
 /** One line for people out of any payload. */
@@ -15,6 +23,10 @@ function summary(payload) {
   return told.length ? told.join(" · ") : JSON.stringify(payload);
 }
 
+function missed(count) {
+  return interpolate(ngettext("%(count)s event was missed here", "%(count)s events were missed here", count), { count });
+}
+
 export class EventFeed {
   /** @param {HTMLElement} list @param {HTMLElement} empty shown while there is nothing */
   constructor(list, empty) {
@@ -24,7 +36,7 @@ export class EventFeed {
 
   add({ type, payload, timestamp, gap }) {
     this.empty.hidden = true;
-    if (gap) this.list.prepend(element("li", { class: "event-gap" }, `${gap} events were missed here`));
+    if (gap) this.list.prepend(element("li", { class: "event-gap" }, missed(gap)));
     const time = new Date(toTime(timestamp));
     const clock = Number.isNaN(time.getTime()) ? "" : time.toTimeString().slice(0, 8);
     const text = summary(payload).slice(0, 300);

@@ -1,6 +1,7 @@
 /** The filter of the page: what is typed is judged by what layers have, applied to those that it is for, and remembered. Event: `change`. */
 import { FilterForm } from "./filter-form.js";
 import { FilterScope } from "./filter-scope.js";
+import { gettext, interpolate } from "./gettext.js";
 
 export class FilterControl extends EventTarget {
   #live;
@@ -47,7 +48,7 @@ export class FilterControl extends EventTarget {
   async #judge(text) {
     const { others, unknown, properties } = await this.#scope.judge(text, this.#names());
     if (text !== this.#asked) return; // another one was asked for meanwhile
-    if (unknown.length > 0) return this.#giveUp(text, `Nothing has ${unknown.join(", ")}. There is: ${properties.join(", ")}`);
+    if (unknown.length > 0) return this.#giveUp(text, nothingHas(unknown, properties));
     this.#form.nameOthers(others.map((name) => this.#scenes.get(name)?.layer.title ?? name));
     if (text === this.#live.conditions.filter && others.join() === this.#others) return;
     this.#others = others.join();
@@ -60,4 +61,8 @@ export class FilterControl extends EventTarget {
     this.#asked = this.#live.conditions.filter;
     this.#form.refuse(why);
   }
+}
+
+function nothingHas(unknown, properties) {
+  return interpolate(gettext("Nothing has %(names)s. There is: %(others)s"), { names: unknown.join(", "), others: properties.join(", ") });
 }

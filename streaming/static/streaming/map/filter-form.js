@@ -1,5 +1,6 @@
 /** The attribute filter: CQL2 text, presets that fit the layers, and what the server says about it. */
 import { byTestId, element, setText } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 
 const PRESETS = [
   [/^altitude_ft$/, (name) => `${name} > 30000`],
@@ -48,7 +49,8 @@ export class FilterForm extends EventTarget {
 
   /** Say which layers it is not for. @param {string[]} titles */
   nameOthers(titles) {
-    setText(this.#scope, titles.length > 0 ? `Not for ${titles.join(", ")}: nothing there has this property.` : "");
+    const text = gettext("Not for %(layers)s: nothing there has this property.");
+    setText(this.#scope, titles.length > 0 ? interpolate(text, { layers: titles.join(", ") }) : "");
   }
 
   /** Offer to end the word that is being written with the name of a property. */

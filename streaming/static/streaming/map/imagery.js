@@ -3,6 +3,7 @@
  * tiles above images. Events: `change` (which are shown), `refused` ({title, error}).
  */
 import { setText } from "./dom.js";
+import { gettext, interpolate, ngettext } from "./gettext.js";
 import { formatBytes, formatNumber } from "./properties.js";
 import { TilesetRow } from "./tileset-row.js";
 
@@ -11,8 +12,9 @@ const PANES = { tiles: 160, "vector-tiles": 165 };
 /** @param {{tiles: number, received: number, whole: number}} stats */
 export function describeTraffic({ tiles, received, whole }) {
   const saved = whole > 0 ? Math.floor((1 - received / whole) * 100) : 0;
-  const parts = [`${formatNumber(tiles)} ${tiles === 1 ? "tile" : "tiles"}`, formatBytes(received)];
-  return [...parts, ...(saved > 0 ? [`${saved}\u202f% saved by deltas`] : [])].join(" · ");
+  const count = interpolate(ngettext("%(count)s tile", "%(count)s tiles", tiles), { count: formatNumber(tiles) });
+  const saving = interpolate(gettext("%(percent)s saved by deltas"), { percent: `${saved}\u202f%` });
+  return [count, formatBytes(received), ...(saved > 0 ? [saving] : [])].join(" · ");
 }
 
 export class Imagery extends EventTarget {

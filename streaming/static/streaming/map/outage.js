@@ -1,5 +1,6 @@
 /** What is shown while the server cannot be reached: the features dim, and a banner says how old they are and dials again at once. */
 import { setText } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 
 /** A connection that is back sooner is not worth a word, in milliseconds. */
 const PATIENCE = 800;
@@ -27,7 +28,7 @@ export class Outage {
     const stale = since > PATIENCE;
     document.documentElement.toggleAttribute("data-stale", stale);
     this.#banner.hidden = !stale;
-    if (stale) setText(this.#text, `No connection. What you see is ${inWords(since)} old.`);
+    if (stale) setText(this.#text, interpolate(gettext("No connection. What you see is %(age)s old."), { age: inWords(since) }));
   }
 }
 

@@ -1,4 +1,6 @@
 /** The panel as a thing: folded or not; on phones a sheet that is pulled up and down. */
+import { gettext } from "./gettext.js";
+
 const NARROW = matchMedia("(max-width: 640px)");
 const PULLED = 30;
 
@@ -25,7 +27,7 @@ export class Panel {
   setOpen(open) {
     this.#panel.dataset.open = String(open);
     this.#button.setAttribute("aria-expanded", String(open));
-    this.#button.setAttribute("aria-label", open ? "Fold the panel" : "Unfold the panel");
+    this.#button.setAttribute("aria-label", open ? gettext("Fold the panel") : gettext("Unfold the panel"));
   }
 
   /** What of the map the panel covers, for fitting a view beside it. */

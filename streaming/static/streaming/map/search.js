@@ -3,6 +3,7 @@
  * Enter goes there. Event: `go`, with what was chosen ({target} or {place}).
  */
 import { element } from "./dom.js";
+import { gettext } from "./gettext.js";
 
 const FEATURES = 8;
 const PLACES = 4;
@@ -35,10 +36,10 @@ export class Search extends EventTarget {
   #search() {
     const wanted = this.#input.value.trim().toLowerCase();
     if (!wanted) return this.#show([]);
-    const places = this.#names.find(wanted, PLACES).map((place) => ({ title: place.name, from: "place", place }));
+    const places = this.#names.find(wanted, PLACES).map((place) => ({ title: place.name, from: gettext("place"), place }));
     const { named, others } = this.#features(wanted);
     this.#show([...named, ...places, ...others.slice(0, Math.max(0, FEATURES - named.length))]);
-    if (this.#found.length === 0) this.#list.replaceChildren(element("li", { class: "search-none" }, "Nothing that is shown has this in it."));
+    if (this.#found.length === 0) this.#list.replaceChildren(element("li", { class: "search-none" }, gettext("Nothing that is shown has this in it.")));
     this.#list.hidden = false;
   }
 

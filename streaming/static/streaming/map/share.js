@@ -1,5 +1,6 @@
 /** The buttons at the edge of the map: full screen, and a dialog with the link of what is shown and the markup that embeds it. */
 import { element } from "./dom.js";
+import { gettext } from "./gettext.js";
 
 const L = globalThis.L;
 const ICONS = {
@@ -21,13 +22,13 @@ function button(label, icon, run) {
 }
 
 function field(label, text) {
-  const copy = element("button", { type: "button", class: "button" }, "Copy");
+  const copy = element("button", { type: "button", class: "button" }, gettext("Copy"));
   const input = element("input", { type: "text", readonly: "", value: text, "aria-label": label });
   input.addEventListener("focus", () => input.select());
   copy.addEventListener("click", async () => {
     input.select();
     await navigator.clipboard?.writeText(text).catch(() => {}); // it is selected, at least
-    copy.textContent = "Copied";
+    copy.textContent = gettext("Copied");
   });
   return element("label", { class: "share-field" }, element("span", {}, label), element("span", { class: "share-line" }, input, copy));
 }
@@ -36,14 +37,14 @@ function field(label, text) {
 function openShare() {
   const embedded = `${location.href}&embed=1`.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
   const markup = `<iframe src="${embedded}" title="GeoStream" width="800" height="500" loading="lazy" allowfullscreen></iframe>`;
-  const close = element("button", { type: "button", class: "button primary" }, "Close");
+  const close = element("button", { type: "button", class: "button primary" }, gettext("Close"));
   const dialog = element(
     "dialog",
     { class: "glass share-dialog", "aria-labelledby": "share-title" },
-    element("h2", { id: "share-title" }, "Share what the map shows"),
-    field("Link", location.href),
-    field("Embed in a page", markup),
-    element("p", { class: "hint" }, "Pages of other sites may embed it where the server names them (GEOSTREAM_FRAME_ANCESTORS)."),
+    element("h2", { id: "share-title" }, gettext("Share what the map shows")),
+    field(gettext("Link"), location.href),
+    field(gettext("Embed in a page"), markup),
+    element("p", { class: "hint" }, gettext("Pages of other sites may embed it where the server names them (GEOSTREAM_FRAME_ANCESTORS).")),
     element("div", { class: "share-buttons" }, close),
   );
   close.addEventListener("click", () => dialog.close());
@@ -61,8 +62,8 @@ function toggleFullScreen() {
 export function addMapButtons(map) {
   const control = L.control({ position: "topright" });
   control.onAdd = () => {
-    const full = document.fullscreenEnabled ? [button("Full screen", ICONS.full, toggleFullScreen)] : [];
-    const bar = element("div", { class: "leaflet-bar map-buttons" }, ...full, button("Share or embed", ICONS.share, openShare));
+    const full = document.fullscreenEnabled ? [button(gettext("Full screen"), ICONS.full, toggleFullScreen)] : [];
+    const bar = element("div", { class: "leaflet-bar map-buttons" }, ...full, button(gettext("Share or embed"), ICONS.share, openShare));
     L.DomEvent.disableClickPropagation(bar);
     return bar;
   };

@@ -1,9 +1,15 @@
 /** The upper part of the panel: connection, latency, counters, rates. */
 import { byTestId, setText } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 import { formatNumber } from "./properties.js";
 import { Sparkline } from "./sparkline.js";
 
-const TEXTS = { connecting: "Connecting…", open: "Live", reconnecting: "Reconnecting", closed: "Disconnected" };
+const TEXTS = {
+  connecting: gettext("Connecting…"),
+  open: gettext("Live"),
+  reconnecting: gettext("Reconnecting…"),
+  closed: gettext("Disconnected"),
+};
 
 export class Status {
   #state = byTestId("connection-state");
@@ -39,7 +45,7 @@ export class Status {
   #countDown() {
     if (this.#retryAt === null) return;
     const seconds = Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000));
-    setText(this.#state, seconds > 0 ? `${TEXTS.reconnecting} in ${seconds} s` : `${TEXTS.reconnecting}…`);
+    setText(this.#state, seconds > 0 ? interpolate(gettext("Reconnecting in %(seconds)s s"), { seconds }) : TEXTS.reconnecting);
   }
 
   #count() {
