@@ -1,4 +1,4 @@
-/** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
+/** The card with the properties of one feature, which goes where the feature goes. */
 import { element, setText } from "./dom.js";
 import { describe, formatValue, tellingFirst } from "./properties.js";
 
@@ -8,7 +8,6 @@ const EDGE = 8;
 export class Card {
   #overlay;
   #card;
-  #pinned = false;
   #following = false;
   #followButton;
   target = null;
@@ -38,27 +37,20 @@ export class Card {
     this.#overlay.redrawPoints();
   }
 
-  get pinned() {
-    return this.#pinned;
-  }
-
-  show(target, pinned) {
+  show(target) {
     const same = this.target?.drawable === target.drawable;
     this.target = target;
-    this.#pinned = pinned;
-    this.#card.classList.toggle("pinned", pinned);
     this.#card.hidden = false;
     if (!same) this.refresh();
-    this.#overlay[pinned ? "selected" : "hovered"] = target;
+    this.#overlay.selected = target;
     this.#overlay.redrawPoints();
   }
 
   hide() {
     this.target = null;
-    this.#pinned = false;
     this.stopFollowing();
     this.#card.hidden = true;
-    this.#overlay.selected = this.#overlay.hovered = null;
+    this.#overlay.selected = null;
     this.#overlay.redrawPoints();
   }
 

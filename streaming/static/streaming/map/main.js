@@ -7,13 +7,14 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterControl } from "./filter-control.js";
+import { HoverLabel } from "./hover-label.js";
 import { Imagery } from "./imagery.js";
 import { LargeLayers } from "./large-layers.js";
 import { describeCount, LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
 import { LayerScenes } from "./layer-scenes.js";
 import { LayerWatch } from "./layer-watch.js";
-import { showLegends } from "./legend.js";
+import { Legend } from "./legend.js";
 import { Live } from "./live.js";
 import { MapPage } from "./map-page.js";
 import { toLatitude } from "./mercator.js";
@@ -24,6 +25,7 @@ import { letPick } from "./picking.js";
 import { Search } from "./search.js";
 import { addMapButtons } from "./share.js";
 import { Status } from "./status.js";
+import { StyleEditor } from "./style-editor.js";
 import { Theme } from "./theme.js";
 import { viewportOf } from "./view.js";
 import { ViewTable } from "./view-table.js";
@@ -79,9 +81,12 @@ const layers = new LayerList(document.getElementById("layers"), menu);
 for (const layer of config.layers) addLayer(layer);
 for (const name of wanted) if (scenes.byName.has(name)) markOn(name);
 const layerWatch = new LayerWatch(config.layers_url);
+const styleEditor = config.may_style ? new StyleEditor(config.layers_url, config.csrf) : null;
 const filter = new FilterControl(live, scenes.byName, () => [...switchedOn], config.layers_url);
 const area = new AreaControl(map, live, theme, panel, address);
 const card = new Card(document.getElementById("card"), overlay);
+const hoverLabel = new HoverLabel(map.getContainer(), overlay);
+const legend = new Legend();
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
 const search = new Search(() => [...switchedOn].map((name) => scenes.byName.get(name)), baseMap.names);
 const viewTable = new ViewTable(overlay);
@@ -89,7 +94,7 @@ new Status(client, live, theme);
 new Outage(client);
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
-let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
+let fitTo = address.view ? null : [...switchedOn][0];
 
 function firstOnes(all) {
   const names = all.filter(({ count }) => count !== 0).map(({ name }) => name);
@@ -107,8 +112,18 @@ function markOn(name) {
   layers.setSwitch(name, true);
 }
 
+/** A layer has another title, style, group or order. */
+function changeLayer(layer) {
+  const scene = scenes.byName.get(layer.name);
+  scene.setLayer(layer);
+  layers.update(scene);
+  refreshLegend(scene);
+  overlay.redraw();
+}
+
 function removeLayer(name) {
   if (!scenes.byName.has(name)) return;
+  styleEditor?.forget(name);
   switchOff(name);
   scenes.remove(name);
   layers.remove(name);
@@ -137,7 +152,7 @@ function remember() {
 }
 
 function showSceneLegends() {
-  showLegends(document.getElementById("legend"), scenes.visible(switchedOn));
+  legend.show(scenes.visible(switchedOn).reverse());
 }
 
 function refreshLegend(scene) {
@@ -232,7 +247,7 @@ function wirePanel() {
 /** Layers come and go while the map is open. Those of others are offered, and off. */
 function wireLayers() {
   layerWatch.addEventListener("there", ({ detail }) => {
-    if (scenes.byName.has(detail.name)) return;
+    if (scenes.byName.has(detail.name)) return changeLayer(detail);
     addLayer(detail);
     tellMissing();
     setText(byTestId("layer-news"), `New: ${detail.title}`);
@@ -243,7 +258,18 @@ function wireLayers() {
     removeLayer(detail);
   });
   live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
+  if (styleEditor) wireStyleEditor();
   menu.add({ label: "Zoom to it", when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
+}
+
+function wireStyleEditor() {
+  menu.add({ label: "Style…", run: ({ name }) => styleEditor.open(scenes.byName.get(name)) });
+  styleEditor.addEventListener("preview", ({ detail: scene }) => {
+    if (!scenes.byName.has(scene.layer.name)) return;
+    refreshLegend(scene);
+    overlay.redraw();
+  });
+  styleEditor.addEventListener("saved", ({ detail }) => layerWatch.tell(detail));
 }
 
 /** The address may name layers that are not there, or not for this user. */
@@ -266,7 +292,7 @@ function goTo({ target, place }) {
   const isPoint = bounds.getSouthWest().equals(bounds.getNorthEast());
   if (isPoint) map.setView(bounds.getCenter(), Math.max(map.getZoom(), 8), { animate: false });
   else map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
-  card.show(target, true);
+  card.show(target);
   card.place(overlay.whereIs(target) ?? map.latLngToContainerPoint(bounds.getCenter()));
   if (panel.isSheet) panel.setOpen(false);
 }
@@ -290,12 +316,16 @@ function wireMap() {
   });
   search.addEventListener("go", ({ detail }) => goTo(detail));
   viewTable.addEventListener("go", ({ detail }) => goTo(detail));
+  viewTable.addEventListener("hint", ({ detail }) => {
+    if (detail && detail.drawable !== card.target?.drawable) hoverLabel.show(detail, map.latLngToContainerPoint(boundsOfDrawable(detail.drawable).getCenter()));
+    else hoverLabel.hide();
+  });
   card.keepInMiddle = ({ x, y }) => {
     const away = L.point(x, y).subtract(map.getSize().divideBy(2)).round();
     if (Math.abs(away.x) + Math.abs(away.y) > 1) map.panBy(away, { animate: false });
   };
   map.on("dragstart", () => card.stopFollowing());
-  letPick(map, overlay, card, area);
+  letPick(map, overlay, card, hoverLabel, area);
   theme.addEventListener("change", () => {
     overlay.setTheme();
     baseMap.redraw();

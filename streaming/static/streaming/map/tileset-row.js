@@ -3,7 +3,7 @@
  * first of them that is. Events: `change` (it was switched), `figures` (something arrived), `refused` ({title, error}).
  */
 import { element } from "./dom.js";
-import { colours } from "./palette.js";
+import { plainColour } from "./palette.js";
 import { LiveTileLayer } from "./tile-layer.js";
 
 /** Attributions come from files and from whoever wrote them, with links in them or worse; of that, the text. */
@@ -107,7 +107,7 @@ export class TilesetRow extends EventTarget {
   }
 
   #paintSwatch() {
-    const found = this.#layer?.swatch?.() ?? colours(null, this.#page.theme.name, this.#ordinal).slice(0, 2);
+    const found = this.#layer?.swatch?.() ?? [plainColour(this.#page.theme.name, this.#ordinal)];
     const stops = found.length > 1 ? found : [...found, ...found];
     this.item.style.setProperty("--swatch", `linear-gradient(135deg, ${stops.join(", ")})`);
   }
