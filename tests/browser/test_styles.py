@@ -1,4 +1,4 @@
-"""The style of a layer: drawn, edited by who may, seen by others at once; groups, legend, and what is told of the feature under the pointer."""
+"""The style of a layer: drawn, edited by who may, seen by others at once; groups, the legend, and names under the pointer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .fleet import Feature, aircraft, renew
 from .map_page import OVERLAY, PHONE, MapPage
 from .test_accessible import faults
 
-TRACK = f"(id) => {{ const {{step, icon, size, label}} = {OVERLAY}.scenes.find(({{tracks}}) => tracks.has(id)).tracks.get(id); return {{step, icon, size, label}}; }}"
+TRACK = f"""(id) => {{
+  const {{step, icon, size, label}} = {OVERLAY}.scenes.find(({{tracks}}) => tracks.has(id)).tracks.get(id);
+  return {{step, icon, size, label}};
+}}"""
 
 
 def vehicle(id: int, lon: float, lat: float, **properties: Any) -> Feature:

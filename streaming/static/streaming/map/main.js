@@ -69,6 +69,7 @@ else map.fitBounds(WORLD);
 const baseMap = new BaseMap(theme, config.base_map).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const wanted = new Set(address.layers ?? firstOnes(config.layers));
+if (address.feature) wanted.add(address.feature[0]);
 const switchedOn = new Set();
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
@@ -95,6 +96,9 @@ new Outage(client);
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
 let fitTo = address.view ? null : [...switchedOn][0];
+
+/** A layer and the id of a feature. */
+let linked = address.feature;
 
 function firstOnes(all) {
   const names = all.filter(({ count }) => count !== 0).map(({ name }) => name);
@@ -165,7 +169,18 @@ function refreshLegend(scene) {
   filter.review();
 }
 
+/** The feature that the address names, as soon as it is there; once. */
+function showLinked(layer) {
+  if (linked === null || linked[0] !== layer) return;
+  const scene = scenes.byName.get(layer);
+  const drawable = scene.tracks.get(linked[1]) ?? scene.shapes.get(linked[1]);
+  if (!drawable) return;
+  linked = null;
+  goTo({ target: { scene, drawable } });
+}
+
 function showApplied({ detail: { layer, changes } }) {
+  showLinked(layer);
   if (card.target?.scene.layer.name === layer && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
   overlay.redrawStale();

@@ -2,6 +2,7 @@
  * The motion of one point feature between the positions that arrive: it glides from where it is drawn to where it is reported, in about
  * the time until the next report, and leaves a short trail. Positions are fractions of the Mercator world.
  */
+import { FeatureHistory } from "./feature-history.js";
 import { toX, toY } from "./mercator.js";
 
 const TRAIL = 14;
@@ -21,6 +22,8 @@ export class Track {
     this.updated = now;
     this.born = arrives ? now : -Infinity;
     this.moving = false;
+    /** Of its numbers, once they have changed. @type {FeatureHistory | null} */
+    this.history = null;
     this.#read(feature);
     [this.x, this.y] = [this.toX, this.toY];
     [this.fromX, this.fromY, this.angle] = [this.x, this.y, this.toAngle];
@@ -28,6 +31,8 @@ export class Track {
 
   update(feature, now, smooth) {
     this.interval = Math.max(SHORTEST, Math.min(LONGEST, 0.6 * this.interval + 0.4 * (now - this.updated)));
+    this.history ??= new FeatureHistory(this.feature.properties ?? {}, this.updated);
+    this.history.add(feature.properties ?? {}, now);
     this.updated = now;
     const [oldX, oldY] = [this.toX, this.toY];
     this.#read(feature);
