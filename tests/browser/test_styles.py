@@ -195,7 +195,7 @@ def test_who_may_not_change_the_layer_has_no_editor(styled: ServerProcess, live:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_editor_is_accessible_and_fits_a_phone(
-    styled: ServerProcess, open_map: Callable[..., MapPage], logged_in: StorageState, scheme: str, documented: Callable[..., None]
+    styled: ServerProcess, open_map: Callable[..., MapPage], logged_in: StorageState, scheme: str
 ) -> None:
     style(styled, "vehicles", style=STYLE)
     page = open_map(styled, "map=6.5/46.6/8.0&layers=vehicles", storage_state=logged_in, color_scheme=scheme, **PHONE)
@@ -204,6 +204,7 @@ def test_the_editor_is_accessible_and_fits_a_phone(
     page.by_id("layer-vehicles-menu").tap()
     page.page.get_by_role("button", name="Style…").tap()
     expect(page.by_id("style-editor")).to_be_visible()
+    expect(page.page.locator("#panel-body")).to_be_hidden()
     assert not faults(page)
     assert page.page.evaluate("document.querySelector('.style-fields').scrollWidth <= document.querySelector('.style-fields').clientWidth")
     box = page.by_id("style-editor").bounding_box()

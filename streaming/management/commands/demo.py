@@ -127,6 +127,7 @@ class Command(BaseCommand):
         rows = (
             ("Live map", f"{site}/"),
             ("Imagery", f"{site}/#map=5/22/-113&tiles=relief  (a hurricane arrives, strip by strip)"),
+            ("Examples", f"{site}/examples/  (the flights on maps of other libraries)"),
             ("Topics", f"{site}/channels/test/?name=alice&topic=room:lobby  (and name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("Files", f"{site}/files/  (the folder {files_root()}; geodata in it becomes a layer or a tileset)"),

@@ -126,8 +126,8 @@ export class LayerList extends EventTarget {
   /** What a layer can be coloured by has become known. */
   setCandidates({ layer, candidates, property, ownStyle }) {
     const { choice } = this.#rows.get(layer.name);
-    const own = ownStyle.color?.property;
-    const all = own === undefined || candidates.includes(own) ? candidates : [own, ...candidates];
+    const others = [ownStyle.color?.property, property].filter((name) => name && !candidates.includes(name));
+    const all = [...new Set(others), ...candidates];
     const options = all.map((name) => element("option", { value: name }, `by ${describe(name).label.toLowerCase()}`));
     choice.replaceChildren(element("option", { value: "" }, "one colour"), ...options);
     choice.value = property ?? "";

@@ -278,7 +278,11 @@ function wireLayers() {
 }
 
 function wireStyleEditor() {
-  menu.add({ label: "Style…", run: ({ name }) => styleEditor.open(scenes.byName.get(name)) });
+  const run = ({ name }) => {
+    if (panel.isSheet) panel.setOpen(false);
+    styleEditor.open(scenes.byName.get(name));
+  };
+  menu.add({ label: "Style…", run });
   styleEditor.addEventListener("preview", ({ detail: scene }) => {
     if (!scenes.byName.has(scene.layer.name)) return;
     refreshLegend(scene);

@@ -2,7 +2,7 @@
  * The editor of a layer's style, for who may change it: what is chosen is shown on the map at once, and saved or given up at the end. Events:
  * `preview` (the scene, drawn in another way), `saved` (the layer, as the API has it).
  */
-import { element, svg } from "./dom.js";
+import { byTestId, element, svg } from "./dom.js";
 import { plainColour } from "./palette.js";
 import { surveyProperties } from "./property-survey.js";
 import { colourFields, iconFields, sizeFields } from "./style-fields.js";
@@ -71,7 +71,8 @@ export class StyleEditor extends EventTarget {
     this.#panel.hidden = true;
     scene.setStyle(null);
     this.#emit("preview", scene);
-    document.querySelector(`[data-testid="${CSS.escape(`layer-${scene.layer.name}-menu`)}"]`)?.focus();
+    const button = byTestId(`layer-${scene.layer.name}-menu`);
+    (button?.offsetParent ? button : document.getElementById("map")).focus();
   }
 
   /** The layer is gone. */
