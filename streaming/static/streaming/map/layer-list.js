@@ -2,6 +2,7 @@
 import { countOf } from "./cells.js";
 import { element, setText } from "./dom.js";
 import { rememberFold } from "./folds.js";
+import { gettext, interpolate } from "./gettext.js";
 import { inOrder } from "./layer-scenes.js";
 import { describe, formatNumber } from "./properties.js";
 
@@ -112,7 +113,7 @@ export class LayerList extends EventTarget {
       const found = [...this.#groups].find(([, group]) => group.list === list);
       if (!found) continue;
       const { details, note } = found[1];
-      setText(note, `${members.filter(({ toggle }) => toggle.checked).length} of ${members.length}`);
+      setText(note, interpolate(gettext("%(count)s of %(total)s"), { count: members.filter(({ toggle }) => toggle.checked).length, total: members.length }));
       if (before.nextElementSibling !== details && !details.contains(document.activeElement)) before.after(details);
       before = details;
     }

@@ -1,6 +1,7 @@
 /** The legends: for every layer that is coloured by a property, its colours with the values that they stand for. */
 import { element, svg } from "./dom.js";
 import { rememberFold } from "./folds.js";
+import { gettext, interpolate } from "./gettext.js";
 import { ICONS } from "./icons.js";
 import { COUNT, describe, formatNumber, formatTime, formatValue, TIME } from "./properties.js";
 
@@ -8,6 +9,7 @@ import { COUNT, describe, formatNumber, formatTime, formatValue, TIME } from "./
 const MOST = { wide: 3, narrow: 2 };
 /** Of more categories, these are shown. */
 const MOST_ROWS = 8;
+const andMore = (count) => interpolate(gettext("and %(count)s more"), { count });
 const narrow = matchMedia("(max-width: 640px)");
 
 /** @param {number} value of a scale @param {string} property */
@@ -39,10 +41,10 @@ function rows({ symbols: { scale, property }, style: { color, icon } }) {
   const stepped = () => color.stops.map(([value, colour]) => row(colour, `≥ ${textOf(value, property)}`));
   const matched = () => [
     ...color.cases.map(([value, colour]) => row(colour, formatValue(property, value), iconOf(value))),
-    row(color.default, "others", icon?.property === property ? icon.default : null),
+    row(color.default, gettext("others"), icon?.property === property ? icon.default : null),
   ];
   const all = scale.type === "step" ? stepped() : matched();
-  const more = all.length > MOST_ROWS ? [element("li", {}, `and ${all.length - MOST_ROWS} more`)] : [];
+  const more = all.length > MOST_ROWS ? [element("li", {}, andMore(all.length - MOST_ROWS))] : [];
   return [element("ul", { class: "legend-rows" }, ...all.slice(0, MOST_ROWS), ...more)];
 }
 
@@ -70,7 +72,7 @@ export class Legend {
     const coloured = scenes.filter(({ property, tracks, shapes }) => property !== null && tracks.size + shapes.size > 0);
     const most = narrow.matches ? MOST.narrow : MOST.wide;
     const others = coloured.slice(most).map(({ layer }) => layer.title);
-    const note = others.length > 0 ? [element("div", { class: "legend-others", title: others.join(", ") }, `and ${others.length} more`)] : [];
+    const note = others.length > 0 ? [element("div", { class: "legend-others", title: others.join(", ") }, andMore(others.length))] : [];
     this.#entries.replaceChildren(...coloured.slice(0, most).map(entry), ...note);
     this.#box.hidden = coloured.length === 0;
   }

@@ -7,6 +7,7 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterControl } from "./filter-control.js";
+import { gettext } from "./gettext.js";
 import { HoverLabel } from "./hover-label.js";
 import { Imagery } from "./imagery.js";
 import { LargeLayers } from "./large-layers.js";
@@ -282,7 +283,7 @@ function wireStyleEditor() {
     if (panel.isSheet) panel.setOpen(false);
     styleEditor.open(scenes.byName.get(name));
   };
-  menu.add({ label: "Style…", run });
+  menu.add({ label: gettext("Style…"), run });
   styleEditor.addEventListener("preview", ({ detail: scene }) => {
     if (!scenes.byName.has(scene.layer.name)) return;
     refreshLegend(scene);

@@ -3,6 +3,7 @@
  * `preview` (the scene, drawn in another way), `saved` (the layer, as the API has it).
  */
 import { byTestId, element, svg } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 import { plainColour } from "./palette.js";
 import { surveyProperties } from "./property-survey.js";
 import { colourFields, iconFields, sizeFields } from "./style-fields.js";
@@ -19,7 +20,7 @@ export class StyleEditor extends EventTarget {
   #fields = element("div", { class: "style-fields" });
   #error = element("p", { class: "error-text", role: "alert" });
   #title = element("h2", { id: "style-title" });
-  #save = this.#button("Save", "button primary", () => this.#send(this.#style));
+  #save = this.#button(gettext("Save"), "button primary", () => this.#send(this.#style));
   #panel;
 
   /** @param {string} url of the API's layers @param {string} csrf the page's token */
@@ -29,10 +30,10 @@ export class StyleEditor extends EventTarget {
     this.#csrf = csrf;
     const close = this.#button("", "icon-button", () => this.close());
     close.append(svg("m4 4 8 8m0-8-8 8", "0 0 16 16"));
-    close.setAttribute("aria-label", "Close");
-    const reset = this.#button("Reset", "button", () => this.#start());
-    const remove = this.#button("No style", "button quiet", () => this.#send(null));
-    remove.title = "Draw the layer by what its features are like";
+    close.setAttribute("aria-label", gettext("Close"));
+    const reset = this.#button(gettext("Reset"), "button", () => this.#start());
+    const remove = this.#button(gettext("No style"), "button quiet", () => this.#send(null));
+    remove.title = gettext("Draw the layer by what its features are like");
     const buttons = element("div", { class: "style-buttons" }, this.#save, reset, remove);
     this.#panel = element(
       "section",
@@ -53,7 +54,7 @@ export class StyleEditor extends EventTarget {
   async open(scene) {
     if (this.#scene) this.close();
     this.#scene = scene;
-    this.#title.textContent = `Style of ${scene.layer.title}`;
+    this.#title.textContent = interpolate(gettext("Style: %(layer)s"), { layer: scene.layer.title });
     const held = [...scene.drawables()].map(({ feature }) => feature);
     const features = held.length > 0 ? held : await this.#ask(scene.layer.name);
     if (this.#scene !== scene) return;
@@ -143,7 +144,7 @@ export class StyleEditor extends EventTarget {
 
 /** What is wrong with a style that is being edited; "" if nothing is. */
 function whyNot({ color, size }) {
-  if (color?.domain && color.domain[0] >= color.domain[1]) return "The range of colours has to go upwards.";
+  if (color?.domain && color.domain[0] >= color.domain[1]) return gettext("The range of colours has to go upwards.");
   const sizes = typeof size === "object" ? size.stops.map(([, pixels]) => pixels) : size === undefined ? [] : [size];
-  return sizes.every((pixels) => pixels >= 2 && pixels <= 40) ? "" : "Sizes are 2 to 40 pixels.";
+  return sizes.every((pixels) => pixels >= 2 && pixels <= 40) ? "" : gettext("Sizes are 2 to 40 pixels.");
 }

@@ -1,11 +1,25 @@
 /** The fields of the style editor: each shows one member of a style, and has a function that changes it. */
 import { CATEGORIES, COLOUR_BLIND_SAFE, NO_VALUE, PALETTES, paletteStops } from "../style/palettes.js";
 import { element } from "./dom.js";
+import { gettext, interpolate, pgettext } from "./gettext.js";
 import { ICONS } from "./icons.js";
 import { domainFor, rampFor } from "./palette.js";
 import { describe, formatValue } from "./properties.js";
 
 const MOST_CATEGORIES = 12;
+const ICON_NAMES = {
+  circle: gettext("circle"),
+  square: gettext("square"),
+  diamond: gettext("diamond"),
+  triangle: gettext("triangle"),
+  star: gettext("star"),
+  cross: gettext("cross"),
+  pin: gettext("pin"),
+  arrow: gettext("arrow"),
+  aircraft: gettext("aircraft"),
+  ship: gettext("ship"),
+  car: gettext("car"),
+};
 const SIZES = { least: 2, most: 40, usual: 12 };
 
 /**
@@ -39,7 +53,7 @@ function colourField(label, value, take) {
   return element("label", { class: "style-colour" }, input, element("span", { title: label }, label));
 }
 
-const worded = (name) => `by ${describe(name).label.toLowerCase()}`;
+const worded = (name) => interpolate(gettext("by %(property)s"), { property: describe(name).label.toLowerCase() });
 const isNumeric = ({ numbers, texts }) => numbers.length > texts.length;
 const numericOf = ({ properties }) => properties.filter(isNumeric).map(({ name }) => [name, worded(name)]);
 /** With what is saved, also if no feature has it now. */
@@ -59,8 +73,8 @@ export function colourFields(editing) {
     else style.color = chosen === "one" ? editing.plain : colourBy(editing, chosen.slice(3));
     editing.redraw();
   };
-  const first = choice("Colour", [["", "the usual one"], ["one", "one colour"], ...by], value, choose);
-  if (typeof color === "string") return [first, colourField("Colour of all", color, (each) => ((style.color = each), editing.changed()))];
+  const first = choice(gettext("Colour"), [["", gettext("automatic")], ["one", gettext("one colour")], ...by], value, choose);
+  if (typeof color === "string") return [first, colourField(gettext("Colour of all"), color, (each) => ((style.color = each), editing.changed()))];
   if (color?.type === "interpolate") return [first, ...rampFields(editing)];
   if (color?.type === "match") return [first, categoryFields(editing)];
   return [first];
@@ -81,7 +95,7 @@ function roundDomain(name, numbers) {
 
 function rampFields(editing) {
   const { color } = editing.style;
-  const names = Object.keys(PALETTES).map((name) => [name, COLOUR_BLIND_SAFE.has(name) ? `${name} (colour-blind safe)` : name]);
+  const names = Object.keys(PALETTES).map((name) => [name, COLOUR_BLIND_SAFE.has(name) ? interpolate(gettext("%(palette)s (colour-blind safe)"), { palette: name }) : name]);
   const strip = element("div", { class: "legend-bar" });
   const stops = color.stops ?? paletteStops(color.palette, editing.theme, [0, 1]);
   strip.style.backgroundImage = `linear-gradient(90deg, ${stops.map(([, each]) => each).join(", ")})`;
@@ -98,19 +112,19 @@ function rampFields(editing) {
     else color.domain = [...ends];
     editing.changed();
   };
-  const own = color.stops ? [["", "colours of its own"]] : [];
+  const own = color.stops ? [["", gettext("colours of its own")]] : [];
   return [
-    choice("Palette", [...own, ...names], color.palette ?? "", choose),
+    choice(gettext("Palette"), [...own, ...names], color.palette ?? "", choose),
     strip,
-    element("div", { class: "style-numbers" }, numberField("From", ends[0], { placeholder: "least" }, take(0)), numberField("to", ends[1], { placeholder: "greatest" }, take(1))),
+    element("div", { class: "style-numbers" }, numberField(gettext("From"), ends[0], { placeholder: gettext("least") }, take(0)), numberField(gettext("to"), ends[1], { placeholder: gettext("greatest") }, take(1))),
   ];
 }
 
 function categoryFields(editing) {
   const { color } = editing.style;
   const rows = color.cases.map((each) => colourField(formatValue(color.property, each[0]), each[1], (colour) => ((each[1] = colour), editing.changed())));
-  const others = colourField("others", color.default, (colour) => ((color.default = colour), editing.changed()));
-  return element("div", { class: "style-colours", role: "group", "aria-label": "Colours" }, ...rows, others);
+  const others = colourField(gettext("others"), color.default, (colour) => ((color.default = colour), editing.changed()));
+  return element("div", { class: "style-colours", role: "group", "aria-label": gettext("Colours") }, ...rows, others);
 }
 
 /** @param {Editing} editing @returns {HTMLElement[]} */
@@ -133,12 +147,12 @@ export function sizeFields(editing) {
     }
     editing.redraw();
   };
-  const first = choice("Size", [["", "the usual one"], ["one", "one size"], ...by], value, choose);
+  const first = choice(gettext("Size"), [["", gettext("automatic")], ["one", gettext("one size")], ...by], value, choose);
   const limits = { min: String(SIZES.least), max: String(SIZES.most) };
-  if (typeof size === "number") return [first, numberField("Pixels", size, limits, (each) => each !== null && ((style.size = each), editing.changed()))];
+  if (typeof size === "number") return [first, numberField(gettext("Pixels"), size, limits, (each) => each !== null && ((style.size = each), editing.changed()))];
   if (typeof size !== "object") return [first];
   const field = (label, stop) => numberField(label, stop[1], limits, (each) => each !== null && ((stop[1] = each), editing.changed()));
-  return [first, element("div", { class: "style-numbers" }, field("Pixels from", size.stops[0]), field("to", size.stops.at(-1)))];
+  return [first, element("div", { class: "style-numbers" }, field(gettext("Pixels from"), size.stops[0]), field(gettext("to"), size.stops.at(-1)))];
 }
 
 /** @param {Editing} editing @returns {HTMLElement[]} */
@@ -146,7 +160,7 @@ export function iconFields(editing) {
   const { style, properties } = editing;
   const own = typeof style.icon === "object" ? [["own", worded(style.icon.property)]] : [];
   const saved = style.icon;
-  const icons = choice("Icon", [["", "the usual one"], ...own, ...Object.keys(ICONS).map((name) => [name, name])], own.length ? "own" : (saved ?? ""), (chosen) => {
+  const icons = choice(gettext("Icon"), [["", gettext("automatic")], ...own, ...Object.keys(ICONS).map((name) => [name, ICON_NAMES[name] ?? name])], own.length ? "own" : (saved ?? ""), (chosen) => {
     if (chosen === "") delete style.icon;
     else style.icon = chosen === "own" ? saved : chosen;
     editing.changed();
@@ -158,12 +172,12 @@ export function iconFields(editing) {
       editing.redraw();
     });
   const all = properties.map(({ name }) => [name, worded(name)]);
-  const label = member("Label", "none", "label", all);
-  if (!style.label) return [icons, member("Direction", "none", "rotate", numericOf(editing)), label];
-  const zoom = numberField("Labels from zoom", style.label.min_zoom ?? null, { min: "0", max: "24", placeholder: "6.5" }, (each) => {
+  const label = member(gettext("Label"), pgettext("label or direction", "none"), "label", all);
+  if (!style.label) return [icons, member(gettext("Direction"), pgettext("label or direction", "none"), "rotate", numericOf(editing)), label];
+  const zoom = numberField(gettext("Labels from zoom"), style.label.min_zoom ?? null, { min: "0", max: "24", placeholder: "6.5" }, (each) => {
     if (each === null) delete style.label.min_zoom;
     else style.label.min_zoom = each;
     editing.changed();
   });
-  return [icons, member("Direction", "none", "rotate", numericOf(editing)), label, zoom];
+  return [icons, member(gettext("Direction"), pgettext("label or direction", "none"), "rotate", numericOf(editing)), label, zoom];
 }
