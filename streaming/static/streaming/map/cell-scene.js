@@ -1,4 +1,5 @@
 /** The cells of a large layer: coloured by how many features are in each. What is drawn anew is what has another colour. */
+import { interpolate, ngettext } from "./gettext.js";
 import { LayerScene } from "./layer-scene.js";
 import { rampFor } from "./palette.js";
 import { COUNT, formatNumber } from "./properties.js";
@@ -40,6 +41,7 @@ export class CellScene extends LayerScene {
 
   /** What the card of a cell is called. */
   titleOf({ properties }) {
-    return `${formatNumber(properties.count)} ${properties.count === 1 ? "feature" : "features"}`;
+    const text = ngettext("%(count)s feature", "%(count)s features", properties.count);
+    return interpolate(text, { count: formatNumber(properties.count) });
   }
 }

@@ -4,7 +4,7 @@ import { element, setText } from "./dom.js";
 import { rememberFold } from "./folds.js";
 import { gettext, interpolate } from "./gettext.js";
 import { inOrder } from "./layer-scenes.js";
-import { describe, formatNumber } from "./properties.js";
+import { byProperty, formatNumber } from "./properties.js";
 
 /** Of more layers, those that are off are in a group of their own, which is folded. */
 const SHOWN = 7;
@@ -19,8 +19,8 @@ export function describeCount(subscription, { complete, narrowed, large }) {
   if (!subscription) return ["–", false];
   const { announced, features } = subscription;
   const size = countOf(features);
-  if (!complete) return [announced === null || large ? "…" : `${formatNumber(size)} of ${formatNumber(announced)}`, true];
-  if (size === 0) return [narrowed ? "none" : "empty", false];
+  if (!complete) return [announced === null || large ? "…" : interpolate(gettext("%(count)s of %(total)s"), { count: formatNumber(size), total: formatNumber(announced) }), true];
+  if (size === 0) return [narrowed ? gettext("none") : gettext("empty"), false];
   return [formatNumber(size), false];
 }
 
@@ -56,7 +56,7 @@ export class LayerList extends EventTarget {
     const { title, choice } = this.#rows.get(scene.layer.name);
     setText(title, scene.layer.title);
     title.title = scene.layer.title;
-    choice.setAttribute("aria-label", `Colour ${scene.layer.title}`);
+    choice.setAttribute("aria-label", interpolate(gettext("Colour of %(layer)s"), { layer: scene.layer.title }));
     this.#arrange();
   }
 
@@ -93,7 +93,7 @@ export class LayerList extends EventTarget {
     this.#tidyGroups(places);
     const folded = this.#others.children.length;
     this.#fold.hidden = folded === 0;
-    setText(this.#fold.firstElementChild, `${folded} more`);
+    setText(this.#fold.firstElementChild, interpolate(gettext("%(count)s more"), { count: folded }));
   }
 
   #groupOf(name) {
@@ -129,8 +129,8 @@ export class LayerList extends EventTarget {
     const { choice } = this.#rows.get(layer.name);
     const others = [ownStyle.color?.property, property].filter((name) => name && !candidates.includes(name));
     const all = [...new Set(others), ...candidates];
-    const options = all.map((name) => element("option", { value: name }, `by ${describe(name).label.toLowerCase()}`));
-    choice.replaceChildren(element("option", { value: "" }, "one colour"), ...options);
+    const options = all.map((name) => element("option", { value: name }, byProperty(name)));
+    choice.replaceChildren(element("option", { value: "" }, gettext("one colour")), ...options);
     choice.value = property ?? "";
     choice.hidden = all.length === 0;
   }
@@ -152,7 +152,7 @@ export class LayerList extends EventTarget {
     });
     toggle.addEventListener("change", () => this.#emit("toggle", { scene, on: toggle.checked }));
     const count = element("span", { class: "count", "data-testid": `layer-${name}-count` }, "–");
-    const choice = element("select", { "aria-label": `Colour ${title}`, class: "colour-choice" });
+    const choice = element("select", { "aria-label": interpolate(gettext("Colour of %(layer)s"), { layer: title }), class: "colour-choice" });
     choice.hidden = true;
     choice.addEventListener("change", () => this.#emit("colour", { scene, property: choice.value || null }));
     const shownTitle = element("span", { class: "layer-title", title }, title);
@@ -176,7 +176,7 @@ function fill(list, rows) {
 }
 
 function moreButton(name, title) {
-  const button = element("button", { type: "button", class: "icon-button more", "data-testid": `layer-${name}-menu`, "aria-label": `More: ${title}` });
+  const button = element("button", { type: "button", class: "icon-button more", "data-testid": `layer-${name}-menu`, "aria-label": interpolate(gettext("More: %(layer)s"), { layer: title }) });
   button.textContent = "⋮";
   return button;
 }

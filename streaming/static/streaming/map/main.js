@@ -7,7 +7,7 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterControl } from "./filter-control.js";
-import { gettext } from "./gettext.js";
+import { gettext, interpolate } from "./gettext.js";
 import { HoverLabel } from "./hover-label.js";
 import { Imagery } from "./imagery.js";
 import { LargeLayers } from "./large-layers.js";
@@ -266,16 +266,16 @@ function wireLayers() {
     if (scenes.byName.has(detail.name)) return changeLayer(detail);
     addLayer(detail);
     tellMissing();
-    setText(byTestId("layer-news"), `New: ${detail.title}`);
+    setText(byTestId("layer-news"), interpolate(gettext("New: %(layer)s"), { layer: detail.title }));
     if (wanted.has(detail.name)) toggleLayer(detail.name, true);
   });
   layerWatch.addEventListener("gone", ({ detail }) => {
-    if (scenes.byName.has(detail)) setText(byTestId("layer-news"), `Deleted: ${scenes.byName.get(detail).layer.title}`);
+    if (scenes.byName.has(detail)) setText(byTestId("layer-news"), interpolate(gettext("Deleted: %(layer)s"), { layer: scenes.byName.get(detail).layer.title }));
     removeLayer(detail);
   });
   live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
   if (styleEditor) wireStyleEditor();
-  menu.add({ label: "Zoom to it", when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
+  menu.add({ label: gettext("Zoom to it"), when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
 }
 
 function wireStyleEditor() {
@@ -295,8 +295,8 @@ function wireStyleEditor() {
 /** The address may name layers that are not there, or not for this user. */
 function tellMissing() {
   const missing = [...wanted].filter((name) => !scenes.byName.has(name));
-  const text = missing.length > 0 ? `There is no layer ${missing.join(", ")}, or you may not read it.` : "";
-  setText(byTestId("missing-layers"), text);
+  const text = gettext("There is no layer %(layers)s, or you may not read it.");
+  setText(byTestId("missing-layers"), missing.length > 0 ? interpolate(text, { layers: missing.join(", ") }) : "");
 }
 
 function zoomTo(name) {

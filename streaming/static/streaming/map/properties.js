@@ -1,5 +1,6 @@
 /** What the properties of unknown layers mean: which one is a heading, a measure, a name; and how to write them for people. */
 import { TIME, Z, numberOf, valueOf } from "../style/values.js";
+import { gettext, interpolate, LANGUAGE } from "./gettext.js";
 import { toTime } from "./times.js";
 
 const HEADINGS = ["track_deg", "heading", "heading_deg", "course", "cog", "bearing", "track"];
@@ -62,9 +63,9 @@ const UNITS = [
 
 /** @returns {{label: string, unit: string}} */
 export function describe(property) {
-  if (property === Z) return { label: "Third coordinate", unit: "" };
-  if (property === TIME) return { label: "Time", unit: "" };
-  if (property === COUNT) return { label: "Features in a cell", unit: "" };
+  if (property === Z) return { label: gettext("Third coordinate"), unit: "" };
+  if (property === TIME) return { label: gettext("Time"), unit: "" };
+  if (property === COUNT) return { label: gettext("Features in a cell"), unit: "" };
   const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
   const words = property
     .replace(pattern, "")
@@ -74,11 +75,19 @@ export function describe(property) {
   return { label: words.charAt(0).toUpperCase() + words.slice(1), unit };
 }
 
-const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+/** In a list to choose from: `by altitude`. German writes nouns with a capital letter. */
+export function byProperty(property) {
+  const { label } = describe(property);
+  return interpolate(gettext("by %(property)s"), { property: LANGUAGE.startsWith("de") ? label : label.toLowerCase() });
+}
+
+const numbers = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 2, useGrouping: "always" });
+/** In English a comma, elsewhere a point or a space. */
+const GROUP = numbers.formatToParts(1000).find(({ type }) => type === "group").value;
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
 const TIME_OF_DAY = /^\d{4}-\d\d-\d\d[T ]\d\d:?\d\d/;
 
-export const formatNumber = (value) => numbers.format(value).replaceAll(",", "\u202f");
+export const formatNumber = (value) => numbers.format(value).replaceAll(GROUP, "\u202f");
 
 export function formatBytes(bytes) {
   const step = Math.min(BYTES.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));

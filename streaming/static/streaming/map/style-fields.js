@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { gettext, interpolate, pgettext } from "./gettext.js";
 import { ICONS } from "./icons.js";
 import { domainFor, rampFor } from "./palette.js";
-import { describe, formatValue } from "./properties.js";
+import { byProperty, formatValue } from "./properties.js";
 
 const MOST_CATEGORIES = 12;
 const ICON_NAMES = {
@@ -53,11 +53,10 @@ function colourField(label, value, take) {
   return element("label", { class: "style-colour" }, input, element("span", { title: label }, label));
 }
 
-const worded = (name) => interpolate(gettext("by %(property)s"), { property: describe(name).label.toLowerCase() });
 const isNumeric = ({ numbers, texts }) => numbers.length > texts.length;
-const numericOf = ({ properties }) => properties.filter(isNumeric).map(({ name }) => [name, worded(name)]);
+const numericOf = ({ properties }) => properties.filter(isNumeric).map(({ name }) => [name, byProperty(name)]);
 /** With what is saved, also if no feature has it now. */
-const withSaved = (options, name) => (name === undefined || options.some(([each]) => each === name) ? options : [[name, worded(name)], ...options]);
+const withSaved = (options, name) => (name === undefined || options.some(([each]) => each === name) ? options : [[name, byProperty(name)], ...options]);
 
 /** @param {Editing} editing @returns {HTMLElement[]} */
 export function colourFields(editing) {
@@ -65,7 +64,7 @@ export function colourFields(editing) {
   const { color } = style;
   const value = typeof color === "object" ? `by:${color.property}` : color ? "one" : "";
   const by = withSaved(
-    properties.map(({ name }) => [name, worded(name)]),
+    properties.map(({ name }) => [name, byProperty(name)]),
     color?.property,
   ).map(([name, text]) => [`by:${name}`, text]);
   const choose = (chosen) => {
@@ -158,7 +157,7 @@ export function sizeFields(editing) {
 /** @param {Editing} editing @returns {HTMLElement[]} */
 export function iconFields(editing) {
   const { style, properties } = editing;
-  const own = typeof style.icon === "object" ? [["own", worded(style.icon.property)]] : [];
+  const own = typeof style.icon === "object" ? [["own", byProperty(style.icon.property)]] : [];
   const saved = style.icon;
   const icons = choice(gettext("Icon"), [["", gettext("automatic")], ...own, ...Object.keys(ICONS).map((name) => [name, ICON_NAMES[name] ?? name])], own.length ? "own" : (saved ?? ""), (chosen) => {
     if (chosen === "") delete style.icon;
@@ -171,7 +170,7 @@ export function iconFields(editing) {
       else style[name] = { ...style[name], property };
       editing.redraw();
     });
-  const all = properties.map(({ name }) => [name, worded(name)]);
+  const all = properties.map(({ name }) => [name, byProperty(name)]);
   const label = member(gettext("Label"), pgettext("label or direction", "none"), "label", all);
   if (!style.label) return [icons, member(gettext("Direction"), pgettext("label or direction", "none"), "rotate", numericOf(editing)), label];
   const zoom = numberField(gettext("Labels from zoom"), style.label.min_zoom ?? null, { min: "0", max: "24", placeholder: "6.5" }, (each) => {

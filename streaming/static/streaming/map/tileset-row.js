@@ -3,6 +3,7 @@
  * first of them that is. Events: `change` (it was switched), `figures` (something arrived), `refused` ({title, error}).
  */
 import { element } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 import { plainColour } from "./palette.js";
 import { LiveTileLayer } from "./tile-layer.js";
 
@@ -143,7 +144,7 @@ function partsOf(name, title) {
     max: "100",
     value: "100",
     class: "opacity",
-    "aria-label": `Opacity of ${title}`,
+    "aria-label": interpolate(gettext("Opacity of %(layer)s"), { layer: title }),
   });
   opacity.hidden = true;
   const swatch = element("span", { class: "swatch", "aria-hidden": "true" });

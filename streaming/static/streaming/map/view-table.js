@@ -3,6 +3,7 @@
  * ({target}), `hint`, with the one that has the focus or the pointer (null: none has).
  */
 import { element, setText } from "./dom.js";
+import { gettext, interpolate } from "./gettext.js";
 import { tellingValue } from "./hover-label.js";
 import { formatNumber } from "./properties.js";
 
@@ -46,7 +47,7 @@ export class ViewTable extends EventTarget {
     const { by, up } = this.#sort;
     rows.sort((one, other) => compare(one[by], other[by]) * (up ? 1 : -1));
     this.#body.replaceChildren(...rows.slice(0, MOST).map((row) => this.#row(row)));
-    setText(this.#note, rows.length > MOST ? `${MOST} of ${formatNumber(rows.length)}` : rows.length === 0 ? "Nothing is in view." : "");
+    setText(this.#note, rows.length > MOST ? interpolate(gettext("%(count)s of %(total)s"), { count: MOST, total: formatNumber(rows.length) }) : rows.length === 0 ? gettext("Nothing is in view.") : "");
   }
 
   #row({ target, name, shown, layer }) {
