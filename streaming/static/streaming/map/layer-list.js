@@ -56,7 +56,7 @@ export class LayerList extends EventTarget {
     const { title, choice } = this.#rows.get(scene.layer.name);
     setText(title, scene.layer.title);
     title.title = scene.layer.title;
-    choice.setAttribute("aria-label", interpolate(gettext("Colour of %(layer)s"), { layer: scene.layer.title }));
+    choice.setAttribute("aria-label", interpolate(gettext("Colour %(layer)s"), { layer: scene.layer.title }));
     this.#arrange();
   }
 
@@ -152,7 +152,7 @@ export class LayerList extends EventTarget {
     });
     toggle.addEventListener("change", () => this.#emit("toggle", { scene, on: toggle.checked }));
     const count = element("span", { class: "count", "data-testid": `layer-${name}-count` }, "–");
-    const choice = element("select", { "aria-label": interpolate(gettext("Colour of %(layer)s"), { layer: title }), class: "colour-choice" });
+    const choice = element("select", { "aria-label": interpolate(gettext("Colour %(layer)s"), { layer: title }), class: "colour-choice" });
     choice.hidden = true;
     choice.addEventListener("change", () => this.#emit("colour", { scene, property: choice.value || null }));
     const shownTitle = element("span", { class: "layer-title", title }, title);
