@@ -40,8 +40,8 @@ test-long: $(VENV)/.installed-dev ## the tests that draw their cases or wait, at
 soak-cluster: $(VENV)/.installed-dev ## Redis Cluster and Sentinels at length: slots that move, primaries that are killed, stand still or are cut off
 	@GEOSTREAM_TEST_PROFILE=long $(COMPILED) exec $(PY) -m pytest tests/redis_groups --timeout 600 $(ARGS)
 
-screenshots: $(VENV)/.installed-dev ## the pictures of the admin's pages in docs/, taken anew by their tests
-	@GEOSTREAM_SCREENSHOTS=docs/operating exec $(PY) -m pytest -q $$(grep -l documented tests/browser/test_*.py)
+screenshots: $(VENV)/.installed-dev ## the pictures of the map and of the admin's pages in docs/, taken anew; ARGS=tests/browser/pictures_of_the_map.py for those of the map
+	@GEOSTREAM_SCREENSHOTS=docs exec $(PY) -m pytest -q $(or $(ARGS),tests/browser/pictures_of_the_map.py $$(grep -l documented tests/browser/test_*.py))
 
 messages: $(VENV)/.installed ## the catalogues of translations, from the texts in the code and back (GNU gettext); docs/languages.md
 	@for domain in django djangojs; do \

@@ -153,7 +153,8 @@ SIMPLE_JWT = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "GeoStream",
-    "DESCRIPTION": "Live geospatial layers: ingest and query over HTTP; subscribe [over WebSockets](../asyncapi/).",
+    "DESCRIPTION": "Live geospatial layers: ingest and query over HTTP; subscribe [over WebSockets](../asyncapi/), "
+    "with a map as in the [examples](../../examples/).",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     # Swagger UI from our own static files, so that /api/docs/ works without the internet.

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 
 from streaming.engine.responses import answer
 from streaming.features.aggregates.spec import BY
+from streaming.features.layer_styles import schema_bytes
 from streaming.features.layers import catalogue, feature_counts
 from streaming.models import Layer
 
@@ -86,6 +88,14 @@ class LayerView(ApiView):
         return HttpResponse(status=204)
 
 
+@require_safe
+def style_schema_view(request: HttpRequest) -> HttpResponse:
+    """The JSON Schema of layers' styles."""
+    shown = HttpResponse(schema_bytes(), content_type="application/schema+json")
+    shown["Access-Control-Allow-Origin"] = "*"  # as it is for anybody
+    return shown
+
+
 def layer_info(layer: Layer, count: int | None, request: Request) -> dict[str, Any]:
     """A layer in an answer; its settings only for users who may change them.
 
@@ -98,6 +108,9 @@ def layer_info(layer: Layer, count: int | None, request: Request) -> dict[str, A
         "title": layer.title or layer.name,
         "public": layer.public,
         "time_property": layer.time_property or None,
+        "group": layer.group,
+        "order": layer.order,
+        "style": layer.style,
         "count": count,
         "aggregates": list(BY),
         **settings,

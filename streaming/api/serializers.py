@@ -11,14 +11,18 @@ from copy import copy
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from streaming.core.errors import ERRORS
+from streaming.features.layer_styles import EXAMPLE, check_style
 from streaming.models import Layer, Tileset
 from streaming.tiles.source_kinds import KIND_NAMES
 from streaming.tiles.sources.base import MIME
 from streaming.tiles.tilesets import check_tileset
 
+SHOWN_LAYER_SETTINGS = ("title", "public", "time_property", "group", "order", "style")
+"""Settings of a layer that everybody sees who may read it."""
 LAYER_SETTINGS = ("permission", "log_length", "ttl_seconds", "max_features", "wrap_longitude")
 """Settings of a layer that are shown only to users who may change them."""
 TILESET_SETTINGS = ("permission", "source", "rescale", "colormap")
@@ -79,12 +83,33 @@ class LinkSerializer(serializers.Serializer[Any]):
     href = serializers.CharField(help_text="A URL; that of tiles is a template with {z}, {x} and {y}.")
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "nullable": True,
+        "required": ["version"],
+        "properties": {"version": {"type": "integer", "enum": [1]}},
+        "description": "How maps draw the layer: `GET /api/layer-style.schema.json` is the JSON Schema. null: as its features suggest.",
+        "example": EXAMPLE,
+    }
+)
+class StyleField(serializers.JSONField):
+    """The style of a layer."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The style. `StreamError` invalid_style or too_large."""
+        check_style(data)
+        return data
+
+
 class LayerSerializer(serializers.ModelSerializer[Layer]):
     """What can be set of a layer. Its name is chosen once: the features are stored under it."""
 
+    style = StyleField(required=False, allow_null=True)  # type: ignore[assignment]  # the framework's own name for something else
+
     class Meta:
         model = Layer
-        fields = ("name", "title", "public", "time_property", *LAYER_SETTINGS)
+        fields = ("name", *SHOWN_LAYER_SETTINGS, *LAYER_SETTINGS)
 
     def validate_name(self, name: str) -> str:
         """Refuse another name than the layer has."""
@@ -97,13 +122,14 @@ class LayerInfoSerializer(serializers.ModelSerializer[Layer]):
     """A layer. The settings behind `count` are shown to users who may change them."""
 
     time_property = serializers.CharField(allow_null=True)
+    style = StyleField(allow_null=True)  # type: ignore[assignment]  # the framework's own name for something else
     count = serializers.IntegerField(allow_null=True, help_text="Features in it now; null while Redis does not answer.")
     aggregates = serializers.ListField(child=serializers.CharField(), help_text="By what its features can be had in cells.")
     links = LinkSerializer(many=True)
 
     class Meta:
         model = Layer
-        fields = ("name", "title", "public", "time_property", "count", "aggregates", *LAYER_SETTINGS, "links")
+        fields = ("name", *SHOWN_LAYER_SETTINGS, "count", "aggregates", *LAYER_SETTINGS, "links")
         extra_kwargs = {name: {"required": False} for name in LAYER_SETTINGS}
 
 

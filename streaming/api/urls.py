@@ -13,7 +13,7 @@ from .events import EventsView
 from .feature import FeatureView
 from .features import FeaturesView
 from .imagery import ImageryView, ImageView
-from .layers import LayersView, LayerView
+from .layers import LayersView, LayerView, style_schema_view
 from .openapi import DocsView, SchemaView
 from .pushed_tiles import PushedTileView
 from .tiles import TileJsonView, TileView
@@ -47,6 +47,7 @@ _API = [
     re_path(r"^schema/?$", SchemaView.as_view(), name="schema"),
     re_path(r"^docs/?$", DocsView.as_view(), name="docs"),
     path("asyncapi.json", document_view, name="asyncapi"),
+    path("layer-style.schema.json", style_schema_view, name="layer-style-schema"),
     re_path(r"^asyncapi/?$", page_view, name="asyncapi-page"),
     re_path(r"", NotFoundView.as_view()),
 ]

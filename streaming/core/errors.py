@@ -33,6 +33,7 @@ _KINDS = (
     ErrorKind("invalid_crs", 400, False, "the coordinate reference system does not exist or cannot be reached from WGS 84"),
     ErrorKind("invalid_cursor", 400, False, "the cursor is not one this server gave"),
     ErrorKind("invalid_feature", 400, False, "the feature is not valid GeoJSON (RFC 7946)"),
+    ErrorKind("invalid_style", 400, False, "the style of a layer is not one: the message says what is wrong and where"),
     ErrorKind("invalid_path", 400, False, "the path of a file is not one that every system can have"),
     ErrorKind("unsupported_version", 400, False, "the protocol version is not 1"),
     ErrorKind("unsupported_type", 400, False, "messages of this type are not accepted from a client"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
+from streaming.core.errors import StreamError
 from streaming.models import Layer
 
+from .layer_styles import check_style
 from .layers import feature_counts
 from .subscribers import subscriber_count
 
@@ -27,10 +30,24 @@ class LayerChangeList(ChangeList):
             layer.live_count = counts.get(layer.name)
 
 
+class LayerForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only in the stubs
+    """The form of a layer, which refuses styles that cannot be drawn."""
+
+    def clean_style(self) -> Any:
+        """The style, if it is one."""
+        style = self.cleaned_data["style"]
+        try:
+            check_style(style)
+        except StreamError as error:
+            raise forms.ValidationError(error.message, code=error.code) from error
+        return style
+
+
 @admin.register(Layer)
 class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in the stubs
     """The admin of layers. What is saved here applies at once, in every process."""
 
+    form = LayerForm
     list_display = ("name", "title", "public", "ttl_seconds", "features", "map")
     list_filter = ("public",)
     search_fields = ("name", "title")
@@ -44,6 +61,7 @@ class LayerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in
                 "description": "How much the layer keeps. The log lets a client that was away catch up.",
             },
         ),
+        ("On maps", {"fields": ("group", "order", "style")}),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -56,6 +56,7 @@ class FeaturesConfig(EngineApp):
             64 * 1024 * 1024,
             "size of one GeoJSON document over REST (lines and text sequences that come with a token are read as a stream, without limit)",
         ),
+        Setting("MAX_STYLE_BYTES", 16_384, "size of the style of a layer, as JSON"),
         Setting("MAX_FEATURE_BYTES", 1024 * 1024, "size of one feature"),
         Setting("MAX_POLYGON_VERTICES", 10_000, "vertices of a polygon used as a filter"),
         Setting("KEPT_FEATURES", 100_000, "features from which on a layer is kept in memory from a process's start on; 0: none"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streaming.core.errors import StreamError
@@ -35,6 +35,9 @@ class LayerSettings:
     time_property: str | None
     options: FeedOptions
     wrap_longitude: bool = False
+    group: str = ""
+    order: int = 0
+    style: dict[str, Any] | None = field(default=None, hash=False)
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -61,6 +64,9 @@ class LayerSettings:
             time_property=layer.time_property or None,
             options=FeedOptions(layer.log_length, layer.max_features, layer.ttl_seconds),
             wrap_longitude=layer.wrap_longitude,
+            group=layer.group,
+            order=layer.order,
+            style=layer.style,
         )
 
 

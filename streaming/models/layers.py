@@ -41,10 +41,20 @@ class Layer(models.Model):
         null=True, blank=True, validators=[MinValueValidator(1.0)], help_text="A feature that is silent for so long is deleted as expired."
     )
     max_features = models.PositiveIntegerField(default=200_000, help_text="More are refused. 0: any number.")
+    group = models.CharField(
+        max_length=100, blank=True, default="", help_text="Maps list layers of the same group together, under this name."
+    )
+    order = models.IntegerField(default=0, help_text="Maps list layers with smaller numbers first, and draw them above the others.")
+    style = models.JSONField(
+        null=True,
+        blank=True,
+        default=None,
+        help_text="How maps draw it (JSON); empty: by what its features are like. Best edited on the map.",
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ("name",)
+        ordering = ("order", "name")
 
     def __str__(self) -> str:
         return self.title or self.name

@@ -20,9 +20,10 @@ from streaming.engine.basemap import base_map
 from streaming.engine.conf import conf
 from streaming.engine.leaflet import leaflet_files
 from streaming.engine.registry import all_map_parts
-from streaming.features.layers import catalogue, feature_counts
+from streaming.features.layers import LayerSettings, catalogue, feature_counts
 from streaming.tiles.tilesets import tilesets
 
+CHANGE_LAYER = "streaming.change_layer"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
 
 
@@ -43,9 +44,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
     """The map page, with the layers and tilesets this user may read."""
     readable = [layer for layer in catalogue.all_sync().values() if layer.readable_by(request.user)]
     counts = feature_counts([layer.name for layer in readable])
-    layers = [
-        {"name": each.name, "title": each.title, "time_property": each.time_property, "count": counts.get(each.name)} for each in readable
-    ]
+    layers = [_shown(layer, counts.get(layer.name)) for layer in readable]
     config = {
         "ws_path": _websocket_path("ws"),
         "layers": layers,
@@ -60,6 +59,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "user": request.user.get_username() or None,
         "fzstd_url": static(FZSTD),
         "layers_url": reverse("streaming:layers"),
+        **({"may_style": True, "csrf": get_token(request)} if request.user.has_perm(CHANGE_LAYER) else {"may_style": False}),
         "parts": [
             {"module": static(part.module), "config": import_string(part.config)(request) if part.config else None}
             for part in all_map_parts()
@@ -72,6 +72,12 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "stylesheets": [part.stylesheet for part in all_map_parts() if part.stylesheet],
     }
     return render(request, "streaming/map.html", context)
+
+
+def _shown(layer: LayerSettings, count: int | None) -> dict[str, Any]:
+    """What the map is told of a layer: as the API would."""
+    names = ("name", "title", "time_property", "group", "order", "style")
+    return {**{name: getattr(layer, name) for name in names}, "count": count}
 
 
 def files(request: HttpRequest) -> HttpResponse:

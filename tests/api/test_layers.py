@@ -17,7 +17,8 @@ def test_layers_are_listed_with_their_counts(nobody: APIClient, cities: list[Any
     Layer.objects.create(name="secret", public=False)
     (layer,) = nobody.get(path).json()
     links = layer.pop("links")
-    assert layer == {"name": "cities", "title": "cities", "public": True, "time_property": None, "count": 4, "aggregates": ["h3", "grid"]}
+    shown = {"name": "cities", "title": "cities", "public": True, "time_property": None, "group": "", "order": 0, "style": None}
+    assert layer == {**shown, "count": 4, "aggregates": ["h3", "grid"]}
     assert {link["rel"]: link["href"] for link in links} == {
         "self": "http://testserver/api/layers/cities/",
         "items": "http://testserver/api/layers/cities/features",

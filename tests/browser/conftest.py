@@ -229,12 +229,12 @@ def screenshot(request: pytest.FixtureRequest) -> Callable[..., None]:
 
 @pytest.fixture
 def documented() -> Callable[..., None]:
-    """Keeps a picture of a page for the documentation, where $GEOSTREAM_SCREENSHOTS says (`make screenshots`)."""
-    folder = os.environ.get("GEOSTREAM_SCREENSHOTS")
+    """Keeps a picture of a page for the documentation, in a folder of the one that $GEOSTREAM_SCREENSHOTS says (`make screenshots`)."""
+    root = os.environ.get("GEOSTREAM_SCREENSHOTS")
 
-    def take(page: WatchedPage, name: str) -> None:
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            page.page.screenshot(path=str(Path(folder) / f"{name}.jpg"), type="jpeg", quality=70)
+    def take(page: WatchedPage, name: str, folder: str = "operating", quality: int = 70) -> None:
+        if root:
+            (Path(root) / folder).mkdir(parents=True, exist_ok=True)
+            page.page.screenshot(path=str(Path(root) / folder / f"{name}.jpg"), type="jpeg", quality=quality, scale="css")
 
     return take

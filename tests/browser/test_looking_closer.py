@@ -77,3 +77,11 @@ def test_the_map_is_shared_and_embedded(live_site: ServerProcess, live: MapPage,
     live.page.get_by_role("button", name="Close").click()
     embedded = open_map(live_site, link.partition("#")[2] + "&embed=1")
     expect(embedded.page.locator("#panel")).to_be_hidden()
+
+
+def test_the_map_fills_the_screen_and_goes_back(live: MapPage) -> None:
+    button = live.page.get_by_role("button", name="Full screen")
+    button.click()
+    live.wait("() => document.fullscreenElement === document.documentElement")
+    button.click()
+    live.wait("() => document.fullscreenElement === null")

@@ -3,9 +3,16 @@ import { test } from "node:test";
 
 import { inView } from "../../streaming/static/streaming/map/in-view.js";
 import { toLatitude, toX, toY } from "../../streaming/static/streaming/map/mercator.js";
-import { domainFor, STEPS, stepOf } from "../../streaming/static/streaming/map/palette.js";
-import { DEPTH, describe, formatValue, measure, measures } from "../../streaming/static/streaming/map/properties.js";
+import { ColourScale, STEPS } from "../../streaming/static/streaming/map/colour-scale.js";
+import { domainFor } from "../../streaming/static/streaming/map/palette.js";
+import { describe, formatValue, measures } from "../../streaming/static/streaming/map/properties.js";
+import { readValue, Symbols } from "../../streaming/static/streaming/map/symbols.js";
+import { Z } from "../../streaming/static/streaming/style/values.js";
 import { Track } from "../../streaming/static/streaming/map/track.js";
+
+const CONTEXT = { theme: "dark", plain: "#2dd4bf", domain: [0, 1], timeProperty: null };
+const symbols = new Symbols({ version: 1, rotate: { property: "track_deg" }, label: { property: "callsign" } }, CONTEXT);
+const ramp = (domain) => new ColourScale({ property: "x", type: "interpolate", palette: "sunset", domain }, CONTEXT);
 
 const aircraft = (longitude, latitude, track_deg) => ({
   type: "Feature",
@@ -21,7 +28,7 @@ test("Mercator fractions run from the north-west corner", () => {
 });
 
 test("a track glides to its new position in about the interval between updates", () => {
-  const track = new Track("a", aircraft(0, 0, 90), 0);
+  const track = new Track("a", aircraft(0, 0, 90), 0, symbols);
   track.update(aircraft(1, 0, 90), 1000, true);
   assert.equal(track.x, toX(0));
   track.advance(1500);
@@ -32,7 +39,7 @@ test("a track glides to its new position in about the interval between updates",
 });
 
 test("a track turns the short way", () => {
-  const track = new Track("a", aircraft(0, 0, 350), 0);
+  const track = new Track("a", aircraft(0, 0, 350), 0, symbols);
   track.update(aircraft(1, 0, 10), 1000, true);
   track.advance(1200);
   const degrees = (track.angle * 180) / Math.PI;
@@ -40,14 +47,14 @@ test("a track turns the short way", () => {
 });
 
 test("a track crosses the date line the short way", () => {
-  const track = new Track("a", aircraft(179.9, 0, 90), 0);
+  const track = new Track("a", aircraft(179.9, 0, 90), 0, symbols);
   track.update(aircraft(-179.9, 0, 90), 1000, true);
   track.advance(1500);
   assert.ok(Math.abs(track.x) < 0.001);
 });
 
 test("without motion a track is at once where it is reported", () => {
-  const track = new Track("a", aircraft(0, 0, 90), 0);
+  const track = new Track("a", aircraft(0, 0, 90), 0, symbols);
   track.update(aircraft(1, 0, 90), 1000, false);
   assert.equal(track.x, toX(1));
 });
@@ -58,7 +65,7 @@ test("the domain of a measure is round", () => {
 
 test("the domain of a measure with a single value is that value, and has the colour in the middle", () => {
   assert.deepEqual(domainFor("altitude_ft", [20_000, 20_000]), [20_000, 20_000]);
-  assert.equal(stepOf(20_000, [20_000, 20_000]), STEPS / 2);
+  assert.equal(ramp([20_000, 20_000]).stepOf(20_000), STEPS / 2);
 });
 
 test("a rare other value is not left out of the domain of a measure that hardly varies", () => {
@@ -66,18 +73,19 @@ test("a rare other value is not left out of the domain of a measure that hardly 
 });
 
 test("a label is never longer than can be read", () => {
-  const track = new Track("a", { ...aircraft(0, 0, 90), properties: { callsign: "x".repeat(90) } }, 0);
+  const track = new Track("a", { ...aircraft(0, 0, 90), properties: { callsign: "x".repeat(90) } }, 0, symbols);
   assert.equal(track.label.length, 24);
 });
 
 test("values outside the domain have the outermost colours", () => {
-  assert.deepEqual([stepOf(-5, [0, 10]), stepOf(50, [0, 10])], [0, STEPS - 1]);
+  assert.deepEqual([-5, 50].map((value) => ramp([0, 10]).stepOf(value)), [0, STEPS - 1]);
 });
 
-test("an earthquake can be coloured by its depth", () => {
-  const quake = { type: "Feature", id: 1, geometry: { type: "Point", coordinates: [1, 2, 30] }, properties: { mag: 4 } };
-  assert.equal(measures([quake])[0], DEPTH);
-  assert.equal(measure(quake, DEPTH), 30);
+test("an earthquake can be coloured by its depth, and its time, too", () => {
+  const quake = { type: "Feature", id: 1, geometry: { type: "Point", coordinates: [1, 2, 30] }, properties: { mag: 4, at: 1000 } };
+  assert.deepEqual(measures([quake], "at").slice(0, 3), ["mag", "at", Z]);
+  assert.equal(readValue(quake, Z), 30);
+  assert.equal(readValue(quake, "$time", "at"), 1_000_000);
 });
 
 test("names of properties become words with units", () => {

@@ -16,7 +16,7 @@ from streaming.pages.examples import EXAMPLES
 
 from .packed import DEPENDENCIES, NAME, ROOT, SOURCE, run, tool
 
-FOLDERS = ("client", "adapters")
+FOLDERS = ("client", "adapters", "style")
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_the_layers_are_counted_in_one_round_trip(admin: Client) -> None:
 
 
 def test_a_layer_is_created_and_changed(admin: Client) -> None:
-    form = {"name": "planes", "title": "Planes", "public": "on", "log_length": "100", "max_features": "0"}
+    form = {"name": "planes", "title": "Planes", "public": "on", "log_length": "100", "max_features": "0", "order": "0"}
     assert admin.post("/admin/streaming/layer/add/", form).status_code == 302
     layer = Layer.objects.get(name="planes")
     path = f"/admin/streaming/layer/{layer.pk}/change/"
@@ -120,6 +120,17 @@ def test_a_layer_is_created_and_changed(admin: Client) -> None:
     assert admin.post(path, {**form, "name": "other", "title": "Aircraft"}).status_code == 302
     layer.refresh_from_db()
     assert (layer.name, layer.title) == ("planes", "Aircraft")
+
+
+def test_a_style_is_saved_unless_it_cannot_be_drawn(admin: Client) -> None:
+    layer = Layer.objects.get(name="ships")
+    path = f"/admin/streaming/layer/{layer.pk}/change/"
+    form = {"title": "Ships", "log_length": "100", "max_features": "0", "order": "3", "group": "Sea"}
+    refused = admin.post(path, {**form, "style": '{"version": 1, "color": "red"}'})
+    assert refused.status_code == 200 and "style.color: " in refused.content.decode()
+    assert admin.post(path, {**form, "style": '{"version": 1, "color": "#ff0000"}'}).status_code == 302
+    layer.refresh_from_db()
+    assert (layer.style, layer.order, layer.group) == ({"version": 1, "color": "#ff0000"}, 3, "Sea")
 
 
 def test_a_subscription_shows_its_filter_and_whose_it_is(admin: Client) -> None:

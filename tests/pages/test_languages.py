@@ -61,7 +61,7 @@ def test_a_language_that_is_not_there(accept: str, code: str) -> None:
 def test_what_was_chosen_in_the_menu_is_kept_and_leads_back() -> None:
     client = Client()
     html = page("/files/", "de", client)
-    assert 'aria-label="Sprache: Deutsch"' in html and html.count('<button name="language"') == 4
+    assert 'aria-label="Sprache: Deutsch, DE"' in html and html.count('<button name="language"') == 4
     assert re.search('value="de" lang="de" aria-current="true">Deutsch<', html)
     answer = client.post("/geostream/language/", {"language": "es", "next": "/files/#path=a"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/files/#path=a")

@@ -22,9 +22,9 @@ def engine(transactional_db: None, redis: None) -> Iterator[None]:
     set_script_prefix("/")
 
 
-def config(path: str) -> Any:
+def config(path: str, client: Client | None = None) -> Any:
     """What a page's scripts are given."""
-    answer = Client().get(path)
+    answer = (client or Client()).get(path)
     assert answer.status_code == 200
     found = re.search(r'<script id="[a-z]+-config" type="application/json">(.*?)</script>', answer.content.decode())
     assert found
@@ -32,9 +32,21 @@ def config(path: str) -> Any:
 
 
 def test_the_map_knows_the_layers_that_its_user_may_read() -> None:
-    Layer.objects.create(name="open", title="Open")
+    style = {"version": 1, "color": "#ff0000"}
+    Layer.objects.create(name="open", title="Open", group="Here", order=2, style=style)
     Layer.objects.create(name="closed", public=False)
-    assert config("/")["layers"] == [{"name": "open", "title": "Open", "time_property": None, "count": 0}]
+    shown = {"name": "open", "title": "Open", "time_property": None, "count": 0}
+    assert config("/")["layers"] == [{**shown, "group": "Here", "order": 2, "style": style}]
+
+
+def test_the_map_has_an_editor_of_styles_for_who_may_change_layers() -> None:
+    users = get_user_model().objects
+    for user, may in ((users.create_superuser("root", password="x"), True), (users.create_user("visitor", password="x"), False)):
+        client = Client()
+        client.force_login(user)
+        told = config("/", client)
+        assert (told["may_style"], "csrf" in told) == (may, may)
+    assert config("/")["may_style"] is False
 
 
 def test_the_map_leads_to_the_login_and_back() -> None:

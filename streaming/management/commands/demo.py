@@ -42,8 +42,29 @@ from streaming.tiles.tilesets import TilesetSettings, tileset_settings
 DATA = Path(streaming.__file__).parent / "demo"
 FLIGHTS = DATA / "flights-switzerland.geojsonl.gz"
 EARTHQUAKES = DATA / "earthquakes-2018-02.geojson.gz"
-FLIGHTS_LAYER = {"title": "Flights over Switzerland", "time_property": "datetime", "ttl_seconds": 120.0}
-EARTHQUAKES_LAYER = {"title": "Earthquakes, one week", "time_property": "time"}
+FLIGHTS_LAYER = {
+    "title": "Flights over Switzerland",
+    "time_property": "datetime",
+    "ttl_seconds": 120.0,
+    "order": 1,
+    "style": {
+        "version": 1,
+        "color": {"property": "altitude_ft", "type": "interpolate", "palette": "spectrum", "domain": [0, 40_000]},
+        "icon": "aircraft",
+        "rotate": {"property": "track_deg"},
+        "label": {"property": "callsign"},
+    },
+}
+EARTHQUAKES_LAYER = {
+    "title": "Earthquakes, one week",
+    "time_property": "time",
+    "order": 2,
+    "style": {
+        "version": 1,
+        "color": {"property": "mag", "type": "interpolate", "palette": "sunset", "domain": [0, 7], "title": "Magnitude"},
+        "size": {"property": "mag", "type": "interpolate", "stops": [[0, 3], [2, 8], [4, 18], [7, 38]]},
+    },
+}
 RELIEF = {
     "title": "Relief, with new imagery",
     "kind": "raster",
@@ -106,6 +127,7 @@ class Command(BaseCommand):
         rows = (
             ("Live map", f"{site}/"),
             ("Imagery", f"{site}/#map=5/22/-113&tiles=relief  (a hurricane arrives, strip by strip)"),
+            ("Examples", f"{site}/examples/  (the flights on maps of other libraries)"),
             ("Topics", f"{site}/channels/test/?name=alice&topic=room:lobby  (and name=bob in another window)"),
             ("Admin", f"{site}/admin/  (make yourself an account: {_python()} manage.py createsuperuser)"),
             ("Files", f"{site}/files/  (the folder {files_root()}; geodata in it becomes a layer or a tileset)"),

@@ -11,6 +11,8 @@ import { LiveFeatures } from "./live-features.js";
 import { ID, difference } from "./maplibre-diff.js";
 import { TileWatch, withVersion } from "./tile-watch.js";
 
+export { mapLibreLayers } from "./maplibre-style.js";
+
 /** @import { GeoStreamClient } from "../client/client.js" */
 /** @import { FeatureSubscription } from "../client/feature-subscription.js" */
 /** @import { BBox } from "../client/messages.js" */

@@ -17,7 +17,7 @@ function layersOf(fields, linked) {
   return fields.get("layers")?.split(",").filter(Boolean) ?? (linked ? [linked] : null);
 }
 
-/** @returns {{view: [number, number, number] | null, layers: string[] | null, linked: boolean, tiles: string[] | null, filter: string, area: object | null, follow: boolean, debug: boolean, embed: boolean}} */
+/** @returns {{view: [number, number, number] | null, layers: string[] | null, linked: boolean, tiles: string[] | null, filter: string, area: object | null, follow: boolean, debug: boolean, embed: boolean, feature: [string, any] | null}} */
 export function readAddress() {
   const fields = new URLSearchParams(location.hash.slice(1));
   const box = numbers(fields.get("bbox"), 4);
@@ -33,7 +33,18 @@ export function readAddress() {
     follow: fields.get("follow") === "1",
     debug: fields.has("debug"),
     embed: fields.has("embed"),
+    feature: featureOf(fields.get("feature")),
   };
+}
+
+/** A layer and the id of a feature, which may be a number: as JSON. */
+function featureOf(text) {
+  try {
+    const [layer, id] = JSON.parse(text);
+    return typeof layer === "string" && ["string", "number"].includes(typeof id) ? [layer, id] : null;
+  } catch {
+    return null;
+  }
 }
 
 export function writeAddress({ map, layers, tiles, filter, area, follow, debug, embed }) {

@@ -1,16 +1,19 @@
-/** The card with the properties of one feature: a preview under the pointer, or pinned by a click, then following the feature. */
-import { element, setText } from "./dom.js";
+/** The card with the properties of one feature, which goes where the feature goes. */
+import { element, setText, svg } from "./dom.js";
+import { curve } from "./feature-history.js";
 import { describe, formatValue, tellingFirst } from "./properties.js";
 
 const OFFSET = 20;
 const EDGE = 8;
+/** Of a curve, in pixels. */
+const CURVE = { width: 52, height: 13 };
 
 export class Card {
   #overlay;
   #card;
-  #pinned = false;
   #following = false;
   #followButton;
+  #link;
   target = null;
 
   /** @param {HTMLElement} card @param {object} overlay the feature overlay */
@@ -18,6 +21,7 @@ export class Card {
     this.#card = card;
     this.#overlay = overlay;
     this.#followButton = card.querySelector("[data-follow]");
+    this.#link = card.querySelector("[data-link]");
     card.querySelector("[data-close]").addEventListener("click", () => this.hide());
     document.addEventListener("keydown", ({ key }) => key === "Escape" && this.hide());
     this.#followButton.addEventListener("click", () => this.#setFollowing(!this.#following));
@@ -38,27 +42,20 @@ export class Card {
     this.#overlay.redrawPoints();
   }
 
-  get pinned() {
-    return this.#pinned;
-  }
-
-  show(target, pinned) {
+  show(target) {
     const same = this.target?.drawable === target.drawable;
     this.target = target;
-    this.#pinned = pinned;
-    this.#card.classList.toggle("pinned", pinned);
     this.#card.hidden = false;
     if (!same) this.refresh();
-    this.#overlay[pinned ? "selected" : "hovered"] = target;
+    this.#overlay.selected = target;
     this.#overlay.redrawPoints();
   }
 
   hide() {
     this.target = null;
-    this.#pinned = false;
     this.stopFollowing();
     this.#card.hidden = true;
-    this.#overlay.selected = this.#overlay.hovered = null;
+    this.#overlay.selected = null;
     this.#overlay.redrawPoints();
   }
 
@@ -87,12 +84,24 @@ export class Card {
       ]);
     const body = this.#card.querySelector("tbody");
     body.replaceChildren(...rows.map(([name, value]) => this.#row(name, value)));
+    this.#link.href = addressOf(this.target);
   }
 
   #row(name, value) {
     const text = formatValue(name, value);
     const shown = isWebAddress(value) ? element("a", { href: value, target: "_blank", rel: "noopener noreferrer" }, text) : text;
-    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, shown));
+    const drawn = typeof value === "number" ? this.#curve(name) : [];
+    return element("tr", {}, element("th", { scope: "row" }, describe(name).label), element("td", { title: text }, ...drawn, shown));
+  }
+
+  /** How a number has changed in the last minutes. */
+  #curve(name) {
+    const { history } = this.target.drawable;
+    const path = history ? curve(history.of(name, performance.now()), CURVE.width, CURVE.height) : "";
+    if (!path) return [];
+    const drawing = svg(path, `-1 -1 ${CURVE.width + 2} ${CURVE.height + 2}`);
+    drawing.setAttribute("class", "curve");
+    return [drawing];
   }
 
   #keepPlace() {
@@ -112,6 +121,13 @@ export class Card {
     const inside = (value, end) => Math.round(Math.max(EDGE, Math.min(end - EDGE, value)));
     this.#card.style.transform = `translate(${inside(left, clientWidth - width)}px, ${inside(top, clientHeight - height)}px)`;
   }
+}
+
+/** An address of the map that shows this feature. */
+function addressOf({ scene, drawable: { feature } }) {
+  const fields = new URLSearchParams(location.hash.slice(1));
+  fields.set("feature", JSON.stringify([scene.layer.name, feature.id]));
+  return `#${fields}`;
 }
 
 /** Whether it may be a link: a browser would run others. */

@@ -1,5 +1,7 @@
 /** The cells of a large layer: coloured by how many features are in each. What is drawn anew is what has another colour. */
+import { interpolate, ngettext } from "./gettext.js";
 import { LayerScene } from "./layer-scene.js";
+import { rampFor } from "./palette.js";
 import { COUNT, formatNumber } from "./properties.js";
 
 const OPACITY = 0.55;
@@ -12,7 +14,7 @@ export class CellScene extends LayerScene {
 
   constructor(layer, theme) {
     super(layer, theme);
-    this.colourBy(COUNT);
+    this.setStyle({ version: 1, color: rampFor(COUNT) });
   }
 
   /** @returns {boolean} whether the legend changed */
@@ -34,11 +36,12 @@ export class CellScene extends LayerScene {
     const known = this.shapes.get(id);
     if (!known) return super.shape(id, feature);
     known.feature = feature;
-    return known;
+    this.restyle(known);
   }
 
   /** What the card of a cell is called. */
   titleOf({ properties }) {
-    return `${formatNumber(properties.count)} ${properties.count === 1 ? "feature" : "features"}`;
+    const text = ngettext("%(count)s feature", "%(count)s features", properties.count);
+    return interpolate(text, { count: formatNumber(properties.count) });
   }
 }

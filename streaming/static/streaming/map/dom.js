@@ -14,3 +14,14 @@ export const byTestId = (id) => document.querySelector(`[data-testid="${CSS.esca
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
+
+/** A drawing of one path. @param {string} path @param {string} viewBox */
+export function svg(path, viewBox) {
+  const make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+  const [drawing, line] = [make("svg"), make("path")];
+  drawing.setAttribute("viewBox", viewBox);
+  drawing.setAttribute("aria-hidden", "true");
+  line.setAttribute("d", path);
+  drawing.append(line);
+  return drawing;
+}

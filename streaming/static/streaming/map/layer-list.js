@@ -1,7 +1,10 @@
-/** The list of layers: a switch, a count, a menu and the choice of colours for each. */
+/** The list of layers, in their order and groups: a switch, a count, a menu and the choice of colours for each. */
 import { countOf } from "./cells.js";
 import { element, setText } from "./dom.js";
-import { describe, formatNumber } from "./properties.js";
+import { rememberFold } from "./folds.js";
+import { gettext, interpolate } from "./gettext.js";
+import { inOrder } from "./layer-scenes.js";
+import { byProperty, formatNumber } from "./properties.js";
 
 /** Of more layers, those that are off are in a group of their own, which is folded. */
 const SHOWN = 7;
@@ -16,8 +19,8 @@ export function describeCount(subscription, { complete, narrowed, large }) {
   if (!subscription) return ["–", false];
   const { announced, features } = subscription;
   const size = countOf(features);
-  if (!complete) return [announced === null || large ? "…" : `${formatNumber(size)} of ${formatNumber(announced)}`, true];
-  if (size === 0) return [narrowed ? "none" : "empty", false];
+  if (!complete) return [announced === null || large ? "…" : interpolate(gettext("%(count)s of %(total)s"), { count: formatNumber(size), total: formatNumber(announced) }), true];
+  if (size === 0) return [narrowed ? gettext("none") : gettext("empty"), false];
   return [formatNumber(size), false];
 }
 
@@ -28,6 +31,8 @@ export class LayerList extends EventTarget {
   /** For those that are off, where there are many. */
   #others = element("ul", { class: "layers" });
   #fold = element("details", { class: "more-layers", "data-testid": "more-layers" }, element("summary", {}), this.#others);
+  /** By their names. @type {Map<string, {details: HTMLElement, list: HTMLElement, note: HTMLElement}>} */
+  #groups = new Map();
 
   /** @param {HTMLElement} list @param {import("./layer-menu.js").LayerMenu} menu */
   constructor(list, menu) {
@@ -43,13 +48,22 @@ export class LayerList extends EventTarget {
     const row = this.#row(scene);
     this.#rows.set(scene.layer.name, row);
     this.#list.append(row.item);
-    this.#group();
+    this.#arrange();
+  }
+
+  /** The layer has another title, group or order. @param {import("./layer-scene.js").LayerScene} scene */
+  update(scene) {
+    const { title, choice } = this.#rows.get(scene.layer.name);
+    setText(title, scene.layer.title);
+    title.title = scene.layer.title;
+    choice.setAttribute("aria-label", interpolate(gettext("Colour %(layer)s"), { layer: scene.layer.title }));
+    this.#arrange();
   }
 
   remove(name) {
     this.#rows.get(name).item.remove();
     this.#rows.delete(name);
-    this.#group();
+    this.#arrange();
   }
 
   /** @param {string} name @param {string} text what is held of the layer, in words @param {boolean} busy whether more is on its way */
@@ -62,35 +76,69 @@ export class LayerList extends EventTarget {
   /** Without the event of a user who switches. */
   setSwitch(name, on) {
     this.#rows.get(name).toggle.checked = on;
-    this.#group();
+    this.#arrange();
   }
 
-  /** What is on goes first, as far as there is need to choose; a row that has the focus stays where it is. */
-  #group() {
-    const rows = [...this.#rows.values()];
-    const many = rows.length > SHOWN;
-    for (const { item, toggle } of rows) {
-      const place = many && !toggle.checked ? this.#others : this.#list;
-      if (item.parentElement !== place && !item.contains(document.activeElement)) place.append(item);
+  /** Every row in its order: in its group or, of those without one, as far as there is need to choose, what is on before what is off. */
+  #arrange() {
+    const rows = [...this.#rows.values()].sort((one, other) => inOrder(one.scene, other.scene));
+    const many = rows.filter(({ scene }) => !scene.layer.group).length > SHOWN;
+    const places = new Map([this.#list, this.#others].map((list) => [list, []]));
+    for (const row of rows) {
+      const { group } = row.scene.layer;
+      const place = group ? this.#groupOf(group).list : many && !row.toggle.checked ? this.#others : this.#list;
+      places.set(place, [...(places.get(place) ?? []), row]);
     }
+    for (const [list, members] of places) fill(list, members);
+    this.#tidyGroups(places);
     const folded = this.#others.children.length;
     this.#fold.hidden = folded === 0;
-    setText(this.#fold.firstElementChild, `${folded} more`);
+    setText(this.#fold.firstElementChild, interpolate(gettext("%(count)s more"), { count: folded }));
+  }
+
+  #groupOf(name) {
+    if (!this.#groups.has(name)) {
+      const [list, note] = [element("ul", { class: "layers" }), element("span", { class: "group-note" })];
+      const details = element("details", { class: "layer-group" }, element("summary", {}, element("span", {}, name), note), list);
+      rememberFold(details, `group:${name}`);
+      this.#groups.set(name, { details, list, note });
+    }
+    return this.#groups.get(name);
+  }
+
+  /** Groups in the order of their first layers, with how many of them are on; none that are empty. */
+  #tidyGroups(places) {
+    let before = this.#list;
+    for (const [list, members] of places) {
+      const found = [...this.#groups].find(([, group]) => group.list === list);
+      if (!found) continue;
+      const { details, note } = found[1];
+      setText(note, interpolate(gettext("%(count)s of %(total)s"), { count: members.filter(({ toggle }) => toggle.checked).length, total: members.length }));
+      if (before.nextElementSibling !== details && !details.contains(document.activeElement)) before.after(details);
+      before = details;
+    }
+    for (const [name, { details, list }] of this.#groups) {
+      if (list.children.length > 0) continue;
+      details.remove();
+      this.#groups.delete(name);
+    }
   }
 
   /** What a layer can be coloured by has become known. */
-  setCandidates({ layer, candidates, property }) {
+  setCandidates({ layer, candidates, property, ownStyle }) {
     const { choice } = this.#rows.get(layer.name);
-    const options = candidates.map((name) => element("option", { value: name }, `by ${describe(name).label.toLowerCase()}`));
-    choice.replaceChildren(element("option", { value: "" }, "one colour"), ...options);
+    const others = [ownStyle.color?.property, property].filter((name) => name && !candidates.includes(name));
+    const all = [...new Set(others), ...candidates];
+    const options = all.map((name) => element("option", { value: name }, byProperty(name)));
+    choice.replaceChildren(element("option", { value: "" }, gettext("one colour")), ...options);
     choice.value = property ?? "";
-    choice.hidden = candidates.length === 0;
+    choice.hidden = all.length === 0;
   }
 
-  paintSwatch({ layer, colours }) {
-    this.#rows
-      .get(layer.name)
-      .item.style.setProperty("--swatch", `linear-gradient(135deg, ${[0, 8, 16, 23].map((step) => colours[step]).join(", ")})`);
+  paintSwatch({ layer, symbols: { scale } }) {
+    const { shown } = scale;
+    const stops = [0, 1, 2, 3].map((part) => shown[Math.round((part / 3) * (shown.length - 1))]);
+    this.#rows.get(layer.name).item.style.setProperty("--swatch", `linear-gradient(135deg, ${stops.join(", ")})`);
   }
 
   #row(scene) {
@@ -104,19 +152,15 @@ export class LayerList extends EventTarget {
     });
     toggle.addEventListener("change", () => this.#emit("toggle", { scene, on: toggle.checked }));
     const count = element("span", { class: "count", "data-testid": `layer-${name}-count` }, "–");
-    const choice = element("select", { "aria-label": `Colour ${title}`, class: "colour-choice" });
+    const choice = element("select", { "aria-label": interpolate(gettext("Colour %(layer)s"), { layer: title }), class: "colour-choice" });
     choice.hidden = true;
     choice.addEventListener("change", () => this.#emit("colour", { scene, property: choice.value || null }));
-    const label = element(
-      "label",
-      { for: `layer-${name}` },
-      element("span", { class: "swatch", "aria-hidden": "true" }),
-      element("span", { class: "layer-title", title }, title),
-    );
+    const shownTitle = element("span", { class: "layer-title", title }, title);
+    const label = element("label", { for: `layer-${name}` }, element("span", { class: "swatch", "aria-hidden": "true" }), shownTitle);
     const more = moreButton(name, title);
-    this.#menu.serve(more, scene.layer);
+    this.#menu.serve(more, () => scene.layer);
     const item = element("li", {}, label, count, toggle, more, choice);
-    return { item, toggle, count, choice };
+    return { item, toggle, count, choice, scene, title: shownTitle };
   }
 
   #emit(type, detail) {
@@ -124,8 +168,15 @@ export class LayerList extends EventTarget {
   }
 }
 
+/** Put rows into a list, in their order; one that has the focus stays where it is. */
+function fill(list, rows) {
+  rows.forEach(({ item }, place) => {
+    if (list.children[place] !== item && !item.contains(document.activeElement)) list.insertBefore(item, list.children[place] ?? null);
+  });
+}
+
 function moreButton(name, title) {
-  const button = element("button", { type: "button", class: "icon-button more", "data-testid": `layer-${name}-menu`, "aria-label": `More: ${title}` });
+  const button = element("button", { type: "button", class: "icon-button more", "data-testid": `layer-${name}-menu`, "aria-label": interpolate(gettext("More: %(layer)s"), { layer: title }) });
   button.textContent = "⋮";
   return button;
 }

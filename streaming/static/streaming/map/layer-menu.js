@@ -20,10 +20,10 @@ export class LayerMenu {
     this.#actions.push(action);
   }
 
-  /** The button of a row opens the menu of its layer. The browser gives it the keyboard, Escape, and the way back of the focus. */
-  serve(button, layer) {
+  /** The button of a row opens the menu of its layer, as it is then. The browser gives it the keyboard, Escape, and the way back of the focus. */
+  serve(button, layerOf) {
     button.popoverTargetElement = this.#popover;
-    button.addEventListener("click", () => this.#fill(layer, button.getBoundingClientRect()));
+    button.addEventListener("click", () => this.#fill(layerOf(), button.getBoundingClientRect()));
   }
 
   #fill(layer, { left, top, bottom, right }) {

@@ -12,6 +12,11 @@ const L = globalThis.L;
 /** Changes that are applied as soon as they come, and in one piece. */
 const AT_ONCE = 150;
 
+/** As layers are listed. */
+export function inOrder({ layer: one }, { layer: other }) {
+  return (one.order ?? 0) - (other.order ?? 0) || (one.name < other.name ? -1 : 1);
+}
+
 export class LayerScenes extends EventTarget {
   /** @type {Map<string, LayerScene>} */
   byName = new Map();
@@ -48,9 +53,10 @@ export class LayerScenes extends EventTarget {
     this.#cells.delete(name);
   }
 
-  /** What is drawn of these layers, cells below features. @param {Set<string>} names */
+  /** What is drawn of these layers, the undermost first: the last ones of the list, and cells below features. @param {Set<string>} names */
   visible(names) {
-    const found = [...this.byName.keys()].filter((name) => names.has(name));
+    const listed = [...this.byName.values()].filter(({ layer }) => names.has(layer.name)).sort(inOrder);
+    const found = listed.reverse().map(({ layer }) => layer.name);
     return found.flatMap((name) => [this.#cells.get(name), this.byName.get(name)]).filter(Boolean);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Which layers there are, as the server's own events tell it. Events: `there` (a layer, new or changed: {name, title, time_property}),
- * `gone` (its name).
+ * Which layers there are and how they are, as the server's own events tell it. Events: `there` (a layer, new or changed: {name, title,
+ * time_property, count, group, order, style}), `gone` (its name).
  */
 export class LayerWatch extends EventTarget {
   #url;
@@ -15,7 +15,7 @@ export class LayerWatch extends EventTarget {
   take({ type, payload }) {
     if (type !== "custom" || payload?.source !== `layer:${payload?.layer}`) return;
     if (payload.event === "layer_removed") this.dispatchEvent(new CustomEvent("gone", { detail: payload.layer }));
-    else if (payload.event === "layer_created") this.fetch(payload.layer).catch(() => {}); // after a reload it is listed
+    else if (payload.event === "layer_created" || payload.event === "layer_changed") this.fetch(payload.layer).catch(() => {}); // after a reload it is listed
   }
 
   /** Look for a layer, which may not be there yet; that it is may be known some seconds later. @returns {Promise<boolean>} whether it is there */
@@ -31,10 +31,15 @@ export class LayerWatch extends EventTarget {
     return response.ok && this.#found(await response.json());
   }
 
+  /** A layer is known to be so. @param {object} layer as the API has it */
+  tell({ name, title, time_property, count, group, order, style }) {
+    const detail = { name, title, time_property: time_property || null, count, group, order, style };
+    this.dispatchEvent(new CustomEvent("there", { detail }));
+  }
+
   #found(layer) {
     if (!layer) return false;
-    const { name, title, time_property, count } = layer;
-    this.dispatchEvent(new CustomEvent("there", { detail: { name, title, time_property: time_property || null, count } }));
+    this.tell(layer);
     return true;
   }
 }

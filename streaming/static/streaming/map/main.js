@@ -7,13 +7,15 @@ import { Card } from "./card.js";
 import { byTestId, setText } from "./dom.js";
 import { EventFeed } from "./event-feed.js";
 import { FilterControl } from "./filter-control.js";
+import { gettext, interpolate } from "./gettext.js";
+import { HoverLabel } from "./hover-label.js";
 import { Imagery } from "./imagery.js";
 import { LargeLayers } from "./large-layers.js";
 import { describeCount, LayerList } from "./layer-list.js";
 import { LayerMenu } from "./layer-menu.js";
 import { LayerScenes } from "./layer-scenes.js";
 import { LayerWatch } from "./layer-watch.js";
-import { showLegends } from "./legend.js";
+import { Legend } from "./legend.js";
 import { Live } from "./live.js";
 import { MapPage } from "./map-page.js";
 import { toLatitude } from "./mercator.js";
@@ -24,6 +26,7 @@ import { letPick } from "./picking.js";
 import { Search } from "./search.js";
 import { addMapButtons } from "./share.js";
 import { Status } from "./status.js";
+import { StyleEditor } from "./style-editor.js";
 import { Theme } from "./theme.js";
 import { viewportOf } from "./view.js";
 import { ViewTable } from "./view-table.js";
@@ -67,6 +70,7 @@ else map.fitBounds(WORLD);
 const baseMap = new BaseMap(theme, config.base_map).addTo(map);
 const overlay = new FeatureOverlay(theme, calm).addTo(map);
 const wanted = new Set(address.layers ?? firstOnes(config.layers));
+if (address.feature) wanted.add(address.feature[0]);
 const switchedOn = new Set();
 
 const client = new GeoStreamClient(config.ws_path, { format: "Json", compression: "Zstd", pingInterval: 5_000, fzstd: config.fzstd_url });
@@ -79,9 +83,12 @@ const layers = new LayerList(document.getElementById("layers"), menu);
 for (const layer of config.layers) addLayer(layer);
 for (const name of wanted) if (scenes.byName.has(name)) markOn(name);
 const layerWatch = new LayerWatch(config.layers_url);
+const styleEditor = config.may_style ? new StyleEditor(config.layers_url, config.csrf) : null;
 const filter = new FilterControl(live, scenes.byName, () => [...switchedOn], config.layers_url);
 const area = new AreaControl(map, live, theme, panel, address);
 const card = new Card(document.getElementById("card"), overlay);
+const hoverLabel = new HoverLabel(map.getContainer(), overlay);
+const legend = new Legend();
 const feed = new EventFeed(byTestId("events"), document.getElementById("no-events"));
 const search = new Search(() => [...switchedOn].map((name) => scenes.byName.get(name)), baseMap.names);
 const viewTable = new ViewTable(overlay);
@@ -89,7 +96,10 @@ new Status(client, live, theme);
 new Outage(client);
 
 /** The layer the page opens on, until the user moves the map or an address says where to look. */
-let fitTo = address.view ? null : ([...switchedOn].find((name) => /flight|aircraft|vehicle/i.test(name)) ?? [...switchedOn][0]);
+let fitTo = address.view ? null : [...switchedOn][0];
+
+/** A layer and the id of a feature. */
+let linked = address.feature;
 
 function firstOnes(all) {
   const names = all.filter(({ count }) => count !== 0).map(({ name }) => name);
@@ -107,8 +117,18 @@ function markOn(name) {
   layers.setSwitch(name, true);
 }
 
+/** A layer has another title, style, group or order. */
+function changeLayer(layer) {
+  const scene = scenes.byName.get(layer.name);
+  scene.setLayer(layer);
+  layers.update(scene);
+  refreshLegend(scene);
+  overlay.redraw();
+}
+
 function removeLayer(name) {
   if (!scenes.byName.has(name)) return;
+  styleEditor?.forget(name);
   switchOff(name);
   scenes.remove(name);
   layers.remove(name);
@@ -137,7 +157,7 @@ function remember() {
 }
 
 function showSceneLegends() {
-  showLegends(document.getElementById("legend"), scenes.visible(switchedOn));
+  legend.show(scenes.visible(switchedOn).reverse());
 }
 
 function refreshLegend(scene) {
@@ -150,7 +170,18 @@ function refreshLegend(scene) {
   filter.review();
 }
 
+/** The feature that the address names, as soon as it is there; once. */
+function showLinked(layer) {
+  if (linked === null || linked[0] !== layer) return;
+  const scene = scenes.byName.get(layer);
+  const drawable = scene.tracks.get(linked[1]) ?? scene.shapes.get(linked[1]);
+  if (!drawable) return;
+  linked = null;
+  goTo({ target: { scene, drawable } });
+}
+
 function showApplied({ detail: { layer, changes } }) {
+  showLinked(layer);
   if (card.target?.scene.layer.name === layer && changes.some(({ id }) => id === card.target.drawable.key)) card.refresh();
   fitOnce(layer);
   overlay.redrawStale();
@@ -232,25 +263,40 @@ function wirePanel() {
 /** Layers come and go while the map is open. Those of others are offered, and off. */
 function wireLayers() {
   layerWatch.addEventListener("there", ({ detail }) => {
-    if (scenes.byName.has(detail.name)) return;
+    if (scenes.byName.has(detail.name)) return changeLayer(detail);
     addLayer(detail);
     tellMissing();
-    setText(byTestId("layer-news"), `New: ${detail.title}`);
+    setText(byTestId("layer-news"), interpolate(gettext("New: %(layer)s"), { layer: detail.title }));
     if (wanted.has(detail.name)) toggleLayer(detail.name, true);
   });
   layerWatch.addEventListener("gone", ({ detail }) => {
-    if (scenes.byName.has(detail)) setText(byTestId("layer-news"), `Deleted: ${scenes.byName.get(detail).layer.title}`);
+    if (scenes.byName.has(detail)) setText(byTestId("layer-news"), interpolate(gettext("Deleted: %(layer)s"), { layer: scenes.byName.get(detail).layer.title }));
     removeLayer(detail);
   });
   live.addEventListener("event", ({ detail }) => layerWatch.take(detail));
-  menu.add({ label: "Zoom to it", when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
+  if (styleEditor) wireStyleEditor();
+  menu.add({ label: gettext("Zoom to it"), when: ({ name }) => scenes.boundsOf(name) !== null, run: ({ name }) => zoomTo(name) });
+}
+
+function wireStyleEditor() {
+  const run = ({ name }) => {
+    if (panel.isSheet) panel.setOpen(false);
+    styleEditor.open(scenes.byName.get(name));
+  };
+  menu.add({ label: gettext("Style…"), run });
+  styleEditor.addEventListener("preview", ({ detail: scene }) => {
+    if (!scenes.byName.has(scene.layer.name)) return;
+    refreshLegend(scene);
+    overlay.redraw();
+  });
+  styleEditor.addEventListener("saved", ({ detail }) => layerWatch.tell(detail));
 }
 
 /** The address may name layers that are not there, or not for this user. */
 function tellMissing() {
   const missing = [...wanted].filter((name) => !scenes.byName.has(name));
-  const text = missing.length > 0 ? `There is no layer ${missing.join(", ")}, or you may not read it.` : "";
-  setText(byTestId("missing-layers"), text);
+  const text = gettext("There is no layer %(layers)s, or you may not read it.");
+  setText(byTestId("missing-layers"), missing.length > 0 ? interpolate(text, { layers: missing.join(", ") }) : "");
 }
 
 function zoomTo(name) {
@@ -266,7 +312,7 @@ function goTo({ target, place }) {
   const isPoint = bounds.getSouthWest().equals(bounds.getNorthEast());
   if (isPoint) map.setView(bounds.getCenter(), Math.max(map.getZoom(), 8), { animate: false });
   else map.fitBounds(bounds, { ...panel.padding, maxZoom: 10, animate: false });
-  card.show(target, true);
+  card.show(target);
   card.place(overlay.whereIs(target) ?? map.latLngToContainerPoint(bounds.getCenter()));
   if (panel.isSheet) panel.setOpen(false);
 }
@@ -290,12 +336,16 @@ function wireMap() {
   });
   search.addEventListener("go", ({ detail }) => goTo(detail));
   viewTable.addEventListener("go", ({ detail }) => goTo(detail));
+  viewTable.addEventListener("hint", ({ detail }) => {
+    if (detail && detail.drawable !== card.target?.drawable) hoverLabel.show(detail, map.latLngToContainerPoint(boundsOfDrawable(detail.drawable).getCenter()));
+    else hoverLabel.hide();
+  });
   card.keepInMiddle = ({ x, y }) => {
     const away = L.point(x, y).subtract(map.getSize().divideBy(2)).round();
     if (Math.abs(away.x) + Math.abs(away.y) > 1) map.panBy(away, { animate: false });
   };
   map.on("dragstart", () => card.stopFollowing());
-  letPick(map, overlay, card, area);
+  letPick(map, overlay, card, hoverLabel, area);
   theme.addEventListener("change", () => {
     overlay.setTheme();
     baseMap.redraw();

@@ -2,7 +2,6 @@
  * Draws the points of a layer on a canvas in a few passes: trails (a stroke for each colour and age), circles (grouped by colour),
  * sprites, labels. Skips what is off screen and what would lie on top of what is there; the more is visible, the less each one costs.
  */
-import { STEPS } from "./palette.js";
 import { SpriteSheet } from "./sprites.js";
 
 const MARGIN = 24;
@@ -11,6 +10,8 @@ const FADES = [0.12, 0.28, 0.5, 0.8];
 /** How many trail segments a frame may have in all. */
 const TRAIL_BUDGET = 5_000;
 const LABELS = 70;
+/** Pixels between two labels, one above the other. */
+const LINE = 15;
 const PULSE = 1_600;
 
 /** @typedef {{size: number, left: number, top: number, width: number, height: number, ratio: number, zoom: number, now: number}} View */
@@ -50,11 +51,14 @@ export class Painter {
     const { visible, moving } = this.#place(scene, view);
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
     const headed = visible.filter(({ track }) => track.angle !== null);
-    const round = visible.filter(({ track }) => track.angle === null);
+    const byIcon = groupBy(visible, ({ track }) => track.icon);
     if (!this.calm.matches) this.#trails(context, scene, headed, view);
-    const pulsing = this.#circles(context, scene, round, view);
-    this.#sprites(context, scene, headed, view);
-    this.#label(context, headed, view);
+    this.#circles(context, scene, byIcon.get("circle") ?? [], view);
+    byIcon.delete("circle");
+    const scale = scaleOf(visible.length, view.zoom);
+    for (const [icon, spots] of byIcon) this.#sprites(context, scene, icon, spots, scale, view);
+    const pulsing = !this.calm.matches && this.#pulses(context, scene, visible.filter(({ track }) => track.angle === null), view);
+    this.#label(context, scene, visible, scale, view);
     return moving || pulsing;
   }
 
@@ -122,19 +126,15 @@ export class Painter {
   }
 
   #circles(context, scene, spots, view) {
-    const groups = Array.from({ length: STEPS }, () => null);
-    let pulsing = false;
+    const groups = Array.from(scene.colours, () => null);
     for (const { track, x, y } of spots) {
       const path = (groups[track.step] ??= new Path2D());
       const radius = radiusOf(track, view.zoom);
       path.moveTo(x + radius, y);
       path.arc(x, y, radius, 0, 2 * Math.PI);
-      if (view.now - track.born < PULSE && !this.calm.matches) pulsing = true;
     }
     context.lineWidth = 1;
     groups.forEach((path, step) => path && this.#disc(context, path, scene.colours[step]));
-    if (pulsing) this.#pulses(context, scene, spots, view);
-    return pulsing;
   }
 
   #disc(context, path, colour) {
@@ -146,11 +146,14 @@ export class Painter {
     context.globalAlpha = 1;
   }
 
+  /** Rings around what is new. @returns {boolean} whether there are any */
   #pulses(context, scene, spots, view) {
+    let pulsing = false;
     context.lineWidth = 1.5;
     for (const { track, x, y } of spots) {
       const age = (view.now - track.born) / PULSE;
       if (age >= 1) continue;
+      pulsing = true;
       context.globalAlpha = (1 - age) * 0.8;
       context.strokeStyle = scene.colours[track.step];
       context.beginPath();
@@ -158,30 +161,30 @@ export class Painter {
       context.stroke();
     }
     context.globalAlpha = 1;
+    return pulsing;
   }
 
-  #sprites(context, scene, spots, view) {
-    if (spots.length === 0) return;
-    const sheet = this.#sheet(scene, spots[0].track, scaleOf(spots.length, view.zoom) * view.ratio);
+  #sprites(context, scene, icon, spots, scale, view) {
+    const largest = scene.symbols.largestOf(icon);
+    const sheet = this.#sheet(scene, icon, largest, scale * view.ratio);
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.imageSmoothingEnabled = spots.length < 300;
     const place = context.imageSmoothingEnabled ? (x) => x * view.ratio : (x) => Math.round(x * view.ratio);
-    for (const { track, x, y } of spots) sheet.draw(context, track.step, track.angle, place(x), place(y));
+    for (const { track, x, y } of spots) sheet.draw(context, track.step, track.angle ?? 0, place(x), place(y), track.size / largest);
     context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
   }
 
-  #sheet(scene, track, scale) {
-    const known = this.#sheets.get(scene);
-    if (known?.scale === scale) return known.sheet;
-    const names = Object.keys(track.feature.properties ?? {});
-    const kind = names.some((name) => /^(alt|callsign|icao)/i.test(name)) ? "aircraft" : "arrow";
-    const sheet = new SpriteSheet(kind, scene.colours, this.colours.outline, scale);
-    this.#sheets.set(scene, { scale, sheet });
-    return sheet;
+  /** The sheet of an icon, for the style of now. */
+  #sheet(scene, icon, size, scale) {
+    const { symbols } = scene;
+    let known = this.#sheets.get(scene);
+    if (known?.symbols !== symbols || known.scale !== scale) this.#sheets.set(scene, (known = { symbols, scale, byIcon: new Map() }));
+    if (!known.byIcon.has(icon)) known.byIcon.set(icon, new SpriteSheet(icon, scene.colours, this.colours.outline, size, scale, symbols.turns));
+    return known.byIcon.get(icon);
   }
 
-  #label(context, spots, view) {
-    if (spots.length > 300 || view.zoom < 6.5) return;
+  #label(context, scene, spots, scale, view) {
+    if (spots.length > 300 || view.zoom < scene.symbols.labelsFrom) return;
     context.font = "600 10.5px system-ui, sans-serif";
     context.textBaseline = "middle";
     context.lineWidth = 3;
@@ -190,10 +193,13 @@ export class Painter {
     context.fillStyle = this.colours.label;
     for (const { track, x, y } of spots) {
       if (this.#labelled.length >= LABELS) return;
-      if (this.#labelled.some(([left, top]) => Math.abs(left - x) < 62 && Math.abs(top - y) < 15)) continue;
-      this.#labelled.push([x, y]);
-      context.strokeText(track.label, x + 15, y);
-      context.fillText(track.label, x + 15, y);
+      if (!track.label) continue;
+      const left = x + (track.size / 2) * scale + 4;
+      const right = left + context.measureText(track.label).width;
+      if (this.#labelled.some((other) => left < other.right && right > other.left && Math.abs(other.y - y) < LINE)) continue;
+      this.#labelled.push({ left, right, y });
+      context.strokeText(track.label, left, y);
+      context.fillText(track.label, left, y);
     }
   }
 }
@@ -205,9 +211,19 @@ function scaleOf(count, zoom) {
   return zoom < 6 ? 0.72 : zoom < 8 ? 0.9 : 1.05;
 }
 
-export function radiusOf(track, zoom) {
-  const grown = Math.min(1.8, 0.85 + Math.max(0, zoom - 3) * 0.09);
-  return (track.magnitude === null ? 4.5 : 1.6 + Math.max(0, track.magnitude) ** 1.55 * 0.85) * grown;
+/** Of a circle: the closer one looks, the larger. */
+function radiusOf(track, zoom) {
+  return (track.size / 2) * Math.min(1.8, 0.85 + Math.max(0, zoom - 3) * 0.09);
+}
+
+function groupBy(spots, keyOf) {
+  const groups = new Map();
+  for (const spot of spots) {
+    const key = keyOf(spot);
+    if (groups.has(key)) groups.get(key).push(spot);
+    else groups.set(key, [spot]);
+  }
+  return groups;
 }
 
 function pathOf(paths, key) {

@@ -1,45 +1,36 @@
-/** What the properties of unknown layers mean: which one is a heading, a magnitude, a name; and how to write them for people. */
+/** What the properties of unknown layers mean: which one is a heading, a measure, a name; and how to write them for people. */
+import { TIME, Z, numberOf, valueOf } from "../style/values.js";
+import { gettext, interpolate, LANGUAGE } from "./gettext.js";
 import { toTime } from "./times.js";
 
 const HEADINGS = ["track_deg", "heading", "heading_deg", "course", "cog", "bearing", "track"];
 const NAMES = ["callsign", "name", "title", "label", "place"];
-const COLOURED_FIRST = [/^alt/i, /^\$depth$/, /^mag/i, /temp/i, /speed/i];
+const COLOURED_FIRST = [/^alt/i, /^mag/i, /temp/i, /speed/i];
+const COLOURED_LAST = [Z, TIME];
 const NOT_A_MEASURE = /(^|_)(id|lat|lon|lng|latitude|longitude|nst|tz|code|felt|tsunami|sig|updated|time|timestamp)$/i;
 
-/** Stands for the third coordinate of an earthquake, kilometres below ground. */
-export const DEPTH = "$depth";
 /** Stands for the number of features in a cell, of which the power of ten is coloured. */
 export const COUNT = "$count";
-/** Stands for the time property of the layer. */
-export const TIME = "$time";
 
-export const headingOf = (properties) => number(HEADINGS.map((name) => properties[name]).find((value) => value != null));
-export const magnitudeOf = (properties) => number(properties.mag ?? properties.magnitude);
+/** Which property says where these features are heading, if one does. @param {object[]} features */
+export const headingIn = (features) => HEADINGS.find((name) => features.some((feature) => !Number.isNaN(numberOf(valueOf(feature, name)))));
+/** Which property these features are called by. @param {object[]} features */
+export const nameIn = (features) => NAMES.find((name) => features.some(({ properties }) => properties?.[name]));
 export const nameOf = ({ id, properties }) => String(NAMES.map((name) => properties?.[name]).find((value) => value) ?? id);
 
-function number(value) {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
-
-/** The value a feature is coloured by. @returns {number} NaN if it has none */
-export function measure(feature, property, timeProperty) {
-  const properties = feature.properties ?? {};
-  if (property === DEPTH) return feature.geometry?.coordinates?.[2] ?? NaN;
-  if (property === TIME) return toTime(properties[timeProperty]);
-  if (property === COUNT) return Math.log10(Math.max(1, properties.count));
-  return number(properties[property]) ?? NaN;
-}
+export { TIME };
 
 /** What this layer can be coloured by, most telling first. @param {Iterable<object>} features a sample */
 export function measures(features, timeProperty) {
   const found = new Set();
   for (const feature of features) {
     const properties = feature.properties ?? {};
-    for (const name of Object.keys(properties)) if (number(properties[name]) !== null && !NOT_A_MEASURE.test(name)) found.add(name);
-    if (magnitudeOf(properties) !== null && feature.geometry?.type === "Point" && feature.geometry.coordinates.length > 2) found.add(DEPTH);
-    if (timeProperty && magnitudeOf(properties) !== null && properties[timeProperty] != null) found.add(TIME);
+    for (const [name, value] of Object.entries(properties)) if (!Number.isNaN(numberOf(value)) && !NOT_A_MEASURE.test(name)) found.add(name);
+    if (valueOf(feature, Z) !== undefined) found.add(Z);
+    if (timeProperty && properties[timeProperty] != null) found.add(TIME);
   }
   const rank = (name) => {
+    if (COLOURED_LAST.includes(name)) return COLOURED_FIRST.length + 1;
     const place = COLOURED_FIRST.findIndex((pattern) => pattern.test(name));
     return place < 0 ? COLOURED_FIRST.length : place;
   };
@@ -72,9 +63,9 @@ const UNITS = [
 
 /** @returns {{label: string, unit: string}} */
 export function describe(property) {
-  if (property === DEPTH) return { label: "Depth", unit: "km" };
-  if (property === TIME) return { label: "Time", unit: "" };
-  if (property === COUNT) return { label: "Features in a cell", unit: "" };
+  if (property === Z) return { label: gettext("Third coordinate"), unit: "" };
+  if (property === TIME) return { label: gettext("Time"), unit: "" };
+  if (property === COUNT) return { label: gettext("Features in a cell"), unit: "" };
   const [pattern, unit] = UNITS.find(([ending]) => ending.test(property)) ?? [/$^/, ""];
   const words = property
     .replace(pattern, "")
@@ -84,11 +75,19 @@ export function describe(property) {
   return { label: words.charAt(0).toUpperCase() + words.slice(1), unit };
 }
 
-const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+/** In a list to choose from: `by altitude`. German writes nouns with a capital letter. */
+export function byProperty(property) {
+  const { label } = describe(property);
+  return interpolate(gettext("by %(property)s"), { property: LANGUAGE.startsWith("de") ? label : label.toLowerCase() });
+}
+
+const numbers = new Intl.NumberFormat(LANGUAGE, { maximumFractionDigits: 2, useGrouping: "always" });
+/** In English a comma, elsewhere a point or a space. */
+const GROUP = numbers.formatToParts(1000).find(({ type }) => type === "group").value;
 const BYTES = ["B", "kB", "MB", "GB", "TB"];
 const TIME_OF_DAY = /^\d{4}-\d\d-\d\d[T ]\d\d:?\d\d/;
 
-export const formatNumber = (value) => numbers.format(value).replaceAll(",", "\u202f");
+export const formatNumber = (value) => numbers.format(value).replaceAll(GROUP, "\u202f");
 
 export function formatBytes(bytes) {
   const step = Math.min(BYTES.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));

@@ -28,14 +28,22 @@ function partsOf({ type, coordinates, geometries }) {
 }
 
 export class Shape {
-  constructor(key, feature) {
+  /** @param {import("./symbols.js").Symbols} symbols how it is drawn */
+  constructor(key, feature, symbols) {
     this.key = key;
     this.feature = feature;
-    this.step = 0;
+    this.restyle(symbols);
     this.parts = partsOf(feature.geometry).map(({ closed, ring }) => ({ closed, points: ring.map(([lon, lat]) => [toX(lon), toY(lat)]) }));
     this.filled = this.parts.some(({ closed }) => closed);
     this.#measure();
     this.#draw();
+  }
+
+  /** Draw it in another way. @param {import("./symbols.js").Symbols} symbols @returns {boolean} whether it has another colour */
+  restyle(symbols) {
+    const before = this.step;
+    this.step = symbols.stepOf(this.feature);
+    return this.step !== before;
   }
 
   #measure() {

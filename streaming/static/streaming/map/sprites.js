@@ -1,74 +1,59 @@
 /**
- * Pre-drawn glyphs: a sheet with one sprite per colour and direction, so that a feature costs one unrotated, unscaled `drawImage`.
- * That is what keeps thousands of moving features cheap, also where no graphics card helps.
+ * Pre-drawn icons: a sheet with one sprite per colour and direction, so that a feature costs one unrotated `drawImage`, unscaled where all
+ * are of one size. That is what keeps thousands of moving features cheap, also where no graphics card helps.
  */
-import { STEPS } from "./palette.js";
+import { ICONS } from "./icons.js";
 
 /** Into how many directions the circle is cut (5.6 degrees each: finer than the eye can tell at this size). */
 const DIRECTIONS = 64;
 const FULL_TURN = 2 * Math.PI;
-
-/** An aircraft from above and an arrow, right halves, in boxes from -1 to 1, pointing north. */
-const OUTLINES = {
-  aircraft: [
-    [0, -0.92],
-    [0.1, -0.72],
-    [0.13, -0.3],
-    [0.92, 0.2],
-    [0.92, 0.4],
-    [0.13, 0.16],
-    [0.1, 0.6],
-    [0.38, 0.82],
-    [0.38, 0.95],
-    [0, 0.84],
-  ],
-  arrow: [
-    [0, -0.85],
-    [0.62, 0.72],
-    [0, 0.4],
-  ],
-};
-const RADIUS = { aircraft: 11.5, arrow: 9 };
 const EDGE = 1.5;
-
-function outline(kind, size) {
-  const right = OUTLINES[kind].map(([x, y]) => [x * size, y * size]);
-  const left = right.map(([x, y]) => [-x, y]).reverse();
-  const path = new Path2D();
-  for (const [x, y] of [...right, ...left]) path.lineTo(x, y);
-  path.closePath();
-  return path;
-}
+/** Device pixels of the radius of a sprite; larger icons are drawn from this one. */
+const LARGEST = 34;
 
 export class SpriteSheet {
-  /** @param {"aircraft" | "arrow"} kind @param {string[]} colours @param {string} edge @param {number} scale device pixels per unit */
-  constructor(kind, colours, edge, scale) {
-    const radius = RADIUS[kind] * scale;
-    this.side = 2 * Math.ceil(radius * 1.1 + EDGE * scale);
+  #directions;
+  /** How much larger than on the sheet an icon of the greatest size is. */
+  #enlarged;
+
+  /**
+   * @param {string} icon @param {string[]} colours @param {string} edge its colour
+   * @param {number} size pixels across @param {number} scale device pixels per pixel @param {boolean} turns whether there are directions
+   */
+  constructor(icon, colours, edge, size, scale, turns) {
+    const wanted = (size / 2) * scale;
+    const radius = Math.min(wanted, LARGEST);
+    this.#enlarged = wanted / radius;
+    this.#directions = turns ? DIRECTIONS : 1;
+    const line = EDGE * Math.min(scale, radius / 4);
+    this.side = 2 * Math.ceil(radius * 1.1 + line);
     this.canvas = document.createElement("canvas");
-    this.canvas.width = this.side * STEPS;
-    this.canvas.height = this.side * DIRECTIONS;
+    this.canvas.width = this.side * colours.length;
+    this.canvas.height = this.side * this.#directions;
     const context = this.canvas.getContext("2d");
-    Object.assign(context, { lineJoin: "round", lineWidth: 2 * EDGE * scale, strokeStyle: edge });
-    const path = outline(kind, radius);
-    for (let direction = 0; direction < DIRECTIONS; direction += 1) this.#row(context, path, colours, direction);
+    Object.assign(context, { lineJoin: "round", lineWidth: 2 * line, strokeStyle: edge });
+    const path = new Path2D();
+    path.addPath(new Path2D(ICONS[icon]), new DOMMatrix().scale(radius));
+    for (let direction = 0; direction < this.#directions; direction += 1) this.#row(context, path, colours, direction);
   }
 
   #row(context, path, colours, direction) {
-    const angle = (direction / DIRECTIONS) * FULL_TURN;
+    const angle = (direction / this.#directions) * FULL_TURN;
     const [sine, cosine] = [Math.sin(angle), Math.cos(angle)];
     colours.forEach((colour, step) => {
       context.setTransform(cosine, sine, -sine, cosine, (step + 0.5) * this.side, (direction + 0.5) * this.side);
       context.stroke(path);
       context.fillStyle = colour;
-      context.fill(path);
+      context.fill(path, "evenodd");
     });
   }
 
-  /** Draw with the middle at (x, y), in device pixels. */
-  draw(context, step, angle, x, y) {
+  /** Draw with the middle at (x, y), in device pixels. @param {number} part of the greatest size */
+  draw(context, step, angle, x, y, part = 1) {
     const { canvas, side } = this;
-    const direction = ((Math.round((angle / FULL_TURN) * DIRECTIONS) % DIRECTIONS) + DIRECTIONS) % DIRECTIONS;
-    context.drawImage(canvas, step * side, direction * side, side, side, x - side / 2, y - side / 2, side, side);
+    const count = this.#directions;
+    const direction = ((Math.round((angle / FULL_TURN) * count) % count) + count) % count;
+    const drawn = side * this.#enlarged * part;
+    context.drawImage(canvas, step * side, direction * side, side, side, x - drawn / 2, y - drawn / 2, drawn, drawn);
   }
 }

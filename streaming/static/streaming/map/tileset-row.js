@@ -3,7 +3,8 @@
  * first of them that is. Events: `change` (it was switched), `figures` (something arrived), `refused` ({title, error}).
  */
 import { element } from "./dom.js";
-import { colours } from "./palette.js";
+import { gettext, interpolate } from "./gettext.js";
+import { plainColour } from "./palette.js";
 import { LiveTileLayer } from "./tile-layer.js";
 
 /** Attributions come from files and from whoever wrote them, with links in them or worse; of that, the text. */
@@ -107,7 +108,7 @@ export class TilesetRow extends EventTarget {
   }
 
   #paintSwatch() {
-    const found = this.#layer?.swatch?.() ?? colours(null, this.#page.theme.name, this.#ordinal).slice(0, 2);
+    const found = this.#layer?.swatch?.() ?? [plainColour(this.#page.theme.name, this.#ordinal)];
     const stops = found.length > 1 ? found : [...found, ...found];
     this.item.style.setProperty("--swatch", `linear-gradient(135deg, ${stops.join(", ")})`);
   }
@@ -143,7 +144,7 @@ function partsOf(name, title) {
     max: "100",
     value: "100",
     class: "opacity",
-    "aria-label": `Opacity of ${title}`,
+    "aria-label": interpolate(gettext("Opacity of %(layer)s"), { layer: title }),
   });
   opacity.hidden = true;
   const swatch = element("span", { class: "swatch", "aria-hidden": "true" });

@@ -2,27 +2,28 @@
  * The motion of one point feature between the positions that arrive: it glides from where it is drawn to where it is reported, in about
  * the time until the next report, and leaves a short trail. Positions are fractions of the Mercator world.
  */
-import { headingOf, magnitudeOf, nameOf } from "./properties.js";
+import { FeatureHistory } from "./feature-history.js";
 import { toX, toY } from "./mercator.js";
 
 const TRAIL = 14;
-const LABEL = 24;
 const SHORTEST = 150;
 const LONGEST = 12_000;
 /** Further than this (a fraction of the world) is a correction, not a movement. */
 const LEAP = 0.02;
 
 export class Track {
-  /** @param {boolean} arrives whether it is pointed at as new */
-  constructor(key, feature, now, arrives = true) {
+  /** @param {import("./symbols.js").Symbols} symbols how it is drawn @param {boolean} arrives whether it is pointed at as new */
+  constructor(key, feature, now, symbols, arrives = true) {
     this.key = key;
+    this.symbols = symbols;
     this.trail = new Float64Array(TRAIL * 2);
     this.trailLength = 0;
     this.interval = 1000;
     this.updated = now;
     this.born = arrives ? now : -Infinity;
     this.moving = false;
-    this.step = 0;
+    /** Of its numbers, once they have changed. @type {FeatureHistory | null} */
+    this.history = null;
     this.#read(feature);
     [this.x, this.y] = [this.toX, this.toY];
     [this.fromX, this.fromY, this.angle] = [this.x, this.y, this.toAngle];
@@ -30,6 +31,8 @@ export class Track {
 
   update(feature, now, smooth) {
     this.interval = Math.max(SHORTEST, Math.min(LONGEST, 0.6 * this.interval + 0.4 * (now - this.updated)));
+    this.history ??= new FeatureHistory(this.feature.properties ?? {}, this.updated);
+    this.history.add(feature.properties ?? {}, now);
     this.updated = now;
     const [oldX, oldY] = [this.toX, this.toY];
     this.#read(feature);
@@ -56,16 +59,29 @@ export class Track {
     if (this.toAngle !== null) this.angle = this.fromAngle + shortest(this.toAngle - this.fromAngle) * Math.min(1, fraction * 2.5);
   }
 
+  /** Draw it in another way. @param {import("./symbols.js").Symbols} symbols */
+  restyle(symbols) {
+    this.symbols = symbols;
+    this.#look();
+    if (!this.moving || this.angle === null) this.angle = this.toAngle;
+    this.fromAngle ??= this.angle;
+  }
+
   #read(feature) {
     const [longitude, latitude] = feature.geometry.coordinates;
-    const properties = feature.properties ?? {};
     this.feature = feature;
     this.toX = toX(longitude);
     this.toY = toY(latitude);
-    const heading = headingOf(properties);
-    this.toAngle = heading === null ? null : (heading * Math.PI) / 180;
-    this.magnitude = magnitudeOf(properties);
-    this.label = shortened(nameOf(feature));
+    this.#look();
+  }
+
+  #look() {
+    const { symbols, feature } = this;
+    this.step = symbols.stepOf(feature);
+    this.icon = symbols.iconOf(feature);
+    this.size = symbols.sizeOf(feature, this.icon);
+    this.toAngle = symbols.angleOf(feature);
+    this.label = symbols.labelOf(feature);
   }
 
   #leaveTrail(x, y) {
@@ -82,10 +98,6 @@ export class Track {
     this.x += turns;
     for (let place = 0; place < this.trailLength; place += 1) this.trail[place * 2] += turns;
   }
-}
-
-function shortened(name) {
-  return name.length > LABEL ? `${name.slice(0, LABEL - 1)}…` : name;
 }
 
 function shortest(angle) {

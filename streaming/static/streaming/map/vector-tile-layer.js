@@ -3,7 +3,7 @@
  * parts of its tiles are painted at the size of the map, as sharp as any. Fires `coloured` when its colours are new, besides what every
  * live tile layer fires.
  */
-import { colours } from "./palette.js";
+import { plainColour } from "./palette.js";
 import { LiveTileLayer } from "./tile-layer.js";
 import { tileFor } from "./tile-range.js";
 import { layersOf, paintLayers } from "./vector-painter.js";
@@ -38,7 +38,7 @@ export const LiveVectorLayer = LiveTileLayer.extend({
   /** The colour of each layer that its tiles have had so far. */
   swatch() {
     const ordinals = this._ordinals.size > 0 ? [...this._ordinals.values()] : [this.ordinal];
-    return ordinals.map((ordinal) => colours(null, this.theme.name, ordinal)[0]);
+    return ordinals.map((ordinal) => plainColour(this.theme.name, ordinal));
   },
 
   _conditions: () => ({ pictures: null, delta: ["prefix+zstd"] }),
@@ -66,7 +66,7 @@ export const LiveVectorLayer = LiveTileLayer.extend({
   },
 
   _look() {
-    const colourOf = (name) => colours(null, this.theme.name, this._ordinalOf(name))[0];
+    const colourOf = (name) => plainColour(this.theme.name, this._ordinalOf(name));
     return { colourOf, rim: this.theme.colours.outline };
   },
 

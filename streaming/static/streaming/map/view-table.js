@@ -1,6 +1,11 @@
-/** The features that the map shows, as a table that can be sorted: filled while it is unfolded. Event: `go`, with the feature that was chosen ({target}). */
+/**
+ * The features that the map shows, as a table that can be sorted: filled while it is unfolded. Events: `go`, with the feature that was chosen
+ * ({target}), `hint`, with the one that has the focus or the pointer (null: none has).
+ */
 import { element, setText } from "./dom.js";
-import { describe, formatNumber, formatValue, measure, TIME } from "./properties.js";
+import { gettext, interpolate } from "./gettext.js";
+import { tellingValue } from "./hover-label.js";
+import { formatNumber } from "./properties.js";
 
 const MOST = 100;
 const EVERY = 1_000;
@@ -42,31 +47,29 @@ export class ViewTable extends EventTarget {
     const { by, up } = this.#sort;
     rows.sort((one, other) => compare(one[by], other[by]) * (up ? 1 : -1));
     this.#body.replaceChildren(...rows.slice(0, MOST).map((row) => this.#row(row)));
-    setText(this.#note, rows.length > MOST ? `${MOST} of ${formatNumber(rows.length)}` : rows.length === 0 ? "Nothing is in view." : "");
+    setText(this.#note, rows.length > MOST ? interpolate(gettext("%(count)s of %(total)s"), { count: MOST, total: formatNumber(rows.length) }) : rows.length === 0 ? gettext("Nothing is in view.") : "");
   }
 
   #row({ target, name, shown, layer }) {
     const go = element("button", { type: "button" }, name);
     go.addEventListener("click", () => this.dispatchEvent(new CustomEvent("go", { detail: { target } })));
+    const hint = (detail) => this.dispatchEvent(new CustomEvent("hint", { detail }));
+    for (const type of ["focus", "mouseenter"]) go.addEventListener(type, () => hint(target));
+    for (const type of ["blur", "mouseleave"]) go.addEventListener(type, () => hint(null));
     return element("tr", {}, element("th", { scope: "row" }, go), element("td", {}, shown), element("td", { title: layer }, layer));
   }
 }
 
 /** What the columns have: the name, the measure that colours the layer, the layer. */
-function cellsOf({ scene, drawable: { feature } }) {
-  const { property, layer } = scene;
-  const value = property ? measure(feature, property, layer.time_property) : NaN;
-  const shown = Number.isFinite(value) ? (property === TIME ? formatValue("time", value) : withUnit(value, property)) : "–";
-  return { name: scene.titleOf(feature), value, shown, layer: layer.title };
+function cellsOf(target) {
+  const { scene, drawable } = target;
+  const value = scene.symbols.valueOf(drawable.feature);
+  return { name: scene.titleOf(drawable.feature), value, shown: tellingValue(target) || "–", layer: scene.layer.title };
 }
 
-function withUnit(value, property) {
-  const { unit } = describe(property);
-  return `${formatNumber(value)}${unit && ` ${unit}`}`;
-}
-
-/** What has no value goes last. */
+/** Numbers before texts; what has neither goes last. */
 function compare(one, other) {
-  if (typeof one === "string") return one.localeCompare(other);
-  return (Number.isNaN(one) ? Infinity : one) - (Number.isNaN(other) ? Infinity : other) || 0;
+  const rank = (value) => (typeof value === "number" && !Number.isNaN(value) ? 0 : typeof value === "string" ? 1 : 2);
+  if (rank(one) !== rank(other)) return rank(one) - rank(other);
+  return rank(one) === 0 ? one - other : rank(one) === 1 ? one.localeCompare(other) : 0;
 }
