@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -26,7 +27,7 @@ from .made_once import made_once
 from .quick_flush import quick_flush
 from .redis_elsewhere import closing_redis, no_redis, restarting_redis
 from .server_process import ServerProcess
-from .time_limits import pytest_runtest_protocol, pytest_runtest_teardown
+from .time_limits import pytest_exception_interact, pytest_runtest_protocol, pytest_unconfigure
 
 profiles.load()
 redis_utils.get_lib_version = cache(redis_utils.get_lib_version)  # else it is read from a file for each connection
@@ -56,6 +57,17 @@ def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are processors: tests of servers and of browsers wait more than they compute."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(2, available * 3 // 2)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without looking for garbage among what is collected, then or later: it stays to the end, and is a million objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -245,7 +257,8 @@ __all__ = [
     "missing",
     "no_redis",
     "pytest_configure",
+    "pytest_exception_interact",
     "pytest_runtest_protocol",
-    "pytest_runtest_teardown",
+    "pytest_unconfigure",
     "restarting_redis",
 ]

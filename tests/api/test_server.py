@@ -16,8 +16,8 @@ from tests.conftest import Serve
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 
-LINES = 10_000
-TEXT = "x" * 4000
+LINES = 2_000
+TEXT = "x" * 20_000
 """Together 40 MB, which would not go into the memory that is allowed."""
 MEBIBYTE = 1024 * 1024
 
@@ -30,8 +30,8 @@ def resident(server: ServerProcess) -> int:
 
 
 def lines(count: int) -> Iterator[bytes]:
-    for start in range(0, count, 200):
-        yield b"".join(json.dumps(point(i % 1000, i % 180, i % 90, n=i, text=TEXT)).encode() + b"\n" for i in range(start, start + 200))
+    for start in range(0, count, 40):
+        yield b"".join(json.dumps(point(i % 200, i % 180, i % 90, n=i, text=TEXT)).encode() + b"\n" for i in range(start, start + 40))
 
 
 def streamed(server: ServerProcess, body: Iterator[bytes], **headers: str) -> Any:

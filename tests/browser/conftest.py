@@ -42,12 +42,13 @@ MAP = {"width": 1024, "height": 640}
 """Of a window with a map in it, which is drawn without a graphics card."""
 USUAL: dict[str, Any] = {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"}
 """Of a context. What moves has every frame drawn; the tests that are about it have `reduced_motion="no-preference"`."""
+KNOWN_FILES = {"DJANGO_SETTINGS_MODULE": "tests.browser.known_files"}
 HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if item.path.parent == HERE:
             item.add_marker(pytest.mark.browser)
 
 
@@ -66,7 +67,7 @@ def chromium() -> Iterator[Browser]:
 def shared_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("browser")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    with start_redis(folder) as redis, ServerProcess(folder, redis.url, {}) as server:
+    with start_redis(folder) as redis, ServerProcess(folder, redis.url, KNOWN_FILES) as server:
         yield server
 
 
@@ -112,7 +113,8 @@ def site_with_worker(tmp_path_factory: pytest.TempPathFactory, migrated_database
     folder = tmp_path_factory.mktemp("processes")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
     with start_redis(folder) as redis:
-        environment = {"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "open-*", "GEOSTREAM_SERVER_EVENTS": "1"}
+        opened = {"GEOSTREAM_PROCESS_ANONYMOUS": "1", "GEOSTREAM_PROCESS_OPEN_NAMES": "open-*", "GEOSTREAM_SERVER_EVENTS": "1"}
+        environment = {**opened, **KNOWN_FILES}
         with ServerProcess(folder, redis.url, environment) as server, (folder / "worker.log").open("wb") as log:
             command = (*MANAGE, "process_worker", "--url", f"ws://127.0.0.1:{server.port}/ws/processes")
             worker = Process(*command, env=server.environment, stdout=log, stderr=log)

@@ -22,7 +22,7 @@ SECONDS = 180
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if item.path.parent == HERE:
             item.add_marker(pytest.mark.timeout(SECONDS))
 
 

@@ -1,0 +1,5 @@
+"""The project's settings, but static files are looked for once: a page asks for a hundred, each in dozens of folders."""
+
+from geostream.settings import *  # noqa: F403
+
+SERVESTATIC_AUTOREFRESH = False
