@@ -9,7 +9,7 @@ what is in one lane never waits for a large snapshot in another one; finished fr
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from time import perf_counter, time
 from typing import Any, Protocol
@@ -58,7 +58,7 @@ class Outbox:
         self.aggregates = 0
         self.costly_filters = 0
         """Of the views that follow something."""
-        self._lanes: OrderedDict[Hashable, deque[Source]] = OrderedDict()
+        self._lanes: dict[Hashable, deque[Source]] = {}
         self._pace = Pace(min(FIRST_PIECE, limits.write_bytes), min(LEAST_PIECE, limits.write_bytes), limits.write_bytes)
         self._draining = False
         self._over_since: float | None = None
@@ -184,8 +184,7 @@ class Outbox:
         return more
 
     def _write_piece(self, lane: Hashable) -> None:
-        waiting = self._lanes[lane]
-        self._lanes.move_to_end(lane)
+        waiting = self._lanes[lane] = self._lanes.pop(lane)  # it is the last one from now on
         source = waiting[0]
         before = len(source)
         if isinstance(source, KeyedQueue | LogQueue):

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -90,7 +91,7 @@ class ClientConnection:
 
     def _open(self, sender: AnySender) -> None:
         self.sender = sender
-        self.outbox = Outbox(sender, _outbox_limits(), lambda why: self.close(CloseCode.SLOW, why), self.runtime.hub.turns)
+        self.outbox = Outbox(sender, _outbox_limits(), self._slow, self.runtime.hub.turns)
         self.opened_at = time.time()
         self.received_at = time.monotonic()
         self.received = self.received_bytes = 0
@@ -101,6 +102,9 @@ class ClientConnection:
         context = log_context()
         if context is not None:
             context.connection = self
+
+    def _slow(self, why: str) -> None:
+        self.close(CloseCode.SLOW, why)
 
     def _gone(self) -> None:
         if not self.closing:
@@ -139,8 +143,12 @@ class ClientConnection:
         loop_watch.took(seconds, self.session.dialect, getattr(self.session, "handling", "message"), f"connection {self.id}")
 
 
+_limits = lru_cache(maxsize=8)(OutboxLimits)
+"""The same object for all connections."""
+
+
 def _outbox_limits() -> OutboxLimits:
-    return OutboxLimits(
+    return _limits(
         messages=conf.OUTBOX_MESSAGES,
         bytes=conf.OUTBOX_BYTES,
         slow_seconds=conf.SLOW_SECONDS,

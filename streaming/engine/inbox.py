@@ -20,6 +20,8 @@ Message = dict[str, Any]
 class Inbox:
     """The messages of one WebSocket, in order. The last one is `websocket.disconnect`."""
 
+    __slots__ = ("_bytes", "_handling", "_has_read", "_on_left", "_read", "_reading", "_receive")
+
     def __init__(self, receive: Callable[[], Awaitable[Message]], on_left: Callable[[], None]) -> None:
         """`on_left` is called when the client has left while a message is being handled, as soon as that is known."""
         self._receive = receive
@@ -27,6 +29,7 @@ class Inbox:
         self._read: list[Message] = []  # a few at most; an empty deque has 760 bytes
         self._bytes = 0
         self._reading: asyncio.Task[None] | None = None
+        self._has_read: asyncio.Future[None] | None = None  # of who waits for that task; `asyncio.wait` has a kilobyte more
         self._handling = False
 
     async def next(self) -> Message:
@@ -34,7 +37,11 @@ class Inbox:
         while not self._read:
             if self._reading is None:
                 return await self._receive()
-            await asyncio.wait([self._reading])
+            self._has_read = asyncio.get_running_loop().create_future()
+            try:
+                await self._has_read
+            finally:
+                self._has_read = None
         message = self._read.pop(0)
         self._bytes -= _size(message)
         return message
@@ -83,6 +90,8 @@ class Inbox:
             message = await self._receive()
         finally:
             self._reading = None
+            if self._has_read is not None and not self._has_read.done():
+                self._has_read.set_result(None)
         self._read.append(message)
         self._bytes += _size(message)
         if message["type"] == "websocket.disconnect":

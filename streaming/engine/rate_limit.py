@@ -14,6 +14,8 @@ class MessageRate:
     Nothing is refused: what is not read fills the client's own socket.
     """
 
+    __slots__ = ("_ahead", "_allowed_at", "_seconds_per_byte", "_seconds_per_message")
+
     def __init__(self) -> None:
         self._seconds_per_message, self._seconds_per_byte = 1 / conf.MESSAGES_PER_SECOND, 1 / conf.BYTES_PER_SECOND
         self._ahead = conf.MESSAGES_BURST / conf.MESSAGES_PER_SECOND

@@ -126,6 +126,8 @@ def _nothing() -> None:
 class RawSender:
     """Writes to the transport; writable while the transport's buffer is below its high-water mark."""
 
+    __slots__ = ("_socket", "on_writable", "written")
+
     framing: Framing = RAW
 
     def __init__(self, socket: RawSocket) -> None:

@@ -130,8 +130,8 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
             if message["type"] == "websocket.disconnect":
                 return
             if not self.closing:
-                data = message.get("text")
-                await inbox.handle(self._take(message["bytes"] if data is None else data, pace))
+                await inbox.handle(self._take(_payload(message), pace))
+            del message  # else it is kept until the next one comes
 
     async def _take(self, data: str | bytes, pace: MessageRate) -> None:
         self.received += 1
@@ -174,6 +174,12 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
     def _is_idle(self, now: float, loop_time: float) -> bool:
         silent = bool(self._idle_seconds) and now - self.received_at > self._idle_seconds
         return silent and not self.session.describe()
+
+
+def _payload(message: dict[str, Any]) -> str | bytes:
+    text: str | None = message.get("text")
+    data: bytes | None = message.get("bytes")
+    return (data or b"") if text is None else text
 
 
 _CLOSE_CODES = {
