@@ -125,6 +125,7 @@ async def _picture(browser: Browser, machine: _Machine, view: str, name: str) ->
     return [
         _row(f"first picture, {name}", round(seconds, 2), "s"),
         _row(f"- the server's processor time, {name}", round(after.server - before.server, 2), "s"),
+        _row(f"- the browser's, {name}", round(after.browser - before.browser, 2), "s"),
         _row(f"server's memory after it, {name}", round(machine.server.rss / 1e6), "MB"),
     ]
 

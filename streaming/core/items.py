@@ -109,15 +109,14 @@ def _collect(geometry: _Geometry, into: list[tuple[float, float]]) -> None:
             into.append((level[0], level[1]))
 
 
-class Change:
-    """A step of one key, as the log has it: `old` is None for a new key, `new` is None for a deletion."""
+class Change(msgspec.Struct, gc=False, eq=False):
+    """A step of one key, as the log has it: `old` is None for a new key, `new` is None for a deletion.
 
-    __slots__ = ("frames", "key", "new", "old", "reason", "seq")
+    The garbage collector passes over changes, as over items: the last ones of a feed are kept, and of a busy one these are very many.
+    """
 
-    def __init__(self, seq: int, key: str, old: Item | None, new: Item | None, reason: str | None = None) -> None:
-        self.seq = seq
-        self.key = key
-        self.old = old
-        self.new = new
-        self.reason = reason
-        self.frames: dict[Any, Any] = {}
+    seq: int
+    key: str
+    old: Item | None
+    new: Item | None
+    reason: str | None = None

@@ -128,6 +128,7 @@ class Client:
             sender=self.socket,
             runtime=self.runtime_of(hub),
             principal=SimpleNamespace(user=AnonymousUser()),
+            address="127.0.0.1",
             close=lambda code, reason: pytest.fail(reason),
         )
         self.session = GeoSession(connection)

@@ -18,7 +18,8 @@ from streaming.core.items import Item
 from .counting import CellCounts, Tally, place_of
 from .exact_numbers import ExactNumbers
 
-_box, _is_point, _longitude, _latitude = attrgetter("_box"), attrgetter("is_point"), itemgetter(0), itemgetter(1)
+_box, _is_point = attrgetter("_box"), attrgetter("is_point")
+_longitude, _latitude = itemgetter(0), itemgetter(1)
 HALF = 26
 """A number's 53 bits are summed up in two halves, so that sums of billions of them fit into 64 bits."""
 
@@ -35,7 +36,7 @@ class BulkCount:
     def add(self, items: Sequence[Item | None]) -> None:
         """Collect some."""
         matches = self._counts.matches
-        found: Sequence[Item] = [item for item in items if item is not None and matches(item)]
+        found: Sequence[Item] = [item for item in items if item is not None and (matches is None or matches(item))]
         if all(map(_is_point, found)):  # without a step of Python for each
             places: list[Any] = list(map(_box, found))
         else:
@@ -50,6 +51,9 @@ class BulkCount:
     def tallies(self) -> dict[int, Tally]:
         """What is in each cell. For a thread: takes some tenths of a second for a million features."""
         cells = np.frombuffer(self._cells, np.int64) if self._cells else np.empty(0, np.int64)
+        if not self._values:
+            names, counts = np.unique(cells, return_counts=True)
+            return {cell: Tally(count, ()) for cell, count in zip(names.tolist(), counts.tolist(), strict=True)}
         names, numbers, counts = np.unique(cells, return_inverse=True, return_counts=True)
         columns = [grouped(np.frombuffer(values, np.float64), numbers, len(names)) for values in self._values if len(values)]
         per_cell = zip(*columns, strict=True) if columns else (() for _ in names)

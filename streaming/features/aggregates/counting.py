@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import msgspec
 import shapely
 
-from streaming.core.filters import Filter
+from streaming.core.filters import Filter, FilterSpec, compile_filter
 from streaming.core.items import Item
 from streaming.core.json_decoding import JsonDecoder
 
 from .exact_numbers import ExactNumbers, as_number
 from .grids import Grid
 
+EVERYTHING = compile_filter(FilterSpec())
 Numbers = tuple[float | None, ...]
 """Of one feature: the value of each summed-up property, None where it is no number."""
 
@@ -105,7 +106,8 @@ class CellCounts:
         """`names` are those of the properties that are summed up."""
         self.grid = grid
         self.names = tuple(names)
-        self.matches, self.costly = condition.matches, condition.costly
+        self.matches = None if condition.key == EVERYTHING.key else condition.matches
+        self.costly = condition.costly
         self.reader = NumberReader(names)
         self.numbers = self.reader.numbers
         self.tallies: dict[int, Tally] = {}
@@ -115,7 +117,7 @@ class CellCounts:
 
     def cell_of(self, item: Item | None) -> int | None:
         """The cell that a feature counts in; None if it is not counted."""
-        if item is None or not self.matches(item):
+        if item is None or (self.matches is not None and not self.matches(item)):
             return None
         place = item.box if item.is_point else place_of(item)
         return None if place is None else self.grid.cell(place[0], place[1])
