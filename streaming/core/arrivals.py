@@ -32,7 +32,8 @@ class Arrivals:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._spent = 0.0  # of this turn
         self._together = FEWEST
-        self._let_go = 0  # in the turn before
+        self._let_go = 0  # in this turn: they go on in the next one
+        self._went_on = False  # whether some were let go in the turn before
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -77,17 +78,17 @@ class Arrivals:
         if self._loop is not loop:
             if self._loop is not None and self._loop.is_closed():
                 self._waiting.clear()
-            self._loop, self._spent, self._let_go = loop, 0.0, 0
+            self._loop, self._spent, self._let_go, self._went_on = loop, 0.0, 0, False
             loop.call_soon(self._turn)
         return not self._waiting and self._spent < TURN_SECONDS
 
     def _turn(self) -> None:
         """The next turn of the loop has begun."""
-        if self._let_go and self._spent >= TURN_SECONDS:
+        if self._went_on and self._spent >= TURN_SECONDS:
             self._together = max(FEWEST, self._together // 2)
-        elif self._let_go and self._spent < TURN_SECONDS / 2:
+        elif self._went_on and self._spent < TURN_SECONDS / 2:
             self._together = min(MOST, self._together * 2)
-        self._spent, self._let_go = 0.0, 0
+        self._spent, self._let_go, self._went_on = 0.0, 0, bool(self._let_go)
         if not self._waiting:
             self._loop = None
             return

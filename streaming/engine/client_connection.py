@@ -103,12 +103,16 @@ class ClientConnection:
             context.connection = self
 
     def _gone(self) -> None:
+        """Once, even if it is called again."""
+        if self.id not in self.runtime.connections.open:
+            return
         if not self.closing:
             self.runtime.connections.ending(self, None)
         self.closing = True
         self.session.close()
         self.runtime.connections.remove(self)
         self.sender.detach()
+        self.outbox.on_slow = _ignore  # what refers to itself would stay until the next search for garbage
 
     def _never_spoke(self, now: float) -> bool:
         """Whether nobody in particular has connected, and sent nothing since."""
@@ -137,6 +141,10 @@ class ClientConnection:
 
     def _took_long(self, seconds: float) -> None:
         loop_watch.took(seconds, self.session.dialect, getattr(self.session, "handling", "message"), f"connection {self.id}")
+
+
+def _ignore(reason: str) -> None:
+    """A connection that is gone cannot be slow."""
 
 
 def _outbox_limits() -> OutboxLimits:

@@ -12,7 +12,7 @@ import pytest
 
 from streaming.engine.catalogue import Catalogue
 
-pytestmark = pytest.mark.usefixtures("caching")
+pytestmark = [pytest.mark.usefixtures("caching"), pytest.mark.django_db(transaction=True)]
 
 
 @dataclass(frozen=True)
