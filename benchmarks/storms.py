@@ -1,11 +1,11 @@
 """Thousands of clients who come back at once, and what those feel who stay.
 
-The crowd follows a layer, is cut off in one moment, and comes back within a second: with the cursors that it has ("resumes"), or with nothing
-("anew"), for what there is in view. Meanwhile 200 others follow another layer, in which something changes a hundred times a second.
+The crowd follows a layer, is cut off in one moment, and comes back within a second: with the cursors that it has ("resume"), or with
+nothing ("anew"), for what there is in view. Meanwhile 200 others follow another layer, in which something changes a hundred times a second.
 
-"all back": from the moment at which they are cut off until the last of them has its state. "CPU ms/client": processor time of the server from
-that moment on, less what it took in the seconds before. "p99", "max": from a POST to the sockets of those who stay. The crowd is a process of
-its own, which gives way to all others; those who stay and the publisher are another.
+"all back": from the moment at which they are cut off until the last of them has its state. "CPU ms/client": processor time of the server
+from that moment on, less what it took in the seconds before. "p99", "max": from a POST to the sockets of those who stay. The crowd is a
+process of its own, which gives way to all others; those who stay and the publisher are another.
 """
 
 from __future__ import annotations
@@ -200,7 +200,13 @@ def _feature(number: int) -> dict[str, Any]:
         "type": "Feature",
         "id": f"vehicle-{number % FEATURES}",
         "geometry": {"type": "Point", "coordinates": [7 + number % 100 / 100, 47]},
-        "properties": {"number": number, "speed": 42.5, "heading": 181.3, "name": f"Vehicle number {number % FEATURES}", "status": "moving"},
+        "properties": {
+            "number": number,
+            "speed": 42.5,
+            "heading": 181.3,
+            "name": f"Vehicle number {number % FEATURES}",
+            "status": "moving",
+        },
     }
 
 

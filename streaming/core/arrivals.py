@@ -1,8 +1,8 @@
 """Arrivals: what is done for clients that have just come, a few milliseconds' worth in each turn of the event loop.
 
-When thousands come at once, all of them are ready in one turn, and each takes some tenths of a millisecond: together they would keep those who
-are there already waiting for as long as that. Those for whom there is no time left in a turn wait, first come, first served; who comes
-while nobody waits is served at once.
+When thousands come at once, or leave, all of them are ready in one turn, and each takes some tenths of a millisecond: together they would
+keep those who are there already waiting for as long as that. Those for whom there is no time left in a turn wait, first come, first served;
+who comes while nobody waits is served at once.
 """
 
 from __future__ import annotations

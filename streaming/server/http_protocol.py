@@ -54,7 +54,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         try:
             super().handle_websocket_upgrade()  # has parsed the request, and reads on
-            self.parser = None  # each has the other: only a search for garbage would find them
+            del self.parser  # each has the other: only a search for garbage would find them
         except BaseException:
             self.transport.abort()
             raise

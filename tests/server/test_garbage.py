@@ -1,4 +1,4 @@
-"""What a WebSocket was is gone with it: nothing waits for Python's search for garbage, which keeps the loop the longer the more there is."""
+"""What a WebSocket was is gone with it: nothing waits for Python's search for garbage, which keeps the loop for long."""
 
 from __future__ import annotations
 
