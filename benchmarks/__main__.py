@@ -41,6 +41,7 @@ from . import (
     rendering,
     restarts,
     soak,
+    storms,
     tile_http,
     tile_latency,
     tiles,
@@ -75,6 +76,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "files": lambda options, share: files.run(share),
     "admin": lambda options, share: admin.run(share),
     "restarts": lambda options, share: restarts.run(share),
+    "storms": lambda options, share: storms.run(share),
     "soak": lambda options, share: soak.run(options.minutes),
     "capacity": lambda options, share: capacity.run(capacity.chosen(options), Figures(options.against)),
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bbox import Box
+from .selection import ADDED, DELETED, OPEN, UPDATED
 
 if TYPE_CHECKING:
     from .audience import Condition
@@ -26,6 +27,13 @@ FOUND = 1000
 _NOWHERE = (np.nan,) * 4
 _MOST_BOXES = 2
 """That are looked at one by one; of more, what is around all of them."""
+
+
+class Near(NamedTuple):
+    """The keys of items, and what each of them is to a client: `selection.ADDED` and so on, `OPEN` where its place does not tell."""
+
+    keys: list[str]
+    kinds: NDArray[np.uint8]
 
 
 class Places:
@@ -69,16 +77,24 @@ class Places:
             row = self._rows[key] = self._new_row(key)
         self._boxes[:, row] = box
 
-    def near(self, before: Condition | None, after: Condition | None, redraw: bool) -> list[str] | None:
-        """The keys of all items that may be told to a client that holds `before` and wants `after`; None if that may be a large part.
+    def near(self, before: Condition | None, after: Condition | None, redraw: bool) -> Near | None:
+        """All items that may be told to a client that holds `before` and wants `after`; None if that may be a large part.
 
-        With `redraw` also of those that it holds and wants. Both have boxes.
+        With `redraw` also those that it holds and wants. Both have boxes.
         """
-        told = self._touching(before) | self._touching(after)
-        if before is not None and after is not None and before.plain and after.plain and not redraw:
-            told &= ~(self._inside(before) & self._inside(after))
-        rows = told.nonzero()[0]
-        return None if len(rows) > MOST_SHARE * len(self) else list(map(self._keys.__getitem__, rows.tolist()))
+        may_be_held, may_be_wanted = self._touching(before), self._touching(after)
+        rows = (may_be_held | may_be_wanted).nonzero()[0]
+        held, wanted = self._matching(before, rows), self._matching(after, rows)
+        kinds = np.full(len(rows), OPEN, np.uint8)
+        kinds[wanted & ~may_be_held[rows]] = ADDED
+        kinds[held & ~may_be_wanted[rows]] = DELETED
+        kinds[held & wanted] = UPDATED
+        if not redraw:
+            told = (kinds != UPDATED).nonzero()[0]
+            rows, kinds = rows[told], kinds[told]
+        if len(rows) > MOST_SHARE * len(self):
+            return None
+        return Near(list(map(self._keys.__getitem__, rows.tolist())), kinds)
 
     def _touching(self, condition: Condition | None) -> NDArray[np.bool_]:
         """Which items may match."""
@@ -88,11 +104,11 @@ class Places:
             touching |= (west <= box[2]) & (east >= box[0]) & (south <= box[3]) & (north >= box[1])
         return touching
 
-    def _inside(self, condition: Condition) -> NDArray[np.bool_]:
-        """Which items are inside of a box, so that they match where boxes are all that counts."""
-        west, south, east, north = self._boxes[:, : len(self._keys)]
-        inside = np.zeros(len(self._keys), np.bool_)
-        for box in condition.boxes or ():
+    def _matching(self, condition: Condition | None, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which of some items match for certain: those that are inside of a box, where boxes are all that counts."""
+        west, south, east, north = self._boxes[:, rows]
+        inside = np.zeros(len(rows), np.bool_)
+        for box in condition.boxes or () if condition is not None and condition.plain else ():
             inside |= (west >= box[0]) & (east <= box[2]) & (south >= box[1]) & (north <= box[3])
         return inside
 

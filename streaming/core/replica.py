@@ -19,7 +19,7 @@ from .deliveries import Delivery, Kind, Reserved, judged
 from .feed import Cursor, Feed, FeedState, LogEntry
 from .follower import OBSERVED, Follower, Replacement
 from .items import Change, Item
-from .places import Places
+from .places import Near, Places
 from .runs import PIECE_SECONDS
 from .selection import AtMoment, Difference, Missed, Replaced, Steps
 from .turns import STEP_SECONDS
@@ -61,14 +61,16 @@ class Replica(Follower):
 
         Without `before` that is a snapshot. `held` are versions that the client has instead of those of now (`unjudged`).
         """
-        near = self._near(before, after, redraw)
+        near, kinds = self._near(before, after, redraw), None
         if near is None:
             moment = self._versions.moment(self.seq, held or ())
+        elif held:
+            moment = self._versions.moment_of(list(dict.fromkeys([*near.keys, *held])), self.seq)
         else:
-            moment = self._versions.moment_of(list(dict.fromkeys([*near, *held])) if held else near, self.seq)
-        return Difference(self.epoch, self.seq, AtMoment(moment, held), before, after, redraw)
+            moment, kinds = self._versions.moment_of(near.keys, self.seq), near.kinds
+        return Difference(self.epoch, self.seq, AtMoment(moment, held), before, after, redraw, kinds)
 
-    def _near(self, before: Condition | None, after: Condition | None, redraw: bool) -> list[str] | None:
+    def _near(self, before: Condition | None, after: Condition | None, redraw: bool) -> Near | None:
         """See `Places.near`; None also if that is not known yet, or would not help."""
         anywhere = any(each is not None and each.boxes is None for each in (before, after))
         if anywhere or len(self.items) < PLACES_FROM:

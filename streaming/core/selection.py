@@ -11,6 +11,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .deliveries import Delivery, Kind, judged
 from .items import Change, Item
 from .turns import Pace, Turns
@@ -23,7 +26,8 @@ SMALL = 100
 """So many items are looked at in one go."""
 AT_ONCE = 5000
 _KINDS: tuple[Kind, ...] = ("added", "updated", "deleted")
-_ADDED, _UPDATED, _DELETED = range(3)
+ADDED, UPDATED, DELETED, OPEN, NOTHING = range(5)
+"""What an item is to a client: one of these kinds, what is not known yet, or nothing that it is told."""
 
 
 Items = Sequence[Item | None]
@@ -94,11 +98,14 @@ class Difference(Selection):
         before: Condition | None,
         after: Condition | None,
         redraw: bool = False,
+        kinds: NDArray[np.uint8] | None = None,
     ) -> None:
+        """`kinds`: what is known of each subject beforehand; only those that are `OPEN` are judged. The array is used up."""
         costly = any(each is not None and each.costly for each in (before, after))
         super().__init__(epoch, seq, Pace(1 if costly else SMALL, 1, AT_ONCE))
         self._subjects = subjects
         self._before, self._after, self._redraw = before, after, redraw
+        self._kinds = kinds
         self._found = array("I")
 
     @property
@@ -107,10 +114,13 @@ class Difference(Selection):
 
     def _judge(self, start: int, stop: int) -> None:
         found = self._found
+        if self._kinds is not None:
+            self._judge_open(self._kinds[start:stop], start, stop)
+            return
         before, after = self._subjects.some(start, stop)
         if self._before is None and self._after is not None:
             matches = self._after.matches
-            found.extend(number << 2 | _ADDED for number, now in enumerate(after, start) if now is not None and matches(now))
+            found.extend(number << 2 | ADDED for number, now in enumerate(after, start) if now is not None and matches(now))
             return
         number = start
         for was, now in zip(before, after, strict=True):
@@ -119,12 +129,21 @@ class Difference(Selection):
                 found.append(number << 2 | kind)
             number += 1
 
+    def _judge_open(self, kinds: NDArray[np.uint8], start: int, stop: int) -> None:
+        if (kinds == OPEN).any():
+            before, after = self._subjects.some(start, stop)
+            for at in (kinds == OPEN).nonzero()[0].tolist():
+                kind = self._kind(before[at], after[at])
+                kinds[at] = NOTHING if kind is None else kind
+        told = (kinds < OPEN).nonzero()[0]
+        self._found.frombytes(((told + start) << 2 | kinds[told]).astype(self._found.typecode).tobytes())
+
     def _kind(self, was: Item | None, now: Item | None) -> int | None:
         held = was is not None and self._before is not None and self._before.matches(was)
         wanted = now is not None and self._after is not None and self._after.matches(now)
         if held and wanted:
-            return _UPDATED if self._redraw or not _same(was, now) else None
-        return _ADDED if wanted else _DELETED if held else None
+            return UPDATED if self._redraw or not _same(was, now) else None
+        return ADDED if wanted else DELETED if held else None
 
     def __len__(self) -> int:
         return len(self._found)

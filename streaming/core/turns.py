@@ -25,7 +25,7 @@ ROUND_SECONDS = 0.004
 STEP_SECONDS = 0.001
 """Time that one step should take."""
 
-WORKS = ("aggregates", "filters", "selecting", "sending", "throttles", "topics", "other")
+WORKS = ("aggregates", "arrivals", "filters", "selecting", "sending", "throttles", "topics", "other")
 """What steps are called in metrics."""
 
 Step = Callable[[], bool]

@@ -125,6 +125,7 @@ class View:
         if self.follows is not None:
             self.follows.leave(self)
         self.outbox.forget(self)
+        self.queue.owner = None  # each has the other
 
     def give_up(self) -> None:
         """End the connection: what it asked for cannot be served exactly."""

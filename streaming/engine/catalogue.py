@@ -5,6 +5,7 @@ A catalogue answers from memory where it can. A saved row clears it; `GEOSTREAM_
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -38,10 +39,13 @@ class Catalogue(Generic[S]):
         self._kind, self._read = kind, read
         self._rows: dict[str, S] = {}
         self._read_at: float | None = None
+        self._reading: asyncio.Future[bool] | None = None
+        self._clears = 0
 
     def clear(self) -> None:
         """Ask the database next time."""
-        self._read_at = None
+        self._read_at = self._reading = None
+        self._clears += 1
 
     def all_sync(self) -> dict[str, S]:
         """Every row by name."""
@@ -58,9 +62,12 @@ class Catalogue(Generic[S]):
         return self._rows.get(name) if self._fresh else None
 
     async def all(self, believed_seconds: float = 0.0) -> dict[str, S]:
-        """The same on the event loop. Rows may be as old as usual or so many seconds, whichever is more."""
+        """The same on the event loop. Rows may be as old as usual or so many seconds, whichever is more.
+
+        Of all who ask meanwhile, one asks the database: when thousands come at once, each of them would have a thread do so.
+        """
         if not self._fresh and not self._younger(believed_seconds):
-            self._keep(await database_sync_to_async(self._read)())
+            await self._read_once()
         return self._rows
 
     def get_sync(self, name: str) -> S:
@@ -121,6 +128,30 @@ class Catalogue(Generic[S]):
 
     def _younger(self, seconds: float) -> bool:
         return self._read_at is not None and time.monotonic() - self._read_at < seconds
+
+    async def _read_once(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (others := self._reading) is not None and others.get_loop() is loop and conf.AUTH_CACHE_SECONDS:
+            await asyncio.wait((others,))
+            if others.result():
+                return
+        while not await self._read_now(loop.create_future()):
+            pass
+
+    async def _read_now(self, reading: asyncio.Future[bool]) -> bool:
+        """Ask the database; returns whether nothing was to be forgotten meanwhile."""
+        self._reading, clears = reading, self._clears
+        try:
+            rows = await database_sync_to_async(self._read)()
+            if valid := self._clears == clears:
+                self._keep(rows)
+            reading.set_result(valid)
+            return valid
+        finally:
+            if not reading.done():
+                reading.set_result(False)
+            if self._reading is reading:
+                self._reading = None
 
     def _keep(self, rows: dict[str, S]) -> None:
         self._rows = rows

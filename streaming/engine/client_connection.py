@@ -107,12 +107,16 @@ class ClientConnection:
         self.close(CloseCode.SLOW, why)
 
     def _gone(self) -> None:
+        """Once, even if it is called again."""
+        if self.id not in self.runtime.connections.open:
+            return
         if not self.closing:
             self.runtime.connections.ending(self, None)
         self.closing = True
         self.session.close()
         self.runtime.connections.remove(self)
         self.sender.detach()
+        self.outbox.on_slow = _ignore  # what refers to itself would stay until the next search for garbage
 
     def _never_spoke(self, now: float) -> bool:
         """Whether nobody in particular has connected, and sent nothing since."""
@@ -145,6 +149,10 @@ class ClientConnection:
 
 _limits = lru_cache(maxsize=8)(OutboxLimits)
 """The same object for all connections."""
+
+
+def _ignore(reason: str) -> None:
+    """A connection that is gone cannot be slow."""
 
 
 def _outbox_limits() -> OutboxLimits:

@@ -25,6 +25,8 @@ CLOSED_BY_CLIENT = "client"
 """What is counted instead of the name of a close code where the client left."""
 TICK_SLICE = 500
 """Connections looked at before others have a turn."""
+REVIEWED = 100
+"""Connections that find out anew what they may read before others have a turn: some hundredths of a millisecond each."""
 
 
 class ConnectionRegistry:
@@ -115,9 +117,11 @@ class ConnectionRegistry:
                 connection.session.expire(reason)
                 connection.close(CloseCode.BANNED, reason.message)
 
-    def access_changed(self) -> None:
-        """Every client is to find out anew what it may read."""
-        for connection in list(self.open.values()):
+    async def access_changed(self) -> None:
+        """Every client is to find out anew what it may read: some of them in each turn of the loop."""
+        for count, connection in enumerate(list(self.open.values())):
+            if count % REVIEWED == REVIEWED - 1:
+                await asyncio.sleep(0)
             connection.session.access_changed()
 
     async def tick(self) -> None:

@@ -145,7 +145,7 @@ class Runtime:
             catalogue.clear()
         for service in self.services:
             service.access_changed()
-        self.connections.access_changed()
+        self.spawn(self.connections.access_changed())
 
     async def review_access(self) -> None:
         """Notice changed rows also where the notice was lost, while there is somebody who may read them."""

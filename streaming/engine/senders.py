@@ -169,7 +169,7 @@ class RawSender:
 
     def detach(self) -> None:
         """The connection is gone."""
-        self._socket.on_writable = _nothing
+        self.on_writable = self._socket.on_writable = _nothing
 
     def _resumed(self) -> None:
         self.on_writable()
@@ -215,6 +215,7 @@ class AsgiSender:
 
     def detach(self) -> None:
         """The connection is gone."""
+        self.on_writable = _nothing
         self._task.cancel()
 
     async def _close(self, code: int, reason: str) -> None:

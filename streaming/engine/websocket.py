@@ -15,6 +15,7 @@ from typing import Any
 from channels.consumer import AsyncConsumer
 from django.db import DatabaseError
 
+from streaming.core.arrivals import arrivals
 from streaming.core.errors import CloseCode, StreamError
 
 from .auth import Principal, authenticate
@@ -80,6 +81,7 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
                 self._leaving.cancel()
             inbox.close()
             self._gone()
+            del self._inbox, self._task, self._leaving
 
     # -- what dialects may do otherwise -----------------------------------
 
@@ -128,10 +130,14 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
         while True:
             message = await inbox.next()
             if message["type"] == "websocket.disconnect":
+                await arrivals.begin(self._leave())  # thousands may leave in one turn of the loop, and come back
                 return
             if not self.closing:
                 await inbox.handle(self._take(_payload(message), pace))
             del message  # else it is kept until the next one comes
+
+    async def _leave(self) -> None:
+        self._gone()
 
     async def _take(self, data: str | bytes, pace: MessageRate) -> None:
         self.received += 1

@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from streaming.core.arrivals import arrivals
+
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 30.0
 
@@ -41,6 +43,21 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Begin a WebSocket when it is its turn; until then nothing is read that comes behind the request for it."""
+        if not arrivals.do(self._begin_websocket):
+            self.transport.pause_reading()
+
+    def _begin_websocket(self) -> None:
+        if self.transport.is_closing():
+            return
+        try:
+            super().handle_websocket_upgrade()  # has parsed the request, and reads on
+            del self.parser  # each has the other: only a search for garbage would find them
+        except BaseException:
+            self.transport.abort()
+            raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from asyncio import TimerHandle
+from asyncio import Task, TimerHandle
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -20,6 +20,7 @@ from websockets.frames import Frame
 from streaming.core.burst import burst, write_some
 from streaming.engine.senders import RAW_EXTENSION
 
+from .garbage import newcomers
 from .mailbox import Gate, Mailbox
 
 LOGGER = logging.getLogger("geostream.websockets")
@@ -53,7 +54,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         *("transport", "server", "client", "scheme", "queue", "handshake_initiated", "handshake_complete", "close_sent", "disconnected"),
         *("close_timer", "close_timeout", "initial_response", "conn", "read_paused", "writable", "ping_interval", "ping_timeout"),
         *("ping_timer", "pong_timer", "pending_ping_payload", "ping_sent_at", "last_ping_rtt", "frames", "curr_msg_data_type"),
-        *("request", "response", "scope", "data_received_at", "raw", "_unparsed", "_is_shut", "_parse_seconds", "_pause_timer"),
+        *(
+            "request",
+            "response",
+            "scope",
+            "data_received_at",
+            "raw",
+            "_unparsed",
+            "_is_served",
+            "_is_shut",
+            "_parse_seconds",
+            "_pause_timer",
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,7 +77,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.data_received_at = self.loop.time()
         self.raw = WebSocketTransport(self)
         self._unparsed = bytearray()
-        self._is_shut = False
+        self._is_shut = self._is_served = False
         self._parse_seconds = 0.0
         self._pause_timer: TimerHandle | None = None
 
@@ -119,6 +131,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.accept" and self.handshake_complete:
             self.request.headers.clear()  # the parser keeps it
             del self.request, self.response
+            newcomers.came()
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
 
@@ -159,6 +172,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._pause_timer is not None:
             self._pause_timer.cancel()
         super().connection_lost(exc)
+        self._let_go()
+
+    def on_task_complete(self, task: Task[None]) -> None:
+        super().on_task_complete(task)
+        self._is_served = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Once the connection is lost and the application has ended, take apart what refers to itself.
+
+        So it is gone at once. When thousands leave, a search for garbage that finds all of them would keep the loop for long.
+        """
+        if self._is_served and self.disconnected:
+            self.conn.parser.close()
+            self.scope["extensions"].clear()
+            self.raw.detach()
 
     def shutdown(self) -> None:
         """Close with 1012, once.
@@ -203,6 +232,11 @@ class WebSocketTransport:
         self.writable = True
         self.ended = False
         self.on_writable: Callable[[], None] = _nothing
+
+    def detach(self) -> None:
+        """The connection is gone, and so is its application."""
+        del self._protocol
+        self.on_writable = _nothing
 
     @property
     def data_received_at(self) -> float:

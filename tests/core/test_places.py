@@ -13,6 +13,7 @@ from streaming.core import places as places_module
 from streaming.core import replica as replica_module
 from streaming.core.feed import Cursor, Feed, FeedState, LogEntry
 from streaming.core.filters import FilterSpec, compile_filter
+from streaming.core.items import Item
 from streaming.core.replica import Replica
 from streaming.core.turns import Turns
 
@@ -62,6 +63,21 @@ def test_what_is_selected_is_what_is_selected_of_all_items(
                 replica.apply([LogEntry(seq, key, None, None if value is None else stored(*value), None)])
             found.append(selected(replica, after, before, redraw, held))
     assert found[0] == found[1]
+
+
+def test_points_in_a_box_are_not_judged_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    replica = Replica(Feed("f"), FeedState(Cursor("e", 0), {b"%d" % number: place(number % 100) for number in range(2000)}))
+    one, other = (compile_filter(FilterSpec(bbox=[west, 0, west + 4, 4])) for west in (0, 2))
+    replica.select(one)  # from now on it is known where the items are
+
+    def judge(item: Item) -> bool:
+        raise AssertionError("its place tells")
+
+    monkeypatch.setattr(one, "matches", judge)
+    monkeypatch.setattr(other, "matches", judge)
+    assert set(selected(replica, one).values()) == {"added"}
+    assert sorted(set(selected(replica, other, one).values())) == ["added", "deleted"]
+    assert sorted(set(selected(replica, other, one, True).values())) == ["added", "deleted", "updated"]
 
 
 def test_only_what_is_near_is_looked_at() -> None:

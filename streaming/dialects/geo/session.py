@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import DatabaseError
 
+from streaming.core.arrivals import arrivals
 from streaming.core.deliveries import Frames
 from streaming.core.errors import CloseCode, StreamError
 from streaming.core.json_decoding import INLINE_BYTES
@@ -131,7 +132,7 @@ class GeoSession:
             return decode(data, **limits)
         return await self.runtime.service(WorkQueue).run(self.outbox, decode, data, **limits)
 
-    async def _answer(self, message: Message, handling: Coroutine[Any, Any, None]) -> None:
+    async def _answer(self, message: Message, handling: Awaitable[None]) -> None:
         """Handle a message; a refusal is answered."""
         try:
             await handling
@@ -206,6 +207,7 @@ class GeoSession:
         self.subscriptions.clear()
         if self.dictionaries is not None:
             self.dictionaries.close()
+        del self.connection  # each has the other
 
     def compress_anew(self) -> None:
         """Have the messages of all subscriptions compressed with the newest dictionaries that the client holds."""
@@ -295,8 +297,8 @@ class GeoSession:
             raise StreamError("bad_request", "a subscription_id may not contain NUL")
 
     async def _begin(self, message: SubscribeFeatures | SubscribeEvents | SubscribeTiles, starting: Coroutine[Any, Any, None]) -> None:
-        """Start a subscription. If that takes long, because its layer is large, later requests do not wait for it."""
-        task = asyncio.create_task(self._answer(message, starting))
+        """Start a subscription, when it is its turn. If that takes long, because its layer is large, later requests do not wait for it."""
+        task = asyncio.create_task(self._answer(message, arrivals.begin(starting)))
         self._starting[message.subscription_id] = task
         task.add_done_callback(lambda done: self._begun(message.subscription_id, done))
         await asyncio.wait((task,), timeout=START_SECONDS)

@@ -1,0 +1,65 @@
+"""A client that has left is gone, with its session: nothing of it waits for Python's search for garbage in cycles."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from geostream.asgi import application
+from streaming.engine.runtime import Runtime
+from streaming.features.publishing import apublish
+from streaming.server.http_protocol import HttpProtocol
+from streaming.server.uvicorn_server import server_config
+from tests.geo_peer import point
+from tests.server.requests import UPGRADE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+SUBSCRIBE = {"type": "subscribe_features", "subscription_id": "s", "layer": "roads", "bbox": [0, 0, 9, 9]}
+
+
+@pytest.fixture
+async def connect(runtime: Runtime) -> AsyncIterator[Connect]:
+    config: uvicorn.Config = server_config(host="127.0.0.1", port=0, max_message_bytes=1 << 20)
+    config.load()
+    config.loaded_app = application
+    listening = await asyncio.get_running_loop().create_server(
+        lambda: HttpProtocol(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+    )
+    yield lambda: asyncio.open_connection(*listening.sockets[0].getsockname())
+    listening.close()
+
+
+def frame(message: object) -> bytes:
+    payload = json.dumps(message).encode()
+    assert len(payload) < 126
+    return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
+
+
+async def test_a_client_that_has_left_is_gone(runtime: Runtime, connect: Connect) -> None:
+    await apublish("roads", point("a", 1, 1))
+    gc.disable()
+    try:
+        reader, writer = await connect()
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame(SUBSCRIBE))
+        await reader.readuntil(b"feature_data")
+        (connection,) = runtime.connections.open.values()
+        (subscription,) = connection.session.subscriptions.values()  # type: ignore[attr-defined]
+        parts = [weakref.ref(each) for each in (connection, connection.session, subscription)]
+        del connection, subscription
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            while any(part() is not None for part in parts):
+                await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
