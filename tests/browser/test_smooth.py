@@ -17,7 +17,7 @@ from .fleet import aircraft
 from .map_page import MapPage
 
 FEATURES = 2_000
-SECONDS = 8
+SECONDS = 20
 
 # Chromium draws with the processor here, and shares it with the server, the replay and whatever else runs on this machine. So what the
 # map does is measured against a fixed piece of work that the page does beside it.
@@ -64,7 +64,7 @@ def circling(site: ServerProcess, tmp_path: Path, start_process: Start) -> Serve
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)  # thousands of positions, drawn without a graphics card
+@pytest.mark.timeout(120)  # ten thousand positions, drawn without a graphics card
 def test_two_thousand_moving_features_stay_smooth(
     circling: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None]
 ) -> None:
@@ -72,7 +72,7 @@ def test_two_thousand_moving_features_stay_smooth(
     live.wait(f"() => geostream.subscriptions.flights.features.size === {FEATURES}")
     live.page.evaluate(WATCH)
     updated = live.page.evaluate("geostream.live.counters.updated")
-    live.wait(f"() => geostream.live.counters.updated >= {updated + 2 * FEATURES} && window.frames.length > 2")
+    live.wait(f"() => geostream.live.counters.updated >= {updated + 3 * FEATURES} && window.frames.length > 2")
     frames, tasks, work = live.page.evaluate("[window.frames, window.tasks, window.work]")
     screenshot(live, "two-thousand")
     unit = mean(work)  # not the median: what others take of the processor is to be seen in it
