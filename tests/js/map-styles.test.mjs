@@ -117,6 +117,7 @@ test("a style of the layer goes before what its features suggest, and what was c
   const style = { version: 1, color: { property: "speed", type: "interpolate", palette: "viridis", domain: [0, 100] } };
   const scene = sceneOf({ style }, feature({ speed: 10, weight: 5 }), feature({ speed: 20, weight: 3 }));
   assert.deepEqual(scene.symbols.scale.stops.filter((_, place) => place % 5 === 0), [0, 100]);
+  assert.deepEqual(scene.domain, [0, 1]); // nothing has been looked for
   scene.colourBy("weight");
   assert.deepEqual([scene.property, scene.domain], ["weight", [3, 5]]);
   scene.colourBy("speed");
