@@ -47,6 +47,7 @@ messages: $(VENV)/.installed ## the catalogues of translations, from the texts i
 	@for domain in django djangojs; do \
 	  $(PY) manage.py makemessages --verbosity 0 --domain $$domain --no-obsolete --add-location file $(MESSAGES) || exit; \
 	done
+	@for each in */locale/*/LC_MESSAGES/*.po; do sed -i.bak '/^"POT-Creation-Date/d' $$each && rm $$each.bak || exit; done # else each run changes all
 	@$(PY) manage.py compilemessages --verbosity 0 $(MESSAGES_ARE_NOT_IN)
 
 MESSAGES_ARE_NOT_IN = $(foreach each,.venv node_modules tests docs benchmarks vendor staticfiles var,--ignore $(each))
