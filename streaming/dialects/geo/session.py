@@ -207,6 +207,7 @@ class GeoSession:
         self.subscriptions.clear()
         if self.dictionaries is not None:
             self.dictionaries.close()
+            self.dictionaries = None
         del self.connection  # each has the other
 
     def compress_anew(self) -> None:
