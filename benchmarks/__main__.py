@@ -66,7 +66,7 @@ RUNS: dict[str, Callable[[argparse.Namespace, float], Rows]] = {
     "dictionaries": lambda options, share: dictionaries.run(share),
     "rendering": lambda options, share: rendering.run(share),
     "tiles": lambda options, share: tiles.run(share),
-    "tile_http": lambda options, share: tile_http.run(share),
+    "tile_http": lambda options, share: tile_http.run(share, options.titiler),
     "tile_latency": lambda options, share: tile_latency.run(share),
     "phoenix": lambda options, share: phoenix.run(tuple(options.subscribers or phoenix.MEMBERS), share, options.tangram),
     "phoenix_bursts": lambda options, share: phoenix_bursts.run(share, options.tangram),
@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=soak.MINUTES, help="of the soak (default: %(default)g)")
     parser.add_argument("--rate", type=int, default=live_map.RATE, help="of live_map: changes a second (default: %(default)s)")
     parser.add_argument("--tangram", metavar="PYTHON", help="measure topics beside the tangram_core that this Python has")
+    parser.add_argument("--titiler", metavar="PYTHON", help="measure tiles over HTTP beside the TiTiler that this Python has")
     parser.add_argument("--original", metavar="PYTHON", help="measure Redis commands beside the redis_websocket_api that this Python has")
     parser.add_argument("--only", default="", metavar="TEXT", help="of fairness, the situations whose names have this text in them")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")

@@ -34,6 +34,7 @@ def test_every_operation_is_in_it(document: dict[str, Any]) -> None:
         "delete /api/layers/{layer}/",
         "get /api/layers/{layer}/aggregates/",
         "get /api/layers/{layer}/aggregates/{z}/{x}/{y}.{ending}",
+        "get /api/layers/{layer}/dictionaries/{name}/",
         "get /api/layers/{layer}/features/",
         "post /api/layers/{layer}/features/",
         "get /api/layers/{layer}/features/{feature_id}/",

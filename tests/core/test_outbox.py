@@ -414,3 +414,17 @@ def test_a_reserved_place_that_was_forgotten_stays_empty() -> None:
     rig.outbox.forget(view)
     rig.outbox.fill(place, [Frames(["ack"])])
     assert rig.told == [] and rig.outbox.idle
+
+
+def test_what_waits_keeps_the_form_it_was_to_have() -> None:
+    rig, other = Rig(), RecordingEncoder()
+    rig.sender.take(0)
+    rig.tell("added", "a", 1)
+    rig.view.encode_with(other)
+    rig.tell("updated", "a", 2)
+    rig.tell("added", "b", 3)
+    rig.sender.take(None)
+    assert rig.told == [("added", "a"), ("updated", "a"), ("added", "b")]
+    assert (rig.encoder.calls, other.calls) == (1, 1)
+    rig.tell("updated", "b", 4)
+    assert (rig.encoder.calls, other.calls) == (1, 2)

@@ -71,6 +71,7 @@ const options: ClientOptions = {
 new PlainClient("/ws", { msgpack: "/msgpack.mjs", fzstd: new URL("https://example.org/fzstd.mjs") });
 new PlainClient("/ws", { msgpack: () => import("@msgpack/msgpack"), fzstd: () => import("fzstd") });
 new GeoStreamClient("/ws", { fzstd: null });
+new GeoStreamClient("/ws", { dictionaries: true });
 
 const client = new GeoStreamClient(new URL("wss://example.org/ws"), options);
 const plain: PlainClient = client;
