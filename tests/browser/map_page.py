@@ -154,8 +154,9 @@ class MapPage(WatchedPage):
         return self.by_id("connection-state").get_attribute("data-state")
 
     def number(self, name: str) -> int:
-        """A counter of the panel."""
-        return int(self.by_id(name).inner_text().replace("\u202f", "").replace("–", "0"))
+        """A counter of the panel; 0 while it has a word instead (`none`, `empty`)."""
+        shown = self.by_id(name).inner_text().replace("\u202f", "")
+        return int(shown) if shown.isdecimal() else 0
 
     def features(self, layer: str = "flights") -> dict[str, Any]:
         """What the page holds, by id."""
