@@ -59,7 +59,13 @@ class Aggregate(Replica):
     """The cells of one layer, grid and filter. `build` it before anything else."""
 
     def __init__(
-        self, source: Replica, spec: AggregateSpec, condition: Filter, turns: Turns, pause: Callable[[], float], most: Callable[[Aggregate], int]
+        self,
+        source: Replica,
+        spec: AggregateSpec,
+        condition: Filter,
+        turns: Turns,
+        pause: Callable[[], float],
+        most: Callable[[Aggregate], int],
     ) -> None:
         """`pause` is seconds between two rounds, `most` how many cells this one may have now."""
         self.source = source
