@@ -47,6 +47,10 @@ REFUSED: list[tuple[Any, str]] = [
     ({"version": 1, "size": {**COLOR, "stops": [[0, 4], [1e305, 8]]}}, "style.size.stops.1.0: "),
     ({"version": 1, "label": {"property": ""}}, "style.label.property: "),
     ({"version": 1, "rotate": "track_deg"}, "style.rotate: "),
+    # PostgreSQL stores no NUL
+    ({"version": 1, "label": {"property": "a\0b"}}, "style.label.property: "),
+    ({"version": 1, "color": {**COLOR, "title": "\0"}}, "style.color.title: "),
+    ({"version": 1, "icon": {"property": "kind", "type": "match", "cases": [["\0", "ship"]], "default": "car"}}, "style.icon.cases.0.0: "),
 ]
 
 

@@ -1,4 +1,7 @@
-"""A client that has left is gone, with its session: nothing of it waits for Python's search for garbage in cycles."""
+"""A client that has left is gone, with its session, and so is what nobody looks at any more.
+
+Nothing of it waits for Python's search for garbage in cycles.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,13 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from geostream.asgi import application
+from streaming.core import hub as hub_module
+from streaming.core.filters import FilterSpec, compile_filter
 from streaming.engine.runtime import Runtime
+from streaming.features.aggregates import service as aggregates_module
+from streaming.features.aggregates.service import Aggregates
+from streaming.features.aggregates.spec import AggregateSpec
+from streaming.features.layers import catalogue, layer_feed
 from streaming.features.publishing import apublish
 from streaming.server.http_protocol import HttpProtocol
 from streaming.server.uvicorn_server import server_config
@@ -61,5 +70,24 @@ async def test_a_client_that_has_left_is_gone(runtime: Runtime, connect: Connect
         async with asyncio.timeout(5):
             while any(part() is not None for part in parts):
                 await asyncio.sleep(0.001)
+    finally:
+        gc.enable()
+
+
+async def test_what_nobody_looks_at_is_gone_once_it_is_dropped(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    await apublish("roads", point("a", 1, 1))
+    for module in (hub_module, aggregates_module):
+        monkeypatch.setattr(module, "LINGER_SECONDS", -1.0)
+    aggregates = runtime.service(Aggregates)
+    gc.disable()
+    try:
+        layer = await runtime.hub.replica(layer_feed(await catalogue.get("roads")))
+        async with aggregates.opened(layer, AggregateSpec("grid", 3, ()), compile_filter(FilterSpec()), "192.0.2.1") as aggregate:
+            parts = [weakref.ref(layer), weakref.ref(aggregate)]
+        del layer, aggregate
+        await aggregates._drop_idle()
+        await runtime.hub._drop_idle()
+        await runtime.hub._drop_idle()
+        assert [part() for part in parts] == [None, None]
     finally:
         gc.enable()

@@ -90,6 +90,12 @@ test("icons are matched, turned by a property, and labelled by another", () => {
   assert.deepEqual([symbols.iconOf(other), symbols.angleOf(other), symbols.labelOf(other)], ["star", null, ""]);
 });
 
+test("an icon is drawn whatever number its direction is", () => {
+  const symbols = symbolsOf({ rotate: { property: "heading" } });
+  assert.ok(Number.isFinite(symbols.angleOf(feature({ heading: 1e308 }))));
+  assert.equal(symbols.angleOf(feature({ heading: -450 })), -Math.PI / 2);
+});
+
 test("a value is found by its name, else by the path to it, and never in what all objects have", () => {
   const odd = feature({ "a.b": 1, a: { b: 2, c: { d: 3 } } }, [8, 47, 12]);
   assert.deepEqual(

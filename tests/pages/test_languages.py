@@ -103,6 +103,11 @@ def test_a_missing_page_is_in_the_language_of_the_browser(settings: Any) -> None
     assert "Hier ist nichts" in page("/nowhere", "de")
 
 
+def test_caches_are_told_that_a_cookie_chooses_the_language(settings: Any) -> None:
+    settings.DEBUG = False
+    assert {each.strip() for each in Client().get("/nowhere").headers["Vary"].split(",")} == {"Accept-Language", "Cookie"}
+
+
 def test_what_programs_are_told_stays_english() -> None:
     headers = {"accept-language": "de", "authorization": "Bearer wrong"}
     for method, path in (("get", "/api/nowhere/"), ("post", "/api/layers/"), ("put", "/api/layers/"), ("get", "/token")):

@@ -6,6 +6,7 @@ Only pieces of a layer's own messages are in it. Each frame names its dictionary
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 
 import zstandard
 
@@ -61,9 +62,14 @@ class Dictionary:
 
 
 class _Compressors(threading.local):
-    """zstd's contexts must not be shared between threads."""
+    """zstd's contexts must not be shared between threads. Each has a fifth of a megabyte, and is made when it is needed."""
 
     def __init__(self, data: bytes) -> None:
-        dictionary = zstandard.ZstdCompressionDict(data, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        self._data = data
+
+    @cached_property
+    def compressor(self) -> zstandard.ZstdCompressor:
+        """That of this thread."""
+        dictionary = zstandard.ZstdCompressionDict(self._data, dict_type=zstandard.DICT_TYPE_FULLDICT)
         dictionary.precompute_compress(level=LEVEL)
-        self.compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)
+        return zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)

@@ -59,9 +59,15 @@ class Aggregate(Replica):
     """The cells of one layer, grid and filter. `build` it before anything else."""
 
     def __init__(
-        self, source: Replica, spec: AggregateSpec, condition: Filter, turns: Turns, pause: Callable[[], float], most: Callable[[], int]
+        self,
+        source: Replica,
+        spec: AggregateSpec,
+        condition: Filter,
+        turns: Turns,
+        pause: Callable[[], float],
+        most: Callable[[Aggregate], int],
     ) -> None:
-        """`pause` is seconds between two rounds, `most` how many cells it may have now."""
+        """`pause` is seconds between two rounds, `most` how many cells this one may have now."""
         self.source = source
         self.spec = spec
         self._mark = MARK + sha1(repr((spec, condition.key)).encode(), usedforsecurity=False).hexdigest()[:8]
@@ -270,8 +276,8 @@ class Aggregate(Replica):
         for old, new in pending.values():
             touched.update(dict.fromkeys(self._counts.change(old, new)))
             yield
-        if len(self._counts.tallies) > self._most():
-            logger.warning("an aggregate of %s has more than %d cells", self.feed.name, self._most())
+        if len(self._counts.tallies) > self._most(self):
+            logger.warning("an aggregate of %s has more than %d cells", self.feed.name, self._most(self))
             self._fail()
             return
         now = int(time.time() * 1000)
@@ -336,7 +342,7 @@ class Aggregate(Replica):
 
         await self.turns.finish(self, step, "aggregates")
         tallies = self._counts.tallies = await asyncio.to_thread(bulk.tallies)
-        check_size(len(tallies), self._most())
+        check_size(len(tallies), self._most(self))
         writing = self._write_all(int(time.time() * 1000))
         await self.turns.finish(self, lambda: _some(writing), "aggregates")
         self.epoch, self.seq = self._marked(there).epoch, there.seq

@@ -86,14 +86,8 @@ class Aggregates(Service):
         if condition.costly:
             check_process(self.runtime.hub, 1)
         self._make_room(network)
-        aggregate = Aggregate(
-            source,
-            spec,
-            condition,
-            self.runtime.hub.turns,
-            pause=lambda: conf.AGGREGATE_SECONDS,
-            most=lambda: self._most_cells(aggregate),
-        )
+        turns = self.runtime.hub.turns
+        aggregate = Aggregate(source, spec, condition, turns, pause=lambda: conf.AGGREGATE_SECONDS, most=self._most_cells)
         self._aggregates[key] = aggregate
         self._made_for[aggregate] = network
         building = self._building[aggregate] = asyncio.create_task(self._build(key, aggregate))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 from random import Random
+from types import SimpleNamespace
+
+import pytest
+import zstandard
 
 from streaming.core.items import Item
 from streaming.dialects.geo.dictionary import MOST_BYTES, WINDOW_BYTES, Dictionary, id_of
@@ -31,6 +35,18 @@ def test_the_same_messages_make_the_same_dictionary() -> None:
     assert other is not None
     assert 32768 <= id_of(first) != id_of(other) < 1 << 31
     assert len(first) <= 2048
+
+
+def test_one_that_no_client_holds_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = train(messages(500), 2048)
+    assert data is not None
+    made: list[object] = []
+    monkeypatch.setattr(zstandard, "ZstdCompressor", lambda **options: made.append(options) or SimpleNamespace(compress=bytes))
+    dictionary = Dictionary(data)
+    assert len(made) == 0
+    dictionary.compress(b"one")
+    dictionary.compress(b"another")
+    assert len(made) == 1
 
 
 def test_few_messages_make_none() -> None:

@@ -61,7 +61,7 @@ async def test_a_recount_agrees() -> None:
     turns = Turns()
     everything = compile_filter(FilterSpec())
     spec = AggregateSpec("h3", RESOLUTION, ("speed",))
-    aggregate = Aggregate(source, spec, everything, turns, pause=lambda: 0.0, most=lambda: FEATURES)
+    aggregate = Aggregate(source, spec, everything, turns, pause=lambda: 0.0, most=lambda _: FEATURES)
     await aggregate.build()
     assert counted(aggregate) == recount(source)
     numbers = count(1)

@@ -78,7 +78,7 @@ export class Symbols {
   angleOf(feature) {
     const { rotate } = this.#style;
     const degrees = rotate ? numberOf(this.#read(feature, rotate.property)) : NaN;
-    return Number.isNaN(degrees) ? null : (degrees * Math.PI) / 180;
+    return Number.isNaN(degrees) ? null : ((degrees % 360) * Math.PI) / 180;
   }
 
   /** What is written beside it, "" for nothing. */
