@@ -54,6 +54,7 @@ def test_a_filter_is_cleared(live: MapPage) -> None:
     live.by_id("filter-clear").click()
     live.wait("() => geostream.subscriptions.flights.features.size === 20")
     expect(live.by_id("filter-input")).to_have_value("")
+    expect(live.by_id("filter-clear")).to_be_hidden()
 
 
 def test_an_example_is_applied_with_a_click(live: MapPage) -> None:

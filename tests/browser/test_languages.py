@@ -17,7 +17,8 @@ TOO_WIDE = """(width) => [...document.querySelectorAll('a, button, summary, labe
   .filter((node) => !node.closest('.pages, .scroll, .visually-hidden, .leaflet-container') && getComputedStyle(node).display !== 'inline')
   .filter((node) => node.getBoundingClientRect().right > width + 0.5 ||
       (getComputedStyle(node).overflowX === 'visible' && node.scrollWidth > node.clientWidth + 1))
-  .map((node) => node.textContent.trim() || node.outerHTML)"""
+  .map((node) => node.textContent.trim() || node.outerHTML)
+  .concat([...document.querySelectorAll('.pages')].filter((node) => node.scrollWidth > node.clientWidth).map(() => 'the list of pages'))"""
 
 
 def test_the_map_is_in_german_until_french_is_chosen_with_the_keyboard(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:

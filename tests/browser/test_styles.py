@@ -211,6 +211,19 @@ def test_the_editor_is_accessible_and_fits_a_phone(
     assert box and (box["x"], box["width"], box["y"] + box["height"]) == (0, 390, 844)
 
 
+def test_the_buttons_of_the_editor_are_inside_of_it_in_german(
+    styled: ServerProcess, open_map: Callable[..., MapPage], logged_in: StorageState
+) -> None:
+    page = open_map(styled, "map=6.5/46.6/8.0&layers=vehicles", storage_state=logged_in, locale="de-DE")
+    page.by_id("layer-vehicles-menu").click()
+    page.page.get_by_role("button", name="Stil …").click()
+    buttons = [each.bounding_box() for each in page.page.locator(".style-buttons .button").all()]
+    editor = page.by_id("style-editor").bounding_box()
+    assert editor and len(buttons) == 3
+    assert all(each and each["x"] + each["width"] <= editor["x"] + editor["width"] for each in buttons)
+    assert len({each["y"] for each in buttons if each}) == 1  # side by side
+
+
 def test_layers_are_grouped_and_ordered_and_stay_folded(styled: ServerProcess, editing: MapPage) -> None:
     style(styled, "vehicles", group="On the road", order=-1)
     announce(styled, "vehicles")

@@ -63,8 +63,8 @@ EXAMPLES: tuple[Message, ...] = (
     Authenticate(_TOKEN),
     TilesReady("relief"),
     TilesChanged("relief", "relief", [(8, 5, 4), (16, 11, 5)], "9c2e11d07ab3f604"),
-    UseDictionaries([1520934317]),
-    LayerDictionary("flights", 1520934317, "/api/layers/flights/dictionaries/5f0c1b9e8f7a62c41f8a90be27d31590", 8192),
+    UseDictionaries([1520922605]),
+    LayerDictionary("flights", 1520922605, "/api/layers/flights/dictionaries/5f0c1b9e8f7a62c41f8a90be27d31590", 8192),
 )
 """One of each type."""
 

@@ -45,6 +45,11 @@ async def test_a_page_has_all_that_its_json_has_and_its_links(api: Api, path: st
     assert any("f=json" in anchor for anchor in anchors)
 
 
+@pytest.mark.parametrize(("path", "title"), [("", "GeoStream processes"), ("/conformance", "Conformance – GeoStream processes")])
+async def test_a_title_names_the_page_and_the_site_once(api: Api, path: str, title: str) -> None:
+    assert f"<title>{title}</title>" in await page(api, path)
+
+
 @pytest.mark.parametrize("path", PAGES)
 async def test_programs_are_not_given_pages(api: Api, path: str) -> None:
     assert "json" in (await api.get(path, accept="*/*"))["Content-Type"]
