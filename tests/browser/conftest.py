@@ -1,4 +1,4 @@
-"""One Chromium and one server for all browser tests, a fresh browser context and no layers for each.
+"""One Chromium and one server for all browser tests, a cleared browser context and no layers for each.
 
 Scopes are "package", not "session": while Playwright's synchronous API is in use, asyncio believes that a loop runs in this thread,
 so it has to end before the next asynchronous test begins.
@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from streaming.server.embedded_redis import start_redis
 from ..conftest import missing
 from ..processes import MANAGE, Process
 from ..server_process import START_SECONDS, ServerProcess
+from .contexts import Contexts
 from .fleet import fleet, renew
 from .map_page import PHONE, MapPage, WatchedPage
 
@@ -37,11 +39,8 @@ ARGUMENTS = (
 )
 # The first is what Playwright itself uses when nobody looks: a page costs it half of what it costs the whole browser.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-DESKTOP = {"width": 1280, "height": 800}
 MAP = {"width": 1024, "height": 640}
 """Of a window with a map in it, which is drawn without a graphics card."""
-USUAL: dict[str, Any] = {"viewport": DESKTOP, "color_scheme": "dark", "reduced_motion": "reduce"}
-"""Of a context. What moves has every frame drawn; the tests that are about it have `reduced_motion="no-preference"`."""
 KNOWN_FILES = {"DJANGO_SETTINGS_MODULE": "tests.browser.known_files"}
 HERE = Path(__file__).parent
 
@@ -64,6 +63,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
+def contexts(chromium: Browser) -> Contexts:
+    return Contexts(chromium)
+
+
+@pytest.fixture(scope="package")
 def shared_server(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("browser")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
@@ -81,15 +85,13 @@ def site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="package")
-def logged_in(chromium: Browser, shared_server: ServerProcess) -> StorageState:
+def logged_in(contexts: Contexts, shared_server: ServerProcess) -> StorageState:
     """The cookies of the superuser `admin` on the shared server: `open_page(url, storage_state=logged_in)`."""
-    context = chromium.new_context()
-    page = WatchedPage(context.new_page())
-    page.page.goto(f"{shared_server.url}/admin/")
-    page.log_in()
-    state = context.storage_state()
-    context.close()
-    return state
+    with contexts.lend() as context:
+        page = WatchedPage(context.new_page())
+        page.page.goto(f"{shared_server.url}/admin/")
+        page.log_in()
+        return context.storage_state()
 
 
 def _wait_for_processes(server: ServerProcess) -> None:
@@ -140,21 +142,21 @@ def live_site(shared_server: ServerProcess) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def kept_map(chromium: Browser, live_site: ServerProcess) -> Iterator[Callable[..., MapPage]]:
+def kept_map(contexts: Contexts, live_site: ServerProcess) -> Iterator[Callable[..., MapPage]]:
     """A map, which the tests of a module share: to open one costs a second of processor time."""
     opened: dict[str, MapPage] = {}
+    lent = ExitStack()
 
     def keep(name: str, address: str, **options: Any) -> MapPage:
         renew(live_site)
         if name not in opened:
-            opened[name] = MapPage(chromium.new_context(**{**USUAL, "viewport": MAP, **options}).new_page())
+            opened[name] = MapPage(lent.enter_context(contexts.lend(**{"viewport": MAP, **options})).new_page())
             opened[name].open(f"{live_site.url}/#{address}")
         opened[name].start_over(address)
         return opened[name]
 
-    yield keep
-    for page in opened.values():
-        page.page.context.close()
+    with lent:
+        yield keep
 
 
 @pytest.fixture
@@ -174,16 +176,10 @@ def phone(kept_map: Callable[..., MapPage]) -> Iterator[MapPage]:
 
 
 @pytest.fixture
-def new_context(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    contexts: list[BrowserContext] = []
-
-    def make(**options: Any) -> BrowserContext:
-        contexts.append(chromium.new_context(**{**USUAL, **options}))
-        return contexts[-1]
-
-    yield make
-    for context in contexts:
-        context.close()
+def new_context(contexts: Contexts) -> Iterator[Callable[..., BrowserContext]]:
+    """A context with these options, and nothing in it but files in its cache."""
+    with ExitStack() as lent:
+        yield lambda **options: lent.enter_context(contexts.lend(**options))
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
 from ..conftest import missing
 from ..server_process import ServerProcess
-from .conftest import USUAL
+from .contexts import Contexts
 from .fleet import aircraft
 from .map_page import WatchedPage
 
@@ -40,16 +39,14 @@ encodings = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def kept_page(chromium: Browser, shared_server: ServerProcess) -> Iterator[WatchedPage]:
+def kept_page(contexts: Contexts, shared_server: ServerProcess) -> Iterator[WatchedPage]:
     """A page of the server's origin with nothing in it."""
-    context = chromium.new_context(**USUAL)
-    page = WatchedPage(context.new_page())
-    page.page.route(
-        "**/blank", lambda route: route.fulfill(content_type="text/html", body='<!doctype html><link rel="icon" href="data:,">')
-    )
-    page.page.goto(f"{shared_server.url}/blank")
-    yield page
-    context.close()
+    blank = '<!doctype html><link rel="icon" href="data:,">'
+    with contexts.lend() as context:
+        page = WatchedPage(context.new_page())
+        page.page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body=blank))
+        page.page.goto(f"{shared_server.url}/blank")
+        yield page
 
 
 @pytest.fixture

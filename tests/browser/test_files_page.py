@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote, urlencode
 
 import pytest
 from django.apps import apps
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Route, StorageState, expect
+from playwright.sync_api import BrowserContext, FilePayload, Locator, Page, Route, StorageState, expect
 
 from ..server_process import ServerProcess
-from .conftest import USUAL
+from .contexts import Contexts
 from .map_page import PHONE, WatchedPage
 
 PART_BYTES = 1000
@@ -68,11 +68,10 @@ def folder(shared_server: ServerProcess, request: pytest.FixtureRequest) -> Fold
 
 
 @pytest.fixture(scope="module")
-def kept_page(chromium: Browser, logged_in: StorageState) -> Iterator[WatchedPage]:
+def kept_page(contexts: Contexts, logged_in: StorageState) -> Iterator[WatchedPage]:
     """The page on which most tests open their directories, one after the other."""
-    context = chromium.new_context(**USUAL, storage_state=logged_in)
-    yield WatchedPage(context.new_page())
-    context.close()
+    with contexts.lend(storage_state=logged_in) as context:
+        yield WatchedPage(context.new_page())
 
 
 @pytest.fixture

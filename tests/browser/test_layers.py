@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..server_process import ServerProcess
-from .fleet import Feature, fleet
+from .fleet import Feature, fleet, renew
 from .map_page import MapPage
 
 ROUTE: Feature = {
@@ -22,6 +22,7 @@ ROUTE: Feature = {
 
 @pytest.fixture(scope="module")
 def two_layers(live_site: ServerProcess) -> ServerProcess:
+    renew(live_site)
     live_site.publish("routes", ROUTE)
     return live_site
 

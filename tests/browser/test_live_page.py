@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, StorageState, expect
+from playwright.sync_api import Locator, StorageState, expect
 from websockets.sync.client import connect
 
 from ..server_process import ServerProcess
-from .conftest import USUAL
+from .contexts import Contexts
 from .map_page import PHONE, WatchedPage
 from .test_channels_page import HOSTILE, join
 
@@ -31,12 +31,11 @@ def open_operators(site: ServerProcess, open_page: Open, logged_in: StorageState
 
 
 @pytest.fixture(scope="module")
-def kept_page(chromium: Browser, shared_server: ServerProcess, logged_in: StorageState) -> Iterator[WatchedPage]:
-    context = chromium.new_context(**USUAL, storage_state=logged_in)
-    page = WatchedPage(context.new_page())
-    page.page.goto(f"{shared_server.url}/admin/live/")
-    yield page
-    context.close()
+def kept_page(contexts: Contexts, shared_server: ServerProcess, logged_in: StorageState) -> Iterator[WatchedPage]:
+    with contexts.lend(storage_state=logged_in) as context:
+        page = WatchedPage(context.new_page())
+        page.page.goto(f"{shared_server.url}/admin/live/")
+        yield page
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from ..core.restarting import RestartingRedis
 from ..server_process import ServerProcess
+from .conftest import KNOWN_FILES
 from .fleet import fleet
 from .map_page import PHONE, WatchedPage
 from .test_pages import log_in
@@ -37,7 +38,7 @@ class Pair(NamedTuple):
 def pair(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("overview")
     shutil.copy(migrated_database, folder / "geostream.sqlite3")
-    quick = {"GEOSTREAM_NODE_TTL_SECONDS": "3", "GEOSTREAM_RECORD_SECONDS": "0.2", "GEOSTREAM_ALERT_SECONDS": "0"}
+    quick = {**KNOWN_FILES, "GEOSTREAM_NODE_TTL_SECONDS": "3", "GEOSTREAM_RECORD_SECONDS": "0.2", "GEOSTREAM_ALERT_SECONDS": "0"}
     redis = RestartingRedis(folder)
     with ServerProcess(folder, redis.url, quick) as first, ServerProcess(folder, redis.url, quick) as second:
         yield Pair(redis, first, second)

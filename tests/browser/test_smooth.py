@@ -12,7 +12,7 @@ import pytest
 
 from ..processes import DEVNULL, MANAGE, Start
 from ..server_process import ServerProcess
-from .conftest import DESKTOP
+from .contexts import DESKTOP
 from .fleet import aircraft
 from .map_page import MapPage
 

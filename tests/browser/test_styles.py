@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, StorageState, expect
+from playwright.sync_api import Locator, StorageState, expect
 
 from ..server_process import ServerProcess
-from .conftest import MAP, USUAL
+from .conftest import MAP
+from .contexts import Contexts
 from .fleet import Feature, aircraft, renew
 from .map_page import OVERLAY, PHONE, MapPage
 from .test_accessible import faults
@@ -47,12 +48,12 @@ def styled(live_site: ServerProcess) -> ServerProcess:
 
 
 @pytest.fixture(scope="module")
-def editors_page(chromium: Browser, styled: ServerProcess, logged_in: StorageState) -> Iterator[MapPage]:
+def editors_page(contexts: Contexts, styled: ServerProcess, logged_in: StorageState) -> Iterator[MapPage]:
     renew(styled)
-    page = MapPage(chromium.new_context(**{**USUAL, "viewport": MAP, "storage_state": logged_in}).new_page())
-    page.open(f"{styled.url}/#map=6.5/46.6/8.0&layers=flights,vehicles")
-    yield page
-    page.page.context.close()
+    with contexts.lend(viewport=MAP, storage_state=logged_in) as context:
+        page = MapPage(context.new_page())
+        page.open(f"{styled.url}/#map=6.5/46.6/8.0&layers=flights,vehicles")
+        yield page
 
 
 @pytest.fixture
