@@ -77,3 +77,16 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Leave everything; the connection is gone."""
+
+
+class _Gone(Session):
+    """Does nothing."""
+
+    dialect = "none"
+
+    def __init__(self) -> None:
+        """It has no connection."""
+
+
+GONE = _Gone()
+"""What a connection that has ended has in place of its session."""
