@@ -87,6 +87,21 @@ class _Gone(Session):
     def __init__(self) -> None:
         """It has no connection."""
 
+    async def receive(self, data: str | bytes) -> None:
+        return
+
+    def tick(self, now: float) -> None:
+        return
+
+    def access_changed(self) -> None:
+        return
+
+    def expire(self, reason: StreamError) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
 
 GONE = _Gone()
 """What a connection that has ended has in place of its session."""
