@@ -45,6 +45,13 @@ def log_context() -> LogContext | None:
     return _current.get()
 
 
+def forget_connection() -> None:
+    """The connection of this task is gone: what still logs here keeps it no longer."""
+    context = _current.get()
+    if context is not None:
+        context.connection = None
+
+
 def is_from(user: Any) -> None:
     """The current request was authenticated as a user."""
     context = _current.get()

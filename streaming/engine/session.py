@@ -77,3 +77,31 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Leave everything; the connection is gone."""
+
+
+class _Gone(Session):
+    """Does nothing."""
+
+    dialect = "none"
+
+    def __init__(self) -> None:
+        """It has no connection."""
+
+    async def receive(self, data: str | bytes) -> None:
+        return
+
+    def tick(self, now: float) -> None:
+        return
+
+    def access_changed(self) -> None:
+        return
+
+    def expire(self, reason: StreamError) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+
+GONE = _Gone()
+"""What a connection that has ended has in place of its session."""

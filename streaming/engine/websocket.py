@@ -23,8 +23,10 @@ from .client_connection import ClientConnection
 from .conf import conf
 from .inbox import Inbox
 from .lifespan import get_runtime
+from .log_context import forget_connection
 from .rate_limit import MessageRate
 from .senders import RAW_EXTENSION, AnySender, AsgiSender, RawSender
+from .session import GONE
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class WebSocketConnection(ClientConnection, AsyncConsumer):  # type: ignore[misc
             inbox.close()
             self._gone()
             del self._inbox, self._task, self._leaving
+            self.session = GONE  # each has the other
+            forget_connection()
 
     # -- what dialects may do otherwise -----------------------------------
 

@@ -46,7 +46,7 @@ class Newcomers:
             gc.unfreeze()
             gc.collect()
         else:
-            gc.collect(1)
+            gc.collect()  # of those that are not left out: what is garbage must not be
         gc.freeze()
 
 

@@ -105,6 +105,7 @@ class Topics(Service):
                 await member.channel.leave()
             except Exception:
                 logger.exception("the channel of %s failed at leaving", member.topic)
+            member.channel = None  # each has the other
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something in the background."""

@@ -9,7 +9,7 @@ import asyncio
 import gc
 import json
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import pytest
 import uvicorn
@@ -26,6 +26,7 @@ from streaming.features.layers import catalogue, layer_feed
 from streaming.features.publishing import apublish
 from streaming.server.http_protocol import HttpProtocol
 from streaming.server.uvicorn_server import server_config
+from streaming.topics.tokens import mint
 from tests.geo_peer import point
 from tests.server.requests import UPGRADE
 
@@ -48,24 +49,34 @@ async def connect(runtime: Runtime) -> AsyncIterator[Connect]:
 
 
 def frame(message: object) -> bytes:
-    payload = json.dumps(message).encode()
+    payload = (message if isinstance(message, str) else json.dumps(message)).encode()
     assert len(payload) < 126
     return bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload
 
 
-async def test_a_client_that_has_left_is_gone(runtime: Runtime, connect: Connect) -> None:
+@pytest.mark.parametrize(
+    ("path", "sent", "answer"),
+    [
+        ("/ws", SUBSCRIBE, b"feature_data"),
+        ("/websocket?vsn=2.0.0&userToken={token}", ["1", "1", "room:1", "phx_join", {}], b'"status":"ok"'),
+        ("/ws/redis", "HELLO 2", b"commands"),
+        ("/ws/files", {"type": "Ping"}, b"Pong"),
+    ],
+    ids=["features", "a Phoenix channel", "Redis commands", "files"],
+)
+async def test_a_client_that_has_left_is_gone(runtime: Runtime, connect: Connect, path: str, sent: object, answer: bytes) -> None:
     await apublish("roads", point("a", 1, 1))
     gc.disable()
     try:
         reader, writer = await connect()
-        writer.write(UPGRADE)
+        writer.write(UPGRADE.replace(b" /ws ", f" {path.format(token=mint('alice', 'room:*'))} ".encode()))
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(frame(SUBSCRIBE))
-        await reader.readuntil(b"feature_data")
+        writer.write(frame(sent))
+        async with asyncio.timeout(5):
+            await reader.readuntil(answer)
         (connection,) = runtime.connections.open.values()
-        (subscription,) = connection.session.subscriptions.values()  # type: ignore[attr-defined]
-        parts = [weakref.ref(each) for each in (connection, connection.session, subscription)]
-        del connection, subscription
+        parts = [weakref.ref(each) for each in (connection, connection.session, *_subscriptions(connection.session))]
+        del connection
         writer.transport.abort()
         async with asyncio.timeout(5):
             while any(part() is not None for part in parts):
@@ -91,3 +102,7 @@ async def test_what_nobody_looks_at_is_gone_once_it_is_dropped(runtime: Runtime,
         assert [part() for part in parts] == [None, None]
     finally:
         gc.enable()
+
+
+def _subscriptions(session: object) -> Iterable[object]:
+    return getattr(session, "subscriptions", {}).values()

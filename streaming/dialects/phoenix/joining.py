@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,7 +34,7 @@ class Joining:
     """The joins of one session."""
 
     def __init__(self, session: PhoenixSession) -> None:
-        self._session = session
+        self._session: PhoenixSession = weakref.proxy(session)  # which has this
         self._due = 0.0  # the leaky bucket: when the next join would be due at the steady rate
         self._numbers = 0
 

@@ -84,7 +84,9 @@ class RedisCommands:
         self.filters = ClientFilters()
         self.subscriber = Subscriber(connection.outbox, connection.sender.framing, self.filters)
         channels = service.channels
-        self.permissions = UserPermissions(channels.readable.permissions, lambda: self.user, partial(channels.grant, self.subscriber))
+        self.permissions = UserPermissions(
+            channels.readable.permissions, lambda: connection.principal.user, partial(channels.grant, self.subscriber)
+        )
         self.wants_errors = False
         self.wants_acks = False
 
