@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from streaming.server.embedded_redis import RedisService, start_redis
-from tests.browser.conftest import chromium, new_context, open_map, open_page
+from tests.browser.conftest import chromium, contexts, new_context, open_map, open_page
 from tests.made_once import made_once
 
 from .environment import ROOT, Environment, build_wheel, make_environment
 
-__all__ = ["chromium", "new_context", "open_map", "open_page"]
+__all__ = ["chromium", "contexts", "new_context", "open_map", "open_page"]
 
 HERE = Path(__file__).parent
 SECONDS = 180

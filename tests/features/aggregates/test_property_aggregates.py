@@ -21,6 +21,7 @@ from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from streaming.core.hub import Hub
+from streaming.features.aggregates import aggregate as aggregate_module
 from streaming.features.aggregates.aggregate import Aggregate
 from streaming.features.aggregates.service import Aggregates
 from tests.core import test_property_views as worlds
@@ -124,6 +125,7 @@ def _clients() -> st.SearchStrategy[list[CellClient]]:
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch, settings: Any, clock: SimpleNamespace) -> Iterator[SimpleNamespace]:
     settings.GEOSTREAM_AGGREGATE_SECONDS = 0.0
+    monkeypatch.setattr(aggregate_module, "UNWATCHED_SECONDS", 0.0)
     monkeypatch.setattr(worlds, "PROPERTIES", PROPERTIES)
     monkeypatch.setattr(worlds, "EVERYTHING", worlds.EVERYTHING | {"aggregate": None, "filter": None})
     yield clock
