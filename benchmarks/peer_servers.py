@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,7 +16,7 @@ from streaming.server.embedded_redis import start_redis
 from streaming.server.redis_server import free_port
 
 from .peer_clients import BINARY, Client, Mqtt, Posting, Publish
-from .stack import PAGE, processor_seconds, stack, wait_for_port
+from .stack import PAGE, processor_seconds, running_process, stack
 
 NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 SOCKET_IO = os.environ.get("GEOSTREAM_BENCH_NODE_PATH", "node_modules")
@@ -55,17 +54,6 @@ class Peer(NamedTuple):
     """What has to be installed first."""
 
 
-@contextmanager
-def _process(command: list[str], port: int, **environment: str) -> Iterator[int]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
-    try:
-        wait_for_port(port, process, command[0])
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait(20)
-
-
 # -- GeoStream -----------------------------------------------------------------
 
 LAYER = "bench"
@@ -93,7 +81,7 @@ def _channels() -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="geostream-bench-") as folder, start_redis(Path(folder)) as redis:
         port = free_port()
         command = [sys.executable, "-m", "uvicorn", "benchmarks.peer_channels:application", "--port", str(port), "--log-level", "error"]
-        with _process(command, port, REDIS_URL=redis.url) as pid:
+        with running_process(command, port, REDIS_URL=redis.url) as pid:
             yield Running(port, port, (pid,))
 
 
@@ -118,7 +106,7 @@ def _nchan() -> Iterator[Running]:
         port = free_port()
         config = Path(folder) / "nginx.conf"
         config.write_text(_NGINX.format(module=NCHAN, folder=folder, port=port))
-        with _process(["/usr/sbin/nginx", "-c", str(config), "-p", folder], port) as pid:
+        with running_process(["/usr/sbin/nginx", "-c", str(config), "-p", folder], port) as pid:
             yield Running(port, port, (pid,))
 
 
@@ -138,7 +126,7 @@ def _centrifugo() -> Iterator[Running]:
                 }
             )
         )
-        with _process(["centrifugo", "-c", str(config)], port) as pid:
+        with running_process(["centrifugo", "-c", str(config)], port) as pid:
             yield Running(port, port, (pid,))
 
 
@@ -152,7 +140,7 @@ async def _centrifugo_publisher(running: Running) -> Publish:
 @contextmanager
 def _socket_io() -> Iterator[Running]:
     port = free_port()
-    with _process(["node", str(_SOCKET_IO), str(port)], port, NODE_PATH=str(Path(SOCKET_IO).resolve())) as pid:
+    with running_process(["node", str(_SOCKET_IO), str(port)], port, NODE_PATH=str(Path(SOCKET_IO).resolve())) as pid:
         yield Running(port, port, (pid,))
 
 
@@ -165,7 +153,7 @@ def _mosquitto() -> Iterator[Running]:
             "allow_anonymous true\nmax_queued_messages 100000\nlog_dest none\n"
             f"listener {mqtt} 127.0.0.1\nlistener {port} 127.0.0.1\nprotocol websockets\n"
         )
-        with _process(["mosquitto", "-c", str(config)], port) as pid:
+        with running_process(["mosquitto", "-c", str(config)], port) as pid:
             yield Running(port, mqtt, (pid,))
 
 

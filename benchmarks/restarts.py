@@ -16,15 +16,14 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+from .crowd import SPAWN, crowd
 from .http import Poster
 from .stack import Server, stack
 from .swarm import ACK, masked
@@ -38,7 +37,6 @@ LAYER = "restarts"
 _NUMBER = re.compile(rb'number\\":(\d+)')
 _CURSOR = re.compile(rb'"cursor":"([^"]+)"')
 _CARRIED = 1024
-_SPAWN = get_context("spawn")
 
 
 class Account:
@@ -159,11 +157,11 @@ class Client(asyncio.Protocol):
 
 async def measure(server: Server, count: int) -> dict[str, Any]:
     """One row."""
-    answered = _SPAWN.Value("q", 0, lock=False)
+    answered = SPAWN.Value("q", 0, lock=False)
     others = Account(server.port, answered)
     poster_of = partial(Poster, server.port, f"/api/layers/{LAYER}/features", server.token())
     await _post(poster_of, others, 1)
-    with _crowd(server.port, count, answered) as ask:
+    with crowd(partial(_run_crowd, server.port, count, answered)) as ask:
         await asyncio.to_thread(ask, "connected")
         await others.connect(OTHERS)
         publishing = asyncio.create_task(_publish(poster_of, others))
@@ -192,27 +190,7 @@ async def measure(server: Server, count: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _crowd(port: int, count: int, answered: Any) -> Iterator[Callable[[str], Any]]:
-    """The clients' process; what is returned asks it how far they are, and waits."""
-    here, there = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=_run_crowd, args=(port, count, answered, there), daemon=True)
-    process.start()
-    there.close()
-
-    def ask(what: str) -> Any:
-        here.send(what)
-        return here.recv()
-
-    try:
-        yield ask
-    finally:
-        process.terminate()
-        process.join()
-
-
 def _run_crowd(port: int, count: int, answered: Any, pipe: Connection) -> None:
-    os.nice(5)
     asyncio.run(_follow(Account(port, answered), count, pipe))
 
 

@@ -189,3 +189,15 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], name: str) -> Non
         except OSError:
             time.sleep(0.05)
     raise SystemExit(f"{name} did not start")
+
+
+@contextmanager
+def running_process(command: list[str], port: int, **environment: str) -> Iterator[int]:
+    """Another program that listens on a port: its process id. It is killed in the end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
+    try:
+        wait_for_port(port, process, command[0])
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait(20)

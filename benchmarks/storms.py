@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from statistics import quantiles
 from typing import Any
 
+from .crowd import crowd
 from .http import Poster
 from .stack import Server, stack
 from .swarm import ACK, Swarm, everything, masked, upgrade
@@ -44,7 +42,6 @@ _CURSOR = re.compile(rb'"cursor":"([^"]+)"')
 _LAYER, _OTHER_LAYER = "storm", "calm"
 _MARK = b'"type":"feature_data"'
 _NUMBER = re.compile(rb'number\\":(\d+)')
-_SPAWN = get_context("spawn")
 
 
 class Client(asyncio.Protocol):
@@ -124,7 +121,7 @@ async def measure(server: Server, count: int) -> list[dict[str, Any]]:
     calm = Calm(server)
     await calm.start()
     rows = []
-    with _crowd(server.port) as ask:
+    with crowd(partial(_run_crowd, server.port)) as ask:
         await asyncio.to_thread(ask, ("connect", count))
         for name, resuming in (("resume", True), ("anew", False)):
             await asyncio.sleep(2)
@@ -210,27 +207,7 @@ def _feature(number: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _crowd(port: int) -> Iterator[Callable[[tuple[str, Any]], Any]]:
-    """The crowd's process; what is returned has it do something, and waits."""
-    here, there = _SPAWN.Pipe()
-    process = _SPAWN.Process(target=partial(_run_crowd, port, there), daemon=True)
-    process.start()
-    there.close()
-
-    def ask(what: tuple[str, Any]) -> Any:
-        here.send(what)
-        return here.recv()
-
-    try:
-        yield ask
-    finally:
-        process.terminate()
-        process.join()
-
-
 def _run_crowd(port: int, pipe: Connection) -> None:
-    os.nice(5)
     asyncio.run(_obey(Crowd(port), pipe))
 
 

@@ -5,10 +5,8 @@ Each is one process, started with what its documentation recommends for one core
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +18,7 @@ import rasterio.shutil  # type: ignore[import-untyped]
 from streaming.server.redis_server import free_port
 from streaming.tiles.sources.raster import RasterSource
 
-from .stack import wait_for_port
+from .stack import running_process
 
 ZOOM = 3
 """Of the tiles in the archive: 64 of them."""
@@ -67,7 +65,7 @@ def martin(mbtiles: Path) -> Iterator[TileServer | None]:
         return
     port = free_port()
     command = [program, "--listen-addresses", f"127.0.0.1:{port}", "--workers", "1", str(mbtiles)]
-    with _running(command, port) as pid:
+    with running_process(command, port) as pid:
         yield TileServer("martin", pid, port, f"/{mbtiles.stem}/{{z}}/{{x}}/{{y}}")
 
 
@@ -80,16 +78,5 @@ def titiler(python: str | None, tif: Path) -> Iterator[TileServer | None]:
     port = free_port()
     command = [python, "-m", "uvicorn", "titiler.application.main:app", "--port", str(port), "--log-level", "error", "--no-access-log"]
     advised = {"GDAL_CACHEMAX": "200", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VSI_CACHE": "TRUE", "VSI_CACHE_SIZE": "5000000"}
-    with _running(command, port, **advised) as pid:
+    with running_process(command, port, **advised) as pid:
         yield TileServer("TiTiler", pid, port, f"/cog/tiles/WebMercatorQuad/{{z}}/{{x}}/{{y}}.png?url={quote(str(tif), safe='')}")
-
-
-@contextmanager
-def _running(command: list[str], port: int, **environment: str) -> Iterator[int]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment})
-    try:
-        wait_for_port(port, process, command[0])
-        yield process.pid
-    finally:
-        process.kill()
-        process.wait(20)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from time import thread_time
-from types import coroutine
 from typing import Any, TypeVar
 
 from .loop_watch import loop_watch
+from .timed import timed
 
 TURN_SECONDS = 0.002
 """Processor time that newcomers take of one turn of the event loop: by the clock, fewer would be served the busier the machine is."""
@@ -46,32 +46,20 @@ class Arrivals:
         self._waiting.append(work)
         return False
 
-    @coroutine
-    def begin(self, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    async def begin(self, work: Coroutine[Any, Any, T]) -> T:
         """Await a coroutine that begins when there is time for it. All its pieces count, however long it waits between them."""
         if not self._has_time():
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
-                yield from turn
+                await turn
             except BaseException:
                 work.close()
                 raise
-        step, argument = work.send, None
-        while True:
-            began = thread_time()
-            try:
-                awaited = step(argument)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            finally:
-                self._spent += thread_time() - began
-            try:
-                argument = yield awaited
-                step = work.send
-            except BaseException as error:  # noqa: BLE001 (it is for the coroutine, whatever it is)
-                step, argument = work.throw, error
+        return await timed(work, self._spend, 0.0, thread_time)
+
+    def _spend(self, seconds: float) -> None:
+        self._spent += seconds
 
     def _has_time(self) -> bool:
         loop = asyncio.get_running_loop()

@@ -1,7 +1,7 @@
 """A burst: small writes to many sockets, gathered first and then made one after the other.
 
-A system call that sends leaves little in the processor's caches of what prepares the next one. Prepared together and sent together, a
-message to each of a thousand sockets takes a sixth less processor time (`python -m benchmarks latency`).
+A system call that sends leaves little in the processor's caches of what prepares the next one: prepared together and sent together, they
+take less. What is left is mostly the system calls (`python -m benchmarks latency`).
 """
 
 from __future__ import annotations

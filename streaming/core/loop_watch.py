@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from time import perf_counter
-from types import coroutine
 from typing import Any, TypeVar
+
+from .timed import timed
 
 logger = logging.getLogger(__name__)
 
@@ -67,25 +68,9 @@ class LoopWatch:
             if more:
                 yield
 
-    @coroutine
-    def watch(self, work: Coroutine[Any, Any, T], took: Callable[[float], None]) -> Generator[Any, Any, T]:
+    def watch(self, work: Coroutine[Any, Any, T], took: Callable[[float], None]) -> Awaitable[T]:
         """Await a coroutine; `took` is called with the length of each of its pieces that was long, between two waits."""
-        step, argument = work.send, None
-        while True:
-            began = perf_counter()
-            try:
-                awaited = step(argument)
-            except StopIteration as done:
-                result: T = done.value
-                return result
-            finally:
-                if (seconds := perf_counter() - began) > LONG_SECONDS:
-                    took(seconds)
-            try:
-                argument = yield awaited
-                step = work.send
-            except BaseException as error:  # noqa: BLE001 (it is for the coroutine, whatever it is)
-                step, argument = work.throw, error
+        return timed(work, took, LONG_SECONDS, perf_counter)
 
 
 loop_watch = LoopWatch()

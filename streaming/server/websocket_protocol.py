@@ -54,18 +54,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         *("transport", "server", "client", "scheme", "queue", "handshake_initiated", "handshake_complete", "close_sent", "disconnected"),
         *("close_timer", "close_timeout", "initial_response", "conn", "read_paused", "writable", "ping_interval", "ping_timeout"),
         *("ping_timer", "pong_timer", "pending_ping_payload", "ping_sent_at", "last_ping_rtt", "frames", "curr_msg_data_type"),
-        *(
-            "request",
-            "response",
-            "scope",
-            "data_received_at",
-            "raw",
-            "_unparsed",
-            "_is_served",
-            "_is_shut",
-            "_parse_seconds",
-            "_pause_timer",
-        ),
+        *("request", "response", "scope", "data_received_at", "raw"),
+        *("_unparsed", "_is_served", "_is_shut", "_parse_seconds", "_pause_timer"),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
