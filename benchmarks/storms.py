@@ -3,9 +3,10 @@
 The crowd follows a layer, is cut off in one moment, and comes back within a second: with the cursors that it has ("resume"), or with
 nothing ("anew"), for what there is in view. Meanwhile 200 others follow another layer, in which something changes a hundred times a second.
 
-"all back": from the moment at which they are cut off until the last of them has its state. "CPU ms/client": processor time of the server
-from that moment on, less what it took in the seconds before. "p99", "max": from a POST to the sockets of those who stay. The crowd is a
-process of its own, which gives way to all others; those who stay and the publisher are another.
+"all back": from the moment at which they are cut off until the last of them has its state. "came again": those of them whom the server,
+or the kernel, closed before. "CPU ms/client": processor time of the server from that moment on, less what it took in the seconds before.
+"p99", "max": from a POST to the sockets of those who stay. The crowd is a process of its own, which gives way to all others; those who
+stay and the publisher are another.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ class Client(asyncio.Protocol):
         self.transport = transport
         transport.write(upgrade("/ws"))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever was closed before it was back comes again."""
+        if not self.back.done():
+            self.back.set_exception(exc or ConnectionResetError())
+
     def data_received(self, data: bytes) -> None:
         """Subscribe, then count what comes."""
         if not self._is_open:
@@ -87,29 +93,37 @@ class Crowd:
     def __init__(self, port: int) -> None:
         self._port = port
         self._clients: list[Client] = []
+        self._again = 0
 
     async def connect(self, count: int) -> None:
         """For the first time, a hundred at a time."""
         for start in range(0, count, 100):
             self._clients += await asyncio.gather(*(self._connected(None) for _ in range(min(100, count - start))))
 
-    async def storm(self, resuming: bool) -> float:
-        """Cut all off, and return how many seconds it took until all were back."""
+    async def storm(self, resuming: bool) -> tuple[float, int]:
+        """Cut all off; returns how many seconds it took until all were back, and how many had to come again."""
+        self._again = 0
         began = time.perf_counter()
         for client in self._clients:
             client.transport.abort()
         cursors = [client.cursor if resuming else None for client in self._clients]
         self._clients = await asyncio.gather(*map(self._returned, cursors))
-        return time.perf_counter() - began
+        return time.perf_counter() - began, self._again
 
     async def _returned(self, cursor: str | None) -> Client:
         await asyncio.sleep(random.uniform(0, WITHIN_SECONDS))
         return await self._connected(cursor)
 
     async def _connected(self, cursor: str | None) -> Client:
-        _, client = await asyncio.get_running_loop().create_connection(lambda: Client(cursor), "127.0.0.1", self._port)
-        await client.back
-        return client
+        while True:
+            try:
+                _, client = await asyncio.get_running_loop().create_connection(lambda: Client(cursor), "127.0.0.1", self._port)
+                await client.back
+            except ConnectionError:
+                self._again += 1
+                await asyncio.sleep(random.uniform(0, WITHIN_SECONDS))
+            else:
+                return client
 
 
 async def measure(server: Server, count: int) -> list[dict[str, Any]]:
@@ -131,13 +145,14 @@ async def measure(server: Server, count: int) -> list[dict[str, Any]]:
             before, share = calm.latencies[:], (server.cpu - cpu) / (time.perf_counter() - began)
             calm.latencies.clear()
             cpu, began = server.cpu, time.perf_counter()
-            seconds = await asyncio.to_thread(ask, ("storm", resuming))
+            seconds, again = await asyncio.to_thread(ask, ("storm", resuming))
             used = server.cpu - cpu - share * (time.perf_counter() - began)
             rows.append(
                 {
                     "clients": count,
                     "come": name,
                     "all back s": round(seconds, 2),
+                    "came again": again,
                     "CPU ms/client": round(used / count * 1000, 3),
                     **_figures("before", before),
                     **_figures("meanwhile", calm.latencies),

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 
 
 @contextmanager
-def listening_socket(host: str, port: int, other_port: str, backlog: int = 2048) -> Iterator[socket.socket]:
+def listening_socket(host: str, port: int, other_port: str, backlog: int = 8192) -> Iterator[socket.socket]:
     """A socket that listens already. `CommandError`, with how to choose another port, if it cannot."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]

@@ -23,7 +23,12 @@ def add_server_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--forwarded-allow-ips", default="127.0.0.1", help="proxies whose X-Forwarded-* headers are believed")
     parser.add_argument("--no-proxy-headers", dest="proxy_headers", action="store_false", help="believe X-Forwarded-* headers of nobody")
     parser.add_argument("--root-path", default="", metavar="PATH", help="where a proxy has put the site, such as /maps")
-    parser.add_argument("--backlog", type=at_least_one, default=2048, help="connections that may wait to be accepted (default: 2048)")
+    parser.add_argument(
+        "--backlog",
+        type=at_least_one,
+        default=8192,
+        help="connections that may wait to be accepted, at most net.core.somaxconn (default: 8192)",
+    )
     parser.add_argument(
         "--timeout-keep-alive",
         type=at_least_one,
