@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("GEOSTREAM_TEST_PROFILE", "default")
@@ -17,6 +19,11 @@ LONG = PROFILE == "long"
 def examples(default: int, long: int) -> int:
     """How many examples this profile draws, where those of the others are too costly."""
     return long if LONG else default
+
+
+def only_long(*values: object, id: str | None = None) -> ParameterSet:
+    """A case of a parametrized test that only the long form tries, for others like it are tried in every run."""
+    return pytest.param(*values, id=id, marks=pytest.mark.long_form(only=True))
 
 
 def load() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .processes import run
+from .profiles import only_long
 
 PROJECT = Path(__file__).parents[1]
 LIMIT = 0.3
@@ -86,7 +87,7 @@ def test_a_test_that_hangs_fails_and_is_cleaned_up_after(tmp_path: Path, pytestc
     assert printed.count("cleaned up\n") == 2
 
 
-@pytest.mark.parametrize(("test", "where"), [(DEAF, "test_hanging"), (FIXTURE, "hanging")], ids=["deaf", "fixture"])
+@pytest.mark.parametrize(("test", "where"), [only_long(DEAF, "test_hanging", id="deaf"), pytest.param(FIXTURE, "hanging", id="fixture")])
 def test_what_hangs_beyond_its_limit_is_ended_with_its_worker(tmp_path: Path, pytestconfig: pytest.Config, test: str, where: str) -> None:
     printed = run_pytest(tmp_path, pytestconfig, test, "-n", 1)
     assert "crashed while running" in printed

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import StorageState, expect
 
 from ..conftest import missing
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .map_page import MapPage, WatchedPage
 
@@ -32,7 +33,9 @@ def faults(page: WatchedPage, **options: Any) -> str:
     return "\n".join(page.page.evaluate(RUN, options))
 
 
-SCHEMES = pytest.mark.parametrize(("scheme", "options"), [("light", {}), ("dark", {"runOnly": [CONTRAST]})], ids=["light", "dark"])
+SCHEMES = pytest.mark.parametrize(
+    ("scheme", "options"), [pytest.param("light", {}, id="light"), only_long("dark", {"runOnly": [CONTRAST]}, id="dark")]
+)
 """What is dark differs in its colours alone."""
 
 

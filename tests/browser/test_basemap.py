@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Route
 
 from ..server_process import ServerProcess
@@ -47,6 +48,7 @@ def test_the_world_goes_on_beyond_the_antimeridian(live: MapPage) -> None:
     live.wait_for(lambda: colour(live, 190 + 30, 64) == LAND and colour(live, 140, -25) == LAND)
 
 
+@pytest.mark.long_form(only=True)
 def test_a_server_may_name_raster_tiles_instead(live_site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     """The page is told so by the server; here, its configuration is changed on the way."""
 

@@ -164,6 +164,7 @@ def test_clients_of_two_processes_are_seen_cut_banned_and_let_back(
     expect(page.page.locator("#boxes path.leaflet-interactive")).to_have_count(1, timeout=SECONDS)
 
 
+@pytest.mark.long_form(only=True)
 def test_an_operator_cannot_ban_themselves(open_connections: Open) -> None:
     page = open_connections()
     page.page.get_by_role("button", name="Ban…").click()

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Route
 from streaming.pages.examples import EXAMPLES
 
 from ..conftest import missing
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .fleet import aircraft, renew
 from .map_page import WatchedPage
@@ -152,6 +153,7 @@ def test_a_feature_is_seen_to_move(live_site: ServerProcess, show_flights: Open,
     assert not page.is_at("f10", (6, 46.5))
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize("library", EXAMPLES)
 def test_a_feature_that_is_deleted_vanishes(live_site: ServerProcess, show_flights: Open, library: str) -> None:
     page = show_flights(library)
@@ -160,6 +162,7 @@ def test_a_feature_that_is_deleted_vanishes(live_site: ServerProcess, show_fligh
     assert page.is_at("f11", (7, 46.5))
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize("library", EXAMPLES)
 def test_the_view_is_what_is_subscribed_to(live_site: ServerProcess, show_flights: Open, library: str) -> None:
     page = show_flights(library)
@@ -204,7 +207,7 @@ def test_cells_are_seen_to_count(live_site: ServerProcess, open_example: Open, l
     page.wait_until(cell, CENTRE)
 
 
-@pytest.mark.parametrize("library", WITH_TILES)
+@pytest.mark.parametrize("library", [library if library == "maplibre" else only_long(library) for library in WITH_TILES])
 def test_pictures_are_seen_to_change(live_site: ServerProcess, open_example: Open, library: str) -> None:
     name = f"painted-{library}"
     live_site.post("/api/tilesets/", {"name": name, "kind": "pushed", "format": "png"})

@@ -63,6 +63,7 @@ def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, opened: Open, do
     expect(page.page.locator("#problem")).to_contain_text("invalid_filter")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_shows_them_too(fleet: ServerProcess, opened: Open, screenshot: Callable[..., None]) -> None:
     page = opened("layers/fleet/", **PHONE)
     expect(page.page.locator("#counted")).to_have_text("2 features")

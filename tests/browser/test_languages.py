@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .map_page import PHONE, MapPage, WatchedPage
 from .test_accessible import faults
@@ -52,7 +53,7 @@ def test_scripts_load_their_texts_as_one_file_and_none_in_english(
     assert page.page.evaluate("performance.getEntriesByType('resource').filter(({name}) => name.includes('/texts/')).length") == files
 
 
-@pytest.mark.parametrize(("locale", "pages"), [("de-DE", PAGES), ("fr-FR", ()), ("es-ES", ())])
+@pytest.mark.parametrize(("locale", "pages"), [("de-DE", PAGES), only_long("fr-FR", ()), only_long("es-ES", ())])
 def test_nothing_is_too_wide_for_a_phone(
     flights: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None], locale: str, pages: tuple[str, ...]
 ) -> None:

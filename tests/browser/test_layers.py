@@ -107,6 +107,7 @@ def test_an_empty_layer_says_so(two_layers: ServerProcess, live: MapPage) -> Non
     expect(live.by_id("layer-vacant-toggle")).to_have_count(0)
 
 
+@pytest.mark.long_form(only=True)
 def test_an_address_of_a_layer_that_is_not_there_says_so_until_it_is(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(two_layers, "map=6/46.8/8.0&layers=routes,later")
     expect(live.by_id("missing-layers")).to_contain_text("There is no layer later")

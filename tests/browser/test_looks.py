@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import expect
 
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .fleet import fleet
 from .map_page import OVERLAY, MapPage
@@ -20,7 +21,7 @@ def flights(live_site: ServerProcess) -> ServerProcess:
     return live_site
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [only_long("light"), "dark"])
 def test_the_theme_is_that_of_the_system(
     flights: ServerProcess, live: MapPage, open_map: Callable[..., MapPage], screenshot: Callable[..., None], scheme: str
 ) -> None:
@@ -40,6 +41,7 @@ def test_the_theme_follows_the_system_while_the_page_is_open(live: MapPage) -> N
     live.wait(f"() => {TEXT}")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_chosen_theme_is_remembered(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(flights, color_scheme="dark")
     live.by_id("theme-toggle").click()

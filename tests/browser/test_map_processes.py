@@ -71,6 +71,7 @@ def test_a_buffer_of_what_is_in_view_appears_as_a_layer(site: ServerProcess, ope
     expect(live.by_id("map-jobs").get_by_role("status")).to_have_text("Done")
 
 
+@pytest.mark.long_form(only=True)
 def test_the_selected_feature_is_buffered_alone(site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(site)
     live.wait_for(lambda: live.ink() > 0)
@@ -102,6 +103,7 @@ def test_what_is_wrong_is_said_in_the_dialog_or_at_the_job(site: ServerProcess, 
     live.troubles.clear()
 
 
+@pytest.mark.long_form(only=True)
 def test_hotspots_start_follow_the_features_and_stop(site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     site.publish("flights", plane("a", PLACE), plane("b", PLACE))
     live = open_map(site)

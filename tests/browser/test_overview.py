@@ -81,6 +81,7 @@ def test_charts_move_with_clients_of_both_processes(
         expect(rows).to_have_count(2)
 
 
+@pytest.mark.long_form(only=True)
 def test_another_period_has_its_own_frames(overview: Callable[..., WatchedPage]) -> None:
     page = overview()
     before = page.page.evaluate("overview.shown().series.times.length")
@@ -116,6 +117,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(overview: Callable[..., Wat
     documented(page, "overview-phone")
 
 
+@pytest.mark.long_form(only=True)
 def test_it_says_that_redis_is_away(overview: Callable[..., WatchedPage], pair: Pair) -> None:
     page = overview()
     with pair.redis.silent():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import StorageState, expect
 
 from ..server_process import ServerProcess
@@ -24,6 +25,7 @@ def test_the_documentation_of_the_api_comes_from_this_server(
     screenshot(docs, "api-docs")
 
 
+@pytest.mark.long_form(only=True)
 def test_the_admin_lists_this_browsers_connection(
     flights: ServerProcess, open_page: Callable[..., WatchedPage], logged_in: StorageState, screenshot: Callable[..., None]
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
 
@@ -59,7 +60,10 @@ def test_a_job_is_dismissed_from_its_page(open_page: Callable[..., WatchedPage],
     expect(page.get_by_test_id("job-status")).to_have_text("dismissed", timeout=TIMEOUT)
 
 
-@pytest.mark.parametrize("options", [{"color_scheme": "light"}, {"viewport": {"width": 390, "height": 844}}], ids=["light", "dark phone"])
+@pytest.mark.parametrize(
+    "options",
+    [only_long({"color_scheme": "light"}, id="light"), pytest.param({"viewport": {"width": 390, "height": 844}}, id="dark phone")],
+)
 def test_no_page_is_wider_than_its_screen(
     open_page: Callable[..., WatchedPage], site_with_worker: ServerProcess, options: dict[str, object]
 ) -> None:

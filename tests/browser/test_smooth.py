@@ -63,6 +63,7 @@ def circling(site: ServerProcess, tmp_path: Path, start_process: Start) -> Serve
     return site
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.slow
 @pytest.mark.timeout(120)  # ten thousand positions, drawn without a graphics card
 def test_two_thousand_moving_features_stay_smooth(

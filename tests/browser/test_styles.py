@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, StorageState, expect
 
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .conftest import MAP
 from .contexts import Contexts
@@ -194,7 +195,7 @@ def test_who_may_not_change_the_layer_has_no_editor(styled: ServerProcess, live:
     live.page.keyboard.press("Escape")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", only_long("dark")])
 def test_the_editor_is_accessible_and_fits_a_phone(
     styled: ServerProcess, open_map: Callable[..., MapPage], logged_in: StorageState, scheme: str
 ) -> None:
@@ -212,6 +213,7 @@ def test_the_editor_is_accessible_and_fits_a_phone(
     assert box and (box["x"], box["width"], box["y"] + box["height"]) == (0, 390, 844)
 
 
+@pytest.mark.long_form(only=True)
 def test_the_buttons_of_the_editor_are_inside_of_it_in_german(
     styled: ServerProcess, open_map: Callable[..., MapPage], logged_in: StorageState
 ) -> None:

@@ -17,6 +17,7 @@ import streaming
 from streaming.tiles.sources.raster import RasterSource
 
 from ..processes import manage
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from ..tiles.conftest import plain, write_raster
 from .conftest import MAP
@@ -155,7 +156,7 @@ def test_the_map_shows_the_file_and_what_is_painted_over_it_without_any_request_
     live.check()
 
 
-@pytest.mark.parametrize("encoding", ["patch+webp", "xor+zstd"])
+@pytest.mark.parametrize("encoding", [only_long("patch+webp"), "xor+zstd"])
 def test_each_pixel_delta_paints_what_the_server_renders(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path, encoding: str
 ) -> None:
@@ -178,6 +179,7 @@ def test_each_pixel_delta_paints_what_the_server_renders(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_after_many_changes_in_a_row_the_map_is_as_the_file(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_after_many_changes_in_a_row_the_map_is_as_the_file(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(120)  # a server that starts again, a command beside it, and a page that waits longer after each attempt
 def test_after_a_restart_only_what_was_painted_meanwhile_is_sent(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path
@@ -251,6 +254,7 @@ def test_beyond_the_last_zoom_its_tiles_are_shown_larger(relief: ServerProcess, 
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_map_that_opens_between_two_zooms_shows_the_tiles_of_the_nearer_one(
     detailed: tuple[ServerProcess, Path], open_imagery: Callable[..., Imagery]
 ) -> None:
@@ -283,6 +287,7 @@ def test_a_tileset_is_switched_off_and_the_link_remembers(relief: ServerProcess,
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_gets_sharp_tiles(
     relief: ServerProcess, new_context: Callable[..., BrowserContext], screenshot: Callable[..., None]
 ) -> None:

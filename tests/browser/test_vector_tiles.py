@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from streaming.tiles.mvt import TileFeature, encode_layer
 
+from ..profiles import only_long
 from ..server_process import ServerProcess
 from .conftest import MAP
 from .map_page import PHONE, MapPage
@@ -139,7 +140,7 @@ def test_vector_tiles_are_off_until_they_are_switched_on_and_the_link_remembers(
     live.check()
 
 
-@pytest.mark.parametrize("zoom", ["5.75", "9", "12.25"])
+@pytest.mark.parametrize("zoom", ["5.75", only_long("9"), only_long("12.25")])
 def test_between_the_zooms_and_beyond_the_last_one_features_are_where_they_are(
     places: ServerProcess, open_vectors: Callable[..., VectorMap], zoom: str, screenshot: Callable[..., None]
 ) -> None:
@@ -158,6 +159,7 @@ def test_between_the_zooms_and_beyond_the_last_one_features_are_where_they_are(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_colours_follow_the_theme(places: ServerProcess, open_vectors: Callable[..., VectorMap], screenshot: Callable[..., None]) -> None:
     live = open_vectors(places)
     live.wait_for_point(7.0, 46.5)
@@ -169,6 +171,7 @@ def test_colours_follow_the_theme(places: ServerProcess, open_vectors: Callable[
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(120)  # a server that starts again, and a page that waits longer after each attempt
 def test_after_a_restart_features_are_where_they_went_meanwhile(places: ServerProcess, open_vectors: Callable[..., VectorMap]) -> None:
     live = open_vectors(places)
@@ -185,6 +188,7 @@ def test_after_a_restart_features_are_where_they_went_meanwhile(places: ServerPr
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_gets_sharp_vectors(
     places: ServerProcess, new_context: Callable[..., BrowserContext], screenshot: Callable[..., None]
 ) -> None:

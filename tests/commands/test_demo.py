@@ -25,6 +25,7 @@ from streaming.server.embedded_redis import RedisService
 from tests.processes import PIPE, STDOUT, Start, site_environment, starting
 from tests.server_process import free_port
 
+from ..profiles import only_long
 from .conftest import feature
 
 # 6379 may be in use on this machine, so it is not looked at.
@@ -140,6 +141,7 @@ async def test_flights_fly_earthquakes_are_there_and_events_happen(flying: tuple
         assert (await anext(events)).payload["kind"] == "flight"
 
 
+@pytest.mark.long_form(only=True)
 async def test_imagery_arrives_strip_by_strip(grounded: Demo) -> None:
     async with grounded.client() as client:
         tiles = await client.subscribe_tiles((-121, 13, -106, 31), (5, 6))  # the relief is the demo's default
@@ -150,7 +152,7 @@ async def test_imagery_arrives_strip_by_strip(grounded: Demo) -> None:
         assert "Miriam" in (await anext(events)).payload["message"]
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [only_long(signal.SIGINT), signal.SIGTERM])
 def test_a_signal_to_the_group_ends_everything(start_demo: Callable[..., Demo], sign: signal.Signals) -> None:
     demo = start_demo()
     demo.wait_until_ready()
@@ -163,6 +165,7 @@ def test_a_signal_to_the_group_ends_everything(start_demo: Callable[..., Demo], 
     assert "Traceback" not in output
 
 
+@pytest.mark.long_form(only=True)
 def test_being_killed_ends_everything_too_and_the_worker_of_processes(start_demo: Callable[..., Demo]) -> None:
     demo = start_demo(alone=False)
     demo.wait_until_ready()

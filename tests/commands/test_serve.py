@@ -76,6 +76,7 @@ def token(server: ServerProcess) -> dict[str, Any]:
     return claims
 
 
+@pytest.mark.long_form(only=True)
 def test_the_options_are_the_environment_of_every_worker(server: ServerProcess) -> None:
     environments = workers(server)
     assert len(environments) == 2

@@ -20,6 +20,8 @@ from tests.geo_peer import point
 from tests.processes import site_environment
 from tests.server_process import ServerProcess
 
+from ..profiles import only_long
+
 pytestmark = pytest.mark.postgres
 
 
@@ -36,7 +38,7 @@ def manage(tmp_path: Path, database_url: str, *command: str) -> None:
     processes.manage(*command, env=environment)
 
 
-@pytest.mark.parametrize("pool", ["0", "6"], ids=["no pool", "a pool"])
+@pytest.mark.parametrize("pool", [only_long("0", id="no pool"), pytest.param("6", id="a pool")])
 def test_it_migrates_serves_and_records(
     pool: str, database_url: str, tmp_path: Path, make_server: Callable[..., ServerProcess], own_redis: RedisService
 ) -> None:

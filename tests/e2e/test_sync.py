@@ -225,6 +225,7 @@ def peak_memory(pid: int) -> int:
     return int(found[1]) * 1024
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(examples(200, long=1500))
 @pytest.mark.long_form
 def test_a_large_file_goes_on_where_it_was_after_a_kill(
@@ -252,6 +253,7 @@ def test_a_large_file_goes_on_where_it_was_after_a_kill(
     assert peak_memory(server.pid) < before + 64 * MIB, "the server has the whole file in memory"
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(120)
 def test_small_changes_do_not_wait_for_a_large_upload(
     server: ServerProcess, laptop_at: Callable[[str], Laptop], network_to: Callable[[ServerProcess], Network]

@@ -212,6 +212,7 @@ MORE_MEGABYTES = 30 if LONG else 15
 """Of the 1.6 of each round."""
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.slow
 @pytest.mark.long_form
 def test_a_viewer_that_does_not_read_costs_little_and_sees_the_last_version(serve: Serve) -> None:

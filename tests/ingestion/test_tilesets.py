@@ -74,6 +74,7 @@ async def test_a_world_file_that_comes_later_places_the_image(drop: Drop, tmp_pa
     assert row.bbox == pytest.approx(EUROPE)
 
 
+@pytest.mark.long_form(only=True)
 async def test_a_large_geotiff_without_overviews_is_given_some(drop: Drop, tmp_path: Path) -> None:
     image = tmp_path / "large.tif"
     with rasterio.open(

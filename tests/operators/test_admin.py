@@ -27,6 +27,8 @@ from streaming.models import Connection, Layer, Node, Presence, Subscription
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 
+from ..profiles import only_long
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PAGES = ["layer", "node", "connection", "subscription", "presence"]
 
@@ -210,7 +212,7 @@ class Operator:
         raise AssertionError(f"the list never had {count} connections")
 
 
-@pytest.mark.parametrize("how", ["action", "button"])
+@pytest.mark.parametrize("how", [only_long("action"), "button"])
 async def test_an_operator_ends_a_connection(usual: ServerProcess, how: str) -> None:
     operator = Operator(usual)
     operator.recorded(0)

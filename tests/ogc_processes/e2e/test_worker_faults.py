@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from ...profiles import only_long
 from .site import Site, lines, until
 from .unruly import UnrulyWorker, lease_in
 
@@ -22,7 +23,7 @@ def unruly(site: Site) -> Iterator[UnrulyWorker]:
         yield worker
 
 
-@pytest.mark.parametrize(("process", "status", "begun"), [("once", "failed", 1), ("safely", "successful", 2)])
+@pytest.mark.parametrize(("process", "status", "begun"), [only_long("once", "failed", 1), ("safely", "successful", 2)])
 def test_a_worker_killed_in_the_middle_of_a_job(site: Site, process: str, status: str, begun: int) -> None:
     worker = site.worker("doomed")
     record = site.record()
