@@ -62,7 +62,7 @@ globalThis.bench = {frames: [], tasks: [], drawn: null};
 """.replace("LAYER", LAYER)
 CURSOR = f"geostream.subscriptions['{LAYER}'].cursor"
 CELLS = f"[...geostream.subscriptions['{LAYER}'].features.values()].map(({{id, properties}}) => [id, properties.count])"
-RESOLUTION = f"geostream.subscriptions['{LAYER}'].aggregate.resolution"
+RESOLUTION = f"geostream.subscriptions['{LAYER}'].aggregate?.resolution"  # none while the page is sent another view
 
 
 def _row(what: str, figure: float | None, unit: str) -> dict[str, Any]:

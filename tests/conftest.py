@@ -54,9 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are processors: tests of servers and of browsers wait more than they compute."""
+    """Twice as many as there are processors: tests of servers and of browsers wait as long as they compute."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(2, available * 3 // 2)
+    return max(2, available * 2)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -127,6 +127,7 @@ def test_how_a_forked_command_ended_is_known(tmp_path: Path, program: str, code:
     assert run(*SHELL, program, env=site_environment(tmp_path), check=False).returncode == code
 
 
+@pytest.mark.long_form(only=True)
 def test_commands_are_forked_by_many_threads(tmp_path: Path) -> None:
     def code(number: int) -> int:
         return run(*SHELL, f"raise SystemExit({number})", env=site_environment(tmp_path), check=False).returncode

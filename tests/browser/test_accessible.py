@@ -59,6 +59,7 @@ def test_the_other_pages(flights: ServerProcess, open_page: Callable[..., Watche
     assert not any(found.values()), "\n".join(f"{path}:\n{text}" for path, text in found.items() if text)
 
 
+@pytest.mark.long_form(only=True)
 def test_the_pages_of_operators(flights: ServerProcess, open_page: Callable[..., WatchedPage], logged_in: StorageState) -> None:
     page = open_page("about:blank", storage_state=logged_in)
     found = {}

@@ -318,6 +318,7 @@ def test_a_chosen_file_is_not_covered_by_uploads_that_are_done(folder: Folder, o
     expect(page.by_id("uploads")).to_be_hidden()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_under_a_strict_content_security_policy(
     folder: Folder, new_context: Callable[..., BrowserContext], logged_in: StorageState, screenshot: Callable[..., None]
 ) -> None:

@@ -58,6 +58,7 @@ def wait_for_layer(server: ServerProcess, name: str, features: int) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long_form(only=True)
 def test_an_image_appears_on_the_open_map_and_goes(
     server: ServerProcess, laptop: Path, open_map: Callable[..., MapPage], tmp_path: Path
 ) -> None:

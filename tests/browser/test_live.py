@@ -78,6 +78,7 @@ def test_flights_move_the_box_narrows_and_the_map_catches_up_with_a_killed_serve
         screenshot(live, "caught-up")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_page_that_is_opened_sees_what_another_sees(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     first = open_map(flights)
     flights.publish("flights", *fleet(step=1))

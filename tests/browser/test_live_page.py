@@ -94,6 +94,7 @@ def test_whoever_comes_and_goes_is_shown_at_once(operators: WatchedPage, site: S
     expect(row_of(operators, "room:2")).to_have_count(0)
 
 
+@pytest.mark.long_form(only=True)
 def test_a_kicked_member_is_told_and_stays_away(
     open_operators: Open, alice: WatchedPage, screenshot: Callable[..., None], documented: Callable[..., None]
 ) -> None:
@@ -180,6 +181,7 @@ def test_hostile_names_are_text(site: ServerProcess, open_operators: Open, open_
     page.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_shows_every_row_as_a_card(open_operators: Open, alice: WatchedPage, screenshot: Callable[..., None]) -> None:
     page = open_operators(**PHONE)
     expect(row_of(page, "room:1")).to_be_visible()

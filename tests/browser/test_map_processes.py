@@ -85,6 +85,7 @@ def test_the_selected_feature_is_buffered_alone(site: ServerProcess, open_map: C
     live.wait_for_features({"f02"}, "open-selected")
 
 
+@pytest.mark.long_form(only=True)
 def test_what_is_wrong_is_said_in_the_dialog_or_at_the_job(site: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(site)
     choose(live, "Buffer…")
@@ -121,6 +122,7 @@ def test_hotspots_start_follow_the_features_and_stop(site: ServerProcess, open_m
     live.wait_for(lambda: hexagons(live) == [])
 
 
+@pytest.mark.long_form(only=True)
 def test_a_layer_of_others_is_offered_while_the_map_is_open_and_goes_again(site: ServerProcess, live: MapPage) -> None:
     site.publish("news", plane("a", PLACE))
     expect(live.by_id("layer-news-toggle")).not_to_be_checked()

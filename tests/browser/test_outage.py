@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from ..server_process import ServerProcess
@@ -26,6 +27,7 @@ def test_features_dim_and_a_banner_says_how_old_they_are_and_dials_at_once(
     expect(live.page.locator("#outage")).to_be_hidden()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_visitor_sees_no_figures_for_developers(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     assert open_map(flights).by_id("fps").is_hidden()
     asked = open_map(flights, "map=7/46.8/8&debug=1")

@@ -99,6 +99,7 @@ def test_an_alert_that_is_told_is_shown_until_it_is_resolved(overview: Callable[
         expect(page.page.locator("#problems")).not_to_contain_text("Alert")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_process_that_was_killed_is_shown(overview: Callable[..., WatchedPage], pair: Pair, documented: Callable[..., None]) -> None:
     page = overview(viewport={"width": 1280, "height": 1000})
     pair.second.kill()

@@ -40,6 +40,7 @@ def test_the_admin_lists_this_browsers_connection(
     screenshot(admin, "admin-connections")
 
 
+@pytest.mark.long_form(only=True)
 def test_the_admin_links_to_the_map_of_a_layer(
     flights: ServerProcess, open_page: Callable[..., WatchedPage], screenshot: Callable[..., None]
 ) -> None:

@@ -242,6 +242,7 @@ def test_the_map_is_followed_and_what_left_it_is_not_kept(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_beyond_the_last_zoom_its_tiles_are_shown_larger(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
     status, info = relief.request("GET", "/api/tilesets/relief/")
     assert status == 200
@@ -267,6 +268,7 @@ def test_a_map_that_opens_between_two_zooms_shows_the_tiles_of_the_nearer_one(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_tileset_is_switched_off_and_the_link_remembers(relief: ServerProcess, open_imagery: Callable[..., Imagery]) -> None:
     live = open_imagery(relief)
     live.wait_until_shown()

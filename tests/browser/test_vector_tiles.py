@@ -205,6 +205,7 @@ def test_a_phone_gets_sharp_vectors(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_files_that_turn_out_to_be_of_vector_tiles_are_shown_to_who_asks_for_them(
     site: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
@@ -223,6 +224,7 @@ def test_files_that_turn_out_to_be_of_vector_tiles_are_shown_to_who_asks_for_the
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_tiles_that_cannot_be_read_are_told_and_the_others_shown(site: ServerProcess, open_vectors: Callable[..., VectorMap]) -> None:
     folder = site.data_dir / "damaged" / "1"
     for column, tile in ((0, b"<html>no tile</html>"), (1, encode_layer("land", [TileFeature((2048, 2048), ())]))):

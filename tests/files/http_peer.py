@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 
 from streaming.api.fast_publish import HttpApplication
 
@@ -39,7 +39,7 @@ class HttpPeer:
     def __init__(self, headers: dict[str, str] | None = None, address: str = "127.0.0.1") -> None:
         self.headers = headers or {}
         self.address = address
-        self._application = HttpApplication(get_asgi_application())
+        self._application = HttpApplication(ASGIHandler())
 
     async def request(
         self, method: str, url: str, body: bytes | Iterable[bytes] | AsyncIterator[bytes] = b"", leaves: bool = False, **headers: str

@@ -7,7 +7,7 @@ import json
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.core.asgi import get_asgi_application
+from django.core.handlers.asgi import ASGIHandler
 
 TIMEOUT = 5.0
 
@@ -27,7 +27,7 @@ class Poller:
         self.path = path
         self.query = query if vsn is None else {**query, "vsn": vsn}
         self.token = ""
-        self._application = get_asgi_application()
+        self._application = ASGIHandler()
 
     async def open(self) -> Poller:
         status, _ = await self.poll()

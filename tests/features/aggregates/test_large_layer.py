@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 import h3
+import pytest
 
 from streaming.core.feed import Cursor, Feed, FeedState, LogEntry
 from streaming.core.filters import FilterSpec, compile_filter
@@ -54,6 +55,7 @@ def counted(aggregate: Aggregate) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.long_form(only=True)
 async def test_a_recount_agrees() -> None:
     draw = random.Random(1)
     state = FeedState(Cursor("e", 0), {str(number).encode(): stored(draw, number) for number in range(FEATURES)})
