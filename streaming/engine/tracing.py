@@ -139,7 +139,7 @@ class Tracing(Service):
             self._forget(id)
         pulls = trace.of(first, last)
         if pulls:
-            answer = {**self._described(follower), **_times(pulls, message["stored_at"])}
+            answer = {**self._described(follower), **times_of(pulls, message["stored_at"])}
             await self._send("answer", id=id, by=self._hub.node, answer=answer)
 
     def _described(self, follower: Follower) -> dict[str, Any]:
@@ -161,8 +161,10 @@ class Tracing(Service):
         return asyncio.run_coroutine_threadsafe(work, self._hub.loop).result(READY_SECONDS + ANSWER_SECONDS + 5)
 
 
-def _times(pulls: list[PullTrace], stored_at: float) -> dict[str, Any]:
+def times_of(pulls: list[PullTrace], stored_at: float) -> dict[str, Any]:
+    """What took how long here, from when the publishing process had it stored, or from when this one heard of it if that was earlier."""
     first, last = pulls[0], pulls[-1]
+    stored_at = min(stored_at, first.began)
     return {
         "rung_ms": milliseconds(first.began - stored_at),
         "pulled_ms": milliseconds(sum(pull.pulled - pull.began for pull in pulls)),

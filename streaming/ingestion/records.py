@@ -15,7 +15,8 @@ from streaming.models import FileIngest
 
 GATHER_SECONDS = 0.3
 BATCH = 200
-_FIELDS = [field.name for field in FileIngest._meta.concrete_fields if field.name != "path"]
+_FIELDS = [field.name for field in FileIngest._meta.concrete_fields if field.name not in ("path", "made")]
+"""What is written behind: not which layer or tileset it is, for that is said in the transaction that makes it (ownership.py)."""
 
 
 class IngestRecords:
@@ -66,7 +67,7 @@ class IngestRecords:
 
     async def _step(self) -> None:
         some = list(self._unwritten)[:BATCH]
-        rows = [copy(self.rows[path]) for path in some if path in self.rows]
+        rows = [_with_nothing_made(self.rows[path]) for path in some if path in self.rows]
         for path in some:
             del self._unwritten[path]
         try:
@@ -74,6 +75,13 @@ class IngestRecords:
         except BaseException:
             self._unwritten = {**dict.fromkeys(some), **self._unwritten}
             raise
+
+
+def _with_nothing_made(row: FileIngest) -> FileIngest:
+    """A copy that owns nothing, if it is the first of its path in the database, or was removed from there meanwhile."""
+    row = copy(row)
+    row.made = None
+    return row
 
 
 def _read() -> dict[str, FileIngest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ import shapely
 from channels.db import database_sync_to_async
 
 from streaming.core.feed import Feed
+from streaming.core.items import Change
 from streaming.features.publishing import apublish
+from streaming.ingestion.ingest_queue import GATHER_SECONDS
 from streaming.models import Layer
 
 from .conftest import Drop, collection, point
@@ -95,6 +98,22 @@ async def test_the_next_file_of_a_name_has_its_turn_when_the_first_is_gone(drop:
 async def test_a_file_that_is_moved_within_its_name_keeps_its_layer(drop: Drop) -> None:
     await drop("roads.geojson", collection(point(1)))
     before = await Layer.objects.aget(name="roads")
+    await drop.folder.move("roads.geojson", "layers/roads.geojson", drop_actor())
+    await drop.settled()
+    assert await Layer.objects.aget(name="roads") == before
+    assert list(drop.ingestor.records.rows) == ["layers/roads.geojson"]
+
+
+async def test_it_keeps_it_also_if_the_two_halves_of_the_move_are_heard_of_apart(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await drop("roads.geojson", collection(point(1)))
+    before = await Layer.objects.aget(name="roads")
+    note = drop.ingestor._note
+
+    def note_slowly(change: Change) -> None:
+        note(change)
+        time.sleep(2 * GATHER_SECONDS)
+
+    monkeypatch.setattr(drop.ingestor, "_note", note_slowly)
     await drop.folder.move("roads.geojson", "layers/roads.geojson", drop_actor())
     await drop.settled()
     assert await Layer.objects.aget(name="roads") == before
