@@ -30,6 +30,6 @@ def load() -> None:
     """Choose the profile for Hypothesis."""
     # Timings are no test: the first text that Hypothesis draws on a fresh clone takes a second, for it makes its tables of characters.
     calm = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
-    settings.register_profile("default", max_examples=100, **calm)
+    settings.register_profile("default", max_examples=40, **calm)
     settings.register_profile("long", max_examples=1000, **calm)
     settings.load_profile(PROFILE)

@@ -31,6 +31,7 @@ def test_view_layers_filter_and_box_outlive_a_reload(flights: ServerProcess, ope
     expect(live.page.locator(".area-outline")).to_be_visible()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_followed_view_outlives_a_reload(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(flights, "map=9/46.75/8.0&follow=1")
     expect(live.by_id("follow-view")).to_be_checked()
@@ -42,6 +43,7 @@ def test_without_an_address_the_map_goes_to_the_flights(flights: ServerProcess, 
     live.wait("() => geostream.map.getZoom() > 5 && geostream.map.getBounds().contains([46.75, 8])")
 
 
+@pytest.mark.long_form(only=True)
 def test_an_address_with_a_filter_that_cannot_be_read_still_shows_the_layer(
     flights: ServerProcess, open_map: Callable[..., MapPage]
 ) -> None:

@@ -58,6 +58,7 @@ def test_those_who_join_see_each_other(open_test_page: Open, screenshot: Callabl
     expect(card_of(bob).locator("[data-part=id]")).to_have_text("–")
 
 
+@pytest.mark.long_form(only=True)
 def test_two_pages_of_one_person_are_one_member_twice(open_test_page: Open) -> None:
     first, second = open_test_page("alice"), open_test_page("alice")
     card = join(first)
@@ -99,6 +100,7 @@ def test_what_is_sent_reaches_backends_and_is_answered(open_test_page: Open, bac
     assert (heard["channel"], heard["data"]) == (b"from:room:1:ask", b'{"of":[1,2]}')
 
 
+@pytest.mark.long_form(only=True)
 def test_what_is_not_json_is_not_sent(open_test_page: Open) -> None:
     card = join(open_test_page("alice"))
     card.get_by_label("Payload as JSON: ").fill("{")

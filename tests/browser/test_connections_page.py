@@ -173,6 +173,7 @@ def test_an_operator_cannot_ban_themselves(open_connections: Open) -> None:
     expect(page.page.locator("#ban [role=alert]")).to_contain_text("the address that you come from yourself")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_shows_it(open_connections: Open, screenshot: Callable[..., None]) -> None:
     page = open_connections(**PHONE)
     assert page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

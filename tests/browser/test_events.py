@@ -60,6 +60,7 @@ def test_the_properties_of_a_feature_are_text_even_when_they_contain_html(
     screenshot(live, "card-hostile")
 
 
+@pytest.mark.long_form(only=True)
 def test_the_name_of_a_layer_is_text_even_when_it_contains_html(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     flights.request("PATCH", "/api/layers/flights", {"title": f"</script>{HOSTILE}"})
     live = open_map(flights)

@@ -39,6 +39,7 @@ def test_the_figures_of_a_feed_move(fleet: ServerProcess, opened: Open, document
     page.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_log_is_replayed_from_a_cursor(fleet: ServerProcess, opened: Open, documented: Callable[..., None]) -> None:
     page = opened("feeds/feed/?name=layer:fleet")
     page.page.get_by_label("Speed").select_option("0")
@@ -49,6 +50,7 @@ def test_a_log_is_replayed_from_a_cursor(fleet: ServerProcess, opened: Open, doc
     documented(page, "feed")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_layer_is_seen_through_a_filter(fleet: ServerProcess, opened: Open, documented: Callable[..., None]) -> None:
     page = opened("layers/fleet/")
     expect(page.page.locator("#counted")).to_have_text("2 features")

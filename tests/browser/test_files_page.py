@@ -285,6 +285,7 @@ def test_a_file_that_became_a_layer_is_on_the_map(folder: Folder, open_files: Op
     page.wait_for(lambda: folder.server.request("GET", "/api/layers/")[1] == [])
 
 
+@pytest.mark.long_form(only=True)
 def test_nobody_is_asked_to_log_in(shared_server: ServerProcess, open_page: Callable[..., WatchedPage]) -> None:
     page = open_page(f"{shared_server.url}/files/").page
     expect(page.get_by_role("heading", name="Log in to see the files")).to_be_visible()
@@ -292,6 +293,7 @@ def test_nobody_is_asked_to_log_in(shared_server: ServerProcess, open_page: Call
     assert page.get_by_test_id("no-rights").get_by_role("link").get_attribute("href") == "/geostream/login/?next=/files/"
 
 
+@pytest.mark.long_form(only=True)
 def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_with_rights: Callable[..., Page]) -> None:
     folder.put("a.txt", b"")
     page = open_with_rights(folder.url, rights={"": "list read"})
@@ -302,6 +304,7 @@ def test_there_is_no_button_for_what_one_may_not_do(folder: Folder, open_with_ri
     expect(page.get_by_role("link", name="Trash")).to_have_count(0)
 
 
+@pytest.mark.long_form(only=True)
 def test_who_may_only_look_is_told_to_log_in_to_upload(folder: Folder, open_files: Open, open_with_rights: Callable[..., Page]) -> None:
     folder.put("a.txt", b"")
     expect(open_files(folder.url).page.get_by_role("link", name="Log in to upload")).to_have_count(0)

@@ -99,6 +99,7 @@ def test_names_of_properties_are_offered_while_one_types(live: MapPage) -> None:
     expect(offered).to_have_attribute("value", "altitude_ft > 30000 and callsign")
 
 
+@pytest.mark.long_form(only=True)
 def test_an_address_with_a_property_that_nothing_has_shows_everything_and_says_so(
     live_site: ServerProcess, open_map: Callable[..., MapPage]
 ) -> None:

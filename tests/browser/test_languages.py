@@ -44,7 +44,7 @@ def test_the_map_is_in_german_until_french_is_chosen_with_the_keyboard(flights: 
     assert "map=7/46.8/8" in page.url and "layers=flights" in page.url and "lang" not in page.url
 
 
-@pytest.mark.parametrize(("locale", "said", "files"), [("en-GB", "Connected", 0), ("es-ES", "Conectado", 1)])
+@pytest.mark.parametrize(("locale", "said", "files"), [("en-GB", "Connected", 0), only_long("es-ES", "Conectado", 1)])
 def test_scripts_load_their_texts_as_one_file_and_none_in_english(
     flights: ServerProcess, open_page: Callable[..., WatchedPage], locale: str, said: str, files: int
 ) -> None:

@@ -62,6 +62,7 @@ def test_what_changes_is_seen_in_the_cells(big: ServerProcess, open_map: Callabl
     expect(live.by_id("layer-big-count")).to_have_text("6\u202f001")
 
 
+@pytest.mark.long_form(only=True)
 def test_cells_are_drawn_again_if_they_look_different_and_once_a_frame(big: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(big, "map=3/47/10")
     live.wait(f"() => {CELLS}")

@@ -133,6 +133,7 @@ def test_a_snapshot_says_how_much_of_it_has_come(two_layers: ServerProcess, live
     expect(live.by_id("layer-flights-count")).to_have_text("20")
 
 
+@pytest.mark.long_form(only=True)
 def test_of_many_layers_a_few_are_on_and_the_others_are_folded(two_layers: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     names = [f"layer-{number}" for number in range(9)]
     for name in names:

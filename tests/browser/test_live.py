@@ -86,6 +86,7 @@ def test_a_page_that_is_opened_sees_what_another_sees(flights: ServerProcess, op
     assert open_map(flights).features() == first.features()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_feature_glides_to_its_new_place(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
     live = open_map(flights, reduced_motion="no-preference")
     flights.publish("flights", *fleet(step=5))

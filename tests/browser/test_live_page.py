@@ -65,12 +65,14 @@ def confirm(page: WatchedPage, verb: str) -> None:
     page.page.locator("#confirm").get_by_role("button", name=verb).click()
 
 
+@pytest.mark.long_form(only=True)
 def test_the_admin_leads_to_it(site: ServerProcess, open_page: Open, logged_in: StorageState) -> None:
     page = open_page(f"{site.url}/admin/", storage_state=logged_in)
     page.page.get_by_role("link", name="Live", exact=True).click()
     expect(page.by_id("connection-state")).to_have_text("Connected")
 
 
+@pytest.mark.long_form(only=True)
 def test_the_tile_counts_the_topics_that_are_listed(operators: WatchedPage, alice: WatchedPage) -> None:
     expect(row_of(operators, "room:1")).to_be_visible()
     expect(operators.by_id("total-topics")).to_have_text(str(operators.page.locator("#topics tr:not(.details)").count()))
@@ -143,6 +145,7 @@ def test_a_broadcast_reaches_the_topic(operators: WatchedPage, alice: WatchedPag
     expect(alice.by_id("card-own").locator(".event-payload")).to_have_text(['{"text":"closing at six"}'])
 
 
+@pytest.mark.long_form(only=True)
 def test_events_can_be_searched_and_taken_away(open_operators: Open, alice: WatchedPage, tmp_path: Path) -> None:
     page = open_operators()
     alice.by_id("card-own").get_by_role("switch").uncheck()

@@ -110,6 +110,7 @@ def test_everything_can_be_reached_with_the_keyboard(flights: ServerProcess, liv
     assert wanted <= reached
 
 
+@pytest.mark.long_form(only=True)
 def test_the_keyboard_moves_the_map_and_shows_the_nearest_feature(live: MapPage) -> None:
     live.show(8, 46.52, 8.02)
     live.wait_until_drawn("f12")

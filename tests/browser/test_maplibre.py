@@ -81,6 +81,7 @@ def show(new_context: Callable[..., BrowserContext], site: ServerProcess) -> Ite
     assert not [trouble for trouble in watched.troubles if "GPU stall" not in trouble]  # MapLibre reads pixels back; drivers warn of it
 
 
+@pytest.mark.long_form(only=True)
 def test_vector_tiles_of_an_archive(site: ServerProcess, show: Callable[..., Any]) -> None:
     add(site, "world", world(site.data_dir / "world.mbtiles", vector_tile(), "pbf"), kind="mbtiles")
     assert show("world", "vector") == (FOUR, 4)
@@ -105,6 +106,7 @@ def test_vector_tiles_of_a_layer(site: ServerProcess, show: Callable[..., Any]) 
     assert show("places", "vector") == (FOUR, 4)
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.parametrize(("size", "expected"), [(512, FOUR), only_long(256, [f"4/{x}/{y}" for x in range(6, 10) for y in range(6, 10)])])
 def test_pictures_of_an_archive(site: ServerProcess, show: Callable[..., Any], size: int, expected: list[str]) -> None:
     add(site, f"world-{size}", world(site.data_dir / f"world-{size}.mbtiles", picture(size), "png"), kind="mbtiles")

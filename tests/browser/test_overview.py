@@ -111,6 +111,7 @@ def test_a_process_that_was_killed_is_shown(overview: Callable[..., WatchedPage]
     expect(page.by_id("health-word")).to_have_text("All is well, with a note.", timeout=STEP_SECONDS * 1000)
 
 
+@pytest.mark.long_form(only=True)
 def test_a_phone_shows_it_without_scrolling_sideways(overview: Callable[..., WatchedPage], documented: Callable[..., None]) -> None:
     page = overview(**PHONE)
     expect(chart(page, "Connections").locator("canvas")).to_be_visible()

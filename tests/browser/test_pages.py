@@ -66,6 +66,7 @@ def test_the_map_shows_who_is_logged_in_and_logs_out(
     expect(page.page.get_by_role("link", name="Log in")).to_be_visible()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_layer_that_is_not_public_is_shown_to_those_who_may_read_it(
     flights: ServerProcess, open_page: Callable[..., WatchedPage]
 ) -> None:

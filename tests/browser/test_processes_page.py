@@ -49,6 +49,7 @@ def test_what_is_missing_or_wrong_is_said_at_its_field(open_page: Callable[..., 
     expect(page.locator("#run")).to_be_hidden()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_job_is_dismissed_from_its_page(open_page: Callable[..., WatchedPage], site_with_worker: ServerProcess) -> None:
     page = open_process(open_page, site_with_worker, "echo")
     page.locator("#input-text").fill("hello")

@@ -188,6 +188,7 @@ def test_it_is_edited_with_the_keyboard(styled: ServerProcess, editing: MapPage)
     assert saved(styled, "vehicles") != STYLE
 
 
+@pytest.mark.long_form(only=True)
 def test_who_may_not_change_the_layer_has_no_editor(styled: ServerProcess, live: MapPage) -> None:
     live.by_id("layer-vehicles-menu").click()
     expect(live.page.get_by_role("button", name="Zoom to it")).to_be_visible()
@@ -245,6 +246,7 @@ def test_layers_are_grouped_and_ordered_and_stay_folded(styled: ServerProcess, e
     expect(editing.page.locator("#layers .layer-title")).to_have_text(["flights", "vehicles"])
 
 
+@pytest.mark.long_form(only=True)
 def test_the_legend_folds_and_stays_folded(editing: MapPage) -> None:
     legend = editing.page.locator("#legend")
     expect(legend.locator("li").first).to_be_visible()
@@ -276,6 +278,7 @@ def test_what_has_the_focus_in_the_table_is_named_on_the_map(editing: MapPage) -
     editing.by_id("in-view").locator("summary").click()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_style_of_a_layer_that_is_not_there_any_more_closes_the_editor(styled: ServerProcess, editing: MapPage) -> None:
     styled.publish("passing", aircraft("p1", 8, 46.9))
     payload = {"source": "layer:passing", "event": "layer_created", "layer": "passing"}

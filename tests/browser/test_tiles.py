@@ -225,6 +225,7 @@ def test_after_a_restart_only_what_was_painted_meanwhile_is_sent(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_the_map_is_followed_and_what_left_it_is_not_kept(
     detailed: tuple[ServerProcess, Path], open_imagery: Callable[..., Imagery]
 ) -> None:

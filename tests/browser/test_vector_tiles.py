@@ -105,6 +105,7 @@ def test_features_are_drawn_where_they_are_and_move_by_deltas_without_any_reques
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_a_feature_that_is_deleted_is_gone_and_one_that_comes_back_is_drawn(
     site: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_feature_that_is_deleted_is_gone_and_one_that_comes_back_is_drawn(
     live.check()
 
 
+@pytest.mark.long_form(only=True)
 def test_vector_tiles_are_off_until_they_are_switched_on_and_the_link_remembers(
     places: ServerProcess, open_vectors: Callable[..., VectorMap]
 ) -> None:
