@@ -73,13 +73,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Of a whole run on a fresh checkout, each worker compiles its share of the test modules first, which the others then need not."""
-    worker, config = os.environ.get("PYTEST_XDIST_WORKER", ""), collector.config
-    if worker and isinstance(collector, pytest.Session) and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        modules = sorted(Path(__file__).parent.rglob("test_*.py"))
-        first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        for path in modules[first:] + modules[:first]:
-            with suppress(Exception, pytest.skip.Exception):  # is shown when it is collected
-                import_module(".".join(path.relative_to(config.rootpath).with_suffix("").parts))
+    worker, here = os.environ.get("PYTEST_XDIST_WORKER", ""), Path(__file__).parent
+    if not worker or not isinstance(collector, pytest.Session) or any(Path(each).resolve() != here for each in collector.config.args):
+        return
+    modules = sorted(here.rglob("test_*.py"))
+    first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for path in modules[first:] + modules[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # is shown when it is collected
+            import_module(".".join(path.relative_to(here.parent).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
