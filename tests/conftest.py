@@ -74,7 +74,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Of a whole run on a fresh checkout, each worker compiles its share of the test modules first, which the others then need not."""
     worker, here = os.environ.get("PYTEST_XDIST_WORKER", ""), Path(__file__).parent
-    if not worker or not isinstance(collector, pytest.Session) or any(Path(each).resolve() != here for each in collector.config.args):
+    if not worker or collector.path != here or any(Path(each).resolve() != here for each in collector.config.args):
         return
     modules = sorted(here.rglob("test_*.py"))
     first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
