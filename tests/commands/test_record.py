@@ -82,10 +82,10 @@ class TestReplay:
 
     def test_the_pauses_are_those_of_the_recording(self, recording: Callable[..., str]) -> None:
         replay(
-            recording(*(line(second, "updated", "cars", "a", step=second) for second in (0, 10, 11))), "--speed", "50", "--max-gap", "10"
+            recording(*(line(second, "updated", "cars", "a", step=second) for second in (0, 10, 11))), "--speed", "25", "--max-gap", "10"
         )
         first, second, third = (arrived for _, _, arrived in log("cars"))
-        assert second - first >= 150 and third >= second
+        assert second - first >= 200 and third >= second  # 400, less what the first one may come late
 
     def test_all_may_go_to_one_layer(self, recording: Callable[..., str]) -> None:
         replay(recording(line(0, "added", "cars", "a"), line(0, "added", "ships", "b")), "--layer", "all")
