@@ -64,6 +64,7 @@ def test_its_connections_and_messages_are_measured(echo_server: ServerProcess) -
         assert scraped(echo_server, 'geostream_connections{dialect="echo"') == 1
 
 
+@pytest.mark.long_form(only=True)
 def test_a_new_database_can_be_migrated(tmp_path: Path) -> None:
     environment = site_environment(tmp_path, "redis://127.0.0.1:1", **SETTINGS)
     manage("migrate", "-v", "0", env=environment)

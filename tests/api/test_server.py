@@ -16,8 +16,6 @@ from tests.conftest import Serve
 from tests.geo_peer import point
 from tests.server_process import ServerProcess
 
-from ..profiles import only_long
-
 LINES = 2_000
 TEXT = "x" * 20_000
 """Together 40 MB, which would not go into the memory that is allowed."""
@@ -53,8 +51,9 @@ def streamed(server: ServerProcess, body: Iterator[bytes], **headers: str) -> An
     return counts
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.slow
-@pytest.mark.parametrize("compressed", [only_long(False), True])
+@pytest.mark.parametrize("compressed", [False, True])
 def test_a_stream_of_lines_is_never_held_in_memory(serve: Serve, compressed: bool) -> None:
     server = serve(data=f"compressed {compressed}")  # a fresh one: what another has held, it may hold again
     server.publish("long", point(0, 0, 0))

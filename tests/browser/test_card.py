@@ -44,6 +44,7 @@ def card(quakes: ServerProcess, live: MapPage) -> MapPage:
     return live
 
 
+@pytest.mark.long_form(only=True)
 def test_telling_properties_come_first_and_nothing_empty(card: MapPage) -> None:
     names = card.page.locator("#card th").all_inner_texts()
     assert names[:2] == ["Place", "Mag"] and "Alert" not in names

@@ -144,6 +144,7 @@ def test_a_connection_that_breaks_comes_back_with_its_topics(open_test_page: Ope
     expect(card.locator(".member")).to_have_text(["alice"])
 
 
+@pytest.mark.long_form(only=True)
 def test_hostile_names_and_payloads_are_text(
     site: ServerProcess, new_context: Callable[..., BrowserContext], open_test_page: Open, backend: Redis
 ) -> None:

@@ -53,7 +53,8 @@ def test_scripts_load_their_texts_as_one_file_and_none_in_english(
     assert page.page.evaluate("performance.getEntriesByType('resource').filter(({name}) => name.includes('/texts/')).length") == files
 
 
-@pytest.mark.parametrize(("locale", "pages"), [("de-DE", PAGES), only_long("fr-FR", ()), only_long("es-ES", ())])
+@pytest.mark.long_form(only=True)
+@pytest.mark.parametrize(("locale", "pages"), [("de-DE", PAGES), ("fr-FR", ()), ("es-ES", ())])
 def test_nothing_is_too_wide_for_a_phone(
     flights: ServerProcess, open_map: Callable[..., MapPage], screenshot: Callable[..., None], locale: str, pages: tuple[str, ...]
 ) -> None:

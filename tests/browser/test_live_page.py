@@ -125,6 +125,7 @@ def test_nobody_is_kicked_before_it_is_confirmed(operators: WatchedPage, alice: 
     expect(alice.by_id("card-own")).to_have_attribute("data-state", "joined")
 
 
+@pytest.mark.long_form(only=True)
 def test_a_disconnected_client_comes_back_by_itself(operators: WatchedPage, alice: WatchedPage) -> None:
     before = alice.by_id("card-own").locator("[data-part=id]").inner_text()
     operators.page.get_by_role("button", name="Disconnect alice").click()

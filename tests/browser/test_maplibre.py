@@ -14,7 +14,6 @@ from PIL import Image
 from playwright.sync_api import BrowserContext
 
 from ..conftest import missing
-from ..profiles import only_long
 from ..server_process import ServerProcess
 from .map_page import WatchedPage
 from .test_tiles import add
@@ -107,7 +106,7 @@ def test_vector_tiles_of_a_layer(site: ServerProcess, show: Callable[..., Any]) 
 
 
 @pytest.mark.long_form(only=True)
-@pytest.mark.parametrize(("size", "expected"), [(512, FOUR), only_long(256, [f"4/{x}/{y}" for x in range(6, 10) for y in range(6, 10)])])
+@pytest.mark.parametrize(("size", "expected"), [(512, FOUR), (256, [f"4/{x}/{y}" for x in range(6, 10) for y in range(6, 10)])])
 def test_pictures_of_an_archive(site: ServerProcess, show: Callable[..., Any], size: int, expected: list[str]) -> None:
     add(site, f"world-{size}", world(site.data_dir / f"world-{size}.mbtiles", picture(size), "png"), kind="mbtiles")
     assert show(f"world-{size}", "raster") == (expected, 0)

@@ -15,6 +15,7 @@ def log_in(admin: WatchedPage) -> None:
     admin.log_in()
 
 
+@pytest.mark.long_form(only=True)
 def test_the_documentation_of_the_api_comes_from_this_server(
     site: ServerProcess, open_page: Callable[..., WatchedPage], screenshot: Callable[..., None]
 ) -> None:

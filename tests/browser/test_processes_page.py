@@ -23,6 +23,7 @@ def open_process(open_page: Callable[..., WatchedPage], site: ServerProcess, nam
     return page
 
 
+@pytest.mark.long_form(only=True)
 def test_a_buffer_is_drawn_run_and_shown_on_a_map(open_page: Callable[..., WatchedPage], site_with_worker: ServerProcess) -> None:
     page = open_process(open_page, site_with_worker, "buffer")
     page.get_by_role("button", name="Point").click()

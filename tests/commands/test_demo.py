@@ -193,6 +193,7 @@ def test_without_the_replay_there_are_no_flights_not_even_of_an_earlier_demo(gro
         assert client.hlen("geostream:{layer:flights}:state") == 0
 
 
+@pytest.mark.long_form(only=True)
 def test_processes_are_offered_and_the_end_of_their_worker_is_said(start_demo: Callable[..., Demo], own_redis: RedisService) -> None:
     demo = start_demo("--no-replay", "--no-imagery", redis_url=own_redis.url, alone=False)
     banner = demo.wait_until_ready()

@@ -181,6 +181,7 @@ def requests(server: ServerProcess) -> dict[str, int]:
     return found
 
 
+@pytest.mark.long_form(only=True)
 @pytest.mark.timeout(300)
 @pytest.mark.long_form
 def test_many_small_files_take_few_requests(laptops: tuple[Laptop, Laptop], server: ServerProcess) -> None:

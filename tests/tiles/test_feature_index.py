@@ -8,6 +8,7 @@ import threading
 from itertools import product
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ geometries = st.one_of(
 steps = st.dictionaries(st.integers(0, 12), st.one_of(st.none(), st.tuples(geometries, st.integers(0, 3))), max_size=6)
 
 
+@pytest.mark.long_form(only=True)
 @settings(max_examples=examples(20, long=150))
 @given(st.lists(steps, min_size=1, max_size=5))
 def test_it_renders_what_a_new_one_would_and_only_touched_tiles_differ(history: list[dict[int, Any]]) -> None:

@@ -43,6 +43,7 @@ async def test_tiles_that_only_touch_the_box_are_in_view_on_every_side(geo: Geo,
     assert (await subscribe(geo(), bbox=[0, 1, 90, 2], zooms=(2, 3)))["tile_count"] == 3
 
 
+@pytest.mark.long_form(only=True)
 async def test_the_tiles_of_a_zoom_come_from_the_centre_outwards(geo: Geo, red: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tile_viewport, "ORDER_WAIT_SECONDS", 60.0)  # a busy machine may take longer for a tile than the usual wait
     write_raster(red, plain(255, 0, 0), (-180.0, -85.0, 180.0, 85.0))

@@ -105,6 +105,7 @@ def test_what_is_split_at_the_antimeridian_has_no_edge_there() -> None:
     assert smaller.bounds[0] == -180 and smaller.bounds[2] == 180
 
 
+@pytest.mark.long_form(only=True)
 def test_countries_grow_and_shrink(call: Call) -> None:
     """Antarctica has the pole, Russia and Fiji are on both sides of the antimeridian."""
     countries = json.loads(COUNTRIES.read_text())

@@ -59,6 +59,7 @@ async def test_cells_come_change_and_go_as_features_move() -> None:
         )
 
 
+@pytest.mark.long_form(only=True)
 async def test_a_recount_agrees_whatever_happens() -> None:
     """Features come, move, become others and go, the worker is killed, Redis forgets its log, and everything."""
     numbers = random.Random(1)
