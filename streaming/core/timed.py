@@ -14,7 +14,8 @@ def timed(
     work: Coroutine[Any, Any, T], took: Callable[[float], None], longer_than: float, clock: Callable[[], float]
 ) -> Generator[Any, Any, T]:
     """Await a coroutine; `took` is called with the seconds of each of its pieces that was longer than that, by the clock."""
-    step, argument = work.send, None
+    step: Callable[[Any], Any] = work.send
+    argument: Any = None
     while True:
         began = clock()
         try:
@@ -23,6 +24,7 @@ def timed(
             result: T = done.value
             return result
         finally:
+            argument = None  # an exception has this frame in its traceback: with it here, both would wait for a search for garbage
             if (seconds := clock() - began) > longer_than:
                 took(seconds)
         try:
@@ -30,3 +32,5 @@ def timed(
             step = work.send
         except BaseException as error:  # noqa: BLE001 (it is for the coroutine, whatever it is)
             step, argument = work.throw, error
+        finally:
+            awaited = None  # likewise: it may be the future that has the exception

@@ -63,6 +63,7 @@ class Inbox:
                     work.close()
                     raise
                 except BaseException as error:  # noqa: BLE001 (whatever it is, it is the handler's)
+                    awaited = None  # it may have the exception, whose traceback has this frame: both would wait for a search for garbage
                     awaited = work.throw(error)
                 else:
                     awaited = work.send(sent)

@@ -10,6 +10,7 @@ import gc
 import json
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
 
 import pytest
 import uvicorn
@@ -100,6 +101,30 @@ async def test_what_nobody_looks_at_is_gone_once_it_is_dropped(runtime: Runtime,
         await runtime.hub._drop_idle()
         await runtime.hub._drop_idle()
         assert [part() for part in parts] == [None, None]
+    finally:
+        gc.enable()
+
+
+async def test_what_a_client_is_refused_is_gone(runtime: Runtime, connect: Connect, settings: Any) -> None:
+    """With the exception that says so, in whose traceback is all that counted a layer of any size."""
+    settings.GEOSTREAM_MAX_AGGREGATE_CELLS = 1
+    await apublish("roads", [point("a", 1, 1), point("b", 9, 9)])
+    gc.disable()
+    try:
+        layer = await runtime.hub.replica(layer_feed(await catalogue.get("roads")))
+        reader, writer = await connect()
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        asked = {"type": "subscribe_features", "subscription_id": "s", "layer": "roads", "aggregate": {"by": "grid", "resolution": 9}}
+        writer.write(frame(asked))
+        async with asyncio.timeout(5):
+            while not layer.observers:
+                await asyncio.sleep(0)
+            made = [weakref.ref(each) for each in layer.observers]
+            await reader.readuntil(b"too_many_cells")
+            while any(each() is not None for each in made):
+                await asyncio.sleep(0.001)
+        writer.transport.abort()
     finally:
         gc.enable()
 

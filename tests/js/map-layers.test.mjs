@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LayerColours } from "../../streaming/static/streaming/map/layer-colours.js";
+import { LargeLayers } from "../../streaming/static/streaming/map/large-layers.js";
 import { Live } from "../../streaming/static/streaming/map/live.js";
 import { PLAIN_COLOURS } from "../../streaming/static/streaming/map/palette.js";
 
@@ -58,4 +59,27 @@ test("a layer may be called as a property of all objects is", () => {
   assert.equal(colours.of("valueOf"), 3);
   assert.deepEqual(Object.keys(JSON.parse(stored.get("geostream-colours"))).sort(), ["constructor", "odd", "toString", "valueOf"]);
   assert.equal(new Live(null, {}).subscriptions.constructor, undefined);
+});
+
+test("where there would be too many cells, larger ones are asked for, and finer ones not again", () => {
+  const asked = [];
+  const live = Object.assign(new EventTarget(), { subscriptions: { million: { features: new Map() } }, narrow: (name, { aggregate }) => asked.push(aggregate?.zoom ?? null) });
+  let zoom = 7;
+  const large = new LargeLayers(live, 5000, () => ({ bbox: [0, -1, 2, 1], zoom }));
+  large.add("million");
+  assert.equal(large.refused("million", "too_many_cells"), true);
+  zoom = 9;
+  large.follow();
+  zoom = 4;
+  large.follow();
+  assert.deepEqual(asked.map((each) => Math.round(each * 100) / 100), [7, 5.59, 5.59, 4]);
+});
+
+test("where there are no cells at all, features in view are asked for", () => {
+  const asked = [];
+  const live = Object.assign(new EventTarget(), { subscriptions: { million: { features: new Map() } }, narrow: (name, { aggregate }) => asked.push(aggregate) });
+  const large = new LargeLayers(live, 5000, () => ({ bbox: [0, -1, 2, 1], zoom: 0 }));
+  large.add("million");
+  large.refused("million", "too_many_cells");
+  assert.deepEqual(asked, [{ by: "h3", zoom: 0, properties: [] }, null]);
 });

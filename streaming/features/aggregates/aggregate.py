@@ -78,6 +78,7 @@ class Aggregate(Replica):
         self._counts = CellCounts(GRIDS[spec.by](spec.resolution), spec.properties, condition)
         self._writer = CellWriter(self._counts.grid, spec.properties)
         self._cells: dict[int, Cell] = {}
+        self._expected = 0
         self._boxes: BoxIndex[Audience] = BoxIndex()
         self._pending: dict[str, tuple[Item | None, Item | None]] = {}
         self._round: Iterator[None] | None = None
@@ -154,7 +155,7 @@ class Aggregate(Replica):
     @property
     def size(self) -> int:
         """How many cells it has, or will have once they are written."""
-        return len(self._counts.tallies)
+        return len(self._counts.tallies) or self._expected
 
     @property
     def changes_counted(self) -> int:
@@ -341,8 +342,10 @@ class Aggregate(Replica):
             return start < len(moment)
 
         await self.turns.finish(self, step, "aggregates")
-        tallies = self._counts.tallies = await asyncio.to_thread(bulk.tallies)
-        check_size(len(tallies), self._most(self))
+        self._expected = await asyncio.to_thread(bulk.sort)
+        check_size(self._expected, self._most(self))
+        self._counts.tallies = await asyncio.to_thread(bulk.tallies)
+        self._expected = 0
         writing = self._write_all(int(time.time() * 1000))
         await self.turns.finish(self, lambda: _some(writing), "aggregates")
         self.epoch, self.seq = self._marked(there).epoch, there.seq

@@ -32,6 +32,8 @@ class BulkCount:
         self._counts = counts
         self._cells = array("q")
         self._values = [array("d") for _ in counts.names]
+        self._names = self._numbers = self._sizes = np.empty(0, np.int64)
+        """Of the cells, once sorted; of each feature, the place of its cell among them; of each cell, how many features."""
 
     def add(self, items: Sequence[Item | None]) -> None:
         """Collect some."""
@@ -48,16 +50,23 @@ class BulkCount:
             for column, values in zip(self._values, self._counts.reader.columns(found), strict=True):
                 column.extend(values)
 
-    def tallies(self) -> dict[int, Tally]:
-        """What is in each cell. For a thread: takes some tenths of a second for a million features."""
+    def sort(self) -> int:
+        """Sort what was collected into cells; returns how many there are. For a thread: takes tenths of a second for a million features."""
         cells = np.frombuffer(self._cells, np.int64) if self._cells else np.empty(0, np.int64)
+        if self._values:
+            self._names, self._numbers, self._sizes = np.unique(cells, return_inverse=True, return_counts=True)
+        else:
+            self._names, self._sizes = np.unique(cells, return_counts=True)
+        return len(self._names)
+
+    def tallies(self) -> dict[int, Tally]:
+        """What is in each cell, once they are sorted. For a thread."""
+        names, sizes = self._names.tolist(), self._sizes.tolist()
         if not self._values:
-            names, counts = np.unique(cells, return_counts=True)
-            return {cell: Tally(count, ()) for cell, count in zip(names.tolist(), counts.tolist(), strict=True)}
-        names, numbers, counts = np.unique(cells, return_inverse=True, return_counts=True)
-        columns = [grouped(np.frombuffer(values, np.float64), numbers, len(names)) for values in self._values if len(values)]
+            return {cell: Tally(count, ()) for cell, count in zip(names, sizes, strict=True)}
+        columns = [grouped(np.frombuffer(values, np.float64), self._numbers, len(names)) for values in self._values if len(values)]
         per_cell = zip(*columns, strict=True) if columns else (() for _ in names)
-        return {cell: Tally(count, summed) for cell, count, summed in zip(names.tolist(), counts.tolist(), per_cell, strict=True)}
+        return {cell: Tally(count, summed) for cell, count, summed in zip(names, sizes, per_cell, strict=True)}
 
 
 def grouped(values: NDArray[np.float64], groups: NDArray[np.int64], count: int) -> list[ExactNumbers]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from streaming.engine.runtime import Runtime
 
 LINGER_SECONDS = 30.0
-"""How long one stays that nobody looks at: whoever zooms out and in again does not have everything counted anew."""
+"""How long one stays that nobody looks at, or is refused: whoever zooms out and in again does not have everything counted anew."""
 
 Key = tuple[str, AggregateSpec, object]
 
@@ -40,6 +40,8 @@ class Aggregates(Service):
         self._aggregates: dict[Key, Aggregate] = {}
         self._building: dict[Aggregate, asyncio.Task[None]] = {}
         self._made_for: dict[Aggregate, str] = {}
+        self._refused: dict[Key, tuple[float, str]] = {}
+        """Those that would have too many cells: until when nobody counts them again, and why."""
         self._counted = 0
 
     async def start(self) -> None:
@@ -64,11 +66,11 @@ class Aggregates(Service):
             self._drop(aggregate)
             aggregate = None
         if aggregate is None:
+            self._check_refused(key)
             aggregate = self._make(key, source, spec, condition, network(address))
         aggregate.holders += 1
         try:
-            if (building := self._building.get(aggregate)) is not None:
-                await asyncio.shield(building)
+            await self._is_built(aggregate)
             yield aggregate
         finally:
             aggregate.holders -= 1
@@ -94,10 +96,25 @@ class Aggregates(Service):
         building.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waited for it may be gone
         return aggregate
 
+    def _check_refused(self, key: Key) -> None:
+        until, why = self._refused.get(key, (0.0, ""))
+        if time.monotonic() < until:
+            raise StreamError("too_many_cells", why)
+
+    async def _is_built(self, aggregate: Aggregate) -> None:
+        building = self._building.get(aggregate)
+        try:
+            if building is not None:
+                await asyncio.shield(building)
+        finally:
+            del building  # a refusal has this frame in its traceback, and the task has the refusal: all would wait for a search for garbage
+
     async def _build(self, key: Key, aggregate: Aggregate) -> None:
         try:
             await aggregate.build()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StreamError) and aggregate.size > conf.MAX_AGGREGATE_CELLS:
+                self._refused[key] = (time.monotonic() + LINGER_SECONDS, error.message)
             if self._aggregates.get(key) is aggregate:
                 del self._aggregates[key]
                 del self._made_for[aggregate]
@@ -128,7 +145,9 @@ class Aggregates(Service):
         return max(min(left, int(conf.MAX_AGGREGATE_CELLS)), 0)
 
     async def _drop_idle(self) -> None:
-        before = time.monotonic() - LINGER_SECONDS
+        now = time.monotonic()
+        self._refused = {key: refused for key, refused in self._refused.items() if now < refused[0]}
+        before = now - LINGER_SECONDS
         aggregates = list(self._aggregates.values())
         idle = [each for each in aggregates if each.closed or (self._is_unused(each) and (each.idle_since or 0.0) < before)]
         for aggregate in idle:

@@ -22,10 +22,9 @@ def cells_of(items: Iterable[Item], spec: AggregateSpec, condition: Filter) -> l
     counts = CellCounts(GRIDS[spec.by](spec.resolution), spec.properties, condition)
     bulk = BulkCount(counts)
     bulk.add(list(items))
-    tallies = bulk.tallies()
-    check_size(len(tallies), conf.MAX_AGGREGATE_CELLS)
+    check_size(bulk.sort(), conf.MAX_AGGREGATE_CELLS)
     writer, now = CellWriter(counts.grid, counts.names), int(time.time() * 1000)
-    return [writer.cell(number, tally, now) for number, tally in tallies.items()]
+    return [writer.cell(number, tally, now) for number, tally in bulk.tallies().items()]
 
 
 def check_size(cells: int, most: int) -> None:

@@ -250,6 +250,14 @@ async def test_too_many_cells_are_refused(geo: Connect, settings: Any) -> None:
     assert (await peer.subscribe(aggregate={"by": "grid", "resolution": 0}))["success"]
 
 
+async def test_who_asks_again_for_too_many_cells_has_nothing_counted(geo: Connect, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.GEOSTREAM_MAX_AGGREGATE_CELLS = 1
+    await apublish("l", [point("a", 8.5, 47.4), point("b", 10, 10)])
+    assert (await geo().subscribe(aggregate=HEXAGONS))["code"] == "too_many_cells"
+    monkeypatch.delattr("streaming.features.aggregates.aggregate.Aggregate.build")
+    assert (await geo().subscribe(aggregate=HEXAGONS))["code"] == "too_many_cells"
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -7,12 +7,14 @@ import { countOf } from "./cells.js";
 
 /** Zoomed out by less than this share of what would be too much, features stay features: no flicker at the bound. */
 const SLACK = 1.5;
+/** How far one zooms out until H3 cells are of the next larger kind. */
+const LARGER = 1.41;
 
 export class LargeLayers {
   #live;
   #bound;
   #view;
-  /** @type {Map<string, {cells: boolean, refused: boolean, area: number}>} */
+  /** @type {Map<string, {cells: boolean, refused: boolean, area: number, asked: number, finest: number}>} */
   #layers = new Map();
 
   /**
@@ -37,7 +39,7 @@ export class LargeLayers {
   /** Show this layer so; also one that is switched on only then. */
   add(name) {
     if (this.has(name)) return;
-    this.#layers.set(name, { cells: true, refused: false, area: 0 });
+    this.#layers.set(name, { cells: true, refused: false, area: 0, asked: 0, finest: Infinity });
     this.#ask(name, true);
   }
 
@@ -56,12 +58,16 @@ export class LargeLayers {
     }
   }
 
-  /** The server makes no cells: then features in view, as many as there are. @returns {boolean} whether that is the answer to the refusal */
+  /**
+   * The server makes no such cells: then larger ones, or else features in view, as many as there are.
+   * @returns {boolean} whether that is the answer to the refusal
+   */
   refused(name, code) {
     const state = this.#layers.get(name);
     if (!state?.cells || code === "invalid_filter") return false;
-    state.refused = true;
-    this.#ask(name, false);
+    if (code === "too_many_cells") state.finest = state.asked - LARGER;
+    state.refused = code !== "too_many_cells" || state.finest < 0;
+    this.#ask(name, !state.refused);
     if (!this.#live.subscriptions[name]) this.#live.switchOn(name);
     return true;
   }
@@ -80,8 +86,10 @@ export class LargeLayers {
     const { bbox, zoom } = this.#view();
     const latitude = Math.min(80, Math.abs(bbox[1] + bbox[3]) / 2);
     const sharper = -Math.log2(Math.cos((latitude * Math.PI) / 180)); // Mercator makes cells larger away from the equator
-    Object.assign(this.#layers.get(name), { cells, area: areaOf(bbox) });
-    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom: Math.max(0, zoom + sharper), properties: [] } : null });
+    const state = this.#layers.get(name);
+    const asked = Math.min(Math.max(0, zoom + sharper), state.finest);
+    Object.assign(state, { cells, area: areaOf(bbox), asked });
+    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom: asked, properties: [] } : null });
   }
 }
 
