@@ -43,6 +43,8 @@ class Aggregates(Service):
         self._refused: dict[Key, tuple[float, str]] = {}
         """Those that would have too many cells: until when nobody counts them again, and why."""
         self._counted = 0
+        self._freed = False
+        """Whether there is memory that could go back to the machine: in use again soon, or once nobody is connected."""
 
     async def start(self) -> None:
         """Drop, from time to time, those that nobody looks at."""
@@ -152,7 +154,9 @@ class Aggregates(Service):
         idle = [each for each in aggregates if each.closed or (self._is_unused(each) and (each.idle_since or 0.0) < before)]
         for aggregate in idle:
             self._drop(aggregate)
-        if idle:
+        self._freed |= bool(idle)
+        if self._freed and not self.runtime.connections.open:
+            self._freed = False
             await asyncio.to_thread(_give_memory_back)
 
     def _is_unused(self, aggregate: Aggregate) -> bool:
@@ -170,7 +174,9 @@ class Aggregates(Service):
 
 
 def _give_memory_back() -> None:
-    """What is free goes back to the machine, where the C library can do that: some milliseconds, without the interpreter's lock."""
+    """What is free goes back to the machine, where the C library can do that. Of a gigabyte it takes a tenth of a second, in which whoever
+    needs memory has to wait, in other threads too.
+    """
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
 
