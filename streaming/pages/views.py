@@ -23,6 +23,8 @@ from streaming.engine.registry import all_map_parts
 from streaming.features.layers import LayerSettings, catalogue, feature_counts
 from streaming.tiles.tilesets import tilesets
 
+from .script_imports import preloaded
+
 CHANGE_LAYER = "streaming.change_layer"
 FZSTD = "streaming/vendor/fzstd/index.mjs"
 
@@ -70,6 +72,7 @@ def live_map(request: HttpRequest) -> HttpResponse:
         "leaflet": leaflet_files(),
         "admin_url": _admin_url(request),
         "stylesheets": [part.stylesheet for part in all_map_parts() if part.stylesheet],
+        "modules": preloaded("streaming/map/main.js"),
     }
     return render(request, "streaming/map.html", context)
 
