@@ -236,6 +236,7 @@ def test_layers_are_grouped_and_ordered_and_stay_folded(styled: ServerProcess, e
     expect(group.locator(".group-note")).to_have_text("1 of 1")
     expect(group.get_by_test_id("layer-vehicles-toggle")).to_be_visible()
     group.locator("summary").click()
+    expect(group.get_by_test_id("layer-vehicles-toggle")).to_be_hidden()
     editing.reload()
     expect(editing.page.locator(".layer-group summary")).to_be_visible()
     expect(editing.by_id("layer-vehicles-toggle")).to_be_hidden()
