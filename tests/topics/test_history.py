@@ -313,7 +313,7 @@ async def test_other_topics_have_no_history(phoenix: Connect) -> None:
 
 async def test_topics_that_are_not_open_have_none(settings: Any, phoenix: Connect) -> None:
     settings.GEOSTREAM_TOPIC_HISTORY = "*"
-    assert await abroadcast("layer:flights", "ev", {}) == 1  # this process heard it
+    assert await abroadcast("layer:flights", "ev", {}) >= 1  # this process heard it; one that has just ended may still be counted
     assert await async_redis().keys(f"{COMMON}topic:*") == []
 
 
