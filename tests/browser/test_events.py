@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from ..server_process import ServerProcess
-from .fleet import aircraft
+from .fleet import aircraft, renew
 from .map_page import MapPage
 
 HOSTILE = "<img src=x onerror='window.attacked = 1'><script>window.attacked = 1</script>"
@@ -62,6 +62,7 @@ def test_the_properties_of_a_feature_are_text_even_when_they_contain_html(
 
 @pytest.mark.long_form(only=True)
 def test_the_name_of_a_layer_is_text_even_when_it_contains_html(flights: ServerProcess, open_map: Callable[..., MapPage]) -> None:
+    renew(flights)
     flights.request("PATCH", "/api/layers/flights", {"title": f"</script>{HOSTILE}"})
     live = open_map(flights)
     expect(live.page.locator("#layers")).to_contain_text("</script><img")

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..server_process import ServerProcess
-from .fleet import Feature, aircraft
+from .fleet import Feature, aircraft, renew
 from .map_page import MapPage
 
 HIGH = {f"f3{column}" for column in range(5)}
@@ -103,6 +103,7 @@ def test_names_of_properties_are_offered_while_one_types(live: MapPage) -> None:
 def test_an_address_with_a_property_that_nothing_has_shows_everything_and_says_so(
     live_site: ServerProcess, open_map: Callable[..., MapPage]
 ) -> None:
+    renew(live_site)
     live = open_map(live_site, "map=7.5/46.8/8.0&layers=flights&filter=speed > 10")
     expect(live.by_id("filter-error")).to_contain_text("Nothing has speed")
     live.wait("() => geostream.subscriptions.flights.features.size === 20")
