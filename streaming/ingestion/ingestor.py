@@ -232,7 +232,7 @@ class Ingestor:
             if main == path:
                 gone_to = note.moved_to if new is None else None
                 self._enqueue(main, Waiting(None if gone_to else action, note.moved_from, change.seq, gone_to))
-                if gone_to is not None and kind_of(gone_to) is not None:  # it takes over what was made, however late it is heard of
+                if gone_to is not None and kind_of(gone_to) is not None:  # it takes over what was made, also if it is noted later
                     self._enqueue(gone_to)
             elif main in self.records.rows or main in self._replica.items:
                 self._enqueue(main)

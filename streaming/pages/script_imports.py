@@ -18,7 +18,8 @@ _IMPORT = re.compile(r"""^(?:import|export)\b[^"';]*?["'](\.{1,2}/[^"']+)["']"""
 def preloaded(script: str) -> list[str]:
     """The addresses of all modules that this static file imports, directly or not, for `<link rel="modulepreload">`.
 
-    They are found beside the script, as the browser finds them, whatever the storage of static files calls that.
+    They are found beside the script, as the browser finds them, also where the storage of static files calls that otherwise. (A storage
+    that changes the names in imports as well has them loaded twice.)
     """
     return [urljoin(static(script), relpath(name, dirname(script))) for name in _imports(script)]
 

@@ -61,25 +61,55 @@ test("a layer may be called as a property of all objects is", () => {
   assert.equal(new Live(null, {}).subscriptions.constructor, undefined);
 });
 
-test("where there would be too many cells, larger ones are asked for, and finer ones not again", () => {
+/** A layer of which there are too many cells, on a map that looks where one says. */
+function largeLayer(zoom) {
+  const view = { bbox: [0, -1, 2, 1], zoom };
   const asked = [];
-  const live = Object.assign(new EventTarget(), { subscriptions: { million: { features: new Map() } }, narrow: (name, { aggregate }) => asked.push(aggregate?.zoom ?? null) });
-  let zoom = 7;
-  const large = new LargeLayers(live, 5000, () => ({ bbox: [0, -1, 2, 1], zoom }));
+  const narrow = (name, { aggregate }) => asked.push(aggregate && Math.round(aggregate.zoom * 100) / 100);
+  const live = Object.assign(new EventTarget(), { subscriptions: { million: { features: new Map() } }, narrow });
+  const large = new LargeLayers(live, 5000, () => view);
   large.add("million");
-  assert.equal(large.refused("million", "too_many_cells"), true);
-  zoom = 9;
-  large.follow();
-  zoom = 4;
-  large.follow();
-  assert.deepEqual(asked.map((each) => Math.round(each * 100) / 100), [7, 5.59, 5.59, 4]);
+  const refuse = (zoom) => large.refused("million", { code: "too_many_cells", conditions: { aggregate: { zoom } } });
+  const look = (zoom) => large.follow(Object.assign(view, { zoom }));
+  return { asked, look, refuse, large };
+}
+
+test("where there would be too many cells, larger ones are asked for, and finer ones not again", () => {
+  const { asked, look, refuse } = largeLayer(7);
+  assert.equal(refuse(7), true);
+  look(9);
+  look(4);
+  assert.deepEqual(asked, [7, 5.59, 5.59, 4]);
 });
 
-test("where there are no cells at all, features in view are asked for", () => {
-  const asked = [];
-  const live = Object.assign(new EventTarget(), { subscriptions: { million: { features: new Map() } }, narrow: (name, { aggregate }) => asked.push(aggregate) });
-  const large = new LargeLayers(live, 5000, () => ({ bbox: [0, -1, 2, 1], zoom: 0 }));
-  large.add("million");
-  large.refused("million", "too_many_cells");
-  assert.deepEqual(asked, [{ by: "h3", zoom: 0, properties: [] }, null]);
+test("a refusal of what was asked for before says nothing more", () => {
+  const { asked, look, refuse } = largeLayer(7);
+  look(7);
+  look(7);
+  refuse(7);
+  refuse(7);
+  refuse(7);
+  assert.deepEqual(asked, [7, 7, 7, 5.59]);
+});
+
+test("who has zoomed out meanwhile sees cells for that", () => {
+  const { asked, look, refuse } = largeLayer(14);
+  look(1);
+  refuse(14);
+  assert.deepEqual(asked, [14, 1, 1]);
+});
+
+test("far zoomed in, what is in view is asked for after three refusals", () => {
+  const { asked, refuse, large } = largeLayer(18);
+  for (const zoom of [18, 16.59, 13.77]) refuse(zoom + 0.001);
+  assert.equal(large.showsCells("million"), false);
+  assert.equal(asked.at(-1), null);
+  assert.equal(refuse(18), true);
+});
+
+test("where the server makes no cells at all, what is in view is asked for", () => {
+  const { asked, large } = largeLayer(3);
+  assert.equal(large.refused("million", { code: "too_many_aggregates" }), true);
+  assert.deepEqual(asked, [3, null]);
+  assert.equal(large.refused("million", { code: "too_many_aggregates" }), false);
 });

@@ -40,8 +40,8 @@ class Aggregates(Service):
         self._aggregates: dict[Key, Aggregate] = {}
         self._building: dict[Aggregate, asyncio.Task[None]] = {}
         self._made_for: dict[Aggregate, str] = {}
-        self._refused: dict[Key, tuple[float, str]] = {}
-        """Those that would have too many cells: until when nobody counts them again, and why."""
+        self._refused: dict[Key, tuple[float, str, str]] = {}
+        """Those that would have too many cells: until when nobody counts them again, why, and of which epoch of the layer."""
         self._counted = 0
         self._freed = False
         """Whether there is memory that could go back to the machine: in use again soon, or once nobody is connected."""
@@ -68,7 +68,7 @@ class Aggregates(Service):
             self._drop(aggregate)
             aggregate = None
         if aggregate is None:
-            self._check_refused(key)
+            self._check_refused(key, source)
             aggregate = self._make(key, source, spec, condition, network(address))
         aggregate.holders += 1
         try:
@@ -98,9 +98,9 @@ class Aggregates(Service):
         building.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever waited for it may be gone
         return aggregate
 
-    def _check_refused(self, key: Key) -> None:
-        until, why = self._refused.get(key, (0.0, ""))
-        if time.monotonic() < until:
+    def _check_refused(self, key: Key, source: Replica) -> None:
+        until, why, epoch = self._refused.get(key, (0.0, "", ""))
+        if time.monotonic() < until and epoch == source.epoch and len(source.items) > conf.MAX_AGGREGATE_CELLS:
             raise StreamError("too_many_cells", why)
 
     async def _is_built(self, aggregate: Aggregate) -> None:
@@ -116,7 +116,8 @@ class Aggregates(Service):
             await aggregate.build()
         except BaseException as error:
             if isinstance(error, StreamError) and aggregate.size > conf.MAX_AGGREGATE_CELLS:
-                self._refused[key] = (time.monotonic() + LINGER_SECONDS, error.message)
+                self._refused[key] = (time.monotonic() + LINGER_SECONDS, error.message, aggregate.source.epoch)
+            self._freed = True
             if self._aggregates.get(key) is aggregate:
                 del self._aggregates[key]
                 del self._made_for[aggregate]
@@ -138,9 +139,10 @@ class Aggregates(Service):
     def _most_cells(self, aggregate: Aggregate) -> int:
         """How many one may have beside the others. Those that nobody looks at make room."""
         others = [each for each in self._aggregates.values() if each is not aggregate]
+        needed = min(aggregate.size, conf.MAX_AGGREGATE_CELLS)
         left: int = conf.MAX_PROCESS_AGGREGATE_CELLS - sum(each.size for each in others)
         for each in sorted(filter(self._is_unused, others), key=lambda each: each.idle_since or 0.0):
-            if left >= aggregate.size:
+            if left >= needed:
                 break
             left += each.size
             self._drop(each)
@@ -154,7 +156,6 @@ class Aggregates(Service):
         idle = [each for each in aggregates if each.closed or (self._is_unused(each) and (each.idle_since or 0.0) < before)]
         for aggregate in idle:
             self._drop(aggregate)
-        self._freed |= bool(idle)
         if self._freed and not self.runtime.connections.open:
             self._freed = False
             await asyncio.to_thread(_give_memory_back)
@@ -164,6 +165,7 @@ class Aggregates(Service):
 
     def _drop(self, aggregate: Aggregate) -> None:
         aggregate.close()
+        self._freed = True
         self._counted += aggregate.changes_counted
         self._made_for.pop(aggregate, None)
         for key, each in list(self._aggregates.items()):

@@ -155,7 +155,7 @@ export class Subscription extends DetailTarget {
   /** @param {{kind: Kind, conditions: Record<string, any>}} request @param {Ack} ack */
   #answer(request, ack) {
     if (ack.success === false) {
-      this.#refuse(request, new GeoStreamError(ack.code ?? "refused", ack.message ?? "the request was refused"));
+      this.#refuse(request, new GeoStreamError(ack.code ?? "refused", ack.message ?? "the request was refused", request.conditions));
       return;
     }
     this.#backoff.reset();

@@ -9,12 +9,16 @@ import { countOf } from "./cells.js";
 const SLACK = 1.5;
 /** How far one zooms out until H3 cells are of the next larger kind. */
 const LARGER = 1.41;
+/** Zoomed in by so much more than the cells are for, each would be wider than the map: what is in view is shown instead. */
+const TOO_LARGE = 6;
+/** How long finer cells are not asked for, in milliseconds: the layer changes, and so does what the server has room for. */
+const REFUSED_FOR = 30_000;
 
 export class LargeLayers {
   #live;
   #bound;
   #view;
-  /** @type {Map<string, {cells: boolean, refused: boolean, area: number, asked: number, finest: number}>} */
+  /** @type {Map<string, {cells: boolean, refused: boolean, area: number, finest: number, refusals: number, until: number}>} */
   #layers = new Map();
 
   /**
@@ -39,7 +43,7 @@ export class LargeLayers {
   /** Show this layer so; also one that is switched on only then. */
   add(name) {
     if (this.has(name)) return;
-    this.#layers.set(name, { cells: true, refused: false, area: 0, asked: 0, finest: Infinity });
+    this.#layers.set(name, { cells: true, refused: false, area: 0, finest: Infinity, refusals: 0, until: 0 });
     this.#ask(name, true);
   }
 
@@ -60,16 +64,35 @@ export class LargeLayers {
 
   /**
    * The server makes no such cells: then larger ones, or else features in view, as many as there are.
+   * @param {string} name @param {{code: string, conditions?: {aggregate?: {zoom: number}}}} error
    * @returns {boolean} whether that is the answer to the refusal
    */
-  refused(name, code) {
+  refused(name, { code, conditions }) {
     const state = this.#layers.get(name);
-    if (!state?.cells || code === "invalid_filter") return false;
-    if (code === "too_many_cells") state.finest = state.asked - LARGER;
-    state.refused = code !== "too_many_cells" || state.finest < 0;
+    const zoom = conditions?.aggregate?.zoom;
+    if (state && code === "too_many_cells" && zoom !== undefined) {
+      if (!state.cells || zoom > state.finest) return true; // asked for before something else was
+      this.#tooMany(state, zoom);
+    } else if (!state?.cells || code === "invalid_filter") return false;
+    else state.refused = true;
     this.#ask(name, !state.refused);
     if (!this.#live.subscriptions[name]) this.#live.switchOn(name);
     return true;
+  }
+
+  #tooMany(state, zoom) {
+    state.finest = zoom - LARGER * 2 ** state.refusals;
+    state.refusals += 1;
+    state.until = performance.now() + REFUSED_FOR;
+  }
+
+  /** For which zoom cells are asked for; null if there are none that are of use. */
+  #zoomOfCells(state) {
+    if (performance.now() > state.until) Object.assign(state, { finest: Infinity, refusals: 0 });
+    const { bbox, zoom } = this.#view();
+    const latitude = Math.min(80, Math.abs(bbox[1] + bbox[3]) / 2);
+    const wanted = Math.max(0, zoom - Math.log2(Math.cos((latitude * Math.PI) / 180))); // Mercator makes cells larger away from the equator
+    return state.finest < 0 || wanted - state.finest > TOO_LARGE ? null : Math.min(wanted, state.finest);
   }
 
   /** All that was asked for has come: are there few enough features, or too many? */
@@ -79,17 +102,15 @@ export class LargeLayers {
     const state = this.#layers.get(name);
     if (!state) return features.size > this.#bound * SLACK && this.add(name);
     if (state.cells && countOf(features) <= this.#bound) this.#ask(name, false);
-    else if (!state.cells && !state.refused && features.size > this.#bound * SLACK) this.#ask(name, true);
+    else if (!state.cells && !state.refused && features.size > this.#bound * SLACK && this.#zoomOfCells(state) !== null) this.#ask(name, true);
   }
 
   #ask(name, cells) {
-    const { bbox, zoom } = this.#view();
-    const latitude = Math.min(80, Math.abs(bbox[1] + bbox[3]) / 2);
-    const sharper = -Math.log2(Math.cos((latitude * Math.PI) / 180)); // Mercator makes cells larger away from the equator
+    const { bbox } = this.#view();
     const state = this.#layers.get(name);
-    const asked = Math.min(Math.max(0, zoom + sharper), state.finest);
-    Object.assign(state, { cells, area: areaOf(bbox), asked });
-    this.#live.narrow(name, { bbox, aggregate: cells ? { by: "h3", zoom: asked, properties: [] } : null });
+    const zoom = cells ? this.#zoomOfCells(state) : null;
+    Object.assign(state, { cells: zoom !== null, area: areaOf(bbox) });
+    this.#live.narrow(name, { bbox, aggregate: zoom === null ? null : { by: "h3", zoom, properties: [] } });
   }
 }
 

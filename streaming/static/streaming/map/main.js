@@ -231,7 +231,7 @@ function toggleLayer(name, on) {
 }
 
 function showRefusal({ detail: { layer, error, off } }) {
-  if (large.refused(layer, error.code)) return;
+  if (large.refused(layer, error)) return;
   if (!filter.refused(error)) setText(document.getElementById("notice"), `${scenes.byName.get(layer).layer.title}: ${error.message}`);
   remember();
   if (!off) return;
