@@ -50,6 +50,7 @@ def test_a_chosen_theme_is_remembered(flights: ServerProcess, open_map: Callable
     live.wait(f"() => !({TEXT})")
 
 
+@pytest.mark.long_form(only=True)
 def test_on_a_phone_the_panel_is_a_sheet_that_opens_and_closes(phone: MapPage, screenshot: Callable[..., None]) -> None:
     panel, body = phone.page.locator("#panel"), phone.page.locator("#panel-body")
     expect(body).to_be_hidden()

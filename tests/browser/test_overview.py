@@ -62,6 +62,7 @@ def chart(page: WatchedPage, title: str) -> Locator:
     return page.page.locator(f'[data-chart="{title}"]')
 
 
+@pytest.mark.long_form(only=True)
 def test_charts_move_with_clients_of_both_processes(
     overview: Callable[..., WatchedPage], pair: Pair, documented: Callable[..., None]
 ) -> None:

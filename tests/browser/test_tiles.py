@@ -17,7 +17,6 @@ import streaming
 from streaming.tiles.sources.raster import RasterSource
 
 from ..processes import manage
-from ..profiles import only_long
 from ..server_process import ServerProcess
 from ..tiles.conftest import plain, write_raster
 from .conftest import MAP
@@ -156,7 +155,8 @@ def test_the_map_shows_the_file_and_what_is_painted_over_it_without_any_request_
     live.check()
 
 
-@pytest.mark.parametrize("encoding", [only_long("patch+webp"), "xor+zstd"])
+@pytest.mark.long_form(only=True)
+@pytest.mark.parametrize("encoding", ["patch+webp", "xor+zstd"])
 def test_each_pixel_delta_paints_what_the_server_renders(
     relief: ServerProcess, open_imagery: Callable[..., Imagery], patch: Path, encoding: str
 ) -> None:

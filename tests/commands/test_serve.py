@@ -152,6 +152,7 @@ def test_a_worker_that_is_killed_is_started_again(server: ServerProcess) -> None
     until(lambda: len(now := worker_pids(server)) == 2 and before[0] not in now and before[1] in now)
 
 
+@pytest.mark.long_form(only=True)
 def test_workers_end_with_a_supervisor_that_is_killed(server: ServerProcess) -> None:
     """The last one with this server."""
     pids = worker_pids(server)

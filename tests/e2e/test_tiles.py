@@ -73,6 +73,7 @@ def colour_of(tiles: Any, coords: tuple[int, int, int]) -> tuple[int, ...]:
     return () if tile is None else tuple(tile.array[150, 50, :3].tolist())
 
 
+@pytest.mark.long_form(only=True)
 async def test_a_push_to_one_process_reaches_viewers_of_the_other(pair: tuple[ServerProcess, ServerProcess]) -> None:
     here, there = pair
     create(here, "pushes", kind="pushed")

@@ -88,6 +88,7 @@ def test_what_pages_are_served_imports_no_package_by_name(files: dict[str, str])
     assert "index.js" not in seen
 
 
+@pytest.mark.long_form(only=True)
 def test_the_adapters_are_bundled_without_the_map_libraries(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(installed.parent)
     (tmp_path / "index.html").write_text('<!doctype html><script type="module" src="./main.js"></script>')
