@@ -96,8 +96,8 @@ def logged_in(contexts: Contexts, shared_server: ServerProcess) -> StorageState:
 
 def _wait_for_processes(server: ServerProcess) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not server.request("GET", "/ogc/processes")[1]["processes"]:
-        assert time.monotonic() < deadline, "the worker offers nothing"
+    while not {"buffer", "geofence", "hotspots"} <= {each["id"] for each in server.request("GET", "/ogc/processes")[1]["processes"]}:
+        assert time.monotonic() < deadline, "the worker does not offer its processes"
         time.sleep(0.1)
 
 

@@ -19,6 +19,7 @@ from tests.server_process import ServerProcess
 from .site import QUICK, Site, until
 
 StartWorker = Callable[..., Process]
+OFFERED = ("buffer", "geofence", "zonal-statistics")
 GEOFENCE = {"layer": "moving", "areas": "areas", "publish_to": "inside", "update_seconds": 0.05}
 
 
@@ -38,7 +39,7 @@ def start_worker(site: Site) -> Iterator[StartWorker]:
             process = start(*command, env=site.servers[0].environment, **options)
             if wait:
                 until(lambda: site.console.workers().get(name, {}).get("online"), f"{name} connects")
-                until(lambda: site.console.offered("zonal-statistics"), f"{name} offers its processes")
+                until(lambda: all(map(site.console.offered, OFFERED)), f"{name} offers its processes")
             return process
 
         yield start_worker
