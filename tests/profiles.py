@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
-from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, settings
 
 PROFILE = os.environ.get("GEOSTREAM_TEST_PROFILE", "default")
@@ -21,7 +21,7 @@ def examples(default: int, long: int) -> int:
     return long if LONG else default
 
 
-def only_long(*values: object, id: str | None = None) -> ParameterSet:
+def only_long(*values: object, id: str | None = None) -> Any:
     """A case of a parametrized test that only the long form tries, for others like it are tried in every run."""
     return pytest.param(*values, id=id, marks=pytest.mark.long_form(only=True))
 

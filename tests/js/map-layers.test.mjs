@@ -71,7 +71,7 @@ function largeLayer(zoom) {
   large.add("million");
   const refuse = (zoom) => large.refused("million", { code: "too_many_cells", conditions: { aggregate: { zoom } } });
   const look = (zoom) => large.follow(Object.assign(view, { zoom }));
-  return { asked, look, refuse, large };
+  return { asked, look, refuse, large, live };
 }
 
 test("where there would be too many cells, larger ones are asked for, and finer ones not again", () => {
@@ -90,6 +90,17 @@ test("a refusal of what was asked for before says nothing more", () => {
   refuse(7);
   refuse(7);
   assert.deepEqual(asked, [7, 7, 7, 5.59]);
+});
+
+test("a layer that ended with a refusal of what was asked for before is switched on again", () => {
+  const { refuse, large, live } = largeLayer(7);
+  refuse(7);
+  live.subscriptions = {};
+  let switchedOn = 0;
+  live.switchOn = () => (switchedOn += 1);
+  refuse(7);
+  assert.equal(switchedOn, 1);
+  assert.equal(large.showsCells("million"), true);
 });
 
 test("who has zoomed out meanwhile sees cells for that", () => {

@@ -70,12 +70,17 @@ export class LargeLayers {
   refused(name, { code, conditions }) {
     const state = this.#layers.get(name);
     const zoom = conditions?.aggregate?.zoom;
-    if (state && code === "too_many_cells" && zoom !== undefined) {
-      if (!state.cells || zoom > state.finest) return true; // asked for before something else was
-      this.#tooMany(state, zoom);
-    } else if (!state?.cells || code === "invalid_filter") return false;
-    else state.refused = true;
-    this.#ask(name, !state.refused);
+    if (!state || code === "invalid_filter") return false;
+    if (code === "too_many_cells" && zoom !== undefined) {
+      if (state.cells && zoom <= state.finest) { // else it was asked for before something else was
+        this.#tooMany(state, zoom);
+        this.#ask(name, true);
+      }
+    } else if (!state.cells) return false;
+    else {
+      state.refused = true;
+      this.#ask(name, false);
+    }
     if (!this.#live.subscriptions[name]) this.#live.switchOn(name);
     return true;
   }
